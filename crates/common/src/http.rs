@@ -1,0 +1,74 @@
+//! One HTTP client: bounded time, bounded bodies, no redirects unless asked for.
+
+use anyhow::{Context, Result, bail};
+use reqwest::{Client, ClientBuilder, Response, redirect};
+use url::Url;
+
+/// A client for `url`'s scheme. The machine's root certificates are loaded for `https` only: reading them takes
+/// longer than a whole request to a gateway next door.
+pub fn client(url: &Url) -> Result<Client> {
+    builder(url.scheme() == "https").build().context("cannot set up an HTTP client")
+}
+
+/// What [`client`] builds on: no redirects, for a redirected PUT or POST would silently become a GET.
+pub fn builder(https: bool) -> ClientBuilder {
+    let builder = Client::builder()
+        .user_agent(concat!("dm/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none());
+    if https { builder } else { builder.tls_certs_only([]) }
+}
+
+/// The body, read whole; an error above `max` bytes.
+pub async fn body(mut response: Response, max: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if bytes.len() + chunk.len() > max {
+            bail!("the answer is longer than {max} bytes");
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// An `http` or `https` URL with a host, as a value parser for a flag.
+pub fn parse_url(text: &str) -> Result<Url, String> {
+    let hint = "give one such as http://127.0.0.1:9091 or https://host/path";
+    let url = Url::parse(text).map_err(|error| format!("not a URL ({error}); {hint}"))?;
+    match url.scheme() {
+        "http" | "https" if url.has_host() => Ok(url),
+        scheme => Err(format!("the scheme is {scheme:?}, not http or https; {hint}")),
+    }
+}
+
+/// An error and its causes in one line, without the URL that reqwest puts into its own: it may hold a secret.
+pub fn explain(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let timed_out = error.is_timeout();
+    let mut causes: Vec<String> = vec![error.to_string()];
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !causes.iter().any(|known| known.contains(&text)) {
+            causes.push(text);
+        }
+        source = cause.source();
+    }
+    match causes.pop() {
+        _ if timed_out => "no answer in time".to_owned(),
+        Some(innermost) => innermost,
+        None => "unknown error".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_http_and_have_a_host() {
+        assert!(parse_url("http://[::1]:9091/prefix").is_ok());
+        assert!(parse_url("localhost:9091").unwrap_err().contains("scheme is \"localhost\""));
+        assert!(parse_url("ftp://host").is_err());
+        assert!(parse_url("not a url").unwrap_err().contains("not a URL"));
+    }
+}

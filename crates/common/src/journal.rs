@@ -1,0 +1,168 @@
+//! The events on disk: append-only, one JSON line an event, and what the tools fall back on when nothing else is
+//! configured.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::env::Env;
+use crate::event::{Event, Started};
+use crate::lock;
+
+/// A full journal file is moved aside at this size.
+const ROTATE_AT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// So many full files are kept beside the current one.
+const KEPT: u32 = 4;
+
+/// The journal of one state directory.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    folder: PathBuf,
+}
+
+/// A line of the journal.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every entry is of the larger kind")]
+pub enum Entry {
+    /// A deployment was started, to be finished by another run of the tool.
+    Started(Started),
+    /// Work that ended.
+    Finished(Event),
+}
+
+/// The state directory where none is given: `$XDG_STATE_HOME/dm`, else `~/.local/state/dm`
+/// (XDG Base Directory Specification). `None` without a home.
+pub fn default_folder(env: &Env<'_>) -> Option<PathBuf> {
+    let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+        .map(|dir| dir.join("dm"))
+}
+
+impl Journal {
+    /// The journal in `folder`, which need not exist yet.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// The current file.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join("journal.jsonl")
+    }
+
+    /// Appends one record. The cost does not depend on how many there are.
+    pub fn append(&self, record: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        let _lock = lock::exclusive(&self.folder.join("journal.lock"))?;
+        let path = self.path();
+        if fs::metadata(&path).is_ok_and(|meta| meta.len() >= ROTATE_AT_BYTES) {
+            self.rotate()?;
+        }
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path)?;
+        if is_torn(&mut file)? {
+            // A writer was killed in the middle of a line: close it, so that this one stays whole.
+            line.insert(0, b'\n');
+        }
+        file.write_all(&line)
+    }
+
+    /// Every entry, oldest first. A line that cannot be read is left out: a torn one was never finished, and
+    /// another format belongs to another version of the tools.
+    pub fn read(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        let mut files: Vec<PathBuf> = (1..=KEPT).rev().map(|n| self.rotated(n)).collect();
+        files.push(self.path());
+        for path in files {
+            match File::open(&path) {
+                Ok(file) => {
+                    for line in BufReader::new(file).split(b'\n') {
+                        entries.extend(parse(&line?));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entries)
+    }
+
+    fn rotated(&self, n: u32) -> PathBuf {
+        self.folder.join(format!("journal.{n}.jsonl"))
+    }
+
+    fn rotate(&self) -> io::Result<()> {
+        for n in (1..KEPT).rev() {
+            if self.rotated(n).exists() {
+                fs::rename(self.rotated(n), self.rotated(n + 1))?;
+            }
+        }
+        fs::rename(self.path(), self.rotated(1))
+    }
+}
+
+fn parse(line: &[u8]) -> Option<Entry> {
+    let value: serde_json::Value = serde_json::from_slice(line).ok()?;
+    if value["type"] == "start" {
+        serde_json::from_value(value).ok().map(Entry::Started)
+    } else {
+        serde_json::from_value(value).ok().map(Entry::Finished)
+    }
+}
+
+fn is_torn(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::tests::stage_event;
+
+    #[test]
+    fn events_come_back_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(&folder.path().join("new/state"));
+        assert_eq!(journal.read().unwrap(), []);
+        let events = [stage_event("build"), stage_event("deploy")];
+        for event in &events {
+            journal.append(event).unwrap();
+        }
+        assert_eq!(journal.read().unwrap(), events.map(Entry::Finished));
+    }
+
+    #[test]
+    fn a_torn_last_line_costs_that_line_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        let events = [stage_event("build"), stage_event("deploy"), stage_event("migration")];
+        journal.append(&events[0]).unwrap();
+        journal.append(&events[1]).unwrap();
+        let file = OpenOptions::new().write(true).open(journal.path()).unwrap();
+        file.set_len(file.metadata().unwrap().len() - 20).unwrap();
+        journal.append(&events[2]).unwrap();
+        let [first, _, third] = events;
+        assert_eq!(journal.read().unwrap(), [Entry::Finished(first), Entry::Finished(third)]);
+    }
+
+    #[test]
+    fn a_full_file_is_moved_aside_and_still_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        journal.append(&stage_event("build")).unwrap();
+        let file = OpenOptions::new().append(true).open(journal.path()).unwrap();
+        file.set_len(ROTATE_AT_BYTES).unwrap();
+        journal.append(&stage_event("deploy")).unwrap();
+        assert!(journal.path().metadata().unwrap().len() < 2000);
+        assert_eq!(journal.read().unwrap().len(), 2);
+    }
+}

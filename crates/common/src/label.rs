@@ -1,0 +1,173 @@
+//! Values that are safe as labels, and the names of stages.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// The longest label value, in bytes: every series repeats it.
+pub const MAX_BYTES: usize = 128;
+
+/// A label value: at most [`MAX_BYTES`] bytes, no control characters, not empty.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Label(String);
+
+impl Label {
+    /// The text of the label.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Label {
+    /// The nearest label to a text that nobody can be asked to correct, such as a CI system's variable:
+    /// control characters become `_` and the end is cut off. `None` for an empty text.
+    pub fn nearest(text: &str) -> Option<Self> {
+        let mut kept: String = text.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
+        kept.truncate(kept.floor_char_boundary(MAX_BYTES));
+        kept.parse().ok()
+    }
+}
+
+impl FromStr for Label {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("must not be empty".to_owned());
+        }
+        if text.len() > MAX_BYTES {
+            return Err(format!("is {} bytes long; at most {MAX_BYTES} are taken", text.len()));
+        }
+        if text.chars().any(char::is_control) {
+            return Err("has a control character in it".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Label {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Label> for String {
+    fn from(label: Label) -> Self {
+        label.0
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of a stage: `[a-z][a-z0-9_]{0,62}`; a `-` that was typed becomes `_`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Stage(String);
+
+impl Stage {
+    /// The outermost stage: the deployment as a whole.
+    pub const DEPLOYMENT: &str = "deployment";
+
+    /// The text of the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the deployment as a whole.
+    pub fn is_deployment(&self) -> bool {
+        self.0 == Self::DEPLOYMENT
+    }
+}
+
+impl FromStr for Stage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fits = text.len() <= 63
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-');
+        if fits {
+            Ok(Self(text.replace('-', "_")))
+        } else {
+            Err("a stage name is a lower-case letter, then at most 62 of a-z 0-9 _ -, such as build or health_check"
+                .to_owned())
+        }
+    }
+}
+
+impl TryFrom<String> for Stage {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Stage> for String {
+    fn from(stage: Stage) -> Self {
+        stage.0
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A URL as it may be shown, recorded and labelled: without its password, and without query values,
+/// which is where tokens are put.
+pub fn without_secrets(url: &Url) -> String {
+    let mut shown = url.clone();
+    if !shown.username().is_empty() || shown.password().is_some() {
+        // Setting fails only for URLs that cannot have a user, and those have none to hide.
+        let _ = shown.set_username(MASK);
+        let _ = shown.set_password(None);
+    }
+    if shown.query().is_some() {
+        let masked: Vec<String> = url.query_pairs().map(|(name, _)| format!("{name}={MASK}")).collect();
+        shown.set_query(Some(&masked.join("&")));
+    }
+    shown.set_fragment(None);
+    shown.into()
+}
+
+/// What stands where a secret was.
+pub const MASK: &str = "***";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_bounded_and_printable() {
+        assert!("api/v2 ü".parse::<Label>().is_ok());
+        assert!("".parse::<Label>().is_err());
+        assert!("a\nb".parse::<Label>().is_err());
+        assert!("x".repeat(129).parse::<Label>().is_err());
+        assert_eq!(Label::nearest(&"ü\n".repeat(90)).unwrap().as_str(), "ü_".repeat(42) + "ü");
+        assert_eq!(Label::nearest(""), None);
+    }
+
+    #[test]
+    fn stage_names_are_lower_case_words() {
+        assert_eq!("smoke-test".parse::<Stage>().unwrap().as_str(), "smoke_test");
+        for bad in ["", "Build", "1st", "a b", "ünder", &"x".repeat(64)] {
+            assert!(bad.parse::<Stage>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn urls_lose_their_secrets() {
+        let shown = |text: &str| without_secrets(&Url::parse(text).unwrap());
+        assert_eq!(shown("https://u:p@h/x?token=abc&v=1#f"), "https://***@h/x?token=***&v=***");
+        assert_eq!(shown("http://h:80/health"), "http://h/health");
+    }
+}

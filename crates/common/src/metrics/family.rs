@@ -1,0 +1,83 @@
+//! Every metric family: its name, type and meaning, the same in every tool. A gateway refuses a second type for a
+//! name, and a textfile a second help text.
+
+/// The type of a family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows; a decrease is read as a reset.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations in buckets.
+    Histogram,
+}
+
+/// A family of series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    /// The name.
+    pub name: &'static str,
+    /// The type.
+    pub kind: Kind,
+    /// The meaning, with the unit.
+    pub help: &'static str,
+}
+
+/// Upper bounds of the buckets of `time_to_deploy_seconds`, in seconds. 720 is the objective of 12 minutes: it must
+/// be a bound, so that the share above it is exact.
+pub const TIME_TO_DEPLOY_BUCKETS: &[f64] =
+    &[30.0, 60.0, 120.0, 180.0, 300.0, 420.0, 600.0, 720.0, 900.0, 1200.0, 1800.0, 3600.0];
+
+macro_rules! families {
+    ($($constant:ident = $kind:ident $name:literal, $help:literal;)+) => {
+        $(#[doc = $help] pub const $constant: &Family =
+            &Family { name: $name, kind: Kind::$kind, help: $help };)+
+
+        /// Every family.
+        pub const ALL: &[&Family] = &[$($constant),+];
+    };
+}
+
+families! {
+    TOTAL = Counter "deployment_total", "Finished runs of a stage by status; stage=\"deployment\" is the run as a whole.";
+    DURATION = Gauge "deployment_stage_duration_seconds", "Wall time of the last run of the stage, in seconds.";
+    IN_PROGRESS = Gauge "deployment_in_progress", "1 while the deployment runs; to be trusted only while its heartbeat is fresh.";
+    HEALTH_LATENCY = Gauge "api_health_check_latency_ms", "Latency of the successful probes of the last watch, in milliseconds.";
+    ERROR_RATE = Gauge "post_deployment_error_rate", "Errors in percent of requests (0 to 100) after the deployment.";
+    TIME_TO_DEPLOY = Histogram "time_to_deploy_seconds", "Wall time of whole deployments, in seconds.";
+    ROLLBACK_TOTAL = Counter "deployment_rollback_total", "Rollbacks carried out, by reason and result.";
+    SMOKE_TOTAL = Counter "smoke_test_total", "Smoke tests by final result.";
+    MIGRATION_LAG = Gauge "database_migration_lag_seconds", "Wall time of the last migration command, in seconds.";
+    ERRORS_TOTAL = Counter "deployment_errors_total", "Failures of stages by class.";
+
+    START = Gauge "deployment_start_timestamp_seconds", "When the deployment in progress began, in seconds since the epoch.";
+    LAST_SUCCESS = Gauge "deployment_last_success_timestamp_seconds", "When the stage last succeeded, in seconds since the epoch.";
+    LAST_FAILURE = Gauge "deployment_last_failure_timestamp_seconds", "When the stage last failed, in seconds since the epoch.";
+    LAST_ROLLBACK = Gauge "deployment_rollback_last_timestamp_seconds", "When a rollback was last carried out, in seconds since the epoch.";
+    LAST_SMOKE_FAILURE = Gauge "smoke_test_last_failure_timestamp_seconds", "When a smoke test last failed, in seconds since the epoch.";
+    INFO = Gauge "deployment_info", "1; its labels name the release that was last deployed with success.";
+    HEALTH_TOTAL = Counter "api_health_check_total", "Probes of the service by result.";
+    REQUESTS_TOTAL = Counter "post_deployment_requests_total", "Requests seen after deployments, by source.";
+    REQUEST_ERRORS_TOTAL = Counter "post_deployment_request_errors_total", "Failed requests seen after deployments, by source.";
+    MIGRATION_TOTAL = Counter "database_migration_total", "Migration commands run, by status.";
+    CPU = Gauge "deployment_stage_cpu_seconds", "CPU time of the last run of the stage, user and system, in seconds.";
+    MAX_RSS = Gauge "deployment_stage_max_rss_bytes", "Peak resident memory of the largest process of the last run of the stage, in bytes.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_and_only_counters_end_in_total() {
+        for family in ALL {
+            assert_eq!(family.name.ends_with("_total"), family.kind == Kind::Counter, "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn the_objective_of_twelve_minutes_is_a_bound() {
+        assert!(TIME_TO_DEPLOY_BUCKETS.contains(&720.0));
+        assert!(TIME_TO_DEPLOY_BUCKETS.is_sorted());
+    }
+}

@@ -1,0 +1,57 @@
+//! Events as metric families, and families as text: the only module that names the `prometheus` crate.
+//!
+//! [`family`] is the table of names, [`of_event`] says what an event contributes, [`exposition`] holds
+//! families as data that can be added up, [`parse`](mod@parse) and [`encode`](mod@encode) are the two
+//! directions of the text format.
+
+pub mod encode;
+pub mod exposition;
+pub mod family;
+pub mod of_event;
+pub mod parse;
+
+pub use exposition::Exposition;
+pub use of_event::{Contribution, Work, contribution, in_progress, zeros};
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use chrono::DateTime;
+
+    use crate::event::{ChildUse, Detail, Event, EventId, FORMAT, Status};
+    use crate::identity::Identity;
+    use crate::trace::Trace;
+
+    /// A finished, successful stage of 12.4 s.
+    pub(crate) fn stage_event(stage: &str) -> Event {
+        Event {
+            v: FORMAT,
+            detail: Detail::Stage(ChildUse {
+                exit_code: Some(0),
+                signal: None,
+                cpu_s: Some(40.1),
+                max_rss_bytes: Some(123_456),
+            }),
+            id: EventId::random(),
+            ts: DateTime::from_timestamp(1_767_225_600, 0).unwrap(),
+            tool: "dm-stage".to_owned(),
+            identity: Identity {
+                deployment: "d-42".parse().unwrap(),
+                service: "api".parse().unwrap(),
+                environment: "production".parse().unwrap(),
+                version: Some("2.0".parse().unwrap()),
+                commit: None,
+                run_url: None,
+                slot: 0,
+                trace: Trace {
+                    trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
+                    parent_span_id: None,
+                },
+            },
+            stage: stage.parse().unwrap(),
+            parent: None,
+            status: Status::Success,
+            duration_s: Some(12.4),
+            error_type: None,
+        }
+    }
+}

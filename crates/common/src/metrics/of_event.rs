@@ -1,0 +1,292 @@
+//! What an event adds to the metrics.
+
+use super::exposition::Exposition;
+use super::family;
+use crate::event::{ChildUse, Condition, Detail, Event, Reason, RollbackResult, Status, TestResult};
+use crate::identity::Identity;
+use crate::label::{Label, Stage};
+
+/// What an event contributes, by the life of what it is put into.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Contribution {
+    /// Absolute values, safe to repeat.
+    pub state: Exposition,
+    /// Increments; every label value that is known is there, zeros included.
+    pub counters: Exposition,
+}
+
+/// The kinds of work, as far as they have counters of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// A command as a stage.
+    Stage,
+    /// A migration command.
+    Migration,
+    /// Polling.
+    Health,
+    /// Smoke tests.
+    Smoke,
+    /// Judging and rolling back.
+    Rollback,
+}
+
+impl Work {
+    fn of(detail: &Detail) -> Self {
+        match detail {
+            Detail::Stage(_) => Self::Stage,
+            Detail::Migration { .. } => Self::Migration,
+            Detail::Health { .. } => Self::Health,
+            Detail::Smoke { .. } => Self::Smoke,
+            Detail::Rollback { .. } => Self::Rollback,
+        }
+    }
+}
+
+/// Every counter that this work can ever count, at zero: a series that is first seen at 1 has an increase of 0.
+///
+/// A tool that runs inside a stage of its own name leaves the stage's families to the wrapper around it: the run
+/// is counted once.
+pub fn zeros(work: Work, stage: &Stage, parent: Option<&Stage>) -> Exposition {
+    let mut counters = Exposition::default();
+    if parent != Some(stage) {
+        for status in Status::ALL {
+            counters.increase(family::TOTAL, &[("status", status.as_str())], 0.0);
+        }
+        for reason in Reason::ALL {
+            counters.increase(family::ERRORS_TOTAL, &[("error_type", reason.as_str())], 0.0);
+        }
+        if stage.is_deployment() {
+            counters.histogram(family::TIME_TO_DEPLOY, &[], family::TIME_TO_DEPLOY_BUCKETS);
+        }
+    }
+    match work {
+        Work::Stage => {}
+        Work::Migration => {
+            for status in Status::ALL {
+                counters.increase(family::MIGRATION_TOTAL, &[("status", status.as_str())], 0.0);
+            }
+        }
+        Work::Health => {
+            for result in ["success", "failure"] {
+                counters.increase(family::HEALTH_TOTAL, &[("result", result)], 0.0);
+            }
+        }
+        Work::Smoke => {
+            for result in TestResult::ALL {
+                counters.increase(family::SMOKE_TOTAL, &[("result", result.as_str())], 0.0);
+            }
+        }
+        Work::Rollback => {
+            for reason in Condition::ALL {
+                for result in RollbackResult::ALL {
+                    let labels = [("reason", reason.as_str()), ("result", result.as_str())];
+                    counters.increase(family::ROLLBACK_TOTAL, &labels, 0.0);
+                }
+            }
+        }
+    }
+    counters
+}
+
+/// What `event` adds.
+pub fn contribution(event: &Event) -> Contribution {
+    let mut to = Contribution {
+        state: Exposition::default(),
+        counters: zeros(Work::of(&event.detail), &event.stage, event.parent.as_ref()),
+    };
+    // A verdict without a rollback is no run of the stage `rollback`.
+    let ran = !matches!(event.detail, Detail::Rollback { result: None, .. });
+    if ran && event.parent.as_ref() != Some(&event.stage) {
+        of_stage(event, &mut to);
+    }
+    of_detail(event, &mut to);
+    to
+}
+
+/// The run group's families: a deployment in progress.
+pub fn in_progress(identity: &Identity, started_at: f64) -> Exposition {
+    let mut run = Exposition::default();
+    run.set(family::IN_PROGRESS, &[], 1.0);
+    run.set(family::START, &[], started_at);
+    run.set(family::INFO, &info_labels(identity), 1.0);
+    run
+}
+
+fn of_stage(event: &Event, to: &mut Contribution) {
+    let status = event.status.as_str();
+    let now = seconds(event);
+    to.counters.increase(family::TOTAL, &[("status", status)], 1.0);
+    if let Some(duration) = event.duration_s {
+        to.state.set(family::DURATION, &[("status", status)], duration);
+    }
+    match event.status {
+        Status::Success => to.state.set(family::LAST_SUCCESS, &[], now),
+        Status::Failure | Status::Error | Status::Timeout => to.state.set(family::LAST_FAILURE, &[], now),
+        Status::Cancelled | Status::Skipped => {}
+    }
+    if let Some(reason) = event.error_type {
+        to.counters.increase(family::ERRORS_TOTAL, &[("error_type", reason.as_str())], 1.0);
+    }
+    if let Detail::Stage(child) | Detail::Migration { child, .. } = &event.detail {
+        of_child(child, &mut to.state);
+    }
+    if event.stage.is_deployment() {
+        if let Some(duration) = event.duration_s {
+            to.counters
+                .histogram(family::TIME_TO_DEPLOY, &[], family::TIME_TO_DEPLOY_BUCKETS)
+                .observe(duration);
+        }
+        if event.status == Status::Success {
+            to.state.set(family::INFO, &info_labels(&event.identity), 1.0);
+        }
+    }
+}
+
+fn of_child(child: &ChildUse, state: &mut Exposition) {
+    if let Some(cpu) = child.cpu_s {
+        state.set(family::CPU, &[], cpu);
+    }
+    if let Some(bytes) = child.max_rss_bytes {
+        state.set(family::MAX_RSS, &[], count(bytes));
+    }
+}
+
+fn of_detail(event: &Event, to: &mut Contribution) {
+    match &event.detail {
+        Detail::Stage(_) => {}
+        Detail::Migration { .. } => {
+            let status = [("status", event.status.as_str())];
+            to.counters.increase(family::MIGRATION_TOTAL, &status, 1.0);
+            if let Some(duration) = event.duration_s {
+                to.state.set(family::MIGRATION_LAG, &status, duration);
+            }
+        }
+        Detail::Health { probes, failures, latency_ms, .. } => {
+            let successes = count(probes.saturating_sub(*failures));
+            to.counters.increase(family::HEALTH_TOTAL, &[("result", "success")], successes);
+            to.counters.increase(family::HEALTH_TOTAL, &[("result", "failure")], count(*failures));
+            for (quantile, latency) in
+                latency_ms.iter().flat_map(|ms| [("0.5", ms.p50), ("0.95", ms.p95), ("1", ms.max)])
+            {
+                to.state.set(family::HEALTH_LATENCY, &[("quantile", quantile)], latency);
+            }
+        }
+        Detail::Smoke { results, .. } => {
+            for (result, tests) in results {
+                to.counters.increase(family::SMOKE_TOTAL, &[("result", result.as_str())], count(*tests));
+            }
+            if results
+                .iter()
+                .any(|(r, tests)| matches!(r, TestResult::Fail | TestResult::Error) && *tests > 0)
+            {
+                to.state.set(family::LAST_SMOKE_FAILURE, &[], seconds(event));
+            }
+        }
+        Detail::Rollback { condition, evidence, result, .. } => {
+            for seen in evidence {
+                let source = [("source", seen.source.as_str())];
+                to.counters.increase(family::REQUESTS_TOTAL, &source, count(seen.total));
+                to.counters.increase(family::REQUEST_ERRORS_TOTAL, &source, count(seen.errors));
+                if seen.total > 0 {
+                    let percent = 100.0 * count(seen.errors) / count(seen.total);
+                    to.state.set(family::ERROR_RATE, &source, percent);
+                }
+            }
+            if let (Some(reason), Some(result)) = (condition, result) {
+                let labels = [("reason", reason.as_str()), ("result", result.as_str())];
+                to.counters.increase(family::ROLLBACK_TOTAL, &labels, 1.0);
+                to.state.set(family::LAST_ROLLBACK, &[], seconds(event));
+            }
+        }
+    }
+}
+
+fn info_labels(identity: &Identity) -> [(&str, &str); 3] {
+    fn text(label: Option<&Label>) -> &str {
+        label.map_or("", Label::as_str)
+    }
+    [
+        ("version", text(identity.version.as_ref())),
+        ("commit", text(identity.commit.as_ref())),
+        ("run_url", text(identity.run_url.as_ref())),
+    ]
+}
+
+fn seconds(event: &Event) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit 53 bits")]
+    let milliseconds = event.ts.timestamp_millis() as f64;
+    milliseconds / 1000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+fn count(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::SourceCount;
+    use crate::metrics::exposition::Value;
+    use crate::metrics::tests::stage_event;
+
+    fn number(exposition: &Exposition, family: &family::Family, labels: &[(&str, &str)]) -> Option<f64> {
+        let labels = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        match exposition.families.get(family.name)?.series.get(&labels)? {
+            Value::Number(number) => Some(*number),
+            Value::Histogram(histogram) => Some(histogram.count),
+        }
+    }
+
+    #[test]
+    fn a_failed_stage_counts_once_among_zeros() {
+        let mut event = stage_event("build");
+        event.status = Status::Failure;
+        event.error_type = Some(Reason::ExitCode);
+        let Contribution { state, counters } = contribution(&event);
+        assert_eq!(number(&counters, family::TOTAL, &[("status", "failure")]), Some(1.0));
+        assert_eq!(number(&counters, family::TOTAL, &[("status", "success")]), Some(0.0));
+        assert_eq!(counters.families["deployment_total"].series.len(), 6);
+        assert_eq!(number(&counters, family::ERRORS_TOTAL, &[("error_type", "exit_code")]), Some(1.0));
+        assert_eq!(number(&state, family::DURATION, &[("status", "failure")]), Some(12.4));
+        assert_eq!(number(&state, family::LAST_FAILURE, &[]), Some(1_767_225_600.0));
+        assert!(!state.families.contains_key("deployment_last_success_timestamp_seconds"));
+    }
+
+    #[test]
+    fn only_the_deployment_has_a_time_to_deploy_and_a_release() {
+        let build = contribution(&stage_event("build"));
+        assert!(!build.counters.families.contains_key("time_to_deploy_seconds"));
+        let whole = contribution(&stage_event("deployment"));
+        assert_eq!(number(&whole.counters, family::TIME_TO_DEPLOY, &[]), Some(1.0));
+        assert_eq!(
+            number(&whole.state, family::INFO, &[("version", "2.0"), ("commit", ""), ("run_url", "")]),
+            Some(1.0)
+        );
+    }
+
+    #[test]
+    fn a_tool_inside_a_stage_of_its_own_name_leaves_the_stage_to_the_wrapper() {
+        let mut event = stage_event("smoke_test");
+        event.parent = Some("smoke_test".parse().unwrap());
+        event.detail = Detail::Smoke { suite: "api".parse().unwrap(), results: vec![(TestResult::Fail, 2)] };
+        let Contribution { state, counters } = contribution(&event);
+        assert!(!counters.families.contains_key("deployment_total"));
+        assert_eq!(number(&counters, family::SMOKE_TOTAL, &[("result", "fail")]), Some(2.0));
+        assert_eq!(number(&state, family::LAST_SMOKE_FAILURE, &[]), Some(1_767_225_600.0));
+    }
+
+    #[test]
+    fn a_kept_version_is_evidence_and_no_run_of_the_rollback_stage() {
+        let mut event = stage_event("rollback");
+        let evidence = vec![SourceCount { source: "probe".parse().unwrap(), total: 200, errors: 3 }];
+        event.detail =
+            Detail::Rollback { verdict: "keep".to_owned(), condition: None, evidence, result: None };
+        let Contribution { state, counters } = contribution(&event);
+        assert_eq!(number(&counters, family::TOTAL, &[("status", "success")]), Some(0.0));
+        assert_eq!(number(&state, family::ERROR_RATE, &[("source", "probe")]), Some(1.5));
+        assert_eq!(number(&counters, family::REQUESTS_TOTAL, &[("source", "probe")]), Some(200.0));
+        let unused = [("reason", "error_rate"), ("result", "verified")];
+        assert_eq!(number(&counters, family::ROLLBACK_TOTAL, &unused), Some(0.0));
+    }
+}

@@ -1,0 +1,112 @@
+//! The same families in a file for `node_exporter`'s textfile collector, or any scraper of files.
+//!
+//! The file belongs to this machine, so counters are added to what it holds. There is no group around it: every
+//! series carries its environment, service and stage.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::atomic;
+use crate::gateway::Scope;
+use crate::lock;
+use crate::metrics::encode::encode;
+use crate::metrics::exposition::UnequalBuckets;
+use crate::metrics::{Contribution, Exposition, family, parse::parse, zeros};
+
+/// A textfile.
+#[derive(Debug, Clone)]
+pub struct Textfile {
+    path: PathBuf,
+}
+
+impl Textfile {
+    /// The file at `path`, which need not exist yet. The collector reads only names that end in `.prom`.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Says that the work has begun.
+    pub fn open(&self, scope: &Scope) -> Result<()> {
+        let zeros = zeros(scope.work, &scope.stage, scope.parent.as_ref());
+        self.merge(scope, &Contribution { state: in_progress(scope, 1.0), counters: zeros }).map(drop)
+    }
+
+    /// Says what the work came to.
+    pub fn close(&self, scope: &Scope, contribution: &Contribution) -> Result<Vec<UnequalBuckets>> {
+        let mut state = in_progress(scope, 0.0);
+        state.families.extend(contribution.state.families.clone());
+        self.merge(scope, &Contribution { state, counters: contribution.counters.clone() })
+    }
+
+    fn merge(&self, scope: &Scope, new: &Contribution) -> Result<Vec<UnequalBuckets>> {
+        let labels = [
+            ("environment", scope.identity.environment.as_str()),
+            ("service", scope.identity.service.as_str()),
+            ("stage", scope.stage.as_str()),
+        ];
+        let failed = || format!("cannot write the metrics file {}", self.path.display());
+        let mut lock_path = self.path.clone().into_os_string();
+        lock_path.push(".lock");
+        let _lock = lock::exclusive(Path::new(&lock_path)).with_context(failed)?;
+        let mut held = match fs::read_to_string(&self.path) {
+            Ok(text) => parse(&text, |_| true, |_| true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Exposition::default(),
+            // Adding to nothing would look like a reset and count everything again.
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.path.display())),
+        };
+        held.replace(&new.state.clone().with_labels(&labels), &labels);
+        let refused = held.add(&new.counters.clone().with_labels(&labels));
+        atomic::write(&self.path, &encode(&held)?).with_context(failed)?;
+        Ok(refused)
+    }
+}
+
+fn in_progress(scope: &Scope, value: f64) -> Exposition {
+    let mut state = Exposition::default();
+    if scope.stage.is_deployment() {
+        state.set(family::IN_PROGRESS, &[], value);
+    }
+    state
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::tests::stage_event;
+    use crate::metrics::{Work, contribution};
+
+    #[test]
+    fn counters_grow_over_runs_and_stages_stand_side_by_side() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dm.prom");
+        let file = Textfile::new(&path);
+        for stage in ["build", "deployment", "build"] {
+            let event = stage_event(stage);
+            let scope = Scope {
+                identity: event.identity.clone(),
+                stage: event.stage.clone(),
+                parent: None,
+                work: Work::Stage,
+                started_at: event.ts,
+            };
+            file.open(&scope).unwrap();
+            file.close(&scope, &contribution(&event)).unwrap();
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for line in [
+            r#"deployment_total{environment="production",service="api",stage="build",status="success"} 2"#,
+            r#"deployment_total{environment="production",service="api",stage="deployment",status="success"} 1"#,
+            r#"deployment_total{environment="production",service="api",stage="deployment",status="failure"} 0"#,
+            r#"deployment_in_progress{environment="production",service="api",stage="deployment"} 0"#,
+            r#"time_to_deploy_seconds_bucket{environment="production",service="api",stage="deployment",le="30"} 1"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(
+            !text.contains(r#"deployment_in_progress{environment="production",service="api",stage="build"}"#)
+        );
+    }
+}

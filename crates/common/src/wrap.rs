@@ -1,0 +1,120 @@
+//! A child as a recorded stage: what `dm-stage` and `dm-migrate` share.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::cli::{Context, warn};
+use crate::clock::{Clock, SystemClock};
+use crate::event::{ChildUse, Detail, Event, EventId, FORMAT, Reason, Status};
+use crate::exit::Exit;
+use crate::gateway::Scope;
+use crate::label::Stage;
+use crate::metrics::Work;
+use crate::process::{self, Finished, Spec, StartError, Streams};
+use crate::record::Recorder;
+
+/// A command to run as a stage.
+#[derive(Debug)]
+pub struct Wrap {
+    /// Who runs it, and where it is recorded.
+    pub context: Context,
+    /// The stage.
+    pub stage: Stage,
+    /// What kind of work it is.
+    pub work: Work,
+    /// The command.
+    pub argv: Vec<OsString>,
+    /// Its time limit.
+    pub timeout: Option<Duration>,
+    /// The time between TERM and KILL.
+    pub kill_after: Duration,
+}
+
+/// What the child came to, for the record and for the caller.
+struct Outcome {
+    exit: Exit,
+    status: Status,
+    reason: Option<Reason>,
+    duration: Duration,
+    used: ChildUse,
+}
+
+/// Runs the command, records it, and ends as it ended. The child starts first: nothing here delays it.
+pub fn run(wrap: Wrap, detail: impl FnOnce(ChildUse) -> Detail) -> Result<Exit> {
+    let clock = SystemClock;
+    let Wrap { context, stage, work, argv, timeout, kill_after } = wrap;
+    let id = EventId::random();
+    let spec = Spec {
+        argv,
+        env: child_env(&context, &stage, &id),
+        streams: Streams::Inherited,
+        timeout,
+        kill_after,
+    };
+    let started = process::start(&spec, &clock);
+    let scope = Scope {
+        identity: context.identity.clone(),
+        stage: stage.clone(),
+        parent: context.parent.clone(),
+        work,
+        started_at: started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at),
+    };
+    let recorder = Recorder::begin(&context.sinks, scope, &clock);
+    let outcome = match started {
+        Ok(running) => ended(&running.wait(&clock).context("cannot wait for the command")?),
+        Err(error) => not_started(context.tool, &error),
+    };
+    let event = Event {
+        v: FORMAT,
+        detail: detail(outcome.used),
+        id,
+        ts: clock.now(),
+        tool: context.tool.to_owned(),
+        identity: context.identity.clone(),
+        stage,
+        parent: context.parent.clone(),
+        status: outcome.status,
+        duration_s: Some(outcome.duration.as_secs_f64()),
+        error_type: outcome.reason,
+    };
+    warn(context.tool, &recorder.finish(&event, &clock));
+    Ok(outcome.exit)
+}
+
+fn child_env(context: &Context, stage: &Stage, id: &EventId) -> Vec<(&'static str, String)> {
+    let identity = &context.identity;
+    let mut env = vec![
+        ("DM_DEPLOYMENT_ID", identity.deployment.to_string()),
+        ("DM_SERVICE", identity.service.to_string()),
+        ("DM_ENVIRONMENT", identity.environment.to_string()),
+        ("DM_PARENT_STAGE", stage.to_string()),
+        ("TRACEPARENT", identity.trace.traceparent(id.as_str())),
+    ];
+    env.extend(identity.version.as_ref().map(|version| ("DM_VERSION", version.to_string())));
+    env
+}
+
+fn ended(finished: &Finished) -> Outcome {
+    let by_child = Exit::of_child(finished.status);
+    let (exit, status, reason) = match by_child {
+        _ if finished.timed_out => (Exit::TimedOut, Status::Timeout, Some(Reason::Timeout)),
+        Exit::Child(0) => (by_child, Status::Success, None),
+        _ if finished.asked_to_stop.is_some() => (by_child, Status::Cancelled, Some(Reason::Cancelled)),
+        Exit::Signal(_) => (by_child, Status::Error, Some(Reason::Signal)),
+        _ => (by_child, Status::Failure, Some(Reason::ExitCode)),
+    };
+    Outcome { exit, status, reason, duration: finished.duration, used: finished.used.clone() }
+}
+
+fn not_started(tool: &str, error: &StartError) -> Outcome {
+    warn(tool, std::slice::from_ref(&error.message));
+    Outcome {
+        exit: error.exit,
+        status: Status::Error,
+        reason: Some(error.reason),
+        duration: Duration::ZERO,
+        used: ChildUse::default(),
+    }
+}

@@ -1,0 +1,103 @@
+//! A stage that begins in one run of the tool and ends in another, perhaps on another machine.
+
+use std::io::Write;
+
+use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
+use common::cli::{Context, warn};
+use common::clock::{Clock, SystemClock};
+use common::env;
+use common::event::{ChildUse, Detail, Event, EventId, FORMAT, Reason, Status};
+use common::exit::Exit;
+use common::gateway::Scope;
+use common::journal::{Entry, Journal};
+use common::label::Stage;
+use common::metrics::Work;
+use common::record::Recorder;
+
+/// Carries the start to the run that finishes, where that has another journal.
+const STARTED_AT: &str = "DM_STARTED_AT";
+
+/// Records that the stage begins, and prints what the runs after it need, as `NAME=value` lines.
+pub fn start(context: &Context, stage: &Stage) -> Result<Exit> {
+    let clock = SystemClock;
+    let scope = scope(context, stage, clock.now());
+    let started_at = scope.started_at;
+    warn(context.tool, &Recorder::announce(&context.sinks, scope, context.tool, &clock));
+    let identity = &context.identity;
+    let lines = format!(
+        "DM_DEPLOYMENT_ID={}\nDM_SERVICE={}\nDM_ENVIRONMENT={}\nTRACEPARENT={}\n{STARTED_AT}={}\n",
+        identity.deployment,
+        identity.service,
+        identity.environment,
+        identity.trace.traceparent(EventId::random().as_str()),
+        started_at.to_rfc3339()
+    );
+    std::io::stdout().write_all(lines.as_bytes()).context("cannot print the variables")?;
+    Ok(Exit::Good)
+}
+
+/// Records that the stage ended with `status`.
+pub fn finish(context: Context, stage: Stage, status: Status) -> Result<Exit> {
+    let clock = SystemClock;
+    let started_at = started_at(&context, &stage);
+    let ended_at = clock.now();
+    if started_at.is_none() {
+        let unknown = format!("when {stage} began is not known here: hand {STARTED_AT} on from --start");
+        warn(context.tool, &[unknown]);
+    }
+    let recorder =
+        Recorder::begin(&context.sinks, scope(&context, &stage, started_at.unwrap_or(ended_at)), &clock);
+    let event = Event {
+        v: FORMAT,
+        detail: Detail::Stage(ChildUse::default()),
+        id: EventId::random(),
+        ts: ended_at,
+        tool: context.tool.to_owned(),
+        identity: context.identity,
+        stage,
+        parent: context.parent,
+        status,
+        // Two machines' wall clocks may disagree: an end before the start is no duration.
+        duration_s: started_at
+            .and_then(|began| ended_at.signed_duration_since(began).to_std().ok())
+            .map(|duration| duration.as_secs_f64()),
+        error_type: reason(status),
+    };
+    warn(context.tool, &recorder.finish(&event, &clock));
+    Ok(Exit::Good)
+}
+
+fn scope(context: &Context, stage: &Stage, started_at: DateTime<Utc>) -> Scope {
+    Scope {
+        identity: context.identity.clone(),
+        stage: stage.clone(),
+        parent: context.parent.clone(),
+        work: Work::Stage,
+        started_at,
+    }
+}
+
+fn started_at(context: &Context, stage: &Stage) -> Option<DateTime<Utc>> {
+    if let Some(text) = env::system(STARTED_AT) {
+        return DateTime::parse_from_rfc3339(&text).ok().map(|when| when.with_timezone(&Utc));
+    }
+    let entries = Journal::new(context.sinks.state_dir.as_deref()?).read().ok()?;
+    entries.into_iter().rev().find_map(|entry| match entry {
+        Entry::Started(began)
+            if began.identity.deployment == context.identity.deployment && began.stage == *stage =>
+        {
+            Some(began.ts)
+        }
+        _ => None,
+    })
+}
+
+fn reason(status: Status) -> Option<Reason> {
+    match status {
+        Status::Success | Status::Skipped => None,
+        Status::Timeout => Some(Reason::Timeout),
+        Status::Cancelled => Some(Reason::Cancelled),
+        Status::Failure | Status::Error => Some(Reason::Other),
+    }
+}

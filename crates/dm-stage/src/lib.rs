@@ -1,0 +1,33 @@
+//! Runs a command as a stage of a deployment: times it, passes everything through, records it.
+//!
+//! ```text
+//! dm-stage build -- cargo build
+//! ```
+//!
+//! Ends with the command's own exit code, or dies by the signal that killed it. 124: its time limit; 125: a fault of
+//! its own; 126 and 127: the command cannot be executed, or is not there.
+
+pub mod args;
+pub mod finish;
+pub mod plan;
+pub mod timeline;
+
+use anyhow::Result;
+use common::cli::Tool;
+use common::event::Detail;
+use common::exit::Exit;
+
+use plan::Plan;
+
+/// What `main` has to know of this tool.
+pub const TOOL: Tool = Tool { name: "dm-stage", wrapper: true };
+
+/// Does what the plan says.
+pub fn run(plan: Plan) -> Result<Exit> {
+    match plan {
+        Plan::Wrap(wrap) => common::wrap::run(wrap, Detail::Stage),
+        Plan::Start { context, stage } => finish::start(&context, &stage),
+        Plan::Finish { context, stage, status } => finish::finish(context, stage, status),
+        Plan::Timeline { state_dir, deployment } => timeline::show(&state_dir, deployment.as_ref()),
+    }
+}

@@ -1,0 +1,72 @@
+//! What it means: checked values, and no flag left to ask about.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use common::cli::{Context, state_dir};
+use common::event::Status;
+use common::label::{Label, Stage};
+use common::metrics::Work;
+use common::wrap::Wrap;
+
+use crate::TOOL;
+use crate::args::Args;
+
+/// The four things that the tool can do.
+#[derive(Debug)]
+pub enum Plan {
+    /// Run a command as a stage.
+    Wrap(Wrap),
+    /// Record that a stage begins.
+    Start {
+        /// Who and where.
+        context: Context,
+        /// The stage.
+        stage: Stage,
+    },
+    /// Record that a stage that was begun has ended.
+    Finish {
+        /// Who and where.
+        context: Context,
+        /// The stage.
+        stage: Stage,
+        /// How.
+        status: Status,
+    },
+    /// Show a deployment.
+    Timeline {
+        /// The folder of the journal.
+        state_dir: PathBuf,
+        /// The deployment's id; the last one for `None`.
+        deployment: Option<Label>,
+    },
+}
+
+/// Finds out what to do.
+pub fn plan(args: Args) -> Result<Plan> {
+    if let Some(deployment) = args.timeline {
+        let state_dir = state_dir(&args.export).context("no journal to read: set DM_STATE_DIR, or HOME")?;
+        return Ok(Plan::Timeline { state_dir, deployment });
+    }
+    let Some(stage) = args.stage else {
+        bail!("no stage given: write dm-stage STAGE -- COMMAND, such as dm-stage build -- cargo build");
+    };
+    let context = Context::find(TOOL.name, &args.deployment, &args.export);
+    if args.start {
+        return Ok(Plan::Start { context, stage });
+    }
+    if let Some(status) = args.finish {
+        return Ok(Plan::Finish { context, stage, status });
+    }
+    if args.command.first().is_none_or(|program| program.is_empty()) {
+        bail!("no command given: write dm-stage {stage} -- COMMAND");
+    }
+    Ok(Plan::Wrap(Wrap {
+        context,
+        stage,
+        work: Work::Stage,
+        argv: args.command,
+        timeout: args.timeout,
+        kill_after: args.kill_after,
+    }))
+}
