@@ -51,6 +51,22 @@ impl FromStr for PushTo {
     }
 }
 
+/// The form of a tool's stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Sentences for people
+    Human,
+    /// JSON Lines, a record a line
+    Jsonl,
+}
+
+impl Format {
+    /// What stdout carries where nobody told: people look at terminals, programs read pipes.
+    pub fn for_stdout(is_terminal: bool) -> Self {
+        if is_terminal { Self::Human } else { Self::Jsonl }
+    }
+}
+
 /// Which deployment the tool works for.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Deployment")]

@@ -24,6 +24,8 @@ pub struct Wrap {
     pub stage: Stage,
     /// What kind of work it is.
     pub work: Work,
+    /// What a non-zero exit code of the command means.
+    pub failure: Reason,
     /// The command.
     pub argv: Vec<OsString>,
     /// Its time limit.
@@ -44,7 +46,7 @@ struct Outcome {
 /// Runs the command, records it, and ends as it ended. The child starts first: nothing here delays it.
 pub fn run(wrap: Wrap, detail: impl FnOnce(ChildUse) -> Detail) -> Result<Exit> {
     let clock = SystemClock;
-    let Wrap { context, stage, work, argv, timeout, kill_after } = wrap;
+    let Wrap { context, stage, work, failure, argv, timeout, kill_after } = wrap;
     let id = EventId::random();
     let spec = Spec {
         argv,
@@ -63,7 +65,7 @@ pub fn run(wrap: Wrap, detail: impl FnOnce(ChildUse) -> Detail) -> Result<Exit> 
     };
     let recorder = Recorder::begin(&context.sinks, scope, &clock);
     let outcome = match started {
-        Ok(running) => ended(&running.wait(&clock).context("cannot wait for the command")?),
+        Ok(running) => ended(&running.wait(&clock).context("cannot wait for the command")?, failure),
         Err(error) => not_started(context.tool, &error),
     };
     let event = Event {
@@ -96,14 +98,14 @@ fn child_env(context: &Context, stage: &Stage, id: &EventId) -> Vec<(&'static st
     env
 }
 
-fn ended(finished: &Finished) -> Outcome {
+fn ended(finished: &Finished, failure: Reason) -> Outcome {
     let by_child = Exit::of_child(finished.status);
     let (exit, status, reason) = match by_child {
         _ if finished.timed_out => (Exit::TimedOut, Status::Timeout, Some(Reason::Timeout)),
         Exit::Child(0) => (by_child, Status::Success, None),
         _ if finished.asked_to_stop.is_some() => (by_child, Status::Cancelled, Some(Reason::Cancelled)),
         Exit::Signal(_) => (by_child, Status::Error, Some(Reason::Signal)),
-        _ => (by_child, Status::Failure, Some(Reason::ExitCode)),
+        _ => (by_child, Status::Failure, Some(failure)),
     };
     Outcome { exit, status, reason, duration: finished.duration, used: finished.used.clone() }
 }

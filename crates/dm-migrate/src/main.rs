@@ -1,1 +1,5 @@
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    common::cli::main(dm_migrate::TOOL, dm_migrate::plan::plan, dm_migrate::run)
+}

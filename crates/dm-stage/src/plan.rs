@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use common::cli::{Context, state_dir};
-use common::event::Status;
+use common::event::{Reason, Status};
 use common::label::{Label, Stage};
 use common::metrics::Work;
 use common::wrap::Wrap;
@@ -65,6 +65,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         context,
         stage,
         work: Work::Stage,
+        failure: Reason::ExitCode,
         argv: args.command,
         timeout: args.timeout,
         kill_after: args.kill_after,

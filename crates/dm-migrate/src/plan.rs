@@ -1,0 +1,28 @@
+//! What it means.
+
+use anyhow::{Result, bail};
+use common::cli::Context;
+use common::event::Reason;
+use common::metrics::Work;
+use common::wrap::Wrap;
+
+use crate::TOOL;
+use crate::args::Args;
+
+/// Finds out what to run.
+pub fn plan(args: Args) -> Result<Wrap> {
+    if args.command.first().is_none_or(|program| program.is_empty()) {
+        bail!(
+            "no migration command given: write dm-migrate -- COMMAND, such as dm-migrate -- sqlx migrate run"
+        );
+    }
+    Ok(Wrap {
+        context: Context::find(TOOL.name, &args.deployment, &args.export),
+        stage: "migration".parse().map_err(anyhow::Error::msg)?,
+        work: Work::Migration,
+        failure: Reason::MigrationFailed,
+        argv: args.command,
+        timeout: args.timeout,
+        kill_after: args.kill_after,
+    })
+}

@@ -1,0 +1,86 @@
+//! The rollback itself, and the look at what it did.
+
+use std::time::Duration;
+
+use common::cli::Context;
+use common::clock::Clock;
+use common::duration::show;
+use common::event::RollbackResult;
+use common::process::{self, Spec, Streams};
+
+use crate::plan::Action;
+use crate::report::Report;
+
+/// So many successes in a row prove that the service works again.
+const IN_A_ROW: u32 = 3;
+
+/// The time between two looks.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What one look may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time between TERM and KILL for a rollback command that takes too long.
+const KILL_AFTER: Duration = Duration::from_secs(10);
+
+/// Rolls back, and looks whether the service works.
+pub fn roll_back(
+    action: &Action,
+    context: &Context,
+    report: &mut Report,
+    clock: &dyn Clock,
+) -> RollbackResult {
+    if let Err(why) = run(action, context, clock) {
+        report.say(&format!("the rollback FAILED: {why}. The bad version may still be live: act now"));
+        return RollbackResult::Failed;
+    }
+    if action.verify.is_empty() {
+        report.say("rolled back, NOT verified: nobody told where to look; give --verify-url");
+        return RollbackResult::Unverified;
+    }
+    for url in &action.verify {
+        let shown = common::label::without_secrets(url);
+        match dm_health::verify(url, IN_A_ROW, INTERVAL, TIMEOUT, action.verify_deadline) {
+            Ok(true) => {}
+            Ok(false) => {
+                let deadline = show(action.verify_deadline);
+                report.say(&format!("rolled back, and {shown} does NOT work within {deadline}: act now"));
+                return RollbackResult::Unverified;
+            }
+            Err(error) => {
+                report.say(&format!("rolled back, NOT verified: {shown} could not be probed: {error:#}"));
+                return RollbackResult::Unverified;
+            }
+        }
+    }
+    report.say("rolled back and verified");
+    RollbackResult::Verified
+}
+
+fn run(action: &Action, context: &Context, clock: &dyn Clock) -> Result<(), String> {
+    let identity = &context.identity;
+    let mut env = vec![
+        ("DM_DEPLOYMENT_ID", identity.deployment.to_string()),
+        ("DM_SERVICE", identity.service.to_string()),
+        ("DM_ENVIRONMENT", identity.environment.to_string()),
+        ("DM_PARENT_STAGE", "rollback".to_owned()),
+    ];
+    env.extend(identity.version.as_ref().map(|version| ("DM_FAILED_VERSION", version.to_string())));
+    let spec = Spec {
+        argv: action.argv.clone(),
+        env,
+        streams: Streams::Aside,
+        timeout: Some(action.timeout),
+        kill_after: KILL_AFTER,
+    };
+    let running = process::start(&spec, clock).map_err(|error| error.message)?;
+    let finished = running.wait(clock).map_err(|error| format!("its command was lost: {error}"))?;
+    if finished.timed_out {
+        return Err(format!("its command did not end within {}", show(action.timeout)));
+    }
+    match (finished.used.exit_code, finished.used.signal) {
+        (Some(0), _) => Ok(()),
+        (Some(code), _) => Err(format!("its command ended with exit code {code}")),
+        (None, signal) => Err(format!("its command was killed by signal {}", signal.unwrap_or_default())),
+    }
+}

@@ -1,0 +1,104 @@
+//! What was typed.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::Parser;
+use common::cli::{DeploymentArgs, ExportArgs, Format};
+use common::{duration, http};
+use url::Url;
+
+const EXAMPLES: &str = "\
+Examples:
+  set -o pipefail
+  dm-health --url https://api/health --watch 5m --format jsonl | dm-rollback --if-error-rate 5 -- ./rollback.sh
+  dm-health --url https://api/health --max-fail 5 --format jsonl | dm-rollback --if-health-fails -- ./rollback.sh
+  dm-smoke smoke.toml --format jsonl | dm-rollback --if-smoke-fails --verify-url https://api/health -- ./rollback.sh
+  dm-rollback --if-error-rate 5 --dry-run < recorded.jsonl
+
+The verdict is given when the stream ends. With --if-error-rate it is
+  rollback      at 10 requests and 3 errors or more, and more than that share of them errors
+  keep          with that share or less, and enough requests to say so: 52 for 5 percent
+  inconclusive  otherwise, and whenever the stream is cut off or damaged: never a reason to roll back
+Failures before the first success are a service that is still starting and do not count, unless none follows.
+
+Exit code: 0 keep; 3 inconclusive; 10 rolled back and verified; 11 rollback wanted and not done; 12 rollback tried, and
+failed or not verified: page a person; 2 wrong usage; 5 internal error. With pipefail the last command's code wins.
+
+The command runs without stdin, its output goes to stderr, and it finds DM_FAILED_VERSION and the deployment's
+variables in its environment.";
+
+/// Decides from evidence on stdin whether to roll back, does it, and verifies it
+#[derive(Debug, Parser)]
+#[command(name = "dm-rollback", version, after_help = EXAMPLES)]
+pub struct Args {
+    /// The rollback command and its arguments, after `--`
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+
+    /// Roll back if more than this share of the requests failed, in percent
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub if_error_rate: Option<f64>,
+
+    /// Roll back if dm-health ended as unhealthy
+    #[arg(long)]
+    pub if_health_fails: bool,
+
+    /// Roll back if a smoke test failed
+    #[arg(long)]
+    pub if_smoke_fails: bool,
+
+    /// Where to see that the rollback worked: three successes in a row [default: what dm-health probed]
+    #[arg(long, value_name = "URL", value_parser = http::parse_url)]
+    pub verify_url: Option<Url>,
+
+    /// The time in which the service has to be seen to work after the rollback
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::parse_positive)]
+    pub verify_deadline: Duration,
+
+    /// The time limit of the rollback command
+    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = duration::parse_positive)]
+    pub rollback_timeout: Duration,
+
+    /// Only decide: a rollback that is wanted is told of, and not done (11)
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// What to write to stdout [default: human on a terminal, else jsonl]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+
+    #[command(flatten)]
+    pub export: ExportArgs,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').parse::<f64>() {
+        Ok(value) if value > 0.0 && value < 100.0 => Ok(value),
+        _ => Err("give a percentage above 0 and below 100, such as 5".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::percent;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        super::Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_percentage_is_between_0_and_100() {
+        assert_eq!(percent("5"), Ok(5.0));
+        assert_eq!(percent("0.5%"), Ok(0.5));
+        for bad in ["0", "100", "-1", "NaN", "inf", "", "5 percent"] {
+            assert!(percent(bad).is_err(), "{bad}");
+        }
+    }
+}

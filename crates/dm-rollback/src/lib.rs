@@ -1,0 +1,121 @@
+//! Decides, from evidence, whether to roll back; does it, and verifies it.
+//!
+//! ```text
+//! dm-health --url https://api/health --watch 5m | dm-rollback --if-error-rate 5 -- ./rollback.sh
+//! ```
+//!
+//! | exit | meaning |
+//! | --- | --- |
+//! | 0 | keep: good, and proven |
+//! | 3 | inconclusive: no data, too little, or the producer died |
+//! | 10 | rolled back, and seen to work again |
+//! | 11 | a rollback is wanted and was not done (`--dry-run`) |
+//! | 12 | a rollback was tried, and failed or was not verified |
+
+pub mod act;
+pub mod args;
+pub mod decide;
+pub mod evidence;
+pub mod plan;
+pub mod report;
+
+use anyhow::{Context as _, Result};
+use common::cli::{Tool, warn};
+use common::clock::{Clock, Stopwatch, SystemClock};
+use common::event::{Detail, Event, EventId, FORMAT, Reason, RollbackResult, Status};
+use common::exit::Exit;
+use common::gateway::Scope;
+use common::label::Label;
+use common::metrics::Work;
+use common::record::Recorder;
+use common::stream::{Answer, Verdict};
+
+use evidence::Evidence;
+use plan::Plan;
+use report::Report;
+
+/// What `main` has to know of this tool.
+pub const TOOL: Tool = Tool { name: "dm-rollback", wrapper: false };
+
+/// Reads the evidence, decides, acts, and says what came of it.
+pub fn run(plan: Plan) -> Result<Exit> {
+    let clock = SystemClock;
+    let evidence = Evidence::read(std::io::stdin().lock());
+    let verdict = decide::decide(&plan.policy, &evidence, clock.now());
+    let plan = plan.of_stream(&evidence);
+
+    // The clock of the rollback itself: what was watched before belongs to the stage that watched.
+    let stopwatch = Stopwatch::start(&clock);
+    let scope = Scope {
+        identity: plan.context.identity.clone(),
+        stage: plan.stage.clone(),
+        parent: plan.context.parent.clone(),
+        work: Work::Rollback,
+        started_at: stopwatch.started_at,
+    };
+    let recorder = Recorder::begin(&plan.context.sinks, scope, &clock);
+    let mut report = Report::begin(plan.format, &plan.context, &clock).context("cannot write to stdout")?;
+    report.verdict(&verdict).context("cannot write to stdout")?;
+    let (exit, result) = match verdict.verdict {
+        Answer::Keep => (Exit::Good, None),
+        Answer::Inconclusive => (Exit::Inconclusive, None),
+        Answer::Rollback => match &plan.action {
+            None => {
+                report.say("dry run: nothing was rolled back");
+                (Exit::RollbackNotDone, None)
+            }
+            Some(action) => {
+                let result = act::roll_back(action, &plan.context, &mut report, &clock);
+                let exit = match result {
+                    RollbackResult::Verified => Exit::RolledBack,
+                    RollbackResult::Unverified | RollbackResult::Failed => Exit::RollbackFailed,
+                };
+                (exit, Some(result))
+            }
+        },
+    };
+    let event = event(&plan, &verdict, result, &stopwatch, &clock);
+    warn(TOOL.name, &recorder.finish(&event, &clock));
+    report.end(exit, &clock).context("cannot write to stdout")?;
+    Ok(exit)
+}
+
+fn event(
+    plan: &Plan,
+    verdict: &Verdict,
+    result: Option<RollbackResult>,
+    stopwatch: &Stopwatch,
+    clock: &dyn Clock,
+) -> Event {
+    let (status, error_type) = match result {
+        Some(RollbackResult::Verified) => (Status::Success, None),
+        Some(RollbackResult::Unverified | RollbackResult::Failed) => {
+            (Status::Failure, Some(Reason::RollbackFailed))
+        }
+        None if verdict.verdict == Answer::Keep => (Status::Success, None),
+        None => (Status::Skipped, None),
+    };
+    Event {
+        v: FORMAT,
+        detail: Detail::Rollback {
+            verdict: verdict.verdict.as_str().to_owned(),
+            condition: verdict.condition,
+            evidence: verdict.sources.clone(),
+            result,
+        },
+        id: EventId::random(),
+        ts: clock.now(),
+        tool: TOOL.name.to_owned(),
+        identity: plan.context.identity.clone(),
+        stage: plan.stage.clone(),
+        parent: plan.context.parent.clone(),
+        status,
+        duration_s: Some(stopwatch.elapsed(clock).as_secs_f64()),
+        error_type,
+    }
+}
+
+/// A source's name as a label; what a stream says is bounded before it becomes a series.
+pub(crate) fn source_label(src: &str) -> Label {
+    Label::nearest(src).or_else(|| Label::nearest("unknown")).expect("not empty")
+}

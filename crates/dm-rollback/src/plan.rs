@@ -1,0 +1,99 @@
+//! What it means: checked values.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, stdin, stdout};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use common::cli::{Context, Format, given};
+use common::label::{Label, Stage};
+use url::Url;
+
+use crate::TOOL;
+use crate::args::Args;
+use crate::decide::Policy;
+use crate::evidence::Evidence;
+
+/// What to do.
+#[derive(Debug)]
+pub struct Plan {
+    /// Who and where.
+    pub context: Context,
+    /// The stage, `rollback`.
+    pub stage: Stage,
+    /// When to roll back.
+    pub policy: Policy,
+    /// How; `None` for a dry run.
+    pub action: Option<Action>,
+    /// The form of stdout.
+    pub format: Format,
+    /// Whether the deployment's id was told, so that the stream's own does not matter.
+    deployment_is_known: bool,
+}
+
+/// How to roll back, and how to see that it worked.
+#[derive(Debug)]
+pub struct Action {
+    /// The command.
+    pub argv: Vec<OsString>,
+    /// Its time limit.
+    pub timeout: Duration,
+    /// Where to look afterwards; empty where nobody told.
+    pub verify: Vec<Url>,
+    /// The time in which the service has to be seen to work.
+    pub verify_deadline: Duration,
+}
+
+/// Finds out what to do.
+pub fn plan(args: Args) -> Result<Plan> {
+    let policy = Policy {
+        error_rate: args.if_error_rate,
+        health_fails: args.if_health_fails,
+        smoke_fails: args.if_smoke_fails,
+    };
+    if policy.is_empty() {
+        bail!("no condition given: --if-error-rate PERCENT, --if-health-fails or --if-smoke-fails");
+    }
+    let has_command = args.command.first().is_some_and(|program| !program.is_empty());
+    if !has_command && !args.dry_run {
+        bail!("no rollback command given: write it after --, or use --dry-run");
+    }
+    if stdin().is_terminal() {
+        bail!(
+            "stdin is a terminal: pipe a stream into it, such as dm-health … --format jsonl | dm-rollback …"
+        );
+    }
+    let action = (!args.dry_run).then(|| Action {
+        argv: args.command,
+        timeout: args.rollback_timeout,
+        verify: args.verify_url.into_iter().collect(),
+        verify_deadline: args.verify_deadline,
+    });
+    let deployment_is_known = given(args.deployment.deployment_id.as_ref()).is_some();
+    Ok(Plan {
+        context: Context::find(TOOL.name, &args.deployment, &args.export),
+        stage: "rollback".parse().map_err(anyhow::Error::msg)?,
+        policy,
+        action,
+        format: args.format.unwrap_or_else(|| Format::for_stdout(stdout().is_terminal())),
+        deployment_is_known,
+    })
+}
+
+impl Plan {
+    /// Takes from the stream what was not told: the deployment's id, and where to look afterwards.
+    #[must_use]
+    pub fn of_stream(mut self, evidence: &Evidence) -> Self {
+        if !self.deployment_is_known
+            && let Some(deployment) = evidence.deployment.as_deref().and_then(Label::nearest)
+        {
+            self.context.identity.deployment = deployment;
+        }
+        if let Some(action) = &mut self.action
+            && action.verify.is_empty()
+        {
+            action.verify = evidence.targets();
+        }
+        self
+    }
+}

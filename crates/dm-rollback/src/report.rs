@@ -1,0 +1,66 @@
+//! What is told: records on stdout for programs, sentences for people.
+
+use std::io::{self, Stdout, Write, stderr, stdout};
+
+use common::cli::{Context, Format};
+use common::clock::Clock;
+use common::event::EventId;
+use common::exit::Exit;
+use common::stream::{Record, Start, Verdict, Writer};
+
+use crate::TOOL;
+
+/// Where the tool tells.
+#[derive(Debug)]
+pub struct Report {
+    /// `None` where stdout is for people.
+    records: Option<Writer<Stdout>>,
+}
+
+impl Report {
+    /// Begins the stream, if stdout carries one.
+    pub fn begin(format: Format, context: &Context, clock: &dyn Clock) -> io::Result<Self> {
+        let records = match format {
+            Format::Human => None,
+            Format::Jsonl => {
+                let start = Start {
+                    tool: TOOL.name.to_owned(),
+                    run: EventId::random().as_str().to_owned(),
+                    service: context.identity.service.to_string(),
+                    environment: context.identity.environment.to_string(),
+                    deployment: context.identity.deployment.to_string(),
+                    ts: clock.now(),
+                    interval_ms: None,
+                };
+                Some(Writer::begin(stdout(), start)?)
+            }
+        };
+        Ok(Self { records })
+    }
+
+    /// The verdict, before anything is done about it.
+    pub fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
+        if let Some(records) = &mut self.records {
+            records.record(&Record::Verdict(verdict.clone()))?;
+        }
+        self.say(&format!("{}: {}", verdict.verdict.as_str(), verdict.why));
+        Ok(())
+    }
+
+    /// A sentence for people: on stdout where that is theirs, else on stderr.
+    pub fn say(&mut self, text: &str) {
+        // A reader who went away must not stop a rollback.
+        let _ = match self.records {
+            None => writeln!(stdout(), "{text}"),
+            Some(_) => writeln!(stderr(), "{}: {text}", TOOL.name),
+        };
+    }
+
+    /// Ends the stream.
+    pub fn end(&mut self, exit: Exit, clock: &dyn Clock) -> io::Result<()> {
+        match &mut self.records {
+            None => Ok(()),
+            Some(records) => records.end(clock.now(), exit.code()),
+        }
+    }
+}

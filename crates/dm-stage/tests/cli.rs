@@ -1,0 +1,274 @@
+//! dm-stage at its edge: what a deploy script sees of it.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn dm_stage(state: &TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dm-stage"));
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("DM_STATE_DIR", state.path());
+    command.env("DM_SERVICE", "shop").env("DM_ENVIRONMENT", "production");
+    command
+}
+
+fn state() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn journal(state: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(state.join("journal.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_stage_passes_everything_through_and_is_recorded() {
+    let state = state();
+    dm_stage(&state)
+        .args(["build", "--", "sh", "-c", "cat; echo done; echo trouble >&2; exit 3"])
+        .write_stdin("typed\n")
+        .assert()
+        .code(3)
+        .stdout("typed\ndone\n")
+        .stderr("trouble\n");
+    let [event] = journal(state.path()).try_into().unwrap();
+    assert_eq!(event["type"], "stage");
+    assert_eq!(event["stage"], "build");
+    assert_eq!(event["status"], "failure");
+    assert_eq!(event["error_type"], "exit_code");
+    assert_eq!(event["exit_code"], 3);
+    assert_eq!((&event["service"], &event["environment"]), (&"shop".into(), &"production".into()));
+    assert!(event["duration_s"].as_f64().unwrap() > 0.0);
+    assert!(event["max_rss_bytes"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn arguments_reach_the_command_untouched() {
+    let argument = "a b\n$HOME `x` 'q' \\ *";
+    dm_stage(&state())
+        .args(["build", "--", "printf", "%s", argument])
+        .assert()
+        .success()
+        .stdout(argument)
+        .stderr("");
+}
+
+#[test]
+fn dies_by_the_signal_that_killed_the_command() {
+    let state = state();
+    let assert = dm_stage(&state).args(["build", "--", "sh", "-c", "kill -TERM $$"]).assert();
+    assert_eq!(assert.get_output().status.signal(), Some(15));
+    assert_eq!(journal(state.path())[0]["status"], "error");
+    assert_eq!(journal(state.path())[0]["error_type"], "signal");
+}
+
+#[test]
+fn a_signal_to_the_wrapper_reaches_the_command_and_counts_as_cancelled() {
+    let state = state();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_dm-stage"))
+        .env("DM_STATE_DIR", state.path())
+        .args([
+            "deploy",
+            "--",
+            "sh",
+            "-c",
+            "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.1; done",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    let kill = format!("kill -TERM {}", child.id());
+    assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    line.clear();
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    assert_eq!(line, "bye\n");
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    assert_eq!(journal(state.path())[0]["status"], "cancelled");
+}
+
+#[test]
+fn a_time_limit_ends_the_command_and_all_it_started() {
+    let state = state();
+    let pids = state.path().join("pids");
+    let script = format!(
+        "trap '' TERM; sleep 300 & echo $! >> {0}; echo $$ >> {0}; while :; do sleep 0.1; done",
+        pids.display()
+    );
+    dm_stage(&state)
+        .args(["build", "--timeout", "300ms", "--kill-after", "100ms", "--", "sh", "-c", &script])
+        .assert()
+        .code(124);
+    for pid in std::fs::read_to_string(pids).unwrap().lines() {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "process {pid} is still there: {stat}");
+    }
+    assert_eq!(journal(state.path())[0]["status"], "timeout");
+}
+
+#[test]
+fn a_command_that_cannot_start_is_126_or_127_with_its_true_cause() {
+    let state = state();
+    let folder = state.path();
+    let script = folder.join("script");
+    std::fs::copy("/bin/true", folder.join("plain")).unwrap();
+    let write = |text: &str, mode: u32| {
+        use std::os::unix::fs::PermissionsExt;
+        let _ = std::fs::remove_file(&script);
+        std::io::Write::write_all(&mut std::fs::File::create(&script).unwrap(), text.as_bytes()).unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(mode)).unwrap();
+        script.to_str().unwrap().to_owned()
+    };
+    let fails = |program: &str, code: i32, cause: &str| {
+        dm_stage(&state)
+            .args(["build", "--", program])
+            .assert()
+            .code(code)
+            .stderr(contains(cause).and(predicate::function(|text: &str| text.lines().count() == 1)));
+    };
+    fails("no-such-program", 127, "not found in PATH");
+    fails("/no/such/program", 127, "no such file");
+    fails(&write("#!/no/such/shell\n", 0o755), 127, "its interpreter /no/such/shell is missing");
+    fails(&write("echo\n", 0o755), 126, "a script with a #! line");
+    fails("/tmp", 126, "is a directory");
+    let events = journal(state.path());
+    assert!(events.iter().all(|event| event["status"] == "error"));
+    assert_eq!(events[0]["error_type"], "not_found");
+}
+
+#[test]
+fn stages_inside_know_the_deployment_they_are_in() {
+    let state = state();
+    let inner = format!("{} build -- true", env!("CARGO_BIN_EXE_dm-stage"));
+    dm_stage(&state)
+        .args(["deployment", "--app-version", "2.0", "--", "sh", "-c", &inner])
+        .assert()
+        .success();
+    let [build, whole] = journal(state.path()).try_into().unwrap();
+    assert_eq!((&build["stage"], &build["parent"]), (&"build".into(), &"deployment".into()));
+    assert_eq!((&whole["stage"], &whole["parent"]), (&"deployment".into(), &Value::Null));
+    for same in ["deployment", "service", "version", "trace_id"] {
+        assert_eq!(build[same], whole[same], "{same}");
+    }
+    assert_eq!(build["parent_span_id"], whole["id"]);
+}
+
+#[test]
+fn a_deployment_over_two_machines_is_started_on_one_and_finished_on_the_other() {
+    let (one, other) = (state(), state());
+    let output =
+        dm_stage(&one).args(["deployment", "--start"]).assert().success().get_output().stdout.clone();
+    let lines = String::from_utf8(output).unwrap();
+    let variables = lines.lines().map(|line| line.split_once('=').unwrap());
+    dm_stage(&other)
+        .envs(variables)
+        .args(["deployment", "--finish", "failure"])
+        .assert()
+        .success()
+        .stderr("");
+    let [event] = journal(other.path()).try_into().unwrap();
+    assert_eq!((&event["stage"], &event["status"]), (&"deployment".into(), &"failure".into()));
+    assert!(event["duration_s"].is_number());
+    assert_eq!(journal(one.path())[0]["deployment"], event["deployment"]);
+
+    dm_stage(&other)
+        .args(["deployment", "--finish", "success", "--deployment-id", "another"])
+        .assert()
+        .success()
+        .stderr(contains("is not known here"));
+}
+
+#[test]
+fn the_timeline_shows_what_a_deployment_did() {
+    let state = state();
+    let tool = env!("CARGO_BIN_EXE_dm-stage");
+    let script = format!("{tool} build -- true && {tool} deploy -- sh -c 'exit 4'");
+    dm_stage(&state)
+        .args(["deployment", "--deployment-id", "d-1", "--", "sh", "-c", &script])
+        .assert()
+        .code(4);
+    dm_stage(&state).args(["build", "--deployment-id", "d-2", "--", "true"]).assert().success();
+    dm_stage(&state)
+        .args(["--timeline", "d-1"])
+        .assert()
+        .success()
+        .stdout(contains("deployment d-1"))
+        .stdout(predicate::str::is_match("shop/deployment +█+ .*failure \\(exit_code\\)\n").unwrap())
+        .stdout(predicate::str::is_match("shop/build .*ok\n").unwrap());
+    dm_stage(&state).arg("--timeline").assert().success().stdout(contains("deployment d-2"));
+    dm_stage(&state)
+        .args(["--timeline", "d-3"])
+        .assert()
+        .code(125)
+        .stderr(contains("knows no deployment d-3"));
+}
+
+#[test]
+fn wrong_usage_is_125_and_one_line_before_anything_runs() {
+    let state = state();
+    let fails = |args: &[&str], cause: &str| {
+        dm_stage(&state).args(args).assert().code(125).stdout("").stderr(
+            contains(cause)
+                .and(predicate::function(|text: &str| text.lines().count() == 1))
+                .and(predicate::str::starts_with("dm-stage: ")),
+        );
+    };
+    fails(&["build", "--timeout", "3", "--", "echo"], "a duration needs a unit, such as 3s");
+    fails(&["build", "--pushgateway-url", "localhost:9091", "--", "echo"], "not http or https");
+    fails(&["build", "--unknown", "--", "echo"], "unexpected argument '--unknown'");
+    fails(&["build"], "no command given: write dm-stage build -- COMMAND");
+    fails(&["build", "--", ""], "no command given");
+    fails(&["Build", "--", "echo"], "a stage name is a lower-case letter");
+    fails(&[], "no stage given");
+    fails(&["deployment", "--finish", "well"], "a status is one of: success, failure");
+    assert!(!state.path().join("journal.jsonl").exists());
+}
+
+#[test]
+fn empty_variables_count_as_absent() {
+    let state = state();
+    dm_stage(&state)
+        .envs([("PUSHGATEWAY_URL", ""), ("DM_VERSION", ""), ("DM_EXPORT_BUDGET", ""), ("DM_TEXTFILE", "")])
+        .args(["build", "--", "true"])
+        .assert()
+        .success()
+        .stderr("");
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_costs_a_warning_and_nothing_else() {
+    let state = state();
+    dm_stage(&state)
+        .env("DM_STATE_DIR", "/proc/nowhere")
+        .args(["build", "--", "sh", "-c", "echo hi; exit 5"])
+        .assert()
+        .code(5)
+        .stdout("hi\n")
+        .stderr(
+            contains("cannot write the journal in /proc/nowhere")
+                .and(predicate::function(|text: &str| text.lines().count() == 1)),
+        );
+}
+
+#[test]
+fn help_has_examples_and_the_version_is_told() {
+    let state = state();
+    dm_stage(&state)
+        .arg("--help")
+        .assert()
+        .success()
+        .stdout(contains("Examples:").and(contains("[env: PUSHGATEWAY_URL]")).and(contains("Exit code")));
+    dm_stage(&state).arg("--version").assert().success().stdout(concat!(
+        "dm-stage ",
+        env!("CARGO_PKG_VERSION"),
+        "\n"
+    ));
+}

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Sets up what the tests need, then runs all of them: format, lints, tests, shell scripts.
+#
+# The servers that the tests start (Pushgateway, Prometheus, Alertmanager) and shellcheck are Debian's packages,
+# unpacked into a private folder: no root, no service that is left running, nothing installed on the machine.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
+programs=(prometheus promtool prometheus-alertmanager amtool prometheus-pushgateway shellcheck)
+
+say() { printf '\n== %s\n' "$*"; }
+fail() { printf 'test.sh: %s\n' "$*" >&2; exit 1; }
+
+# Runs apt-get on a private state, so that neither root nor the machine's own package lists are needed.
+private_apt() {
+    local state=$1
+    shift
+    apt-get -qq -o Dir::State="$state" -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache="$state/cache" \
+        -o APT::Sandbox::User="$(id -un)" "$@"
+}
+
+install_servers() {
+    local folder=$1 work package
+    command -v apt-get >/dev/null || fail "needs ${programs[*]} on PATH, or a Debian machine to take them from"
+    work=$(mktemp -d)
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
+    private_apt "$work" update
+    (cd "$work" && private_apt "$work" download "${packages[@]}")
+    for package in "$work"/*.deb; do
+        dpkg-deb -x "$package" "$work/root"
+    done
+    mkdir -p "$(dirname "$folder")"
+    rm -rf "$folder"
+    # In one step: a folder that is there is whole.
+    mv "$work/root" "$folder"
+    rm -rf "$work"
+}
+
+have() {
+    local program
+    for program in "$@"; do
+        command -v "$program" >/dev/null || return 1
+    done
+}
+
+say "setting up"
+have cargo || fail "needs Rust: https://rustup.rs"
+have cc || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y gcc libc6-dev; } ||
+    fail "needs a C compiler: apt-get install gcc libc6-dev"
+for component in rustfmt clippy; do
+    have "cargo-${component/rustfmt/fmt}" || rustup component add "$component"
+done
+servers=${CARGO_TARGET_DIR:-target}/test-servers
+PATH=$(mkdir -p "$servers" && cd "$servers" && pwd)/usr/bin:$PATH
+export PATH
+have "${programs[@]}" || install_servers "$servers"
+have "${programs[@]}" || fail "could not install ${programs[*]}"
+
+say "format and lints"
+cargo fmt --all --check
+cargo clippy --workspace --all-targets --locked -- -D warnings
+
+say "shell scripts"
+git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
+
+say "tests"
+# The stories run the built programs: without this, those without tests of their own would not be there.
+cargo build --workspace --locked
+cargo test --workspace --locked

@@ -1,0 +1,79 @@
+//! The built programs, as commands in a private place.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// The program `name` of this build. Tests run in `target/<profile>/deps`, the programs stand above it.
+pub fn path(name: &str) -> PathBuf {
+    let here = std::env::current_exe().unwrap();
+    let profile = here.ancestors().find(|dir| dir.ends_with("deps")).and_then(Path::parent).unwrap();
+    let program = profile.join(name);
+    assert!(program.exists(), "{} is not built: run cargo build --workspace first", program.display());
+    program
+}
+
+/// A machine of its own, as far as the tools see one: a state directory, and an environment that tells nothing.
+#[derive(Debug)]
+pub struct Machine {
+    folder: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }
+    }
+}
+
+impl Machine {
+    /// A machine where nothing is pushed.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same machine with one more variable set.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Its private folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The journal's lines, as JSON.
+    pub fn journal(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.folder().join("state/journal.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// A shell with the tools on its PATH, for stories with pipes.
+    pub fn shell(&self, script: &str) -> Command {
+        let mut command = self.command(Path::new("bash"));
+        command.args(["-c", script]);
+        command
+    }
+
+    /// One of the tools.
+    pub fn tool(&self, name: &str) -> Command {
+        self.command(&path(name))
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let tools = path("dm-stage").parent().unwrap().to_owned();
+        let mut command = Command::new(program);
+        // Nothing of the machine that runs the tests, such as its CI variables, reaches the tools.
+        command.env_clear();
+        command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", tools.display()));
+        command.env("DM_STATE_DIR", self.folder().join("state"));
+        command.env("PUSHGATEWAY_URL", "disabled");
+        command.env("DM_SERVICE", "shop").env("DM_ENVIRONMENT", "production");
+        command.envs(self.variables.iter().cloned());
+        command.current_dir(self.folder());
+        command
+    }
+}

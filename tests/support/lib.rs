@@ -1,0 +1,19 @@
+//! What the cross-tool stories need: the built programs, real servers in a private place, fakes for faults that a
+//! real server cannot produce, and a way to wait without sleeping.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`bin`](mod@bin) | the built tools, as commands with a private state directory |
+//! | [`server`] | a server process of our own: started, waited for, stopped by its id |
+//! | [`pushgateway`] | a real Pushgateway |
+//! | [`prometheus`] | a real Prometheus, and what it answers |
+//! | [`sample`] | the sample service |
+//! | [`fault`] | servers that refuse, hang or answer 500 |
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
+
+pub mod bin;
+pub mod fault;
+pub mod prometheus;
+pub mod pushgateway;
+pub mod sample;
+pub mod server;

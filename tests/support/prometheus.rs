@@ -1,0 +1,72 @@
+//! A real Prometheus, and what it answers.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::pushgateway::{Pushgateway, listening_on};
+use crate::server::{Server, eventually};
+
+/// A Prometheus that scrapes one Pushgateway twice a second.
+#[derive(Debug)]
+pub struct Prometheus {
+    server: Server,
+    _data: TempDir,
+}
+
+/// One series of an instant query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// The labels, `__name__` among them.
+    pub labels: BTreeMap<String, String>,
+    /// The value.
+    pub value: f64,
+}
+
+impl Prometheus {
+    /// Starts one with its data in a folder of its own.
+    pub fn scraping(gateway: &Pushgateway) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let config = data.path().join("prometheus.yml");
+        let text = format!(
+            "global: {{scrape_interval: 500ms}}\nscrape_configs:\n- job_name: pushgateway\n  honor_labels: true\n  \
+             static_configs: [{{targets: ['{}']}}]\n",
+            gateway.address()
+        );
+        common::atomic::write(&config, text.as_bytes()).unwrap();
+        let mut command = Command::new("prometheus");
+        command.arg(format!("--config.file={}", config.display()));
+        command.arg(format!("--storage.tsdb.path={}", data.path().join("tsdb").display()));
+        command.arg("--web.listen-address=127.0.0.1:0");
+        Self { server: Server::start(command, listening_on), _data: data }
+    }
+
+    /// The answer to an instant query; empty while it is still starting.
+    pub fn query(&self, query: &str) -> Vec<Sample> {
+        let url = format!("{}/api/v1/query", self.server.url());
+        let answer = reqwest::blocking::Client::new().get(url).query(&[("query", query)]).send();
+        let Ok(answer) = answer.and_then(reqwest::blocking::Response::json::<serde_json::Value>) else {
+            return Vec::new();
+        };
+        assert_ne!(answer["errorType"], "bad_data", "{query}: {answer}");
+        let results = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+        results.iter().map(sample).collect()
+    }
+
+    /// Waits until the query's one value is what it should be.
+    pub fn expect(&self, query: &str, value: f64) {
+        eventually(query, || match self.query(query).as_slice() {
+            [sample] if (sample.value - value).abs() < 1e-9 => Ok(()),
+            other => Err(format!("{other:?}, not {value}")),
+        });
+    }
+}
+
+fn sample(result: &serde_json::Value) -> Sample {
+    let labels = result["metric"].as_object().cloned().unwrap_or_default();
+    Sample {
+        labels: labels.into_iter().map(|(name, value)| (name, value.as_str().unwrap_or("").to_owned())).collect(),
+        value: result["value"][1].as_str().unwrap().parse().unwrap(),
+    }
+}

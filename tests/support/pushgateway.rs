@@ -1,0 +1,61 @@
+//! A real Pushgateway.
+
+use std::process::Command;
+
+use crate::server::Server;
+
+/// A Pushgateway that keeps nothing.
+#[derive(Debug)]
+pub struct Pushgateway(Server);
+
+impl Default for Pushgateway {
+    fn default() -> Self {
+        let mut command = Command::new("prometheus-pushgateway");
+        // Debian's build has a default file for its service; an empty name keeps everything in memory.
+        command.args(["--web.listen-address=127.0.0.1:0", "--persistence.file="]);
+        Self(Server::start(command, listening_on))
+    }
+}
+
+impl Pushgateway {
+    /// Starts one.
+    pub fn start() -> Self {
+        Self::default()
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        self.0.url()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.0.address
+    }
+
+    /// Everything it would tell a scraper.
+    pub fn metrics(&self) -> String {
+        reqwest::blocking::get(format!("{}/metrics", self.url())).unwrap().text().unwrap()
+    }
+
+    /// The lines about the series `name` with all of these label texts, such as `stage="build"`.
+    pub fn series(&self, name: &str, labels: &[&str]) -> Vec<String> {
+        let wanted = format!("{name}{{");
+        let matches = |line: &&str| line.starts_with(&wanted) && labels.iter().all(|label| line.contains(label));
+        self.metrics().lines().filter(matches).map(str::to_owned).collect()
+    }
+
+    /// The value of the one series `name` with these labels.
+    pub fn value(&self, name: &str, labels: &[&str]) -> f64 {
+        match self.series(name, labels).as_slice() {
+            [line] => line.rsplit_once(' ').unwrap().1.parse().unwrap(),
+            other => panic!("{name} {labels:?}: {other:#?}"),
+        }
+    }
+}
+
+/// The address in the log line of the Prometheus family's servers.
+pub(crate) fn listening_on(line: &str) -> Option<String> {
+    let address = line.split_once("msg=\"Listening on\" address=")?.1;
+    Some(address.split_whitespace().next()?.to_owned())
+}

@@ -1,0 +1,46 @@
+//! The sample service.
+
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::bin;
+use crate::server::Server;
+
+/// A running sample service with a database of its own.
+#[derive(Debug)]
+pub struct Sample {
+    server: Server,
+    _folder: TempDir,
+}
+
+impl Sample {
+    /// Starts one whose orders fail in this percentage.
+    pub fn start(error_percent: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(bin::path("sample-service"));
+        command.args(["serve", "--version-name", "2", "--listen", "127.0.0.1:0"]);
+        command.args(["--error-percent", &error_percent.to_string()]);
+        command.arg("--db").arg(folder.path().join("app.db"));
+        Self { server: Server::start(command, listening_on), _folder: folder }
+    }
+
+    /// The URL of its health page, which knows nothing of the orders' faults.
+    pub fn health(&self) -> String {
+        format!("{}/health", self.server.url())
+    }
+
+    /// The URL of its orders.
+    pub fn orders(&self) -> String {
+        format!("{}/api/orders", self.server.url())
+    }
+
+    /// The URL at which its faults are switched.
+    pub fn faults(&self) -> String {
+        format!("{}/faults", self.server.url())
+    }
+}
+
+fn listening_on(line: &str) -> Option<String> {
+    line.strip_prefix("listening on ").map(|address| address.trim().to_owned())
+}
