@@ -1,1 +1,8 @@
+//! The stories that cross the tools, told with real servers.
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+#![expect(clippy::disallowed_methods, reason = "the stories start no background process that holds a pipe")]
 
+mod chain;
+mod outage;
+mod sources_of_truth;
+mod usage;

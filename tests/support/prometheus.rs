@@ -66,7 +66,10 @@ impl Prometheus {
 fn sample(result: &serde_json::Value) -> Sample {
     let labels = result["metric"].as_object().cloned().unwrap_or_default();
     Sample {
-        labels: labels.into_iter().map(|(name, value)| (name, value.as_str().unwrap_or("").to_owned())).collect(),
+        labels: labels
+            .into_iter()
+            .map(|(name, value)| (name, value.as_str().unwrap_or("").to_owned()))
+            .collect(),
         value: result["value"][1].as_str().unwrap().parse().unwrap(),
     }
 }

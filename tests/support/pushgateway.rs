@@ -41,7 +41,8 @@ impl Pushgateway {
     /// The lines about the series `name` with all of these label texts, such as `stage="build"`.
     pub fn series(&self, name: &str, labels: &[&str]) -> Vec<String> {
         let wanted = format!("{name}{{");
-        let matches = |line: &&str| line.starts_with(&wanted) && labels.iter().all(|label| line.contains(label));
+        let matches =
+            |line: &&str| line.starts_with(&wanted) && labels.iter().all(|label| line.contains(label));
         self.metrics().lines().filter(matches).map(str::to_owned).collect()
     }
 

@@ -26,7 +26,9 @@ impl Server {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {program} ({error}): ./scripts/test.sh installs it"));
+            .unwrap_or_else(|error| {
+                panic!("cannot start {program} ({error}): ./scripts/test.sh installs it")
+            });
         let (lines, found) = mpsc::channel();
         read_lines(child.stdout.take().unwrap(), lines.clone());
         read_lines(child.stderr.take().unwrap(), lines);

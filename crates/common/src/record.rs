@@ -158,7 +158,8 @@ impl Recorder {
                 down.remember(clock.now());
             }
             let url = self.sinks.gateway.as_ref().map(crate::label::without_secrets).unwrap_or_default();
-            error.context(format!("not pushed to {url}"))
+            let kept = if self.sinks.state_dir.is_some() { ", only kept in the journal" } else { "" };
+            error.context(format!("not pushed to {url}{kept}"))
         });
         self.told(told);
     }

@@ -1,4 +1,5 @@
 //! dm-migrate at its edge. What it shares with dm-stage is told there; here is what makes it a migration.
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use assert_cmd::Command;
 use predicates::prelude::*;

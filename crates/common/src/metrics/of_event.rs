@@ -2,7 +2,9 @@
 
 use super::exposition::Exposition;
 use super::family;
-use crate::event::{ChildUse, Condition, Detail, Event, Reason, RollbackResult, Status, TestResult};
+use crate::event::{
+    ChildUse, Condition, Detail, Event, Quantiles, Reason, RollbackResult, Status, TestResult,
+};
 use crate::identity::Identity;
 use crate::label::{Label, Stage};
 
@@ -82,6 +84,10 @@ pub fn zeros(work: Work, stage: &Stage, parent: Option<&Stage>) -> Exposition {
                     let labels = [("reason", reason.as_str()), ("result", result.as_str())];
                     counters.increase(family::ROLLBACK_TOTAL, &labels, 0.0);
                 }
+            }
+            // The one source that is there without being configured.
+            for requests in [family::REQUESTS_TOTAL, family::REQUEST_ERRORS_TOTAL] {
+                counters.increase(requests, &[("source", "probe")], 0.0);
             }
         }
     }
@@ -165,9 +171,9 @@ fn of_detail(event: &Event, to: &mut Contribution) {
             let successes = count(probes.saturating_sub(*failures));
             to.counters.increase(family::HEALTH_TOTAL, &[("result", "success")], successes);
             to.counters.increase(family::HEALTH_TOTAL, &[("result", "failure")], count(*failures));
-            for (quantile, latency) in
-                latency_ms.iter().flat_map(|ms| [("0.5", ms.p50), ("0.95", ms.p95), ("1", ms.max)])
-            {
+            // NaN where no probe succeeded: the latency of an earlier watch must not pass for this one's.
+            let ms = latency_ms.unwrap_or(Quantiles { p50: f64::NAN, p95: f64::NAN, max: f64::NAN });
+            for (quantile, latency) in [("0.5", ms.p50), ("0.95", ms.p95), ("1", ms.max)] {
                 to.state.set(family::HEALTH_LATENCY, &[("quantile", quantile)], latency);
             }
         }

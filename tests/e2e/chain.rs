@@ -1,0 +1,152 @@
+//! dm-health | dm-rollback, against the sample service.
+
+use std::process::Output;
+
+use serde_json::Value;
+use testkit::bin::Machine;
+use testkit::sample::Sample;
+
+/// A rollback that really makes the service good again: it switches the fault off, and leaves a trace.
+fn roll_back(machine: &Machine, sample: &Sample) -> String {
+    let script = machine.folder().join("rollback.sh");
+    let text = format!(
+        "#!/bin/bash\nset -eu\necho \"$DM_FAILED_VERSION\" >> rolled-back\n\
+         exec 3<>/dev/tcp/{address}\nbody='{{\"error_percent\":0}}'\n\
+         printf 'POST /faults HTTP/1.1\\r\\nHost: h\\r\\nContent-Type: application/json\\r\\nConnection: close\\r\\n\
+         Content-Length: %s\\r\\n\\r\\n%s' \"${{#body}}\" \"$body\" >&3\ngrep -q ' 200 ' <&3\n",
+        address = sample.faults().trim_start_matches("http://").replace("/faults", "").replace(':', "/")
+    );
+    common::atomic::write(&script, text.as_bytes()).unwrap();
+    format!("bash {}", script.display())
+}
+
+fn rolled_back(machine: &Machine) -> usize {
+    std::fs::read_to_string(machine.folder().join("rolled-back")).unwrap_or_default().lines().count()
+}
+
+fn run(machine: &Machine, script: &str) -> (Output, Value) {
+    let output = machine.shell(&format!("set -o pipefail; {script}")).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let verdict = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .find(|record| record["type"] == "verdict")
+        .unwrap_or_else(|| panic!("no verdict in {text:?}, {}", String::from_utf8_lossy(&output.stderr)));
+    (output, verdict)
+}
+
+#[test]
+fn a_bad_version_is_rolled_back_and_seen_to_work_again() {
+    let (machine, sample) = (Machine::new().with("DM_VERSION", "2"), Sample::start(30));
+    let watch = "--interval 20ms --watch 3s --max-fail 50 --format jsonl";
+    let (output, verdict) = run(
+        &machine,
+        &format!(
+            "dm-health --url {} {watch} | dm-rollback --if-error-rate 5 -- {}",
+            sample.orders(),
+            roll_back(&machine, &sample)
+        ),
+    );
+    assert_eq!(output.status.code(), Some(10), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(rolled_back(&machine), 1);
+    assert_eq!((&verdict["verdict"], &verdict["condition"]), (&"rollback".into(), &"error_rate".into()));
+    let rate = verdict["rate_percent"].as_f64().unwrap();
+    assert!((25.0..35.0).contains(&rate), "{rate}");
+    let event = machine.journal().into_iter().find(|event| event["type"] == "rollback").unwrap();
+    assert_eq!((&event["result"], &event["status"]), (&"verified".into(), &"success".into()));
+}
+
+#[test]
+fn a_healthy_version_is_kept() {
+    let (machine, sample) = (Machine::new(), Sample::start(0));
+    let (output, verdict) = run(
+        &machine,
+        &format!(
+            "dm-health --url {} --interval 20ms --watch 2s --format jsonl | dm-rollback --if-error-rate 5 -- {}",
+            sample.orders(),
+            roll_back(&machine, &sample)
+        ),
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((verdict["verdict"].as_str(), rolled_back(&machine)), (Some("keep"), 0));
+}
+
+#[test]
+fn a_producer_that_is_killed_leaves_no_verdict_and_no_rollback() {
+    let (machine, sample) = (Machine::new(), Sample::start(100));
+    // The producer is killed when 30 lines have come through.
+    let script = format!(
+        "dm-health --url {} --interval 10ms --watch 10m --max-fail 1000000 --format jsonl > stream & pid=$!; \
+         while [ \"$(wc -l < stream)\" -lt 30 ]; do :; done; kill -9 $pid; wait $pid || true; \
+         dm-rollback --if-error-rate 5 --if-health-fails -- {} < stream",
+        sample.orders(),
+        roll_back(&machine, &sample)
+    );
+    let (output, verdict) = run(&machine, &script);
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((verdict["verdict"].as_str(), rolled_back(&machine)), (Some("inconclusive"), 0));
+    assert!(verdict["why"].as_str().unwrap().contains("producer died"), "{verdict}");
+}
+
+#[test]
+fn a_rollback_that_fails_or_does_not_help_pages_a_person() {
+    let (machine, sample) = (Machine::new(), Sample::start(100));
+    let down = format!("dm-health --url {} --interval 10ms --max-fail 5 --format jsonl", sample.orders());
+    let failed = format!("{down} | dm-rollback --if-health-fails -- sh -c 'echo no way; exit 4'");
+    let (output, _) = run(&machine, &failed);
+    assert_eq!(output.status.code(), Some(12));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        stderr.contains("FAILED: its command ended with exit code 4") && stderr.contains("no way"),
+        "{stderr}"
+    );
+
+    let useless = format!("{down} | dm-rollback --if-health-fails --verify-deadline 500ms -- true");
+    let (output, _) = run(&machine, &useless);
+    assert_eq!(output.status.code(), Some(12));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("does NOT work"), "{output:?}");
+    let results: Vec<Value> = machine
+        .journal()
+        .into_iter()
+        .filter(|event| event["type"] == "rollback")
+        .map(|e| e["result"].clone())
+        .collect();
+    assert_eq!(results, ["failed", "unverified"]);
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_do_and_does_nothing() {
+    let (machine, sample) = (Machine::new(), Sample::start(100));
+    let (output, verdict) = run(
+        &machine,
+        &format!(
+            "dm-health --url {} --interval 10ms --max-fail 5 --format jsonl | \
+             dm-rollback --if-health-fails --dry-run -- {}",
+            sample.orders(),
+            roll_back(&machine, &sample)
+        ),
+    );
+    assert_eq!(output.status.code(), Some(11));
+    assert_eq!((verdict["verdict"].as_str(), rolled_back(&machine)), (Some("rollback"), 0));
+}
+
+#[test]
+fn failing_smoke_tests_roll_back() {
+    let (machine, sample) = (Machine::new(), Sample::start(100));
+    let suite = machine.folder().join("smoke.toml");
+    common::atomic::write(&suite, b"[[test]]\nname = \"orders\"\nhttp = { url = \"/api/orders\" }\n")
+        .unwrap();
+    let base = sample.orders().replace("/api/orders", "");
+    let (output, verdict) = run(
+        &machine,
+        &format!(
+            "dm-smoke smoke.toml --base-url {base} --format jsonl | \
+             dm-rollback --if-smoke-fails --verify-url {} -- {}",
+            sample.orders(),
+            roll_back(&machine, &sample)
+        ),
+    );
+    assert_eq!(output.status.code(), Some(10), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(verdict["condition"], "smoke_fails");
+    assert_eq!(rolled_back(&machine), 1);
+}

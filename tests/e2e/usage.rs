@@ -1,0 +1,60 @@
+//! Wrong usage of any tool is one line and an exit code of its own, before anything ran.
+
+use predicates::prelude::*;
+use predicates::str::{contains, starts_with};
+use testkit::bin::Machine;
+
+/// Each tool, the code of its usage errors, and arguments that are right.
+const TOOLS: [(&str, i32, &[&str]); 5] = [
+    ("dm-stage", 125, &["build", "--", "true"]),
+    ("dm-health", 2, &["--url", "http://127.0.0.1:1/"]),
+    ("dm-smoke", 2, &["no-such-suite.toml"]),
+    ("dm-migrate", 125, &["--", "true"]),
+    ("dm-rollback", 2, &["--if-error-rate", "5", "--", "true"]),
+];
+
+fn fails(tool: &str, code: i32, args: &[&str], cause: &str) {
+    let machine = Machine::new();
+    let one_line = predicate::function(|text: &str| text.lines().count() == 1);
+    assert_cmd::Command::from_std(machine.tool(tool))
+        .args(args)
+        .assert()
+        .code(code)
+        .stdout("")
+        .stderr(contains(cause).and(one_line).and(starts_with(format!("{tool}: "))));
+    assert!(machine.journal().is_empty(), "{tool} {args:?} did something");
+}
+
+#[test]
+fn unknown_flags_bad_urls_and_bare_durations_are_told_in_one_line() {
+    for (tool, code, right) in TOOLS {
+        let with = |flags: &[&'static str]| [flags, right].concat();
+        fails(tool, code, &with(&["--no-such-flag"]), "--no-such-flag");
+        fails(tool, code, &with(&["--pushgateway-url", "gateway:9091"]), "not http or https");
+        fails(tool, code, &with(&["--pushgateway-url", "not a url"]), "not a URL");
+        fails(tool, code, &with(&["--export-budget", "2"]), "a duration needs a unit, such as 2s");
+        fails(tool, code, &with(&["--service", "a\nb"]), "control character");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    fails("dm-smoke", 2, &["no-such-suite.toml"], "no-such-suite.toml");
+    fails("dm-health", 2, &[], "--url");
+    fails("dm-health", 2, &["--url", "localhost"], "not a URL");
+    fails("dm-stage", 125, &["build", "--"], "no command given");
+    fails("dm-migrate", 125, &["--"], "no migration command given");
+    fails("dm-rollback", 2, &["--if-error-rate", "5"], "no rollback command given");
+    fails("dm-rollback", 2, &["--", "true"], "no condition given");
+    fails("dm-rollback", 2, &["--if-error-rate", "500", "--", "true"], "a percentage above 0 and below 100");
+}
+
+#[test]
+fn every_tool_has_help_with_examples_and_a_version() {
+    for (tool, _, _) in TOOLS {
+        let machine = Machine::new();
+        let run = |flag| assert_cmd::Command::from_std(machine.tool(tool)).arg(flag).assert().success();
+        run("--help").stdout(contains("Examples:").and(contains("PUSHGATEWAY_URL")));
+        run("--version").stdout(format!("{tool} {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}
