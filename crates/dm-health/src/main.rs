@@ -1,1 +1,5 @@
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    common::cli::main(dm_health::TOOL, dm_health::plan::plan, dm_health::run)
+}

@@ -1,0 +1,99 @@
+//! What was typed.
+
+use std::time::Duration;
+
+use clap::Parser;
+use common::cli::{DeploymentArgs, ExportArgs, Format};
+use common::duration;
+use common::http::parse_url;
+use common::label::Label;
+use url::Url;
+
+use crate::expect::Expected;
+
+const EXAMPLES: &str = "\
+Examples:
+  dm-health --url https://api.example.com/health
+  dm-health --url http://127.0.0.1:8080/health --grace 20s --deadline 2m --min-success 3
+  dm-health --url https://api.example.com/health --watch 5m --format jsonl > probes.jsonl
+
+Watch a new version, and roll it back where its error rate is too high:
+  set -o pipefail
+  dm-health --url https://api.example.com/health --watch 5m |
+    dm-rollback --if-error-rate 5 -- ./rollback.sh
+
+Exit code:
+  0    healthy, and still so at the end of --watch
+  1    unhealthy: --max-fail probes failed in a row
+  2    wrong usage
+  3    the reader of the output went away before there was an answer
+  4    it went away before the first probe was done
+  5    a fault of dm-health, or the output could not be written
+  124  not healthy by --deadline
+Stopped by INT or TERM, dm-health dies by it. No trouble with recording changes the code.";
+
+/// Polls a service until it is healthy, or until it is proven unhealthy
+#[derive(Debug, Parser)]
+#[command(name = "dm-health", version, after_help = EXAMPLES)]
+pub struct Args {
+    /// What to poll with GET; a user and a password in it become a Basic authorization
+    #[arg(long, value_name = "URL", value_parser = parse_url)]
+    pub url: Url,
+
+    /// A short name for the target [default: its host]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<Label>,
+
+    /// The status of a healthy answer, a code or a class: 204, 2xx; several with commas. Redirects are not followed
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', default_value = "2xx")]
+    pub expect_status: Vec<Expected>,
+
+    /// So many failures in a row prove it unhealthy. In a row, because one failed probe now and then is normal: of
+    /// 300 probes that each fail with a chance of 2 %, five will fail in most runs, and five in a row in hardly any
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub max_fail: u32,
+
+    /// So many successes in a row prove it healthy
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub min_success: u32,
+
+    /// From one probe to the next; a slow probe does not move those after it
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration::parse_positive)]
+    pub interval: Duration,
+
+    /// For one probe, from resolving the name to the end of the answer
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration::parse_positive)]
+    pub timeout: Duration,
+
+    /// Probes sent in this first time may fail: they do not count towards --max-fail
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::parse)]
+    pub grace: Duration,
+
+    /// Give up where it is not healthy after this time [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
+    pub deadline: Option<Duration>,
+
+    /// Once healthy, go on for this time, and until no failure is pending: --max-fail in a row still prove it unhealthy
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
+    pub watch: Option<Duration>,
+
+    /// The form of stdout [default: human on a terminal, jsonl on a pipe]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub format: Option<Format>,
+
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+
+    #[command(flatten)]
+    pub export: ExportArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,145 @@
+//! One run: the watch, with its report on stdout and its record.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::thread;
+
+use anyhow::{Context as _, Result};
+use common::cli::{Context, warn};
+use common::clock::{Clock, Stopwatch, SystemClock};
+use common::event::{Event, EventId, FORMAT};
+use common::exit::Exit;
+use common::gateway::Scope;
+use common::metrics::Work;
+use common::record::Recorder;
+use common::stream::Start;
+
+use crate::ending::Ending;
+use crate::plan::Plan;
+use crate::policy::{Policy, Step, Verdict};
+use crate::probe::{Outcome, Prober, Target};
+use crate::report::{Report, Style};
+use crate::runtime::{Signals, block_on, reader_gone};
+use crate::tally::Tally;
+use crate::watch::watch;
+
+/// Polls as planned, and records what came of it.
+pub fn run(plan: &Plan) -> Result<Exit> {
+    let clock = SystemClock;
+    let started = Stopwatch::start(&clock);
+    let id = EventId::random();
+    let mut prober = Prober::new(plan.target.clone(), plan.expected.clone(), plan.timeout, &clock)?;
+    let scope = Scope {
+        identity: plan.context.identity.clone(),
+        stage: plan.stage.clone(),
+        parent: plan.context.parent.clone(),
+        work: Work::Health,
+        started_at: started.started_at,
+    };
+    let recorder = begin_recording(&plan.context, scope, clock);
+    let mut tally = Tally::default();
+    let ending = poll(plan, start_record(plan, &id, started), &mut prober, &mut tally, clock)?;
+    let (status, error_type) = ending.status(&tally);
+    let event = Event {
+        v: FORMAT,
+        detail: tally.detail(plan.target.shown.clone()),
+        id,
+        ts: clock.now(),
+        tool: plan.context.tool.to_owned(),
+        identity: plan.context.identity.clone(),
+        stage: plan.stage.clone(),
+        parent: plan.context.parent.clone(),
+        status,
+        duration_s: Some(started.elapsed(&clock).as_secs_f64()),
+        error_type,
+    };
+    if is_told_on_stderr(&ending, plan.style) {
+        warn(plan.context.tool, &[ending.sentence(&plan.target.name, &plan.rules, &tally)]);
+    }
+    warn(plan.context.tool, &recorder().finish(&event, &clock));
+    Ok(ending.exit(&tally))
+}
+
+/// Polls, and reports on stdout from `start` to `end`.
+fn poll(
+    plan: &Plan,
+    start: Start,
+    prober: &mut Prober<'_>,
+    tally: &mut Tally,
+    clock: SystemClock,
+) -> Result<Ending> {
+    let mut report = match Report::begin(io::stdout(), plan.style, &plan.target, start) {
+        Ok(report) if report.is_closed() => return Ok(Ending::ReaderGone),
+        Ok(report) => report,
+        Err(error) => return Ok(Ending::Unwritable(error)),
+    };
+    let see = |outcome: &Outcome, step| {
+        tally.add(outcome);
+        tell(&mut report, tally, &plan.target, outcome, step)
+    };
+    let ending = block_on(async {
+        let signals = Signals::watch().context("cannot watch for signals")?;
+        let policy = Policy::new(plan.rules.clone());
+        let ended = async {
+            tokio::select! {
+                signal = signals.first() => Ending::Signal(signal),
+                () = reader_gone() => Ending::ReaderGone,
+            }
+        };
+        anyhow::Ok(watch(prober, policy, plan.interval, &clock, ended, see).await)
+    })??;
+    let sentence = ending.sentence(&plan.target.name, &plan.rules, tally);
+    Ok(match report.end(clock.now(), ending.exit(tally).code(), &sentence, tally) {
+        Ok(()) => ending,
+        Err(error) => Ending::Unwritable(error),
+    })
+}
+
+fn tell<W: io::Write>(
+    report: &mut Report<W>,
+    tally: &Tally,
+    target: &Target,
+    outcome: &Outcome,
+    step: Step,
+) -> ControlFlow<Ending> {
+    match report.probe(tally.probes, target, outcome, step) {
+        Err(error) => ControlFlow::Break(Ending::Unwritable(error)),
+        // An answer stays the answer, though its last line was not read.
+        Ok(()) if report.is_closed() && !matches!(step, Step::End(_)) => {
+            ControlFlow::Break(Ending::ReaderGone)
+        }
+        Ok(()) => ControlFlow::Continue(()),
+    }
+}
+
+fn start_record(plan: &Plan, id: &EventId, started: Stopwatch) -> Start {
+    let identity = &plan.context.identity;
+    Start {
+        tool: plan.context.tool.to_owned(),
+        run: id.as_str().to_owned(),
+        service: identity.service.to_string(),
+        environment: identity.environment.to_string(),
+        deployment: identity.deployment.to_string(),
+        ts: started.started_at,
+        interval_ms: u64::try_from(plan.interval.as_millis()).ok(),
+    }
+}
+
+/// Begins on a thread of its own, for a slow disk or a held lock is not to delay the first probe. The answer waits for
+/// it.
+fn begin_recording(context: &Context, scope: Scope, clock: SystemClock) -> impl FnOnce() -> Recorder {
+    let sinks = context.sinks.clone();
+    let begin = move || Recorder::begin(&sinks, scope, &clock);
+    let beside = thread::Builder::new().name("recorder".to_owned()).spawn(begin.clone());
+    // Without a thread it begins late, which is better than never.
+    move || beside.ok().and_then(|thread| thread.join().ok()).unwrap_or_else(begin)
+}
+
+/// People who read stdout have seen the answer there. A reader that went away, and whoever sent a signal, know.
+fn is_told_on_stderr(ending: &Ending, style: Style) -> bool {
+    match ending {
+        Ending::Verdict(Verdict::Unhealthy | Verdict::DeadlinePassed) => style == Style::JsonLines,
+        Ending::Unwritable(_) => true,
+        Ending::Verdict(Verdict::Healthy) | Ending::Signal(_) | Ending::ReaderGone => false,
+    }
+}

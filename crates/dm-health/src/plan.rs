@@ -1,0 +1,116 @@
+//! What it means: checked values, and no flag left to ask about.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use common::cli::{Context, Format};
+use common::duration::show;
+use common::label::Stage;
+
+use crate::TOOL;
+use crate::args::Args;
+use crate::expect::Expected;
+use crate::policy::Rules;
+use crate::probe::Target;
+use crate::report::Style;
+
+/// What to do.
+#[derive(Debug)]
+pub struct Plan {
+    /// Who does it, and where it is recorded.
+    pub context: Context,
+    /// The stage that it is recorded as.
+    pub stage: Stage,
+    /// What to probe.
+    pub target: Target,
+    /// What a healthy answer is.
+    pub expected: Vec<Expected>,
+    /// When to stop, and with which answer.
+    pub rules: Rules,
+    /// From one probe to the next.
+    pub interval: Duration,
+    /// For one probe.
+    pub timeout: Duration,
+    /// What stdout speaks.
+    pub style: Style,
+}
+
+/// Finds out what to do.
+pub fn plan(args: Args) -> Result<Plan> {
+    check(&args)?;
+    let terminal = std::io::stdout().is_terminal();
+    let style = match args.format.unwrap_or(Format::for_stdout(terminal)) {
+        Format::Jsonl => Style::JsonLines,
+        Format::Human => Style::Human { every_probe: terminal },
+    };
+    Ok(Plan {
+        context: Context::find(TOOL.name, &args.deployment, &args.export),
+        stage: "health_check".parse().map_err(anyhow::Error::msg)?,
+        target: Target::new(&args.url, args.name)?,
+        expected: args.expect_status,
+        rules: Rules {
+            max_fail: args.max_fail,
+            min_success: args.min_success,
+            grace: args.grace,
+            deadline: args.deadline,
+            watch: args.watch,
+        },
+        interval: args.interval,
+        timeout: args.timeout,
+        style,
+    })
+}
+
+/// Values that are each possible, and together cannot come to an answer.
+fn check(args: &Args) -> Result<()> {
+    if args.max_fail == 0 {
+        bail!("--max-fail 0 would find every service unhealthy: give 1 or more");
+    }
+    if args.min_success == 0 {
+        bail!("--min-success 0 would find every service healthy: give 1 or more");
+    }
+    let soonest = args.interval.saturating_mul(args.min_success - 1);
+    if let Some(deadline) = args.deadline
+        && soonest >= deadline
+    {
+        bail!(
+            "--min-success {} at --interval {} takes {}, and --deadline {} is no longer than that",
+            args.min_success,
+            show(args.interval),
+            show(soonest),
+            show(deadline)
+        );
+    }
+    if let Some(watch) = args.watch
+        && watch < args.interval
+    {
+        bail!(
+            "--watch {} is shorter than --interval {}: no probe is in it",
+            show(watch),
+            show(args.interval)
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn checked(flags: &[&str]) -> Result<(), String> {
+        let args = ["dm-health", "--url", "http://h"].iter().chain(flags);
+        check(&Args::try_parse_from(args).unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_cannot_come_to_an_answer_is_refused() {
+        assert!(checked(&["--max-fail", "0"]).unwrap_err().contains("--max-fail 0"));
+        assert!(checked(&["--min-success", "0"]).unwrap_err().contains("--min-success 0"));
+        assert!(checked(&["--min-success", "6", "--deadline", "5s"]).unwrap_err().contains("takes 5.0s"));
+        assert!(checked(&["--watch", "100ms"]).unwrap_err().contains("shorter than --interval"));
+        assert_eq!(checked(&["--min-success", "5", "--deadline", "5s", "--watch", "1s"]), Ok(()));
+    }
+}

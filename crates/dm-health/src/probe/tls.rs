@@ -1,0 +1,42 @@
+//! TLS, verified as the machine verifies it.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use super::failure::Failure;
+use super::timeline::{Phase, Timeline};
+
+/// Loads the root certificates; once for all probes.
+pub(super) fn connector() -> Result<TlsConnector> {
+    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(BuilderVerifierExt::with_platform_verifier)
+        .context("cannot load the root certificates")?
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Every probe is a stranger: a resumed session would not look at the certificate again.
+    config.resumption = Resumption::disabled();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// The TLS handshake, on a connection that was just made.
+pub(super) async fn handshake(
+    connector: &TlsConnector,
+    name: ServerName<'static>,
+    tcp: TcpStream,
+    timeline: &mut Timeline<'_>,
+) -> Result<TlsStream<TcpStream>, Failure> {
+    timeline.skip_to(Phase::Tls);
+    let stream = connector.connect(name, tcp).await.map_err(|error| Failure::no_tls(&error))?;
+    timeline.enter(Phase::Wait);
+    Ok(stream)
+}

@@ -1,0 +1,383 @@
+//! Stories of the whole program, against a real server.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod server;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use assert_cmd::Command;
+use assert_cmd::assert::Assert;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use predicates::prelude::*;
+use predicates::str::{contains, is_empty};
+use serde_json::Value;
+use server::{Reply, Server};
+use tempfile::TempDir;
+
+/// A run with a state directory of its own and nothing else of this machine's environment.
+struct Run {
+    state: TempDir,
+    args: Vec<String>,
+}
+
+impl Run {
+    fn new(url: &str, flags: &str) -> Self {
+        let mut args = vec!["--url".to_owned(), url.to_owned(), "--interval".to_owned(), "20ms".to_owned()];
+        args.extend(flags.split_whitespace().map(str::to_owned));
+        Self { state: tempfile::tempdir().unwrap(), args }
+    }
+
+    fn interval(&mut self, interval: &str) {
+        interval.clone_into(&mut self.args[3]);
+    }
+
+    fn command(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dm-health"));
+        command
+            .env_clear()
+            .env("DM_STATE_DIR", self.state.path())
+            .env("DM_SERVICE", "shop")
+            .env("PUSHGATEWAY_URL", "disabled")
+            .args(&self.args);
+        command
+    }
+
+    fn assert(&self) -> Assert {
+        Command::from_std(self.command()).timeout(Duration::from_secs(20)).assert()
+    }
+
+    fn spawn(&self) -> Child {
+        self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// The one event in the journal.
+    fn event(&self) -> Value {
+        let journal = fs::read_to_string(self.state.path().join("journal.jsonl")).unwrap();
+        let mut events = lines(&journal);
+        assert_eq!(events.len(), 1, "{journal}");
+        events.remove(0)
+    }
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The probes of a stream, once it is known to be whole: `start`, probes, and an `end` that counts them.
+fn probes(assert: &Assert) -> Vec<Value> {
+    let output = assert.get_output();
+    let mut records = lines(std::str::from_utf8(&output.stdout).unwrap());
+    let end = records.pop().unwrap();
+    let start = records.remove(0);
+    assert_eq!(
+        (&start["v"], &start["type"], &start["tool"]),
+        (&1.into(), &"start".into(), &"dm-health".into())
+    );
+    assert_eq!((&start["service"], &start["interval_ms"]), (&"shop".into(), &20.into()));
+    assert_eq!((&end["type"], &end["records"]), (&"end".into(), &records.len().into()));
+    assert_eq!(end["exit"].as_i64(), output.status.code().map(i64::from));
+    for (index, record) in records.iter().enumerate() {
+        assert_eq!((&record["type"], &record["seq"]), (&"probe".into(), &(index + 1).into()));
+    }
+    records
+}
+
+fn oks(probes: &[Value]) -> Vec<bool> {
+    probes.iter().map(|probe| probe["ok"].as_bool().unwrap()).collect()
+}
+
+const OK: Reply = Reply::Status(200);
+const DOWN: Reply = Reply::Status(503);
+
+#[test]
+fn it_ends_with_0_at_the_first_success() {
+    let server = Server::start(&[DOWN, DOWN, OK]);
+    let run = Run::new(&server.url("/health"), "");
+    let assert = run.assert().code(0).stderr(is_empty());
+    let probes = probes(&assert);
+    assert_eq!(oks(&probes), [false, false, true]);
+    let good = &probes[2];
+    assert_eq!(
+        (&good["status"], &good["reason"], &good["src"]),
+        (&200.into(), &Value::Null, &"probe".into())
+    );
+    assert_eq!(good["address"], server.address().as_str());
+    assert!(good["latency_ms"].as_f64().unwrap() > 0.0);
+    let phases = &good["phase_ms"];
+    assert!(phases["resolve"].is_null() && phases["tls"].is_null(), "{phases}");
+    assert!(phases["connect"].is_number() && phases["wait"].is_number() && phases["transfer"].is_number());
+
+    let event = run.event();
+    assert_eq!((&event["type"], &event["stage"]), (&"health".into(), &"health_check".into()));
+    assert_eq!((&event["status"], &event["error_type"]), (&"success".into(), &Value::Null));
+    assert_eq!((&event["probes"], &event["failures"]), (&3.into(), &2.into()));
+    assert_eq!(event["latency_ms"]["max"], good["latency_ms"]);
+}
+
+#[test]
+fn it_asks_politely_and_anew_each_time() {
+    let server = Server::start(&[DOWN, OK]);
+    Run::new(&server.url("/health?v=1"), "").assert().code(0);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    assert!(requests[0].starts_with("GET /health?v=1 HTTP/1.1\r\n"), "{requests:?}");
+    assert!(requests[0].contains(&format!("host: {}\r\n", server.address())), "{requests:?}");
+    assert!(requests[0].contains("user-agent: dm-health/"), "{requests:?}");
+}
+
+#[test]
+fn five_failures_in_a_row_prove_it_unhealthy() {
+    let server = Server::start(&[DOWN]);
+    let run = Run::new(&server.url("/"), "");
+    let assert = run.assert().code(1).stderr(contains("failed 5 times in a row").and(contains("bad_status")));
+    let probes = probes(&assert);
+    assert_eq!(oks(&probes), [false; 5]);
+    assert!(probes.iter().all(|probe| probe["reason"] == "bad_status" && probe["status"] == 503));
+    let event = run.event();
+    assert_eq!((&event["status"], &event["error_type"]), (&"failure".into(), &"bad_status".into()));
+    assert_eq!(event["latency_ms"], Value::Null);
+}
+
+#[test]
+fn a_success_starts_the_count_of_failures_again() {
+    let server = Server::start(&[DOWN, DOWN, DOWN, DOWN, OK, DOWN, DOWN, DOWN, DOWN, OK, OK]);
+    let assert = Run::new(&server.url("/"), "--min-success 2").assert().code(0);
+    assert_eq!(probes(&assert).len(), 11);
+}
+
+#[test]
+fn failures_in_the_grace_time_do_not_count() {
+    let server = Server::start(&[DOWN, DOWN, DOWN, OK]);
+    let assert = Run::new(&server.url("/"), "--max-fail 1 --grace 1m").assert().code(0);
+    assert_eq!(oks(&probes(&assert)), [false, false, false, true]);
+}
+
+#[test]
+fn a_watch_goes_on_after_healthy_and_ends_with_0() {
+    let server = Server::start(&[OK, DOWN, OK]);
+    let assert = Run::new(&server.url("/"), "--watch 400ms").assert().code(0).stderr(is_empty());
+    assert!(probes(&assert).len() >= 3);
+}
+
+#[test]
+fn a_watch_finds_what_becomes_unhealthy() {
+    let server = Server::start(&[OK, OK, DOWN]);
+    let assert = Run::new(&server.url("/"), "--watch 1m --max-fail 3").assert().code(1);
+    assert_eq!(oks(&probes(&assert)), [true, true, false, false, false]);
+}
+
+#[test]
+fn not_healthy_by_the_deadline_is_124() {
+    let server = Server::start(&[DOWN]);
+    let run = Run::new(&server.url("/"), "--max-fail 1000 --deadline 300ms");
+    let assert = run.assert().code(124).stderr(contains("not healthy within 300ms"));
+    assert!(!probes(&assert).is_empty());
+    assert_eq!(run.event()["status"], "timeout");
+}
+
+#[test]
+fn the_deadline_does_not_wait_for_a_probe() {
+    let server = Server::start(&[Reply::Hang]);
+    let run = Run::new(&server.url("/"), "--timeout 1h --deadline 50ms");
+    let assert = run.assert().code(124).stderr(contains("no probe was answered"));
+    assert_eq!(probes(&assert), Vec::<Value>::new());
+}
+
+#[test]
+fn each_way_to_fail_has_its_reason() {
+    let refusing = Server::refusing();
+    let hang = Server::start(&[Reply::Hang]);
+    let half = Server::start(&[Reply::HalfABody]);
+    let reset = Server::start(&[Reply::Reset]);
+    let garbage = Server::start(&[Reply::Garbage]);
+    let redirect = Server::start(&[Reply::Status(302)]);
+    let stories = [
+        (refusing, "refused", "connection refused by 127.0.0.1"),
+        (hang.url("/"), "read_timeout", "no answer within 60ms"),
+        (half.url("/"), "read_timeout", "no whole answer within 60ms"),
+        (reset.url("/"), "other", "reset"),
+        (garbage.url("/"), "other", "not an HTTP answer"),
+        (redirect.url("/"), "bad_status", "status 302, expected 2xx; redirects are not followed"),
+        (garbage.url("/").replace("http:", "https:"), "tls", "no TLS connection"),
+        ("http://does-not-exist.invalid/".to_owned(), "dns", "the name did not resolve"),
+    ];
+    for (url, reason, message) in stories {
+        let timeout = if reason == "read_timeout" { "60ms" } else { "10s" };
+        let run = Run::new(&url, &format!("--max-fail 1 --timeout {timeout}"));
+        let assert = run.assert().code(1).stderr(contains(message));
+        let probe = probes(&assert).remove(0);
+        assert_eq!(probe["reason"], reason, "{url}: {probe}");
+        assert_eq!(probe["latency_ms"].is_number(), reason == "bad_status", "{url}: {probe}");
+        assert_eq!(run.event()["error_type"], reason);
+    }
+}
+
+#[test]
+fn the_expected_status_can_be_told() {
+    let server = Server::start(&[Reply::Status(200), Reply::Status(404), Reply::Status(204)]);
+    let assert =
+        Run::new(&server.url("/"), "--expect-status 204,3xx --expect-status 404 --min-success 2").assert();
+    assert_eq!(oks(&probes(&assert.code(0))), [false, true, true]);
+}
+
+#[test]
+fn a_long_body_is_not_read_to_its_end() {
+    let server = Server::start(&[Reply::EndlessBody]);
+    let assert = Run::new(&server.url("/"), "--timeout 15s").assert().code(0);
+    assert_eq!(oks(&probes(&assert)), [true]);
+}
+
+#[test]
+fn people_get_lines_and_a_summary_on_stdout() {
+    let server = Server::start(&[DOWN, OK]);
+    let run = Run::new(&server.url("/"), "--format human --name api");
+    run.assert().code(0).stderr(is_empty()).stdout(
+        contains("polling http://127.0.0.1:")
+            .and(contains("bad_status: status 503, expected 2xx"))
+            .and(contains("api is healthy: it answered well once\n2 probes, 1 failed; latency p50 ")),
+    );
+}
+
+#[test]
+fn a_signal_ends_it_with_an_end_and_a_record() {
+    let server = Server::start(&[OK]);
+    let run = Run::new(&server.url("/"), "--watch 1h");
+    let mut child = run.spawn();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut begun = String::new();
+    stdout.read_line(&mut begun).unwrap();
+    stdout.read_line(&mut begun).unwrap();
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    stdout.read_to_string(&mut begun).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(15));
+    assert_eq!(output.stderr, b"");
+    let records = lines(&begun);
+    let end = records.last().unwrap();
+    assert_eq!((&end["type"], &end["exit"]), (&"end".into(), &143.into()));
+    assert_eq!(end["records"], records.len() - 2);
+    let event = run.event();
+    assert_eq!((&event["status"], &event["error_type"]), (&"cancelled".into(), &"cancelled".into()));
+}
+
+#[test]
+fn a_closed_pipe_ends_it_quietly_and_at_once() {
+    for format in ["jsonl", "human"] {
+        let server = Server::start(&[OK]);
+        let mut run = Run::new(&server.url("/"), &format!("--watch 2h --format {format}"));
+        run.interval("1h");
+        let mut child = run.spawn();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        stdout.read_line(&mut line).unwrap();
+        drop(stdout);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(output.stderr, b"");
+        assert_eq!((&run.event()["status"], &run.event()["probes"]), (&"cancelled".into(), &1.into()));
+    }
+}
+
+#[test]
+fn without_a_reader_from_the_start_nothing_runs() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let run = Run::new(&Server::refusing(), "");
+    let child = run.command().stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(4), b"".as_slice()));
+    assert_eq!(run.event()["probes"], 0);
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    let server = Server::start(&[OK]);
+    let run = Run::new(&server.url("/"), "");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let child = run.command().stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write the output"), "{output:?}");
+    assert_eq!(run.event()["status"], "error");
+}
+
+#[test]
+fn wrong_usage_is_2_and_one_line() {
+    for (url, flags, message) in [
+        ("localhost:80", "", "scheme"),
+        ("ftp://host", "", "scheme"),
+        ("not a url", "", "not a URL"),
+        ("http://h", "--timeout 3", "needs a unit"),
+        ("http://h", "--max-fail 0", "--max-fail 0"),
+        ("http://h", "--expect-status 2", "class such as 2xx"),
+        ("http://h", "--min-success 9 --deadline 100ms", "no longer than that"),
+        ("http://h", "--no-such-flag", "--no-such-flag"),
+        ("http://h", "--format tap", "tap"),
+    ] {
+        let run = Run::new(url, flags);
+        let one_line = predicate::function(|text: &str| text.lines().count() == 1);
+        run.assert().code(2).stdout(is_empty()).stderr(contains(message).and(one_line));
+        assert!(!run.state.path().join("journal.jsonl").exists());
+    }
+    let mut run = Run::new("http://h", "");
+    run.interval("0s");
+    run.assert().code(2).stderr(contains("longer than zero"));
+    run.args.clear();
+    run.assert().code(2).stderr(contains("--url"));
+}
+
+#[test]
+fn help_has_examples_and_the_exit_codes() {
+    let mut run = Run::new("", "");
+    run.args = vec!["--help".to_owned()];
+    let help = contains("Examples:").and(contains("set -o pipefail")).and(contains("Exit code"));
+    run.assert().code(0).stdout(help.and(contains("In a row, because")));
+    run.args = vec!["--version".to_owned()];
+    run.assert().code(0).stdout(contains("dm-health"));
+}
+
+#[test]
+fn no_secret_is_shown_or_recorded() {
+    let server = Server::start(&[DOWN]);
+    let url = server.url("/health?token=hunter2").replace("http://", "http://user:pa55@");
+    for format in ["jsonl", "human"] {
+        let run = Run::new(&url, &format!("--max-fail 2 --format {format}"));
+        let assert = run.assert().code(1);
+        let output = assert.get_output();
+        let journal = fs::read_to_string(run.state.path().join("journal.jsonl")).unwrap();
+        let everything = format!(
+            "{}{}{journal}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(everything.contains("token=***"), "{everything}");
+        for secret in ["hunter2", "pa55", "user:"] {
+            assert!(!everything.contains(secret), "{everything}");
+        }
+    }
+    // And yet they are used.
+    let request = &server.requests()[0];
+    assert!(
+        request.contains("token=hunter2") && request.contains("authorization: Basic dXNlcjpwYTU1"),
+        "{request}"
+    );
+}
+
+#[test]
+fn others_can_verify_with_it() {
+    let (every, timeout) = (Duration::from_millis(20), Duration::from_secs(2));
+    let verify = |server: &Server, deadline| {
+        dm_health::verify(&server.url("/").parse().unwrap(), 2, every, timeout, deadline).unwrap()
+    };
+    let recovering = Server::start(&[DOWN, DOWN, DOWN, DOWN, DOWN, DOWN, OK]);
+    assert!(verify(&recovering, Duration::from_secs(10)));
+    assert_eq!(recovering.requests().len(), 8);
+    assert!(!verify(&Server::start(&[OK, DOWN, OK, DOWN]), Duration::from_millis(150)));
+    assert!(!verify(&Server::start(&[Reply::Hang]), Duration::from_millis(50)));
+}

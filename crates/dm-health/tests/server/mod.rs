@@ -1,0 +1,106 @@
+//! A small HTTP server that answers as it is told: one reply a connection, the last one for ever.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What a connection gets.
+#[derive(Clone, Copy)]
+pub(crate) enum Reply {
+    /// This status and a short body.
+    Status(u16),
+    /// Nothing, for ever.
+    Hang,
+    /// The head and a part of the body, and nothing more.
+    HalfABody,
+    /// A body that does not end.
+    EndlessBody,
+    /// The connection is reset.
+    Reset,
+    /// Something that is not HTTP.
+    Garbage,
+}
+
+pub(crate) struct Server {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    pub(crate) fn start(replies: &[Reply]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Self { address: listener.local_addr().unwrap(), requests: Arc::default() };
+        let (replies, requests) = (replies.to_vec(), Arc::clone(&server.requests));
+        thread::spawn(move || {
+            // Kept, or they would be closed.
+            let mut hanging = Vec::new();
+            for (index, stream) in listener.incoming().enumerate() {
+                let mut stream = stream.unwrap();
+                let reply = replies[index.min(replies.len() - 1)];
+                if matches!(reply, Reply::Reset) {
+                    // Closed with something unread in it, a connection is reset.
+                    let _ = stream.peek(&mut [0]);
+                    continue;
+                }
+                requests.lock().unwrap().push(read_head(&mut stream));
+                // The client may be gone.
+                let _ = stream.write_all(&bytes(reply));
+                match reply {
+                    Reply::Hang | Reply::HalfABody => hanging.push(stream),
+                    Reply::EndlessBody => while stream.write_all(&[b'x'; 8192]).is_ok() {},
+                    Reply::Status(_) | Reply::Reset | Reply::Garbage => {}
+                }
+            }
+        });
+        server
+    }
+
+    /// A URL where nobody listens.
+    pub(crate) fn refusing() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}/", listener.local_addr().unwrap())
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+        head.push(byte[0]);
+        // A TLS greeting has no such end.
+        if head[0] == 0x16 {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+fn bytes(reply: Reply) -> Vec<u8> {
+    match reply {
+        Reply::Status(status) => {
+            format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{}", body(status).len(), body(status))
+                .into_bytes()
+        }
+        Reply::HalfABody => b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_vec(),
+        Reply::EndlessBody => b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
+        Reply::Garbage => b"SSH-2.0-OpenSSH_9.6\r\n\r\n".to_vec(),
+        Reply::Hang | Reply::Reset => Vec::new(),
+    }
+}
+
+fn body(status: u16) -> &'static str {
+    if status == 204 { "" } else { "hello" }
+}
