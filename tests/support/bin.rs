@@ -5,10 +5,11 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// The program `name` of this build. Tests run in `target/<profile>/deps`, the programs stand above it.
+/// The program `name` of this build: `target/<profile>/` holds them, tests themselves run in `deps` below it.
 pub fn path(name: &str) -> PathBuf {
     let here = std::env::current_exe().unwrap();
-    let profile = here.ancestors().find(|dir| dir.ends_with("deps")).and_then(Path::parent).unwrap();
+    let folder = here.parent().unwrap();
+    let profile = if folder.ends_with("deps") { folder.parent().unwrap() } else { folder };
     let program = profile.join(name);
     assert!(program.exists(), "{} is not built: run cargo build --workspace first", program.display());
     program

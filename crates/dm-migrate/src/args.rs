@@ -14,11 +14,12 @@ Examples:
 
 The database's address stays where the migration tool looks for it; dm-migrate does not need it.
 
-Exit code: the command's own; killed by a signal, dm-migrate dies by the same one. 124: --timeout; 125: wrong usage, or
-a fault of dm-migrate; 126: not executable; 127: not found. No trouble with recording changes it.
+Exit code: the command's own; killed by a signal, dm-migrate dies by the same one. 124: --timeout;
+125: wrong usage, or a fault of dm-migrate; 126: not executable; 127: not found. No trouble with
+recording changes it.
 
-A migration tool that is killed may leave its statement running in the database, and a lock behind it: prefer the
-database's own lock_timeout and statement_timeout to --timeout.";
+A migration tool that is killed may leave its statement running in the database, and a lock behind
+it: prefer the database's own lock_timeout and statement_timeout to --timeout.";
 
 /// Runs a migration command, times it, records it
 #[derive(Debug, Parser)]

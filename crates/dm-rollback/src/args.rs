@@ -11,22 +11,27 @@ use url::Url;
 const EXAMPLES: &str = "\
 Examples:
   set -o pipefail
-  dm-health --url https://api/health --watch 5m --format jsonl | dm-rollback --if-error-rate 5 -- ./rollback.sh
-  dm-health --url https://api/health --max-fail 5 --format jsonl | dm-rollback --if-health-fails -- ./rollback.sh
-  dm-smoke smoke.toml --format jsonl | dm-rollback --if-smoke-fails --verify-url https://api/health -- ./rollback.sh
+  dm-health --url https://api/orders --watch 5m --format jsonl |
+      dm-rollback --if-error-rate 5 -- ./rollback.sh
+  dm-health --url https://api/health --max-fail 5 --format jsonl |
+      dm-rollback --if-health-fails -- ./rollback.sh
+  dm-smoke smoke.toml --base-url https://api --format jsonl |
+      dm-rollback --if-smoke-fails --verify-url https://api/health -- ./rollback.sh
   dm-rollback --if-error-rate 5 --dry-run < recorded.jsonl
 
-The verdict is given when the stream ends. With --if-error-rate it is
-  rollback      at 10 requests and 3 errors or more, and more than that share of them errors
-  keep          with that share or less, and enough requests to say so: 52 for 5 percent
-  inconclusive  otherwise, and whenever the stream is cut off or damaged: never a reason to roll back
-Failures before the first success are a service that is still starting and do not count, unless none follows.
+The verdict is given when the stream ends. By --if-error-rate 5 it is
+  rollback      with at least 10 requests and 3 errors, if more than 5 percent of them are errors
+  keep          with 5 percent or less, and at least 52 requests: enough to say so
+  inconclusive  otherwise, and whenever the stream is cut off or damaged: no reason to roll back
+Failures before the first success are a service that is still starting: they do not count, unless
+no success follows.
 
-Exit code: 0 keep; 3 inconclusive; 10 rolled back and verified; 11 rollback wanted and not done; 12 rollback tried, and
-failed or not verified: page a person; 2 wrong usage; 5 internal error. With pipefail the last command's code wins.
+Exit code: 0 keep; 3 inconclusive; 10 rolled back and verified; 11 rollback wanted and not done;
+12 rollback tried, and failed or not verified: page a person; 2 wrong usage; 5 internal error.
+With pipefail the rightmost code that is not 0 wins: dm-rollback's.
 
-The command runs without stdin, its output goes to stderr, and it finds DM_FAILED_VERSION and the deployment's
-variables in its environment.";
+The command has no stdin, its output goes to stderr, and it finds DM_FAILED_VERSION and the
+deployment's variables in its environment.";
 
 /// Decides from evidence on stdin whether to roll back, does it, and verifies it
 #[derive(Debug, Parser)]

@@ -13,17 +13,19 @@ const EXAMPLES: &str = "\
 Examples:
   dm-stage build -- cargo build --release
   dm-stage deploy --timeout 10m -- ./deploy.sh
-  dm-stage deployment -- ./scripts/deploy-all.sh      the outermost stage: the deployment as a whole
-  dm-stage --timeline                                 what the last deployment did, from the journal
+  dm-stage deployment -- ./scripts/deploy-all.sh   the outermost stage: the deployment as a whole
+  dm-stage --timeline                              what the last deployment did, from the journal
 
 A deployment whose stages run on several machines is started on one and finished on another:
   dm-stage deployment --start >> \"$GITHUB_ENV\"
   dm-stage deployment --finish success
 
-In GitHub Actions write `run: exec dm-stage …`: a cancellation is sent to the step's first process only.
+In GitHub Actions write `run: exec dm-stage …`: a cancellation is sent to the step's first process
+only.
 
-Exit code: the command's own; killed by a signal, dm-stage dies by the same one. 124: --timeout; 125: wrong usage, or
-a fault of dm-stage; 126: not executable; 127: not found. No trouble with recording changes it.";
+Exit code: the command's own; killed by a signal, dm-stage dies by the same one. 124: --timeout;
+125: wrong usage, or a fault of dm-stage; 126: not executable; 127: not found. No trouble with
+recording changes it.";
 
 /// Runs a command as a stage of a deployment: times it, passes everything through, records it
 #[derive(Debug, Parser)]

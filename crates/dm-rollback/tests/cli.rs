@@ -1,0 +1,121 @@
+//! dm-rollback at its edge, on recorded streams. The live chain is told in the workspace's end-to-end stories.
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+use assert_cmd::Command;
+use assert_cmd::assert::Assert;
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const START: &str = r#"{"v":1,"type":"start","tool":"dm-health","run":"r","service":"api","environment":"production","deployment":"d-42","ts":"2026-01-01T00:00:00.000Z"}"#;
+
+/// Requests counted by a server, which tell no target to verify.
+fn counted(total: u64, errors: u64) -> String {
+    let count = format!(
+        r#"{{"v":1,"type":"count","ts":"2026-01-01T00:00:10.000Z","window_ms":10000,"src":"nginx","total":{total},"errors":{errors}}}"#
+    );
+    format!("{START}\n{count}\n{}\n", end(0, 1))
+}
+
+fn end(exit: u8, records: u64) -> String {
+    format!(r#"{{"v":1,"type":"end","ts":"2026-01-01T00:01:00.000Z","exit":{exit},"records":{records}}}"#)
+}
+
+fn dm_rollback(state: &TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dm-rollback"));
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("DM_STATE_DIR", state.path());
+    command.env("DM_SERVICE", "api").env("DM_ENVIRONMENT", "production").env("DM_VERSION", "2.0");
+    command.current_dir(state.path());
+    command
+}
+
+/// What comes of this stream with a rollback command that leaves a trace.
+fn decided(state: &TempDir, stream: &str) -> Assert {
+    let trace = "echo \"$DM_DEPLOYMENT_ID $DM_FAILED_VERSION\" >> trace; echo told to people";
+    dm_rollback(state).args(["--if-error-rate", "5", "--", "sh", "-c", trace]).write_stdin(stream).assert()
+}
+
+fn verdict(assert: &Assert) -> Value {
+    let text = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [start, verdict, end] = records.try_into().unwrap();
+    assert_eq!((&start["type"], &end["type"], &end["records"]), (&"start".into(), &"end".into(), &1.into()));
+    assert_eq!(end["exit"], assert.get_output().status.code().unwrap());
+    verdict
+}
+
+#[test]
+fn few_errors_of_many_requests_keep_the_version() {
+    let state = tempfile::tempdir().unwrap();
+    let assert =
+        decided(&state, &counted(1000, 10)).code(0).stderr(contains("keep: 10 of 1000 requests failed"));
+    let verdict = verdict(&assert);
+    assert_eq!((&verdict["verdict"], &verdict["rate_percent"]), (&"keep".into(), &1.0.into()));
+    assert!(!state.path().join("trace").exists());
+}
+
+#[test]
+fn many_errors_roll_back_and_the_command_knows_what_it_undoes() {
+    let state = tempfile::tempdir().unwrap();
+    let assert = decided(&state, &counted(100, 30)).code(12);
+    assert_eq!(verdict(&assert)["verdict"], "rollback");
+    let trace = std::fs::read_to_string(state.path().join("trace")).unwrap();
+    assert_eq!(trace, "d-42 2.0\n", "the deployment of the stream, the version of the environment");
+    // Where to look afterwards nobody told, so it is not verified: a person has to look.
+    assert.stderr(contains("told to people").and(contains("NOT verified: nobody told where to look")));
+    let text = std::fs::read_to_string(state.path().join("journal.jsonl")).unwrap();
+    let event: Value = serde_json::from_str(text.trim()).unwrap();
+    assert_eq!((&event["result"], &event["deployment"]), (&"unverified".into(), &"d-42".into()));
+    assert_eq!(event["error_type"], "rollback_failed");
+}
+
+#[test]
+fn too_little_data_is_its_own_answer() {
+    let state = tempfile::tempdir().unwrap();
+    for (total, errors, why) in
+        [(0, 0, "no request"), (9, 9, "too few to judge"), (51, 0, "52 requests are needed")]
+    {
+        let assert = decided(&state, &counted(total, errors)).code(3);
+        assert!(verdict(&assert)["why"].as_str().unwrap().contains(why), "{total} {errors}");
+    }
+    assert!(!state.path().join("trace").exists());
+}
+
+#[test]
+fn nothing_that_is_wrong_with_a_stream_rolls_back() {
+    let state = tempfile::tempdir().unwrap();
+    let bad = counted(100, 100);
+    let without_end = bad.lines().take(2).collect::<Vec<_>>().join("\n");
+    for (stream, why) in [
+        (String::new(), "stdin is empty"),
+        (without_end.clone(), "producer died"),
+        (format!("{without_end}\n{{\"v\":1,\"ty"), "not a record"),
+        (format!("{without_end}\n{}\n", end(0, 7)), "wrote 7 records and 1 arrived"),
+        (bad.replace("\"v\":1", "\"v\":9"), "format version 9"),
+        (format!("{bad}{bad}"), "more than one producer"),
+        ("\u{0}\u{1}\n".repeat(9), "not a record"),
+        ("x".repeat(3_000_000), "longer than"),
+        (counted(10, 11), "11 errors in 10 requests"),
+    ] {
+        let assert = decided(&state, &stream).code(3);
+        let verdict = verdict(&assert);
+        assert_eq!(verdict["verdict"], "inconclusive");
+        assert!(verdict["why"].as_str().unwrap().contains(why), "{verdict}");
+    }
+    assert!(!state.path().join("trace").exists());
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_stop_a_rollback() {
+    let state = tempfile::tempdir().unwrap();
+    let script = format!(
+        "printf '%s' '{}' | {} --if-error-rate 5 -- sh -c 'echo done > trace' | true; echo ${{PIPESTATUS[1]}}",
+        counted(100, 100),
+        env!("CARGO_BIN_EXE_dm-rollback")
+    );
+    let mut bash = Command::new("bash");
+    bash.current_dir(state.path()).env("DM_STATE_DIR", state.path()).env_remove("DM_PARENT_STAGE");
+    bash.args(["-c", &script]).assert().success().stdout("12\n");
+    assert!(state.path().join("trace").exists());
+}

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Measures what the tools cost, in a release build, as ratios within one run. Takes about two minutes after the build.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+servers=${CARGO_TARGET_DIR:-target}/test-servers/usr/bin
+[ -d "$servers" ] && PATH=$(cd "$servers" && pwd):$PATH
+command -v prometheus-pushgateway >/dev/null || {
+    printf 'bench.sh: needs prometheus-pushgateway; ./scripts/test.sh fetches it\n' >&2
+    exit 1
+}
+cargo build --release --locked --workspace
+exec cargo run --quiet --release --locked -p testkit --bin bench

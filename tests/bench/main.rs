@@ -1,0 +1,136 @@
+//! Measures what the tools cost, as ratios within one run: the contenders take turns, so that a machine that is busy
+//! for a moment is busy for all of them. Called by `scripts/bench.sh`.
+#![expect(clippy::unwrap_used, reason = "a bench that cannot measure has nothing to say")]
+#![expect(clippy::print_stdout, reason = "its output is its result")]
+#![expect(clippy::disallowed_methods, reason = "it measures the clock of the machine itself")]
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use testkit::bin::{Machine, path};
+use testkit::fault;
+use testkit::pushgateway::Pushgateway;
+use testkit::sample::Sample;
+
+/// Rounds in which every contender runs once.
+const ROUNDS: usize = 300;
+
+/// A budget that is long against everything else that a run does.
+const BUDGET: Duration = Duration::from_millis(500);
+
+struct Contender {
+    name: &'static str,
+    command: Box<dyn Fn() -> Command>,
+    times: Vec<Duration>,
+}
+
+fn main() {
+    let gateway = Pushgateway::start();
+    let quiet = Machine::new();
+    let pushing = Machine::new().with("PUSHGATEWAY_URL", &gateway.url());
+    let stage = |machine: Machine| {
+        move || {
+            let mut command = machine.tool("dm-stage");
+            command.args(["build", "--", "true"]);
+            command
+        }
+    };
+    let mut contenders = [
+        Contender::new("bare fork, exec, wait", || with(Command::new(path("bare-wrapper")), &["true"])),
+        Contender::new("dm-stage, pushing disabled", stage(quiet)),
+        Contender::new("dm-stage, live gateway", stage(pushing)),
+    ];
+    for _ in 0..ROUNDS {
+        for contender in &mut contenders {
+            contender.run();
+        }
+    }
+    let bare = contenders[0].median();
+    println!("a wrapped `true`, median of {ROUNDS} rounds, the contenders taking turns");
+    for contender in &contenders {
+        let median = contender.median();
+        let ratio = median.as_secs_f64() / bare.as_secs_f64();
+        println!("  {:<28} {:>7.2} ms   {ratio:>5.2} x bare", contender.name, median.as_secs_f64() * 1e3);
+    }
+    println!();
+    outages();
+    println!();
+    memory();
+}
+
+impl Contender {
+    fn new(name: &'static str, command: impl Fn() -> Command + 'static) -> Self {
+        Self { name, command: Box::new(command), times: Vec::new() }
+    }
+
+    fn run(&mut self) {
+        let mut command = (self.command)();
+        let started = Instant::now();
+        let status = command.status().unwrap();
+        self.times.push(started.elapsed());
+        assert!(status.success(), "{}: {status}", self.name);
+    }
+
+    fn median(&self) -> Duration {
+        let mut times = self.times.clone();
+        times.sort_unstable();
+        times[times.len() / 2]
+    }
+}
+
+fn with(mut command: Command, args: &[&str]) -> Command {
+    command.args(args);
+    command
+}
+
+/// What an outage of the gateway costs: one stage, and six stages that share a state directory.
+fn outages() {
+    println!("a gateway in trouble, against one export budget of {BUDGET:?}");
+    for (name, url) in [
+        ("refused", fault::refused()),
+        ("answers 500", fault::internal_error()),
+        ("never answers", fault::hanging()),
+    ] {
+        for stages in [1, 6] {
+            let machine = Machine::new()
+                .with("PUSHGATEWAY_URL", &url)
+                .with("DM_EXPORT_BUDGET", &format!("{}ms", BUDGET.as_millis()));
+            let started = Instant::now();
+            for _ in 0..stages {
+                let mut command = with(machine.tool("dm-stage"), &["build", "--", "true"]);
+                assert!(command.stderr(Stdio::null()).status().unwrap().success());
+            }
+            let ratio = started.elapsed().as_secs_f64() / BUDGET.as_secs_f64();
+            println!(
+                "  {name:<14} {stages} stage{}  {ratio:>5.2} x budget",
+                if stages == 1 { " " } else { "s" }
+            );
+        }
+    }
+}
+
+/// The peak memory of each tool at its work, as the kernel counts it for the child of a stage.
+fn memory() {
+    println!("peak resident memory");
+    let sample = Sample::start(0);
+    let machine = Machine::new();
+    let base = sample.health().replace("/health", "");
+    let suite = machine.folder().join("smoke.toml");
+    common::atomic::write(&suite, b"[[test]]\nname = \"health\"\nhttp = { url = \"/health\" }\n").unwrap();
+    let watch = format!("dm-health --url {base}/health --interval 10ms --watch 2s --format jsonl");
+    let recorded = machine.folder().join("stream.jsonl");
+    assert!(machine.shell(&format!("{watch} > {}", recorded.display())).status().unwrap().success());
+    for (tool, script) in [
+        ("dm-stage", "exec dm-stage inner -- true".to_owned()),
+        ("dm-health", format!("exec {watch}")),
+        ("dm-smoke", format!("exec dm-smoke smoke.toml --base-url {base}")),
+        ("dm-migrate", "exec dm-migrate -- true".to_owned()),
+        ("dm-rollback", format!("exec dm-rollback --if-error-rate 5 -- true < {}", recorded.display())),
+    ] {
+        let mut command = with(machine.tool("dm-stage"), &["probe", "--", "bash", "-c", &script]);
+        assert!(command.stdout(Stdio::null()).status().unwrap().success(), "{tool}");
+        let event = machine.journal().into_iter().rfind(|event| event["stage"] == "probe").unwrap();
+        let bytes = event["max_rss_bytes"].as_f64().unwrap();
+        println!("  {tool:<12} {:>5.1} MiB", bytes / 1024.0 / 1024.0);
+    }
+}
