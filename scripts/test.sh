@@ -67,4 +67,5 @@ git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
 say "tests"
 # The stories run the built programs: without this, those without tests of their own would not be there.
 cargo build --workspace --locked
-cargo test --workspace --locked
+# A test that hangs is a failed one, not a night of waiting.
+timeout 15m cargo test --workspace --locked

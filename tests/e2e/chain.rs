@@ -132,7 +132,7 @@ fn a_dry_run_says_what_it_would_do_and_does_nothing() {
 
 #[test]
 fn failing_smoke_tests_roll_back() {
-    let (machine, sample) = (Machine::new(), Sample::start(100));
+    let (machine, sample) = (Machine::new().with("DM_VERSION", "2"), Sample::start(100));
     let suite = machine.folder().join("smoke.toml");
     common::atomic::write(&suite, b"[[test]]\nname = \"orders\"\nhttp = { url = \"/api/orders\" }\n")
         .unwrap();

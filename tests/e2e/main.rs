@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the stories start no background process that holds a pipe")]
 
 mod chain;
+mod deploy_all;
 mod outage;
 mod sources_of_truth;
 mod usage;

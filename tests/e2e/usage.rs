@@ -38,6 +38,18 @@ fn unknown_flags_bad_urls_and_bare_durations_are_told_in_one_line() {
 }
 
 #[test]
+fn a_url_that_cannot_be_read_is_not_repeated() {
+    for (tool, code, right) in TOOLS {
+        let machine = Machine::new().with("PUSHGATEWAY_URL", "http://deployer:hunter2@a b/");
+        assert_cmd::Command::from_std(machine.tool(tool))
+            .args(right)
+            .assert()
+            .code(code)
+            .stderr(contains("hunter2").not().and(contains("--pushgateway-url")));
+    }
+}
+
+#[test]
 fn what_is_missing_is_named() {
     fails("dm-smoke", 2, &["no-such-suite.toml"], "no-such-suite.toml");
     fails("dm-health", 2, &[], "--url");

@@ -8,11 +8,13 @@
 //! | [`pushgateway`] | a real Pushgateway |
 //! | [`prometheus`] | a real Prometheus, and what it answers |
 //! | [`sample`] | the sample service |
+//! | [`platform`] | the folder to which `deploy-all.sh` deploys it |
 //! | [`fault`] | servers that refuse, hang or answer 500 |
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
 
 pub mod bin;
 pub mod fault;
+pub mod platform;
 pub mod prometheus;
 pub mod pushgateway;
 pub mod sample;

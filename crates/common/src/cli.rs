@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use url::Url;
 
 use crate::duration;
@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::http::parse_url;
 use crate::identity::Identity;
 use crate::journal;
-use crate::label::{Label, Stage};
+use crate::label::{Label, MASK, Stage};
 use crate::record::Sinks;
 
 /// What all exporting together may take after the work, unless told otherwise.
@@ -218,8 +218,15 @@ fn end<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<
 }
 
 /// clap's explanation in one line: its cause and its tips, without the usage text.
+///
+/// A URL that could not be read is not repeated: it may hold a password, and this goes to a log.
 fn usage_error(error: &clap::Error) -> String {
-    let text = error.render().to_string();
+    let mut text = error.render().to_string();
+    let told = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let value = told(ContextKind::InvalidValue);
+    if told(ContextKind::InvalidArg).contains("url") && !value.is_empty() {
+        text = text.replace(&value, MASK);
+    }
     let cause = text.trim_start_matches("error: ").split("\n\n").filter(|part| {
         let part = part.trim_start();
         !part.starts_with("Usage:") && !part.starts_with("For more information")

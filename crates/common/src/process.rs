@@ -243,7 +243,8 @@ fn usage(status: ExitStatus) -> ChildUse {
     ChildUse { exit_code: status.code(), signal: status.signal(), cpu_s, max_rss_bytes }
 }
 
-/// Why `program` could not be started. Names the true cause: the kernel says "no such file" of a missing interpreter and a missing directory too.
+/// Why `program` could not be started. Names the true cause: the kernel says "no such file" of a missing
+/// interpreter and a missing directory too.
 pub fn explain(program: &OsString, error: &io::Error) -> StartError {
     let path = Path::new(program);
     let name = path.display();

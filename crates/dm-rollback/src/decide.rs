@@ -94,7 +94,7 @@ fn of_producer(evidence: &Evidence, producer: &str, condition: Condition) -> Fin
     match evidence.exit {
         Some(0) => found(Answer::Keep, format!("{producer} ended well")),
         Some(1) if condition == Condition::SmokeFails => {
-            found(Answer::Rollback, format!("{} smoke tests failed", evidence.failed_tests))
+            found(Answer::Rollback, format!("smoke tests failed: {}", evidence.failed_tests))
         }
         Some(1) => found(Answer::Rollback, "the health check ended as unhealthy".to_owned()),
         Some(124) => found(Answer::Rollback, format!("{producer} reached its deadline")),

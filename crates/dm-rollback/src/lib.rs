@@ -100,7 +100,8 @@ fn event(
         detail: Detail::Rollback {
             verdict: verdict.verdict.as_str().to_owned(),
             condition: verdict.condition,
-            evidence: verdict.sources.clone(),
+            // The probes of a check that waits for a service to come up are no requests after a deployment.
+            evidence: if plan.policy.error_rate.is_some() { verdict.sources.clone() } else { Vec::new() },
             result,
         },
         id: EventId::random(),

@@ -1,1 +1,5 @@
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    common::cli::main(dm_smoke::TOOL, dm_smoke::plan::plan, dm_smoke::run)
+}

@@ -70,7 +70,7 @@ fn render(events: &[&Event]) -> String {
             || "?".to_owned(),
             |seconds| duration::show(Duration::try_from_secs_f64(seconds).unwrap_or_default()),
         );
-        let name = format!("{}/{}", event.identity.service, event.stage);
+        let name = format!("{}/{}", event.identity.service, name(event));
         let line = format!("  {name:<24} {} {shown:>7}  {}", bar(offset, share), outcome(event));
         text.push_str(line.trim_end());
         text.push('\n');
@@ -97,6 +97,14 @@ fn bar(offset: f64, share: f64) -> String {
     format!("{}{}{}", "·".repeat(from), "█".repeat(to - from), "·".repeat(WIDTH - to))
 }
 
+/// What was done: a verdict that led to nothing is no run of the stage `rollback`.
+fn name(event: &Event) -> &str {
+    match event.detail {
+        Detail::Rollback { result: None, .. } => "verdict",
+        _ => event.stage.as_str(),
+    }
+}
+
 fn outcome(event: &Event) -> String {
     let why = event.error_type.map(|reason| format!(" ({reason})")).unwrap_or_default();
     let status = match event.status {
@@ -118,9 +126,8 @@ fn outcome(event: &Event) -> String {
         }
         Detail::Rollback { verdict, evidence, result, .. } => {
             let result = result.map(|result| format!(", {result}")).unwrap_or_default();
-            let seen: Vec<String> =
-                evidence.iter().map(|seen| format!("{} of {} failed", seen.errors, seen.total)).collect();
-            format!("{verdict}{result}, {}", seen.join(", "))
+            let seen = evidence.iter().map(|seen| format!(", {} of {} failed", seen.errors, seen.total));
+            format!("{verdict}{result}{}", seen.collect::<String>())
         }
     }
 }

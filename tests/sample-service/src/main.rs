@@ -1,1 +1,28 @@
-fn main() {}
+//! A small service to deploy in the demo and the tests: a health page, orders from a database, and faults that can be
+//! switched on. Not shipped with the tools.
+
+mod args;
+mod database;
+mod faults;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::cli::warn;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let ended = match Args::parse().command {
+        Command::Serve(args) => serve::serve(args),
+        Command::Migrate(args) => database::migrate(&args.db, args.to),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            warn("sample-service", &[format!("{error:#}")]);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What was typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use common::cli::{DeploymentArgs, ExportArgs};
+use common::duration;
+
+const MORE_HELP: &str = "\
+Examples:
+  dm-smoke smoke.toml --base-url https://api.example.org
+  dm-smoke smoke.toml --base-url https://api --jobs 8 --format tap > smoke.tap
+  dm-smoke smoke.toml --check                         only validate the file
+
+The suite:
+  name = \"shop\"                                       # default: the file's name
+
+  [[test]]
+  name = \"health answers\"
+  http = { method = \"GET\", url = \"/health\", headers = { accept = \"application/json\" }, body = \"\" }
+  expect = { status = 200, body_contains = \"ok\", max_latency = \"500ms\" }
+  timeout = \"5s\"
+
+  [[test]]
+  name = \"the schema is current\"
+  command = [\"./check.sh\", \"--all\"]                   # no shell
+  expect = { exit = 0, stdout_contains = \"current\" }
+
+A url that begins with / is put behind --base-url. The status is a number, a class such as \"2xx\", or a list of
+these; \"2xx\" where none is given. Redirects are not followed. Commands find DM_BASE_URL, DM_DEPLOYMENT_ID, DM_SERVICE
+and DM_ENVIRONMENT in their environment.
+
+Exit code: 0 all passed; 1 at least one did not; 2 wrong usage or a bad suite, and nothing was run; 4 the suite has no
+tests; 5 could not judge. Stopped by a signal, dm-smoke dies by it. No trouble with recording changes the code.";
+
+/// Runs a suite of smoke tests against what was deployed
+#[derive(Debug, Parser)]
+#[command(name = "dm-smoke", version, after_help = MORE_HELP)]
+pub struct Args {
+    /// The suite, a TOML file
+    pub suite: PathBuf,
+
+    /// What the suite's relative URLs are put behind; http or https
+    // Text, not a URL: clap shows a value that it refuses, and this one may hold a password.
+    #[arg(long, env = "DM_BASE_URL", value_name = "URL", hide_env_values = true)]
+    pub base_url: Option<String>,
+
+    /// So many tests run at once; the output keeps the suite's order
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: u16,
+
+    /// The time limit of a test that has none of its own
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse_positive)]
+    pub timeout: Duration,
+
+    /// Only validate the suite
+    #[arg(long)]
+    pub check: bool,
+
+    /// What stdout carries [default: human on a terminal, else jsonl]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+
+    #[command(flatten)]
+    pub export: ExportArgs,
+}
+
+/// A format of stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A line a test, and a summary
+    Human,
+    /// JSON Lines: start, test, end
+    Jsonl,
+    /// The Test Anything Protocol, version 14
+    Tap,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

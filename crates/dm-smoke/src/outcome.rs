@@ -1,0 +1,45 @@
+//! What one test came to, before it has a place in a report.
+
+use common::event::{Reason, TestResult};
+use common::label::without_secrets;
+
+use crate::assertion::Mismatch;
+use crate::excerpt::{self, Secrets};
+use crate::suite::{Kind, Test};
+
+/// Why a test did not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// `fail` or `error`.
+    pub result: TestResult,
+    /// The class.
+    pub reason: Reason,
+    /// For people; without secrets.
+    pub message: String,
+}
+
+impl Failure {
+    /// An expectation that was not met.
+    pub fn unmet(mismatch: &Mismatch<'_>, secrets: &Secrets) -> Self {
+        let message = if mismatch.evidence.trim_ascii().is_empty() {
+            mismatch.what.clone()
+        } else {
+            format!("{}: {}", mismatch.what, excerpt::of(mismatch.evidence, secrets))
+        };
+        Self { result: TestResult::Fail, reason: mismatch.reason, message }
+    }
+
+    /// A test that could not be carried out.
+    pub fn error(reason: Reason, message: impl Into<String>) -> Self {
+        Self { result: TestResult::Error, reason, message: message.into() }
+    }
+
+    /// The message with what was tested.
+    pub fn in_full(&self, test: &Test) -> String {
+        let tested = match &test.kind {
+            Kind::Http(http) => format!("{} {}", http.method, without_secrets(&http.url)),
+            Kind::Command(command) => command.program.clone(),
+        };
+        format!("{}: {}", excerpt::bounded(&tested), self.message)
+    }
+}

@@ -1,0 +1,66 @@
+//! What it means: checked values, and no flag left to ask about.
+
+use std::io::IsTerminal;
+
+use anyhow::{Result, bail};
+use common::cli::Context;
+use common::http::parse_url;
+use url::Url;
+
+use crate::TOOL;
+use crate::args::{Args, Format};
+use crate::suite::Suite;
+use crate::suite_file::{Given, read};
+
+/// The two things that the tool can do.
+#[derive(Debug)]
+pub enum Plan {
+    /// Say that the suite is valid.
+    Check(Suite),
+    /// Run it.
+    Run(Box<Run>),
+}
+
+/// A suite to run.
+#[derive(Debug)]
+pub struct Run {
+    /// Who runs it, and where it is recorded.
+    pub context: Context,
+    /// The suite.
+    pub suite: Suite,
+    /// What relative URLs were put behind; for the commands.
+    pub base_url: Option<Url>,
+    /// So many tests run at once.
+    pub jobs: usize,
+    /// What stdout carries.
+    pub format: Format,
+}
+
+/// Finds out what to do.
+pub fn plan(args: Args) -> Result<Plan> {
+    let Args { suite, base_url, jobs, timeout, check, format, deployment, export } = args;
+    let base_url = base_url.filter(|text| !text.is_empty()).map(|text| parse_base(&text)).transpose()?;
+    if check {
+        // The file alone is checked, and that is possible before anybody knows where it will be deployed.
+        let base_url = base_url.or_else(|| Url::parse("http://base.invalid").ok());
+        return Ok(Plan::Check(read(&suite, &Given { base_url: base_url.as_ref(), timeout })?));
+    }
+    let suite = read(&suite, &Given { base_url: base_url.as_ref(), timeout })?;
+    let by_default = || if std::io::stdout().is_terminal() { Format::Human } else { Format::Jsonl };
+    Ok(Plan::Run(Box::new(Run {
+        context: Context::find(TOOL.name, &deployment, &export),
+        suite,
+        base_url,
+        jobs: usize::from(jobs),
+        format: format.unwrap_or_else(by_default),
+    })))
+}
+
+/// A URL that paths can be put behind. What was typed is not shown: it may hold a password.
+fn parse_base(text: &str) -> Result<Url> {
+    match parse_url(text) {
+        Ok(url) if url.query().is_none() && url.fragment().is_none() => Ok(url),
+        Ok(_) => bail!("--base-url: paths are put behind it, so it has no ? and no #"),
+        Err(error) => bail!("--base-url: {error}"),
+    }
+}

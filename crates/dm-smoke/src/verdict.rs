@@ -1,0 +1,137 @@
+//! What a suite came to, as a pure function of its tests' results and of how the run ended.
+
+use common::event::{Reason, Status, TestResult};
+use common::exit::Exit;
+use common::stream::Test;
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// After its last test.
+    Whole,
+    /// By this signal.
+    Stopped(i32),
+    /// The reader of stdout has gone away.
+    Unread,
+    /// By a fault of ours.
+    Broken(String),
+}
+
+/// The results of a suite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The tests that were carried out, in the suite's order.
+    pub tests: Vec<Test>,
+    /// How the run ended.
+    pub ended: Ended,
+}
+
+impl Verdict {
+    /// How many tests have this result.
+    pub fn count(&self, result: TestResult) -> u64 {
+        self.tests.iter().map(|test| u64::from(test.result == result)).sum()
+    }
+
+    fn first(&self, result: TestResult) -> Option<&Test> {
+        self.tests.iter().find(|test| test.result == result)
+    }
+
+    /// The exit code. A run that was broken off is never good, however good its tests were.
+    pub fn exit(&self) -> Exit {
+        match self.ended {
+            Ended::Stopped(signal) => Exit::Signal(signal),
+            Ended::Unread => Exit::Signal(nix::libc::SIGPIPE),
+            Ended::Broken(_) => Exit::CouldNotJudge,
+            Ended::Whole if self.tests.is_empty() => Exit::NothingRan,
+            Ended::Whole if self.tests.iter().all(|test| test.result == TestResult::Pass) => Exit::Good,
+            Ended::Whole => Exit::Bad,
+        }
+    }
+
+    /// The status and the class of error, for the record.
+    pub fn status(&self) -> (Status, Option<Reason>) {
+        match self.exit() {
+            Exit::Good => (Status::Success, None),
+            Exit::Bad => (Status::Failure, Some(self.reason())),
+            Exit::Signal(_) => (Status::Cancelled, Some(Reason::Cancelled)),
+            _ => (Status::Error, Some(Reason::Other)),
+        }
+    }
+
+    /// An unmet expectation says more of what was deployed than a test that could not be carried out.
+    fn reason(&self) -> Reason {
+        if self.first(TestResult::Fail).is_some() {
+            return Reason::Assertion;
+        }
+        self.first(TestResult::Error).and_then(|test| test.reason).unwrap_or(Reason::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use TestResult::{Error, Fail, Pass};
+
+    fn verdict(results: &[(TestResult, Option<Reason>)], ended: Ended) -> Verdict {
+        let tests = results
+            .iter()
+            .zip(1..)
+            .map(|(&(result, reason), seq)| Test {
+                seq,
+                ts: chrono::DateTime::UNIX_EPOCH,
+                name: format!("test {seq}"),
+                result,
+                attempts: 1,
+                duration_ms: 1,
+                reason,
+                message: None,
+            })
+            .collect();
+        Verdict { tests, ended }
+    }
+
+    #[test]
+    fn the_exit_code_and_the_record_follow_from_the_results() {
+        let refused = (Error, Some(Reason::Refused));
+        let bad_status = (Fail, Some(Reason::BadStatus));
+        let table = [
+            (verdict(&[(Pass, None)], Ended::Whole), Exit::Good, Status::Success, None),
+            (
+                verdict(&[(Pass, None), refused], Ended::Whole),
+                Exit::Bad,
+                Status::Failure,
+                Some(Reason::Refused),
+            ),
+            (
+                verdict(&[refused, bad_status], Ended::Whole),
+                Exit::Bad,
+                Status::Failure,
+                Some(Reason::Assertion),
+            ),
+            (verdict(&[], Ended::Whole), Exit::NothingRan, Status::Error, Some(Reason::Other)),
+            (
+                verdict(&[(Pass, None)], Ended::Stopped(15)),
+                Exit::Signal(15),
+                Status::Cancelled,
+                Some(Reason::Cancelled),
+            ),
+            (
+                verdict(&[(Pass, None)], Ended::Unread),
+                Exit::Signal(13),
+                Status::Cancelled,
+                Some(Reason::Cancelled),
+            ),
+            (
+                verdict(&[(Pass, None)], Ended::Broken("disk full".to_owned())),
+                Exit::CouldNotJudge,
+                Status::Error,
+                Some(Reason::Other),
+            ),
+        ];
+        for (verdict, exit, status, reason) in table {
+            assert_eq!(verdict.exit(), exit, "{verdict:?}");
+            assert_eq!(verdict.status(), (status, reason), "{verdict:?}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Stories of runs and commands that do not end by themselves.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::mpsc;
+
+use common::event::{Detail, Reason, Status, TestResult};
+use common::stream::Record;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use predicates::prelude::*;
+use predicates::str::contains;
+
+use crate::support::{PATIENCE, Place, Server, answer, records};
+use crate::{http, shell};
+
+#[test]
+fn a_grandchild_in_the_background_does_not_delay_the_end() {
+    let place = Place::with_suite(&shell(
+        "daemon",
+        "sleep 1000 & echo $!; echo $! > pid",
+        "expect = { stdout_contains = 'x' }",
+    ));
+    place.smoke(&["--format", "human"]).code(1).stdout(contains("stdout does not contain \"x\""));
+    // What a good command leaves behind on purpose stays.
+    let pid: i32 = std::fs::read_to_string(place.path("pid")).unwrap().trim().parse().unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+}
+
+#[test]
+fn a_time_limit_ends_grandchildren_even_those_that_ignore_term() {
+    let place = Place::with_suite(&shell(
+        "stuck",
+        "exec 3>lifeline; trap \"\" TERM; sleep 1000 & sleep 1000",
+        "timeout = '300ms'",
+    ));
+    let lifeline = place.lifeline();
+    place
+        .smoke(&["--format", "human"])
+        .code(1)
+        .stdout(contains("ERROR stuck (").and(contains("did not end within 300ms")));
+    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("begun"));
+    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("all gone"));
+}
+
+#[test]
+fn told_to_stop_it_ends_its_commands_records_and_dies_by_the_signal() {
+    let suite =
+        shell("first", "true", "") + &shell("long", "exec 3>lifeline; sleep 1000 & wait", "timeout = '1h'");
+    let place = Place::with_suite(&suite);
+    let lifeline = place.lifeline();
+    let child = place.command().stdout(Stdio::piped()).args(["--jobs", "1"]).spawn().unwrap();
+    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("begun"));
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("all gone"));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(15));
+    let records = records(&output.stdout);
+    assert!(matches!(records.last(), Some(Record::End { exit: 143, records: 1, .. })), "{records:?}");
+    let event = place.event();
+    assert_eq!((event.status, event.error_type), (Status::Cancelled, Some(Reason::Cancelled)));
+    let Detail::Smoke { results, .. } = event.detail else { panic!("{event:?}") };
+    assert_eq!(results[0], (TestResult::Pass, 1));
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_quietly() {
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let server = Server::start(move |request| {
+        if request.contains("/second") {
+            released.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        }
+        answer(200, "")
+    });
+    let place = Place::with_suite(
+        &["first", "second", "third"].map(|name| http(name, &format!("/{name}"), "")).concat(),
+    );
+    let mut child = place
+        .command()
+        .args(["--jobs", "1", "--base-url", &server.url])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("\"start\""));
+    assert!(lines.next().unwrap().unwrap().contains("\"first\""));
+    drop(lines);
+    release.send(()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.signal(), Some(13));
+    assert_eq!(server.requests().len(), 2, "the third was not begun");
+    let event = place.event();
+    assert_eq!(event.status, Status::Cancelled);
+    let Detail::Smoke { results, .. } = event.detail else { panic!("{event:?}") };
+    assert_eq!(results[0], (TestResult::Pass, 2));
+}

@@ -1,0 +1,149 @@
+//! A small HTTP server that answers as a test tells it to, and the tool in clean surroundings.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use common::event::Event;
+use common::journal::{Entry, Journal};
+use common::stream::{self, Record};
+use tempfile::TempDir;
+
+/// Longer than anything here takes; only a test that fails waits for it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A folder with a suite and a journal in it.
+pub(crate) struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    pub(crate) fn with_suite(suite: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        common::atomic::write(&folder.path().join("smoke.toml"), suite.as_bytes()).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The tool, about to run the suite, with nothing of the machine's or a CI system's environment.
+    pub(crate) fn command(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("dm-smoke"));
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("DM_STATE_DIR", self.path("state"))
+            .env("PUSHGATEWAY_URL", "disabled")
+            .env("DM_SERVICE", "shop")
+            .env("DM_ENVIRONMENT", "test")
+            .env("DM_DEPLOYMENT_ID", "d-42")
+            .current_dir(self.folder.path())
+            .arg("smoke.toml");
+        command
+    }
+
+    pub(crate) fn smoke(&self, args: &[&str]) -> assert_cmd::assert::Assert {
+        let mut command = self.command();
+        command.args(args);
+        assert_cmd::Command::from_std(command).timeout(PATIENCE).assert()
+    }
+
+    /// The one event in the journal.
+    pub(crate) fn event(&self) -> Event {
+        let mut entries = Journal::new(&self.path("state")).read().unwrap();
+        assert_eq!(entries.len(), 1, "{entries:?}");
+        match entries.remove(0) {
+            Entry::Finished(event) => event,
+            Entry::Started(started) => panic!("{started:?}"),
+        }
+    }
+
+    /// A named pipe: who reads it sees its end when the last process that was given it is gone.
+    pub(crate) fn lifeline(&self) -> mpsc::Receiver<&'static str> {
+        let path = self.path("lifeline");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (told, news) = mpsc::channel();
+        thread::spawn(move || {
+            let mut pipe = File::open(path).unwrap();
+            told.send("begun").unwrap();
+            pipe.read_to_end(&mut Vec::new()).unwrap();
+            told.send("all gone").unwrap();
+        });
+        news
+    }
+}
+
+/// What stdout carried, as records.
+pub(crate) fn records(stdout: &[u8]) -> Vec<Record> {
+    String::from_utf8(stdout.to_vec()).unwrap().lines().map(|line| stream::parse(line).unwrap()).collect()
+}
+
+/// The tests among the records.
+pub(crate) fn tests(records: &[Record]) -> Vec<&stream::Test> {
+    records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Test(test) => Some(test),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A server on a port of its own.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// Answers each request by its first line, `GET /path HTTP/1.1`; after an empty answer the connection stays
+    /// open and silent.
+    pub(crate) fn start(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
+        thread::spawn(move || {
+            for connection in listener.incoming() {
+                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                thread::spawn(move || serve(connection.unwrap(), &seen, &*answer));
+            }
+        });
+        Self { url, requests }
+    }
+
+    /// The requests so far: everything up to the body.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+fn serve(mut connection: TcpStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -> String) {
+    let mut head = String::new();
+    let mut reader = BufReader::new(connection.try_clone().unwrap());
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).unwrap_or(0) == 0 {
+            return;
+        }
+    }
+    let first = head.lines().next().unwrap().to_owned();
+    seen.lock().unwrap().push(head);
+    let answer = answer(&first);
+    if answer.is_empty() {
+        drop(reader.read_to_end(&mut Vec::new()));
+    } else {
+        // A client that has gone away is the test's business.
+        drop(connection.write_all(answer.as_bytes()));
+    }
+}
+
+/// An answer with a status and a body.
+pub(crate) fn answer(status: u16, body: &str) -> String {
+    format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+}

@@ -1,0 +1,157 @@
+//! scripts/deploy-all.sh, deploying the sample service for real.
+
+use std::process::Command;
+
+use testkit::platform::Platform;
+
+/// The exit code, and what people were told.
+fn ended(mut command: Command) -> (i32, String) {
+    let output = command.output().unwrap();
+    let told =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.code().unwrap(), told)
+}
+
+/// A platform on which version 1 is live and proven good.
+fn with_good_version() -> Platform {
+    let platform = Platform::new();
+    let (code, told) = ended(platform.deploy("1", ""));
+    assert_eq!(code, 0, "{told}");
+    platform
+}
+
+/// The stages that a deployment recorded, as `service/stage status`.
+fn stages(platform: &Platform, version: &str) -> Vec<String> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("").to_owned();
+    let events = platform.machine().journal();
+    let of_version = events.iter().filter(|event| event["version"] == version);
+    of_version
+        .map(|event| {
+            format!("{}/{} {}", text(&event["service"]), text(&event["stage"]), text(&event["status"]))
+        })
+        .collect()
+}
+
+#[test]
+fn a_good_version_is_kept_and_a_bad_one_is_undone_with_all_that_came_with_it() {
+    let platform = with_good_version();
+    let first = stages(&platform, "1");
+    for stage in [
+        "api/build success",
+        "web/deploy success",
+        "api/health_check success",
+        "database/migration success",
+        "tea-shop/smoke_test success",
+        "tea-shop/deployment success",
+    ] {
+        assert!(first.iter().any(|found| found == stage), "{stage} in {first:#?}");
+    }
+
+    let mut bad = platform.deploy("2", "");
+    bad.env("SAMPLE_FLAGS", "--error-percent 30");
+    let (code, told) = ended(bad);
+    assert_eq!(code, 10, "{told}");
+    assert!(told.contains("[api] rolled back and verified"), "{told}");
+    assert_eq!((platform.live("api"), platform.live("web")), ("1".to_owned(), "1".to_owned()));
+    let second = stages(&platform, "2");
+    assert!(second.contains(&"tea-shop/deployment failure".to_owned()), "{second:#?}");
+    assert!(second.contains(&"web/rollback success".to_owned()), "what came with it: {second:#?}");
+}
+
+#[test]
+fn a_version_that_never_gets_healthy_is_undone() {
+    let platform = with_good_version();
+    let mut down = platform.deploy("2", "HEALTH_DEADLINE=1s");
+    down.env("SAMPLE_FLAGS", "--down");
+    let (code, told) = ended(down);
+    assert_eq!(code, 10, "{told}");
+    assert!(told.contains("a component is not healthy"), "{told}");
+    assert_eq!(platform.live("api"), "1");
+}
+
+#[test]
+fn a_version_that_starts_slowly_is_waited_for() {
+    let platform = Platform::new();
+    let mut slow = platform.deploy("1", "");
+    slow.env("SAMPLE_FLAGS", "--start-delay 1s");
+    let (code, told) = ended(slow);
+    assert_eq!(code, 0, "{told}");
+}
+
+#[test]
+fn a_failed_build_deploys_nothing() {
+    let platform = with_good_version();
+    let (code, told) = ended(platform.deploy("2", "WEB_BUILD='exit 10'"));
+    assert_eq!(code, 1, "{told}");
+    assert_eq!(platform.live("api"), "1");
+    assert!(!stages(&platform, "2").iter().any(|stage| stage.contains("/deploy ")));
+}
+
+#[test]
+fn a_failed_deploy_command_or_migration_puts_everything_back() {
+    let platform = with_good_version();
+    for (version, broken) in [("2", "WEB_DEPLOY='exit 1'"), ("3", "DATABASE_MIGRATE='exit 12'")] {
+        let (code, told) = ended(platform.deploy(version, broken));
+        assert_eq!(code, 10, "{told}");
+        assert_eq!(platform.live("api"), "1", "{told}");
+    }
+}
+
+#[test]
+fn failed_smoke_tests_put_everything_back() {
+    let platform = with_good_version();
+    let suite = platform.machine().folder().join("smoke.toml");
+    let text = "[[test]]\nname = \"no such page\"\nhttp = { url = \"/nowhere\" }\n";
+    common::atomic::write(&suite, text.as_bytes()).unwrap();
+    let (code, told) = ended(platform.deploy("2", &format!("SMOKE_SUITE={}", suite.display())));
+    assert_eq!(code, 10, "{told}");
+    assert!(told.contains("smoke tests failed"), "{told}");
+    assert_eq!((platform.live("api"), platform.live("web")), ("1".to_owned(), "1".to_owned()));
+}
+
+#[test]
+fn without_a_way_back_a_person_is_called() {
+    let platform = Platform::new();
+    let mut bad = platform.deploy("1", "API_ROLLBACK=");
+    bad.env("SAMPLE_FLAGS", "--error-percent 50");
+    let (code, told) = ended(bad);
+    // No release was ever proven good, so the web front end cannot go back either: that is the graver news.
+    assert_eq!(code, 12, "{told}");
+    assert!(told.contains("NOT everything was rolled back and verified: act now"), "{told}");
+    assert!(told.contains("dry run: nothing was rolled back"), "{told}");
+}
+
+#[test]
+fn too_little_data_is_not_called_good_unless_the_team_says_so() {
+    let platform = Platform::new();
+    let few = "WATCH_INTERVAL=200ms";
+    let (code, told) = ended(platform.deploy("1", few));
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("52 requests are needed"), "{told}");
+    let (code, told) = ended(platform.deploy("1", &format!("{few}\nON_INCONCLUSIVE=keep")));
+    assert_eq!(code, 0, "{told}");
+}
+
+#[test]
+fn a_dry_run_says_every_command_and_runs_none() {
+    let platform = Platform::new();
+    let mut dry = platform.deploy("1", "");
+    dry.arg("--dry-run");
+    let (code, told) = ended(dry);
+    assert_eq!(code, 0, "{told}");
+    for tool in ["'dm-stage' 'build'", "'dm-health' '--url'", "'dm-migrate'", "'dm-smoke'", "'dm-rollback'"] {
+        assert!(told.contains(tool), "{tool}: {told}");
+    }
+    assert_eq!((platform.live("api"), stages(&platform, "1").len()), (String::new(), 0));
+}
+
+#[test]
+fn wrong_usage_is_told() {
+    let platform = Platform::new();
+    let mut unknown = platform.deploy("1", "");
+    unknown.arg("--unknown");
+    let (code, told) = ended(unknown);
+    assert_eq!((code, told.trim()), (2, "deploy-all.sh: unknown argument '--unknown': see --help"));
+    let (code, told) = ended(platform.deploy("1", "ON_INCONCLUSIVE=maybe"));
+    assert_eq!(code, 2, "{told}");
+}

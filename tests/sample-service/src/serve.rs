@@ -1,0 +1,107 @@
+//! The HTTP service.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::Serve;
+use crate::database;
+use crate::faults::{Faults, Switch};
+
+/// What every request needs to know.
+struct Service {
+    version: String,
+    db: PathBuf,
+    faults: Switch,
+}
+
+/// Serves until SIGTERM.
+pub(crate) fn serve(args: Serve) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut stop = signal(SignalKind::terminate())?;
+        tokio::select! {
+            () = tokio::time::sleep(args.start_delay) => {}
+            _ = stop.recv() => return Ok(()),
+        }
+        let listener = TcpListener::bind(args.listen)
+            .await
+            .with_context(|| format!("cannot listen at {}", args.listen))?;
+        writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?)?;
+        let service = Service {
+            version: args.version_name,
+            db: args.db,
+            faults: Switch::new(Faults {
+                error_percent: args.error_percent,
+                latency_ms: u64::try_from(args.latency.as_millis()).unwrap_or(u64::MAX),
+                down: args.down,
+            }),
+        };
+        axum::serve(listener, routes(service))
+            .with_graceful_shutdown(async move {
+                stop.recv().await;
+            })
+            .await?;
+        Ok(())
+    })
+}
+
+fn routes(service: Service) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/health", get(health))
+        .route("/version", get(version))
+        .route("/api/orders", get(orders))
+        .route("/faults", post(faults))
+        .with_state(Arc::new(service))
+}
+
+async fn page(State(service): State<Arc<Service>>) -> Response {
+    if service.faults.is_down() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    Html(format!("<!doctype html><title>Tea shop</title><p>Tea shop, version {}</p>\n", service.version))
+        .into_response()
+}
+
+async fn health(State(service): State<Arc<Service>>) -> Response {
+    let (code, status) = if service.faults.is_down() {
+        (StatusCode::SERVICE_UNAVAILABLE, "down")
+    } else {
+        (StatusCode::OK, "ok")
+    };
+    (code, Json(serde_json::json!({ "status": status, "version": service.version }))).into_response()
+}
+
+async fn version(State(service): State<Arc<Service>>) -> String {
+    format!("{}\n", service.version)
+}
+
+async fn orders(State(service): State<Arc<Service>>) -> Response {
+    let (latency, fails) = service.faults.next();
+    tokio::time::sleep(latency).await;
+    if service.faults.is_down() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if fails {
+        return (StatusCode::INTERNAL_SERVER_ERROR, "a fault that was switched on\n").into_response();
+    }
+    match database::orders(&service.db) {
+        Ok(orders) => Json(orders).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
+    }
+}
+
+async fn faults(State(service): State<Arc<Service>>, Json(faults): Json<Faults>) -> StatusCode {
+    service.faults.set(faults);
+    StatusCode::OK
+}
