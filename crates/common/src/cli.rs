@@ -16,13 +16,11 @@ use crate::duration;
 use crate::env;
 use crate::exit::Exit;
 use crate::http::parse_url;
-use crate::identity::Identity;
 use crate::journal;
-use crate::label::{Label, MASK, Stage};
-use crate::record::Sinks;
+use crate::label::{Label, MASK};
 
 /// What all exporting together may take after the work, unless told otherwise.
-const EXPORT_BUDGET: Duration = Duration::from_secs(2);
+pub(crate) const EXPORT_BUDGET: Duration = Duration::from_secs(2);
 
 /// A value that may be empty, and then counts as absent: CI systems set the variables that they have no value for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +89,17 @@ pub struct DeploymentArgs {
     pub run_url: Option<Maybe<Label>>,
 }
 
+/// How long a wrapped command may take.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LimitArgs {
+    /// End the command after this time: TERM to it and all it started, then KILL
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
+    pub timeout: Option<Duration>,
+    /// The time between TERM and KILL
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse, requires = "timeout")]
+    pub kill_after: Duration,
+}
+
 /// Where the tool records what happened.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Recording")]
@@ -121,40 +130,6 @@ fn maybe_duration(text: &str) -> Result<Maybe<Duration>, String> {
 /// The value of a flag or its variable, where one was given and is not empty.
 pub fn given<T: Clone>(flag: Option<&Maybe<T>>) -> Option<T> {
     flag.and_then(|Maybe(value)| value.clone())
-}
-
-/// What every tool knows before it does anything: who it is, for which deployment it works, where it records.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// The tool.
-    pub tool: &'static str,
-    /// The deployment.
-    pub identity: Identity,
-    /// The stage around the tool.
-    pub parent: Option<Stage>,
-    /// Where it records.
-    pub sinks: Sinks,
-}
-
-impl Context {
-    /// From the flags, the environment and the current folder.
-    pub fn find(tool: &'static str, deployment: &DeploymentArgs, export: &ExportArgs) -> Self {
-        let folder = std::env::current_dir().unwrap_or_default();
-        Self {
-            tool,
-            identity: Identity::find(deployment, &env::system, &folder),
-            parent: env::system("DM_PARENT_STAGE").and_then(|name| name.parse().ok()),
-            sinks: Sinks {
-                state_dir: state_dir(export),
-                textfile: given(export.textfile.as_ref()),
-                gateway: match given(export.pushgateway_url.as_ref()) {
-                    Some(PushTo::Gateway(url)) => Some(url),
-                    Some(PushTo::Disabled) | None => None,
-                },
-                budget: given(export.export_budget.as_ref()).unwrap_or(EXPORT_BUDGET),
-            },
-        }
-    }
 }
 
 /// The folder of the journal; `None` without a home to keep it in.

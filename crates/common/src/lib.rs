@@ -32,6 +32,8 @@
 //! | [`record`] | one event to the journal, the textfile and the gateway |
 //! | [`process`] | a child: spawn, signals, deadline, resource usage |
 //! | [`wrap`] | a child as a recorded stage |
+//! | [`context`] | what every tool knows before it does anything |
+//! | [`stop`] | the signals that ask for the end |
 //! | [`cli`] | shared flags, and the `main` of every tool |
 #![warn(missing_docs)]
 
@@ -39,6 +41,7 @@ pub mod atomic;
 pub mod ci;
 pub mod cli;
 pub mod clock;
+pub mod context;
 pub mod duration;
 pub mod env;
 pub mod event;
@@ -53,6 +56,7 @@ pub mod lock;
 pub mod metrics;
 pub mod process;
 pub mod record;
+pub mod stop;
 pub mod stream;
 pub mod textfile;
 pub mod trace;

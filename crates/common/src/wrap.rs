@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::cli::{Context, warn};
+use crate::cli::warn;
 use crate::clock::{Clock, SystemClock};
-use crate::event::{ChildUse, Detail, Event, EventId, FORMAT, Reason, Status};
+use crate::context::{Context, Ended};
+use crate::event::{ChildUse, Detail, EventId, Reason, Status};
 use crate::exit::Exit;
-use crate::gateway::Scope;
 use crate::label::Stage;
 use crate::metrics::Work;
 use crate::process::{self, Finished, Spec, StartError, Streams};
@@ -56,44 +56,30 @@ pub fn run(wrap: Wrap, detail: impl FnOnce(ChildUse) -> Detail) -> Result<Exit> 
         kill_after,
     };
     let started = process::start(&spec, &clock);
-    let scope = Scope {
-        identity: context.identity.clone(),
-        stage: stage.clone(),
-        parent: context.parent.clone(),
-        work,
-        started_at: started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at),
-    };
+    let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
+    let scope = context.scope(&stage, work, started_at);
     let recorder = Recorder::begin(&context.sinks, scope, &clock);
     let outcome = match started {
         Ok(running) => ended(&running.wait(&clock).context("cannot wait for the command")?, failure),
         Err(error) => not_started(context.tool, &error),
     };
-    let event = Event {
-        v: FORMAT,
-        detail: detail(outcome.used),
+    let ended = Ended {
         id,
         ts: clock.now(),
-        tool: context.tool.to_owned(),
-        identity: context.identity.clone(),
-        stage,
-        parent: context.parent.clone(),
+        duration: Some(outcome.duration),
         status: outcome.status,
-        duration_s: Some(outcome.duration.as_secs_f64()),
-        error_type: outcome.reason,
+        reason: outcome.reason,
     };
+    let event = context.event(&stage, ended, detail(outcome.used));
     warn(context.tool, &recorder.finish(&event, &clock));
     Ok(outcome.exit)
 }
 
 fn child_env(context: &Context, stage: &Stage, id: &EventId) -> Vec<(&'static str, String)> {
     let identity = &context.identity;
-    let mut env = vec![
-        ("DM_DEPLOYMENT_ID", identity.deployment.to_string()),
-        ("DM_SERVICE", identity.service.to_string()),
-        ("DM_ENVIRONMENT", identity.environment.to_string()),
-        ("DM_PARENT_STAGE", stage.to_string()),
-        ("TRACEPARENT", identity.trace.traceparent(id.as_str())),
-    ];
+    let mut env = context.variables();
+    env.push(("DM_PARENT_STAGE", stage.to_string()));
+    env.push(("TRACEPARENT", identity.trace.traceparent(id.as_str())));
     env.extend(identity.version.as_ref().map(|version| ("DM_VERSION", version.to_string())));
     env
 }

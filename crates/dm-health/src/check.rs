@@ -5,13 +5,15 @@ use std::ops::ControlFlow;
 use std::thread;
 
 use anyhow::{Context as _, Result};
-use common::cli::{Context, warn};
+use common::cli::warn;
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::event::{Event, EventId, FORMAT};
+use common::context::{Context, Ended};
+use common::event::EventId;
 use common::exit::Exit;
 use common::gateway::Scope;
 use common::metrics::Work;
 use common::record::Recorder;
+use common::stop::StopSignals;
 use common::stream::Start;
 
 use crate::ending::Ending;
@@ -19,7 +21,7 @@ use crate::plan::Plan;
 use crate::policy::{Policy, Step, Verdict};
 use crate::probe::{Outcome, Prober, Target};
 use crate::report::{Report, Style};
-use crate::runtime::{Signals, block_on, reader_gone};
+use crate::runtime::{block_on, reader_gone};
 use crate::tally::Tally;
 use crate::watch::watch;
 
@@ -29,30 +31,14 @@ pub fn run(plan: &Plan) -> Result<Exit> {
     let started = Stopwatch::start(&clock);
     let id = EventId::random();
     let mut prober = Prober::new(plan.target.clone(), plan.expected.clone(), plan.timeout, &clock)?;
-    let scope = Scope {
-        identity: plan.context.identity.clone(),
-        stage: plan.stage.clone(),
-        parent: plan.context.parent.clone(),
-        work: Work::Health,
-        started_at: started.started_at,
-    };
+    let scope = plan.context.scope(&plan.stage, Work::Health, started.started_at);
     let recorder = begin_recording(&plan.context, scope, clock);
     let mut tally = Tally::default();
-    let ending = poll(plan, start_record(plan, &id, started), &mut prober, &mut tally, clock)?;
-    let (status, error_type) = ending.status(&tally);
-    let event = Event {
-        v: FORMAT,
-        detail: tally.detail(plan.target.shown.clone()),
-        id,
-        ts: clock.now(),
-        tool: plan.context.tool.to_owned(),
-        identity: plan.context.identity.clone(),
-        stage: plan.stage.clone(),
-        parent: plan.context.parent.clone(),
-        status,
-        duration_s: Some(started.elapsed(&clock).as_secs_f64()),
-        error_type,
-    };
+    let start = plan.context.stream_start(&id, started.started_at, Some(plan.interval));
+    let ending = poll(plan, start, &mut prober, &mut tally, clock)?;
+    let (status, reason) = ending.status(&tally);
+    let ended = Ended { id, ts: clock.now(), duration: Some(started.elapsed(&clock)), status, reason };
+    let event = plan.context.event(&plan.stage, ended, tally.detail(plan.target.shown.clone()));
     if is_told_on_stderr(&ending, plan.style) {
         warn(plan.context.tool, &[ending.sentence(&plan.target.name, &plan.rules, &tally)]);
     }
@@ -78,11 +64,11 @@ fn poll(
         tell(&mut report, tally, &plan.target, outcome, step)
     };
     let ending = block_on(async {
-        let signals = Signals::watch().context("cannot watch for signals")?;
+        let mut signals = StopSignals::watch().context("cannot watch for signals")?;
         let policy = Policy::new(plan.rules.clone());
         let ended = async {
             tokio::select! {
-                signal = signals.first() => Ending::Signal(signal),
+                signal = signals.next() => Ending::Signal(signal),
                 () = reader_gone() => Ending::ReaderGone,
             }
         };
@@ -109,19 +95,6 @@ fn tell<W: io::Write>(
             ControlFlow::Break(Ending::ReaderGone)
         }
         Ok(()) => ControlFlow::Continue(()),
-    }
-}
-
-fn start_record(plan: &Plan, id: &EventId, started: Stopwatch) -> Start {
-    let identity = &plan.context.identity;
-    Start {
-        tool: plan.context.tool.to_owned(),
-        run: id.as_str().to_owned(),
-        service: identity.service.to_string(),
-        environment: identity.environment.to_string(),
-        deployment: identity.deployment.to_string(),
-        ts: started.started_at,
-        interval_ms: u64::try_from(plan.interval.as_millis()).ok(),
     }
 }
 

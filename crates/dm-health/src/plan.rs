@@ -4,7 +4,8 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use common::cli::{Context, Format};
+use common::cli::Format;
+use common::context::Context;
 use common::duration::show;
 use common::label::Stage;
 

@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Names are resolved by the system's own blocking resolver. One that hangs outlives its probe, and is not to pile up.
 const MAX_RESOLVING: usize = 4;
@@ -23,28 +22,6 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
     // Not waiting for a resolver that hangs.
     runtime.shutdown_background();
     Ok(result)
-}
-
-/// The signals that ask for the end, watched from now on.
-#[derive(Debug)]
-pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    /// Starts watching; inside [`block_on`] only.
-    pub fn watch() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    /// The number of the first that comes.
-    pub async fn first(mut self) -> i32 {
-        tokio::select! {
-            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
-        }
-    }
 }
 
 /// Ends when nobody reads stdout any more; inside [`block_on`] only. The next line would find out too, but that may be

@@ -1,11 +1,9 @@
 //! What was typed.
 
 use std::ffi::OsString;
-use std::time::Duration;
 
 use clap::Parser;
-use common::cli::{DeploymentArgs, ExportArgs};
-use common::duration;
+use common::cli::{DeploymentArgs, ExportArgs, LimitArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,13 +27,8 @@ pub struct Args {
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 
-    /// End the command after this time: TERM to it and all it started, then KILL
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
-    pub timeout: Option<Duration>,
-
-    /// The time between TERM and KILL
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse, requires = "timeout")]
-    pub kill_after: Duration,
+    #[command(flatten)]
+    pub limit: LimitArgs,
 
     #[command(flatten)]
     pub deployment: DeploymentArgs,

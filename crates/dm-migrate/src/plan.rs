@@ -1,7 +1,7 @@
 //! What it means.
 
 use anyhow::{Result, bail};
-use common::cli::Context;
+use common::context::Context;
 use common::event::Reason;
 use common::metrics::Work;
 use common::wrap::Wrap;
@@ -22,7 +22,7 @@ pub fn plan(args: Args) -> Result<Wrap> {
         work: Work::Migration,
         failure: Reason::MigrationFailed,
         argv: args.command,
-        timeout: args.timeout,
-        kill_after: args.kill_after,
+        timeout: args.limit.timeout,
+        kill_after: args.limit.kill_after,
     })
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use common::cli::Context;
 use common::clock::Clock;
+use common::context::Context;
 use common::duration::show;
 use common::event::RollbackResult;
 use common::process::{self, Spec, Streams};
@@ -59,12 +59,8 @@ pub fn roll_back(
 
 fn run(action: &Action, context: &Context, clock: &dyn Clock) -> Result<(), String> {
     let identity = &context.identity;
-    let mut env = vec![
-        ("DM_DEPLOYMENT_ID", identity.deployment.to_string()),
-        ("DM_SERVICE", identity.service.to_string()),
-        ("DM_ENVIRONMENT", identity.environment.to_string()),
-        ("DM_PARENT_STAGE", "rollback".to_owned()),
-    ];
+    let mut env = context.variables();
+    env.push(("DM_PARENT_STAGE", "rollback".to_owned()));
     env.extend(identity.version.as_ref().map(|version| ("DM_FAILED_VERSION", version.to_string())));
     let spec = Spec {
         argv: action.argv.clone(),

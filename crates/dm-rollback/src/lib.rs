@@ -22,9 +22,9 @@ pub mod report;
 use anyhow::{Context as _, Result};
 use common::cli::{Tool, warn};
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::event::{Detail, Event, EventId, FORMAT, Reason, RollbackResult, Status};
+use common::context::Ended;
+use common::event::{Detail, Event, EventId, Reason, RollbackResult, Status};
 use common::exit::Exit;
-use common::gateway::Scope;
 use common::label::Label;
 use common::metrics::Work;
 use common::record::Recorder;
@@ -46,13 +46,7 @@ pub fn run(plan: Plan) -> Result<Exit> {
 
     // The clock of the rollback itself: what was watched before belongs to the stage that watched.
     let stopwatch = Stopwatch::start(&clock);
-    let scope = Scope {
-        identity: plan.context.identity.clone(),
-        stage: plan.stage.clone(),
-        parent: plan.context.parent.clone(),
-        work: Work::Rollback,
-        started_at: stopwatch.started_at,
-    };
+    let scope = plan.context.scope(&plan.stage, Work::Rollback, stopwatch.started_at);
     let recorder = Recorder::begin(&plan.context.sinks, scope, &clock);
     let mut report = Report::begin(plan.format, &plan.context, &clock).context("cannot write to stdout")?;
     report.verdict(&verdict).context("cannot write to stdout")?;
@@ -87,7 +81,7 @@ fn event(
     stopwatch: &Stopwatch,
     clock: &dyn Clock,
 ) -> Event {
-    let (status, error_type) = match result {
+    let (status, reason) = match result {
         Some(RollbackResult::Verified) => (Status::Success, None),
         Some(RollbackResult::Unverified | RollbackResult::Failed) => {
             (Status::Failure, Some(Reason::RollbackFailed))
@@ -95,25 +89,21 @@ fn event(
         None if verdict.verdict == Answer::Keep => (Status::Success, None),
         None => (Status::Skipped, None),
     };
-    Event {
-        v: FORMAT,
-        detail: Detail::Rollback {
-            verdict: verdict.verdict.as_str().to_owned(),
-            condition: verdict.condition,
-            // The probes of a check that waits for a service to come up are no requests after a deployment.
-            evidence: if plan.policy.error_rate.is_some() { verdict.sources.clone() } else { Vec::new() },
-            result,
-        },
+    let ended = Ended {
         id: EventId::random(),
         ts: clock.now(),
-        tool: TOOL.name.to_owned(),
-        identity: plan.context.identity.clone(),
-        stage: plan.stage.clone(),
-        parent: plan.context.parent.clone(),
+        duration: Some(stopwatch.elapsed(clock)),
         status,
-        duration_s: Some(stopwatch.elapsed(clock).as_secs_f64()),
-        error_type,
-    }
+        reason,
+    };
+    let detail = Detail::Rollback {
+        verdict: verdict.verdict.as_str().to_owned(),
+        condition: verdict.condition,
+        // The probes of a check that waits for a service to come up are no requests after a deployment.
+        evidence: if plan.policy.error_rate.is_some() { verdict.sources.clone() } else { Vec::new() },
+        result,
+    };
+    plan.context.event(&plan.stage, ended, detail)
 }
 
 /// A source's name as a label; what a stream says is bounded before it becomes a series.

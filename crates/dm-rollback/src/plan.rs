@@ -5,7 +5,8 @@ use std::io::{IsTerminal, stdin, stdout};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use common::cli::{Context, Format, given};
+use common::cli::{Format, given};
+use common::context::Context;
 use common::label::{Label, Stage};
 use url::Url;
 

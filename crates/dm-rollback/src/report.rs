@@ -2,11 +2,12 @@
 
 use std::io::{self, Stdout, Write, stderr, stdout};
 
-use common::cli::{Context, Format};
+use common::cli::Format;
 use common::clock::Clock;
+use common::context::Context;
 use common::event::EventId;
 use common::exit::Exit;
-use common::stream::{Record, Start, Verdict, Writer};
+use common::stream::{Record, Verdict, Writer};
 
 use crate::TOOL;
 
@@ -23,15 +24,7 @@ impl Report {
         let records = match format {
             Format::Human => None,
             Format::Jsonl => {
-                let start = Start {
-                    tool: TOOL.name.to_owned(),
-                    run: EventId::random().as_str().to_owned(),
-                    service: context.identity.service.to_string(),
-                    environment: context.identity.environment.to_string(),
-                    deployment: context.identity.deployment.to_string(),
-                    ts: clock.now(),
-                    interval_ms: None,
-                };
+                let start = context.stream_start(&EventId::random(), clock.now(), None);
                 Some(Writer::begin(stdout(), start)?)
             }
         };

@@ -24,15 +24,14 @@ pub mod verdict;
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context as _, Result, anyhow};
-use common::cli::{Context, Tool, warn};
+use common::cli::{Tool, warn};
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::event::{Detail, Event, EventId, FORMAT, TestResult};
+use common::context;
+use common::event::{Detail, Event, EventId, TestResult};
 use common::exit::Exit;
-use common::gateway::Scope;
 use common::label::Stage;
 use common::metrics::Work;
 use common::record::Recorder;
-use common::stream::Start;
 
 use http_test::Clients;
 use plan::{Plan, Run};
@@ -68,10 +67,11 @@ fn smoke(run: Run) -> Result<Exit> {
     let id = EventId::random();
     let surroundings = Surroundings { clients: Clients::new(&run.suite)?, env: environment(&run) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let start = start(&run.context, &id, stopwatch);
+    let start = run.context.stream_start(&id, stopwatch.started_at, None);
     let mut report = Report::begin(run.format, io::stdout(), start, run.suite.tests.len())
         .context("cannot write to stdout")?;
-    let recorder = Recorder::begin(&run.context.sinks, scope(&run.context, &stage, stopwatch), &clock);
+    let scope = run.context.scope(&stage, Work::Smoke, stopwatch.started_at);
+    let recorder = Recorder::begin(&run.context.sinks, scope, &clock);
 
     let told = runtime.block_on(runner::run(&run.suite, run.jobs, surroundings, &mut report));
     // A name that is still being resolved would be waited for.
@@ -83,7 +83,7 @@ fn smoke(run: Run) -> Result<Exit> {
     if let Ended::Broken(why) = &verdict.ended {
         warn(TOOL.name, std::slice::from_ref(why));
     }
-    let event = event(run, &verdict, id, stage, stopwatch, &clock);
+    let event = event(run, &verdict, id, &stage, stopwatch, &clock);
     warn(TOOL.name, &recorder.finish(&event, &clock));
     Ok(verdict.exit())
 }
@@ -94,62 +94,24 @@ fn broken(tests: Vec<common::stream::Test>, error: &anyhow::Error) -> Verdict {
 
 /// What the commands find in their environment.
 fn environment(run: &Run) -> Vec<(&'static str, String)> {
-    let identity = &run.context.identity;
-    let mut env = vec![
-        ("DM_DEPLOYMENT_ID", identity.deployment.to_string()),
-        ("DM_SERVICE", identity.service.to_string()),
-        ("DM_ENVIRONMENT", identity.environment.to_string()),
-    ];
+    let mut env = run.context.variables();
     env.extend(
         run.base_url.as_ref().map(|url| ("DM_BASE_URL", url.as_str().trim_end_matches('/').to_owned())),
     );
     env
 }
 
-fn start(context: &Context, id: &EventId, stopwatch: Stopwatch) -> Start {
-    let identity = &context.identity;
-    Start {
-        tool: context.tool.to_owned(),
-        run: id.as_str().to_owned(),
-        service: identity.service.to_string(),
-        environment: identity.environment.to_string(),
-        deployment: identity.deployment.to_string(),
-        ts: stopwatch.started_at,
-        interval_ms: None,
-    }
-}
-
-fn scope(context: &Context, stage: &Stage, stopwatch: Stopwatch) -> Scope {
-    Scope {
-        identity: context.identity.clone(),
-        stage: stage.clone(),
-        parent: context.parent.clone(),
-        work: Work::Smoke,
-        started_at: stopwatch.started_at,
-    }
-}
-
 fn event(
     run: Run,
     verdict: &Verdict,
     id: EventId,
-    stage: Stage,
+    stage: &Stage,
     stopwatch: Stopwatch,
     clock: &dyn Clock,
 ) -> Event {
-    let (status, error_type) = verdict.status();
+    let (status, reason) = verdict.status();
     let results = TestResult::ALL.iter().map(|&result| (result, verdict.count(result))).collect();
-    Event {
-        v: FORMAT,
-        detail: Detail::Smoke { suite: run.suite.name, results },
-        id,
-        ts: clock.now(),
-        tool: TOOL.name.to_owned(),
-        identity: run.context.identity,
-        stage,
-        parent: run.context.parent,
-        status,
-        duration_s: Some(stopwatch.elapsed(clock).as_secs_f64()),
-        error_type,
-    }
+    let ended =
+        context::Ended { id, ts: clock.now(), duration: Some(stopwatch.elapsed(clock)), status, reason };
+    run.context.event(stage, ended, Detail::Smoke { suite: run.suite.name, results })
 }

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use anyhow::{Result, bail};
-use common::cli::Context;
+use common::context::Context;
 use common::http::parse_url;
 use url::Url;
 

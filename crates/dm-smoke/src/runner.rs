@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use common::clock::{Clock, Stopwatch, SystemClock};
 use common::event::TestResult;
+use common::stop::StopSignals;
 use common::stream;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
@@ -34,7 +34,7 @@ pub async fn run<W: Write>(
     surroundings: Surroundings,
     report: &mut Report<W>,
 ) -> Result<Verdict> {
-    let mut signals = Signals::watch()?;
+    let mut signals = StopSignals::watch()?;
     let surroundings = Arc::new(surroundings);
     // Dropped or set, it tells the running tests to stop.
     let (stop, stopped) = watch::channel(false);
@@ -143,24 +143,5 @@ impl<'a, W: Write> Finished<'a, W> {
         let told = self.report.test(&test);
         self.tests.push(test);
         told
-    }
-}
-
-/// The signals by which somebody asks for the end.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn watch() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) -> i32 {
-        tokio::select! {
-            _ = self.interrupt.recv() => nix::libc::SIGINT,
-            _ = self.terminate.recv() => nix::libc::SIGTERM,
-        }
     }
 }

@@ -4,12 +4,12 @@ use std::io::Write;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
-use common::cli::{Context, warn};
+use common::cli::warn;
 use common::clock::{Clock, SystemClock};
+use common::context::{Context, Ended};
 use common::env;
-use common::event::{ChildUse, Detail, Event, EventId, FORMAT, Reason, Status};
+use common::event::{ChildUse, Detail, EventId, Reason, Status};
 use common::exit::Exit;
-use common::gateway::Scope;
 use common::journal::{Entry, Journal};
 use common::label::Stage;
 use common::metrics::Work;
@@ -21,7 +21,7 @@ const STARTED_AT: &str = "DM_STARTED_AT";
 /// Records that the stage begins, and prints what the runs after it need, as `NAME=value` lines.
 pub fn start(context: &Context, stage: &Stage) -> Result<Exit> {
     let clock = SystemClock;
-    let scope = scope(context, stage, clock.now());
+    let scope = context.scope(stage, Work::Stage, clock.now());
     let started_at = scope.started_at;
     warn(context.tool, &Recorder::announce(&context.sinks, scope, context.tool, &clock));
     let identity = &context.identity;
@@ -38,44 +38,27 @@ pub fn start(context: &Context, stage: &Stage) -> Result<Exit> {
 }
 
 /// Records that the stage ended with `status`.
-pub fn finish(context: Context, stage: Stage, status: Status) -> Result<Exit> {
+pub fn finish(context: &Context, stage: &Stage, status: Status) -> Result<Exit> {
     let clock = SystemClock;
-    let started_at = started_at(&context, &stage);
+    let started_at = started_at(context, stage);
     let ended_at = clock.now();
     if started_at.is_none() {
         let unknown = format!("when {stage} began is not known here: hand {STARTED_AT} on from --start");
         warn(context.tool, &[unknown]);
     }
-    let recorder =
-        Recorder::begin(&context.sinks, scope(&context, &stage, started_at.unwrap_or(ended_at)), &clock);
-    let event = Event {
-        v: FORMAT,
-        detail: Detail::Stage(ChildUse::default()),
+    let scope = context.scope(stage, Work::Stage, started_at.unwrap_or(ended_at));
+    let recorder = Recorder::begin(&context.sinks, scope, &clock);
+    let ended = Ended {
         id: EventId::random(),
         ts: ended_at,
-        tool: context.tool.to_owned(),
-        identity: context.identity,
-        stage,
-        parent: context.parent,
-        status,
         // Two machines' wall clocks may disagree: an end before the start is no duration.
-        duration_s: started_at
-            .and_then(|began| ended_at.signed_duration_since(began).to_std().ok())
-            .map(|duration| duration.as_secs_f64()),
-        error_type: reason(status),
+        duration: started_at.and_then(|began| ended_at.signed_duration_since(began).to_std().ok()),
+        status,
+        reason: reason(status),
     };
+    let event = context.event(stage, ended, Detail::Stage(ChildUse::default()));
     warn(context.tool, &recorder.finish(&event, &clock));
     Ok(Exit::Good)
-}
-
-fn scope(context: &Context, stage: &Stage, started_at: DateTime<Utc>) -> Scope {
-    Scope {
-        identity: context.identity.clone(),
-        stage: stage.clone(),
-        parent: context.parent.clone(),
-        work: Work::Stage,
-        started_at,
-    }
 }
 
 fn started_at(context: &Context, stage: &Stage) -> Option<DateTime<Utc>> {

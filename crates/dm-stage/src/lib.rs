@@ -27,7 +27,7 @@ pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
         Plan::Wrap(wrap) => common::wrap::run(wrap, Detail::Stage),
         Plan::Start { context, stage } => finish::start(&context, &stage),
-        Plan::Finish { context, stage, status } => finish::finish(context, stage, status),
+        Plan::Finish { context, stage, status } => finish::finish(&context, &stage, status),
         Plan::Timeline { state_dir, deployment } => timeline::show(&state_dir, deployment.as_ref()),
     }
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use common::cli::{Context, state_dir};
+use common::cli::state_dir;
+use common::context::Context;
 use common::event::{Reason, Status};
 use common::label::{Label, Stage};
 use common::metrics::Work;
@@ -67,7 +68,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         work: Work::Stage,
         failure: Reason::ExitCode,
         argv: args.command,
-        timeout: args.timeout,
-        kill_after: args.kill_after,
+        timeout: args.limit.timeout,
+        kill_after: args.limit.kill_after,
     }))
 }
