@@ -1,17 +1,19 @@
 //! What every tool knows before it does anything, and what follows from that for everything it tells.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::cli::{DeploymentArgs, EXPORT_BUDGET, ExportArgs, PushTo, given, state_dir};
 use crate::env;
 use crate::event::{Detail, Event, EventId, FORMAT, Reason, Status};
-use crate::gateway::Scope;
+use crate::flags::{DeploymentArgs, EXPORT_BUDGET, ExportArgs, PushTo, given};
 use crate::identity::Identity;
+use crate::journal;
 use crate::label::Stage;
-use crate::metrics::Work;
 use crate::record::Sinks;
+use crate::scope::Scope;
+use crate::scope::Work;
 use crate::stream::Start;
 
 /// What every tool knows before it does anything: who it is, for which deployment it works, where it records.
@@ -96,6 +98,11 @@ impl Context {
             ("DM_ENVIRONMENT", self.identity.environment.to_string()),
         ]
     }
+}
+
+/// The folder of the journal; `None` without a home to keep it in.
+pub fn state_dir(export: &ExportArgs) -> Option<PathBuf> {
+    given(export.state_dir.as_ref()).or_else(|| journal::default_folder(&env::system))
 }
 
 /// How work ended.

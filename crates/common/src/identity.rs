@@ -1,12 +1,12 @@
 //! Which deployment this is. Each part comes from the first that knows it: flag, `DM_*` variable (both through
-//! [`crate::cli::DeploymentArgs`]), the CI system's own variables, git, a default.
+//! [`crate::flags::DeploymentArgs`]), the CI system's own variables, git, a default.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{DeploymentArgs, given};
 use crate::env::Env;
+use crate::flags::{DeploymentArgs, given};
 use crate::label::Label;
 use crate::trace::{Trace, random_hex};
 use crate::{ci, git};

@@ -16,25 +16,27 @@
 //! | [`duration`] | `1m30s`, read and written |
 //! | [`env`](mod@env) | the environment, as something that can be passed in |
 //! | [`label`] | values that are safe as labels; stage names |
+//! | [`cli`] | the `main` of every tool, and the one place where errors are told |
+//! | [`stop`] | the signals that ask for the end |
 //! | [`atomic`] | files that are never seen half written |
 //! | [`lock`] | one writer at a time |
+//! | [`http`] | one HTTP client: bounded time, bounded bodies |
+//! | [`flags`] | the flags that tools share |
 //! | [`ci`] | what a CI system's variables say of the run |
 //! | [`git`] | the commit checked out here |
 //! | [`trace`] | the position in a W3C trace |
 //! | [`identity`] | which deployment this is |
+//! | [`scope`] | work that has begun |
 //! | [`event`] | what happened: one finished piece of work |
 //! | [`stream`] | the JSON Lines between the tools |
 //! | [`journal`] | events on disk |
 //! | [`metrics`] | events as metric families, and their text |
 //! | [`textfile`] | the families in a file for `node_exporter` |
-//! | [`http`] | one HTTP client: bounded time, bounded bodies |
 //! | [`gateway`] | the Pushgateway: groups, read-add-put, budget |
 //! | [`record`] | one event to the journal, the textfile and the gateway |
+//! | [`context`] | what every tool knows before it does anything |
 //! | [`process`] | a child: spawn, signals, deadline, resource usage |
 //! | [`wrap`] | a child as a recorded stage |
-//! | [`context`] | what every tool knows before it does anything |
-//! | [`stop`] | the signals that ask for the end |
-//! | [`cli`] | shared flags, and the `main` of every tool |
 #![warn(missing_docs)]
 
 pub mod atomic;
@@ -46,6 +48,7 @@ pub mod duration;
 pub mod env;
 pub mod event;
 pub mod exit;
+pub mod flags;
 pub mod gateway;
 pub mod git;
 pub mod http;
@@ -56,6 +59,7 @@ pub mod lock;
 pub mod metrics;
 pub mod process;
 pub mod record;
+pub mod scope;
 pub mod stop;
 pub mod stream;
 pub mod textfile;

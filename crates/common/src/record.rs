@@ -12,10 +12,11 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::event::{Event, FORMAT, StartTag, Started};
-use crate::gateway::{Down, GatewayClient, Scope, Session};
+use crate::gateway::{Down, GatewayClient, Session};
 use crate::journal::Journal;
 use crate::metrics::exposition::UnequalBuckets;
 use crate::metrics::{Contribution, contribution};
+use crate::scope::Scope;
 use crate::textfile::Textfile;
 
 /// Where events go.

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::atomic;
-use crate::gateway::Scope;
 use crate::lock;
 use crate::metrics::encode::encode;
 use crate::metrics::exposition::UnequalBuckets;
 use crate::metrics::{Contribution, Exposition, family, parse::parse, zeros};
+use crate::scope::Scope;
 
 /// A textfile.
 #[derive(Debug, Clone)]
@@ -75,8 +75,9 @@ fn in_progress(scope: &Scope, value: f64) -> Exposition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::contribution;
     use crate::metrics::tests::stage_event;
-    use crate::metrics::{Work, contribution};
+    use crate::scope::Work;
 
     #[test]
     fn counters_grow_over_runs_and_stages_stand_side_by_side() {

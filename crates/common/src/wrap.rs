@@ -11,9 +11,9 @@ use crate::context::{Context, Ended};
 use crate::event::{ChildUse, Detail, EventId, Reason, Status};
 use crate::exit::Exit;
 use crate::label::Stage;
-use crate::metrics::Work;
 use crate::process::{self, Finished, Spec, StartError, Streams};
 use crate::record::Recorder;
+use crate::scope::Work;
 
 /// A command to run as a stage.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::Parser;
-use common::cli::{DeploymentArgs, ExportArgs, Format};
 use common::duration;
+use common::flags::{DeploymentArgs, ExportArgs, Format};
 use common::http::parse_url;
 use common::label::Label;
 use url::Url;

@@ -10,9 +10,9 @@ use common::clock::{Clock, Stopwatch, SystemClock};
 use common::context::{Context, Ended};
 use common::event::EventId;
 use common::exit::Exit;
-use common::gateway::Scope;
-use common::metrics::Work;
 use common::record::Recorder;
+use common::scope::Scope;
+use common::scope::Work;
 use common::stop::StopSignals;
 use common::stream::Start;
 

@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use common::cli::Format;
 use common::context::Context;
 use common::duration::show;
+use common::flags::Format;
 use common::label::Stage;
 
 use crate::TOOL;

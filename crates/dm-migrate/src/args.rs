@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Parser;
-use common::cli::{DeploymentArgs, ExportArgs, LimitArgs};
+use common::flags::{DeploymentArgs, ExportArgs, LimitArgs};
 
 const EXAMPLES: &str = "\
 Examples:

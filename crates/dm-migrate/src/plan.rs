@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use common::context::Context;
 use common::event::Reason;
-use common::metrics::Work;
+use common::scope::Work;
 use common::wrap::Wrap;
 
 use crate::TOOL;

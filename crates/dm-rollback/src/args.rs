@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Parser;
-use common::cli::{DeploymentArgs, ExportArgs, Format};
+use common::flags::{DeploymentArgs, ExportArgs, Format};
 use common::{duration, http};
 use url::Url;
 

@@ -26,8 +26,8 @@ use common::context::Ended;
 use common::event::{Detail, Event, EventId, Reason, RollbackResult, Status};
 use common::exit::Exit;
 use common::label::Label;
-use common::metrics::Work;
 use common::record::Recorder;
+use common::scope::Work;
 use common::stream::{Answer, Verdict};
 
 use evidence::Evidence;

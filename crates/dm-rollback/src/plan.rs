@@ -5,8 +5,8 @@ use std::io::{IsTerminal, stdin, stdout};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use common::cli::{Format, given};
 use common::context::Context;
+use common::flags::{Format, given};
 use common::label::{Label, Stage};
 use url::Url;
 

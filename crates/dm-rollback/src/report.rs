@@ -2,11 +2,11 @@
 
 use std::io::{self, Stdout, Write, stderr, stdout};
 
-use common::cli::Format;
 use common::clock::Clock;
 use common::context::Context;
 use common::event::EventId;
 use common::exit::Exit;
+use common::flags::Format;
 use common::stream::{Record, Verdict, Writer};
 
 use crate::TOOL;

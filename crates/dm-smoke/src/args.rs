@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use common::cli::{DeploymentArgs, ExportArgs};
 use common::duration;
+use common::flags::{DeploymentArgs, ExportArgs};
 
 const MORE_HELP: &str = "\
 Examples:

@@ -30,8 +30,8 @@ use common::context;
 use common::event::{Detail, Event, EventId, TestResult};
 use common::exit::Exit;
 use common::label::Stage;
-use common::metrics::Work;
 use common::record::Recorder;
+use common::scope::Work;
 
 use http_test::Clients;
 use plan::{Plan, Run};

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 
 use clap::Parser;
-use common::cli::{DeploymentArgs, ExportArgs, LimitArgs};
 use common::event::Status;
+use common::flags::{DeploymentArgs, ExportArgs, LimitArgs};
 use common::label::{Label, Stage};
 
 const EXAMPLES: &str = "\

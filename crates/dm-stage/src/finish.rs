@@ -12,8 +12,8 @@ use common::event::{ChildUse, Detail, EventId, Reason, Status};
 use common::exit::Exit;
 use common::journal::{Entry, Journal};
 use common::label::Stage;
-use common::metrics::Work;
 use common::record::Recorder;
+use common::scope::Work;
 
 /// Carries the start to the run that finishes, where that has another journal.
 const STARTED_AT: &str = "DM_STARTED_AT";

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use common::cli::state_dir;
-use common::context::Context;
+use common::context::{Context, state_dir};
 use common::event::{Reason, Status};
 use common::label::{Label, Stage};
-use common::metrics::Work;
+use common::scope::Work;
 use common::wrap::Wrap;
 
 use crate::TOOL;

@@ -18,4 +18,4 @@ mod session;
 pub use client::GatewayClient;
 pub use down::Down;
 pub use key::Key;
-pub use session::{Scope, Session};
+pub use session::Session;

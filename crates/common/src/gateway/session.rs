@@ -11,32 +11,16 @@ use tokio::time::{MissedTickBehavior, interval_at, timeout};
 
 use super::client::GatewayClient;
 use super::key::Key;
-use crate::identity::Identity;
-use crate::label::Stage;
 use crate::lock;
 use crate::metrics::exposition::UnequalBuckets;
-use crate::metrics::{Contribution, Exposition, Work, in_progress, zeros};
+use crate::metrics::{Contribution, Exposition, in_progress, zeros};
+use crate::scope::Scope;
 
 /// A run that says nothing for 120 s counts as dead, so four heartbeats may be lost.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// Work that is over sooner needs no announcement: no scrape could see it.
 const TOO_SHORT_TO_ANNOUNCE: Duration = Duration::from_millis(20);
-
-/// What the conversation is about.
-#[derive(Debug, Clone)]
-pub struct Scope {
-    /// Which deployment.
-    pub identity: Identity,
-    /// Which stage of it.
-    pub stage: Stage,
-    /// The stage around it.
-    pub parent: Option<Stage>,
-    /// What kind of work.
-    pub work: Work,
-    /// When it began.
-    pub started_at: DateTime<Utc>,
-}
 
 /// A conversation with the gateway.
 #[derive(Debug)]

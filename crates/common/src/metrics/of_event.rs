@@ -7,6 +7,7 @@ use crate::event::{
 };
 use crate::identity::Identity;
 use crate::label::{Label, Stage};
+use crate::scope::Work;
 
 /// What an event contributes, by the life of what it is put into.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,33 +16,6 @@ pub struct Contribution {
     pub state: Exposition,
     /// Increments; every label value that is known is there, zeros included.
     pub counters: Exposition,
-}
-
-/// The kinds of work, as far as they have counters of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
-    /// A command as a stage.
-    Stage,
-    /// A migration command.
-    Migration,
-    /// Polling.
-    Health,
-    /// Smoke tests.
-    Smoke,
-    /// Judging and rolling back.
-    Rollback,
-}
-
-impl Work {
-    fn of(detail: &Detail) -> Self {
-        match detail {
-            Detail::Stage(_) => Self::Stage,
-            Detail::Migration { .. } => Self::Migration,
-            Detail::Health { .. } => Self::Health,
-            Detail::Smoke { .. } => Self::Smoke,
-            Detail::Rollback { .. } => Self::Rollback,
-        }
-    }
 }
 
 /// Every counter that this work can ever count, at zero: a series that is first seen at 1 has an increase of 0.
@@ -98,7 +72,7 @@ pub fn zeros(work: Work, stage: &Stage, parent: Option<&Stage>) -> Exposition {
 pub fn contribution(event: &Event) -> Contribution {
     let mut to = Contribution {
         state: Exposition::default(),
-        counters: zeros(Work::of(&event.detail), &event.stage, event.parent.as_ref()),
+        counters: zeros(work_of(&event.detail), &event.stage, event.parent.as_ref()),
     };
     // A verdict without a rollback is no run of the stage `rollback`.
     let ran = !matches!(event.detail, Detail::Rollback { result: None, .. });
@@ -107,6 +81,16 @@ pub fn contribution(event: &Event) -> Contribution {
     }
     of_detail(event, &mut to);
     to
+}
+
+fn work_of(detail: &Detail) -> Work {
+    match detail {
+        Detail::Stage(_) => Work::Stage,
+        Detail::Migration { .. } => Work::Migration,
+        Detail::Health { .. } => Work::Health,
+        Detail::Smoke { .. } => Work::Smoke,
+        Detail::Rollback { .. } => Work::Rollback,
+    }
 }
 
 /// The run group's families: a deployment in progress.

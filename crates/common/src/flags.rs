@@ -1,0 +1,125 @@
+//! The flags that tools share, as what was typed.
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::duration;
+use crate::http::parse_url;
+use crate::label::Label;
+
+/// What all exporting together may take after the work, unless told otherwise.
+pub(crate) const EXPORT_BUDGET: Duration = Duration::from_secs(2);
+
+/// A value that may be empty, and then counts as absent: CI systems set the variables that they have no value for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Maybe<T>(pub Option<T>);
+
+impl<T: FromStr<Err: Debug>> FromStr for Maybe<T> {
+    type Err = T::Err;
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(|value| Self(Some(value))) }
+    }
+}
+
+/// Where to push to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PushTo {
+    /// Nowhere.
+    Disabled,
+    /// This Pushgateway.
+    Gateway(Url),
+}
+
+impl FromStr for PushTo {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "disabled" { Ok(Self::Disabled) } else { parse_url(text).map(Self::Gateway) }
+    }
+}
+
+/// The form of a tool's stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Sentences for people
+    Human,
+    /// JSON Lines, a record a line
+    Jsonl,
+}
+
+impl Format {
+    /// What stdout carries where nobody told: people look at terminals, programs read pipes.
+    pub fn for_stdout(is_terminal: bool) -> Self {
+        if is_terminal { Self::Human } else { Self::Jsonl }
+    }
+}
+
+/// Which deployment the tool works for.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Deployment")]
+pub struct DeploymentArgs {
+    /// What is deployed [default: from the CI system, else the repository's folder]
+    #[arg(long, env = "DM_SERVICE", value_name = "NAME")]
+    pub service: Option<Maybe<Label>>,
+    /// Where it is deployed to [default: from the CI system, else "development"]
+    #[arg(long, env = "DM_ENVIRONMENT", value_name = "NAME")]
+    pub environment: Option<Maybe<Label>>,
+    /// Names the deployment; the same for all tools in it [default: the CI run, else a new one]
+    #[arg(long, env = "DM_DEPLOYMENT_ID", value_name = "ID")]
+    pub deployment_id: Option<Maybe<Label>>,
+    /// The version that is deployed [default: the tag, else the commit]
+    #[arg(long, env = "DM_VERSION", value_name = "VERSION")]
+    pub app_version: Option<Maybe<Label>>,
+    /// The commit that is deployed [default: from the CI system, else git]
+    #[arg(long, env = "DM_COMMIT", value_name = "HASH")]
+    pub commit: Option<Maybe<Label>>,
+    /// The page of the CI run [default: from the CI system]
+    #[arg(long, env = "DM_RUN_URL", value_name = "URL")]
+    pub run_url: Option<Maybe<Label>>,
+}
+
+/// How long a wrapped command may take.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LimitArgs {
+    /// End the command after this time: TERM to it and all it started, then KILL
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
+    pub timeout: Option<Duration>,
+    /// The time between TERM and KILL
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse, requires = "timeout")]
+    pub kill_after: Duration,
+}
+
+/// Where the tool records what happened.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Recording")]
+pub struct ExportArgs {
+    /// The Pushgateway to push to, or "disabled" [default: disabled]
+    // The URL may hold a password.
+    #[arg(long, env = "PUSHGATEWAY_URL", value_name = "URL", hide_env_values = true)]
+    pub pushgateway_url: Option<Maybe<PushTo>>,
+    /// A metrics file for node_exporter's textfile collector; its name has to end in .prom
+    #[arg(long, env = "DM_TEXTFILE", value_name = "FILE")]
+    pub textfile: Option<Maybe<PathBuf>>,
+    /// The folder of the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]
+    #[arg(long, env = "DM_STATE_DIR", value_name = "FOLDER")]
+    pub state_dir: Option<Maybe<PathBuf>>,
+    /// What exporting may take after the work [default: 2s]
+    #[arg(long, env = "DM_EXPORT_BUDGET", value_name = "DURATION", value_parser = maybe_duration)]
+    pub export_budget: Option<Maybe<Duration>>,
+}
+
+fn maybe_duration(text: &str) -> Result<Maybe<Duration>, String> {
+    if text.is_empty() {
+        Ok(Maybe(None))
+    } else {
+        duration::parse_positive(text).map(|value| Maybe(Some(value)))
+    }
+}
+
+/// The value of a flag or its variable, where one was given and is not empty.
+pub fn given<T: Clone>(flag: Option<&Maybe<T>>) -> Option<T> {
+    flag.and_then(|Maybe(value)| value.clone())
+}

@@ -1,0 +1,36 @@
+//! Work that has begun: what recording has to know before it can know how the work ends.
+
+use chrono::{DateTime, Utc};
+
+use crate::identity::Identity;
+use crate::label::Stage;
+
+/// The kinds of work, as far as they have counters of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// A command as a stage.
+    Stage,
+    /// A migration command.
+    Migration,
+    /// Polling.
+    Health,
+    /// Smoke tests.
+    Smoke,
+    /// Judging and rolling back.
+    Rollback,
+}
+
+/// A piece of work, from its beginning on.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Which deployment.
+    pub identity: Identity,
+    /// Which stage of it.
+    pub stage: Stage,
+    /// The stage around it.
+    pub parent: Option<Stage>,
+    /// What kind of work.
+    pub work: Work,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+}
