@@ -4,6 +4,7 @@ use predicates::prelude::*;
 use predicates::str::contains;
 use testkit::bin::Machine;
 use testkit::fault;
+use testkit::sample::Sample;
 
 /// A stage with output on both streams and a code of its own.
 const STAGE: [&str; 5] = ["build", "--", "sh", "-c", "echo out; echo err >&2; exit 7"];
@@ -32,6 +33,28 @@ fn a_dead_gateway_costs_one_warning() {
     run(&fault::refused()).stderr(warned("Connection refused"));
     run(&fault::hanging()).stderr(warned("no answer"));
     run(&fault::internal_error()).stderr(warned("500 Internal Server Error to a POST: the disk is full"));
+}
+
+#[test]
+fn no_tool_changes_its_answer_for_a_gateway_in_trouble() {
+    let sample = Sample::start(0);
+    let suite = "[[test]]\nname = \"health\"\nhttp = { url = \"/health\" }\n";
+    let base = sample.health().replace("/health", "");
+    let tools: [(&str, Vec<String>, i32); 4] = [
+        ("dm-health", vec!["--url".to_owned(), sample.health()], 0),
+        ("dm-smoke", vec!["smoke.toml".to_owned(), "--base-url".to_owned(), base], 0),
+        ("dm-migrate", vec!["--".to_owned(), "false".to_owned()], 1),
+        ("dm-rollback", vec!["--if-error-rate".to_owned(), "5".to_owned(), "--dry-run".to_owned()], 3),
+    ];
+    for gateway in [fault::refused(), fault::hanging(), fault::internal_error()] {
+        for (tool, args, code) in &tools {
+            let machine = Machine::new().with("PUSHGATEWAY_URL", &gateway).with("DM_EXPORT_BUDGET", "300ms");
+            common::atomic::write(&machine.folder().join("smoke.toml"), suite.as_bytes()).unwrap();
+            let assert = assert_cmd::Command::from_std(machine.tool(tool)).args(args).assert().code(*code);
+            let told = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+            assert_eq!(told.matches("not pushed to").count(), 1, "{tool} {gateway}: {told}");
+        }
+    }
 }
 
 #[test]
