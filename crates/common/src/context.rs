@@ -3,18 +3,25 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::{Result, bail};
 use chrono::{DateTime, Utc};
 
+use crate::cli::warn;
 use crate::env;
 use crate::event::{Detail, Event, EventId, FORMAT, Reason, Status};
+use crate::exit::Exit;
 use crate::flags::{DeploymentArgs, EXPORT_BUDGET, ExportArgs, PushTo, given};
+use crate::gateway::Endpoint;
 use crate::identity::Identity;
 use crate::journal;
 use crate::label::Stage;
-use crate::record::Sinks;
+use crate::record::{Recorded, Sinks};
 use crate::scope::Scope;
 use crate::scope::Work;
 use crate::stream::Start;
+
+/// Set by `dm-stage --start` for all that runs until `--finish`.
+pub const HEARTBEAT: &str = "DM_HEARTBEAT";
 
 /// What every tool knows before it does anything: who it is, for which deployment it works, where it records.
 #[derive(Debug, Clone)]
@@ -25,28 +32,38 @@ pub struct Context {
     pub identity: Identity,
     /// The stage around the tool.
     pub parent: Option<Stage>,
+    /// Whether the deployment was begun with `--start`: then each tool in it keeps its run alive.
+    pub beats_for_run: bool,
     /// Where it records.
     pub sinks: Sinks,
 }
 
 impl Context {
     /// From the flags, the environment and the current folder.
-    pub fn find(tool: &'static str, deployment: &DeploymentArgs, export: &ExportArgs) -> Self {
+    ///
+    /// An error is configuration that cannot be used, such as a secret's file that is not there.
+    pub fn find(tool: &'static str, deployment: &DeploymentArgs, export: &ExportArgs) -> Result<Self> {
         let folder = std::env::current_dir().unwrap_or_default();
-        Self {
+        let gateway = match given(export.gateway.pushgateway_url.as_ref()) {
+            Some(PushTo::Gateway(url)) => Some(Endpoint::new(url, &export.gateway)?),
+            Some(PushTo::Disabled) | None => None,
+        };
+        if export.gateway.require_export && gateway.is_none() {
+            bail!("--require-export needs a Pushgateway: set PUSHGATEWAY_URL");
+        }
+        Ok(Self {
             tool,
             identity: Identity::find(deployment, &env::system, &folder),
             parent: env::system("DM_PARENT_STAGE").and_then(|name| name.parse().ok()),
+            beats_for_run: env::system(HEARTBEAT).is_some(),
             sinks: Sinks {
                 state_dir: state_dir(export),
                 textfile: given(export.textfile.as_ref()),
-                gateway: match given(export.pushgateway_url.as_ref()) {
-                    Some(PushTo::Gateway(url)) => Some(url),
-                    Some(PushTo::Disabled) | None => None,
-                },
+                gateway,
+                required: export.gateway.require_export,
                 budget: given(export.export_budget.as_ref()).unwrap_or(EXPORT_BUDGET),
             },
-        }
+        })
     }
 
     /// What a recorder is told when work on `stage` begins.
@@ -55,9 +72,16 @@ impl Context {
             identity: self.identity.clone(),
             stage: stage.clone(),
             parent: self.parent.clone(),
+            beats_for_run: self.beats_for_run,
             work,
             started_at,
         }
+    }
+
+    /// Tells what went wrong with recording, and how the tool ends: recording changes that only where it is required.
+    pub fn conclude(&self, exit: Exit, recorded: &Recorded) -> Exit {
+        warn(self.tool, &recorded.warnings);
+        if self.sinks.required && !recorded.is_pushed { Exit::WrapperFault } else { exit }
     }
 
     /// The first line of the tool's stream.

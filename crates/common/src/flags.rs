@@ -92,14 +92,41 @@ pub struct LimitArgs {
     pub kill_after: Duration,
 }
 
-/// Where the tool records what happened.
+/// Where the Pushgateway is, and how to be let in.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Recording")]
-pub struct ExportArgs {
+#[command(next_help_heading = "Pushgateway")]
+pub struct GatewayArgs {
     /// The Pushgateway to push to, or "disabled" [default: disabled]
     // The URL may hold a password.
     #[arg(long, env = "PUSHGATEWAY_URL", value_name = "URL", hide_env_values = true)]
     pub pushgateway_url: Option<Maybe<PushTo>>,
+    /// The user for basic authentication
+    #[arg(long, env = "PUSHGATEWAY_USER", value_name = "NAME")]
+    pub pushgateway_user: Option<Maybe<String>>,
+    /// Its password: better in the variable, or as file:PATH, than on the command line
+    #[arg(long, env = "PUSHGATEWAY_PASSWORD", value_name = "SECRET", hide_env_values = true)]
+    pub pushgateway_password: Option<Maybe<String>>,
+    /// A bearer token: better in the variable, or as file:PATH, than on the command line
+    #[arg(long, env = "PUSHGATEWAY_TOKEN", value_name = "SECRET", hide_env_values = true)]
+    pub pushgateway_token: Option<Maybe<String>>,
+    /// More headers, NAME: VALUE, one a line; or file:PATH
+    #[arg(long, env = "PUSHGATEWAY_HEADERS", value_name = "HEADERS", hide_env_values = true)]
+    pub pushgateway_headers: Option<Maybe<String>>,
+    /// Trust the certificates in this PEM file too
+    #[arg(long, env = "PUSHGATEWAY_CA", value_name = "FILE")]
+    pub pushgateway_ca: Option<Maybe<PathBuf>>,
+    /// A PEM file with the client's certificate and its key
+    #[arg(long, env = "PUSHGATEWAY_CERT", value_name = "FILE")]
+    pub pushgateway_cert: Option<Maybe<PathBuf>>,
+    /// End with 125 if what happened could not be pushed
+    #[arg(long, env = "DM_REQUIRE_EXPORT", value_name = "BOOL", value_parser = switch, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub require_export: bool,
+}
+
+/// Where the tool records what happened.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Recording")]
+pub struct ExportArgs {
     /// A metrics file for node_exporter's textfile collector; its name has to end in .prom
     #[arg(long, env = "DM_TEXTFILE", value_name = "FILE")]
     pub textfile: Option<Maybe<PathBuf>>,
@@ -109,6 +136,17 @@ pub struct ExportArgs {
     /// What exporting may take after the work [default: 2s]
     #[arg(long, env = "DM_EXPORT_BUDGET", value_name = "DURATION", value_parser = maybe_duration)]
     pub export_budget: Option<Maybe<Duration>>,
+    /// The Pushgateway.
+    #[command(flatten)]
+    pub gateway: GatewayArgs,
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" | "yes" => Ok(true),
+        "" | "false" | "0" | "no" => Ok(false),
+        _ => Err("give true or false".to_owned()),
+    }
 }
 
 fn maybe_duration(text: &str) -> Result<Maybe<Duration>, String> {

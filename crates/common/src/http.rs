@@ -1,16 +1,11 @@
 //! One HTTP client: bounded time, bounded bodies, no redirects unless asked for.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use reqwest::{Client, ClientBuilder, Response, redirect};
 use url::Url;
 
-/// A client for `url`'s scheme. The machine's root certificates are loaded for `https` only: reading them takes
-/// longer than a whole request to a gateway next door.
-pub fn client(url: &Url) -> Result<Client> {
-    builder(url.scheme() == "https").build().context("cannot set up an HTTP client")
-}
-
-/// What [`client`] builds on: no redirects, for a redirected PUT or POST would silently become a GET.
+/// What a client is built on. No redirects, for a redirected PUT or POST would silently become a GET. The machine's
+/// root certificates are loaded for `https` only: reading them takes longer than a request to a gateway next door.
 pub fn builder(https: bool) -> ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!("dm/", env!("CARGO_PKG_VERSION")))
@@ -28,6 +23,18 @@ pub async fn body(mut response: Response, max: usize) -> Result<Vec<u8>> {
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
+}
+
+/// The beginning of a body as one line of text, for an explanation; empty where it cannot be read.
+pub async fn body_start(mut response: Response, max: usize) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < max
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        bytes.extend_from_slice(&chunk);
+    }
+    bytes.truncate(max);
+    String::from_utf8_lossy(&bytes).trim().replace(char::is_control, " ")
 }
 
 /// An `http` or `https` URL with a host, as a value parser for a flag.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::env::Env;
-use crate::event::{Event, Started};
-use crate::lock;
+use crate::event::{Event, EventId, Started};
+use crate::lock::{self, Lock};
 
 /// A full journal file is moved aside at this size.
 const ROTATE_AT_BYTES: u64 = 8 * 1024 * 1024;
@@ -55,19 +55,12 @@ impl Journal {
 
     /// Appends one record. The cost does not depend on how many there are.
     pub fn append(&self, record: &impl Serialize) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
-        let _lock = lock::exclusive(&self.folder.join("journal.lock"))?;
-        let path = self.path();
-        if fs::metadata(&path).is_ok_and(|meta| meta.len() >= ROTATE_AT_BYTES) {
-            self.rotate()?;
-        }
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path)?;
-        if is_torn(&mut file)? {
-            // A writer was killed in the middle of a line: close it, so that this one stays whole.
-            line.insert(0, b'\n');
-        }
-        file.write_all(&line)
+        self.lock()?.append(record)
+    }
+
+    /// Takes the journal for more than one step.
+    pub fn lock(&self) -> io::Result<Locked<'_>> {
+        Ok(Locked { journal: self, _lock: lock::exclusive(&self.folder.join("journal.lock"))? })
     }
 
     /// Every entry, oldest first. A line that cannot be read is left out: a torn one was never finished, and
@@ -93,14 +86,63 @@ impl Journal {
     fn rotated(&self, n: u32) -> PathBuf {
         self.folder.join(format!("journal.{n}.jsonl"))
     }
+}
 
-    fn rotate(&self) -> io::Result<()> {
-        for n in (1..KEPT).rev() {
-            if self.rotated(n).exists() {
-                fs::rename(self.rotated(n), self.rotated(n + 1))?;
+/// The journal, while this process alone writes it.
+#[derive(Debug)]
+pub struct Locked<'a> {
+    journal: &'a Journal,
+    _lock: Lock,
+}
+
+impl Locked<'_> {
+    /// Appends one record.
+    pub fn append(&self, record: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        let path = self.journal.path();
+        if fs::metadata(&path).is_ok_and(|meta| meta.len() >= ROTATE_AT_BYTES) {
+            self.rotate()?;
+        }
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path)?;
+        if is_torn(&mut file)? {
+            // A writer was killed in the middle of a line: close it, so that this one stays whole.
+            line.insert(0, b'\n');
+        }
+        file.write_all(&line)
+    }
+
+    /// Whether an event is in the journal already. Reads the newest files only: the question is asked about an event
+    /// that was being written when its tool was killed.
+    pub fn has(&self, id: &EventId) -> io::Result<bool> {
+        for path in [self.journal.path(), self.journal.rotated(1)] {
+            match fs::read(&path) {
+                Ok(bytes)
+                    if bytes.split(|byte| *byte == b'\n').filter_map(parse).any(|entry| entry.is(id)) =>
+                {
+                    return Ok(true);
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
         }
-        fs::rename(self.path(), self.rotated(1))
+        Ok(false)
+    }
+
+    fn rotate(&self) -> io::Result<()> {
+        let journal = self.journal;
+        for n in (1..KEPT).rev() {
+            if journal.rotated(n).exists() {
+                fs::rename(journal.rotated(n), journal.rotated(n + 1))?;
+            }
+        }
+        fs::rename(journal.path(), journal.rotated(1))
+    }
+}
+
+impl Entry {
+    fn is(&self, id: &EventId) -> bool {
+        matches!(self, Self::Finished(event) if event.id == *id)
     }
 }
 

@@ -2,34 +2,46 @@
 //! what goes wrong is told in one warning.
 
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use tokio::runtime::Builder;
 use tokio::sync::oneshot;
-use url::Url;
 
 use crate::clock::Clock;
+use crate::duration::show;
 use crate::event::{Event, FORMAT, StartTag, Started};
-use crate::gateway::{Down, GatewayClient, Session};
+use crate::gateway::{Down, Endpoint, GatewayClient, Key, Outbox, Session};
 use crate::journal::Journal;
+use crate::metrics::contribution;
 use crate::metrics::exposition::UnequalBuckets;
-use crate::metrics::{Contribution, contribution};
 use crate::scope::Scope;
 use crate::textfile::Textfile;
 
 /// Where events go.
 #[derive(Debug, Clone)]
 pub struct Sinks {
-    /// The state directory: the journal and the locks. `None` where there is no home to keep it in.
+    /// The state directory: the journal, the outbox and the locks. `None` where there is no home to keep it in.
     pub state_dir: Option<PathBuf>,
     /// The textfile.
     pub textfile: Option<PathBuf>,
     /// The Pushgateway.
-    pub gateway: Option<Url>,
+    pub gateway: Option<Endpoint>,
+    /// Whether an event that could not be pushed is a failure of the tool.
+    pub required: bool,
     /// What all exporting together may take, once the work is over.
     pub budget: Duration,
+}
+
+/// What came of recording.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    /// What went wrong, for people.
+    pub warnings: Vec<String>,
+    /// Whether the gateway took the event.
+    pub is_pushed: bool,
 }
 
 /// Records one piece of work.
@@ -37,107 +49,145 @@ pub struct Sinks {
 pub struct Recorder {
     sinks: Sinks,
     scope: Scope,
-    warnings: Vec<String>,
+    recorded: Recorded,
     attendant: Option<Attendant>,
 }
 
 /// The thread that talks to the gateway while the work runs.
 #[derive(Debug)]
 struct Attendant {
-    end: oneshot::Sender<Contribution>,
-    answer: mpsc::Receiver<Result<Vec<UnequalBuckets>>>,
+    end: oneshot::Sender<Option<Box<Event>>>,
+    news: Receiver<News>,
     down: Option<Down>,
+}
+
+/// What the thread tells.
+enum News {
+    /// What became of the tool's own event.
+    Own(Result<Vec<UnequalBuckets>>),
+    /// There is nothing more to wait for.
+    Done,
 }
 
 impl Recorder {
     /// Begins, beside work that is already running: does not wait for anything outside this machine.
     pub fn begin(sinks: &Sinks, scope: Scope, clock: &dyn Clock) -> Self {
-        let mut recorder = Self { sinks: sinks.clone(), scope, warnings: Vec::new(), attendant: None };
-        if recorder.sinks.state_dir.is_none() {
-            recorder.warnings.push("no journal is kept: set DM_STATE_DIR, or HOME".to_owned());
-        }
-        recorder.attendant = recorder.attend(clock, Session::attend);
-        if let Some(file) = recorder.textfile()
-            && let Err(error) = file.open(&recorder.scope)
-        {
-            recorder.warn(&error);
-        }
+        let mut recorder = Self::new(sinks, scope);
+        recorder.attendant = recorder.attend(clock, async |session, end| session.attend(end).await);
+        recorder.open_textfile();
         recorder
     }
 
-    /// Records what the work came to, within the budget. The answer is the warnings.
-    pub fn finish(mut self, event: &Event, clock: &dyn Clock) -> Vec<String> {
-        let contribution = contribution(event);
-        self.journal(event);
+    /// Records what the work came to, within the budget.
+    pub fn finish(mut self, event: &Event, clock: &dyn Clock) -> Recorded {
+        let deadline = clock.instant() + self.sinks.budget;
+        let unkept = self.keep(event);
         if let Some(file) = self.textfile() {
-            let told = file.close(&self.scope, &contribution);
+            let told = file.close(&self.scope, &contribution(event));
             self.told(told);
         }
         if let Some(attendant) = self.attendant.take() {
-            // The thread only ever ends by answering; without it there is nothing to wait for.
-            let _ = attendant.end.send(contribution);
-            self.await_gateway(&attendant.answer, attendant.down.as_ref(), clock);
+            // The thread only ever ends by telling; without it there is nothing to wait for.
+            let _ = attendant.end.send(unkept);
+            self.await_gateway(&attendant.news, attendant.down.as_ref(), deadline, clock);
         }
-        self.warnings
+        self.recorded
     }
 
     /// Says that work has begun which another run of the tool will finish.
-    pub fn announce(sinks: &Sinks, scope: Scope, tool: &str, clock: &dyn Clock) -> Vec<String> {
-        let mut recorder = Self { sinks: sinks.clone(), scope, warnings: Vec::new(), attendant: None };
-        recorder.journal(&Started {
+    pub fn announce(sinks: &Sinks, scope: Scope, tool: &str, clock: &dyn Clock) -> Recorded {
+        let mut recorder = Self::new(sinks, scope);
+        let deadline = clock.instant() + sinks.budget;
+        let started = Started {
             v: FORMAT,
             r#type: StartTag::Start,
             ts: recorder.scope.started_at,
             tool: tool.to_owned(),
             identity: recorder.scope.identity.clone(),
             stage: recorder.scope.stage.clone(),
-        });
-        if let Some(file) = recorder.textfile()
-            && let Err(error) = file.open(&recorder.scope)
+        };
+        if let Some(folder) = &sinks.state_dir
+            && let Err(error) = Journal::new(folder).append(&started)
         {
-            recorder.warn(&error);
+            recorder.warn_of_journal(&error);
         }
-        let announced = recorder.attend(clock, async |session, _| session.open().await.map(|()| Vec::new()));
-        if let Some(attendant) = announced {
-            recorder.await_gateway(&attendant.answer, attendant.down.as_ref(), clock);
+        recorder.open_textfile();
+        let opened = recorder.attend(clock, async |session, _| session.open().await.map(|()| Vec::new()));
+        if let Some(attendant) = opened {
+            recorder.await_gateway(&attendant.news, attendant.down.as_ref(), deadline, clock);
         }
-        recorder.warnings
+        recorder.recorded
+    }
+
+    fn new(sinks: &Sinks, scope: Scope) -> Self {
+        let mut recorded = Recorded::default();
+        if sinks.state_dir.is_none() {
+            recorded.warnings.push("no journal is kept: set DM_STATE_DIR, or HOME".to_owned());
+        }
+        Self { sinks: sinks.clone(), scope, recorded, attendant: None }
+    }
+
+    /// Writes the event to the journal and, where there is a gateway, to the outbox. An event that cannot be kept is
+    /// given back: it is pushed all the same.
+    fn keep(&mut self, event: &Event) -> Option<Box<Event>> {
+        let unkept = || Some(Box::new(event.clone()));
+        let Some(folder) = &self.sinks.state_dir else { return unkept() };
+        let kept = if self.sinks.gateway.is_some() {
+            Outbox::new(folder).group(&Key::counters(&event.identity, &event.stage)).add(event)
+        } else {
+            Journal::new(folder).append(event)
+        };
+        match kept {
+            Ok(()) => None,
+            Err(error) => {
+                self.warn_of_journal(&error);
+                unkept()
+            }
+        }
     }
 
     /// Starts the thread that talks to the gateway, unless there is none, or it is known to be dead.
     fn attend(
         &mut self,
         clock: &dyn Clock,
-        talk: impl AsyncFnOnce(&Session, oneshot::Receiver<Contribution>) -> Result<Vec<UnequalBuckets>>
+        talk: impl AsyncFnOnce(&Session, oneshot::Receiver<Option<Box<Event>>>) -> Result<Vec<UnequalBuckets>>
         + Send
         + 'static,
     ) -> Option<Attendant> {
-        let url = self.sinks.gateway.clone()?;
-        let client = match GatewayClient::new(&url, self.sinks.budget) {
-            Ok(client) => client,
-            Err(error) => {
-                self.warn(&error);
-                return None;
-            }
-        };
-        let down = self.sinks.state_dir.as_ref().map(|dir| Down::new(dir, client.shown()));
-        if down.as_ref().is_some_and(|down| down.is_remembered(clock.now())) {
+        let endpoint = self.sinks.gateway.clone()?;
+        let state_dir = self.sinks.state_dir.clone();
+        let down = state_dir.as_ref().map(|dir| Down::new(dir, endpoint.shown()));
+        // Whoever must have it exported wants it tried.
+        if !self.sinks.required && down.as_ref().is_some_and(|down| down.is_remembered(clock.now())) {
             return None;
         }
-        let session = Session::new(client, self.scope.clone(), self.sinks.state_dir.clone());
+        let (scope, budget) = (self.scope.clone(), self.sinks.budget);
         let (end, ended) = oneshot::channel();
-        let (answers, answer) = mpsc::channel();
-        let work = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let told = match runtime {
-                Ok(runtime) => runtime.block_on(talk(&session, ended)),
-                Err(error) => Err(error.into()),
+        let (tell, news) = mpsc::channel();
+        let work = async move || {
+            let client = match GatewayClient::new(&endpoint, budget) {
+                Ok(client) => client,
+                Err(error) => return drop(tell.send(News::Own(Err(error)))),
             };
+            let session = Session::new(client, scope, state_dir.as_deref().map(Outbox::new));
+            let told = talk(&session, ended).await;
+            let is_reached = told.is_ok();
             // Nobody listens any more when the budget is spent.
-            let _ = answers.send(told);
+            let _ = tell.send(News::Own(told));
+            if is_reached {
+                // What is left over is the next tool's.
+                let _ = session.tidy().await;
+            }
+            drop(tell.send(News::Done));
         };
-        match thread::Builder::new().name("gateway".to_owned()).spawn(work) {
-            Ok(_) => Some(Attendant { end, answer, down }),
+        let thread = thread::Builder::new().name("gateway".to_owned()).spawn(move || {
+            // Without a runtime the channel closes, which is told of as no answer.
+            if let Ok(runtime) = Builder::new_current_thread().enable_all().build() {
+                runtime.block_on(work());
+            }
+        });
+        match thread {
+            Ok(_) => Some(Attendant { end, news, down }),
             Err(error) => {
                 self.warn(&error.into());
                 None
@@ -145,31 +195,40 @@ impl Recorder {
         }
     }
 
+    /// Waits for the thread until `deadline`.
     fn await_gateway(
         &mut self,
-        answer: &mpsc::Receiver<Result<Vec<UnequalBuckets>>>,
+        news: &Receiver<News>,
         down: Option<&Down>,
+        deadline: std::time::Instant,
         clock: &dyn Clock,
     ) {
-        let told = answer.recv_timeout(self.sinks.budget).unwrap_or_else(|_| {
-            Err(anyhow::anyhow!("no answer within {}", crate::duration::show(self.sinks.budget)))
-        });
+        let next = || news.recv_timeout(deadline.saturating_duration_since(clock.instant()));
+        let told = match next() {
+            Ok(News::Own(told)) => told,
+            Ok(News::Done) | Err(_) => Err(anyhow!("no answer within {}", show(self.sinks.budget))),
+        };
+        let is_reached = told.is_ok();
+        self.recorded.is_pushed = is_reached;
         let told = told.map_err(|error| {
             if let Some(down) = down {
                 down.remember(clock.now());
             }
-            let url = self.sinks.gateway.as_ref().map(crate::label::without_secrets).unwrap_or_default();
-            let kept = if self.sinks.state_dir.is_some() { ", only kept in the journal" } else { "" };
-            error.context(format!("not pushed to {url}{kept}"))
+            let gateway = self.sinks.gateway.as_ref().map(Endpoint::shown).unwrap_or_default();
+            let kept = if self.sinks.state_dir.is_some() { " yet" } else { "" };
+            error.context(format!("not pushed to {gateway}{kept}"))
         });
         self.told(told);
+        if is_reached {
+            let _ = next();
+        }
     }
 
-    fn journal(&mut self, record: &impl serde::Serialize) {
-        if let Some(folder) = &self.sinks.state_dir
-            && let Err(error) = Journal::new(folder).append(record)
+    fn open_textfile(&mut self) {
+        if let Some(file) = self.textfile()
+            && let Err(error) = file.open(&self.scope)
         {
-            self.warnings.push(format!("cannot write the journal in {}: {error}", folder.display()));
+            self.warn(&error);
         }
     }
 
@@ -179,7 +238,7 @@ impl Recorder {
 
     fn told(&mut self, told: Result<Vec<UnequalBuckets>>) {
         match told {
-            Ok(refused) => self.warnings.extend(refused.into_iter().map(|UnequalBuckets(name)| {
+            Ok(refused) => self.recorded.warnings.extend(refused.into_iter().map(|UnequalBuckets(name)| {
                 format!(
                     "{name} already exists with other buckets and was not added to: delete its group once"
                 )
@@ -188,7 +247,12 @@ impl Recorder {
         }
     }
 
+    fn warn_of_journal(&mut self, error: &std::io::Error) {
+        let folder = self.sinks.state_dir.as_deref().unwrap_or_else(|| std::path::Path::new("")).display();
+        self.recorded.warnings.push(format!("cannot write the journal in {folder}: {error}"));
+    }
+
     fn warn(&mut self, error: &anyhow::Error) {
-        self.warnings.push(format!("{error:#}"));
+        self.recorded.warnings.push(format!("{error:#}"));
     }
 }

@@ -31,6 +31,8 @@ pub struct Scope {
     pub parent: Option<Stage>,
     /// What kind of work.
     pub work: Work,
+    /// Whether it keeps alive a run that was begun with `--start`, on whatever machine that was.
+    pub beats_for_run: bool,
     /// When it began.
     pub started_at: DateTime<Utc>,
 }

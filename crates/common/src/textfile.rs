@@ -90,6 +90,7 @@ mod tests {
                 identity: event.identity.clone(),
                 stage: event.stage.clone(),
                 parent: None,
+                beats_for_run: false,
                 work: Work::Stage,
                 started_at: event.ts,
             };

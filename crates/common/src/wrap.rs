@@ -71,8 +71,7 @@ pub fn run(wrap: Wrap, detail: impl FnOnce(ChildUse) -> Detail) -> Result<Exit> 
         reason: outcome.reason,
     };
     let event = context.event(&stage, ended, detail(outcome.used));
-    warn(context.tool, &recorder.finish(&event, &clock));
-    Ok(outcome.exit)
+    Ok(context.conclude(outcome.exit, &recorder.finish(&event, &clock)))
 }
 
 fn child_env(context: &Context, stage: &Stage, id: &EventId) -> Vec<(&'static str, String)> {

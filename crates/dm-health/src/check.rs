@@ -42,8 +42,7 @@ pub fn run(plan: &Plan) -> Result<Exit> {
     if is_told_on_stderr(&ending, plan.style) {
         warn(plan.context.tool, &[ending.sentence(&plan.target.name, &plan.rules, &tally)]);
     }
-    warn(plan.context.tool, &recorder().finish(&event, &clock));
-    Ok(ending.exit(&tally))
+    Ok(plan.context.conclude(ending.exit(&tally), &recorder().finish(&event, &clock)))
 }
 
 /// Polls, and reports on stdout from `start` to `end`.

@@ -46,7 +46,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         Format::Human => Style::Human { every_probe: terminal },
     };
     Ok(Plan {
-        context: Context::find(TOOL.name, &args.deployment, &args.export),
+        context: Context::find(TOOL.name, &args.deployment, &args.export)?,
         stage: "health_check".parse().map_err(anyhow::Error::msg)?,
         target: Target::new(&args.url, args.name)?,
         expected: args.expect_status,

@@ -17,7 +17,7 @@ pub fn plan(args: Args) -> Result<Wrap> {
         );
     }
     Ok(Wrap {
-        context: Context::find(TOOL.name, &args.deployment, &args.export),
+        context: Context::find(TOOL.name, &args.deployment, &args.export)?,
         stage: "migration".parse().map_err(anyhow::Error::msg)?,
         work: Work::Migration,
         failure: Reason::MigrationFailed,

@@ -20,7 +20,7 @@ pub mod plan;
 pub mod report;
 
 use anyhow::{Context as _, Result};
-use common::cli::{Tool, warn};
+use common::cli::Tool;
 use common::clock::{Clock, Stopwatch, SystemClock};
 use common::context::Ended;
 use common::event::{Detail, Event, EventId, Reason, RollbackResult, Status};
@@ -69,7 +69,7 @@ pub fn run(plan: Plan) -> Result<Exit> {
         },
     };
     let event = event(&plan, &verdict, result, &stopwatch, &clock);
-    warn(TOOL.name, &recorder.finish(&event, &clock));
+    let exit = plan.context.conclude(exit, &recorder.finish(&event, &clock));
     report.end(exit, &clock).context("cannot write to stdout")?;
     Ok(exit)
 }

@@ -72,7 +72,7 @@ pub fn plan(args: Args) -> Result<Plan> {
     });
     let deployment_is_known = given(args.deployment.deployment_id.as_ref()).is_some();
     Ok(Plan {
-        context: Context::find(TOOL.name, &args.deployment, &args.export),
+        context: Context::find(TOOL.name, &args.deployment, &args.export)?,
         stage: "rollback".parse().map_err(anyhow::Error::msg)?,
         policy,
         action,

@@ -47,7 +47,7 @@ pub const TOOL: Tool = Tool { name: "dm-smoke", wrapper: false };
 pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
         Plan::Check(suite) => check(&suite),
-        Plan::Run(run) => smoke(*run),
+        Plan::Run(run) => smoke(&run),
     }
 }
 
@@ -60,12 +60,12 @@ fn check(suite: &Suite) -> Result<Exit> {
     }
 }
 
-fn smoke(run: Run) -> Result<Exit> {
+fn smoke(run: &Run) -> Result<Exit> {
     let clock = SystemClock;
     let stopwatch = Stopwatch::start(&clock);
     let stage: Stage = "smoke_test".parse().map_err(|error: String| anyhow!(error))?;
     let id = EventId::random();
-    let surroundings = Surroundings { clients: Clients::new(&run.suite)?, env: environment(&run) };
+    let surroundings = Surroundings { clients: Clients::new(&run.suite)?, env: environment(run) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let start = run.context.stream_start(&id, stopwatch.started_at, None);
     let mut report = Report::begin(run.format, io::stdout(), start, run.suite.tests.len())
@@ -84,8 +84,7 @@ fn smoke(run: Run) -> Result<Exit> {
         warn(TOOL.name, std::slice::from_ref(why));
     }
     let event = event(run, &verdict, id, &stage, stopwatch, &clock);
-    warn(TOOL.name, &recorder.finish(&event, &clock));
-    Ok(verdict.exit())
+    Ok(run.context.conclude(verdict.exit(), &recorder.finish(&event, &clock)))
 }
 
 fn broken(tests: Vec<common::stream::Test>, error: &anyhow::Error) -> Verdict {
@@ -102,7 +101,7 @@ fn environment(run: &Run) -> Vec<(&'static str, String)> {
 }
 
 fn event(
-    run: Run,
+    run: &Run,
     verdict: &Verdict,
     id: EventId,
     stage: &Stage,
@@ -113,5 +112,5 @@ fn event(
     let results = TestResult::ALL.iter().map(|&result| (result, verdict.count(result))).collect();
     let ended =
         context::Ended { id, ts: clock.now(), duration: Some(stopwatch.elapsed(clock)), status, reason };
-    run.context.event(stage, ended, Detail::Smoke { suite: run.suite.name, results })
+    run.context.event(stage, ended, Detail::Smoke { suite: run.suite.name.clone(), results })
 }

@@ -48,7 +48,7 @@ pub fn plan(args: Args) -> Result<Plan> {
     let suite = read(&suite, &Given { base_url: base_url.as_ref(), timeout })?;
     let by_default = || if std::io::stdout().is_terminal() { Format::Human } else { Format::Jsonl };
     Ok(Plan::Run(Box::new(Run {
-        context: Context::find(TOOL.name, &deployment, &export),
+        context: Context::find(TOOL.name, &deployment, &export)?,
         suite,
         base_url,
         jobs: usize::from(jobs),

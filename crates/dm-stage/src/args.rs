@@ -13,6 +13,7 @@ Examples:
   dm-stage deploy --timeout 10m -- ./deploy.sh
   dm-stage deployment -- ./scripts/deploy-all.sh   the outermost stage: the deployment as a whole
   dm-stage --timeline                              what the last deployment did, from the journal
+  dm-stage --flush                                 send what an outage of the gateway left behind
 
 A deployment whose stages run on several machines is started on one and finished on another:
   dm-stage deployment --start >> \"$GITHUB_ENV\"
@@ -35,6 +36,10 @@ pub struct Args {
     /// The command and its arguments, after `--`
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+
+    /// Send what could not be sent before, and make sure of what was
+    #[arg(long, conflicts_with_all = ["stage", "command", "start", "finish", "timeline", "timeout"])]
+    pub flush: bool,
 
     #[command(flatten)]
     pub limit: LimitArgs,

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use common::cli::warn;
 use common::clock::{Clock, SystemClock};
-use common::context::{Context, Ended};
+use common::context::{Context, Ended, HEARTBEAT};
 use common::env;
 use common::event::{ChildUse, Detail, EventId, Reason, Status};
 use common::exit::Exit;
@@ -23,10 +23,10 @@ pub fn start(context: &Context, stage: &Stage) -> Result<Exit> {
     let clock = SystemClock;
     let scope = context.scope(stage, Work::Stage, clock.now());
     let started_at = scope.started_at;
-    warn(context.tool, &Recorder::announce(&context.sinks, scope, context.tool, &clock));
+    let recorded = Recorder::announce(&context.sinks, scope, context.tool, &clock);
     let identity = &context.identity;
     let lines = format!(
-        "DM_DEPLOYMENT_ID={}\nDM_SERVICE={}\nDM_ENVIRONMENT={}\nTRACEPARENT={}\n{STARTED_AT}={}\n",
+        "DM_DEPLOYMENT_ID={}\nDM_SERVICE={}\nDM_ENVIRONMENT={}\nTRACEPARENT={}\n{STARTED_AT}={}\n{HEARTBEAT}=1\n",
         identity.deployment,
         identity.service,
         identity.environment,
@@ -34,7 +34,7 @@ pub fn start(context: &Context, stage: &Stage) -> Result<Exit> {
         started_at.to_rfc3339()
     );
     std::io::stdout().write_all(lines.as_bytes()).context("cannot print the variables")?;
-    Ok(Exit::Good)
+    Ok(context.conclude(Exit::Good, &recorded))
 }
 
 /// Records that the stage ended with `status`.
@@ -57,8 +57,7 @@ pub fn finish(context: &Context, stage: &Stage, status: Status) -> Result<Exit> 
         reason: reason(status),
     };
     let event = context.event(stage, ended, Detail::Stage(ChildUse::default()));
-    warn(context.tool, &recorder.finish(&event, &clock));
-    Ok(Exit::Good)
+    Ok(context.conclude(Exit::Good, &recorder.finish(&event, &clock)))
 }
 
 fn started_at(context: &Context, stage: &Stage) -> Option<DateTime<Utc>> {

@@ -9,6 +9,7 @@
 
 pub mod args;
 pub mod finish;
+pub mod flush;
 pub mod plan;
 pub mod timeline;
 
@@ -28,6 +29,7 @@ pub fn run(plan: Plan) -> Result<Exit> {
         Plan::Wrap(wrap) => common::wrap::run(wrap, Detail::Stage),
         Plan::Start { context, stage } => finish::start(&context, &stage),
         Plan::Finish { context, stage, status } => finish::finish(&context, &stage, status),
+        Plan::Flush(flush) => flush::flush(&flush),
         Plan::Timeline { state_dir, deployment } => timeline::show(&state_dir, deployment.as_ref()),
     }
 }

@@ -11,8 +11,9 @@ use common::wrap::Wrap;
 
 use crate::TOOL;
 use crate::args::Args;
+use crate::flush::Flush;
 
-/// The four things that the tool can do.
+/// The things that the tool can do.
 #[derive(Debug)]
 pub enum Plan {
     /// Run a command as a stage.
@@ -33,6 +34,8 @@ pub enum Plan {
         /// How.
         status: Status,
     },
+    /// Send what is still on its way.
+    Flush(Flush),
     /// Show a deployment.
     Timeline {
         /// The folder of the journal.
@@ -48,10 +51,17 @@ pub fn plan(args: Args) -> Result<Plan> {
         let state_dir = state_dir(&args.export).context("no journal to read: set DM_STATE_DIR, or HOME")?;
         return Ok(Plan::Timeline { state_dir, deployment });
     }
+    if args.flush {
+        let context = Context::find(TOOL.name, &args.deployment, &args.export)?;
+        let endpoint = context.sinks.gateway.context("no Pushgateway to send to: set PUSHGATEWAY_URL")?;
+        let state_dir =
+            context.sinks.state_dir.context("no journal to send from: set DM_STATE_DIR, or HOME")?;
+        return Ok(Plan::Flush(Flush { endpoint, state_dir, budget: context.sinks.budget }));
+    }
     let Some(stage) = args.stage else {
         bail!("no stage given: write dm-stage STAGE -- COMMAND, such as dm-stage build -- cargo build");
     };
-    let context = Context::find(TOOL.name, &args.deployment, &args.export);
+    let context = Context::find(TOOL.name, &args.deployment, &args.export)?;
     if args.start {
         return Ok(Plan::Start { context, stage });
     }

@@ -1,16 +1,17 @@
-//! The four requests a Pushgateway understands.
+//! The four requests that a Pushgateway understands.
 
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, Response};
 use url::Url;
 
+use super::endpoint::Endpoint;
 use super::key::Key;
+use super::store::Store;
 use crate::http;
-use crate::label::without_secrets;
+use crate::metrics::Exposition;
 use crate::metrics::encode::encode;
-use crate::metrics::{Exposition, parse::parse};
 
 /// A store of 4,000 groups is about 8 MB of text; what is far above that is not a gateway's answer.
 const MAX_READ_BYTES: usize = 64 * 1024 * 1024;
@@ -27,9 +28,9 @@ pub struct GatewayClient {
 }
 
 impl GatewayClient {
-    /// Requests to the gateway at `base`, each of at most `timeout`.
-    pub fn new(base: &Url, timeout: Duration) -> Result<Self> {
-        Ok(Self { base: base.clone(), http: http::client(base)?, timeout })
+    /// Requests to the gateway, each of at most `timeout`.
+    pub fn new(endpoint: &Endpoint, timeout: Duration) -> Result<Self> {
+        Ok(Self { base: endpoint.url.clone(), http: endpoint.client()?, timeout })
     }
 
     /// Replaces the group.
@@ -48,80 +49,53 @@ impl GatewayClient {
         self.send(Method::DELETE, key, Vec::new()).await
     }
 
-    /// What the group holds, without the group's own labels and the times of pushes; `None` where it does not exist.
-    ///
-    /// The whole store is read, for the gateway offers nothing smaller; of `/metrics` and the JSON API, `/metrics` is
-    /// the one that is three times faster.
-    pub async fn read(&self, key: &Key) -> Result<Option<Exposition>> {
-        let mut url = self.base.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().push("metrics");
-        }
-        let request = self.http.get(url).timeout(self.timeout);
+    /// Opens the connection, so that it is there when there is something to say.
+    pub async fn connect(&self) -> Result<()> {
+        let request = self.http.get(self.below("-/ready")).timeout(self.timeout);
         let response = request.send().await.map_err(|error| anyhow!(http::explain(error)))?;
-        if !response.status().is_success() {
-            bail!("it answered {} to a read", response.status());
-        }
+        // The answer does not matter; read whole, it leaves the connection free for the next.
+        http::body(response, MAX_EXPLANATION_BYTES).await.map(drop)
+    }
+
+    /// Everything the gateway holds. Of `/metrics` and the JSON API, `/metrics` is the one that is three times faster.
+    pub async fn read(&self) -> Result<Store> {
+        let request = self.http.get(self.below("metrics")).timeout(self.timeout);
+        let response = request.send().await.map_err(|error| anyhow!(http::explain(error)))?;
+        let response = taken(response, "a read").await?;
         let text = String::from_utf8_lossy(&http::body(response, MAX_READ_BYTES).await?).into_owned();
         if !text.contains("pushgateway_build_info") {
             // A proxy's friendly page would read as "no such group", and every counter would begin at 0 again.
             bail!("what answered a read is not a Pushgateway");
         }
-        Ok(group_in(&text, key))
+        Ok(Store::new(text))
+    }
+
+    fn below(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path.split('/'));
+        }
+        url
     }
 
     async fn send(&self, method: Method, key: &Key, body: Vec<u8>) -> Result<()> {
         let request = self.http.request(method.clone(), key.url(&self.base)).timeout(self.timeout).body(body);
         let response = request.send().await.map_err(|error| anyhow!(http::explain(error)))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        let explanation = http::body(response, MAX_EXPLANATION_BYTES).await.unwrap_or_default();
-        let explanation = String::from_utf8_lossy(&explanation).trim().replace(char::is_control, " ");
-        if status.is_redirection() {
-            bail!("it answered {status}: give the URL that it redirects to");
-        }
-        bail!("it answered {status} to a {method}: {explanation}");
-    }
-
-    /// The gateway's URL as it may be shown.
-    pub fn shown(&self) -> String {
-        without_secrets(&self.base)
+        // Read whole, the answer leaves the connection free for the next.
+        let response = taken(response, &format!("a {method}")).await?;
+        http::body(response, MAX_EXPLANATION_BYTES).await.map(drop)
     }
 }
 
-fn group_in(text: &str, key: &Key) -> Option<Exposition> {
-    let likely =
-        |line: &str| key.labels().all(|(_, value)| line.contains(value) || value.contains(['"', '\\']));
-    let mut group = parse(text, likely, |labels| {
-        let ours = key.labels().all(|(name, value)| labels.remove(name).is_some_and(|found| found == value));
-        labels.remove("instance");
-        ours
-    });
-    let exists = !group.families.is_empty();
-    group.families.remove("push_time_seconds");
-    group.families.remove("push_failure_time_seconds");
-    exists.then_some(group)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metrics::tests::stage_event;
-
-    #[test]
-    fn a_group_is_found_among_others_and_loses_the_gateway_s_own_labels() {
-        let event = stage_event("build");
-        let text = "# TYPE deployment_total counter\n\
-            deployment_total{environment=\"production\",instance=\"\",job=\"dm_counters\",service=\"api\",slot=\"0\",stage=\"build\",status=\"success\"} 41\n\
-            deployment_total{environment=\"production\",instance=\"\",job=\"dm_counters\",service=\"api\",slot=\"1\",stage=\"build\",status=\"success\"} 7\n\
-            push_time_seconds{environment=\"production\",instance=\"\",job=\"dm_counters\",service=\"api\",slot=\"0\",stage=\"build\"} 1e9\n";
-        let found = group_in(text, &Key::counters(&event.identity, &event.stage)).unwrap();
-        let mut expected = Exposition::default();
-        expected.increase(crate::metrics::family::TOTAL, &[("status", "success")], 41.0);
-        expected.families.get_mut("deployment_total").unwrap().help.clear();
-        assert_eq!(found, expected);
-        assert_eq!(group_in(text, &Key::counters(&event.identity, &"deploy".parse().unwrap())), None);
+/// The answer, if the gateway did as it was asked; else its own explanation.
+async fn taken(response: Response, asked: &str) -> Result<Response> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
     }
+    if status.is_redirection() {
+        bail!("it answered {status} to {asked}: give the URL that it redirects to");
+    }
+    let explanation = http::body_start(response, MAX_EXPLANATION_BYTES).await;
+    bail!("it answered {status} to {asked}: {explanation}");
 }

@@ -28,7 +28,12 @@ impl Key {
 
     /// One deployment while it runs.
     pub fn run(identity: &Identity) -> Self {
-        Self::of("dm_run", identity, vec![("run", identity.deployment.to_string())])
+        Self::run_named(identity, identity.deployment.as_str())
+    }
+
+    /// Another deployment of the same service and environment.
+    pub fn run_named(identity: &Identity, run: &str) -> Self {
+        Self::of("dm_run", identity, vec![("run", run.to_owned())])
     }
 
     fn of(job: &str, identity: &Identity, more: Vec<(&'static str, String)>) -> Self {

@@ -1,118 +1,174 @@
 //! One tool's conversation with the gateway, beside the work and after it.
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::future::pending;
 use std::time::Duration;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot::Receiver;
-use tokio::time::{MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::client::GatewayClient;
+use super::deliver::{deliver, deliver_unkept, verify};
 use super::key::Key;
-use crate::lock;
+use super::outbox::{GroupBox, Outbox};
+use super::store::Store;
+use crate::event::Event;
 use crate::metrics::exposition::UnequalBuckets;
-use crate::metrics::{Contribution, Exposition, in_progress, zeros};
+use crate::metrics::{Exposition, in_progress, zeros};
 use crate::scope::Scope;
 
-/// A run that says nothing for 120 s counts as dead, so four heartbeats may be lost.
+/// A run that says nothing for 120 s counts as dead, so three heartbeats may be lost.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// Work that is over sooner needs no announcement: no scrape could see it.
 const TOO_SHORT_TO_ANNOUNCE: Duration = Duration::from_millis(20);
+
+/// So many dead runs are cleared away by one deployment.
+const MOST_CLEARED: usize = 5;
+
+/// So often the closing read of a deployment repairs what other machines wrote over.
+const REPAIRS: usize = 3;
 
 /// A conversation with the gateway.
 #[derive(Debug)]
 pub struct Session {
     client: GatewayClient,
     scope: Scope,
-    state_dir: Option<PathBuf>,
+    outbox: Option<Outbox>,
 }
 
 impl Session {
-    /// Nothing is said yet. Group locks are kept in `state_dir`.
-    pub fn new(client: GatewayClient, scope: Scope, state_dir: Option<PathBuf>) -> Self {
-        Self { client, scope, state_dir }
+    /// Nothing is said yet. Without an outbox an event is pushed once, and nothing is known of it afterwards.
+    pub fn new(client: GatewayClient, scope: Scope, outbox: Option<Outbox>) -> Self {
+        Self { client, scope, outbox }
     }
 
     /// Says that the work has begun: the deployment is in progress, and its counters exist, at zero.
     pub async fn open(&self) -> Result<()> {
         if self.is_whole_deployment() {
-            self.beat_first().await?;
+            let run = in_progress(&self.scope.identity, epoch_seconds(self.scope.started_at));
+            self.client.put(&Key::run(&self.scope.identity), &run).await?;
+        } else if self.scope.beats_for_run {
+            self.beat().await?;
         }
-        let key = self.counters_key();
-        let _lock = self.lock(&key)?;
-        if self.client.read(&key).await?.is_none() {
+        // Where there is no place for a lock, nobody else on this machine takes one either.
+        let _lock = self.group().and_then(|group| group.lock().ok());
+        let store = self.client.read().await?;
+        let key = self.key();
+        if store.group(&key).is_none() {
             let zeros = zeros(self.scope.work, &self.scope.stage, self.scope.parent.as_ref());
             self.client.put(&key, &zeros).await?;
+        }
+        if self.is_whole_deployment() {
+            for dead in store.dead_runs(&self.scope.identity, self.scope.started_at).iter().take(MOST_CLEARED)
+            {
+                self.client.delete(dead).await?;
+            }
         }
         Ok(())
     }
 
-    /// Opens, keeps the run alive until `end` says what the work came to, and closes. The answer tells of
-    /// histograms that could not be added to.
-    pub async fn attend(&self, mut end: Receiver<Contribution>) -> Result<Vec<UnequalBuckets>> {
-        if let Ok(ended) = timeout(TOO_SHORT_TO_ANNOUNCE, &mut end).await {
-            return self.close(&ended.unwrap_or_default()).await;
+    /// Opens, keeps the run alive until the work has ended, and says what it came to. `end` gives the event where it
+    /// could not be kept in the outbox, and nothing where it could.
+    pub async fn attend(&self, mut end: Receiver<Option<Box<Event>>>) -> Result<Vec<UnequalBuckets>> {
+        // Beside the work, so that it costs nothing after it. What goes wrong is told of by what comes next.
+        let warm_up = async {
+            let _ = self.client.connect().await;
+            pending::<()>().await;
+        };
+        let short = timeout(TOO_SHORT_TO_ANNOUNCE, async {
+            tokio::select! { ended = &mut end => ended, () = warm_up => unreachable!("it never ends") }
+        });
+        if let Ok(ended) = short.await {
+            return self.tell(ended.unwrap_or_default().as_deref()).await;
         }
-        // What goes wrong here is tried again at the end, and told of then.
         let _ = self.open().await;
-        let mut beats = interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
+        let mut beats = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                ended = &mut end => return self.close(&ended.unwrap_or_default()).await,
-                _ = beats.tick(), if self.is_whole_deployment() => {
-                    let _ = self.client.post(&Key::run(&self.scope.identity), &Exposition::default()).await;
+                ended = &mut end => return self.tell(ended.unwrap_or_default().as_deref()).await,
+                _ = beats.tick(), if self.is_whole_deployment() || self.scope.beats_for_run => {
+                    let _ = self.beat().await;
                 }
             }
         }
     }
 
     /// Says what the work came to.
-    async fn close(&self, contribution: &Contribution) -> Result<Vec<UnequalBuckets>> {
-        let Contribution { state, counters } = contribution;
-        if !state.is_empty() {
-            self.client.post(&Key::state(&self.scope.identity, &self.scope.stage), state).await?;
-        }
-        let refused = self.count(counters).await?;
+    async fn tell(&self, unkept: Option<&Event>) -> Result<Vec<UnequalBuckets>> {
+        let refused = match (unkept, self.group()) {
+            (Some(event), _) => deliver_unkept(&self.client, event).await?,
+            (None, Some(group)) => {
+                let _lock = group.lock()?;
+                deliver(&self.client, &group).await?
+            }
+            (None, None) => Vec::new(),
+        };
         if self.is_whole_deployment() {
             self.client.delete(&Key::run(&self.scope.identity)).await?;
         }
         Ok(refused)
     }
 
-    async fn count(&self, counters: &Exposition) -> Result<Vec<UnequalBuckets>> {
-        if counters.is_empty() {
-            return Ok(Vec::new());
+    /// After the tool's own event: sends what an outage left behind in other groups, and after a whole deployment makes
+    /// sure of all that was sent. What the budget cuts off here is left to the next tool.
+    pub async fn tidy(&self) -> Result<Left> {
+        let Some(outbox) = &self.outbox else { return Ok(Left(0)) };
+        if !self.is_whole_deployment() {
+            let unsent = outbox.groups().into_iter().filter(GroupBox::has_unsent);
+            for group in unsent {
+                let _lock = group.lock()?;
+                deliver(&self.client, &group).await?;
+            }
+            return Ok(Left(0));
         }
-        let key = self.counters_key();
-        let _lock = self.lock(&key)?;
-        let mut group = self.client.read(&key).await?.unwrap_or_default();
-        let refused = group.add(counters);
-        self.client.put(&key, &group).await?;
-        Ok(refused)
+        settle(&self.client, outbox).await
     }
 
-    async fn beat_first(&self) -> Result<()> {
-        let run = in_progress(&self.scope.identity, epoch_seconds(self.scope.started_at));
-        self.client.put(&Key::run(&self.scope.identity), &run).await
+    async fn beat(&self) -> Result<()> {
+        self.client.post(&Key::run(&self.scope.identity), &Exposition::default()).await
     }
 
-    fn counters_key(&self) -> Key {
+    fn group(&self) -> Option<GroupBox> {
+        self.outbox.as_ref().map(|outbox| outbox.group(&self.key()))
+    }
+
+    fn key(&self) -> Key {
         Key::counters(&self.scope.identity, &self.scope.stage)
-    }
-
-    /// One writer a group on this machine. Waiting here is bounded by whoever waits for this thread.
-    fn lock(&self, key: &Key) -> Result<Option<File>> {
-        let Some(state_dir) = &self.state_dir else { return Ok(None) };
-        Ok(Some(lock::exclusive(&state_dir.join("locks").join(key.file_name()))?))
     }
 
     fn is_whole_deployment(&self) -> bool {
         self.scope.stage.is_deployment()
     }
+}
+
+/// The number of groups of which something is still on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left(pub usize);
+
+/// Reads what the gateway holds, forgets what is counted, and sends again what is not: one read for all groups.
+pub async fn settle(client: &GatewayClient, outbox: &Outbox) -> Result<Left> {
+    let mut left: Vec<GroupBox> = outbox.groups().into_iter().filter(|group| !group.is_empty()).collect();
+    for _ in 0..=REPAIRS {
+        if left.is_empty() {
+            break;
+        }
+        let store: Store = client.read().await?;
+        let mut unsettled = Vec::new();
+        for group in left {
+            let _lock = group.lock()?;
+            if !verify(&group, &store)? {
+                deliver(client, &group).await?;
+                if !group.is_empty() {
+                    unsettled.push(group.clone());
+                }
+            }
+        }
+        left = unsettled;
+    }
+    Ok(Left(left.len()))
 }
 
 fn epoch_seconds(when: DateTime<Utc>) -> f64 {

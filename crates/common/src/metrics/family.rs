@@ -60,6 +60,7 @@ families! {
     REQUESTS_TOTAL = Counter "post_deployment_requests_total", "Requests seen after deployments, by source.";
     REQUEST_ERRORS_TOTAL = Counter "post_deployment_request_errors_total", "Failed requests seen after deployments, by source.";
     MIGRATION_TOTAL = Counter "database_migration_total", "Migration commands run, by status.";
+    RECENT = Gauge "dm_recent_event", "Tokens of the events that this group took in last, newest first: how a tool knows that its event was counted.";
     CPU = Gauge "deployment_stage_cpu_seconds", "CPU time of the last run of the stage, user and system, in seconds.";
     MAX_RSS = Gauge "deployment_stage_max_rss_bytes", "Peak resident memory of the largest process of the last run of the stage, in bytes.";
 }

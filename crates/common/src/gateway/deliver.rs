@@ -1,0 +1,119 @@
+//! Brings the events of one group to the gateway, each counted exactly once.
+//!
+//! Read, add, PUT. What is added is decided by the group's ring of tokens, so it does not matter who was killed when:
+//! an event whose token the ring shows is not added again, one that the ring proves missing is.
+
+use anyhow::Result;
+
+use super::client::GatewayClient;
+use super::key::Key;
+use super::outbox::{GroupBox, Item};
+use super::ring::{Put, Ring, Standing, Token};
+use super::store::Store;
+use crate::event::Event;
+use crate::metrics::exposition::UnequalBuckets;
+use crate::metrics::{Contribution, Exposition, contribution};
+
+/// Delivers everything that waits in `group`; its lock must be held. The answer tells of histograms that could not be
+/// added to.
+///
+/// If the read fails nothing is written: a wrong base would look like a reset, and count everything again.
+pub(super) async fn deliver(client: &GatewayClient, group: &GroupBox) -> Result<Vec<UnequalBuckets>> {
+    let items = group.items()?;
+    let Some(newest) = items.last() else { return Ok(Vec::new()) };
+    let (identity, stage) = (newest.event.identity.clone(), newest.event.stage.clone());
+    let key = Key::counters(&identity, &stage);
+    let store = client.read().await?;
+    let mut held = store.group(&key);
+    let ring = held.as_mut().map(Ring::take);
+
+    let mut to_add = Vec::new();
+    for item in items {
+        match item.put.map(|put| put.standing(ring.as_ref())) {
+            None | Some(Standing::Missing) => to_add.push(item),
+            Some(Standing::Counted | Standing::Forgotten) => item.done()?,
+        }
+    }
+    if to_add.is_empty() {
+        return Ok(Vec::new());
+    }
+    post_state(client, &store, &to_add).await?;
+    put_counters(client, &key, held.unwrap_or_default(), ring.unwrap_or_default(), &mut to_add).await
+}
+
+/// Delivers an event that could not be written to the state directory: without it nothing can be verified later.
+pub(super) async fn deliver_unkept(client: &GatewayClient, event: &Event) -> Result<Vec<UnequalBuckets>> {
+    let Contribution { state, counters } = contribution(event);
+    client.post(&Key::state(&event.identity, &event.stage), &state).await?;
+    let key = Key::counters(&event.identity, &event.stage);
+    let mut held = client.read().await?.group(&key).unwrap_or_default();
+    let mut ring = Ring::take(&mut held);
+    let refused = held.add(&counters);
+    ring.push(Token::of(&event.id));
+    ring.put(&mut held);
+    client.put(&key, &held).await?;
+    Ok(refused)
+}
+
+/// Forgets the events of `group` that `store` shows as counted; says whether any are left. Its lock must be held.
+///
+/// A store that was read before an event was put proves nothing by its absence, so nothing else is concluded.
+pub(super) fn verify(group: &GroupBox, store: &Store) -> Result<bool> {
+    let mut all = true;
+    let mut ring = None;
+    for item in group.items()? {
+        let key = || Key::counters(&item.event.identity, &item.event.stage);
+        let ring = ring.get_or_insert_with(|| store.group(&key()).as_mut().map(Ring::take));
+        match item.put.map(|put| put.standing(ring.as_ref())) {
+            Some(Standing::Counted) => item.done()?,
+            _ => all = false,
+        }
+    }
+    Ok(all)
+}
+
+/// Posts the state that the events leave. Where another machine has said something newer, that stands.
+async fn post_state(client: &GatewayClient, store: &Store, items: &[Item]) -> Result<()> {
+    let mut state = Exposition::default();
+    for item in items {
+        state.replace(&contribution(&item.event).state, &[]);
+    }
+    let Some(newest) = items.last().map(|item| &item.event).filter(|_| !state.is_empty()) else {
+        return Ok(());
+    };
+    let key = Key::state(&newest.identity, &newest.stage);
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit 53 bits")]
+    let happened_at = newest.ts.timestamp_millis() as f64 / 1000.0;
+    let is_late = items.iter().all(|item| item.put.is_some());
+    if is_late && store.pushed_at(&key).is_some_and(|pushed_at| pushed_at > happened_at) {
+        return Ok(());
+    }
+    client.post(&key, &state).await
+}
+
+/// Adds the events to what the group holds, and puts it back. One token stands for all of them: they are counted
+/// together or not at all.
+async fn put_counters(
+    client: &GatewayClient,
+    key: &Key,
+    mut held: Exposition,
+    mut ring: Ring,
+    items: &mut [Item],
+) -> Result<Vec<UnequalBuckets>> {
+    let Some(token) = items.last().map(|item| Token::of(&item.event.id)) else { return Ok(Vec::new()) };
+    let mut refused = Vec::new();
+    for item in items.iter() {
+        refused.extend(held.add(&contribution(&item.event).counters));
+    }
+    let tried = Put { token, before: ring.newest(), acknowledged: false };
+    ring.push(token);
+    ring.put(&mut held);
+    for item in items.iter_mut() {
+        item.record(tried)?;
+    }
+    client.put(key, &held).await?;
+    for item in items.iter_mut() {
+        item.record(Put { acknowledged: true, ..tried })?;
+    }
+    Ok(refused)
+}
