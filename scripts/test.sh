@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
+packages=(libfaketime prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
 programs=(prometheus promtool prometheus-alertmanager amtool prometheus-pushgateway shellcheck)
 
 say() { printf '\n== %s\n' "$*"; }
@@ -30,6 +30,7 @@ install_servers() {
     for package in "$work"/*.deb; do
         dpkg-deb -x "$package" "$work/root"
     done
+    printf '%s\n' "${packages[*]}" > "$work/root/packages"
     mkdir -p "$(dirname "$folder")"
     rm -rf "$folder"
     # In one step: a folder that is there is whole.
@@ -54,7 +55,7 @@ done
 servers=${CARGO_TARGET_DIR:-target}/test-servers
 PATH=$(mkdir -p "$servers" && cd "$servers" && pwd)/usr/bin:$PATH
 export PATH
-have "${programs[@]}" || install_servers "$servers"
+[ "$(cat "$servers/packages" 2>/dev/null)" = "${packages[*]}" ] || install_servers "$servers"
 have "${programs[@]}" || fail "could not install ${programs[*]}"
 
 say "format and lints"

@@ -1,8 +1,10 @@
 //! The stories that cross the tools, told with real servers.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+#![expect(clippy::float_cmp, reason = "counters hold whole numbers")]
 #![expect(clippy::disallowed_methods, reason = "the stories start no background process that holds a pipe")]
 
 mod chain;
+mod counting;
 mod deploy_all;
 mod outage;
 mod sources_of_truth;

@@ -15,6 +15,17 @@ pub fn path(name: &str) -> PathBuf {
     program
 }
 
+/// A library from where the tests' programs are.
+pub fn library(name: &str) -> PathBuf {
+    let variable = common::env::system("PATH").unwrap();
+    let roots = std::env::split_paths(&variable).map(|bin| bin.join("../lib"));
+    let found = roots.filter_map(|lib| lib.read_dir().ok()).flatten().flatten().find_map(|folder| {
+        let path = folder.path().join("faketime").join(name);
+        path.exists().then_some(path)
+    });
+    found.unwrap_or_else(|| panic!("{name} is not there: ./scripts/test.sh installs it"))
+}
+
 /// A machine of its own, as far as the tools see one: a state directory, and an environment that tells nothing.
 #[derive(Debug)]
 pub struct Machine {

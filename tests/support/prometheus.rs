@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::time::Duration;
 
+use common::clock::{Clock, SystemClock};
 use tempfile::TempDir;
 
 use crate::pushgateway::{Pushgateway, listening_on};
@@ -44,8 +46,15 @@ impl Prometheus {
 
     /// The answer to an instant query; empty while it is still starting.
     pub fn query(&self, query: &str) -> Vec<Sample> {
+        self.query_in(query, Duration::ZERO)
+    }
+
+    /// The same, as it will be answered so much later; what was scraped last stands for five minutes.
+    pub fn query_in(&self, query: &str, later: Duration) -> Vec<Sample> {
         let url = format!("{}/api/v1/query", self.server.url());
-        let answer = reqwest::blocking::Client::new().get(url).query(&[("query", query)]).send();
+        let time = (SystemClock.now() + later).to_rfc3339();
+        let answer =
+            reqwest::blocking::Client::new().get(url).query(&[("query", query), ("time", &time)]).send();
         let Ok(answer) = answer.and_then(reqwest::blocking::Response::json::<serde_json::Value>) else {
             return Vec::new();
         };

@@ -10,10 +10,7 @@ pub struct Pushgateway(Server);
 
 impl Default for Pushgateway {
     fn default() -> Self {
-        let mut command = Command::new("prometheus-pushgateway");
-        // Debian's build has a default file for its service; an empty name keeps everything in memory.
-        command.args(["--web.listen-address=127.0.0.1:0", "--persistence.file="]);
-        Self(Server::start(command, listening_on))
+        Self::listening_at("127.0.0.1:0")
     }
 }
 
@@ -21,6 +18,21 @@ impl Pushgateway {
     /// Starts one.
     pub fn start() -> Self {
         Self::default()
+    }
+
+    /// Ends it, and starts one that knows nothing in its place.
+    #[must_use]
+    pub fn restart(self) -> Self {
+        let address = self.address().to_owned();
+        drop(self);
+        Self::listening_at(&address)
+    }
+
+    fn listening_at(address: &str) -> Self {
+        let mut command = Command::new("prometheus-pushgateway");
+        // Debian's build has a default file for its service; an empty name keeps everything in memory.
+        command.args([&format!("--web.listen-address={address}"), "--persistence.file="]);
+        Self(Server::start(command, listening_on))
     }
 
     /// Its URL.

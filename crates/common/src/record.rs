@@ -86,7 +86,9 @@ impl Recorder {
             let told = file.close(&self.scope, &contribution(event));
             self.told(told);
         }
-        if let Some(attendant) = self.attendant.take() {
+        // What another tool found dead while this one's work ran is told of, and waited for, by that one.
+        let attendant = self.attendant.take();
+        if let Some(attendant) = attendant.filter(|it| !self.is_known_dead(it.down.as_ref(), clock)) {
             // The thread only ever ends by telling; without it there is nothing to wait for.
             let _ = attendant.end.send(unkept);
             self.await_gateway(&attendant.news, attendant.down.as_ref(), deadline, clock);
@@ -157,8 +159,7 @@ impl Recorder {
         let endpoint = self.sinks.gateway.clone()?;
         let state_dir = self.sinks.state_dir.clone();
         let down = state_dir.as_ref().map(|dir| Down::new(dir, endpoint.shown()));
-        // Whoever must have it exported wants it tried.
-        if !self.sinks.required && down.as_ref().is_some_and(|down| down.is_remembered(clock.now())) {
+        if self.is_known_dead(down.as_ref(), clock) {
             return None;
         }
         let (scope, budget) = (self.scope.clone(), self.sinks.budget);
@@ -193,6 +194,11 @@ impl Recorder {
                 None
             }
         }
+    }
+
+    /// Whether the gateway was found dead a moment ago, by whatever tool. Who must have it exported wants it tried.
+    fn is_known_dead(&self, down: Option<&Down>, clock: &dyn Clock) -> bool {
+        !self.sinks.required && down.is_some_and(|down| down.is_remembered(clock.now()))
     }
 
     /// Waits for the thread until `deadline`.

@@ -1,0 +1,310 @@
+//! Counters that count: whatever runs at once, is killed, or goes down, every finished stage is counted once.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use testkit::bin::Machine;
+use testkit::fault;
+use testkit::prometheus::Prometheus;
+use testkit::pushgateway::Pushgateway;
+
+const BUILDS: [&str; 2] = ["stage=\"build\"", "status=\"success\""];
+
+/// A machine that pushes to `gateway`, with a budget that only a broken test spends.
+fn machine(gateway: &str) -> Machine {
+    Machine::new().with("PUSHGATEWAY_URL", gateway).with("DM_EXPORT_BUDGET", "30s")
+}
+
+fn stage(machine: &Machine, words: &[&str]) -> Command {
+    let mut command = machine.tool("dm-stage");
+    command.args(words).stdin(Stdio::null());
+    command
+}
+
+fn build(machine: &Machine) -> Command {
+    stage(machine, &["build", "--", "true"])
+}
+
+/// Runs to the end, without a warning.
+fn well(mut command: Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+fn all_well(children: Vec<Child>) {
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    }
+}
+
+/// Starts all at the same instant, as far as a machine can.
+fn at_once(commands: impl Iterator<Item = Command>) {
+    all_well(commands.map(|mut command| command.stderr(Stdio::piped()).spawn().unwrap()).collect());
+}
+
+/// The events that the machine knows to be on their way still.
+fn on_their_way(machine: &Machine) -> Vec<String> {
+    let groups = std::fs::read_dir(machine.folder().join("state/outbox")).into_iter().flatten().flatten();
+    let files = groups.flat_map(|group| std::fs::read_dir(group.path()).unwrap().flatten());
+    files.map(|file| file.file_name().into_string().unwrap()).collect()
+}
+
+/// The sum of a counter over all slots.
+fn counted(gateway: &Pushgateway, labels: &[&str]) -> f64 {
+    let lines = gateway.series("deployment_total", labels);
+    lines.iter().map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+}
+
+/// A CI run's variables, so that the run has a slot.
+fn in_ci_run(mut command: Command, number: usize) -> Command {
+    command.env("GITHUB_ACTIONS", "true").env("GITHUB_RUN_NUMBER", number.to_string());
+    command
+}
+
+#[test]
+fn fifty_tools_at_once_in_one_group() {
+    let gateway = Pushgateway::start();
+    let machine = machine(&gateway.url());
+    at_once((0..50).map(|_| build(&machine)));
+    assert_eq!(gateway.value("deployment_total", &BUILDS), 50.0);
+    assert_eq!(machine.journal().len(), 50);
+}
+
+#[test]
+fn two_hundred_stages_over_four_slots_and_prometheus_agrees() {
+    let gateway = Pushgateway::start();
+    let prometheus = Prometheus::scraping(&gateway);
+    let machine = machine(&gateway.url());
+    // The first run of each slot stands still until its zeros were scraped.
+    let hold = machine.folder().join("hold");
+    assert!(Command::new("mkfifo").arg(&hold).status().unwrap().success());
+    let script = format!("read -r _ < {}", hold.display());
+    let first: Vec<Child> = (0..4)
+        .map(|number| {
+            let mut run = in_ci_run(stage(&machine, &["build", "--", "bash", "-c", &script]), number);
+            run.stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    prometheus.expect("count(deployment_total{stage=\"build\",status=\"success\"} == 0)", 4.0);
+    // Each reader takes a line; the pipe is kept open until all have theirs.
+    let mut writer = std::fs::OpenOptions::new().read(true).write(true).open(&hold).unwrap();
+    std::io::Write::write_all(&mut writer, b"go\ngo\ngo\ngo\n").unwrap();
+    all_well(first);
+    drop(writer);
+    for run in 4..200 {
+        well(in_ci_run(build(&machine), run));
+    }
+    assert_eq!(gateway.series("deployment_total", &BUILDS).len(), 4);
+    assert_eq!(counted(&gateway, &BUILDS), 200.0);
+    let builds = "deployment_total{stage=\"build\",status=\"success\"}";
+    prometheus.expect(&format!("sum({builds})"), 200.0);
+    prometheus.expect(&format!("sum(resets({builds}[1h]))"), 0.0);
+    // Exact, without the extrapolation that increase() does; and increase() as close as that lets it be.
+    prometheus.expect(&format!("sum(max_over_time({builds}[1h]) - min_over_time({builds}[1h]))"), 200.0);
+    let [increase] = prometheus.query(&format!("sum(increase({builds}[1h]))")).try_into().unwrap();
+    assert!((190.0..230.0).contains(&increase.value), "{increase:?}");
+}
+
+#[test]
+fn two_machines_that_write_one_group_lose_nothing() {
+    let gateway = Pushgateway::start();
+    let machines = [machine(&gateway.url()), machine(&gateway.url())];
+    std::thread::scope(|scope| {
+        for (machine, pause) in machines.iter().zip(["0.29", "0.37"]) {
+            scope.spawn(move || {
+                for _ in 0..25 {
+                    well(stage(machine, &["build", "--", "sleep", pause]));
+                }
+            });
+        }
+    });
+    for machine in &machines {
+        well(stage(machine, &["--flush"]));
+    }
+    assert_eq!(gateway.value("deployment_total", &BUILDS), 50.0);
+}
+
+#[test]
+fn what_machines_wrote_over_at_the_same_instant_is_found_and_added_again() {
+    const ROUNDS: u32 = 10;
+    // More than the ring's eight tokens at one instant would be more than it can tell of.
+    for at_the_same_instant in [2, 4] {
+        let gateway = Pushgateway::start();
+        let machines: Vec<Machine> = (0..at_the_same_instant).map(|_| machine(&gateway.url())).collect();
+        let mut lost = 0.0;
+        for round in 1..=ROUNDS {
+            at_once(machines.iter().map(build));
+            let expected = f64::from(round * at_the_same_instant);
+            lost += expected - counted(&gateway, &BUILDS);
+            // The closing read of each machine's own deployment, one after the other.
+            for machine in &machines {
+                well(stage(machine, &["deployment", "--", "true"]));
+            }
+            assert_eq!(counted(&gateway, &BUILDS), expected, "{at_the_same_instant} machines, round {round}");
+        }
+        let events = ROUNDS * at_the_same_instant;
+        println!(
+            "{at_the_same_instant} machines: {lost} of {events} written over, 0 after the closing reads"
+        );
+        for machine in &machines {
+            well(stage(machine, &["--flush"]));
+        }
+        assert_eq!(counted(&gateway, &["stage=\"deployment\"", "status=\"success\""]), f64::from(events));
+    }
+}
+
+#[test]
+fn killed_at_any_moment_the_next_tool_makes_the_counter_exact() {
+    let gateway = Pushgateway::start();
+    let machine = machine(&gateway.url());
+    let started = Instant::now();
+    for _ in 0..5 {
+        well(build(&machine));
+    }
+    let whole = started.elapsed() / 5;
+    let mut killed = 0;
+    let mut states: Vec<String> = Vec::new();
+    for round in 0..400_u32 {
+        let mut child = build(&machine).stderr(Stdio::null()).spawn().unwrap();
+        // From a third of a run to a little over a whole one, in no order that the tool could share.
+        let delay = whole / 3 + whole.mul_f64(f64::from(round * 197 % 400) / 400.0);
+        let spawned = Instant::now();
+        while spawned.elapsed() < delay {
+            std::hint::spin_loop();
+        }
+        let _ = child.kill();
+        if child.wait().unwrap().signal() == Some(9) {
+            killed += 1;
+            states.extend(on_their_way(&machine));
+        }
+    }
+    well(build(&machine));
+    well(stage(&machine, &["--flush"]));
+    let journaled = machine.journal().len();
+    #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
+    let expected = journaled as f64;
+    assert_eq!(gateway.value("deployment_total", &BUILDS), expected, "{killed} killed");
+    assert_eq!(on_their_way(&machine), Vec::<String>::new());
+    println!("{killed} killed of 400, {journaled} journaled");
+    assert!(killed >= 200, "only {killed} were killed before they ended");
+    // The kills must have hit the protocol, not only what comes before it.
+    for state in [".unsent", ".tried-", ".sent-"] {
+        assert!(states.iter().any(|name| name.contains(state)), "no kill left {state}");
+    }
+}
+
+#[test]
+fn what_an_outage_left_behind_is_sent_by_the_next_deployment() {
+    let gateway = Pushgateway::start();
+    let machine = machine(&gateway.url());
+    let script = "dm-stage build -- true && dm-stage deploy -- true && dm-migrate -- true";
+    let deployment = || stage(&machine, &["deployment", "--", "bash", "-c", script]);
+    let mut down = deployment();
+    let output = down.env("PUSHGATEWAY_URL", fault::refused()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr).matches("not pushed").count(), 1, "{output:?}");
+    assert_eq!(on_their_way(&machine).len(), 4);
+
+    well(deployment());
+    for stage in ["build", "deploy", "migration", "deployment"] {
+        let labels = [format!("stage=\"{stage}\""), "status=\"success\"".to_owned()];
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        assert_eq!(gateway.value("deployment_total", &labels), 2.0, "{stage}");
+    }
+    assert_eq!(gateway.value("time_to_deploy_seconds_count", &[]), 2.0);
+    assert_eq!(on_their_way(&machine), Vec::<String>::new());
+}
+
+#[test]
+fn a_gateway_that_lost_its_data_counts_on_from_there() {
+    let gateway = Pushgateway::start();
+    let prometheus = Prometheus::scraping(&gateway);
+    let machine = machine(&gateway.url());
+    for _ in 0..3 {
+        well(build(&machine));
+    }
+    let builds = "deployment_total{stage=\"build\",status=\"success\"}";
+    prometheus.expect(builds, 3.0);
+    let gateway = gateway.restart();
+    for _ in 0..2 {
+        well(build(&machine));
+    }
+    assert_eq!(gateway.value("deployment_total", &BUILDS), 2.0);
+    prometheus.expect(builds, 2.0);
+    prometheus.expect(&format!("resets({builds}[1h])"), 1.0);
+    assert!(prometheus.query(&format!("increase({builds}[1h]) < 0")).is_empty());
+}
+
+#[test]
+fn a_killed_runner_is_no_deployment_in_progress() {
+    let gateway = Pushgateway::start();
+    let prometheus = Prometheus::scraping(&gateway);
+    let machine = machine(&gateway.url());
+    let mut child =
+        stage(&machine, &["deployment", "--deployment-id", "dead", "--", "sleep", "60"]).spawn().unwrap();
+    let documented = "sum(deployment_in_progress{job=\"dm_run\"} and on(environment, service, run) \
+        (time() - push_time_seconds{job=\"dm_run\"} < 120))";
+    prometheus.expect(documented, 1.0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Two minutes later, without waiting for them: the same query, asked of that moment.
+    assert!(prometheus.query_in(documented, Duration::from_secs(121)).is_empty());
+    assert_eq!(prometheus.query(documented).len(), 1, "the group itself is still there");
+
+    // Two hours later, by the clock of the machine that deploys next.
+    let mut next = stage(&machine, &["deployment", "--deployment-id", "next", "--", "sleep", "0.2"]);
+    next.env("LD_PRELOAD", testkit::bin::library("libfaketime.so.1"))
+        .env("FAKETIME", "+2h")
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    well(next);
+    assert_eq!(gateway.series("deployment_in_progress", &[]), Vec::<String>::new());
+}
+
+#[test]
+fn series_grow_with_stages_and_never_with_deployments() {
+    let gateway = Pushgateway::start();
+    let machine = machine(&gateway.url());
+    let script =
+        "for stage in build deploy health_check smoke_test; do dm-stage $stage -- true || exit 1; done";
+    let deploy = |runs: std::ops::Range<usize>| {
+        for run in runs {
+            well(in_ci_run(
+                stage(&machine, &["deployment", "--app-version", "1", "--", "bash", "-c", script]),
+                run,
+            ));
+        }
+    };
+    let series = || gateway.metrics().lines().filter(|line| line.contains("job=\"dm")).count();
+    // Eight, so that each of the four slots has a full set.
+    deploy(0..8);
+    let after_eight = series();
+    deploy(8..300);
+    // A ring grows to its eight tokens, and no further.
+    let tokens = |text: &str| text.lines().filter(|line| line.starts_with("dm_recent_event{")).count();
+    let text = gateway.metrics();
+    assert_eq!(tokens(&text), 5 * 4 * 8);
+    let rings_grew = tokens(&text) - 5 * 4 * 2;
+    assert_eq!(series() - rings_grew, after_eight);
+    assert_eq!(counted(&gateway, &["stage=\"deployment\"", "status=\"success\""]), 300.0);
+    assert_eq!(counted(&gateway, &BUILDS), 300.0);
+}
+
+#[test]
+fn a_gateway_with_a_thousand_foreign_groups_is_still_within_the_budget() {
+    let gateway = Pushgateway::start();
+    let client = reqwest::blocking::Client::new();
+    let lines: Vec<String> = (0..24).map(|n| format!("foreign_metric{{n=\"{n}\"}} 1\n")).collect();
+    let body = lines.concat();
+    for group in 0..1000 {
+        let url = format!("{}/metrics/job/foreign/group/{group}", gateway.url());
+        assert!(client.put(url).body(body.clone()).send().unwrap().status().is_success());
+    }
+    // The budget that everybody has.
+    let machine = Machine::new().with("PUSHGATEWAY_URL", &gateway.url());
+    for _ in 0..3 {
+        well(build(&machine));
+    }
+    assert_eq!(gateway.value("deployment_total", &BUILDS), 3.0);
+}
