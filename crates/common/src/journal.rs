@@ -167,6 +167,8 @@ fn is_torn(file: &mut File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::metrics::tests::stage_event;
 
@@ -206,5 +208,29 @@ mod tests {
         journal.append(&stage_event("deploy")).unwrap();
         assert!(journal.path().metadata().unwrap().len() < 2000);
         assert_eq!(journal.read().unwrap().len(), 2);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn cut_anywhere_it_keeps_every_whole_line_and_takes_the_next(cut in 0.0..=1.0_f64) {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = Journal::new(folder.path());
+            let events = ["build", "deploy", "migration"].map(stage_event);
+            let mut ends = Vec::new();
+            for event in &events {
+                journal.append(event).unwrap();
+                ends.push(journal.path().metadata().unwrap().len());
+            }
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place in a short file")]
+            let length = (ends[2] as f64 * cut) as u64;
+            OpenOptions::new().write(true).open(journal.path()).unwrap().set_len(length).unwrap();
+            let next = stage_event("rollback");
+            journal.append(&next).unwrap();
+            // A line is whole without its line feed too.
+            let kept = events.iter().zip(&ends).filter(|(_, end)| length + 1 >= **end).map(|(event, _)| event);
+            let expected: Vec<Entry> = kept.chain([&next]).cloned().map(Entry::Finished).collect();
+            prop_assert_eq!(journal.read().unwrap(), expected);
+        }
     }
 }
