@@ -88,13 +88,14 @@ fn with(mut command: Command, args: &[&str]) -> Command {
 /// The same by hand: run it, time it, and do to a group what dm-stage does: create it, read it, add one, put it back,
 /// and post the state. Without a lock, and without a way to know that it was counted.
 fn by_hand(gateway: &str) -> String {
-    format!(
-        "set -eu; g={gateway}/metrics/job; started=$(date +%s.%N); true; ended=$(date +%s.%N)
-        n=$(curl -sf {gateway}/metrics | awk '/^deployment_total.*by_hand/ {{print $2}}')
-        printf 'deployment_total %s\\n' $((${{n:-0}} + 1)) | curl -sf --data-binary @- -X PUT $g/by_hand
-        printf 'deployment_stage_duration_seconds %s\\n' "${{ended%.*}}" |
-            curl -sf --data-binary @- $g/by_hand_state"
-    )
+    r#"set -eu
+    started=$EPOCHREALTIME; true; ended=$EPOCHREALTIME
+    count=$(curl -sf GATEWAY/metrics | awk '/^deployment_total.*by_hand/ {print $2}')
+    printf 'deployment_total %s\n' $((${count:-0} + 1)) |
+        curl -sf --data-binary @- -X PUT GATEWAY/metrics/job/by_hand
+    printf 'deployment_stage_duration_seconds %s\n' "0.$((${ended/./} - ${started/./}))" |
+        curl -sf --data-binary @- GATEWAY/metrics/job/by_hand_state"#
+        .replace("GATEWAY", gateway)
 }
 
 /// What an outage of the gateway costs: one stage, and a deployment of six.
