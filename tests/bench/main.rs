@@ -90,10 +90,10 @@ fn with(mut command: Command, args: &[&str]) -> Command {
 fn by_hand(gateway: &str) -> String {
     r#"set -eu
     started=$EPOCHREALTIME; true; ended=$EPOCHREALTIME
-    count=$(curl -sf GATEWAY/metrics | awk '/^deployment_total.*by_hand/ {print $2}')
-    printf 'deployment_total %s\n' $((${count:-0} + 1)) |
+    count=$(curl -sf GATEWAY/metrics | awk '/^by_hand_total/ {print $2}')
+    printf 'by_hand_total %s\n' $((${count:-0} + 1)) |
         curl -sf --data-binary @- -X PUT GATEWAY/metrics/job/by_hand
-    printf 'deployment_stage_duration_seconds %s\n' "0.$((${ended/./} - ${started/./}))" |
+    printf 'by_hand_duration_seconds %s\n' "0.$((${ended/./} - ${started/./}))" |
         curl -sf --data-binary @- GATEWAY/metrics/job/by_hand_state"#
         .replace("GATEWAY", gateway)
 }

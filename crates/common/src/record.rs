@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::clock::Clock;
 use crate::duration::show;
 use crate::event::{Event, FORMAT, StartTag, Started};
-use crate::gateway::{Down, Endpoint, GatewayClient, Key, Outbox, Session};
+use crate::gateway::{Down, Endpoint, GatewayClient, Key, Outbox, Rejected, Session};
 use crate::journal::Journal;
 use crate::metrics::contribution;
 use crate::metrics::exposition::UnequalBuckets;
@@ -217,7 +217,7 @@ impl Recorder {
         let is_reached = told.is_ok();
         self.recorded.is_pushed = is_reached;
         let told = told.map_err(|error| {
-            if let Some(down) = down {
+            if let Some(down) = down.filter(|_| !error.is::<Rejected>()) {
                 down.remember(clock.now());
             }
             let gateway = self.sinks.gateway.as_ref().map(Endpoint::shown).unwrap_or_default();

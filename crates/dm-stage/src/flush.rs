@@ -29,7 +29,7 @@ pub fn flush(flush: &Flush) -> Result<Exit> {
     match told {
         Ok(Ok(Left(0))) => Ok(Exit::Good),
         Ok(Ok(Left(groups))) => {
-            bail!("{groups} groups at {place} are written by others at this moment: try again")
+            bail!("{groups} groups at {place} are not settled: refused, or written by others at this moment")
         }
         Ok(Err(error)) => Err(error).with_context(|| format!("not pushed to {place} yet")),
         Err(_) => bail!("not pushed to {place} yet: no answer within {}", show(flush.budget)),

@@ -1,5 +1,6 @@
 //! The four requests that a Pushgateway understands.
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
@@ -18,6 +19,18 @@ const MAX_READ_BYTES: usize = 64 * 1024 * 1024;
 
 /// So much of the gateway's own explanation is shown.
 const MAX_EXPLANATION_BYTES: usize = 400;
+
+/// The gateway is there, and does not want what it was sent: it may well want something else.
+#[derive(Debug)]
+pub struct Rejected(String);
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Rejected {}
 
 /// A gateway that can be talked to.
 #[derive(Debug, Clone)]
@@ -97,5 +110,6 @@ async fn taken(response: Response, asked: &str) -> Result<Response> {
         bail!("it answered {status} to {asked}: give the URL that it redirects to");
     }
     let explanation = http::body_start(response, MAX_EXPLANATION_BYTES).await;
-    bail!("it answered {status} to {asked}: {explanation}");
+    let told = format!("it answered {status} to {asked}: {explanation}");
+    if status.is_client_error() { Err(Rejected(told).into()) } else { Err(anyhow!(told)) }
 }

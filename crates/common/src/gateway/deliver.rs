@@ -14,6 +14,9 @@ use crate::event::Event;
 use crate::metrics::exposition::UnequalBuckets;
 use crate::metrics::{Contribution, Exposition, contribution};
 
+/// By so much the gateway's clock and this machine's may disagree, in seconds.
+const CLOCKS_DISAGREE_S: f64 = 60.0;
+
 /// Delivers everything that waits in `group`; its lock must be held. The answer tells of histograms that could not be
 /// added to.
 ///
@@ -84,8 +87,7 @@ async fn post_state(client: &GatewayClient, store: &Store, items: &[Item]) -> Re
     let key = Key::state(&newest.identity, &newest.stage);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit 53 bits")]
     let happened_at = newest.ts.timestamp_millis() as f64 / 1000.0;
-    let is_late = items.iter().all(|item| item.put.is_some());
-    if is_late && store.pushed_at(&key).is_some_and(|pushed_at| pushed_at > happened_at) {
+    if store.pushed_at(&key).is_some_and(|pushed_at| pushed_at > happened_at + CLOCKS_DISAGREE_S) {
         return Ok(());
     }
     client.post(&key, &state).await

@@ -32,7 +32,7 @@ mod ring;
 mod session;
 mod store;
 
-pub use client::GatewayClient;
+pub use client::{GatewayClient, Rejected};
 pub use down::Down;
 pub use endpoint::Endpoint;
 pub use key::Key;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::oneshot::Receiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-use super::client::GatewayClient;
+use super::client::{GatewayClient, Rejected};
 use super::deliver::{deliver, deliver_unkept, verify};
 use super::key::Key;
 use super::outbox::{GroupBox, Outbox};
@@ -119,8 +119,7 @@ impl Session {
         if !self.is_whole_deployment() {
             let unsent = outbox.groups().into_iter().filter(GroupBox::has_unsent);
             for group in unsent {
-                let _lock = group.lock()?;
-                deliver(&self.client, &group).await?;
+                send(&self.client, &group).await?;
             }
             return Ok(Left(0));
         }
@@ -144,6 +143,15 @@ impl Session {
     }
 }
 
+/// Sends a group's events. One group that the gateway does not want is no reason to keep back the others.
+async fn send(client: &GatewayClient, group: &GroupBox) -> Result<()> {
+    let _lock = group.lock()?;
+    match deliver(client, group).await {
+        Err(error) if error.is::<Rejected>() => Ok(()),
+        told => told.map(drop),
+    }
+}
+
 /// The number of groups of which something is still on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left(pub usize);
@@ -158,12 +166,13 @@ pub async fn settle(client: &GatewayClient, outbox: &Outbox) -> Result<Left> {
         let store: Store = client.read().await?;
         let mut unsettled = Vec::new();
         for group in left {
-            let _lock = group.lock()?;
-            if !verify(&group, &store)? {
-                deliver(client, &group).await?;
-                if !group.is_empty() {
-                    unsettled.push(group.clone());
-                }
+            let is_settled = {
+                let _lock = group.lock()?;
+                verify(&group, &store)?
+            };
+            if !is_settled {
+                send(client, &group).await?;
+                unsettled.push(group);
             }
         }
         left = unsettled;
