@@ -39,6 +39,7 @@ fn main() {
     let mut contenders = [
         Contender::new("bare fork, exec, wait", || with(Command::new(path("bare-wrapper")), &["true"])),
         Contender::new("dm-stage, pushing disabled", stage(quiet)),
+        Contender::new("the same, a full journal", stage(with_full_journal())),
         Contender::new("dm-stage, live gateway", stage(pushing)),
         Contender::new("bash and curl, live gateway", move || with(Command::new("bash"), &["-c", &by_hand])),
     ];
@@ -83,6 +84,16 @@ impl Contender {
 fn with(mut command: Command, args: &[&str]) -> Command {
     command.args(args);
     command
+}
+
+/// A machine whose journal holds as many events as it ever keeps in one file, less what the rounds add.
+fn with_full_journal() -> Machine {
+    let machine = Machine::new();
+    assert!(with(machine.tool("dm-stage"), &["build", "--", "true"]).status().unwrap().success());
+    let path = machine.folder().join("state/journal.jsonl");
+    let line = std::fs::read(&path).unwrap();
+    common::atomic::write(&path, &line.repeat(7 * 1024 * 1024 / line.len())).unwrap();
+    machine
 }
 
 /// The same by hand: run it, time it, and do to a group what dm-stage does: create it, read it, add one, put it back,

@@ -125,7 +125,7 @@ fn promtool_accepts_the_textfile() {
     let machine = machine.with("DM_TEXTFILE", file.to_str().unwrap());
     let sample = Sample::start(0);
     assert_eq!(code(deploy(&machine, &sample)), Some(0));
-    let check = Command::new("promtool")
+    let check = Command::new(testkit::bin::server("promtool"))
         .args(["check", "metrics"])
         .stdin(std::fs::File::open(&file).unwrap())
         .output()

@@ -15,15 +15,21 @@ pub fn path(name: &str) -> PathBuf {
     program
 }
 
-/// A library from where the tests' programs are.
+/// A program of the servers that `scripts/test.sh` fetched: beside the build, else on PATH.
+pub fn server(name: &str) -> PathBuf {
+    let fetched = servers().join("bin").join(name);
+    if fetched.exists() { fetched } else { name.into() }
+}
+
+/// A library that came with them.
 pub fn library(name: &str) -> PathBuf {
-    let variable = common::env::system("PATH").unwrap();
-    let roots = std::env::split_paths(&variable).map(|bin| bin.join("../lib"));
-    let found = roots.filter_map(|lib| lib.read_dir().ok()).flatten().flatten().find_map(|folder| {
-        let path = folder.path().join("faketime").join(name);
-        path.exists().then_some(path)
-    });
+    let folders = servers().join("lib").read_dir().into_iter().flatten().flatten();
+    let found = folders.map(|folder| folder.path().join("faketime").join(name)).find(|path| path.exists());
     found.unwrap_or_else(|| panic!("{name} is not there: ./scripts/test.sh installs it"))
+}
+
+fn servers() -> PathBuf {
+    path("dm-stage").ancestors().nth(2).unwrap().join("test-servers/usr")
 }
 
 /// A machine of its own, as far as the tools see one: a state directory, and an environment that tells nothing.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use common::clock::{Clock, SystemClock};
 use tempfile::TempDir;
 
+use crate::bin;
 use crate::pushgateway::{Pushgateway, listening_on};
 use crate::server::{Server, eventually};
 
@@ -37,7 +38,7 @@ impl Prometheus {
             gateway.address()
         );
         common::atomic::write(&config, text.as_bytes()).unwrap();
-        let mut command = Command::new("prometheus");
+        let mut command = Command::new(bin::server("prometheus"));
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", data.path().join("tsdb").display()));
         command.arg("--web.listen-address=127.0.0.1:0");

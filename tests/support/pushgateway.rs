@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::bin;
 use crate::server::Server;
 
 /// A Pushgateway that keeps nothing.
@@ -29,7 +30,7 @@ impl Pushgateway {
     }
 
     fn listening_at(address: &str) -> Self {
-        let mut command = Command::new("prometheus-pushgateway");
+        let mut command = Command::new(bin::server("prometheus-pushgateway"));
         // Debian's build has a default file for its service; an empty name keeps everything in memory.
         command.args([&format!("--web.listen-address={address}"), "--persistence.file="]);
         Self(Server::start(command, listening_on))
