@@ -4,6 +4,7 @@
 //! an event whose token the ring shows is not added again, one that the ring proves missing is.
 
 use anyhow::Result;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::client::GatewayClient;
 use super::key::Key;
@@ -14,19 +15,30 @@ use crate::event::Event;
 use crate::metrics::exposition::UnequalBuckets;
 use crate::metrics::{Contribution, Exposition, contribution};
 
-/// By so much the gateway's clock and this machine's may disagree, in seconds.
-const CLOCKS_DISAGREE_S: f64 = 60.0;
+/// By so much the clocks of the gateway and of the machines may disagree.
+const CLOCKS_DISAGREE: TimeDelta = TimeDelta::minutes(1);
 
 /// Delivers everything that waits in `group`; its lock must be held. The answer tells of histograms that could not be
 /// added to.
 ///
 /// If the read fails nothing is written: a wrong base would look like a reset, and count everything again.
-pub(super) async fn deliver(client: &GatewayClient, group: &GroupBox) -> Result<Vec<UnequalBuckets>> {
+pub(super) async fn deliver(
+    client: &GatewayClient,
+    group: &GroupBox,
+    now: DateTime<Utc>,
+) -> Result<Vec<UnequalBuckets>> {
     let items = group.items()?;
-    let Some(newest) = items.last() else { return Ok(Vec::new()) };
-    let (identity, stage) = (newest.event.identity.clone(), newest.event.stage.clone());
-    let key = Key::counters(&identity, &stage);
-    let store = client.read().await?;
+    let Some(newest) = items.last().map(|item| &item.event) else { return Ok(Vec::new()) };
+    let key = Key::counters(&newest.identity, &newest.stage);
+    let is_fresh = now - newest.ts < CLOCKS_DISAGREE;
+    let store = if is_fresh {
+        // What has just happened is newer than anything that is there, so it need not be looked at first.
+        let (store, posted) = tokio::join!(client.read(), post_state(client, &items));
+        posted?;
+        store?
+    } else {
+        client.read().await?
+    };
     let mut held = store.group(&key);
     let ring = held.as_mut().map(Ring::take);
 
@@ -40,7 +52,9 @@ pub(super) async fn deliver(client: &GatewayClient, group: &GroupBox) -> Result<
     if to_add.is_empty() {
         return Ok(Vec::new());
     }
-    post_state(client, &store, &to_add).await?;
+    if !is_fresh && !is_late(&store, &to_add) {
+        post_state(client, &to_add).await?;
+    }
     put_counters(client, &key, held.unwrap_or_default(), ring.unwrap_or_default(), &mut to_add).await
 }
 
@@ -75,22 +89,29 @@ pub(super) fn verify(group: &GroupBox, store: &Store) -> Result<bool> {
     Ok(all)
 }
 
-/// Posts the state that the events leave. Where another machine has said something newer, that stands.
-async fn post_state(client: &GatewayClient, store: &Store, items: &[Item]) -> Result<()> {
+/// Posts the state that the events leave.
+async fn post_state(client: &GatewayClient, items: &[Item]) -> Result<()> {
     let mut state = Exposition::default();
     for item in items {
         state.replace(&contribution(&item.event).state, &[]);
     }
-    let Some(newest) = items.last().map(|item| &item.event).filter(|_| !state.is_empty()) else {
-        return Ok(());
-    };
-    let key = Key::state(&newest.identity, &newest.stage);
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit 53 bits")]
-    let happened_at = newest.ts.timestamp_millis() as f64 / 1000.0;
-    if store.pushed_at(&key).is_some_and(|pushed_at| pushed_at > happened_at + CLOCKS_DISAGREE_S) {
-        return Ok(());
+    match items.last().map(|item| &item.event) {
+        Some(newest) if !state.is_empty() => {
+            client.post(&Key::state(&newest.identity, &newest.stage), &state).await
+        }
+        _ => Ok(()),
     }
-    client.post(&key, &state).await
+}
+
+/// Whether something newer was said of the stage, by whatever machine, than what these events have to say.
+fn is_late(store: &Store, items: &[Item]) -> bool {
+    items.last().map(|item| &item.event).is_some_and(|newest| {
+        let happened_at = newest.ts + CLOCKS_DISAGREE;
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit 53 bits")]
+        let happened_at = happened_at.timestamp_millis() as f64 / 1000.0;
+        let key = Key::state(&newest.identity, &newest.stage);
+        store.pushed_at(&key).is_some_and(|pushed_at| pushed_at > happened_at)
+    })
 }
 
 /// Adds the events to what the group holds, and puts it back. One token stands for all of them: they are counted

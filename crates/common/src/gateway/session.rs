@@ -13,6 +13,7 @@ use super::deliver::{deliver, deliver_unkept, verify};
 use super::key::Key;
 use super::outbox::{GroupBox, Outbox};
 use super::store::Store;
+use crate::clock::{Clock, SystemClock};
 use crate::event::Event;
 use crate::metrics::exposition::UnequalBuckets;
 use crate::metrics::{Exposition, in_progress, zeros};
@@ -74,7 +75,8 @@ impl Session {
     pub async fn attend(&self, mut end: Receiver<Option<Box<Event>>>) -> Result<Vec<UnequalBuckets>> {
         // Beside the work, so that it costs nothing after it. What goes wrong is told of by what comes next.
         let warm_up = async {
-            let _ = self.client.connect().await;
+            // Two connections: to read on, and to say the state on meanwhile.
+            let _ = tokio::join!(self.client.connect(), self.client.connect());
             pending::<()>().await;
         };
         let short = timeout(TOO_SHORT_TO_ANNOUNCE, async {
@@ -102,7 +104,7 @@ impl Session {
             (Some(event), _) => deliver_unkept(&self.client, event).await?,
             (None, Some(group)) => {
                 let _lock = group.lock()?;
-                deliver(&self.client, &group).await?
+                deliver(&self.client, &group, SystemClock.now()).await?
             }
             (None, None) => Vec::new(),
         };
@@ -146,7 +148,7 @@ impl Session {
 /// Sends a group's events. One group that the gateway does not want is no reason to keep back the others.
 async fn send(client: &GatewayClient, group: &GroupBox) -> Result<()> {
     let _lock = group.lock()?;
-    match deliver(client, group).await {
+    match deliver(client, group, SystemClock.now()).await {
         Err(error) if error.is::<Rejected>() => Ok(()),
         told => told.map(drop),
     }
