@@ -59,7 +59,8 @@ impl Endpoint {
         let pem = |flag: &str, path: Option<PathBuf>| path.map(|path| read(&path, flag)).transpose();
         let authority = match pem("--pushgateway-ca", given(args.pushgateway_ca.as_ref()))? {
             Some(bytes) => {
-                Certificate::from_pem_bundle(&bytes).context("--pushgateway-ca holds no PEM certificates")?
+                let found = Certificate::from_pem_bundle(&bytes).ok().filter(|found| !found.is_empty());
+                found.context("--pushgateway-ca holds no PEM certificates")?
             }
             None => Vec::new(),
         };
@@ -67,6 +68,15 @@ impl Endpoint {
             .map(|bytes| ClientCertificate::from_pem(&bytes))
             .transpose()
             .context("--pushgateway-cert holds no PEM certificate with its key")?;
+        // Only a client looks into certificates, and the one that pushes is built when the work is running already.
+        if !authority.is_empty() {
+            let client = http::builder(false).tls_certs_merge(authority.clone()).build();
+            client.map_err(http::explain).map_err(anyhow::Error::msg).context("--pushgateway-ca")?;
+        }
+        if let Some(certificate) = &certificate {
+            let client = http::builder(false).identity(certificate.clone()).build();
+            client.map_err(http::explain).map_err(anyhow::Error::msg).context("--pushgateway-cert")?;
+        }
         Ok(Self { url, headers, authority, certificate })
     }
 

@@ -1,6 +1,5 @@
 //! One tool's conversation with the gateway, beside the work and after it.
 
-use std::future::pending;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -73,16 +72,7 @@ impl Session {
     /// Opens, keeps the run alive until the work has ended, and says what it came to. `end` gives the event where it
     /// could not be kept in the outbox, and nothing where it could.
     pub async fn attend(&self, mut end: Receiver<Option<Box<Event>>>) -> Result<Vec<UnequalBuckets>> {
-        // Beside the work, so that it costs nothing after it. What goes wrong is told of by what comes next.
-        let warm_up = async {
-            // Two connections: to read on, and to say the state on meanwhile.
-            let _ = tokio::join!(self.client.connect(), self.client.connect());
-            pending::<()>().await;
-        };
-        let short = timeout(TOO_SHORT_TO_ANNOUNCE, async {
-            tokio::select! { ended = &mut end => ended, () = warm_up => unreachable!("it never ends") }
-        });
-        if let Ok(ended) = short.await {
+        if let Ok(ended) = timeout(TOO_SHORT_TO_ANNOUNCE, &mut end).await {
             return self.tell(ended.unwrap_or_default().as_deref()).await;
         }
         let _ = self.open().await;
