@@ -8,4 +8,5 @@ mod counting;
 mod deploy_all;
 mod outage;
 mod sources_of_truth;
+mod transport;
 mod usage;

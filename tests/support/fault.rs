@@ -1,8 +1,11 @@
-//! Servers that a real gateway would not be: they refuse, hang, or answer 500.
+//! Servers that a real gateway would not be: they refuse, hang, answer nonsense, or never end. And one that records
+//! what it is asked, for what no real gateway tells.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 /// A URL at which nobody listens: the port was free a moment ago.
 pub fn refused() -> String {
@@ -21,32 +24,118 @@ pub fn hanging() -> String {
 
 /// A server that answers every request with 500 and an explanation.
 pub fn internal_error() -> String {
+    answering(&answer("500 Internal Server Error", "the disk is full\n"))
+}
+
+/// A server that resets every connection in the middle of the first request.
+pub fn resetting() -> String {
     serve(|stream| {
-        let mut reader = BufReader::new(stream);
-        let mut line = String::new();
-        let mut length = 0;
-        while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap_or(0);
-            }
-            line.clear();
-        }
-        // What is left unread at the close would reset the connection, and the answer with it.
-        let _ = std::io::copy(&mut reader.by_ref().take(length), &mut std::io::sink());
-        let body = "the disk is full\n";
-        let answer = format!(
-            "HTTP/1.1 500 Internal Server Error\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        );
-        let _ = reader.get_mut().write_all(answer.as_bytes());
+        // A close with something left unread is a reset.
+        let _ = stream.peek(&mut [0]);
     })
 }
 
-fn serve(answer: fn(TcpStream)) -> String {
+/// A server that answers every request with `start`, and then for ever with one byte a second.
+pub fn dripping(start: &str) -> String {
+    going_on(start, |stream| {
+        // Nobody ever ticks: it is only waited for.
+        let (_tick, ticks) = mpsc::channel::<()>();
+        while stream.write_all(b"a").is_ok() {
+            let _ = ticks.recv_timeout(Duration::from_secs(1));
+        }
+    })
+}
+
+/// A server that answers every request with `start`, and then with as much more as the client takes.
+pub fn pouring(start: &str) -> String {
+    going_on(start, |stream| {
+        let chunk = vec![b'a'; 64 * 1024];
+        while stream.write_all(&chunk).is_ok() {}
+    })
+}
+
+/// A server that answers every request with these bytes.
+pub fn answering(bytes: &str) -> String {
+    let bytes = bytes.to_owned();
+    Recording::answering(move |_| bytes.clone()).url
+}
+
+/// An answer with this status and this body.
+pub fn answer(status: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+}
+
+/// A server that records what it is asked.
+#[derive(Debug)]
+pub struct Recording {
+    /// Where it is.
+    pub url: String,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+impl Recording {
+    /// A Pushgateway as far as any client sees: it holds nothing, and takes everything.
+    pub fn empty_gateway() -> Self {
+        Self::answering(|_| {
+            answer("200 OK", "# TYPE pushgateway_build_info gauge\npushgateway_build_info{version=\"1\"} 1\n")
+        })
+    }
+
+    /// A server that answers each request, of which it is given the head, with these bytes.
+    pub fn answering(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> Self {
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&heads);
+        let url = serve(move |stream| {
+            if let Some((head, mut stream)) = request(stream) {
+                let bytes = answer(&head);
+                // Before the answer: who has that finds the request recorded.
+                recorded.lock().unwrap().push(head);
+                let _ = stream.write_all(bytes.as_bytes());
+            }
+        });
+        Self { url, heads }
+    }
+
+    /// The head of each request until now, as it was sent.
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+}
+
+/// A server that begins an answer and leaves the rest to `go_on`.
+fn going_on(start: &str, go_on: fn(&mut TcpStream)) -> String {
+    let start = start.to_owned();
+    serve(move |stream| {
+        if let Some((_, mut stream)) = request(stream)
+            && stream.write_all(start.as_bytes()).is_ok()
+        {
+            go_on(&mut stream);
+        }
+    })
+}
+
+/// The head of the request, which is read whole: what is left unread at the close would reset the connection, and the
+/// answer with it. Nothing where no request came.
+fn request(stream: TcpStream) -> Option<(String, TcpStream)> {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}
+    let mut length = 0;
+    for line in head.to_ascii_lowercase().lines() {
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+    }
+    let _ = std::io::copy(&mut reader.by_ref().take(length), &mut std::io::sink());
+    (!head.is_empty()).then(|| (head, reader.into_inner()))
+}
+
+fn serve(answer: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
+            let answer = answer.clone();
             thread::spawn(move || answer(stream));
         }
     });

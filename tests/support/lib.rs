@@ -9,7 +9,8 @@
 //! | [`prometheus`] | a real Prometheus, and what it answers |
 //! | [`sample`] | the sample service |
 //! | [`platform`] | the folder to which `deploy-all.sh` deploys it |
-//! | [`fault`] | servers that refuse, hang or answer 500 |
+//! | [`fault`] | servers that refuse, hang, answer 500 or never end; and one that records what it is asked |
+//! | [`tls`] | certificates: an authority, a server's, a client's |
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
 
 pub mod bin;
@@ -19,3 +20,4 @@ pub mod prometheus;
 pub mod pushgateway;
 pub mod sample;
 pub mod server;
+pub mod tls;

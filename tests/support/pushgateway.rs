@@ -2,12 +2,18 @@
 
 use std::process::Command;
 
+use reqwest::blocking::Client;
+
 use crate::bin;
 use crate::server::Server;
 
 /// A Pushgateway that keeps nothing.
 #[derive(Debug)]
-pub struct Pushgateway(Server);
+pub struct Pushgateway {
+    server: Server,
+    url: String,
+    reader: Client,
+}
 
 impl Default for Pushgateway {
     fn default() -> Self {
@@ -30,25 +36,43 @@ impl Pushgateway {
     }
 
     fn listening_at(address: &str) -> Self {
+        Self::with(address, &[])
+    }
+
+    /// Starts one that listens at `address`, with these flags of its own.
+    pub fn with(address: &str, flags: &[&str]) -> Self {
         let mut command = Command::new(bin::server("prometheus-pushgateway"));
         // Debian's build has a default file for its service; an empty name keeps everything in memory.
         command.args([&format!("--web.listen-address={address}"), "--persistence.file="]);
-        Self(Server::start(command, listening_on))
+        command.args(flags);
+        let server = Server::start(command, listening_on);
+        let url = server.url();
+        // A proxy of the machine that runs the tests is none of theirs.
+        Self { server, url, reader: Client::builder().no_proxy().build().unwrap() }
+    }
+
+    /// The same gateway, known by another URL of `SCHEME://{address}/PATH`, and read with a client that is let in.
+    #[must_use]
+    pub fn known_as(mut self, scheme: &str, path: &str, reader: Client) -> Self {
+        self.url = format!("{scheme}://{}{path}", self.server.address);
+        self.reader = reader;
+        self
     }
 
     /// Its URL.
     pub fn url(&self) -> String {
-        self.0.url()
+        self.url.clone()
     }
 
     /// Where it listens.
     pub fn address(&self) -> &str {
-        &self.0.address
+        &self.server.address
     }
 
     /// Everything it would tell a scraper.
     pub fn metrics(&self) -> String {
-        reqwest::blocking::get(format!("{}/metrics", self.url())).unwrap().text().unwrap()
+        let answer = self.reader.get(format!("{}/metrics", self.url())).send().unwrap();
+        answer.error_for_status().unwrap().text().unwrap()
     }
 
     /// The lines about the series `name` with all of these label texts, such as `stage="build"`.
