@@ -33,7 +33,7 @@ fn a_dead_gateway_costs_one_warning() {
     };
     run(&fault::refused()).stderr(warned("Connection refused"));
     run(&fault::hanging()).stderr(warned("no answer"));
-    run(&fault::internal_error()).stderr(warned("500 Internal Server Error to a POST: the disk is full"));
+    run(&fault::internal_error()).stderr(warned("500 Internal Server Error to a read: the disk is full"));
 }
 
 #[test]

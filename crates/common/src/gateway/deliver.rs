@@ -4,7 +4,7 @@
 //! an event whose token the ring shows is not added again, one that the ring proves missing is.
 
 use anyhow::Result;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::client::GatewayClient;
 use super::key::Key;
@@ -22,23 +22,11 @@ const CLOCKS_DISAGREE: TimeDelta = TimeDelta::minutes(1);
 /// added to.
 ///
 /// If the read fails nothing is written: a wrong base would look like a reset, and count everything again.
-pub(super) async fn deliver(
-    client: &GatewayClient,
-    group: &GroupBox,
-    now: DateTime<Utc>,
-) -> Result<Vec<UnequalBuckets>> {
+pub(super) async fn deliver(client: &GatewayClient, group: &GroupBox) -> Result<Vec<UnequalBuckets>> {
     let items = group.items()?;
     let Some(newest) = items.last().map(|item| &item.event) else { return Ok(Vec::new()) };
     let key = Key::counters(&newest.identity, &newest.stage);
-    let is_fresh = now - newest.ts < CLOCKS_DISAGREE;
-    let store = if is_fresh {
-        // What has just happened is newer than anything that is there, so it need not be looked at first.
-        let (store, posted) = tokio::join!(client.read(), post_state(client, &items));
-        posted?;
-        store?
-    } else {
-        client.read().await?
-    };
+    let store = client.read().await?;
     let mut held = store.group(&key);
     let ring = held.as_mut().map(Ring::take);
 
@@ -52,7 +40,7 @@ pub(super) async fn deliver(
     if to_add.is_empty() {
         return Ok(Vec::new());
     }
-    if !is_fresh && !is_late(&store, &to_add) {
+    if !is_late(&store, &to_add) {
         post_state(client, &to_add).await?;
     }
     put_counters(client, &key, held.unwrap_or_default(), ring.unwrap_or_default(), &mut to_add).await

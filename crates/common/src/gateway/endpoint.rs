@@ -44,6 +44,9 @@ impl Endpoint {
         let user = given(args.pushgateway_user.as_ref());
         let password = secret(given(args.pushgateway_password.as_ref()))?;
         let token = secret(given(args.pushgateway_token.as_ref()))?;
+        if url.has_authority() && !url.username().is_empty() && (user.is_some() || token.is_some()) {
+            bail!("the Pushgateway's URL names a user already: give it there or by flags, not both");
+        }
         match (user, password, token) {
             (None, None, None) => {}
             (None, None, Some(token)) => {

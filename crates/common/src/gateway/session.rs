@@ -12,7 +12,6 @@ use super::deliver::{deliver, deliver_unkept, verify};
 use super::key::Key;
 use super::outbox::{GroupBox, Outbox};
 use super::store::Store;
-use crate::clock::{Clock, SystemClock};
 use crate::event::Event;
 use crate::metrics::exposition::UnequalBuckets;
 use crate::metrics::{Exposition, in_progress, zeros};
@@ -72,6 +71,8 @@ impl Session {
     /// Opens, keeps the run alive until the work has ended, and says what it came to. `end` gives the event where it
     /// could not be kept in the outbox, and nothing where it could.
     pub async fn attend(&self, mut end: Receiver<Option<Box<Event>>>) -> Result<Vec<UnequalBuckets>> {
+        // Beside the work, so that the connection is there after it. What goes wrong is told of by what comes next.
+        let _ = self.client.connect().await;
         if let Ok(ended) = timeout(TOO_SHORT_TO_ANNOUNCE, &mut end).await {
             return self.tell(ended.unwrap_or_default().as_deref()).await;
         }
@@ -94,7 +95,7 @@ impl Session {
             (Some(event), _) => deliver_unkept(&self.client, event).await?,
             (None, Some(group)) => {
                 let _lock = group.lock()?;
-                deliver(&self.client, &group, SystemClock.now()).await?
+                deliver(&self.client, &group).await?
             }
             (None, None) => Vec::new(),
         };
@@ -138,7 +139,7 @@ impl Session {
 /// Sends a group's events. One group that the gateway does not want is no reason to keep back the others.
 async fn send(client: &GatewayClient, group: &GroupBox) -> Result<()> {
     let _lock = group.lock()?;
-    match deliver(client, group, SystemClock.now()).await {
+    match deliver(client, group).await {
         Err(error) if error.is::<Rejected>() => Ok(()),
         told => told.map(drop),
     }
