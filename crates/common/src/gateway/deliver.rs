@@ -26,6 +26,7 @@ pub(super) async fn deliver(client: &GatewayClient, group: &GroupBox) -> Result<
     let items = group.items()?;
     let Some(newest) = items.last().map(|item| &item.event) else { return Ok(Vec::new()) };
     let key = Key::counters(&newest.identity, &newest.stage);
+    let state_key = Key::state(&newest.identity, &newest.stage);
     let store = client.read().await?;
     let mut held = store.group(&key);
     let ring = held.as_mut().map(Ring::take);
@@ -40,10 +41,13 @@ pub(super) async fn deliver(client: &GatewayClient, group: &GroupBox) -> Result<
     if to_add.is_empty() {
         return Ok(Vec::new());
     }
-    if !is_late(&store, &to_add) {
-        post_state(client, &to_add).await?;
-    }
-    put_counters(client, &key, held.unwrap_or_default(), ring.unwrap_or_default(), &mut to_add).await
+    let state = if is_late(&store, &to_add) { Exposition::default() } else { state_of(&to_add) };
+    let posted = async { if state.is_empty() { Ok(()) } else { client.post(&state_key, &state).await } };
+    let counters =
+        put_counters(client, &key, held.unwrap_or_default(), ring.unwrap_or_default(), &mut to_add);
+    // Two groups that have nothing to do with each other: both at once, and each to its end.
+    let (posted, refused) = tokio::join!(posted, counters);
+    posted.and(refused)
 }
 
 /// Delivers an event that could not be written to the state directory: without it nothing can be verified later.
@@ -77,18 +81,13 @@ pub(super) fn verify(group: &GroupBox, store: &Store) -> Result<bool> {
     Ok(all)
 }
 
-/// Posts the state that the events leave.
-async fn post_state(client: &GatewayClient, items: &[Item]) -> Result<()> {
+/// The state that the events leave.
+fn state_of(items: &[Item]) -> Exposition {
     let mut state = Exposition::default();
     for item in items {
         state.replace(&contribution(&item.event).state, &[]);
     }
-    match items.last().map(|item| &item.event) {
-        Some(newest) if !state.is_empty() => {
-            client.post(&Key::state(&newest.identity, &newest.stage), &state).await
-        }
-        _ => Ok(()),
-    }
+    state
 }
 
 /// Whether something newer was said of the stage, by whatever machine, than what these events have to say.
