@@ -62,18 +62,13 @@ impl GatewayClient {
         self.send(Method::DELETE, key, Vec::new()).await
     }
 
-    /// Opens the connection, by the least request there is.
-    pub async fn connect(&self) -> Result<()> {
-        let request = self.http.get(self.below("-/ready")).timeout(self.timeout);
-        let response = request.send().await.map_err(|error| anyhow!(http::explain(error)))?;
-        // The answer does not matter; read, it leaves the connection free for the next.
-        http::body_start(response, MAX_EXPLANATION_BYTES).await;
-        Ok(())
-    }
-
     /// Everything the gateway holds. Of `/metrics` and the JSON API, `/metrics` is the one that is three times faster.
     pub async fn read(&self) -> Result<Store> {
-        let request = self.http.get(self.below("metrics")).timeout(self.timeout);
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push("metrics");
+        }
+        let request = self.http.get(url).timeout(self.timeout);
         let response = request.send().await.map_err(|error| anyhow!(http::explain(error)))?;
         let response = taken(response, "a read").await?;
         let text = String::from_utf8_lossy(&http::body(response, MAX_READ_BYTES).await?).into_owned();
@@ -82,14 +77,6 @@ impl GatewayClient {
             bail!("what answered a read is not a Pushgateway");
         }
         Ok(Store::new(text))
-    }
-
-    fn below(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path.split('/'));
-        }
-        url
     }
 
     async fn send(&self, method: Method, key: &Key, body: Vec<u8>) -> Result<()> {

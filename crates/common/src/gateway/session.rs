@@ -71,9 +71,6 @@ impl Session {
     /// Opens, keeps the run alive until the work has ended, and says what it came to. `end` gives the event where it
     /// could not be kept in the outbox, and nothing where it could.
     pub async fn attend(&self, mut end: Receiver<Option<Box<Event>>>) -> Result<Vec<UnequalBuckets>> {
-        // Beside the work, so that the connections are there after it: two, for counters and state are written at once.
-        // What goes wrong is told of by what comes next.
-        let _ = tokio::join!(self.client.connect(), self.client.connect());
         if let Ok(ended) = timeout(TOO_SHORT_TO_ANNOUNCE, &mut end).await {
             return self.tell(ended.unwrap_or_default().as_deref()).await;
         }
