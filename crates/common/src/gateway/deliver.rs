@@ -41,13 +41,11 @@ pub(super) async fn deliver(client: &GatewayClient, group: &GroupBox) -> Result<
     if to_add.is_empty() {
         return Ok(Vec::new());
     }
-    let state = if is_late(&store, &to_add) { Exposition::default() } else { state_of(&to_add) };
-    let posted = async { if state.is_empty() { Ok(()) } else { client.post(&state_key, &state).await } };
-    let counters =
-        put_counters(client, &key, held.unwrap_or_default(), ring.unwrap_or_default(), &mut to_add);
-    // Two groups that have nothing to do with each other: both at once, and each to its end.
-    let (posted, refused) = tokio::join!(posted, counters);
-    posted.and(refused)
+    let state = state_of(&to_add);
+    if !state.is_empty() && !is_late(&store, &to_add) {
+        client.post(&state_key, &state).await?;
+    }
+    put_counters(client, &key, held.unwrap_or_default(), ring.unwrap_or_default(), &mut to_add).await
 }
 
 /// Delivers an event that could not be written to the state directory: without it nothing can be verified later.

@@ -137,7 +137,7 @@ mod tests {
     }
 
     fn endpoint(args: &GatewayArgs) -> Result<Endpoint> {
-        Endpoint::new(Url::parse("http://user:hunter2@h/prefix").unwrap(), args)
+        Endpoint::new(Url::parse("http://h/prefix").unwrap(), args)
     }
 
     #[test]
@@ -155,7 +155,10 @@ mod tests {
         assert_eq!(endpoint.headers["x-scope-orgid"], "shop");
         let shown = format!("{endpoint:?} {:?}", endpoint.headers);
         assert!(!shown.contains("hunter") && !shown.contains("s3cret"), "{shown}");
-        assert_eq!(endpoint.shown(), "http://***@h/prefix");
+        let url = Url::parse("http://user:hunter2@h/prefix").unwrap();
+        let endpoint = Endpoint::new(url.clone(), &GatewayArgs::default()).unwrap();
+        assert_eq!(format!("{endpoint:?}"), "Endpoint(\"http://***@h/prefix\")");
+        assert!(Endpoint::new(url, &args).unwrap_err().to_string().contains("names a user already"));
     }
 
     #[test]
