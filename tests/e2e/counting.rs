@@ -8,6 +8,7 @@ use testkit::bin::Machine;
 use testkit::fault;
 use testkit::prometheus::Prometheus;
 use testkit::pushgateway::Pushgateway;
+use testkit::server::eventually;
 
 const BUILDS: [&str; 2] = ["stage=\"build\"", "status=\"success\""];
 
@@ -274,6 +275,39 @@ fn a_killed_runner_is_no_deployment_in_progress() {
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     well(next);
     assert_eq!(gateway.series("deployment_in_progress", &[]), Vec::<String>::new());
+}
+
+#[test]
+fn a_run_and_a_stage_of_a_run_begun_elsewhere_keep_it_alive() {
+    let gateway = Pushgateway::start();
+    // One deployment is a stage; the other was begun by --start, and another stage of it runs.
+    let machines = [machine(&gateway.url()), machine(&gateway.url()).with("DM_HEARTBEAT", "1")];
+    let stages = ["deployment", "build"];
+    let mut running: Vec<Child> = machines
+        .iter()
+        .zip(stages)
+        .map(|(machine, name)| {
+            stage(machine, &[name, "--deployment-id", name, "--", "sleep", "300"]).spawn().unwrap()
+        })
+        .collect();
+    let pushed_at = |name: &str| {
+        let run = format!("run=\"{name}\"");
+        match gateway.series("push_time_seconds", &["job=\"dm_run\"", &run]).as_slice() {
+            [line] => line.rsplit_once(' ').unwrap().1.parse::<f64>().map_err(|error| error.to_string()),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    let first = stages.map(|name| eventually("the run's group", || pushed_at(name)));
+    for (name, first) in stages.into_iter().zip(first) {
+        eventually("a heartbeat", || match pushed_at(name)? {
+            later if later > first => Ok(()),
+            same => Err(format!("{same} still")),
+        });
+    }
+    for child in &mut running {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }
 
 #[test]

@@ -69,6 +69,16 @@ fn an_outage_is_told_of_once_and_not_waited_for_again() {
 }
 
 #[test]
+fn a_flush_that_cannot_send_says_so() {
+    let machine = Machine::new().with("PUSHGATEWAY_URL", &fault::refused()).with("DM_EXPORT_BUDGET", "300ms");
+    let stage = |words: &[&str]| assert_cmd::Command::from_std(machine.tool("dm-stage")).args(words).assert();
+    stage(&["--flush"]).success().stderr("");
+    stage(&["build", "--", "true"]).success();
+    stage(&["--flush"]).code(125).stderr(contains("yet: Connection refused"));
+    stage(&["--flush", "--pushgateway-url", "disabled"]).code(125).stderr(contains("set PUSHGATEWAY_URL"));
+}
+
+#[test]
 fn a_password_in_the_gateway_s_url_is_never_told() {
     let url = fault::refused().replace("http://", "http://deployer:hunter2@");
     run(&url).stderr(contains("hunter2").not().and(contains("not pushed to http://***@127.0.0.1")));

@@ -37,10 +37,6 @@ pub struct Args {
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 
-    /// Send what could not be sent before, and make sure of what was
-    #[arg(long, conflicts_with_all = ["stage", "command", "start", "finish", "timeline", "timeout"])]
-    pub flush: bool,
-
     #[command(flatten)]
     pub limit: LimitArgs,
 
@@ -55,6 +51,10 @@ pub struct Args {
     /// Print what a deployment did, from the journal: the one named, else the last
     #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["stage", "command", "start", "finish", "timeout"])]
     pub timeline: Option<Option<Label>>,
+
+    /// Send what could not be sent before, and make sure of what was
+    #[arg(long, conflicts_with_all = ["stage", "command", "start", "finish", "timeline", "timeout"])]
+    pub flush: bool,
 
     #[command(flatten)]
     pub deployment: DeploymentArgs,
