@@ -12,7 +12,8 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 fail() { printf 'demo.sh: %s\n' "$*" >&2; exit 1; }
 
 command -v cargo > /dev/null || fail "needs Rust: https://rustup.rs"
-command -v cc > /dev/null || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y gcc libc6-dev; } ||
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+command -v cc > /dev/null || { as_root apt-get -qq update && as_root apt-get -qq install -y gcc libc6-dev; } ||
     fail "needs a C compiler: apt-get install gcc libc6-dev"
 
 say "Building"

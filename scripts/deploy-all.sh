@@ -11,10 +11,11 @@
 #   deploy-all.sh --smoke                everything, for real, against a small sample service on this machine
 #   deploy-all.sh --dry-run …            only say what would be run
 #
-# Exit code: 0 deployed and kept; 1 a build failed, and nothing was deployed; 2 wrong usage; 3 inconclusive, the new
-# version is live; 5 the checks themselves failed, the new version is live; 10 bad, rolled back, and the version before
-# was seen to work; 11 bad, and there is no command to roll back with; 12 bad, and a rollback failed or was not verified:
-# page a person.
+# Exit code: 0 deployed and kept; 1 a command failed, and there was nothing to undo: a build, before anything was
+# deployed, or ON_KEEP, after all was kept; 2 wrong usage; 3 inconclusive, the new version is live; 5 the checks
+# themselves failed, the new version is live; 10 bad, rolled back, and the version before was seen to work; 11 bad, and
+# there is no command to roll back with; 12 bad, and a rollback failed or was not verified: page a person. Stopped by a
+# signal it dies by it, says what may be live, and rolls nothing back.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -39,9 +40,14 @@ main() {
             *) fail "unknown argument '$1': see --help" ;;
         esac
     done
-    [ $smoke = no ] || deploy_sample
+    if [ $smoke = yes ]; then
+        [ -z "$config" ] || fail "--smoke has a configuration of its own: leave out --config"
+        deploy_sample
+    fi
     if [ -n "$config" ]; then
         [ -r "$config" ] || fail "cannot read the configuration $config"
+        # Without a slash it would be looked for on PATH.
+        [[ $config = */* ]] || config=./$config
         # shellcheck source=/dev/null
         . "$config"
     fi
@@ -62,6 +68,9 @@ with_defaults() {
     : "${WATCH:=60s}" "${WATCH_INTERVAL:=1s}" "${ERROR_RATE:=5}" "${ON_INCONCLUSIVE:=fail}" "${ON_KEEP:=}"
     : "${DATABASE_MIGRATE:=}" "${SMOKE_SUITE:=}" "${SMOKE_BASE_URL:=}"
     case $ON_INCONCLUSIVE in fail | keep) ;; *) fail "ON_INCONCLUSIVE is '$ON_INCONCLUSIVE', not fail or keep" ;; esac
+    # A configuration with misspelt names must not end as a good deployment.
+    [ -n "$(with_setting DEPLOY)$(with_setting BUILD)$DATABASE_MIGRATE" ] ||
+        fail "there is nothing to do: set API_DEPLOY, WEB_DEPLOY or DATABASE_MIGRATE, see deploy.env.example"
 }
 
 # The setting NAME of a component: `setting api BUILD` is $API_BUILD.
@@ -80,6 +89,8 @@ with_setting() {
 
 deployment() {
     local list
+    trap 'interrupted INT' INT
+    trap 'interrupted TERM' TERM
     mapfile -t list < <(with_setting BUILD)
     step "build" build "${list[@]}"
     all_well || { say "a build failed; nothing was deployed"; exit 1; }
@@ -104,7 +115,10 @@ deployment() {
     step "watch for $WATCH" watch "${list[@]}"
     conclude "the new version fails its users"
 
-    [ -z "$ON_KEEP" ] || run "$SERVICE" bash -c "$ON_KEEP" || fail "ON_KEEP failed; the new version is live, and good"
+    if [ -n "$ON_KEEP" ] && ! run "$SERVICE" bash -c "$ON_KEEP"; then
+        say "ON_KEEP FAILED; the new version is live, and good"
+        exit 1
+    fi
     say "deployed and kept"
 }
 
@@ -126,9 +140,10 @@ step() {
     for component in "$@"; do
         status[$component]=0
         wait "${pids[$component]}" || status[$component]=$?
-        case ${status[$component]} in
-            0) ;;
-            10) say "$title: $component was rolled back" ;;
+        case $function-${status[$component]} in
+            *-0) ;;
+            # Only of the tools' codes: a team's own command may end with 10 too.
+            health-10 | by_smoke_tests-10 | watch-10 | put_back-10) say "$title: $component was rolled back" ;;
             *) say "$title: $component ended with ${status[$component]}" ;;
         esac
     done
@@ -155,25 +170,44 @@ migrate() { run database dm-migrate -- bash -c "$DATABASE_MIGRATE"; }
 health() {
     # A new version may refuse connections while it starts, so only the deadline ends the wait for it.
     run "$1" dm-health --url "$(setting "$1" HEALTH_URL)" --name "$1" --interval "$HEALTH_INTERVAL" --min-success 3 \
-        --max-fail 1000000 --deadline "$HEALTH_DEADLINE" --format jsonl | judge "$1" --if-health-fails
+        --max-fail 1000000 --deadline "$HEALTH_DEADLINE" --format jsonl | judge "$1" --if-health-fails ||
+        not_judged $?
 }
 
 watch() {
+    local codes=()
     run "$1" dm-health --url "$(setting "$1" WATCH_URL)" --name "$1" --interval "$WATCH_INTERVAL" --watch "$WATCH" \
-        --max-fail "$MAX_FAIL" --format jsonl | judge "$1" --if-health-fails --if-error-rate "$ERROR_RATE"
+        --max-fail "$MAX_FAIL" --format jsonl | judge "$1" --if-health-fails --if-error-rate "$ERROR_RATE" ||
+        codes=("${PIPESTATUS[@]}")
+    case ${codes[*]} in
+        '') ;;
+        # It was watched to the end, with too few requests: this alone is for ON_INCONCLUSIVE to decide.
+        '0 3') return 3 ;;
+        *) not_judged "${codes[1]}" ;;
+    esac
+}
+
+# Without an answer where the check itself could not be made, so that no policy takes it for a good one.
+not_judged() {
+    [ "$1" = 3 ] || return "$1"
+    return 5
 }
 
 # The evidence is about all components, so each of them is judged by it.
 smoke_tests() {
     say "smoke tests: $SMOKE_SUITE"
+    local code=0
     evidence=$(mktemp)
     run "$SERVICE" dm-smoke "$SMOKE_SUITE" --base-url "$SMOKE_BASE_URL" --format jsonl | tee "$evidence" | label smoke >&2 ||
-        true # what it found is in the stream, its exit code too
+        code=${PIPESTATUS[0]}
     step "smoke tests' verdict" by_smoke_tests "${deployed[@]}"
     rm "$evidence"
+    # Nobody to roll back is no reason to overlook what they found.
+    [ ${#deployed[@]} -gt 0 ] || [ "$code" != 1 ] || undo "smoke tests failed"
+    [ ${#deployed[@]} -gt 0 ] || status=([smoke]=$code)
 }
 
-by_smoke_tests() { judge "$1" --if-smoke-fails < "$evidence"; }
+by_smoke_tests() { judge "$1" --if-smoke-fails < "$evidence" || not_judged $?; }
 
 # Judges a component by the evidence on stdin, and rolls it back if that is the verdict.
 judge() {
@@ -225,13 +259,25 @@ undo() {
         [ -n "${gone_back[$component]:-}" ] || left+=("$component")
     done
     step "roll back what was released with it" put_back ${left[@]+"${left[@]}"}
-    for code in 12 11; do
-        case " ${gone_back[*]} ${status[*]} " in
-            *" $code "*) say "NOT everything was rolled back and verified: act now"; exit $code ;;
-        esac
+    local worst=1
+    for code in "${gone_back[@]}" "${status[@]}"; do
+        # Whatever is not known to have gone well has not.
+        case $code in 10 | 11) ;; *) code=12 ;; esac
+        [ "$code" -le "$worst" ] || worst=$code
     done
+    case $worst in
+        1) say "nothing was deployed, so nothing was rolled back"; exit 1 ;;
+        11 | 12) say "NOT everything was rolled back and verified: act now"; exit "$worst" ;;
+    esac
     say "rolled back and verified: the version before this one is live"
     exit 10
+}
+
+# A cancelled run proves nothing about the version: what is live is told, and left to a person.
+interrupted() {
+    trap - "$1"
+    [ ${#deployed[@]} = 0 ] || say "INTERRUPTED: the new version of ${deployed[*]} may be live, and was not judged"
+    kill -s "$1" $$
 }
 
 # Rolls a component back without a verdict on it.
@@ -255,8 +301,9 @@ deploy_sample() {
     export SAMPLE_DIR DM_VERSION=${DM_VERSION:-1}
     trap '"$here/sample/platform.sh" stop; rm -rf "$SAMPLE_DIR"' EXIT
     "$here/sample/platform.sh" init
-    local code=0
-    "$here/deploy-all.sh" --config "$here/sample/deploy.env" || code=$?
+    local code=0 how=()
+    [ "$dry_run" = no ] || how=(--dry-run)
+    "$here/deploy-all.sh" --config "$here/sample/deploy.env" "${how[@]}" || code=$?
     exit "$code"
 }
 

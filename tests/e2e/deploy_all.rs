@@ -1,7 +1,11 @@
 //! scripts/deploy-all.sh, deploying the sample service for real.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
 
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
 use testkit::platform::Platform;
 
 /// The exit code, and what people were told.
@@ -133,6 +137,25 @@ fn too_little_data_is_not_called_good_unless_the_team_says_so() {
 }
 
 #[test]
+fn a_cancelled_deployment_says_what_is_live_and_undoes_nothing() {
+    let platform = with_good_version();
+    let mut command = platform.deploy("2", "WATCH=600s");
+    let mut deployment = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = Pid::from_raw(deployment.id().try_into().unwrap());
+    let mut told = String::new();
+    for line in BufReader::new(deployment.stderr.take().unwrap()).lines().map_while(Result::ok) {
+        if line.contains("watch for 600s") {
+            signal::kill(id, Signal::SIGTERM).unwrap();
+        }
+        told += &line;
+    }
+    let status = deployment.wait().unwrap();
+    assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "{told}");
+    assert!(told.contains("the new version of api web may be live, and was not judged"), "{told}");
+    assert_eq!((platform.live("api").as_str(), platform.live("web").as_str()), ("2", "2"));
+}
+
+#[test]
 fn a_dry_run_says_every_command_and_runs_none() {
     let platform = Platform::new();
     let mut dry = platform.deploy("1", "");
@@ -154,4 +177,8 @@ fn wrong_usage_is_told() {
     assert_eq!((code, told.trim()), (2, "deploy-all.sh: unknown argument '--unknown': see --help"));
     let (code, told) = ended(platform.deploy("1", "ON_INCONCLUSIVE=maybe"));
     assert_eq!(code, 2, "{told}");
+    let (code, told) =
+        ended(platform.deploy("1", "API_DEPLOY= WEB_DEPLOY= API_BUILD= WEB_BUILD= DATABASE_MIGRATE="));
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("there is nothing to do: set API_DEPLOY"), "{told}");
 }
