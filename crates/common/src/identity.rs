@@ -29,6 +29,12 @@ pub struct Identity {
     /// The full hash of the commit that is deployed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<Label>,
+    /// The branch that is deployed, where the CI system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<Label>,
+    /// Who started the CI run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Label>,
     /// The page of the CI run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_url: Option<Label>,
@@ -69,6 +75,8 @@ impl Identity {
                 .or_else(|| nearest(&run.version))
                 .or_else(|| commit.as_ref().and_then(short)),
             commit,
+            branch: nearest(&run.branch),
+            actor: nearest(&run.actor),
             run_url: given(args.run_url.as_ref())
                 .or_else(|| run.run_url.as_ref().and_then(|url| url.parse().ok())),
             slot: run.run_number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) % SLOTS,
@@ -110,6 +118,8 @@ mod tests {
             ("GITHUB_RUN_ID", "77"),
             ("GITHUB_RUN_ATTEMPT", "1"),
             ("GITHUB_RUN_NUMBER", "6"),
+            ("GITHUB_REF_NAME", "main"),
+            ("GITHUB_ACTOR", "ada"),
         ];
         let args = DeploymentArgs { service: Some("api".parse().unwrap()), ..DeploymentArgs::default() };
         let identity = find(&args, &variables);
@@ -117,5 +127,6 @@ mod tests {
         assert_eq!(identity.deployment.as_str(), "77-1");
         assert_eq!(identity.version.unwrap().as_str(), "0123456789ab");
         assert_eq!(identity.slot, 2);
+        assert_eq!((identity.branch.unwrap().as_str(), identity.actor.unwrap().as_str()), ("main", "ada"));
     }
 }

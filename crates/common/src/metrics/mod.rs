@@ -40,6 +40,8 @@ pub(crate) mod tests {
                 environment: "production".parse().unwrap(),
                 version: Some("2.0".parse().unwrap()),
                 commit: None,
+                branch: None,
+                actor: None,
                 run_url: None,
                 slot: 0,
                 trace: Trace {
