@@ -1,0 +1,31 @@
+complete -c dm-health -l url -d 'What to poll with GET; a user and a password in it become a Basic authorization' -r
+complete -c dm-health -l name -d 'A short name for the target [default: its host]' -r
+complete -c dm-health -l expect-status -d 'The status of a healthy answer, a code or a class: 204, 2xx; several with commas. Redirects are not followed' -r
+complete -c dm-health -l max-fail -d 'So many failures in a row prove it unhealthy. In a row, because one failed probe now and then is normal: of 300 probes that each fail with a chance of 2 %, five will fail in most runs, and five in a row in hardly any' -r
+complete -c dm-health -l min-success -d 'So many successes in a row prove it healthy' -r
+complete -c dm-health -l interval -d 'From one probe to the next; a slow probe does not move those after it' -r
+complete -c dm-health -l timeout -d 'For one probe, from resolving the name to the end of the answer' -r
+complete -c dm-health -l grace -d 'Probes sent in this first time may fail: they do not count towards --max-fail' -r
+complete -c dm-health -l deadline -d 'Give up where it is not healthy after this time [default: never]' -r
+complete -c dm-health -l watch -d 'Once healthy, go on for this time, and until no failure is pending: --max-fail in a row still prove it unhealthy' -r
+complete -c dm-health -l format -d 'The form of stdout [default: human on a terminal, jsonl on a pipe]' -r -f -a "human\t'Sentences for people'
+jsonl\t'JSON Lines, a record a line'"
+complete -c dm-health -l service -d 'What is deployed [default: from the CI system, else the repository\'s folder]' -r
+complete -c dm-health -l environment -d 'Where it is deployed to [default: from the CI system, else "development"]' -r
+complete -c dm-health -l deployment-id -d 'Names the deployment; the same for all tools in it [default: the CI run, else a new one]' -r
+complete -c dm-health -l app-version -d 'The version that is deployed [default: the tag, else the commit]' -r
+complete -c dm-health -l commit -d 'The commit that is deployed [default: from the CI system, else git]' -r
+complete -c dm-health -l run-url -d 'The page of the CI run [default: from the CI system]' -r
+complete -c dm-health -l textfile -d 'A metrics file for node_exporter\'s textfile collector; its name has to end in .prom' -r
+complete -c dm-health -l state-dir -d 'The folder of the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]' -r
+complete -c dm-health -l export-budget -d 'What exporting may take after the work [default: 2s]' -r
+complete -c dm-health -l pushgateway-url -d 'The Pushgateway to push to, or "disabled" [default: disabled]' -r
+complete -c dm-health -l pushgateway-user -d 'The user for basic authentication' -r
+complete -c dm-health -l pushgateway-password -d 'Its password: better in the variable, or as file:PATH, than on the command line' -r
+complete -c dm-health -l pushgateway-token -d 'A bearer token: better in the variable, or as file:PATH, than on the command line' -r
+complete -c dm-health -l pushgateway-headers -d 'More headers, NAME: VALUE, one a line; or file:PATH' -r
+complete -c dm-health -l pushgateway-ca -d 'Trust the certificates in this PEM file too' -r
+complete -c dm-health -l pushgateway-cert -d 'A PEM file with the client\'s certificate and its key' -r
+complete -c dm-health -l require-export -d 'End with 125 if what happened could not be pushed' -r
+complete -c dm-health -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dm-health -s V -l version -d 'Print version'

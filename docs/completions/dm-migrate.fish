@@ -1,0 +1,21 @@
+complete -c dm-migrate -l timeout -d 'End the command after this time: TERM to it and all it started, then KILL' -r
+complete -c dm-migrate -l kill-after -d 'The time between TERM and KILL' -r
+complete -c dm-migrate -l service -d 'What is deployed [default: from the CI system, else the repository\'s folder]' -r
+complete -c dm-migrate -l environment -d 'Where it is deployed to [default: from the CI system, else "development"]' -r
+complete -c dm-migrate -l deployment-id -d 'Names the deployment; the same for all tools in it [default: the CI run, else a new one]' -r
+complete -c dm-migrate -l app-version -d 'The version that is deployed [default: the tag, else the commit]' -r
+complete -c dm-migrate -l commit -d 'The commit that is deployed [default: from the CI system, else git]' -r
+complete -c dm-migrate -l run-url -d 'The page of the CI run [default: from the CI system]' -r
+complete -c dm-migrate -l textfile -d 'A metrics file for node_exporter\'s textfile collector; its name has to end in .prom' -r
+complete -c dm-migrate -l state-dir -d 'The folder of the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]' -r
+complete -c dm-migrate -l export-budget -d 'What exporting may take after the work [default: 2s]' -r
+complete -c dm-migrate -l pushgateway-url -d 'The Pushgateway to push to, or "disabled" [default: disabled]' -r
+complete -c dm-migrate -l pushgateway-user -d 'The user for basic authentication' -r
+complete -c dm-migrate -l pushgateway-password -d 'Its password: better in the variable, or as file:PATH, than on the command line' -r
+complete -c dm-migrate -l pushgateway-token -d 'A bearer token: better in the variable, or as file:PATH, than on the command line' -r
+complete -c dm-migrate -l pushgateway-headers -d 'More headers, NAME: VALUE, one a line; or file:PATH' -r
+complete -c dm-migrate -l pushgateway-ca -d 'Trust the certificates in this PEM file too' -r
+complete -c dm-migrate -l pushgateway-cert -d 'A PEM file with the client\'s certificate and its key' -r
+complete -c dm-migrate -l require-export -d 'End with 125 if what happened could not be pushed' -r
+complete -c dm-migrate -s h -l help -d 'Print help'
+complete -c dm-migrate -s V -l version -d 'Print version'
