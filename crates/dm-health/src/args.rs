@@ -10,6 +10,7 @@ use common::label::Label;
 use url::Url;
 
 use crate::expect::Expected;
+use crate::fail_rate::FailRate;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +25,7 @@ Watch a new version, and roll it back where its error rate is too high:
 
 Exit code:
   0    healthy, and still so at the end of --watch
-  1    unhealthy: --max-fail probes failed in a row
+  1    unhealthy: --max-fail probes failed in a row, or --fail-rate was reached
   2    wrong usage
   3    the reader of the output went away before there was an answer
   4    it went away before the first probe was done
@@ -52,6 +53,10 @@ pub struct Args {
     /// 300 probes that each fail with a chance of 2 %, five will fail in most runs, and five in a row in hardly any
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub max_fail: u32,
+
+    /// So many failures among the last probes prove it unhealthy too, such as 5/20: for what fails now and then
+    #[arg(long, value_name = "FAILURES/PROBES")]
+    pub fail_rate: Option<FailRate>,
 
     /// So many successes in a row prove it healthy
     #[arg(long, value_name = "N", default_value_t = 1)]

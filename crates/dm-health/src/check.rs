@@ -110,7 +110,9 @@ fn begin_recording(context: &Context, scope: Scope, clock: SystemClock) -> impl 
 /// People who read stdout have seen the answer there. A reader that went away, and whoever sent a signal, know.
 fn is_told_on_stderr(ending: &Ending, style: Style) -> bool {
     match ending {
-        Ending::Verdict(Verdict::Unhealthy | Verdict::DeadlinePassed) => style == Style::JsonLines,
+        Ending::Verdict(Verdict::Unhealthy | Verdict::FailsTooOften | Verdict::DeadlinePassed) => {
+            style == Style::JsonLines
+        }
         Ending::Unwritable(_) => true,
         Ending::Verdict(Verdict::Healthy) | Ending::Signal(_) | Ending::ReaderGone => false,
     }

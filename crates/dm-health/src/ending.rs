@@ -27,7 +27,7 @@ impl Ending {
     pub fn exit(&self, tally: &Tally) -> Exit {
         match self {
             Self::Verdict(Verdict::Healthy) => Exit::Good,
-            Self::Verdict(Verdict::Unhealthy) => Exit::Bad,
+            Self::Verdict(Verdict::Unhealthy | Verdict::FailsTooOften) => Exit::Bad,
             Self::Verdict(Verdict::DeadlinePassed) => Exit::TimedOut,
             Self::Signal(signal) => Exit::Signal(*signal),
             Self::ReaderGone if tally.probes == 0 => Exit::NothingRan,
@@ -41,7 +41,9 @@ impl Ending {
         let last = tally.last_failure.as_ref().map(|failure| failure.reason);
         match self {
             Self::Verdict(Verdict::Healthy) => (Status::Success, None),
-            Self::Verdict(Verdict::Unhealthy) => (Status::Failure, last.or(Some(Reason::Other))),
+            Self::Verdict(Verdict::Unhealthy | Verdict::FailsTooOften) => {
+                (Status::Failure, last.or(Some(Reason::Other)))
+            }
             Self::Verdict(Verdict::DeadlinePassed) => (Status::Timeout, last.or(Some(Reason::Timeout))),
             Self::Signal(_) | Self::ReaderGone => (Status::Cancelled, Some(Reason::Cancelled)),
             Self::Unwritable(_) => (Status::Error, Some(Reason::Other)),
@@ -64,6 +66,10 @@ impl Ending {
             Self::Verdict(Verdict::Unhealthy) => {
                 format!("{name} is unhealthy: it failed {}{}", times(rules.max_fail), last())
             }
+            Self::Verdict(Verdict::FailsTooOften) => {
+                let rate = rules.fail_rate.map(|rate| rate.to_string()).unwrap_or_default();
+                format!("{name} is unhealthy: it reached the --fail-rate {rate}{}", last())
+            }
             Self::Verdict(Verdict::DeadlinePassed) => {
                 let limit = rules.deadline.map(show).unwrap_or_default();
                 let unanswered = if tally.probes == 0 { "; no probe was answered" } else { "" };
@@ -85,6 +91,7 @@ mod tests {
 
     const RULES: Rules = Rules {
         max_fail: 5,
+        fail_rate: None,
         min_success: 1,
         grace: Duration::ZERO,
         deadline: Some(Duration::from_mins(2)),

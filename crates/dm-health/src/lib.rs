@@ -14,6 +14,7 @@ pub mod args;
 pub mod check;
 pub mod ending;
 pub mod expect;
+pub mod fail_rate;
 pub mod latency;
 pub mod plan;
 pub mod policy;
@@ -64,6 +65,7 @@ pub fn verify(
     // After a rollback a service may fail for a while: only the deadline says that it does not come back.
     let rules = Rules {
         max_fail: u32::MAX,
+        fail_rate: None,
         min_success: in_a_row,
         grace: deadline,
         deadline: Some(deadline),

@@ -52,6 +52,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         expected: args.expect_status,
         rules: Rules {
             max_fail: args.max_fail,
+            fail_rate: args.fail_rate,
             min_success: args.min_success,
             grace: args.grace,
             deadline: args.deadline,

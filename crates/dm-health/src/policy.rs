@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use crate::fail_rate::{FailRate, Window};
+
 /// When to stop, and with which answer.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Failures in a row that prove it unhealthy; at least 1.
     pub max_fail: u32,
+    /// Failures among the last probes that prove it unhealthy too.
+    pub fail_rate: Option<FailRate>,
     /// Successes in a row that prove it healthy; at least 1.
     pub min_success: u32,
-    /// Failures of probes sent in this first time do not count.
+    /// Failures of probes sent in this first time do not count; the rate leaves out all probes sent in it.
     pub grace: Duration,
     /// It has to be healthy before this time has passed.
     pub deadline: Option<Duration>,
@@ -24,6 +28,8 @@ pub enum Verdict {
     Healthy,
     /// Too many failures in a row.
     Unhealthy,
+    /// Too many failures among the last probes.
+    FailsTooOften,
     /// It was not healthy in time.
     DeadlinePassed,
 }
@@ -48,12 +54,19 @@ pub struct Policy {
     successes_in_a_row: u32,
     /// Those that count.
     failures_in_a_row: u32,
+    last: Window,
 }
 
 impl Policy {
     /// Nothing is known yet.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, watch_until: None, successes_in_a_row: 0, failures_in_a_row: 0 }
+        Self {
+            rules,
+            watch_until: None,
+            successes_in_a_row: 0,
+            failures_in_a_row: 0,
+            last: Window::default(),
+        }
     }
 
     /// A probe was sent at `sent`, and its result was there at `now`.
@@ -72,6 +85,12 @@ impl Policy {
         }
         if self.failures_in_a_row >= self.rules.max_fail {
             return Step::End(Verdict::Unhealthy);
+        }
+        if let Some(rate) = self.rules.fail_rate
+            && sent >= self.rules.grace
+            && self.last.is_exceeded_by(rate, ok)
+        {
+            return Step::End(Verdict::FailsTooOften);
         }
         if self.watch_until.is_some() || self.successes_in_a_row < self.rules.min_success {
             return self.passed(now);
@@ -154,6 +173,11 @@ mod tests {
         if failing >= rules.max_fail as usize {
             return Step::End(Verdict::Unhealthy);
         }
+        let counted = probes.iter().rev().filter(|p| p.0 >= rules.grace);
+        let exceeded = |rate: FailRate| counted.take(rate.probes).filter(|p| !p.2).count() >= rate.failures;
+        if rules.fail_rate.is_some_and(exceeded) {
+            return Step::End(Verdict::FailsTooOften);
+        }
         match (healthy_at, rules.watch) {
             (Some(_), None) => Step::End(Verdict::Healthy),
             (Some(_), Some(_)) if last_is_probe && healthy_after == Some(probes.len()) => Step::WatchBegins,
@@ -170,9 +194,12 @@ mod tests {
 
     fn rules() -> impl Strategy<Value = Rules> {
         let limit = || proptest::option::of(ms(1..60));
-        (1..5_u32, 1..4_u32, ms(0..30), limit(), limit()).prop_map(
-            |(max_fail, min_success, grace, deadline, watch)| Rules {
+        let rate = (1..5_usize, 0..6_usize)
+            .prop_map(|(failures, more)| FailRate { failures, probes: failures + more });
+        (1..5_u32, proptest::option::of(rate), 1..4_u32, ms(0..30), limit(), limit()).prop_map(
+            |(max_fail, fail_rate, min_success, grace, deadline, watch)| Rules {
                 max_fail,
+                fail_rate,
                 min_success,
                 grace,
                 deadline,
@@ -222,8 +249,14 @@ mod tests {
         policy.probed(sent, sent + Duration::from_millis(5), ok)
     }
 
-    const RULES: Rules =
-        Rules { max_fail: 5, min_success: 3, grace: Duration::ZERO, deadline: None, watch: None };
+    const RULES: Rules = Rules {
+        max_fail: 5,
+        fail_rate: None,
+        min_success: 3,
+        grace: Duration::ZERO,
+        deadline: None,
+        watch: None,
+    };
 
     #[test]
     fn a_success_starts_the_count_of_failures_again() {

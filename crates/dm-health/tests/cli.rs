@@ -172,6 +172,16 @@ fn a_watch_finds_what_becomes_unhealthy() {
 }
 
 #[test]
+fn failures_now_and_then_are_too_many_at_the_rate_that_was_told() {
+    let server = Server::start(&[OK, DOWN, OK, OK, DOWN, OK, DOWN, OK]);
+    let run = Run::new(&server.url("/"), "--watch 1m --fail-rate 3/6");
+    let assert =
+        run.assert().code(1).stderr(contains("reached the --fail-rate 3/6").and(contains("bad_status")));
+    assert_eq!(oks(&probes(&assert)), [true, false, true, true, false, true, false]);
+    assert_eq!(run.event()["status"], "failure");
+}
+
+#[test]
 fn not_healthy_by_the_deadline_is_124() {
     let server = Server::start(&[DOWN]);
     let run = Run::new(&server.url("/"), "--max-fail 1000 --deadline 300ms");
@@ -315,6 +325,7 @@ fn wrong_usage_is_2_and_one_line() {
         ("not a url", "", "not a URL"),
         ("http://h", "--timeout 3", "needs a unit"),
         ("http://h", "--max-fail 0", "--max-fail 0"),
+        ("http://h", "--fail-rate 6/5", "failures/probes, such as 5/20"),
         ("http://h", "--expect-status 2", "class such as 2xx"),
         ("http://h", "--min-success 9 --deadline 100ms", "no longer than that"),
         ("http://h", "--no-such-flag", "--no-such-flag"),
