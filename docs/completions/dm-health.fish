@@ -1,6 +1,9 @@
 complete -c dm-health -l url -d 'What to poll with GET; a user and a password in it become a Basic authorization' -r
 complete -c dm-health -l name -d 'A short name for the target [default: its host]' -r
 complete -c dm-health -l expect-status -d 'The status of a healthy answer, a code or a class: 204, 2xx; several with commas. Redirects are not followed' -r
+complete -c dm-health -l expect-header -d 'A header of a healthy answer, \'NAME: VALUE\', such as the version that has to answer; may be given again' -r
+complete -c dm-health -l expect-body -d 'A text in the body of a healthy answer, in its first MiB' -r
+complete -c dm-health -l max-latency -d 'A whole answer that takes longer is a failure' -r
 complete -c dm-health -l max-fail -d 'So many failures in a row prove it unhealthy. In a row, because one failed probe now and then is normal: of 300 probes that each fail with a chance of 2 %, five will fail in most runs, and five in a row in hardly any' -r
 complete -c dm-health -l fail-rate -d 'So many failures among the last probes prove it unhealthy too, such as 5/20: for what fails now and then' -r
 complete -c dm-health -l min-success -d 'So many successes in a row prove it healthy' -r

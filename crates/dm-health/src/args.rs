@@ -9,13 +9,15 @@ use common::http::parse_url;
 use common::label::Label;
 use url::Url;
 
-use crate::expect::Expected;
 use crate::fail_rate::FailRate;
+use crate::header::Header;
+use crate::status::Expected;
 
 const EXAMPLES: &str = "\
 Examples:
   dm-health --url https://api.example.com/health
   dm-health --url http://127.0.0.1:8080/health --grace 20s --deadline 2m --min-success 3
+  dm-health --url https://api.example.com/health --expect-header \"X-App-Version: $VERSION\"
   dm-health --url https://api.example.com/health --watch 5m --format jsonl > probes.jsonl
 
 Watch a new version, and roll it back where its error rate is too high:
@@ -48,6 +50,18 @@ pub struct Args {
     /// The status of a healthy answer, a code or a class: 204, 2xx; several with commas. Redirects are not followed
     #[arg(long, value_name = "STATUS", value_delimiter = ',', default_value = "2xx")]
     pub expect_status: Vec<Expected>,
+
+    /// A header of a healthy answer, 'NAME: VALUE', such as the version that has to answer; may be given again
+    #[arg(long, value_name = "HEADER")]
+    pub expect_header: Vec<Header>,
+
+    /// A text in the body of a healthy answer, in its first MiB
+    #[arg(long, value_name = "TEXT")]
+    pub expect_body: Option<String>,
+
+    /// A whole answer that takes longer is a failure
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
+    pub max_latency: Option<Duration>,
 
     /// So many failures in a row prove it unhealthy. In a row, because one failed probe now and then is normal: of
     /// 300 probes that each fail with a chance of 2 %, five will fail in most runs, and five in a row in hardly any

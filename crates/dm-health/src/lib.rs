@@ -13,14 +13,16 @@
 pub mod args;
 pub mod check;
 pub mod ending;
-pub mod expect;
+pub mod expectations;
 pub mod fail_rate;
+pub mod header;
 pub mod latency;
 pub mod plan;
 pub mod policy;
 pub mod probe;
 pub mod report;
 pub mod runtime;
+pub mod status;
 pub mod tally;
 pub mod watch;
 
@@ -35,10 +37,11 @@ use common::exit::Exit;
 use url::Url;
 
 use ending::Ending;
-use expect::Expected;
+use expectations::Expectations;
 use plan::Plan;
 use policy::{Policy, Rules, Verdict};
 use probe::{Prober, Target};
+use status::Expected;
 
 /// What `main` has to know of this tool.
 pub const TOOL: Tool = Tool { name: "dm-health", wrapper: false };
@@ -61,7 +64,8 @@ pub fn verify(
     deadline: Duration,
 ) -> Result<bool> {
     let clock = SystemClock;
-    let mut prober = Prober::new(Target::new(url, None)?, vec![Expected::Class(2)], timeout, &clock)?;
+    let expected = Expectations { status: vec![Expected::Class(2)], ..Expectations::default() };
+    let mut prober = Prober::new(Target::new(url, None)?, expected, timeout, &clock)?;
     // After a rollback a service may fail for a while: only the deadline says that it does not come back.
     let rules = Rules {
         max_fail: u32::MAX,

@@ -11,7 +11,7 @@ use common::label::Stage;
 
 use crate::TOOL;
 use crate::args::Args;
-use crate::expect::Expected;
+use crate::expectations::Expectations;
 use crate::policy::Rules;
 use crate::probe::Target;
 use crate::report::Style;
@@ -26,7 +26,7 @@ pub struct Plan {
     /// What to probe.
     pub target: Target,
     /// What a healthy answer is.
-    pub expected: Vec<Expected>,
+    pub expected: Expectations,
     /// When to stop, and with which answer.
     pub rules: Rules,
     /// From one probe to the next.
@@ -49,7 +49,12 @@ pub fn plan(args: Args) -> Result<Plan> {
         context: Context::find(TOOL.name, &args.deployment, &args.export)?,
         stage: "health_check".parse().map_err(anyhow::Error::msg)?,
         target: Target::new(&args.url, args.name)?,
-        expected: args.expect_status,
+        expected: Expectations {
+            status: args.expect_status,
+            headers: args.expect_header,
+            body: args.expect_body,
+            max_latency: args.max_latency,
+        },
         rules: Rules {
             max_fail: args.max_fail,
             fail_rate: args.fail_rate,

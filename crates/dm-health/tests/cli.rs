@@ -236,6 +236,30 @@ fn the_expected_status_can_be_told() {
 }
 
 #[test]
+fn an_old_version_that_answers_well_is_not_the_new_one() {
+    for (flag, expected, reason) in [
+        ("--expect-header", "x-app-version: 42", "assertion"),
+        ("--expect-body", "\"version\":\"42\"", "body_mismatch"),
+    ] {
+        let server = Server::start(&[Reply::Version("41"), Reply::Version("41"), Reply::Version("42")]);
+        let mut run = Run::new(&server.url("/"), "");
+        run.args.extend([flag.to_owned(), expected.to_owned()]);
+        let found = probes(&run.assert().code(0));
+        assert_eq!(oks(&found), [false, false, true], "{flag}");
+        assert_eq!((&found[0]["status"], &found[0]["reason"]), (&200.into(), &reason.into()));
+        assert!(found[0]["latency_ms"].is_number());
+    }
+}
+
+#[test]
+fn an_answer_that_takes_too_long_is_a_failure() {
+    let server = Server::start(&[OK]);
+    let run = Run::new(&server.url("/"), "--max-latency 1ns --max-fail 2");
+    let found = probes(&run.assert().code(1).stderr(contains("too_slow")));
+    assert!(found.iter().all(|probe| probe["reason"] == "too_slow" && probe["status"] == 200), "{found:?}");
+}
+
+#[test]
 fn a_long_body_is_not_read_to_its_end() {
     let server = Server::start(&[Reply::EndlessBody]);
     let assert = Run::new(&server.url("/"), "--timeout 15s").assert().code(0);
@@ -326,6 +350,7 @@ fn wrong_usage_is_2_and_one_line() {
         ("http://h", "--timeout 3", "needs a unit"),
         ("http://h", "--max-fail 0", "--max-fail 0"),
         ("http://h", "--fail-rate 6/5", "failures/probes, such as 5/20"),
+        ("http://h", "--expect-header version", "NAME: VALUE"),
         ("http://h", "--expect-status 2", "class such as 2xx"),
         ("http://h", "--min-success 9 --deadline 100ms", "no longer than that"),
         ("http://h", "--no-such-flag", "--no-such-flag"),

@@ -89,17 +89,16 @@ async fn version(State(service): State<Arc<Service>>) -> String {
 async fn orders(State(service): State<Arc<Service>>) -> Response {
     let (latency, fails) = service.faults.next();
     tokio::time::sleep(latency).await;
-    let answer = if service.faults.is_down() {
-        StatusCode::SERVICE_UNAVAILABLE.into_response()
-    } else if fails {
-        (StatusCode::INTERNAL_SERVER_ERROR, "a fault that was switched on\n").into_response()
-    } else {
-        match database::orders(&service.db) {
-            Ok(orders) => Json(orders).into_response(),
-            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
-        }
-    };
-    ([("x-app-version", service.version.clone())], answer).into_response()
+    if service.faults.is_down() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if fails {
+        return (StatusCode::INTERNAL_SERVER_ERROR, "a fault that was switched on\n").into_response();
+    }
+    match database::orders(&service.db) {
+        Ok(orders) => Json(orders).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
+    }
 }
 
 async fn faults(State(service): State<Arc<Service>>, Json(faults): Json<Faults>) -> StatusCode {

@@ -7,6 +7,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
+use crate::expectations::Answer;
+
 use super::failure::Failure;
 use super::target::Target;
 use super::timeline::{Phase, Timeline};
@@ -21,23 +23,22 @@ pub(super) async fn exchange(
     target: &Target,
     timeline: &mut Timeline<'_>,
     status: &mut Option<u16>,
-) -> Result<(), Failure> {
+) -> Result<Answer, Failure> {
     let failed = |error| Failure::no_answer(&error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     // The connection works beside the exchange, and ends with it: a set of tasks ends its tasks when it is dropped.
     let mut beside = JoinSet::new();
     beside.spawn(connection);
     let response = sender.send_request(target.request()).await.map_err(failed)?;
-    *status = Some(response.status().as_u16());
+    let (head, mut rest) = response.into_parts();
+    *status = Some(head.status.as_u16());
     timeline.enter(Phase::Transfer);
-    let mut body = response.into_body();
-    let mut bytes = 0;
-    while let Some(frame) = body.frame().await {
+    let mut body = Vec::new();
+    while body.len() < MAX_BODY_BYTES
+        && let Some(frame) = rest.frame().await
+    {
         let frame = frame.map_err(failed)?;
-        bytes += frame.data_ref().map_or(0, Bytes::len);
-        if bytes >= MAX_BODY_BYTES {
-            break;
-        }
+        body.extend_from_slice(frame.data_ref().map_or(&[], Bytes::as_ref));
     }
-    Ok(())
+    Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
 }

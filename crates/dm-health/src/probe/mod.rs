@@ -16,11 +16,10 @@ use std::time::Duration;
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use common::clock::Clock;
-use common::event::Reason;
 use common::stream::Phases;
 use tokio_rustls::TlsConnector;
 
-use crate::expect::Expected;
+use crate::expectations::{Answer, Expectations};
 pub use failure::Failure;
 pub use target::Target;
 pub(crate) use timeline::milliseconds;
@@ -29,7 +28,7 @@ use timeline::{Phase, Timeline};
 /// Probes one target.
 pub struct Prober<'a> {
     target: Target,
-    expected: Vec<Expected>,
+    expected: Expectations,
     timeout: Duration,
     tls: Option<TlsConnector>,
     clock: &'a dyn Clock,
@@ -65,7 +64,7 @@ impl<'a> Prober<'a> {
     /// Loads the machine's root certificates, where the target needs them. `timeout` is for one probe as a whole.
     pub fn new(
         target: Target,
-        expected: Vec<Expected>,
+        expected: Expectations,
         timeout: Duration,
         clock: &'a dyn Clock,
     ) -> Result<Self> {
@@ -79,16 +78,16 @@ impl<'a> Prober<'a> {
         let mut timeline = Timeline::start(self.clock);
         let mut seen = Seen::default();
         let result = tokio::time::timeout(self.timeout, self.ask(&mut timeline, &mut seen)).await;
-        let whole = matches!(result, Ok(Ok(())));
-        let failure = match result {
-            Ok(Ok(())) => self.unexpected(seen.status),
-            Ok(Err(failure)) => Some(failure),
-            Err(_) => Some(Failure::timed_out(timeline.phase(), self.timeout)),
-        };
-        if !whole && timeline.phase() == Phase::Connect {
+        let result = result.unwrap_or_else(|_| Err(Failure::timed_out(timeline.phase(), self.timeout)));
+        if result.is_err() && timeline.phase() == Phase::Connect {
             self.unconnected = self.unconnected.wrapping_add(1);
         }
         let (phases, total) = timeline.finish();
+        let whole = result.is_ok();
+        let failure = match result {
+            Ok(answer) => self.expected.unmet(&answer, total),
+            Err(failure) => Some(failure),
+        };
         Outcome {
             sent_at,
             address: seen.address,
@@ -99,7 +98,7 @@ impl<'a> Prober<'a> {
         }
     }
 
-    async fn ask(&self, timeline: &mut Timeline<'_>, seen: &mut Seen) -> Result<(), Failure> {
+    async fn ask(&self, timeline: &mut Timeline<'_>, seen: &mut Seen) -> Result<Answer, Failure> {
         let addresses = connect::resolve(&self.target, timeline).await?;
         // One address a probe: an answer from a second one would hide that the first is dead. The next probe tries
         // the next, for a name such as localhost often has an address where nobody listens.
@@ -113,19 +112,6 @@ impl<'a> Prober<'a> {
             }
             _ => exchange::exchange(tcp, &self.target, timeline, &mut seen.status).await,
         }
-    }
-
-    fn unexpected(&self, status: Option<u16>) -> Option<Failure> {
-        let status = status?;
-        if self.expected.iter().any(|expected| expected.takes(status)) {
-            return None;
-        }
-        let expected: Vec<String> = self.expected.iter().map(ToString::to_string).collect();
-        let redirect = if status / 100 == 3 { "; redirects are not followed" } else { "" };
-        Some(Failure {
-            reason: Reason::BadStatus,
-            message: format!("status {status}, expected {}{redirect}", expected.join(" or ")),
-        })
     }
 }
 

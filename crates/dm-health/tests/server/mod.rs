@@ -10,6 +10,8 @@ use std::thread;
 pub(crate) enum Reply {
     /// This status and a short body.
     Status(u16),
+    /// This version, in a header and in the body.
+    Version(&'static str),
     /// Nothing, for ever.
     Hang,
     /// The head and a part of the body, and nothing more.
@@ -49,7 +51,7 @@ impl Server {
                 match reply {
                     Reply::Hang | Reply::HalfABody => hanging.push(stream),
                     Reply::EndlessBody => while stream.write_all(&[b'x'; 8192]).is_ok() {},
-                    Reply::Status(_) | Reply::Reset | Reply::Garbage => {}
+                    Reply::Status(_) | Reply::Version(_) | Reply::Reset | Reply::Garbage => {}
                 }
             }
         });
@@ -92,6 +94,12 @@ fn bytes(reply: Reply) -> Vec<u8> {
     match reply {
         Reply::Status(status) => {
             format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{}", body(status).len(), body(status))
+                .into_bytes()
+        }
+        Reply::Version(version) => {
+            let body = format!("{{\"version\":\"{version}\"}}");
+            let length = body.len();
+            format!("HTTP/1.1 200 OK\r\nX-App-Version: {version}\r\ncontent-length: {length}\r\n\r\n{body}")
                 .into_bytes()
         }
         Reply::HalfABody => b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_vec(),
