@@ -168,9 +168,11 @@ migrate() { run database dm-migrate -- bash -c "$DATABASE_MIGRATE"; }
 
 # Until healthy; if it does not get there, back to what was.
 health() {
+    local body
+    body=$(setting "$1" HEALTH_BODY)
     # A new version may refuse connections while it starts, so only the deadline ends the wait for it.
     run "$1" dm-health --url "$(setting "$1" HEALTH_URL)" --name "$1" --interval "$HEALTH_INTERVAL" --min-success 3 \
-        --max-fail 1000000 --deadline "$HEALTH_DEADLINE" --format jsonl | judge "$1" --if-health-fails ||
+        --max-fail 1000000 --deadline "$HEALTH_DEADLINE" ${body:+--expect-body "$body"} --format jsonl | judge "$1" --if-health-fails ||
         not_judged $?
 }
 

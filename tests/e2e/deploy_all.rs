@@ -137,6 +137,15 @@ fn too_little_data_is_not_called_good_unless_the_team_says_so() {
 }
 
 #[test]
+fn an_old_version_that_still_answers_is_not_taken_for_the_new_one() {
+    let platform = with_good_version();
+    let (code, told) = ended(platform.deploy("2", "API_DEPLOY=true HEALTH_DEADLINE=2s"));
+    assert_eq!(code, 10, "{told}");
+    assert!(told.contains(r#"does not contain "\"version\":\"2\"""#), "{told}");
+    assert_eq!((platform.live("api").as_str(), platform.live("web").as_str()), ("1", "1"));
+}
+
+#[test]
 fn a_cancelled_deployment_says_what_is_live_and_undoes_nothing() {
     let platform = with_good_version();
     let mut command = platform.deploy("2", "WATCH=600s");
