@@ -1,5 +1,6 @@
 complete -c dm-stage -l timeout -d 'End the command after this time: TERM to it and all it started, then KILL' -r
 complete -c dm-stage -l kill-after -d 'The time between TERM and KILL' -r
+complete -c dm-stage -l allow-exit -d 'Exit codes of the command that are recorded as a success, beside 0: 1,3. The code is passed on all the same' -r
 complete -c dm-stage -l finish -d 'Only record that a stage begun with --start ended: success, failure, error, timeout, cancelled, skipped' -r
 complete -c dm-stage -l timeline -d 'Print what a deployment did, from the journal: the one named, else the last' -r
 complete -c dm-stage -l service -d 'What is deployed [default: from the CI system, else the repository\'s folder]' -r

@@ -26,6 +26,8 @@ pub struct Wrap {
     pub work: Work,
     /// What a non-zero exit code of the command means.
     pub failure: Reason,
+    /// Exit codes that are recorded as a success, beside 0.
+    pub allowed: Vec<u8>,
     /// The command.
     pub argv: Vec<OsString>,
     /// Its time limit.
@@ -46,7 +48,7 @@ struct Outcome {
 /// Runs the command, records it, and ends as it ended. The child starts first: nothing here delays it.
 pub fn run(wrap: Wrap, detail: impl FnOnce(ChildUse) -> Detail) -> Result<Exit> {
     let clock = SystemClock;
-    let Wrap { context, stage, work, failure, argv, timeout, kill_after } = wrap;
+    let Wrap { context, stage, work, failure, allowed, argv, timeout, kill_after } = wrap;
     let id = EventId::random();
     let spec = Spec {
         argv,
@@ -60,7 +62,9 @@ pub fn run(wrap: Wrap, detail: impl FnOnce(ChildUse) -> Detail) -> Result<Exit> 
     let scope = context.scope(&stage, work, started_at);
     let recorder = Recorder::begin(&context.sinks, scope, &clock);
     let outcome = match started {
-        Ok(running) => ended(&running.wait(&clock).context("cannot wait for the command")?, failure),
+        Ok(running) => {
+            ended(&running.wait(&clock).context("cannot wait for the command")?, failure, &allowed)
+        }
         Err(error) => not_started(context.tool, &error),
     };
     let ended = Ended {
@@ -83,11 +87,11 @@ fn child_env(context: &Context, stage: &Stage, id: &EventId) -> Vec<(&'static st
     env
 }
 
-fn ended(finished: &Finished, failure: Reason) -> Outcome {
+fn ended(finished: &Finished, failure: Reason, allowed: &[u8]) -> Outcome {
     let by_child = Exit::of_child(finished.status);
     let (exit, status, reason) = match by_child {
         _ if finished.timed_out => (Exit::TimedOut, Status::Timeout, Some(Reason::Timeout)),
-        Exit::Child(0) => (by_child, Status::Success, None),
+        Exit::Child(code) if code == 0 || allowed.contains(&code) => (by_child, Status::Success, None),
         _ if finished.asked_to_stop.is_some() => (by_child, Status::Cancelled, Some(Reason::Cancelled)),
         Exit::Signal(_) => (by_child, Status::Error, Some(Reason::Signal)),
         _ => (by_child, Status::Failure, Some(failure)),

@@ -21,6 +21,7 @@ pub fn plan(args: Args) -> Result<Wrap> {
         stage: "migration".parse().map_err(anyhow::Error::msg)?,
         work: Work::Migration,
         failure: Reason::MigrationFailed,
+        allowed: Vec::new(),
         argv: args.command,
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,

@@ -40,6 +40,10 @@ pub struct Args {
     #[command(flatten)]
     pub limit: LimitArgs,
 
+    /// Exit codes of the command that are recorded as a success, beside 0: 1,3. The code is passed on all the same
+    #[arg(long, value_name = "CODES", value_delimiter = ',', conflicts_with_all = ["start", "finish", "timeline", "flush"])]
+    pub allow_exit: Vec<u8>,
+
     /// Only record that the stage starts; prints the variables for the tools and machines that go on
     #[arg(long, conflicts_with_all = ["command", "finish", "timeout"])]
     pub start: bool,

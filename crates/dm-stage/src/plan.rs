@@ -76,6 +76,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         stage,
         work: Work::Stage,
         failure: Reason::ExitCode,
+        allowed: args.allow_exit,
         argv: args.command,
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,

@@ -49,6 +49,27 @@ fn a_stage_passes_everything_through_and_is_recorded() {
 }
 
 #[test]
+fn an_exit_code_that_is_allowed_is_recorded_as_a_success_and_passed_on() {
+    let state = state();
+    let stage = |code: &str| {
+        dm_stage(&state)
+            .args(["diff", "--allow-exit", "1,3", "--", "sh", "-c", &format!("exit {code}")])
+            .assert()
+    };
+    stage("3").code(3).stderr("");
+    stage("4").code(4);
+    let [allowed, other] = journal(state.path()).try_into().unwrap();
+    assert_eq!((&allowed["status"], &allowed["exit_code"]), (&"success".into(), &3.into()));
+    assert_eq!(allowed["error_type"], Value::Null);
+    assert_eq!(other["status"], "failure");
+    dm_stage(&state)
+        .args(["diff", "--allow-exit", "256", "--", "true"])
+        .assert()
+        .code(125)
+        .stderr(contains("256 is not in 0..=255"));
+}
+
+#[test]
 fn arguments_reach_the_command_untouched() {
     let argument = "a b\n$HOME `x` 'q' \\ *";
     dm_stage(&state())
