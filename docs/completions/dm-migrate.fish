@@ -17,5 +17,6 @@ complete -c dm-migrate -l pushgateway-headers -d 'More headers, NAME: VALUE, one
 complete -c dm-migrate -l pushgateway-ca -d 'Trust the certificates in this PEM file too' -r
 complete -c dm-migrate -l pushgateway-cert -d 'A PEM file with the client\'s certificate and its key' -r
 complete -c dm-migrate -l require-export -d 'End with 125 if what happened could not be pushed' -r
+complete -c dm-migrate -l may-outlive -d 'Let the command go on where this tool is killed, by SIGKILL or out of memory; else it gets a TERM'
 complete -c dm-migrate -s h -l help -d 'Print help'
 complete -c dm-migrate -s V -l version -d 'Print version'

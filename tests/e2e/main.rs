@@ -8,5 +8,6 @@ mod counting;
 mod deploy_all;
 mod outage;
 mod sources_of_truth;
+mod terminal;
 mod transport;
 mod usage;

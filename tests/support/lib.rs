@@ -10,6 +10,7 @@
 //! | [`sample`] | the sample service |
 //! | [`platform`] | the folder to which `deploy-all.sh` deploys it |
 //! | [`fault`] | servers that refuse, hang, answer 500 or never end; and one that records what it is asked |
+//! | [`terminal`] | a terminal, with a program in its foreground |
 //! | [`tls`] | certificates: an authority, a server's, a client's |
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
 
@@ -20,4 +21,5 @@ pub mod prometheus;
 pub mod pushgateway;
 pub mod sample;
 pub mod server;
+pub mod terminal;
 pub mod tls;

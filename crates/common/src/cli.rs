@@ -87,6 +87,9 @@ fn usage_error(error: &clap::Error) -> String {
 /// Dies by the signal that the wrapped command died by, so that a shell around sees the same death. Returns where
 /// that is not possible: as PID 1 no signal kills.
 fn die_by(signal: i32) {
+    if std::process::id() == 1 {
+        return;
+    }
     // The core, if any, was the command's.
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
     let _ = signal_hook::low_level::emulate_default_handler(signal);

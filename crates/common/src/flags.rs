@@ -90,6 +90,9 @@ pub struct LimitArgs {
     /// The time between TERM and KILL
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse, requires = "timeout")]
     pub kill_after: Duration,
+    /// Let the command go on where this tool is killed, by SIGKILL or out of memory; else it gets a TERM
+    #[arg(long)]
+    pub may_outlive: bool,
 }
 
 /// Where the Pushgateway is, and how to be let in.

@@ -11,7 +11,7 @@ use crate::context::{Context, Ended};
 use crate::event::{ChildUse, Detail, EventId, Reason, Status};
 use crate::exit::Exit;
 use crate::label::Stage;
-use crate::process::{self, Finished, Spec, StartError, Streams};
+use crate::process::{self, Finished, Signals, Spec, StartError, Streams};
 use crate::record::Recorder;
 use crate::scope::Work;
 
@@ -34,6 +34,8 @@ pub struct Wrap {
     pub timeout: Option<Duration>,
     /// The time between TERM and KILL.
     pub kill_after: Duration,
+    /// Whether the command may go on where the tool is killed.
+    pub may_outlive: bool,
 }
 
 /// What the child came to, for the record and for the caller.
@@ -48,7 +50,9 @@ struct Outcome {
 /// Runs the command, records it, and ends as it ended. The child starts first: nothing here delays it.
 pub fn run(wrap: Wrap, detail: impl FnOnce(ChildUse) -> Detail) -> Result<Exit> {
     let clock = SystemClock;
-    let Wrap { context, stage, work, failure, allowed, argv, timeout, kill_after } = wrap;
+    let Wrap { context, stage, work, failure, allowed, argv, timeout, kill_after, may_outlive } = wrap;
+    // Before the child: a signal in between must not be lost.
+    let mut signals = Signals::watch().context("cannot watch for signals")?;
     let id = EventId::random();
     let spec = Spec {
         argv,
@@ -56,15 +60,18 @@ pub fn run(wrap: Wrap, detail: impl FnOnce(ChildUse) -> Detail) -> Result<Exit> 
         streams: Streams::Inherited,
         timeout,
         kill_after,
+        may_outlive,
     };
     let started = process::start(&spec, &clock);
     let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
     let scope = context.scope(&stage, work, started_at);
     let recorder = Recorder::begin(&context.sinks, scope, &clock);
     let outcome = match started {
-        Ok(running) => {
-            ended(&running.wait(&clock).context("cannot wait for the command")?, failure, &allowed)
-        }
+        Ok(running) => ended(
+            &running.wait(&mut signals, &clock).context("cannot wait for the command")?,
+            failure,
+            &allowed,
+        ),
         Err(error) => not_started(context.tool, &error),
     };
     let ended = Ended {

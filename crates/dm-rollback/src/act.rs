@@ -6,7 +6,7 @@ use common::clock::Clock;
 use common::context::Context;
 use common::duration::show;
 use common::event::RollbackResult;
-use common::process::{self, Spec, Streams};
+use common::process::{self, Signals, Spec, Streams};
 
 use crate::plan::Action;
 use crate::report::Report;
@@ -68,9 +68,13 @@ fn run(action: &Action, context: &Context, clock: &dyn Clock) -> Result<(), Stri
         streams: Streams::Aside,
         timeout: Some(action.timeout),
         kill_after: KILL_AFTER,
+        // Half a rollback is worse than one that nobody watched.
+        may_outlive: true,
     };
+    let mut signals = Signals::watch().map_err(|error| format!("cannot watch for signals: {error}"))?;
     let running = process::start(&spec, clock).map_err(|error| error.message)?;
-    let finished = running.wait(clock).map_err(|error| format!("its command was lost: {error}"))?;
+    let finished =
+        running.wait(&mut signals, clock).map_err(|error| format!("its command was lost: {error}"))?;
     if finished.timed_out {
         return Err(format!("its command did not end within {}", show(action.timeout)));
     }

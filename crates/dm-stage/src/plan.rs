@@ -80,5 +80,6 @@ pub fn plan(args: Args) -> Result<Plan> {
         argv: args.command,
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,
+        may_outlive: args.limit.may_outlive,
     }))
 }

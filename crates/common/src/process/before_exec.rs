@@ -1,0 +1,34 @@
+//! What is done in the child between fork and exec.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::{getpid, getppid};
+
+/// Gives the child the signal mask `mask`, and, with `dies_with_us`, has the kernel send it a TERM when this process
+/// ends before it, by a SIGKILL for instance. That is not passed on to what the child starts, and is lost where the
+/// child is set-user-ID: see `PR_SET_PDEATHSIG(2const)`.
+///
+/// The kernel means the thread that starts the child, so this is for one that lives as long as the process.
+#[expect(unsafe_code, reason = "there is no safe interface to what happens between fork and exec")]
+pub(super) fn prepare(command: &mut Command, mask: SigSet, dies_with_us: bool) {
+    let wrapper = getpid();
+    // SAFETY: only sigprocmask(2), prctl(2) and getppid(2) are called, and nothing is allocated.
+    unsafe {
+        command.pre_exec(move || {
+            mask.thread_set_mask()?;
+            if dies_with_us {
+                set_pdeathsig(Signal::SIGTERM)?;
+                // It may have been killed before the call above.
+                if getppid() != wrapper {
+                    return Err(io::Error::from(Errno::ESRCH));
+                }
+            }
+            Ok(())
+        });
+    }
+}
