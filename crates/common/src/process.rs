@@ -133,7 +133,12 @@ impl Running {
     }
 
     /// Waits for the child itself, not for pipes that a background grandchild may keep open.
-    pub fn wait(mut self, clock: &dyn Clock) -> io::Result<Finished> {
+    pub fn wait(self, clock: &dyn Clock) -> io::Result<Finished> {
+        self.wait_and(clock, &mut || {})
+    }
+
+    /// The same; `before_stop` is called once, before the child is first told to end.
+    pub fn wait_and(mut self, clock: &dyn Clock, before_stop: &mut dyn FnMut()) -> io::Result<Finished> {
         let mut asked_to_stop = None;
         let mut timed_out = false;
         let mut deadline = self.timeout.map(|limit| clock.instant() + limit);
@@ -142,6 +147,9 @@ impl Running {
                 break status;
             }
             if deadline.is_some_and(|deadline| clock.instant() >= deadline) {
+                if !timed_out && asked_to_stop.is_none() {
+                    before_stop();
+                }
                 self.send(if timed_out { Signal::SIGKILL } else { Signal::SIGTERM });
                 // A stopped process handles TERM only once it goes on.
                 self.send(Signal::SIGCONT);
@@ -150,6 +158,9 @@ impl Running {
             }
             for origin in self.next_signals(deadline, clock) {
                 if STOPPING.contains(&origin.signal) {
+                    if !timed_out && asked_to_stop.is_none() {
+                        before_stop();
+                    }
                     asked_to_stop = Some(origin.signal);
                 }
                 self.forward(&origin);
