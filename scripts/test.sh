@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sets up what the tests need, then runs all of them: format, lints, tests, shell scripts.
 #
-# The servers that the tests start (Pushgateway, Prometheus, Alertmanager) and shellcheck are Debian's packages,
-# unpacked into a private folder: no root, no service that is left running, nothing installed on the machine.
+# The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL) and shellcheck are Debian's
+# packages, unpacked into a private folder: no root, no service that is left running, nothing installed on the machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,12 +21,15 @@ private_apt() {
 }
 
 install_servers() {
-    local folder=$1 work package
+    local folder=$1 work package needed
     command -v apt-get >/dev/null || fail "needs ${programs[*]} on PATH, or a Debian machine to take them from"
     work=$(mktemp -d)
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
     private_apt "$work" update
-    (cd "$work" && private_apt "$work" download "${packages[@]}")
+    # PostgreSQL comes with the libraries that the machine does not have; not with LLVM, which it can do without.
+    mapfile -t needed < <(private_apt "$work" -s --no-install-recommends install postgresql |
+        awk '$1 == "Inst" && $2 ~ /^(postgresql(-client)?-[0-9]+|lib)/ && $2 !~ /^libc6$|llvm|perl/ { print $2 }')
+    (cd "$work" && private_apt "$work" download "${packages[@]}" "${needed[@]}")
     for package in "$work"/*.deb; do
         dpkg-deb -x "$package" "$work/root"
     done
@@ -45,6 +48,9 @@ have() {
     done
 }
 
+# Whether PostgreSQL is below a folder; its own has the version in its name.
+have_postgresql() { compgen -G "$1/lib/postgresql/*/bin/initdb" >/dev/null; }
+
 say "setting up"
 have cargo || fail "needs Rust: https://rustup.rs"
 have cc || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y gcc libc6-dev; } ||
@@ -57,6 +63,7 @@ PATH=$(mkdir -p "$servers" && cd "$servers" && pwd)/usr/bin:$PATH
 export PATH
 [ "$(cat "$servers/packages" 2>/dev/null)" = "${packages[*]}" ] || install_servers "$servers"
 have "${programs[@]}" || fail "could not install ${programs[*]}"
+have_postgresql "$servers/usr" || have_postgresql /usr || fail "could not install postgresql"
 
 say "format and lints"
 cargo fmt --all --check

@@ -7,10 +7,7 @@ use tempfile::TempDir;
 
 /// The program `name` of this build: `target/<profile>/` holds them, tests themselves run in `deps` below it.
 pub fn path(name: &str) -> PathBuf {
-    let here = std::env::current_exe().unwrap();
-    let folder = here.parent().unwrap();
-    let profile = if folder.ends_with("deps") { folder.parent().unwrap() } else { folder };
-    let program = profile.join(name);
+    let program = profile().join(name);
     assert!(program.exists(), "{} is not built: run cargo build --workspace first", program.display());
     program
 }
@@ -28,8 +25,15 @@ pub fn library(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not there: ./scripts/test.sh installs it"))
 }
 
-fn servers() -> PathBuf {
-    path("dm-stage").ancestors().nth(2).unwrap().join("test-servers/usr")
+/// What they unpacked to.
+pub(crate) fn servers() -> PathBuf {
+    profile().parent().unwrap().join("test-servers/usr")
+}
+
+fn profile() -> PathBuf {
+    let here = std::env::current_exe().unwrap();
+    let folder = here.parent().unwrap();
+    if folder.ends_with("deps") { folder.parent().unwrap().to_owned() } else { folder.to_owned() }
 }
 
 /// A machine of its own, as far as the tools see one: a state directory, and an environment that tells nothing.

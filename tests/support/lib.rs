@@ -6,6 +6,7 @@
 //! | [`bin`](mod@bin) | the built tools, as commands with a private state directory |
 //! | [`server`] | a server process of our own: started, waited for, stopped by its id |
 //! | [`pushgateway`] | a real Pushgateway |
+//! | [`postgres`] | a real PostgreSQL, and its `psql` |
 //! | [`prometheus`] | a real Prometheus, and what it answers |
 //! | [`sample`] | the sample service |
 //! | [`platform`] | the folder to which `deploy-all.sh` deploys it |
@@ -17,6 +18,7 @@
 pub mod bin;
 pub mod fault;
 pub mod platform;
+pub mod postgres;
 pub mod prometheus;
 pub mod pushgateway;
 pub mod sample;

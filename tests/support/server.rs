@@ -6,6 +6,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
 /// Long, for a slow machine: it is only waited out by what is broken.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -46,6 +49,13 @@ impl Server {
             }
         };
         Self { child, address }
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn end_by(mut self, signal: Signal) {
+        let id = Pid::from_raw(self.child.id().cast_signed());
+        let _ = nix::sys::signal::kill(id, signal);
+        let _ = self.child.wait();
     }
 
     /// Its URL.

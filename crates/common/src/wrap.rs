@@ -38,17 +38,47 @@ pub struct Wrap {
     pub may_outlive: bool,
 }
 
+/// What goes on beside the child, and what only the tool knows of how it went. A tool that has nothing to do meanwhile
+/// gives its [`Beside::detail`] alone.
+pub trait Beside: Sized {
+    /// Variables that the child gets beside those of every stage.
+    fn env(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// The time limit has passed, or somebody asked for the end; the child is told once this has returned.
+    fn before_stop(&mut self) {}
+
+    /// The child has ended, and this came of it.
+    fn judge(&mut self, _outcome: &mut Outcome) {}
+
+    /// What the record tells of this kind of work.
+    fn detail(self, child: ChildUse) -> Detail;
+}
+
+impl<F: FnOnce(ChildUse) -> Detail> Beside for F {
+    fn detail(self, child: ChildUse) -> Detail {
+        self(child)
+    }
+}
+
 /// What the child came to, for the record and for the caller.
-struct Outcome {
-    exit: Exit,
-    status: Status,
-    reason: Option<Reason>,
+#[derive(Debug)]
+pub struct Outcome {
+    /// How the tool ends.
+    pub exit: Exit,
+    /// How the stage ended.
+    pub status: Status,
+    /// Why not well.
+    pub reason: Option<Reason>,
+    /// Wall time by the monotonic clock.
     duration: Duration,
+    /// What the child used.
     used: ChildUse,
 }
 
 /// Runs the command, records it, and ends as it ended. The child starts first: nothing here delays it.
-pub fn run(wrap: Wrap, detail: impl FnOnce(ChildUse) -> Detail) -> Result<Exit> {
+pub fn run(wrap: Wrap, mut beside: impl Beside) -> Result<Exit> {
     let clock = SystemClock;
     let Wrap { context, stage, work, failure, allowed, argv, timeout, kill_after, may_outlive } = wrap;
     // Before the child: a signal in between must not be lost.
@@ -56,7 +86,7 @@ pub fn run(wrap: Wrap, detail: impl FnOnce(ChildUse) -> Detail) -> Result<Exit> 
     let id = EventId::random();
     let spec = Spec {
         argv,
-        env: child_env(&context, &stage, &id),
+        env: child_env(&context, &stage, &id).into_iter().chain(beside.env()).collect(),
         streams: Streams::Inherited,
         timeout,
         kill_after,
@@ -66,14 +96,14 @@ pub fn run(wrap: Wrap, detail: impl FnOnce(ChildUse) -> Detail) -> Result<Exit> 
     let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
     let scope = context.scope(&stage, work, started_at);
     let recorder = Recorder::begin(&context.sinks, scope, &clock);
-    let outcome = match started {
-        Ok(running) => ended(
-            &running.wait(&mut signals, &clock).context("cannot wait for the command")?,
-            failure,
-            &allowed,
-        ),
+    let mut outcome = match started {
+        Ok(running) => {
+            let waited = running.wait(&mut signals, &clock, &mut || beside.before_stop());
+            ended(&waited.context("cannot wait for the command")?, failure, &allowed)
+        }
         Err(error) => not_started(context.tool, &error),
     };
+    beside.judge(&mut outcome);
     let ended = Ended {
         id,
         ts: clock.now(),
@@ -81,7 +111,7 @@ pub fn run(wrap: Wrap, detail: impl FnOnce(ChildUse) -> Detail) -> Result<Exit> 
         status: outcome.status,
         reason: outcome.reason,
     };
-    let event = context.event(&stage, ended, detail(outcome.used));
+    let event = context.event(&stage, ended, beside.detail(outcome.used));
     Ok(context.conclude(outcome.exit, &recorder.finish(&event, &clock)))
 }
 

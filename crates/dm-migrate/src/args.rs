@@ -1,25 +1,32 @@
 //! What was typed.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::Parser;
-use common::flags::{DeploymentArgs, ExportArgs, LimitArgs};
+use common::duration;
+use common::flags::{DeploymentArgs, ExportArgs, LimitArgs, Maybe};
 
 const EXAMPLES: &str = "\
 Examples:
   dm-migrate -- sqlx migrate run
+  DATABASE_URL=postgres://… dm-migrate -- sqlx migrate run      watched: who blocks it, whom it blocks
   dm-migrate --timeout 10m -- ./manage.py migrate --noinput
 
-The database's address stays where the migration tool looks for it; dm-migrate does not need it.
+With a database URL (PostgreSQL) the migration is watched through a connection of its own: what
+stands in its way before it starts, for whom it waits, who waits behind it. Its sessions are known
+by PGAPPNAME, and bounded by PGOPTIONS, which libpq, sqlx, and the drivers of most tools read; JDBC
+does not. The URL is not passed on: the migration tool finds its database as it always does.
+A role sees what others do if it has pg_monitor; without, that is told as unknown.
+
+Before the command is told to end (--timeout, TERM, INT) its statement is cancelled in the database,
+and it is made sure that none is left. Nobody else's session is ever touched.
 
 Exit code: the command's own; killed by a signal, dm-migrate dies by the same one. 124: --timeout;
 125: wrong usage, or a fault of dm-migrate; 126: not executable; 127: not found. No trouble with
-recording changes it.
+recording or watching changes it.";
 
-A migration tool that is killed may leave its statement running in the database, and a lock behind
-it: prefer the database's own lock_timeout and statement_timeout to --timeout.";
-
-/// Runs a migration command, times it, records it
+/// Runs a migration command, watches what it waits for, times it, records it
 #[derive(Debug, Parser)]
 #[command(name = "dm-migrate", version, after_help = EXAMPLES)]
 pub struct Args {
@@ -31,10 +38,28 @@ pub struct Args {
     pub limit: LimitArgs,
 
     #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    #[command(flatten)]
     pub deployment: DeploymentArgs,
 
     #[command(flatten)]
     pub export: ExportArgs,
+}
+
+/// The database, and how to treat it.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Database")]
+pub struct DatabaseArgs {
+    /// The database to watch: better in the variable, or as file:PATH, than on the command line
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<Maybe<String>>,
+    /// Do not run the command where the database cannot be watched: end with 125
+    #[arg(long)]
+    pub require_monitor: bool,
+    /// A statement of the migration gives up after waiting so long for a lock; 0s: never
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse)]
+    pub lock_timeout: Duration,
 }
 
 #[cfg(test)]

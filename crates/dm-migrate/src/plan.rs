@@ -1,22 +1,51 @@
 //! What it means.
 
-use anyhow::{Result, bail};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
 use common::context::Context;
-use common::event::Reason;
+use common::env;
+use common::event::{EventId, Reason};
+use common::flags::given;
 use common::scope::Work;
 use common::wrap::Wrap;
 
 use crate::TOOL;
-use crate::args::Args;
+use crate::address::Address;
+use crate::args::{Args, DatabaseArgs};
+use crate::child_env::application_name;
+
+/// A migration.
+#[derive(Debug)]
+pub struct Plan {
+    /// The command.
+    pub wrap: Wrap,
+    /// The database to watch.
+    pub database: Option<Watched>,
+}
+
+/// A database to watch.
+#[derive(Debug)]
+pub struct Watched {
+    /// Where it is; an error where that cannot be read, which is no reason not to run the command.
+    pub address: Result<Address>,
+    /// Whether it is one after all.
+    pub required: bool,
+    /// The `application_name` of the migration's sessions.
+    pub name: String,
+    /// What these sessions may wait for a lock.
+    pub lock_timeout: Option<Duration>,
+}
 
 /// Finds out what to run.
-pub fn plan(args: Args) -> Result<Wrap> {
+pub fn plan(args: Args) -> Result<Plan> {
     if args.command.first().is_none_or(|program| program.is_empty()) {
         bail!(
             "no migration command given: write dm-migrate -- COMMAND, such as dm-migrate -- sqlx migrate run"
         );
     }
-    Ok(Wrap {
+    let database = watched(&args.database)?;
+    let wrap = Wrap {
         context: Context::find(TOOL.name, &args.deployment, &args.export)?,
         stage: "migration".parse().map_err(anyhow::Error::msg)?,
         work: Work::Migration,
@@ -26,5 +55,29 @@ pub fn plan(args: Args) -> Result<Wrap> {
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,
-    })
+    };
+    Ok(Plan { wrap, database })
+}
+
+fn watched(args: &DatabaseArgs) -> Result<Option<Watched>> {
+    let Some(url) = given(args.database_url.as_ref()) else {
+        if args.require_monitor {
+            bail!("--require-monitor needs a database: set DATABASE_URL");
+        }
+        return Ok(None);
+    };
+    Ok(Some(Watched {
+        address: address(&url),
+        required: args.require_monitor,
+        name: application_name(EventId::random().as_str(), &env::system),
+        lock_timeout: (!args.lock_timeout.is_zero()).then_some(args.lock_timeout),
+    }))
+}
+
+fn address(url: &str) -> Result<Address> {
+    let text = match url.strip_prefix("file:") {
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
+        None => url.to_owned(),
+    };
+    Address::parse(text.trim(), &env::system).context("the database URL")
 }

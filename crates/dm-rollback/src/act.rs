@@ -73,8 +73,9 @@ fn run(action: &Action, context: &Context, clock: &dyn Clock) -> Result<(), Stri
     };
     let mut signals = Signals::watch().map_err(|error| format!("cannot watch for signals: {error}"))?;
     let running = process::start(&spec, clock).map_err(|error| error.message)?;
-    let finished =
-        running.wait(&mut signals, clock).map_err(|error| format!("its command was lost: {error}"))?;
+    let finished = running
+        .wait(&mut signals, clock, &mut || {})
+        .map_err(|error| format!("its command was lost: {error}"))?;
     if finished.timed_out {
         return Err(format!("its command did not end within {}", show(action.timeout)));
     }

@@ -133,8 +133,14 @@ impl Running {
         &self.stopwatch
     }
 
-    /// Waits for the child itself, not for pipes that a background grandchild may keep open.
-    pub fn wait(mut self, signals: &mut Signals, clock: &dyn Clock) -> io::Result<Finished> {
+    /// Waits for the child itself, not for pipes that a background grandchild may keep open. `before_stop` is called
+    /// once, before the child is first told to end.
+    pub fn wait(
+        mut self,
+        signals: &mut Signals,
+        clock: &dyn Clock,
+        before_stop: &mut dyn FnMut(),
+    ) -> io::Result<Finished> {
         let mut asked_to_stop = None;
         let mut timed_out = false;
         let status = loop {
@@ -146,12 +152,18 @@ impl Running {
                 self.suspend_too(clock);
             }
             if self.deadline.is_some_and(|deadline| clock.instant() >= deadline) {
+                if !timed_out && asked_to_stop.is_none() {
+                    before_stop();
+                }
                 self.end_all(if timed_out { Signal::SIGKILL } else { Signal::SIGTERM });
                 self.deadline = (!timed_out).then(|| clock.instant() + self.kill_after);
                 timed_out = true;
             }
             for heard in signals.next(Some(&self.mask), self.deadline, clock) {
                 if heard.asks_for_the_end() {
+                    if !timed_out && asked_to_stop.is_none() {
+                        before_stop();
+                    }
                     asked_to_stop = Some(heard.signal);
                 }
                 self.forward(heard);

@@ -1,0 +1,166 @@
+//! A statement as it may be shown: on one line, not too long, and without the values in it, which may be anybody's.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// So much of a statement is shown.
+const LONGEST: usize = 160;
+
+/// Strings and numbers become `?`, comments go, white space becomes one space. What is cut off ends in `…`.
+pub fn masked(sql: &str) -> String {
+    let mut out = String::new();
+    let mut rest = sql.chars().peekable();
+    let mut in_word = false;
+    while let Some(c) = rest.next() {
+        let was_in_word = std::mem::replace(&mut in_word, c.is_alphanumeric() || c == '_');
+        match c {
+            '\'' => {
+                // The E of E'…' is no word, but what follows it is read as such a string.
+                let escapes = out.ends_with(['E', 'e']) && !was_in_longer_word(&out);
+                skip_string(&mut rest, escapes);
+                out.push('?');
+            }
+            '"' => {
+                out.push('"');
+                for c in rest.by_ref() {
+                    out.push(if c.is_control() { '_' } else { c });
+                    if c == '"' {
+                        break;
+                    }
+                }
+            }
+            '$' if !was_in_word && skip_dollar_string(&mut rest) => out.push('?'),
+            '-' if rest.peek() == Some(&'-') => {
+                rest.by_ref().find(|c| *c == '\n');
+                space(&mut out);
+            }
+            '/' if rest.peek() == Some(&'*') => {
+                skip_comment(&mut rest);
+                space(&mut out);
+            }
+            c if c.is_ascii_digit() && !was_in_word => {
+                while rest.peek().is_some_and(|c| c.is_alphanumeric() || *c == '.') {
+                    rest.next();
+                }
+                out.push('?');
+                in_word = false;
+            }
+            c if c.is_whitespace() || c.is_control() => space(&mut out),
+            c => out.push(c),
+        }
+    }
+    let mut shown = out.trim_end().to_owned();
+    if shown.len() > LONGEST {
+        shown.truncate(shown.floor_char_boundary(LONGEST));
+        shown.push('…');
+    }
+    shown
+}
+
+/// A name that somebody else chose, without what would break the line.
+pub fn one_line(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { '_' } else { c }).collect()
+}
+
+fn space(out: &mut String) {
+    if !out.is_empty() && !out.ends_with(' ') {
+        out.push(' ');
+    }
+}
+
+/// Whether the last letter of `out` belongs to a word of more than itself.
+fn was_in_longer_word(out: &str) -> bool {
+    out.chars().rev().nth(1).is_some_and(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// To the end of a string, or of the text, which the server cuts off.
+fn skip_string(rest: &mut Peekable<Chars<'_>>, escapes: bool) {
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' if escapes => drop(rest.next()),
+            '\'' if rest.peek() == Some(&'\'') => drop(rest.next()),
+            '\'' => return,
+            _ => {}
+        }
+    }
+}
+
+/// After a `$`: skips `tag$ … $tag$`, and says whether it was that. A parameter such as `$1` is none.
+fn skip_dollar_string(rest: &mut Peekable<Chars<'_>>) -> bool {
+    let ahead: String = rest.clone().collect();
+    let Some((tag, body)) = ahead.split_once('$') else { return false };
+    if tag.starts_with(|c: char| c.is_ascii_digit()) || !tag.chars().all(|c| c.is_alphanumeric() || c == '_')
+    {
+        return false;
+    }
+    let end = format!("${tag}$");
+    let body = body.find(&end).map_or(body.len(), |at| at + end.len());
+    let length = ahead.get(..tag.len() + 1 + body).map_or(0, |skipped| skipped.chars().count());
+    for _ in 0..length {
+        rest.next();
+    }
+    true
+}
+
+/// After a `/`: to the end of a comment; they nest.
+fn skip_comment(rest: &mut Peekable<Chars<'_>>) {
+    let mut depth = 0_u32;
+    let mut last = '/';
+    for c in rest.by_ref() {
+        match (last, c) {
+            ('/', '*') => depth += 1,
+            ('*', '/') => depth = depth.saturating_sub(1),
+            _ => {
+                last = c;
+                continue;
+            }
+        }
+        last = ' ';
+        if depth == 0 {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::masked;
+
+    #[test]
+    fn values_are_masked_and_names_are_not() {
+        for (sql, shown) in [
+            ("select * from t1 where a = 'it''s' and b = 42.5e3", "select * from t1 where a = ? and b = ?"),
+            ("select e'a\\'b', \"Na'me\", $1", "select e?, \"Na'me\", $?"),
+            ("do $body$ secret $x$ $body$; x", "do ?; x"),
+            ("do $$ secret", "do ?"),
+            ("select 'cut off in the mid", "select ?"),
+            ("-- secret\nselect\n\t/* a /* b */ secret */ 1", "select ?"),
+            ("name'a\\'", "name?"),
+        ] {
+            assert_eq!(masked(sql), shown, "{sql}");
+        }
+    }
+
+    #[test]
+    fn long_statements_are_cut() {
+        let shown = masked(&"ü".repeat(500));
+        assert!(shown.ends_with('…') && shown.len() < 170, "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_string_is_ever_shown(before in "[a-z =(]{0,9}", secret in "[A-Z]{3,9}", after in "[a-z, )]{0,9}") {
+            let quoted = masked(&format!("{before} '{secret}' {after}"));
+            prop_assert!(!quoted.contains(&secret), "{}", quoted);
+            let dollars = masked(&format!("{before} $t${secret}$t$ {after}"));
+            prop_assert!(!dollars.contains(&secret), "{}", dollars);
+        }
+
+        #[test]
+        fn any_text_gives_one_line(sql in "\\PC*|[-'$/*\\n\\\\e\"0a]{0,40}") {
+            prop_assert!(!masked(&sql).contains('\n'));
+        }
+    }
+}

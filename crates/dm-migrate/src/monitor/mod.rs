@@ -1,0 +1,116 @@
+//! The monitor: a thread with a connection of its own that looks at the migration's sessions while the command runs.
+//!
+//! ```text
+//! begin ─► connect, preflight ─► Ready
+//!   look ─► look ─► look …            reports on stderr, adds up waits
+//!   Cancel                            before the command is told to end
+//!   Ended ─► nobody of ours is left ─► Seen
+//! ```
+
+mod cancel;
+mod ladder;
+pub mod look;
+mod tell;
+mod waits;
+mod watch;
+
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use crate::address::Address;
+use crate::preflight::Preflight;
+use watch::Watch;
+
+/// The first answer: a connection, with its own limit, and a few statements.
+const READY: Duration = Duration::from_secs(20);
+
+/// The thread's answer to a command; it has its own, shorter limits.
+const ANSWER: Duration = Duration::from_secs(8);
+
+/// What to watch.
+#[derive(Debug)]
+pub struct Order {
+    /// The tool, for what is told on stderr.
+    pub tool: &'static str,
+    /// The database.
+    pub address: Address,
+    /// The `application_name` of the migration's sessions.
+    pub name: String,
+    /// The lock timeout of these sessions; no look may miss a wait that long.
+    pub lock_timeout: Option<Duration>,
+}
+
+/// What was seen of a run of the command.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Seen {
+    /// All lock waits so far, together; `None` where nobody could see.
+    pub lock_wait: Option<Duration>,
+    /// The most sessions that waited behind the migration at once.
+    pub blocked_max: Option<u64>,
+    /// How long the wait was that was going on when last looked.
+    pub last_wait: Option<Duration>,
+}
+
+/// What the thread is told.
+enum Command {
+    /// The command is about to be told to end: end its statements first.
+    Cancel(SyncSender<()>),
+    /// The command has ended, well or not.
+    Ended { well: bool, reply: SyncSender<Seen> },
+}
+
+/// The thread. It ends with this.
+#[derive(Debug)]
+pub struct Monitor {
+    commands: UnboundedSender<Command>,
+}
+
+impl Monitor {
+    /// Connects, looks at what stands in the way, and begins to watch. An error means that the database cannot be
+    /// watched; it does not show the URL.
+    pub fn begin(order: Order) -> Result<(Self, Preflight)> {
+        let (commands, orders) = unbounded_channel();
+        let (tell, told) = sync_channel(1);
+        let work = async move {
+            match Watch::begin(order).await {
+                Ok((watch, preflight)) => {
+                    // Nobody listens any more when it took too long.
+                    if tell.send(Ok(preflight)).is_ok() {
+                        watch.run(orders).await;
+                    }
+                }
+                Err(error) => drop(tell.send(Err(error))),
+            }
+        };
+        thread::Builder::new().name("monitor".to_owned()).spawn(move || {
+            // Without a runtime the channel closes.
+            if let Ok(runtime) = Builder::new_current_thread().enable_all().build() {
+                runtime.block_on(work);
+                // Not waiting for a resolver that hangs.
+                runtime.shutdown_background();
+            }
+        })?;
+        let preflight = told.recv_timeout(READY).map_err(|_| anyhow!("no answer in time"))??;
+        Ok((Self { commands }, preflight))
+    }
+
+    /// Ends the statements of the migration; returns when they have ended, or cannot be.
+    pub fn cancel(&self) {
+        let (reply, done) = sync_channel(1);
+        if self.commands.send(Command::Cancel(reply)).is_ok() {
+            let _ = done.recv_timeout(ANSWER);
+        }
+    }
+
+    /// What was seen. After a command that did not end well, no statement of it is left.
+    pub fn ended(&self, well: bool) -> Result<Seen> {
+        let (reply, seen) = sync_channel(1);
+        let sent = self.commands.send(Command::Ended { well, reply });
+        sent.ok().and_then(|()| seen.recv_timeout(ANSWER).ok()).context("the monitor does not answer")
+    }
+}

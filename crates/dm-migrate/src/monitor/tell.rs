@@ -1,0 +1,168 @@
+//! What a person reads while a migration waits, or takes its time.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use common::duration::show;
+
+use super::look::{Blocker, Own, Victims, Wanted};
+use crate::mask::{masked, one_line};
+
+/// A migration that waits: for what, for whom, and who waits behind it.
+pub(super) fn blocked(
+    age: Duration,
+    wanted: &[Wanted],
+    own: &[Own],
+    blockers: &[Blocker],
+    victims: Victims,
+) -> Vec<String> {
+    let mut lines = vec![format!("waiting {} for a lock{}", show(age), what(wanted, own))];
+    lines.extend(blockers.iter().map(blocker));
+    if blockers.is_empty() {
+        lines.push("  who holds it is unknown".to_owned());
+    }
+    lines.push(behind(victims));
+    let root = blockers.iter().find(|blocker| blocker.is_root && blocker.pid > 0);
+    lines.extend(root.map(|root| {
+        format!("  to end pid {pid}, if that may be: select pg_terminate_backend({pid});", pid = root.pid)
+    }));
+    lines
+}
+
+fn what(wanted: &[Wanted], own: &[Own]) -> String {
+    let Some(wanted) = wanted.first() else { return String::new() };
+    let statement = own.iter().find(|own| own.pid == wanted.pid).and_then(|own| own.query.as_deref());
+    let statement = statement.map_or_else(|| "statement unknown".to_owned(), masked);
+    format!(": {} (pid {}: {statement})", wanted.lock, wanted.pid)
+}
+
+fn blocker(it: &Blocker) -> String {
+    if it.pid == 0 {
+        return "  blocked by a prepared transaction: see pg_prepared_xacts".to_owned();
+    }
+    let mut line = format!("  blocked by pid {}, user {}", it.pid, known(it.user.as_deref()));
+    if let Some(kind) = it.kind.as_deref().filter(|kind| *kind != "client backend") {
+        // Writing into a String cannot fail.
+        let _ = write!(line, ", {kind}");
+    }
+    let _ = write!(line, ", app \"{}\"", known(it.application.as_deref()));
+    if let Some(client) = &it.client {
+        let _ = write!(line, " at {client}");
+    }
+    match (&it.state, it.in_state) {
+        (Some(state), Some(age)) => drop(write!(line, ", {state} for {}", show(age))),
+        (Some(state), None) => drop(write!(line, ", {state}")),
+        (None, _) => line.push_str(", state unknown"),
+    }
+    if let Some(age) = it.transaction {
+        let _ = write!(line, ", in a transaction for {}", show(age));
+    }
+    let waits = if it.is_root { "" } else { ", waits itself" };
+    let _ = write!(line, ", holds {}{waits}", known(it.holds.as_deref()));
+    let query = it.query.as_deref().map_or_else(|| "unknown".to_owned(), masked);
+    let _ = write!(line, "; its statement: {query}");
+    line
+}
+
+fn behind(victims: Victims) -> String {
+    let longest = victims.longest.map(|age| format!(", the longest for {}", show(age))).unwrap_or_default();
+    match victims.count {
+        0 => "  nobody waits behind it yet".to_owned(),
+        1 => format!("  1 session waits behind it{longest}"),
+        count => format!("  {count} sessions wait behind it{longest}"),
+    }
+}
+
+/// A migration that has run for long, and does not wait.
+pub(super) fn running(elapsed: Duration, own: &[Own], progress: &[String]) -> Vec<String> {
+    let mut lines = vec![format!("running for {}", show(elapsed))];
+    for session in own {
+        let statement = session.query.as_deref().map_or_else(|| "unknown".to_owned(), masked);
+        let state = known(session.state.as_deref());
+        let age = session.running.map(|age| format!(" for {}", show(age))).unwrap_or_default();
+        lines.push(format!("  pid {}, {state}{age}: {statement}", session.pid));
+    }
+    if own.is_empty() {
+        lines.push("  no session of it is seen in the database".to_owned());
+    } else if progress.is_empty() {
+        lines.push("  PostgreSQL reports no progress for this kind of statement".to_owned());
+    }
+    lines.extend(progress.iter().map(|line| format!("  progress of pid {line}")));
+    lines
+}
+
+fn known(value: Option<&str>) -> String {
+    value.map_or_else(|| "unknown".to_owned(), one_line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ours() -> (Vec<Wanted>, Vec<Own>) {
+        let own = Own {
+            pid: 11,
+            backend_start: String::new(),
+            state: Some("active".to_owned()),
+            query: Some("ALTER TABLE orders ADD note text DEFAULT 'x'".to_owned()),
+            running: None,
+            waits: true,
+        };
+        let wanted = Wanted { pid: 11, lock: "AccessExclusiveLock on orders".to_owned(), since: None };
+        (vec![wanted], vec![own])
+    }
+
+    #[test]
+    fn a_person_learns_who_blocks_and_who_suffers() {
+        let (wanted, own) = ours();
+        let text = |text: &str| Some(text.to_owned());
+        let blocker = Blocker {
+            pid: 7,
+            user: text("web"),
+            application: text("shop"),
+            client: text("10.0.0.7"),
+            state: text("idle in transaction"),
+            in_state: Some(Duration::from_secs(190)),
+            transaction: Some(Duration::from_secs(192)),
+            kind: text("client backend"),
+            query: text("SELECT * FROM orders WHERE id = 42"),
+            holds: text("AccessShareLock on orders"),
+            is_root: true,
+            ..Blocker::default()
+        };
+        let victims = Victims { count: 3, longest: Some(Duration::from_millis(800)) };
+        let lines = blocked(Duration::from_millis(1200), &wanted, &own, &[blocker], victims);
+        assert_eq!(
+            lines,
+            [
+                "waiting 1.2s for a lock: AccessExclusiveLock on orders (pid 11: ALTER TABLE orders ADD note text DEFAULT ?)",
+                "  blocked by pid 7, user web, app \"shop\" at 10.0.0.7, idle in transaction for 3m10s, in a transaction \
+                 for 3m12s, holds AccessShareLock on orders; its statement: SELECT * FROM orders WHERE id = ?",
+                "  3 sessions wait behind it, the longest for 800ms",
+                "  to end pid 7, if that may be: select pg_terminate_backend(7);",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_unknown_and_not_nothing() {
+        let (wanted, own) = ours();
+        let hidden = Blocker { pid: 7, is_root: true, ..Blocker::default() };
+        let lines = blocked(Duration::ZERO, &wanted, &own, &[hidden], Victims::default());
+        assert!(
+            lines[1].contains("state unknown") && lines[1].contains("its statement: unknown"),
+            "{lines:?}"
+        );
+        let lines = blocked(Duration::ZERO, &wanted, &own, &[], Victims::default());
+        assert_eq!(lines[1], "  who holds it is unknown");
+    }
+
+    #[test]
+    fn a_prepared_transaction_has_no_process_to_end() {
+        let (wanted, own) = ours();
+        let prepared = Blocker { is_root: true, ..Blocker::default() };
+        let lines = blocked(Duration::ZERO, &wanted, &own, &[prepared], Victims::default());
+        assert!(lines[1].contains("prepared transaction"));
+        assert!(!lines.concat().contains("pg_terminate_backend"));
+    }
+}

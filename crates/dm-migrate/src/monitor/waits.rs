@@ -1,0 +1,100 @@
+//! The lock wait of a migration, from looks at it now and then.
+
+use std::time::{Duration, Instant};
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    over: Duration,
+    current: Option<Wait>,
+    seen: bool,
+}
+
+/// A wait that goes on.
+#[derive(Debug, Clone, Copy)]
+struct Wait {
+    length: Duration,
+    seen_at: Instant,
+}
+
+impl Waits {
+    /// A look, at `at`: a session of ours waits, and has for so long; or none does.
+    pub(super) fn looked(&mut self, at: Instant, waiting: Option<Duration>) {
+        self.seen = true;
+        match (self.current, waiting) {
+            // A shorter wait than before is another one.
+            (Some(before), Some(length)) if length < before.length => {
+                self.end(at.checked_sub(length).unwrap_or(at));
+                self.current = Some(Wait { length, seen_at: at });
+            }
+            (_, Some(length)) => self.current = Some(Wait { length, seen_at: at }),
+            (_, None) => self.end(at),
+        }
+    }
+
+    /// The wait that was going on when last looked, which ended by `at`. When, nobody saw: half of the time since is
+    /// the best guess.
+    pub(super) fn end(&mut self, at: Instant) {
+        if let Some(wait) = self.current.take() {
+            self.over += wait.length + at.saturating_duration_since(wait.seen_at) / 2;
+        }
+    }
+
+    /// How long the wait has been that was going on when last looked.
+    pub(super) fn current(&self) -> Option<Duration> {
+        self.current.map(|wait| wait.length)
+    }
+
+    /// All waits together; `None` where nobody could look.
+    pub(super) fn total(&self) -> Option<Duration> {
+        self.seen.then(|| self.over + self.current().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::clock::{Clock, SystemClock};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn without_a_look_it_is_unknown_and_not_zero() {
+        assert_eq!(Waits::default().total(), None);
+        let mut waits = Waits::default();
+        waits.looked(SystemClock.instant(), None);
+        assert_eq!(waits.total(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn two_waits_are_added_up() {
+        let start = SystemClock.instant();
+        let ms = Duration::from_millis;
+        let mut waits = Waits::default();
+        waits.looked(start + ms(1000), Some(ms(600)));
+        waits.looked(start + ms(1200), Some(ms(800)));
+        // The first ended at some time up to 1300, when the second began.
+        waits.looked(start + ms(1400), Some(ms(100)));
+        assert_eq!(waits.current(), Some(ms(100)));
+        waits.looked(start + ms(1600), None);
+        assert_eq!(waits.total(), Some(ms(800 + 50 + 100 + 100)));
+    }
+
+    proptest! {
+        /// A wait from `from` to `to` is found to half the time between two looks, wherever the looks fall.
+        #[test]
+        fn a_wait_is_right_to_half_a_period(from in 0_u64..5000, length in 1_u64..9000, period in 50_u64..1000) {
+            let start = SystemClock.instant();
+            let ms = Duration::from_millis;
+            let mut waits = Waits::default();
+            for at in (0..20_000).step_by(usize::try_from(period).unwrap()) {
+                let waiting = at >= from && at < from + length;
+                waits.looked(start + ms(at), waiting.then(|| ms(at - from)));
+            }
+            let found = waits.total().unwrap();
+            if length >= period {
+                prop_assert!(found.abs_diff(ms(length)) <= ms(period / 2 + 1), "{:?}", found);
+            }
+        }
+    }
+}

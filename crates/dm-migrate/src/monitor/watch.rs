@@ -1,0 +1,243 @@
+//! The monitor's loop: a look at every turn, and what follows from it.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use common::cli::warn;
+use common::clock::{Clock, Stopwatch, SystemClock};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep_until};
+
+use super::ladder::{self, Ladder};
+use super::look::{self, Own, Victims};
+use super::waits::Waits;
+use super::{Command, Order, Seen, cancel, tell};
+use crate::database::Database;
+use crate::preflight::Preflight;
+
+/// Between two looks at a migration that works.
+const CALM: Duration = Duration::from_secs(1);
+
+/// While it waits: the length of the wait is right to half of this.
+const WAITING: Duration = Duration::from_millis(250);
+
+/// At the beginning, so that a short migration is seen at all.
+const EARLY: Duration = Duration::from_millis(100);
+/// The length of the beginning.
+const BEGINNING: Duration = Duration::from_secs(2);
+
+/// No look comes sooner after another.
+const SHORTEST: Duration = Duration::from_millis(50);
+
+/// A tool that has not connected by now under the name it was given will not.
+const NAMELESS: &[u64] = &[5];
+
+/// Who waits for whom is dearer for the server than the rest: it is asked for so often at most.
+const DETAIL: Duration = Duration::from_secs(1);
+
+/// What goes on in the database.
+#[derive(Debug)]
+pub(super) struct Watch {
+    order: Order,
+    /// `None` while the connection is lost.
+    database: Option<Database>,
+    clock: SystemClock,
+    started: Stopwatch,
+    waits: Waits,
+    blocked_max: Option<u64>,
+    seen_own: bool,
+    /// The wait that goes on.
+    wait: Told,
+    run_ladder: Ladder,
+    nameless: Ladder,
+}
+
+/// What is known, and was told, of one wait.
+#[derive(Debug)]
+struct Told {
+    /// When it was first seen: its beginning, where the server does not tell that.
+    first_seen: Option<Duration>,
+    /// When it was last found out who waits for whom.
+    detailed: Option<Duration>,
+    /// Who was last told to block us, and whether anybody waited behind.
+    parties: (Vec<i32>, bool),
+    ladder: Ladder,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        let ladder = Ladder::new(ladder::WAIT);
+        Self { first_seen: None, detailed: None, parties: (Vec::new(), false), ladder }
+    }
+}
+
+impl Watch {
+    pub(super) async fn begin(order: Order) -> Result<(Self, Preflight)> {
+        let database = Database::connect(&order.address).await?;
+        let preflight = Preflight::find(&database).await?;
+        let clock = SystemClock;
+        let watch = Self {
+            order,
+            database: Some(database),
+            clock,
+            started: Stopwatch::start(&clock),
+            waits: Waits::default(),
+            blocked_max: None,
+            seen_own: false,
+            wait: Told::default(),
+            run_ladder: Ladder::new(ladder::RUN),
+            nameless: Ladder::new(NAMELESS),
+        };
+        Ok((watch, preflight))
+    }
+
+    /// Until nobody gives commands any more.
+    pub(super) async fn run(mut self, mut commands: UnboundedReceiver<Command>) {
+        let mut next = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                command = commands.recv() => match command {
+                    None => return,
+                    Some(Command::Cancel(reply)) => {
+                        self.cancel().await;
+                        // Nobody listens any more when it took too long.
+                        let _ = reply.send(());
+                    }
+                    Some(Command::Ended { well, reply }) => {
+                        let seen = self.close(well).await;
+                        let _ = reply.send(seen);
+                    }
+                },
+                () = sleep_until(next) => {
+                    let pause = self.turn().await;
+                    next = Instant::now() + pause;
+                }
+            }
+        }
+    }
+
+    /// One look; then the time until the next.
+    async fn turn(&mut self) -> Duration {
+        match self.look().await {
+            Ok(pause) => pause,
+            Err(error) => {
+                if self.database.take().is_some() {
+                    self.say(&[format!("the database is not seen any more: {error:#}; the command goes on")]);
+                }
+                if let Ok(database) = Database::connect(&self.order.address).await {
+                    self.say(&["the database is seen again".to_owned()]);
+                    self.database = Some(database);
+                }
+                CALM
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<Duration> {
+        let database = self.database.as_ref().ok_or_else(|| anyhow!("no connection"))?;
+        let own = look::own(database, &self.order.name).await?;
+        let elapsed = self.started.elapsed(&self.clock);
+        if own.is_empty() {
+            if !self.seen_own && self.nameless.is_due(elapsed) {
+                self.say(&["no session of the command is seen: its tool does not read PGAPPNAME; \
+                     lock waits are unknown"
+                    .to_owned()]);
+            }
+            if self.seen_own {
+                self.waits.looked(self.clock.instant(), None);
+            }
+        } else {
+            self.seen_own = true;
+            self.blocked_max.get_or_insert(0);
+            self.look_at(&own, elapsed).await?;
+        }
+        let usual = match (self.waits.current(), elapsed) {
+            (Some(_), _) => WAITING,
+            (None, elapsed) if elapsed < BEGINNING => EARLY,
+            _ => CALM,
+        };
+        // Four looks in each wait that ends by its limit.
+        let fine = self.order.lock_timeout.map_or(CALM, |limit| limit / 4);
+        Ok(usual.min(fine).max(SHORTEST))
+    }
+
+    async fn look_at(&mut self, own: &[Own], elapsed: Duration) -> Result<()> {
+        let Some(database) = &self.database else { return Ok(()) };
+        let name = &self.order.name;
+        let wanted =
+            if own.iter().any(|own| own.waits) { look::wanted(database, name).await? } else { Vec::new() };
+        // It may have got its lock between the two statements.
+        let Some(longest) = wanted.first() else {
+            self.waits.looked(self.clock.instant(), None);
+            self.wait = Told::default();
+            if self.run_ladder.is_due(elapsed) {
+                let progress = look::progress(database, name).await?;
+                self.say(&tell::running(elapsed, own, &progress));
+            }
+            return Ok(());
+        };
+        let first_seen = *self.wait.first_seen.get_or_insert(elapsed);
+        let age = longest.since.unwrap_or(elapsed.saturating_sub(first_seen));
+        self.waits.looked(self.clock.instant(), Some(age));
+        if self.wait.detailed.is_some_and(|last| elapsed < last + DETAIL) {
+            return Ok(());
+        }
+        let blockers = look::blockers(database, name).await?;
+        let victims: Victims = look::victims(database, name).await?;
+        self.wait.detailed = Some(elapsed);
+        self.blocked_max = self.blocked_max.max(Some(victims.count));
+        let parties = (blockers.iter().map(|blocker| blocker.pid).collect(), victims.count > 0);
+        let is_news = self.wait.parties != parties;
+        self.wait.parties = parties;
+        if self.wait.ladder.is_due(age) || is_news {
+            self.say(&tell::blocked(age, &wanted, own, &blockers, victims));
+        }
+        Ok(())
+    }
+
+    async fn cancel(&mut self) {
+        let Some(database) = &self.database else { return };
+        match cancel::cancel(database, &self.order.name).await {
+            Ok(pids) => {
+                for pid in pids {
+                    self.say(&[format!("cancelled the statement of the migration's session, pid {pid}")]);
+                }
+            }
+            Err(error) => self.say(&[format!("cannot cancel the migration's statement: {error:#}")]),
+        }
+    }
+
+    async fn close(&mut self, well: bool) -> Seen {
+        let last_wait = self.waits.current();
+        self.waits.end(self.clock.instant());
+        self.wait = Told::default();
+        if !well {
+            self.leave_nobody().await;
+        }
+        Seen { lock_wait: self.waits.total(), blocked_max: self.blocked_max, last_wait }
+    }
+
+    async fn leave_nobody(&mut self) {
+        if self.database.is_none() {
+            self.database = Database::connect(&self.order.address).await.ok();
+        }
+        let left = match &self.database {
+            Some(database) => cancel::leave_nobody(database, &self.order.name).await,
+            None => Err(anyhow!("no connection")),
+        };
+        match left {
+            Ok(acts) => self.say(&acts),
+            Err(error) => {
+                self.database = None;
+                self.say(&[format!("whether a statement of the migration is left is unknown: {error:#}")]);
+            }
+        }
+    }
+
+    fn say(&self, lines: &[String]) {
+        for line in lines {
+            warn(self.order.tool, std::slice::from_ref(line));
+        }
+    }
+}

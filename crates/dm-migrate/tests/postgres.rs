@@ -1,0 +1,305 @@
+//! dm-migrate before a real PostgreSQL: what it sees, tells, records, and leaves behind.
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+use testkit::postgres::{PASSWORD, Postgres, program};
+use testkit::server::eventually;
+
+const ALTER: &str = "alter table orders add note text default 'a secret value'";
+
+/// A server with a table, the role `migrator` that owns it, and the role `web` that reads it.
+fn shop() -> Postgres {
+    let server = Postgres::start();
+    server.role("migrator", "in role pg_monitor");
+    server.role("web", "");
+    server.sql(
+        "create table orders (id int); alter table orders owner to migrator; grant all on orders to web",
+    );
+    server.sql("grant create on schema public to migrator");
+    server
+}
+
+/// A run of dm-migrate with `psql -c STATEMENT`, as `role`.
+struct Run {
+    state: TempDir,
+    command: Command,
+}
+
+impl Run {
+    fn of(server: &Postgres, role: &str, flags: &[&str], statement: &str) -> Self {
+        let script = r#"exec "$PSQL" "$DATABASE_URL" -Xq -v ON_ERROR_STOP=1 -c "$0""#;
+        let mut run = Self::unwatched(flags, &["sh", "-c", script, statement]);
+        run.command.env("DATABASE_URL", server.url(role));
+        run
+    }
+
+    fn unwatched(flags: &[&str], argv: &[&str]) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dm-migrate"));
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("PSQL", program("psql"));
+        command.env("DM_STATE_DIR", state.path()).env("DM_TEXTFILE", state.path().join("dm.prom"));
+        command.env("DM_SERVICE", "shop").env("DM_ENVIRONMENT", "production");
+        command.args(flags).arg("--").args(argv);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Self { state, command }
+    }
+
+    fn start(mut self) -> Running {
+        let mut child = self.command.spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        Running { child, lines, told: String::new(), state: self.state }
+    }
+
+    fn end(self) -> Ended {
+        self.start().end()
+    }
+}
+
+struct Running {
+    child: Child,
+    lines: BufReader<ChildStderr>,
+    told: String,
+    state: TempDir,
+}
+
+impl Running {
+    /// Waits until it tells a line with this in it, and gives that.
+    fn until(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.lines.read_line(&mut line).unwrap() > 0, "no {text:?} in:\n{}", self.told);
+            self.told.push_str(&line);
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn send(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    fn end(mut self) -> Ended {
+        self.lines.read_to_string(&mut self.told).unwrap();
+        let status = self.child.wait().unwrap();
+        Ended { status, told: self.told, state: self.state }
+    }
+}
+
+struct Ended {
+    status: ExitStatus,
+    told: String,
+    state: TempDir,
+}
+
+impl Ended {
+    fn event(&self) -> Value {
+        serde_json::from_str(self.journal().trim()).unwrap()
+    }
+
+    fn journal(&self) -> String {
+        std::fs::read_to_string(self.state.path().join("journal.jsonl")).unwrap()
+    }
+
+    fn metrics(&self) -> String {
+        std::fs::read_to_string(self.state.path().join("dm.prom")).unwrap()
+    }
+}
+
+/// Waits until so many sessions of migrations are in the database.
+fn sessions(server: &Postgres, condition: &str, count: &str) {
+    let sql = format!(
+        "select count(*) from pg_stat_activity where application_name like 'dm-migrate:%' and {condition}"
+    );
+    eventually(&sql, || match server.sql(&sql) {
+        found if found == count => Ok(()),
+        found => Err(found),
+    });
+}
+
+/// For how long the longest of them has waited, as the server knows it.
+fn waited(server: &Postgres) -> f64 {
+    let sql = "select coalesce(max(extract(epoch from clock_timestamp() - waitstart)), 0) from pg_locks l \
+        join pg_stat_activity a using (pid) where not granted and application_name like 'dm-migrate:%'";
+    server.sql(sql).parse().unwrap()
+}
+
+#[test]
+fn a_person_learns_who_blocks_the_migration_and_whom_it_blocks() {
+    let server = shop();
+    let blocker = server.session("web", "shop-web", "begin; select * from orders where id = 4711");
+    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "0s"], ALTER).start();
+    let line = run.until("waiting");
+    assert!(
+        line.contains("AccessExclusiveLock on orders (pid ") && line.contains("add note text default ?"),
+        "{line}"
+    );
+    assert!(waited(&server) < 2.0, "told too late: {line}");
+    let line = run.until("blocked by");
+    for part in [
+        "user web",
+        "app \"shop-web\"",
+        "idle in transaction for",
+        "holds AccessShareLock on orders",
+        "id = ?",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let victims = [1, 2].map(|_| server.background("web", "shop-web", "select * from orders"));
+    run.until("wait behind it");
+    let total = eventually("a wait", || Some(waited(&server)).filter(|s| *s > 2.0).ok_or_else(String::new));
+    blocker.end();
+    let ended = run.end();
+    assert!(ended.status.success(), "{}", ended.told);
+    let event = ended.event();
+    let found = event["lock_wait_s"].as_f64().unwrap();
+    assert!((found - total).abs() < 1.0, "{found}, not {total}");
+    assert!(matches!(event["blocked_max"].as_u64(), Some(1 | 2)), "{event}");
+    assert!(!ended.told.contains("4711") && !ended.told.contains("secret"), "{}", ended.told);
+    drop(victims);
+}
+
+#[test]
+fn what_a_role_cannot_see_is_unknown() {
+    let server = shop();
+    server.role("stranger", "");
+    let _blocker = server.session("web", "shop-web", "begin; select * from orders where id = 4711");
+    // Watched by one role, migrated by another.
+    let script = r#"exec "$PSQL" "$MIGRATE_URL" -Xq -v ON_ERROR_STOP=1 -c "$0""#;
+    let mut blind = Run::unwatched(&["--lock-timeout", "3s"], &["sh", "-c", script, ALTER]);
+    blind.command.env("DATABASE_URL", server.url("stranger")).env("MIGRATE_URL", server.url("migrator"));
+    let mut blind = blind.start();
+    blind.until("other roles' transactions are unknown to stranger");
+    let line = blind.until("waiting");
+    assert!(line.contains("statement unknown"), "{line}");
+    let line = blind.until("blocked by");
+    assert!(line.contains("user web") && line.contains("state unknown"), "{line}");
+    assert!(line.contains("its statement: unknown"), "{line}");
+    let ended = blind.end();
+    assert!(ended.event()["lock_wait_s"].as_f64().unwrap() > 2.0, "{}", ended.journal());
+}
+
+#[test]
+fn nothing_of_ours_is_left_waiting_however_it_ends() {
+    let server = shop();
+    let _blocker = server.session("web", "shop-web", "begin; select * from orders");
+    let flags = ["--lock-timeout", "0s", "--timeout", "1s"];
+    let ended = Run::of(&server, "migrator", &flags, ALTER).end();
+    assert_eq!(ended.status.code(), Some(124), "{}", ended.told);
+    assert!(ended.told.contains("cancelled the statement of the migration's session"), "{}", ended.told);
+    sessions(&server, "true", "0");
+    assert_eq!(ended.event()["status"], "timeout");
+
+    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "0s"], ALTER).start();
+    run.until("waiting");
+    run.send(Signal::SIGTERM);
+    let ended = run.end();
+    sessions(&server, "true", "0");
+    assert_eq!(ended.event()["status"], "cancelled", "{}", ended.told);
+
+    // Killed, it can do nothing any more: the limit that the session was given does.
+    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "2s"], ALTER).start();
+    run.until("waiting");
+    run.send(Signal::SIGKILL);
+    sessions(&server, "wait_event_type = 'Lock'", "0");
+}
+
+#[test]
+fn a_client_that_vanishes_takes_its_statement_along() {
+    let server = shop();
+    let _blocker = server.session("web", "shop-web", "begin; select * from orders");
+    // The client of the statement is killed, and the shell around it says so.
+    let script = r#""$PSQL" "$DATABASE_URL" -Xqc "$0" & echo "client $!" >&2; wait $!; exit 3"#;
+    let mut run = Run::unwatched(&["--lock-timeout", "0s"], &["sh", "-c", script, ALTER]);
+    run.command.env("DATABASE_URL", server.url("migrator"));
+    let mut run = run.start();
+    let client: i32 = run.until("client").trim().rsplit(' ').next().unwrap().parse().unwrap();
+    run.until("waiting");
+    kill(Pid::from_raw(client), Signal::SIGKILL).unwrap();
+    let ended = run.end();
+    assert_eq!(ended.status.code(), Some(3), "{}", ended.told);
+    sessions(&server, "true", "0");
+}
+
+#[test]
+fn a_server_that_restarts_is_seen_again() {
+    let mut server = shop();
+    let script = r#"echo started >&2; read -r line; exec "$PSQL" "$DATABASE_URL" -Xqc "$0""#;
+    let mut run = Run::unwatched(&[], &["sh", "-c", script, ALTER]);
+    run.command.env("DATABASE_URL", server.url("migrator")).stdin(Stdio::piped());
+    let mut run = run.start();
+    run.until("started");
+    server.crash_and_restart();
+    run.until("the database is seen again");
+    drop(run.child.stdin.take());
+    let ended = run.end();
+    assert!(ended.status.success(), "{}", ended.told);
+}
+
+#[test]
+fn an_index_is_built_beside_the_monitor() {
+    let server = shop();
+    let ended = Run::of(&server, "migrator", &[], "create index concurrently orders_id on orders (id)").end();
+    assert!(ended.status.success(), "{}", ended.told);
+    assert!(!ended.told.contains("waiting"), "{}", ended.told);
+}
+
+#[test]
+fn what_stands_in_the_way_is_told_before() {
+    let server = shop();
+    server.sql("create table twice (id int); insert into twice values (1), (1)");
+    let index = server.background("postgres", "t", "create unique index concurrently twice_id on twice (id)");
+    eventually("the index", || {
+        match server.sql("select count(*) from pg_index where not indisvalid").as_str() {
+            "1" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    });
+    let ended = Run::of(&server, "migrator", &[], "select 1").end();
+    assert!(ended.told.contains("the index twice_id is invalid"), "{}", ended.told);
+    drop(index);
+}
+
+#[test]
+fn a_database_that_cannot_be_watched_is_no_reason_not_to_migrate() {
+    let run = |url: &str, flags: &[&str]| {
+        let mut run = Run::unwatched(flags, &["true"]);
+        run.command.env("DATABASE_URL", url);
+        run.end()
+    };
+    for (url, cause) in [
+        ("postgres://u:s3cr3t@127.0.0.1:1/d", "the database cannot be reached"),
+        ("mysql://u:s3cr3t@h/d", "only PostgreSQL can be watched"),
+        ("s3cr3t", "is no URL"),
+        ("file:/no/such/file", "cannot read /no/such/file"),
+    ] {
+        let ended = run(url, &[]);
+        assert!(ended.status.success() && ended.told.contains(cause), "{}", ended.told);
+        assert!(!ended.told.contains("s3cr3t"), "{}", ended.told);
+        assert_eq!(ended.event()["lock_wait_s"], Value::Null);
+        let ended = run(url, &["--require-monitor"]);
+        assert_eq!(ended.status.code(), Some(125), "{}", ended.told);
+        assert_eq!(ended.told.lines().count(), 1, "{}", ended.told);
+    }
+    let ended = run("", &["--require-monitor"]);
+    assert!(ended.told.contains("--require-monitor needs a database"), "{}", ended.told);
+}
+
+#[test]
+fn the_password_appears_nowhere() {
+    let server = shop();
+    let _blocker = server.session("web", "shop-web", "begin; select * from orders");
+    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "1s"], ALTER).start();
+    run.until("waiting");
+    let cmdline = std::fs::read_to_string(format!("/proc/{}/cmdline", run.child.id())).unwrap();
+    let ended = run.end();
+    for text in [&cmdline, &ended.told, &ended.journal(), &ended.metrics()] {
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
+}
