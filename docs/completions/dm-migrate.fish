@@ -1,5 +1,7 @@
 complete -c dm-migrate -l timeout -d 'End the command after this time: TERM to it and all it started, then KILL' -r
 complete -c dm-migrate -l kill-after -d 'The time between TERM and KILL' -r
+complete -c dm-migrate -l database-url -d 'The database to watch: better in the variable, or as file:PATH, than on the command line' -r
+complete -c dm-migrate -l lock-timeout -d 'A statement of the migration gives up after waiting so long for a lock; 0s: never' -r
 complete -c dm-migrate -l service -d 'What is deployed [default: from the CI system, else the repository\'s folder]' -r
 complete -c dm-migrate -l environment -d 'Where it is deployed to [default: from the CI system, else "development"]' -r
 complete -c dm-migrate -l deployment-id -d 'Names the deployment; the same for all tools in it [default: the CI run, else a new one]' -r
@@ -18,5 +20,6 @@ complete -c dm-migrate -l pushgateway-ca -d 'Trust the certificates in this PEM 
 complete -c dm-migrate -l pushgateway-cert -d 'A PEM file with the client\'s certificate and its key' -r
 complete -c dm-migrate -l require-export -d 'End with 125 if what happened could not be pushed' -r
 complete -c dm-migrate -l may-outlive -d 'Let the command go on where this tool is killed, by SIGKILL or out of memory; else it gets a TERM'
+complete -c dm-migrate -l require-monitor -d 'Do not run the command where the database cannot be watched: end with 125'
 complete -c dm-migrate -s h -l help -d 'Print help'
 complete -c dm-migrate -s V -l version -d 'Print version'

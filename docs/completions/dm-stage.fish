@@ -1,6 +1,12 @@
 complete -c dm-stage -l timeout -d 'End the command after this time: TERM to it and all it started, then KILL' -r
 complete -c dm-stage -l kill-after -d 'The time between TERM and KILL' -r
 complete -c dm-stage -l allow-exit -d 'Exit codes of the command that are recorded as a success, beside 0: 1,3. The code is passed on all the same' -r
+complete -c dm-stage -l retries -d 'Try the command again so often where it fails; --timeout is for each attempt. Not where it cannot be started' -r
+complete -c dm-stage -l retry-delay -d 'How long before it is tried again' -r
+complete -c dm-stage -l tail -d 'Keep so many of the last lines of its stderr in the journal, without secrets; its stderr is then a pipe' -r
+complete -c dm-stage -l error-pattern -d 'The class of the error where a line of stderr matches, such as \'could not obtain lock=lock_timeout\'; its stderr is then a pipe; may be given again, the first that matches counts' -r
+complete -c dm-stage -l skip -d 'Run nothing, and record the stage as skipped for this reason; an empty reason skips nothing' -r
+complete -c dm-stage -l github -d 'In GitHub Actions: any of group (fold the output), error (annotate a failure), summary (add a row to the step\'s)' -r
 complete -c dm-stage -l finish -d 'Only record that a stage begun with --start ended: success, failure, error, timeout, cancelled, skipped' -r
 complete -c dm-stage -l timeline -d 'Print what a deployment did, from the journal: the one named, else the last' -r
 complete -c dm-stage -l service -d 'What is deployed [default: from the CI system, else the repository\'s folder]' -r

@@ -9,3 +9,9 @@ pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
 pub fn system(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
+
+/// Every variable of the process's environment that is UTF-8.
+pub fn all() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}

@@ -270,6 +270,28 @@ pub struct ChildUse {
     pub cpu_s: Option<f64>,
     /// Peak resident memory of the largest of these processes, in bytes.
     pub max_rss_bytes: Option<u64>,
+    /// What came of each attempt, where there was more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// The last lines of its stderr, where they were asked for; secrets are masked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stderr_tail: Vec<String>,
+    /// Why it was not run at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip_reason: Option<Label>,
+}
+
+/// One of several attempts at a command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Wall time in seconds.
+    pub duration_s: f64,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// The signal that killed it.
+    pub signal: Option<i32>,
+    /// Why it did not succeed.
+    pub error_type: Option<Reason>,
 }
 
 /// The quantiles that are kept of a latency, in milliseconds.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::duration;
+use crate::github::{GitHub, Notices};
 use crate::http::parse_url;
 use crate::label::Label;
 
@@ -93,6 +94,21 @@ pub struct LimitArgs {
     /// Let the command go on where this tool is killed, by SIGKILL or out of memory; else it gets a TERM
     #[arg(long)]
     pub may_outlive: bool,
+}
+
+/// What GitHub Actions is told.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct GitHubArgs {
+    /// In GitHub Actions: any of group (fold the output), error (annotate a failure), summary (add a row to the step's)
+    #[arg(long, env = "DM_GITHUB", value_name = "NOTICES")]
+    pub github: Option<Notices>,
+}
+
+impl GitHubArgs {
+    /// The runner that is told.
+    pub fn runner(&self) -> GitHub {
+        GitHub::find(self.github.unwrap_or_default(), &crate::env::system)
+    }
 }
 
 /// Where the Pushgateway is, and how to be let in.

@@ -16,6 +16,7 @@
 //! | [`duration`] | `1m30s`, read and written |
 //! | [`env`](mod@env) | the environment, as something that can be passed in |
 //! | [`label`] | values that are safe as labels; stage names |
+//! | [`secrets`] | what must not be shown of other people's text |
 //! | [`cli`] | the `main` of every tool, and the one place where errors are told |
 //! | [`stop`] | the signals that ask for the end |
 //! | [`atomic`] | files that are never seen half written |
@@ -35,6 +36,7 @@
 //! | [`gateway`] | the Pushgateway: groups, read-add-put, budget |
 //! | [`record`] | one event to the journal, the textfile and the gateway |
 //! | [`context`] | what every tool knows before it does anything |
+//! | [`github`] | what GitHub Actions is told: groups, annotations, the summary |
 //! | [`process`] | a child: spawn, signals, deadline, resource usage |
 //! | [`wrap`] | a child as a recorded stage |
 #![warn(missing_docs)]
@@ -51,6 +53,7 @@ pub mod exit;
 pub mod flags;
 pub mod gateway;
 pub mod git;
+pub mod github;
 pub mod http;
 pub mod identity;
 pub mod journal;
@@ -60,6 +63,7 @@ pub mod metrics;
 pub mod process;
 pub mod record;
 pub mod scope;
+pub mod secrets;
 pub mod stop;
 pub mod stream;
 pub mod textfile;

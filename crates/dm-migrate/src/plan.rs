@@ -7,8 +7,9 @@ use common::context::Context;
 use common::env;
 use common::event::{EventId, Reason};
 use common::flags::given;
+use common::github::GitHub;
 use common::scope::Work;
-use common::wrap::Wrap;
+use common::wrap::{Rules, Wrap};
 
 use crate::TOOL;
 use crate::address::Address;
@@ -49,8 +50,11 @@ pub fn plan(args: Args) -> Result<Plan> {
         context: Context::find(TOOL.name, &args.deployment, &args.export)?,
         stage: "migration".parse().map_err(anyhow::Error::msg)?,
         work: Work::Migration,
-        failure: Reason::MigrationFailed,
-        allowed: Vec::new(),
+        rules: Rules::new(Reason::MigrationFailed),
+        retries: 0,
+        retry_delay: Duration::ZERO,
+        tail: 0,
+        github: GitHub::default(),
         argv: args.command,
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,

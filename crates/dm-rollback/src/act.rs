@@ -66,6 +66,7 @@ fn run(action: &Action, context: &Context, clock: &dyn Clock) -> Result<(), Stri
         argv: action.argv.clone(),
         env,
         streams: Streams::Aside,
+        stderr_tail: 0,
         timeout: Some(action.timeout),
         kill_after: KILL_AFTER,
         // Half a rollback is worse than one that nobody watched.

@@ -11,6 +11,7 @@ pub mod args;
 pub mod finish;
 pub mod flush;
 pub mod plan;
+pub mod skip;
 pub mod timeline;
 
 use anyhow::Result;
@@ -27,6 +28,7 @@ pub const TOOL: Tool = Tool { name: "dm-stage", wrapper: true };
 pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
         Plan::Wrap(wrap) => common::wrap::run(wrap, Detail::Stage),
+        Plan::Skip { context, stage, reason, github } => skip::skip(&context, &stage, &reason, &github),
         Plan::Start { context, stage } => finish::start(&context, &stage),
         Plan::Finish { context, stage, status } => finish::finish(&context, &stage, status),
         Plan::Flush(flush) => flush::flush(&flush),

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use common::context::{Context, state_dir};
 use common::event::{Reason, Status};
+use common::flags::given;
+use common::github::GitHub;
 use common::label::{Label, Stage};
 use common::scope::Work;
-use common::wrap::Wrap;
+use common::wrap::{Rules, Wrap};
 
 use crate::TOOL;
 use crate::args::Args;
@@ -18,6 +20,17 @@ use crate::flush::Flush;
 pub enum Plan {
     /// Run a command as a stage.
     Wrap(Wrap),
+    /// Record that a stage is skipped.
+    Skip {
+        /// Who and where.
+        context: Context,
+        /// The stage.
+        stage: Stage,
+        /// Why.
+        reason: Label,
+        /// Who else is told.
+        github: GitHub,
+    },
     /// Record that a stage begins.
     Start {
         /// Who and where.
@@ -68,6 +81,9 @@ pub fn plan(args: Args) -> Result<Plan> {
     if let Some(status) = args.finish {
         return Ok(Plan::Finish { context, stage, status });
     }
+    if let Some(reason) = given(args.skip.as_ref()) {
+        return Ok(Plan::Skip { context, stage, reason, github: args.github.runner() });
+    }
     if args.command.first().is_none_or(|program| program.is_empty()) {
         bail!("no command given: write dm-stage {stage} -- COMMAND");
     }
@@ -75,8 +91,11 @@ pub fn plan(args: Args) -> Result<Plan> {
         context,
         stage,
         work: Work::Stage,
-        failure: Reason::ExitCode,
-        allowed: args.allow_exit,
+        rules: Rules { failure: Reason::ExitCode, allowed: args.allow_exit, patterns: args.error_pattern },
+        retries: args.retries,
+        retry_delay: args.retry_delay,
+        tail: args.tail.into(),
+        github: args.github.runner(),
         argv: args.command,
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -144,4 +145,175 @@ fn as_the_first_process_of_a_container_it_leaves_no_zombies_and_says_a_signal_by
         .unwrap();
     assert_eq!(status.code(), Some(143));
     assert_eq!(event(&state)["signal"], 15);
+}
+
+#[test]
+fn a_failure_is_tried_again_and_each_attempt_is_recorded() {
+    let state = state();
+    let tried = state.path().join("tried");
+    let script = format!("echo $DM_ATTEMPT >> {0}; test $(wc -l < {0}) = 3 || exit 7", tried.display());
+    let run = |retries: &str| {
+        let stage = ["build", "--retries", retries, "--retry-delay", "10ms", "--", "sh", "-c", &script];
+        dm_stage(&state).args(stage).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
+    };
+    let output = run("1");
+    assert_eq!(output.status.code(), Some(7));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "dm-stage: build: attempt 1 of 2 failed: exit code 7; the next in 10ms\n"
+    );
+    assert_eq!((&event(&state)["status"], &event(&state)["exit_code"]), (&"failure".into(), &7.into()));
+
+    assert_eq!(run("5").status.code(), Some(0));
+    let only = event(&state);
+    assert_eq!((&only["status"], &only["attempts"]), (&"success".into(), &Value::Null));
+    assert_eq!(std::fs::read_to_string(&tried).unwrap(), "\n2\n\n");
+
+    std::fs::remove_file(&tried).unwrap();
+    assert_eq!(run("5").status.code(), Some(0));
+    let event = event(&state);
+    let attempts = event["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 3);
+    assert_eq!((&attempts[0]["exit_code"], &attempts[0]["error_type"]), (&7.into(), &"exit_code".into()));
+    assert_eq!((&attempts[2]["exit_code"], &attempts[2]["error_type"]), (&0.into(), &Value::Null));
+    assert!(event["duration_s"].as_f64().unwrap() >= 0.02, "{event}");
+}
+
+#[test]
+fn what_cannot_be_started_is_not_tried_again_and_who_asks_for_the_end_gets_it() {
+    let state = state();
+    let status =
+        dm_stage(&state).args(["build", "--retries", "3", "--", "no-such-program"]).status().unwrap();
+    assert_eq!(status.code(), Some(127));
+
+    let mut child = dm_stage(&state)
+        .args(["build", "--retries", "3", "--retry-delay", "1h", "--", "false"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut told).unwrap();
+    assert!(told.contains("the next in 1h"), "{told}");
+    shell(&format!("kill -TERM {}", child.id()));
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+    assert_eq!(event(&state)["status"], "cancelled");
+}
+
+#[test]
+fn the_tail_of_stderr_is_kept_without_secrets_and_passed_on_as_it_is() {
+    let state = state();
+    let script = "for i in 1 2 3; do echo line $i >&2; done; echo the token is $API_TOKEN >&2; printf open >&2; exit 1";
+    let output = dm_stage(&state)
+        .args(["build", "--tail", "3", "--", "sh", "-c", script])
+        .env("API_TOKEN", "t0p-s3cret")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr, "line 1\nline 2\nline 3\nthe token is t0p-s3cret\nopen");
+    assert_eq!(event(&state)["stderr_tail"], serde_json::json!(["line 3", "the token is ***", "open"]));
+}
+
+#[test]
+fn a_background_process_that_holds_stderr_does_not_delay_the_end_of_the_tail() {
+    let state = state();
+    let script = "sleep 300 >/dev/null & echo $!; echo failed >&2; exit 1";
+    let stage = ["build", "--tail", "1", "--", "sh", "-c", script];
+    let (mut child, background) = first_line(dm_stage(&state).args(stage).stderr(Stdio::null()));
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(event(&state)["stderr_tail"], serde_json::json!(["failed"]));
+    shell(&format!("kill {background}"));
+}
+
+#[test]
+fn what_stderr_says_classifies_a_failure() {
+    let state = state();
+    let class = |script: &str| {
+        let patterns = [
+            "--error-pattern",
+            "lock timeout|could not obtain lock=lock_timeout",
+            "--error-pattern",
+            "x=y=dns",
+        ];
+        let mut stage = dm_stage(&state);
+        stage.arg("build").args(patterns).args(["--", "sh", "-c", script]).stderr(Stdio::null());
+        stage.status().unwrap();
+        event(&state)["error_type"].clone()
+    };
+    assert_eq!(class("echo ERROR: could not obtain lock on t >&2; exit 1"), "lock_timeout");
+    assert_eq!(class("echo x=y >&2; exit 1"), "dns");
+    assert_eq!(class("echo something else >&2; exit 1"), "exit_code");
+    assert_eq!(class("echo could not obtain lock >&2"), Value::Null);
+    assert_eq!(event(&state)["stderr_tail"], Value::Null);
+
+    for (pattern, cause) in
+        [("x", "write REGEX=CLASS"), ("(=dns", "regex parse error"), ("x=nix", "a reason is one of")]
+    {
+        let output = dm_stage(&state)
+            .args(["build", "--error-pattern", pattern, "--", "true"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(125));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(cause), "{output:?}");
+    }
+}
+
+#[test]
+fn a_stage_is_skipped_for_a_reason_and_run_without_one() {
+    let state = state();
+    let run = |reason: &str| {
+        let stage = ["build", "--skip", reason, "--", "sh", "-c", "exit 9"];
+        dm_stage(&state).args(stage).status().unwrap().code()
+    };
+    assert_eq!(run("nothing changed in web/"), Some(0));
+    let skipped = event(&state);
+    assert_eq!((&skipped["status"], &skipped["exit_code"]), (&"skipped".into(), &Value::Null));
+    assert_eq!(skipped["skip_reason"], "nothing changed in web/");
+    assert_eq!(run(""), Some(9));
+    assert_eq!(event(&state)["status"], "failure");
+}
+
+#[test]
+fn github_is_told_of_a_failure_where_it_runs_and_nobody_elsewhere() {
+    let state = state();
+    let summary = state.path().join("summary.md");
+    let run = |variables: &[(&str, &str)], script: &str| {
+        let output = dm_stage(&state)
+            .args(["build", "--github", "group,error,summary", "--", "sh", "-c", script])
+            .env_remove("GITHUB_ACTIONS")
+            .env("GITHUB_STEP_SUMMARY", &summary)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(run(&[], "echo out; exit 2"), ("out\n".to_owned(), String::new()));
+    assert!(!summary.exists());
+
+    let (stdout, stderr) = run(&[("GITHUB_ACTIONS", "true")], "echo out; exit 2");
+    assert_eq!(stdout, "out\n");
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(lines[..2], ["::group::build", "::endgroup::"]);
+    assert!(lines[2].starts_with("::error title=build failed::exit code 2 after "), "{stderr}");
+
+    let (_, stderr) = run(&[("GITHUB_ACTIONS", "true")], "true");
+    assert_eq!(stderr, "::group::build\n::endgroup::\n");
+    let summary = std::fs::read_to_string(summary).unwrap();
+    let rows: Vec<&str> = summary.lines().collect();
+    assert_eq!(rows[0], "| stage | status | duration | why |");
+    assert!(
+        rows[2].starts_with("| build | failure | ") && rows[2].ends_with(" | exit code 2 |"),
+        "{summary}"
+    );
+    assert!(rows[3].starts_with("| build | success | ") && rows[3].ends_with(" |  |"), "{summary}");
+    assert_eq!(rows.len(), 4);
 }

@@ -30,6 +30,7 @@ pub(crate) mod tests {
                 signal: None,
                 cpu_s: Some(40.1),
                 max_rss_bytes: Some(123_456),
+                ..ChildUse::default()
             }),
             id: EventId::random(),
             ts: DateTime::from_timestamp(1_767_225_600, 0).unwrap(),

@@ -5,8 +5,10 @@
 
 mod before_exec;
 mod kin;
+mod oom;
 mod signals;
 mod start_error;
+mod tail;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -24,7 +26,9 @@ use nix::unistd::{Pid, getpid, getsid};
 use crate::clock::{Clock, Stopwatch};
 use crate::event::ChildUse;
 use signals::{Heard, Mask};
+use tail::Tee;
 
+pub use oom::OomKills;
 pub use signals::Signals;
 pub use start_error::{StartError, explain};
 
@@ -43,6 +47,8 @@ pub struct Spec {
     pub env: Vec<(&'static str, String)>,
     /// Who the child's stdin and stdout belong to.
     pub streams: Streams,
+    /// So many of the last lines of its stderr are kept: for 0, it is ours; else it is a pipe that we pass on.
+    pub stderr_tail: usize,
     /// The time limit: TERM to the child and all that it started, after [`Spec::kill_after`] KILL.
     pub timeout: Option<Duration>,
     /// The time between TERM and KILL.
@@ -51,7 +57,7 @@ pub struct Spec {
     pub may_outlive: bool,
 }
 
-/// Who the child's streams belong to; stderr is always ours.
+/// Who the child's streams belong to; stderr is always ours, if by way of a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Streams {
     /// All three are ours: the child cannot tell that it is wrapped.
@@ -64,6 +70,7 @@ pub enum Streams {
 #[derive(Debug)]
 pub struct Running {
     child: Child,
+    tee: Option<Tee>,
     own_group: bool,
     mask: Mask,
     deadline: Option<Instant>,
@@ -114,10 +121,19 @@ pub fn start(spec: &Spec, clock: &dyn Clock) -> Result<Running, StartError> {
     if spec.timeout.is_some() {
         kin::adopt_orphans();
     }
+    let tee = match spec.stderr_tail {
+        0 => None,
+        lines => Some(pass_stderr_on(&mut command, lines).map_err(|error| {
+            StartError::of_wrapper(format!("cannot run {}: cannot make a pipe: {error}", program.display()))
+        })?),
+    };
     let stopwatch = Stopwatch::start(clock);
     let child = command.spawn().map_err(|error| explain(program, &error))?;
+    // With it goes our end of the pipe: it is to end when the child's does.
+    drop(command);
     Ok(Running {
         child,
+        tee,
         own_group,
         mask,
         deadline: spec.timeout.map(|limit| clock.instant() + limit),
@@ -176,7 +192,8 @@ impl Running {
         if timed_out {
             self.end_kin(signals, clock);
         }
-        let used = usage(status);
+        let mut used = usage(status);
+        used.stderr_tail = self.tee.map(Tee::finish).unwrap_or_default();
         Ok(Finished { status, duration, timed_out, asked_to_stop, used })
     }
 
@@ -241,6 +258,12 @@ impl Running {
     }
 }
 
+fn pass_stderr_on(command: &mut Command, lines: usize) -> io::Result<Tee> {
+    let (tee, stderr) = Tee::start(lines)?;
+    command.stderr(stderr);
+    Ok(tee)
+}
+
 fn has_terminal() -> bool {
     File::open("/dev/tty").is_ok()
 }
@@ -259,5 +282,11 @@ fn usage(status: ExitStatus) -> ChildUse {
     // Linux counts in KiB.
     let max_rss_bytes =
         usage.and_then(|usage| u64::try_from(usage.max_rss()).ok()).map(|kib| kib.saturating_mul(1024));
-    ChildUse { exit_code: status.code(), signal: status.signal(), cpu_s, max_rss_bytes }
+    ChildUse {
+        exit_code: status.code(),
+        signal: status.signal(),
+        cpu_s,
+        max_rss_bytes,
+        ..ChildUse::default()
+    }
 }

@@ -1,0 +1,138 @@
+//! What GitHub Actions is told by workflow commands: groups, annotations, and the step's summary.
+//!
+//! Commands go to stderr, where the runner reads them too: stdout belongs to the wrapped command.
+//! <https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions>
+
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::context::Ended;
+use crate::duration::show;
+use crate::env::Env;
+use crate::event::Status;
+use crate::label::Stage;
+
+/// What is wanted of it: any of `group`, `error` and `summary`, with commas.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Notices {
+    /// A group around the command's output, which can be folded.
+    pub group: bool,
+    /// An annotation of the run where the command fails.
+    pub error: bool,
+    /// A row in the step's summary.
+    pub summary: bool,
+}
+
+impl FromStr for Notices {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut notices = Self::default();
+        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            match word {
+                "group" => notices.group = true,
+                "error" => notices.error = true,
+                "summary" => notices.summary = true,
+                _ => return Err(format!("{word} is none of group, error and summary")),
+            }
+        }
+        Ok(notices)
+    }
+}
+
+/// The runner that is told. Outside of GitHub Actions, nobody.
+#[derive(Debug, Clone, Default)]
+pub struct GitHub {
+    notices: Notices,
+    summary: Option<PathBuf>,
+}
+
+impl GitHub {
+    /// The runner that `env` tells of.
+    pub fn find(notices: Notices, env: &Env<'_>) -> Self {
+        if env("GITHUB_ACTIONS").is_none() {
+            return Self::default();
+        }
+        let summary = env("GITHUB_STEP_SUMMARY").filter(|_| notices.summary).map(PathBuf::from);
+        Self { notices, summary }
+    }
+
+    /// The stage begins.
+    pub fn begin(&self, stage: &Stage) {
+        if self.notices.group {
+            say(&format!("::group::{stage}"));
+        }
+    }
+
+    /// The command of the stage has ended.
+    pub fn end(&self) {
+        if self.notices.group {
+            say("::endgroup::");
+        }
+    }
+
+    /// How the stage ended; `told` says in words how the command did.
+    pub fn tell(&self, stage: &Stage, ended: &Ended, told: &str) {
+        let failed = matches!(ended.status, Status::Failure | Status::Error | Status::Timeout);
+        if self.notices.error && failed {
+            let duration = ended.duration.map(|took| format!(" after {}", show(took))).unwrap_or_default();
+            say(&annotation("error", &format!("{stage} failed"), &format!("{told}{duration}")));
+        }
+        if let Some(path) = &self.summary {
+            let took = ended.duration.map(show).unwrap_or_default();
+            let why = if failed { told } else { "" };
+            // A summary that cannot be written is no reason to say anything: the log has it all.
+            let _ = add_row(path, &[stage.as_str(), ended.status.as_str(), &took, why]);
+        }
+    }
+}
+
+/// A workflow command that annotates the run.
+fn annotation(level: &str, title: &str, message: &str) -> String {
+    format!("::{level} title={}::{}", escape(title).replace(':', "%3A").replace(',', "%2C"), escape(message))
+}
+
+/// A value in a workflow command, which ends with its line.
+fn escape(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn say(line: &str) {
+    // At once, and so in one piece; without a stderr there is nobody to tell.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Adds a row to the table in a summary, which it begins where there is none.
+fn add_row(path: &PathBuf, cells: &[&str]) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    let mut text = String::new();
+    if file.metadata()?.len() == 0 {
+        text.push_str("| stage | status | duration | why |\n| --- | --- | ---: | --- |\n");
+    }
+    for cell in cells {
+        let _ = write!(text, "| {} ", cell.replace('|', "\\|").replace(['\r', '\n'], " "));
+    }
+    text.push_str("|\n");
+    file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notices_are_read_as_they_are_typed() {
+        let all = Notices { group: true, error: true, summary: true };
+        assert_eq!("group,error, summary".parse(), Ok(all));
+        assert_eq!("".parse(), Ok(Notices::default()));
+        assert!("warning".parse::<Notices>().unwrap_err().contains("warning is none of"));
+    }
+
+    #[test]
+    fn what_would_end_a_command_is_escaped() {
+        assert_eq!(annotation("error", "a:b,c", "50%\r\nx:y"), "::error title=a%3Ab%2Cc::50%25%0D%0Ax:y");
+    }
+}

@@ -1,0 +1,70 @@
+//! What must not be shown of other people's text.
+
+use regex::Regex;
+
+use crate::env;
+use crate::label::MASK;
+
+/// Shorter values are no secrets, and to mask them would mask everything.
+const SHORTEST: usize = 6;
+
+/// What the name of a variable says that holds a secret.
+const NAMES: [&str; 8] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "AUTH", "COOKIE"];
+
+/// The secrets that are known, and the shape of a password in a URL.
+#[derive(Debug)]
+pub struct Secrets {
+    /// The longest first: one may be a part of another.
+    values: Vec<String>,
+    in_url: Option<Regex>,
+}
+
+impl Secrets {
+    /// The values of the process's variables whose names say that they are secret.
+    pub fn of_environment() -> Self {
+        Self::of(env::all())
+    }
+
+    fn of(variables: impl Iterator<Item = (String, String)>) -> Self {
+        let is_secret = |name: &str| NAMES.iter().any(|part| name.to_ascii_uppercase().contains(part));
+        let secret = variables.filter(|(name, _)| is_secret(name));
+        // A private key has several lines, and is told line by line.
+        let mut values: Vec<String> = secret
+            .flat_map(|(_, value)| value.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>())
+            .collect();
+        values.retain(|value| value.len() >= SHORTEST);
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        Self { values, in_url: Regex::new("(://[^/@:\\s]*:)[^/@\\s]+@").ok() }
+    }
+
+    /// The text with every secret masked.
+    pub fn masked(&self, text: &str) -> String {
+        let text = self.values.iter().fold(text.to_owned(), |text, value| text.replace(value, MASK));
+        match &self.in_url {
+            Some(pattern) => pattern.replace_all(&text, format!("${{1}}{MASK}@")).into_owned(),
+            None => text,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_by_the_name_of_their_variable_and_in_urls() {
+        let variables = [
+            ("API_TOKEN", "abcdef"),
+            ("api_token_long", "abcdefgh"),
+            ("DEPLOY_KEY", "-----BEGIN\nc2VjcmV0\n"),
+            ("A_KEY", "short"),
+            ("HOME", "/home/ada"),
+        ];
+        let secrets =
+            Secrets::of(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        assert_eq!(
+            secrets.masked("abcdefgh abcdef c2VjcmV0 short /home/ada postgres://u:p4ss@db/x http://h:80/"),
+            "*** *** *** short /home/ada postgres://u:***@db/x http://h:80/"
+        );
+    }
+}

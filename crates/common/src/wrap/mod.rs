@@ -1,0 +1,197 @@
+//! A child as a recorded stage: what `dm-stage` and `dm-migrate` share.
+
+mod error_pattern;
+mod outcome;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::cli::warn;
+use crate::clock::{Clock, SystemClock};
+use crate::context::{Context, Ended};
+use crate::duration::show;
+use crate::event::{Attempt, ChildUse, Detail, EventId};
+use crate::exit::Exit;
+use crate::github::GitHub;
+use crate::label::Stage;
+use crate::process::{self, OomKills, Running, Signals, Spec, StartError, Streams};
+use crate::record::Recorder;
+use crate::scope::Work;
+use crate::secrets::Secrets;
+
+pub use error_pattern::ErrorPattern;
+pub use outcome::{Outcome, Rules};
+
+/// So many lines of stderr are looked through for an [`ErrorPattern`], where fewer are kept.
+const SEARCHED: usize = 100;
+
+/// A command to run as a stage.
+#[derive(Debug)]
+pub struct Wrap {
+    /// Who runs it, and where it is recorded.
+    pub context: Context,
+    /// The stage.
+    pub stage: Stage,
+    /// What kind of work it is.
+    pub work: Work,
+    /// By what the command is judged.
+    pub rules: Rules,
+    /// How often it is tried again after a failure.
+    pub retries: u32,
+    /// How long before it is tried again.
+    pub retry_delay: Duration,
+    /// So many of the last lines of its stderr are kept in the record. It is then a pipe, and no terminal.
+    pub tail: usize,
+    /// What GitHub Actions is told.
+    pub github: GitHub,
+    /// The command.
+    pub argv: Vec<OsString>,
+    /// Its time limit.
+    pub timeout: Option<Duration>,
+    /// The time between TERM and KILL.
+    pub kill_after: Duration,
+    /// Whether the command may go on where the tool is killed.
+    pub may_outlive: bool,
+}
+
+/// What goes on beside the child, and what only the tool knows of how it went. A tool that has nothing to do meanwhile
+/// gives its [`Beside::detail`] alone.
+pub trait Beside: Sized {
+    /// Variables that the child gets beside those of every stage.
+    fn env(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// The time limit has passed, or somebody asked for the end; the child is told once this has returned.
+    fn before_stop(&mut self) {}
+
+    /// The child has ended, and this came of it.
+    fn judge(&mut self, _outcome: &mut Outcome) {}
+
+    /// What the record tells of this kind of work.
+    fn detail(self, child: ChildUse) -> Detail;
+}
+
+impl<F: FnOnce(ChildUse) -> Detail> Beside for F {
+    fn detail(self, child: ChildUse) -> Detail {
+        self(child)
+    }
+}
+
+/// Runs the command, records it, and ends as it ended. The child starts first: nothing here delays it.
+pub fn run(wrap: Wrap, mut beside: impl Beside) -> Result<Exit> {
+    let clock = SystemClock;
+    // Before the child: a signal in between must not be lost.
+    let mut signals = Signals::watch().context("cannot watch for signals")?;
+    let id = EventId::random();
+    let mut spec = spec(&wrap, &id, &beside);
+    let Wrap { context, stage, .. } = &wrap;
+    wrap.github.begin(stage);
+    let started = process::start(&spec, &clock);
+    let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
+    let scope = context.scope(stage, wrap.work, started_at);
+    let recorder = Recorder::begin(&context.sinks, scope, &clock);
+    let (mut outcome, attempts) = attempts(&wrap, &mut spec, started, &mut signals, &mut beside, &clock)?;
+    wrap.github.end();
+    beside.judge(&mut outcome);
+    if attempts.len() > 1 {
+        outcome.used.attempts = attempts;
+    }
+    keep_tail(&mut outcome.used, wrap.tail);
+    let ended = Ended {
+        id,
+        ts: clock.now(),
+        duration: Some(outcome.duration),
+        status: outcome.status,
+        reason: outcome.reason,
+    };
+    wrap.github.tell(stage, &ended, &outcome.told());
+    let event = context.event(stage, ended, beside.detail(outcome.used));
+    Ok(context.conclude(outcome.exit, &recorder.finish(&event, &clock)))
+}
+
+fn spec(wrap: &Wrap, id: &EventId, beside: &impl Beside) -> Spec {
+    let searched = if wrap.rules.patterns.is_empty() { 0 } else { SEARCHED };
+    Spec {
+        argv: wrap.argv.clone(),
+        env: child_env(&wrap.context, &wrap.stage, id).into_iter().chain(beside.env()).collect(),
+        streams: Streams::Inherited,
+        stderr_tail: wrap.tail.max(searched),
+        timeout: wrap.timeout,
+        kill_after: wrap.kill_after,
+        may_outlive: wrap.may_outlive,
+    }
+}
+
+/// The outcome of the last attempt, with the time that all took, and what came of each.
+fn attempts(
+    wrap: &Wrap,
+    spec: &mut Spec,
+    first: Result<Running, StartError>,
+    signals: &mut Signals,
+    beside: &mut impl Beside,
+    clock: &dyn Clock,
+) -> Result<(Outcome, Vec<Attempt>)> {
+    let tool = wrap.context.tool;
+    let mut attempts = Vec::new();
+    let mut before = Duration::ZERO;
+    let mut started = first;
+    loop {
+        let oom = OomKills::watch();
+        let mut outcome = match started {
+            Ok(running) => {
+                let waited = running.wait(signals, clock, &mut || beside.before_stop());
+                Outcome::of(&waited.context("cannot wait for the command")?, &wrap.rules, || oom.happened())
+            }
+            Err(error) => Outcome::of_start(tool, &error),
+        };
+        attempts.push(outcome.attempt());
+        let number = attempts.len();
+        let is_last = u32::try_from(number).is_ok_and(|number| number > wrap.retries);
+        outcome.duration += before;
+        if is_last || !outcome.may_be_retried() {
+            return Ok((outcome, attempts));
+        }
+        warn(
+            tool,
+            &[format!(
+                "{}: attempt {number} of {} failed: {}; the next in {}",
+                wrap.stage,
+                wrap.retries.saturating_add(1),
+                outcome.told(),
+                show(wrap.retry_delay)
+            )],
+        );
+        let pause = clock.instant();
+        if let Some(signal) = signals.pause(wrap.retry_delay, clock) {
+            outcome.cancel(signal);
+            return Ok((outcome, attempts));
+        }
+        before = outcome.duration + clock.instant().saturating_duration_since(pause);
+        spec.env.push(("DM_ATTEMPT", (number + 1).to_string()));
+        started = process::start(spec, clock);
+    }
+}
+
+/// Of the lines that were read, those that were asked for, without secrets.
+fn keep_tail(used: &mut ChildUse, most: usize) {
+    let surplus = used.stderr_tail.len().saturating_sub(most);
+    used.stderr_tail.drain(..surplus);
+    if !used.stderr_tail.is_empty() {
+        let secrets = Secrets::of_environment();
+        for line in &mut used.stderr_tail {
+            *line = secrets.masked(line);
+        }
+    }
+}
+
+fn child_env(context: &Context, stage: &Stage, id: &EventId) -> Vec<(&'static str, String)> {
+    let identity = &context.identity;
+    let mut env = context.variables();
+    env.push(("DM_PARENT_STAGE", stage.to_string()));
+    env.push(("TRACEPARENT", identity.trace.traceparent(id.as_str())));
+    env.extend(identity.version.as_ref().map(|version| ("DM_VERSION", version.to_string())));
+    env
+}
