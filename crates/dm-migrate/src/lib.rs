@@ -35,5 +35,5 @@ pub fn run(plan: Plan) -> Result<Exit> {
         Some(database) => Migration::watched(database)?,
         None => Migration::default(),
     };
-    common::wrap::run(wrap, migration)
+    common::wrap::run(&wrap, migration)
 }

@@ -27,7 +27,7 @@ pub const TOOL: Tool = Tool { name: "dm-stage", wrapper: true };
 /// Does what the plan says.
 pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
-        Plan::Wrap(wrap) => common::wrap::run(wrap, Detail::Stage),
+        Plan::Wrap(wrap) => common::wrap::run(&wrap, Detail::Stage),
         Plan::Skip { context, stage, reason, github } => skip::skip(&context, &stage, &reason, &github),
         Plan::Start { context, stage } => finish::start(&context, &stage),
         Plan::Finish { context, stage, status } => finish::finish(&context, &stage, status),

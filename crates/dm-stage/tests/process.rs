@@ -153,8 +153,8 @@ fn a_failure_is_tried_again_and_each_attempt_is_recorded() {
     let tried = state.path().join("tried");
     let script = format!("echo $DM_ATTEMPT >> {0}; test $(wc -l < {0}) = 3 || exit 7", tried.display());
     let run = |retries: &str| {
-        let stage = ["build", "--retries", retries, "--retry-delay", "10ms", "--", "sh", "-c", &script];
-        dm_stage(&state).args(stage).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
+        let args = ["build", "--retries", retries, "--retry-delay", "10ms", "--", "sh", "-c", &script];
+        dm_stage(&state).args(args).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
     };
     let output = run("1");
     assert_eq!(output.status.code(), Some(7));
@@ -220,8 +220,8 @@ fn the_tail_of_stderr_is_kept_without_secrets_and_passed_on_as_it_is() {
 fn a_background_process_that_holds_stderr_does_not_delay_the_end_of_the_tail() {
     let state = state();
     let script = "sleep 300 >/dev/null & echo $!; echo failed >&2; exit 1";
-    let stage = ["build", "--tail", "1", "--", "sh", "-c", script];
-    let (mut child, background) = first_line(dm_stage(&state).args(stage).stderr(Stdio::null()));
+    let args = ["build", "--tail", "1", "--", "sh", "-c", script];
+    let (mut child, background) = first_line(dm_stage(&state).args(args).stderr(Stdio::null()));
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert_eq!(event(&state)["stderr_tail"], serde_json::json!(["failed"]));
     shell(&format!("kill {background}"));
@@ -237,9 +237,9 @@ fn what_stderr_says_classifies_a_failure() {
             "--error-pattern",
             "x=y=dns",
         ];
-        let mut stage = dm_stage(&state);
-        stage.arg("build").args(patterns).args(["--", "sh", "-c", script]).stderr(Stdio::null());
-        stage.status().unwrap();
+        let mut wrapper = dm_stage(&state);
+        wrapper.arg("build").args(patterns).args(["--", "sh", "-c", script]).stderr(Stdio::null());
+        wrapper.status().unwrap();
         event(&state)["error_type"].clone()
     };
     assert_eq!(class("echo ERROR: could not obtain lock on t >&2; exit 1"), "lock_timeout");
@@ -267,8 +267,8 @@ fn what_stderr_says_classifies_a_failure() {
 fn a_stage_is_skipped_for_a_reason_and_run_without_one() {
     let state = state();
     let run = |reason: &str| {
-        let stage = ["build", "--skip", reason, "--", "sh", "-c", "exit 9"];
-        dm_stage(&state).args(stage).status().unwrap().code()
+        let args = ["build", "--skip", reason, "--", "sh", "-c", "exit 9"];
+        dm_stage(&state).args(args).status().unwrap().code()
     };
     assert_eq!(run("nothing changed in web/"), Some(0));
     let skipped = event(&state);

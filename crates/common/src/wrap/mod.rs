@@ -81,19 +81,19 @@ impl<F: FnOnce(ChildUse) -> Detail> Beside for F {
 }
 
 /// Runs the command, records it, and ends as it ended. The child starts first: nothing here delays it.
-pub fn run(wrap: Wrap, mut beside: impl Beside) -> Result<Exit> {
+pub fn run(wrap: &Wrap, mut beside: impl Beside) -> Result<Exit> {
     let clock = SystemClock;
     // Before the child: a signal in between must not be lost.
     let mut signals = Signals::watch().context("cannot watch for signals")?;
     let id = EventId::random();
-    let mut spec = spec(&wrap, &id, &beside);
-    let Wrap { context, stage, .. } = &wrap;
+    let mut spec = spec(wrap, &id, &beside);
+    let Wrap { context, stage, .. } = wrap;
     wrap.github.begin(stage);
     let started = process::start(&spec, &clock);
     let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
     let scope = context.scope(stage, wrap.work, started_at);
     let recorder = Recorder::begin(&context.sinks, scope, &clock);
-    let (mut outcome, attempts) = attempts(&wrap, &mut spec, started, &mut signals, &mut beside, &clock)?;
+    let (mut outcome, attempts) = attempts(wrap, &mut spec, started, &mut signals, &mut beside, &clock)?;
     wrap.github.end();
     beside.judge(&mut outcome);
     if attempts.len() > 1 {
