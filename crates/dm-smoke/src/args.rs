@@ -11,6 +11,7 @@ const MORE_HELP: &str = "\
 Examples:
   dm-smoke smoke.toml --base-url https://api.example.org
   dm-smoke smoke.toml --base-url https://api --jobs 8 --format tap > smoke.tap
+  dm-smoke smoke.toml --report junit=smoke.xml        lines for people, and a file for the CI system
   dm-smoke smoke.toml --check                         only validate the file
 
 The suite:
@@ -62,6 +63,10 @@ pub struct Args {
     #[arg(long, value_enum)]
     pub format: Option<Format>,
 
+    /// Also write a report as a file, which is there whole or not at all: junit=smoke.xml; may be repeated
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = report_file)]
+    pub report: Vec<ReportFile>,
+
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 
@@ -78,6 +83,28 @@ pub enum Format {
     Jsonl,
     /// The Test Anything Protocol, version 14
     Tap,
+    /// JUnit XML, written at the end
+    Junit,
+}
+
+/// A report beside the one on stdout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportFile {
+    /// In this format.
+    pub format: Format,
+    /// As this file.
+    pub path: PathBuf,
+}
+
+fn report_file(text: &str) -> Result<ReportFile, String> {
+    let hint = "give a format and a file, such as junit=smoke.xml";
+    let (format, path) = text.split_once('=').ok_or(hint)?;
+    let format = Format::from_str(format, false)
+        .map_err(|_| format!("{format:?} is none of human, jsonl, tap, junit; {hint}"))?;
+    if path.is_empty() {
+        return Err(hint.to_owned());
+    }
+    Ok(ReportFile { format, path: PathBuf::from(path) })
 }
 
 #[cfg(test)]

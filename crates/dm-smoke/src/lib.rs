@@ -33,9 +33,10 @@ use common::label::Stage;
 use common::record::Recorder;
 use common::scope::Work;
 
+use args::ReportFile;
 use http_test::Clients;
 use plan::{Plan, Run};
-use report::Report;
+use report::{Head, Report};
 use runner::Surroundings;
 use suite::Suite;
 use verdict::{Ended, Verdict};
@@ -67,9 +68,12 @@ fn smoke(run: &Run) -> Result<Exit> {
     let id = EventId::random();
     let surroundings = Surroundings { clients: Clients::new(&run.suite)?, env: environment(run) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let start = run.context.stream_start(&id, stopwatch.started_at, None);
-    let mut report = Report::begin(run.format, io::stdout(), start, run.suite.tests.len())
-        .context("cannot write to stdout")?;
+    let head = Head {
+        start: run.context.stream_start(&id, stopwatch.started_at, None),
+        suite: run.suite.name.to_string(),
+        tests: run.suite.tests.len(),
+    };
+    let mut report = Report::begin(run.format, io::stdout(), &head).context("cannot write to stdout")?;
     let scope = run.context.scope(&stage, Work::Smoke, stopwatch.started_at);
     let recorder = Recorder::begin(&run.context.sinks, scope, &clock);
 
@@ -77,6 +81,12 @@ fn smoke(run: &Run) -> Result<Exit> {
     // A name that is still being resolved would be waited for.
     runtime.shutdown_background();
     let mut verdict = told.unwrap_or_else(|error| broken(Vec::new(), &error));
+    for ReportFile { format, path } in &run.reports {
+        if let Err(error) = report::write_file(path, *format, &head, &verdict, clock.now()) {
+            let error = anyhow!(error).context(format!("cannot write the report {}", path.display()));
+            verdict = broken(verdict.tests, &error);
+        }
+    }
     if let Err(error) = report.end(&verdict, clock.now()) {
         verdict = broken(verdict.tests, &anyhow!(error).context("cannot write to stdout"));
     }

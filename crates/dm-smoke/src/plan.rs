@@ -1,6 +1,7 @@
 //! What it means: checked values, and no flag left to ask about.
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use common::context::Context;
@@ -8,7 +9,7 @@ use common::http::parse_url;
 use url::Url;
 
 use crate::TOOL;
-use crate::args::{Args, Format};
+use crate::args::{Args, Format, ReportFile};
 use crate::suite::Suite;
 use crate::suite_file::{Given, read};
 
@@ -34,11 +35,13 @@ pub struct Run {
     pub jobs: usize,
     /// What stdout carries.
     pub format: Format,
+    /// The reports beside it.
+    pub reports: Vec<ReportFile>,
 }
 
 /// Finds out what to do.
 pub fn plan(args: Args) -> Result<Plan> {
-    let Args { suite, base_url, jobs, timeout, check, format, deployment, export } = args;
+    let Args { suite, base_url, jobs, timeout, check, format, report, deployment, export } = args;
     let base_url = base_url.filter(|text| !text.is_empty()).map(|text| parse_base(&text)).transpose()?;
     if check {
         // The file alone is checked, and that is possible before anybody knows where it will be deployed.
@@ -46,6 +49,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         return Ok(Plan::Check(read(&suite, &Given { base_url: base_url.as_ref(), timeout })?));
     }
     let suite = read(&suite, &Given { base_url: base_url.as_ref(), timeout })?;
+    check_folders(&report)?;
     let by_default = || if std::io::stdout().is_terminal() { Format::Human } else { Format::Jsonl };
     Ok(Plan::Run(Box::new(Run {
         context: Context::find(TOOL.name, &deployment, &export)?,
@@ -53,7 +57,19 @@ pub fn plan(args: Args) -> Result<Plan> {
         base_url,
         jobs: usize::from(jobs),
         format: format.unwrap_or_else(by_default),
+        reports: report,
     })))
+}
+
+/// A report that cannot be written is better known before the tests are run than after.
+fn check_folders(reports: &[ReportFile]) -> Result<()> {
+    for ReportFile { path, .. } in reports {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            bail!("--report: cannot write {}: there is no folder {}", path.display(), folder.display());
+        }
+    }
+    Ok(())
 }
 
 /// A URL that paths can be put behind. What was typed is not shown: it may hold a password.

@@ -1,9 +1,11 @@
-//! What stdout carries: one format, told test by test.
+//! What stdout and the report files carry: each one format, told test by test.
 
 pub mod human;
+pub mod junit;
 pub mod tap;
 
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use common::stream::{Record, Start, Test, Writer};
@@ -20,19 +22,33 @@ pub enum Report<W> {
     Jsonl(Writer<W>),
     /// TAP.
     Tap(Lines<W>),
+    /// JUnit XML, which is told at the end.
+    Junit(Lines<W>, Head),
+}
+
+/// What is known of a run before its first test.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Who runs it.
+    pub start: Start,
+    /// The suite's name.
+    pub suite: String,
+    /// How many tests it has.
+    pub tests: usize,
 }
 
 impl<W: Write> Report<W> {
-    /// Begins a report of so many tests.
-    pub fn begin(format: Format, out: W, start: Start, tests: usize) -> io::Result<Self> {
+    /// Begins a report.
+    pub fn begin(format: Format, out: W, head: &Head) -> io::Result<Self> {
         Ok(match format {
             Format::Human => Self::Human(Lines { out, closed: false }),
-            Format::Jsonl => Self::Jsonl(Writer::begin(out, start)?),
+            Format::Jsonl => Self::Jsonl(Writer::begin(out, head.start.clone())?),
             Format::Tap => {
                 let mut lines = Lines { out, closed: false };
-                lines.write(&tap::begin(tests))?;
+                lines.write(&tap::begin(head.tests))?;
                 Self::Tap(lines)
             }
+            Format::Junit => Self::Junit(Lines { out, closed: false }, head.clone()),
         })
     }
 
@@ -42,6 +58,7 @@ impl<W: Write> Report<W> {
             Self::Human(lines) => lines.write(&human::test(test)),
             Self::Jsonl(writer) => writer.record(&Record::Test(test.clone())),
             Self::Tap(lines) => lines.write(&tap::test(test)),
+            Self::Junit(..) => Ok(()),
         }
     }
 
@@ -51,16 +68,34 @@ impl<W: Write> Report<W> {
             Self::Human(lines) => lines.write(&human::end(verdict)),
             Self::Jsonl(writer) => writer.end(ts, verdict.exit().code()),
             Self::Tap(lines) => lines.write(&tap::end(verdict)),
+            Self::Junit(lines, head) => lines.write(&junit::document(&head.suite, head.start.ts, verdict)?),
         }
     }
 
     /// Whether the reader has gone away.
     pub fn is_closed(&self) -> bool {
         match self {
-            Self::Human(lines) | Self::Tap(lines) => lines.closed,
+            Self::Human(lines) | Self::Tap(lines) | Self::Junit(lines, _) => lines.closed,
             Self::Jsonl(writer) => writer.is_closed(),
         }
     }
+}
+
+/// Writes a whole report as a file. Whoever looks at it sees all of it or none.
+pub fn write_file(
+    path: &Path,
+    format: Format,
+    head: &Head,
+    verdict: &Verdict,
+    ts: DateTime<Utc>,
+) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    let mut report = Report::begin(format, &mut bytes, head)?;
+    for test in &verdict.tests {
+        report.test(test)?;
+    }
+    report.end(verdict, ts)?;
+    common::atomic::write(path, &bytes)
 }
 
 /// Text to a reader who may go away, which is no error.
