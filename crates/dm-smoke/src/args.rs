@@ -18,19 +18,33 @@ The suite:
   name = \"shop\"                                       # default: the file's name
 
   [[test]]
-  name = \"health answers\"
-  http = { method = \"GET\", url = \"/health\", headers = { accept = \"application/json\" }, body = \"\" }
-  expect = { status = 200, body_contains = \"ok\", max_latency = \"500ms\" }
+  name = \"log in\"
+  http = { method = \"POST\", url = \"/login\", json = { user = \"me\", password = \"{{env.PASSWORD}}\" } }
+  expect = { status = 200, json = '$.roles[0] == \"user\"', max_latency = \"500ms\" }
+  capture = { token = \"$.token\" }
   timeout = \"5s\"
+
+  [[test]]
+  name = \"orders are served\"
+  http = { url = \"/orders\", query = { limit = \"5\" }, headers = { authorization = \"Bearer {{token}}\" } }
+  expect = { headers = { content-type = { contains = \"json\" } }, body_contains = \"scone\", body_matches = \"id.:\\\\d+\" }
 
   [[test]]
   name = \"the schema is current\"
   command = [\"./check.sh\", \"--all\"]                   # no shell
   expect = { exit = 0, stdout_contains = \"current\" }
+  depends_on = [\"log in\"]
 
-A url that begins with / is put behind --base-url. The status is a number, a class such as \"2xx\", or a list of
-these; \"2xx\" where none is given. Redirects are not followed. Commands find DM_BASE_URL, DM_DEPLOYMENT_ID, DM_SERVICE
-and DM_ENVIRONMENT in their environment.
+http takes url, method, headers, query, one of body, json and form, and redirects = N (none are followed without). A url
+that begins with / is put behind --base-url. The status is a number, a class such as \"2xx\", or a list of these; \"2xx\"
+where none is given. json expects a JSONPath (RFC 9535) that finds something, or one with == != < <= > >= or =~ and a
+JSON value, or a list of these; all values found have to compare. A header is a text, { contains = … } or { matches = … }.
+
+capture takes a JSONPath, { header = …, regex = … } or { regex = … }; {{name}} puts the value into a url, a query, a
+header, a body or a variable of a command (env = { TOKEN = \"{{token}}\" }), and makes that test wait for this one. A
+test whose depends_on did not pass is skipped. {{env.NAME}} is a variable of dm-smoke's environment. Captured values and
+variables are masked in every output. Commands find DM_BASE_URL, DM_DEPLOYMENT_ID, DM_SERVICE and DM_ENVIRONMENT in
+their environment.
 
 Exit code: 0 all passed; 1 at least one did not; 2 wrong usage or a bad suite, and nothing was run; 4 the suite has no
 tests; 5 could not judge. Stopped by a signal, dm-smoke dies by it. No trouble with recording changes the code.";

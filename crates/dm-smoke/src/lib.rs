@@ -9,16 +9,22 @@
 
 pub mod args;
 pub mod assertion;
+pub mod capture;
 pub mod command_test;
-pub mod document;
+pub mod dependency;
 pub mod excerpt;
+pub mod expect_entry;
+pub mod fields;
+pub mod http_entry;
 pub mod http_test;
 pub mod outcome;
 pub mod plan;
 pub mod report;
 pub mod runner;
+pub mod schedule;
 pub mod suite;
 pub mod suite_file;
+pub mod template;
 pub mod verdict;
 
 use std::io::{self, ErrorKind, Write};
@@ -66,7 +72,11 @@ fn smoke(run: &Run) -> Result<Exit> {
     let stopwatch = Stopwatch::start(&clock);
     let stage: Stage = "smoke_test".parse().map_err(|error: String| anyhow!(error))?;
     let id = EventId::random();
-    let surroundings = Surroundings { clients: Clients::new(&run.suite)?, env: environment(run) };
+    let surroundings = Surroundings {
+        secrets: run.suite.secrets.clone(),
+        clients: Clients::new(&run.suite)?,
+        env: environment(run),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let head = Head {
         start: run.context.stream_start(&id, stopwatch.started_at, None),

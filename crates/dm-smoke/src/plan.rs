@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use common::context::Context;
+use common::env;
 use common::http::parse_url;
 use url::Url;
 
@@ -44,11 +45,13 @@ pub fn plan(args: Args) -> Result<Plan> {
     let Args { suite, base_url, jobs, timeout, check, format, report, deployment, export } = args;
     let base_url = base_url.filter(|text| !text.is_empty()).map(|text| parse_base(&text)).transpose()?;
     if check {
-        // The file alone is checked, and that is possible before anybody knows where it will be deployed.
+        // The file alone is checked, and that is possible before anybody knows where it will be deployed, and where
+        // nobody has its secrets.
         let base_url = base_url.or_else(|| Url::parse("http://base.invalid").ok());
-        return Ok(Plan::Check(read(&suite, &Given { base_url: base_url.as_ref(), timeout })?));
+        let env = |name: &str| env::system(name).or_else(|| Some(String::from("unset")));
+        return Ok(Plan::Check(read(&suite, &Given { base_url: base_url.as_ref(), timeout, env: &env })?));
     }
-    let suite = read(&suite, &Given { base_url: base_url.as_ref(), timeout })?;
+    let suite = read(&suite, &Given { base_url: base_url.as_ref(), timeout, env: &env::system })?;
     check_folders(&report)?;
     let by_default = || if std::io::stdout().is_terminal() { Format::Human } else { Format::Jsonl };
     Ok(Plan::Run(Box::new(Run {

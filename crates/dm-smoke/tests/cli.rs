@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without may panic")]
 
 mod endings;
+mod requests;
 mod support;
 
 use std::io::Read;
@@ -72,7 +73,7 @@ fn a_bad_suite_is_refused_with_line_and_column_before_anything_runs() {
     let place = Place::with_suite(&(http("a", "/", "") + &shell("b", "true", "expcet = {}")));
     for args in [&["--base-url", server.url.as_str()][..], &["--check"][..]] {
         place.smoke(args).code(2).stdout(is_empty()).stderr(
-            starts_with("dm-smoke: smoke.toml:8:1: unknown field `expcet`, expected one of `name`, `http`,")
+            starts_with("dm-smoke: smoke.toml:8:1: unknown field `expcet`, did you mean `expect`?")
                 .and(is_match(r"\A.*\n\z").unwrap()),
         );
     }
