@@ -6,11 +6,13 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use common::duration;
 use common::flags::{DeploymentArgs, ExportArgs};
+use regex::Regex;
 
 const MORE_HELP: &str = "\
 Examples:
   dm-smoke smoke.toml --base-url https://api.example.org
   dm-smoke smoke.toml --base-url https://api --jobs 8 --format tap > smoke.tap
+  dm-smoke smoke.toml --retries 2 --max-fail 5 --deadline 2m --tag critical
   dm-smoke smoke.toml --report junit=smoke.xml        lines for people, and a file for the CI system
   dm-smoke smoke.toml --check                         only validate the file
 
@@ -23,6 +25,8 @@ The suite:
   expect = { status = 200, json = '$.roles[0] == \"user\"', max_latency = \"500ms\" }
   capture = { token = \"$.token\" }
   timeout = \"5s\"
+  retries = 2
+  tags = [\"critical\"]
 
   [[test]]
   name = \"orders are served\"
@@ -46,8 +50,8 @@ test whose depends_on did not pass is skipped. {{env.NAME}} is a variable of dm-
 variables are masked in every output. Commands find DM_BASE_URL, DM_DEPLOYMENT_ID, DM_SERVICE and DM_ENVIRONMENT in
 their environment.
 
-Exit code: 0 all passed; 1 at least one did not; 2 wrong usage or a bad suite, and nothing was run; 4 the suite has no
-tests; 5 could not judge. Stopped by a signal, dm-smoke dies by it. No trouble with recording changes the code.";
+Exit code: 0 all passed; 1 at least one did not; 2 wrong usage or a bad suite, and nothing was run; 4 no test was run;
+5 could not judge; 124 the deadline came first, and nothing was bad until then. Stopped by a signal, dm-smoke dies by it. No trouble with recording changes the code.";
 
 /// Runs a suite of smoke tests against what was deployed
 #[derive(Debug, Parser)]
@@ -69,6 +73,34 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse_positive)]
     pub timeout: Duration,
 
+    /// How often a test that did not pass is tried again, where it does not say so itself; passed then, it is flaky
+    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_RETRIES)))]
+    pub retries: u32,
+
+    /// The time before a test is tried again
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration::parse)]
+    pub retry_delay: Duration,
+
+    /// What a flaky test is for the exit code
+    #[arg(long, value_enum, default_value = "pass")]
+    pub flaky: Flaky,
+
+    /// Begin no more tests once so many did not pass
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_fail: Option<u64>,
+
+    /// The time limit of the whole run; what is not finished by then is skipped
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
+    pub deadline: Option<Duration>,
+
+    /// Run only tests whose names match, and those that they depend on
+    #[arg(long, value_name = "REGEX")]
+    pub filter: Option<Regex>,
+
+    /// Run only tests that have this tag, and those that they depend on; repeated: any of these
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+
     /// Only validate the suite
     #[arg(long)]
     pub check: bool,
@@ -86,6 +118,18 @@ pub struct Args {
 
     #[command(flatten)]
     pub export: ExportArgs,
+}
+
+/// The most retries of a test: more would only wait for a service to be well, which is dm-health's work.
+pub const MAX_RETRIES: u32 = 20;
+
+/// What a test is that passed only when it was tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Flaky {
+    /// As good as one that passed at once
+    Pass,
+    /// As bad as one that never passed
+    Fail,
 }
 
 /// A format of stdout.

@@ -9,6 +9,7 @@
 
 pub mod args;
 pub mod assertion;
+pub mod attempts;
 pub mod capture;
 pub mod command_test;
 pub mod dependency;
@@ -87,18 +88,19 @@ fn smoke(run: &Run) -> Result<Exit> {
     let scope = run.context.scope(&stage, Work::Smoke, stopwatch.started_at);
     let recorder = Recorder::begin(&run.context.sinks, scope, &clock);
 
-    let told = runtime.block_on(runner::run(&run.suite, run.jobs, surroundings, &mut report));
+    let told = runtime.block_on(runner::run(&run.suite, &run.limits, surroundings, &mut report));
     // A name that is still being resolved would be waited for.
     runtime.shutdown_background();
-    let mut verdict = told.unwrap_or_else(|error| broken(Vec::new(), &error));
+    let (tests, ended) = told.unwrap_or_else(|error| (Vec::new(), broken(&error)));
+    let mut verdict = Verdict { tests, ended, flaky_fails: run.flaky_fails };
     for ReportFile { format, path } in &run.reports {
         if let Err(error) = report::write_file(path, *format, &head, &verdict, clock.now()) {
             let error = anyhow!(error).context(format!("cannot write the report {}", path.display()));
-            verdict = broken(verdict.tests, &error);
+            verdict.ended = broken(&error);
         }
     }
     if let Err(error) = report.end(&verdict, clock.now()) {
-        verdict = broken(verdict.tests, &anyhow!(error).context("cannot write to stdout"));
+        verdict.ended = broken(&anyhow!(error).context("cannot write to stdout"));
     }
     if let Ended::Broken(why) = &verdict.ended {
         warn(TOOL.name, std::slice::from_ref(why));
@@ -107,8 +109,8 @@ fn smoke(run: &Run) -> Result<Exit> {
     Ok(run.context.conclude(verdict.exit(), &recorder.finish(&event, &clock)))
 }
 
-fn broken(tests: Vec<common::stream::Test>, error: &anyhow::Error) -> Verdict {
-    Verdict { tests, ended: Ended::Broken(format!("{error:#}")) }
+fn broken(error: &anyhow::Error) -> Ended {
+    Ended::Broken(format!("{error:#}"))
 }
 
 /// What the commands find in their environment.

@@ -10,7 +10,8 @@ use common::http::parse_url;
 use url::Url;
 
 use crate::TOOL;
-use crate::args::{Args, Format, ReportFile};
+use crate::args::{Args, Flaky, Format, ReportFile};
+use crate::runner::Limits;
 use crate::suite::Suite;
 use crate::suite_file::{Given, read};
 
@@ -32,8 +33,10 @@ pub struct Run {
     pub suite: Suite,
     /// What relative URLs were put behind; for the commands.
     pub base_url: Option<Url>,
-    /// So many tests run at once.
-    pub jobs: usize,
+    /// How it is run.
+    pub limits: Limits,
+    /// Whether a flaky test is bad.
+    pub flaky_fails: bool,
     /// What stdout carries.
     pub format: Format,
     /// The reports beside it.
@@ -42,7 +45,8 @@ pub struct Run {
 
 /// Finds out what to do.
 pub fn plan(args: Args) -> Result<Plan> {
-    let Args { suite, base_url, jobs, timeout, check, format, report, deployment, export } = args;
+    let Args { suite, base_url, jobs, timeout, check, format, report, deployment, export, .. } = args;
+    let Args { retries, retry_delay, flaky, max_fail, deadline, filter, tag, .. } = args;
     let base_url = base_url.filter(|text| !text.is_empty()).map(|text| parse_base(&text)).transpose()?;
     if check {
         // The file alone is checked, and that is possible before anybody knows where it will be deployed, and where
@@ -52,13 +56,18 @@ pub fn plan(args: Args) -> Result<Plan> {
         return Ok(Plan::Check(read(&suite, &Given { base_url: base_url.as_ref(), timeout, env: &env })?));
     }
     let suite = read(&suite, &Given { base_url: base_url.as_ref(), timeout, env: &env::system })?;
+    let suite = suite.choose(|test| {
+        filter.as_ref().is_none_or(|filter| filter.is_match(&test.name))
+            && (tag.is_empty() || tag.iter().any(|tag| test.tags.contains(tag)))
+    });
     check_folders(&report)?;
     let by_default = || if std::io::stdout().is_terminal() { Format::Human } else { Format::Jsonl };
     Ok(Plan::Run(Box::new(Run {
         context: Context::find(TOOL.name, &deployment, &export)?,
         suite,
         base_url,
-        jobs: usize::from(jobs),
+        limits: Limits { jobs: usize::from(jobs), retries, retry_delay, max_fail, deadline },
+        flaky_fails: flaky == Flaky::Fail,
         format: format.unwrap_or_else(by_default),
         reports: report,
     })))

@@ -24,6 +24,39 @@ pub struct Suite {
     pub secrets: Secrets,
 }
 
+impl Suite {
+    /// The tests that are wanted, and those that they depend on.
+    #[must_use]
+    pub fn choose(self, is_wanted: impl Fn(&Test) -> bool) -> Self {
+        let mut kept: Vec<bool> = self.tests.iter().map(|test| is_wanted(test)).collect();
+        let mut todo: Vec<usize> = (0..kept.len()).filter(|&at| kept.get(at) == Some(&true)).collect();
+        while let Some(at) = todo.pop() {
+            for &before in self.tests.get(at).into_iter().flat_map(|test| &test.depends_on) {
+                if let Some(kept) = kept.get_mut(before)
+                    && !std::mem::replace(kept, true)
+                {
+                    todo.push(before);
+                }
+            }
+        }
+        // The places of those that are kept, without the others.
+        let places: Vec<usize> = kept
+            .iter()
+            .scan(0, |next, &kept| {
+                let place = *next;
+                *next += usize::from(kept);
+                Some(place)
+            })
+            .collect();
+        let tests = self.tests.into_iter().zip(kept).filter(|(_, kept)| *kept);
+        let tests = tests.filter_map(|(test, _)| Arc::into_inner(test)).map(|test| {
+            let depends_on = test.depends_on.iter().filter_map(|&at| places.get(at).copied()).collect();
+            Arc::new(Test { depends_on, ..test })
+        });
+        Self { tests: tests.collect(), ..self }
+    }
+}
+
 /// One test.
 #[derive(Debug)]
 pub struct Test {
@@ -35,6 +68,10 @@ pub struct Test {
     pub limit: Duration,
     /// What is done.
     pub kind: Kind,
+    /// How often it is tried again, where it says so.
+    pub retries: Option<u32>,
+    /// What it can be chosen by.
+    pub tags: Vec<String>,
     /// The tests that have to pass before it, by their places in the suite.
     pub depends_on: Vec<usize>,
 }

@@ -15,6 +15,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use url::Url;
 
+use crate::args::MAX_RETRIES;
 use crate::dependency::{self, Links, Named};
 use crate::excerpt::Secrets;
 use crate::fields::{self, Fault, Faults, Fields, Value};
@@ -193,6 +194,8 @@ fn test(entry: &Value<'_>, reading: &mut Reading<'_>) -> Option<(Test, Links)> {
     let env_entries = fields.entries("env", reading.faults);
     let expect = fields.get("expect");
     let limit = fields.duration("timeout", reading.faults);
+    let retries = fields.number("retries", 0..MAX_RETRIES + 1, reading.faults);
+    let tags = fields.texts("tags", reading.faults);
     let depends_on = fields.texts("depends_on", reading.faults);
     let (captures, names) = http_entry::captures(&mut fields, reading);
     let not_for_commands = fields.get("capture");
@@ -236,6 +239,8 @@ fn test(entry: &Value<'_>, reading: &mut Reading<'_>) -> Option<(Test, Links)> {
         limit: limit.unwrap_or(reading.given.timeout),
         // A test that cannot be read has a fault, and is never run; its name is needed by the others.
         kind: kind.unwrap_or_else(|| Kind::Command(CommandTest::default())),
+        retries,
+        tags: tags.iter().map(|tag| (*tag.get_ref()).to_owned()).collect(),
         depends_on: Vec::new(),
     };
     Some((test, links))

@@ -3,6 +3,7 @@
 
 mod endings;
 mod requests;
+mod retries;
 mod support;
 
 use std::io::Read;

@@ -62,6 +62,7 @@ fn status(test: &Test) -> TestCaseStatus {
 fn early(ended: &Ended) -> Option<String> {
     match ended {
         Ended::Whole | Ended::Unread => None,
+        Ended::Deadline => Some("the deadline came first".to_owned()),
         Ended::Stopped(signal) => Some(format!("stopped by signal {signal}")),
         Ended::Broken(why) => Some(why.clone()),
     }
@@ -102,6 +103,7 @@ mod tests {
                 test("shaky", TestResult::Flaky, Some(Reason::TooSlow), Some("took 9s")),
             ],
             ended: Ended::Stopped(15),
+            flaky_fails: false,
         };
         let text = document("shop", DateTime::UNIX_EPOCH, &verdict).unwrap();
         for wanted in [
