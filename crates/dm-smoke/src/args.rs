@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use common::duration;
 use common::flags::{DeploymentArgs, ExportArgs};
+use common::label::Label;
 use regex::Regex;
 
 const MORE_HELP: &str = "\
@@ -14,6 +15,8 @@ Examples:
   dm-smoke smoke.toml --base-url https://api --jobs 8 --format tap > smoke.tap
   dm-smoke smoke.toml --retries 2 --max-fail 5 --deadline 2m --tag critical
   dm-smoke smoke.toml --report junit=smoke.xml        lines for people, and a file for the CI system
+  npx playwright test --reporter junit > e2e.xml; dm-smoke --from-junit e2e.xml --name e2e
+  node --test --test-reporter tap | dm-smoke --from-tap - --name node
   dm-smoke smoke.toml --check                         only validate the file
 
 The suite:
@@ -51,14 +54,27 @@ variables are masked in every output. Commands find DM_BASE_URL, DM_DEPLOYMENT_I
 their environment.
 
 Exit code: 0 all passed; 1 at least one did not; 2 wrong usage or a bad suite, and nothing was run; 4 no test was run;
-5 could not judge; 124 the deadline came first, and nothing was bad until then. Stopped by a signal, dm-smoke dies by it. No trouble with recording changes the code.";
+5 could not judge, as when another runner broke off; 124 the deadline came first, and nothing was bad until then. Stopped by a signal, dm-smoke dies by it. No trouble with recording changes the code.";
 
 /// Runs a suite of smoke tests against what was deployed
 #[derive(Debug, Parser)]
 #[command(name = "dm-smoke", version, after_help = MORE_HELP)]
 pub struct Args {
     /// The suite, a TOML file
-    pub suite: PathBuf,
+    #[arg(required_unless_present_any = ["from_junit", "from_tap"], conflicts_with_all = ["from_junit", "from_tap"])]
+    pub suite: Option<PathBuf>,
+
+    /// Run nothing: take over the results that another runner wrote as JUnit XML; - is stdin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from_tap", "check"])]
+    pub from_junit: Option<PathBuf>,
+
+    /// Run nothing: take over the results of a runner that writes TAP; - is stdin
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    pub from_tap: Option<PathBuf>,
+
+    /// The suite's name, for results that are taken over [default: the file's name]
+    #[arg(long, value_name = "NAME", conflicts_with = "suite")]
+    pub name: Option<Label>,
 
     /// What the suite's relative URLs are put behind; http or https
     // Text, not a URL: clap shows a value that it refuses, and this one may hold a password.

@@ -16,6 +16,7 @@ pub mod dependency;
 pub mod excerpt;
 pub mod expect_entry;
 pub mod fields;
+pub mod foreign;
 pub mod http_entry;
 pub mod http_test;
 pub mod outcome;
@@ -34,15 +35,16 @@ use anyhow::{Context as _, Result, anyhow};
 use common::cli::{Tool, warn};
 use common::clock::{Clock, Stopwatch, SystemClock};
 use common::context;
-use common::event::{Detail, Event, EventId, TestResult};
+use common::event::{Detail, EventId, TestResult};
 use common::exit::Exit;
 use common::label::Stage;
 use common::record::Recorder;
 use common::scope::Work;
 
 use args::ReportFile;
+use foreign::Source;
 use http_test::Clients;
-use plan::{Plan, Run};
+use plan::{Output, Plan, Run};
 use report::{Head, Report};
 use runner::Surroundings;
 use suite::Suite;
@@ -56,6 +58,7 @@ pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
         Plan::Check(suite) => check(&suite),
         Plan::Run(run) => smoke(&run),
+        Plan::TakeOver(output, source) => take_over(&output, &source),
     }
 }
 
@@ -69,31 +72,51 @@ fn check(suite: &Suite) -> Result<Exit> {
 }
 
 fn smoke(run: &Run) -> Result<Exit> {
-    let clock = SystemClock;
-    let stopwatch = Stopwatch::start(&clock);
-    let stage: Stage = "smoke_test".parse().map_err(|error: String| anyhow!(error))?;
-    let id = EventId::random();
     let surroundings = Surroundings {
         secrets: run.suite.secrets.clone(),
         clients: Clients::new(&run.suite)?,
         env: environment(run),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let head = Head {
-        start: run.context.stream_start(&id, stopwatch.started_at, None),
-        suite: run.suite.name.to_string(),
-        tests: run.suite.tests.len(),
-    };
-    let mut report = Report::begin(run.format, io::stdout(), &head).context("cannot write to stdout")?;
-    let scope = run.context.scope(&stage, Work::Smoke, stopwatch.started_at);
-    let recorder = Recorder::begin(&run.context.sinks, scope, &clock);
+    told(&run.output, run.suite.tests.len(), |report| {
+        let told = runtime.block_on(runner::run(&run.suite, &run.limits, surroundings, report));
+        // A name that is still being resolved would be waited for.
+        runtime.shutdown_background();
+        told
+    })
+}
 
-    let told = runtime.block_on(runner::run(&run.suite, &run.limits, surroundings, &mut report));
-    // A name that is still being resolved would be waited for.
-    runtime.shutdown_background();
-    let (tests, ended) = told.unwrap_or_else(|error| (Vec::new(), broken(&error)));
-    let mut verdict = Verdict { tests, ended, flaky_fails: run.flaky_fails };
-    for ReportFile { format, path } in &run.reports {
+/// What another runner found, as if it had been found here.
+fn take_over(output: &Output, source: &Source) -> Result<Exit> {
+    let read = foreign::read(source);
+    let tests = foreign::records(read.tests, SystemClock.now());
+    told(output, tests.len(), |report| {
+        for test in &tests {
+            report.test(test).context("cannot write to stdout")?;
+        }
+        Ok((tests, read.broken.map_or(Ended::Whole, Ended::Broken)))
+    })
+}
+
+/// Tells and records what comes of so many tests.
+fn told(
+    output: &Output,
+    tests: usize,
+    act: impl FnOnce(&mut Report<io::Stdout>) -> Result<(Vec<common::stream::Test>, Ended)>,
+) -> Result<Exit> {
+    let clock = SystemClock;
+    let stopwatch = Stopwatch::start(&clock);
+    let stage: Stage = "smoke_test".parse().map_err(|error: String| anyhow!(error))?;
+    let id = EventId::random();
+    let start = output.context.stream_start(&id, stopwatch.started_at, None);
+    let head = Head { start, suite: output.suite.to_string(), tests };
+    let mut report = Report::begin(output.format, io::stdout(), &head).context("cannot write to stdout")?;
+    let scope = output.context.scope(&stage, Work::Smoke, stopwatch.started_at);
+    let recorder = Recorder::begin(&output.context.sinks, scope, &clock);
+
+    let (tests, ended) = act(&mut report).unwrap_or_else(|error| (Vec::new(), broken(&error)));
+    let mut verdict = Verdict { tests, ended, flaky_fails: output.flaky_fails };
+    for ReportFile { format, path } in &output.reports {
         if let Err(error) = report::write_file(path, *format, &head, &verdict, clock.now()) {
             let error = anyhow!(error).context(format!("cannot write the report {}", path.display()));
             verdict.ended = broken(&error);
@@ -105,8 +128,12 @@ fn smoke(run: &Run) -> Result<Exit> {
     if let Ended::Broken(why) = &verdict.ended {
         warn(TOOL.name, std::slice::from_ref(why));
     }
-    let event = event(run, &verdict, id, &stage, stopwatch, &clock);
-    Ok(run.context.conclude(verdict.exit(), &recorder.finish(&event, &clock)))
+    let (status, reason) = verdict.status();
+    let results = TestResult::ALL.iter().map(|&result| (result, verdict.count(result))).collect();
+    let ended =
+        context::Ended { id, ts: clock.now(), duration: Some(stopwatch.elapsed(&clock)), status, reason };
+    let event = output.context.event(&stage, ended, Detail::Smoke { suite: output.suite.clone(), results });
+    Ok(output.context.conclude(verdict.exit(), &recorder.finish(&event, &clock)))
 }
 
 fn broken(error: &anyhow::Error) -> Ended {
@@ -115,24 +142,9 @@ fn broken(error: &anyhow::Error) -> Ended {
 
 /// What the commands find in their environment.
 fn environment(run: &Run) -> Vec<(&'static str, String)> {
-    let mut env = run.context.variables();
+    let mut env = run.output.context.variables();
     env.extend(
         run.base_url.as_ref().map(|url| ("DM_BASE_URL", url.as_str().trim_end_matches('/').to_owned())),
     );
     env
-}
-
-fn event(
-    run: &Run,
-    verdict: &Verdict,
-    id: EventId,
-    stage: &Stage,
-    stopwatch: Stopwatch,
-    clock: &dyn Clock,
-) -> Event {
-    let (status, reason) = verdict.status();
-    let results = TestResult::ALL.iter().map(|&result| (result, verdict.count(result))).collect();
-    let ended =
-        context::Ended { id, ts: clock.now(), duration: Some(stopwatch.elapsed(clock)), status, reason };
-    run.context.event(stage, ended, Detail::Smoke { suite: run.suite.name.clone(), results })
 }

@@ -7,70 +7,110 @@ use anyhow::{Result, bail};
 use common::context::Context;
 use common::env;
 use common::http::parse_url;
+use common::label::Label;
 use url::Url;
 
 use crate::TOOL;
 use crate::args::{Args, Flaky, Format, ReportFile};
+use crate::foreign::{self, Source};
 use crate::runner::Limits;
 use crate::suite::Suite;
 use crate::suite_file::{Given, read};
 
-/// The two things that the tool can do.
+/// What the tool can do.
 #[derive(Debug)]
 pub enum Plan {
     /// Say that the suite is valid.
     Check(Suite),
     /// Run it.
     Run(Box<Run>),
+    /// Take over what another runner did.
+    TakeOver(Box<Output>, Source),
 }
 
 /// A suite to run.
 #[derive(Debug)]
 pub struct Run {
-    /// Who runs it, and where it is recorded.
-    pub context: Context,
+    /// Where it is told.
+    pub output: Output,
     /// The suite.
     pub suite: Suite,
     /// What relative URLs were put behind; for the commands.
     pub base_url: Option<Url>,
     /// How it is run.
     pub limits: Limits,
-    /// Whether a flaky test is bad.
-    pub flaky_fails: bool,
+}
+
+/// Where results are told, and what they are worth.
+#[derive(Debug)]
+pub struct Output {
+    /// Who tells them, and where they are recorded.
+    pub context: Context,
+    /// The suite's name.
+    pub suite: Label,
     /// What stdout carries.
     pub format: Format,
     /// The reports beside it.
     pub reports: Vec<ReportFile>,
+    /// Whether a flaky test is bad.
+    pub flaky_fails: bool,
 }
 
 /// Finds out what to do.
-pub fn plan(args: Args) -> Result<Plan> {
-    let Args { suite, base_url, jobs, timeout, check, format, report, deployment, export, .. } = args;
-    let Args { retries, retry_delay, flaky, max_fail, deadline, filter, tag, .. } = args;
-    let base_url = base_url.filter(|text| !text.is_empty()).map(|text| parse_base(&text)).transpose()?;
-    if check {
+pub fn plan(mut args: Args) -> Result<Plan> {
+    match args.suite.take() {
+        Some(suite) => plan_suite(&suite, args),
+        None => plan_foreign(args),
+    }
+}
+
+fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
+    let base_url = args.base_url.as_deref().filter(|text| !text.is_empty()).map(parse_base).transpose()?;
+    let timeout = args.timeout;
+    if args.check {
         // The file alone is checked, and that is possible before anybody knows where it will be deployed, and where
         // nobody has its secrets.
         let base_url = base_url.or_else(|| Url::parse("http://base.invalid").ok());
         let env = |name: &str| env::system(name).or_else(|| Some(String::from("unset")));
-        return Ok(Plan::Check(read(&suite, &Given { base_url: base_url.as_ref(), timeout, env: &env })?));
+        return Ok(Plan::Check(read(path, &Given { base_url: base_url.as_ref(), timeout, env: &env })?));
     }
-    let suite = read(&suite, &Given { base_url: base_url.as_ref(), timeout, env: &env::system })?;
+    let suite = read(path, &Given { base_url: base_url.as_ref(), timeout, env: &env::system })?;
     let suite = suite.choose(|test| {
-        filter.as_ref().is_none_or(|filter| filter.is_match(&test.name))
-            && (tag.is_empty() || tag.iter().any(|tag| test.tags.contains(tag)))
+        args.filter.as_ref().is_none_or(|filter| filter.is_match(&test.name))
+            && (args.tag.is_empty() || args.tag.iter().any(|tag| test.tags.contains(tag)))
     });
-    check_folders(&report)?;
+    let limits = Limits {
+        jobs: usize::from(args.jobs),
+        retries: args.retries,
+        retry_delay: args.retry_delay,
+        max_fail: args.max_fail,
+        deadline: args.deadline,
+    };
+    Ok(Plan::Run(Box::new(Run { output: output(args, suite.name.clone())?, suite, base_url, limits })))
+}
+
+fn plan_foreign(mut args: Args) -> Result<Plan> {
+    let source = match (args.from_junit.take(), args.from_tap.take()) {
+        (Some(path), _) => Source { format: foreign::Format::Junit, path },
+        (None, Some(path)) => Source { format: foreign::Format::Tap, path },
+        (None, None) => bail!("give a suite"),
+    };
+    let stem = source.path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = args.name.take().or_else(|| Label::nearest(&stem).filter(|name| name.as_str() != "-"));
+    let Some(name) = name else { bail!("--name: results that come from stdin need a name") };
+    Ok(Plan::TakeOver(Box::new(output(args, name)?), source))
+}
+
+fn output(args: Args, suite: Label) -> Result<Output> {
+    check_folders(&args.report)?;
     let by_default = || if std::io::stdout().is_terminal() { Format::Human } else { Format::Jsonl };
-    Ok(Plan::Run(Box::new(Run {
-        context: Context::find(TOOL.name, &deployment, &export)?,
+    Ok(Output {
+        context: Context::find(TOOL.name, &args.deployment, &args.export)?,
         suite,
-        base_url,
-        limits: Limits { jobs: usize::from(jobs), retries, retry_delay, max_fail, deadline },
-        flaky_fails: flaky == Flaky::Fail,
-        format: format.unwrap_or_else(by_default),
-        reports: report,
-    })))
+        format: args.format.unwrap_or_else(by_default),
+        reports: args.report,
+        flaky_fails: args.flaky == Flaky::Fail,
+    })
 }
 
 /// A report that cannot be written is better known before the tests are run than after.
