@@ -11,6 +11,7 @@ use regex::Regex;
 
 const MORE_HELP: &str = "\
 Examples:
+  dm-smoke --new smoke.toml                           begin with an example
   dm-smoke smoke.toml --base-url https://api.example.org
   dm-smoke smoke.toml --base-url https://api --jobs 8 --format tap > smoke.tap
   dm-smoke smoke.toml --retries 2 --max-fail 5 --deadline 2m --tag critical
@@ -61,8 +62,12 @@ Exit code: 0 all passed; 1 at least one did not; 2 wrong usage or a bad suite, a
 #[command(name = "dm-smoke", version, after_help = MORE_HELP)]
 pub struct Args {
     /// The suite, a TOML file
-    #[arg(required_unless_present_any = ["from_junit", "from_tap"], conflicts_with_all = ["from_junit", "from_tap"])]
+    #[arg(required_unless_present_any = ["from_junit", "from_tap", "new"], conflicts_with_all = ["from_junit", "from_tap"])]
     pub suite: Option<PathBuf>,
+
+    /// Write an example of a suite, with comments: to stdout, or as the file that is named, which must not be there
+    #[arg(long, conflicts_with_all = ["from_junit", "from_tap", "check", "name"])]
+    pub new: bool,
 
     /// Run nothing: take over the results that another runner wrote as JUnit XML; - is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from_tap", "check"])]

@@ -29,7 +29,9 @@ pub mod suite_file;
 pub mod template;
 pub mod verdict;
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
 use common::cli::{Tool, warn};
@@ -56,6 +58,7 @@ pub const TOOL: Tool = Tool { name: "dm-smoke", wrapper: false };
 /// Does what the plan says.
 pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
+        Plan::New(path) => write_example(path.as_deref()),
         Plan::Check(suite) => check(&suite),
         Plan::Run(run) => smoke(&run),
         Plan::TakeOver(output, source) => take_over(&output, &source),
@@ -64,8 +67,21 @@ pub fn run(plan: Plan) -> Result<Exit> {
 
 fn check(suite: &Suite) -> Result<Exit> {
     let tests = suite.tests.len();
-    let line = format!("{}: {tests} test{}\n", suite.name, if tests == 1 { "" } else { "s" });
-    match io::stdout().write_all(line.as_bytes()) {
+    print(&format!("{}: {tests} test{}\n", suite.name, if tests == 1 { "" } else { "s" }))
+}
+
+/// An example of a suite, in which every key is used.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+fn write_example(path: Option<&Path>) -> Result<Exit> {
+    let Some(path) = path else { return print(EXAMPLE) };
+    let mut file = File::create_new(path).with_context(|| format!("cannot create {}", path.display()))?;
+    file.write_all(EXAMPLE.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Exit::Good)
+}
+
+fn print(text: &str) -> Result<Exit> {
+    match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
         _ => Ok(Exit::Good),
     }

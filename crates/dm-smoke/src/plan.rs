@@ -1,7 +1,7 @@
 //! What it means: checked values, and no flag left to ask about.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use common::context::Context;
@@ -20,6 +20,8 @@ use crate::suite_file::{Given, read};
 /// What the tool can do.
 #[derive(Debug)]
 pub enum Plan {
+    /// Write an example, as this file or to stdout.
+    New(Option<PathBuf>),
     /// Say that the suite is valid.
     Check(Suite),
     /// Run it.
@@ -59,6 +61,7 @@ pub struct Output {
 /// Finds out what to do.
 pub fn plan(mut args: Args) -> Result<Plan> {
     match args.suite.take() {
+        path if args.new => Ok(Plan::New(path)),
         Some(suite) => plan_suite(&suite, args),
         None => plan_foreign(args),
     }

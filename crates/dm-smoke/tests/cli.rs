@@ -5,6 +5,7 @@ mod endings;
 mod foreign;
 mod requests;
 mod retries;
+mod schema;
 mod support;
 
 use std::io::Read;
