@@ -126,6 +126,10 @@ pub struct Args {
     #[arg(long)]
     pub check: bool,
 
+    /// Annotate failures for GitHub Actions, on stderr
+    #[arg(long)]
+    pub annotate: bool,
+
     /// What stdout carries [default: human on a terminal, else jsonl]
     #[arg(long, value_enum)]
     pub format: Option<Format>,

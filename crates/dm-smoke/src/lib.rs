@@ -94,7 +94,8 @@ fn smoke(run: &Run) -> Result<Exit> {
         env: environment(run),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    told(&run.output, run.suite.tests.len(), |report| {
+    let lines: Vec<usize> = run.suite.tests.iter().map(|test| test.line).collect();
+    told(&run.output, &lines, lines.len(), |report| {
         let told = runtime.block_on(runner::run(&run.suite, &run.limits, surroundings, report));
         // A name that is still being resolved would be waited for.
         runtime.shutdown_background();
@@ -106,7 +107,7 @@ fn smoke(run: &Run) -> Result<Exit> {
 fn take_over(output: &Output, source: &Source) -> Result<Exit> {
     let read = foreign::read(source);
     let tests = foreign::records(read.tests, SystemClock.now());
-    told(output, tests.len(), |report| {
+    told(output, &[], tests.len(), |report| {
         for test in &tests {
             report.test(test).context("cannot write to stdout")?;
         }
@@ -114,9 +115,10 @@ fn take_over(output: &Output, source: &Source) -> Result<Exit> {
     })
 }
 
-/// Tells and records what comes of so many tests.
+/// Tells and records what comes of so many tests, which stand in these lines of their file.
 fn told(
     output: &Output,
+    lines: &[usize],
     tests: usize,
     act: impl FnOnce(&mut Report<io::Stdout>) -> Result<(Vec<common::stream::Test>, Ended)>,
 ) -> Result<Exit> {
@@ -126,7 +128,9 @@ fn told(
     let id = EventId::random();
     let start = output.context.stream_start(&id, stopwatch.started_at, None);
     let head = Head { start, suite: output.suite.to_string(), tests };
-    let mut report = Report::begin(output.format, io::stdout(), &head).context("cannot write to stdout")?;
+    let mut report = Report::begin(output.format, io::stdout(), &head)
+        .context("cannot write to stdout")?
+        .with_progress(tests);
     let scope = output.context.scope(&stage, Work::Smoke, stopwatch.started_at);
     let recorder = Recorder::begin(&output.context.sinks, scope, &clock);
 
@@ -141,6 +145,9 @@ fn told(
     if let Err(error) = report.end(&verdict, clock.now()) {
         verdict.ended = broken(&anyhow!(error).context("cannot write to stdout"));
     }
+    if output.annotate {
+        annotate(output.file.as_deref(), lines, &verdict.tests);
+    }
     if let Ended::Broken(why) = &verdict.ended {
         warn(TOOL.name, std::slice::from_ref(why));
     }
@@ -150,6 +157,15 @@ fn told(
         context::Ended { id, ts: clock.now(), duration: Some(stopwatch.elapsed(&clock)), status, reason };
     let event = output.context.event(&stage, ended, Detail::Smoke { suite: output.suite.clone(), results });
     Ok(output.context.conclude(verdict.exit(), &recorder.finish(&event, &clock)))
+}
+
+fn annotate(file: Option<&Path>, lines: &[usize], tests: &[common::stream::Test]) {
+    let annotations = tests.iter().filter_map(|test| {
+        let line = usize::try_from(test.seq).ok().and_then(|seq| lines.get(seq.checked_sub(1)?)).copied();
+        report::annotation::of(test, file.zip(line))
+    });
+    // Without a stderr there is nobody to tell.
+    let _ = io::stderr().write_all(annotations.collect::<String>().as_bytes());
 }
 
 fn broken(error: &anyhow::Error) -> Ended {

@@ -56,6 +56,10 @@ pub struct Output {
     pub reports: Vec<ReportFile>,
     /// Whether a flaky test is bad.
     pub flaky_fails: bool,
+    /// Whether failures are annotated.
+    pub annotate: bool,
+    /// The suite's file, where there is one.
+    pub file: Option<PathBuf>,
 }
 
 /// Finds out what to do.
@@ -89,7 +93,12 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
         max_fail: args.max_fail,
         deadline: args.deadline,
     };
-    Ok(Plan::Run(Box::new(Run { output: output(args, suite.name.clone())?, suite, base_url, limits })))
+    Ok(Plan::Run(Box::new(Run {
+        output: output(args, suite.name.clone(), Some(path.to_owned()))?,
+        suite,
+        base_url,
+        limits,
+    })))
 }
 
 fn plan_foreign(mut args: Args) -> Result<Plan> {
@@ -101,10 +110,10 @@ fn plan_foreign(mut args: Args) -> Result<Plan> {
     let stem = source.path.file_stem().unwrap_or_default().to_string_lossy();
     let name = args.name.take().or_else(|| Label::nearest(&stem).filter(|name| name.as_str() != "-"));
     let Some(name) = name else { bail!("--name: results that come from stdin need a name") };
-    Ok(Plan::TakeOver(Box::new(output(args, name)?), source))
+    Ok(Plan::TakeOver(Box::new(output(args, name, None)?), source))
 }
 
-fn output(args: Args, suite: Label) -> Result<Output> {
+fn output(args: Args, suite: Label, file: Option<PathBuf>) -> Result<Output> {
     check_folders(&args.report)?;
     let by_default = || if std::io::stdout().is_terminal() { Format::Human } else { Format::Jsonl };
     Ok(Output {
@@ -113,6 +122,8 @@ fn output(args: Args, suite: Label) -> Result<Output> {
         format: args.format.unwrap_or_else(by_default),
         reports: args.report,
         flaky_fails: args.flaky == Flaky::Fail,
+        annotate: args.annotate,
+        file,
     })
 }
 

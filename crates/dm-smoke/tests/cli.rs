@@ -350,6 +350,21 @@ fn people_and_the_ci_system_read_of_the_same_run() {
     assert!(xml.starts_with("<?xml") && xml.trim_end().ends_with("</testsuites>"), "{xml}");
 }
 
+#[test]
+fn failures_are_annotated_on_stderr_and_stdout_stays_what_it_is() {
+    let place = Place::with_suite(&(shell("good", "true", "") + &shell("bad: it, is", "exit 3", "")));
+    let told = place.smoke(&["--annotate"]).code(1).stderr(
+        "::error file=smoke.toml,line=6,title=bad%3A it%2C is::sh: exit code 3, expected exit code 0\n",
+    );
+    assert_eq!(tests(&records(&told.get_output().stdout)).len(), 2);
+}
+
+#[test]
+fn progress_is_for_terminals_and_leaves_no_trace_in_pipes() {
+    let place = Place::with_suite(&shell("good", "true", ""));
+    place.smoke(&["--format", "human"]).code(0).stdout(contains("\u{1b}").not()).stderr(is_empty());
+}
+
 fn which(program: &str) -> bool {
     ["/usr/bin", "/usr/local/bin"].iter().any(|folder| std::path::Path::new(folder).join(program).exists())
 }

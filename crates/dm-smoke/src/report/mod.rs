@@ -1,14 +1,16 @@
 //! What stdout and the report files carry: each one format, told test by test.
 
+pub mod annotation;
 pub mod human;
 pub mod junit;
 pub mod tap;
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use common::stream::{Record, Start, Test, Writer};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Format;
 use crate::verdict::Verdict;
@@ -17,7 +19,7 @@ use crate::verdict::Verdict;
 #[derive(Debug)]
 pub enum Report<W> {
     /// Lines for people.
-    Human(Lines<W>),
+    Human(Lines<W>, ProgressBar),
     /// JSON Lines.
     Jsonl(Writer<W>),
     /// TAP.
@@ -41,7 +43,7 @@ impl<W: Write> Report<W> {
     /// Begins a report.
     pub fn begin(format: Format, out: W, head: &Head) -> io::Result<Self> {
         Ok(match format {
-            Format::Human => Self::Human(Lines { out, closed: false }),
+            Format::Human => Self::Human(Lines { out, closed: false }, ProgressBar::hidden()),
             Format::Jsonl => Self::Jsonl(Writer::begin(out, head.start.clone())?),
             Format::Tap => {
                 let mut lines = Lines { out, closed: false };
@@ -52,10 +54,28 @@ impl<W: Write> Report<W> {
         })
     }
 
+    /// Lets people see how far it is, where both streams are a terminal's: lines stand above the bar.
+    #[must_use]
+    pub fn with_progress(self, tests: usize) -> Self {
+        match self {
+            Self::Human(lines, _) if io::stdout().is_terminal() && io::stderr().is_terminal() => {
+                let style = ProgressStyle::with_template("{bar:30} {pos} of {len} tests, {elapsed}");
+                let bar = ProgressBar::new(tests as u64);
+                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+                bar.tick();
+                Self::Human(lines, bar)
+            }
+            report => report,
+        }
+    }
+
     /// Tells of one test.
     pub fn test(&mut self, test: &Test) -> io::Result<()> {
         match self {
-            Self::Human(lines) => lines.write(&human::test(test)),
+            Self::Human(lines, bar) => {
+                bar.inc(1);
+                bar.suspend(|| lines.write(&human::test(test)))
+            }
             Self::Jsonl(writer) => writer.record(&Record::Test(test.clone())),
             Self::Tap(lines) => lines.write(&tap::test(test)),
             Self::Junit(..) => Ok(()),
@@ -65,7 +85,10 @@ impl<W: Write> Report<W> {
     /// Ends the report.
     pub fn end(&mut self, verdict: &Verdict, ts: DateTime<Utc>) -> io::Result<()> {
         match self {
-            Self::Human(lines) => lines.write(&human::end(verdict)),
+            Self::Human(lines, bar) => {
+                bar.finish_and_clear();
+                lines.write(&human::end(verdict))
+            }
             Self::Jsonl(writer) => writer.end(ts, verdict.exit().code()),
             Self::Tap(lines) => lines.write(&tap::end(verdict)),
             Self::Junit(lines, head) => lines.write(&junit::document(&head.suite, head.start.ts, verdict)?),
@@ -75,7 +98,7 @@ impl<W: Write> Report<W> {
     /// Whether the reader has gone away.
     pub fn is_closed(&self) -> bool {
         match self {
-            Self::Human(lines) | Self::Tap(lines) | Self::Junit(lines, _) => lines.closed,
+            Self::Human(lines, _) | Self::Tap(lines) | Self::Junit(lines, _) => lines.closed,
             Self::Jsonl(writer) => writer.is_closed(),
         }
     }

@@ -108,7 +108,9 @@ fn the_example_uses_every_key_of_the_schema() {
             Value::Array(list) => list.iter().collect(),
             _ => Vec::new(),
         };
-        inner.into_iter().for_each(|schema| keys(schema, found));
+        for schema in inner {
+            keys(schema, found);
+        }
     }
     let mut found = Vec::new();
     keys(&schema(), &mut found);
