@@ -13,8 +13,8 @@ const HTTP: [&str; 6] = ["status", "headers", "body_contains", "body_matches", "
 const COMMAND: [&str; 4] = ["exit", "stdout_contains", "stdout_matches", "stderr_contains"];
 
 /// What an HTTP test expects.
-pub fn http(entry: Option<&Value<'_>>, faults: &mut Faults) -> Option<HttpExpected> {
-    let Some(mut fields) = fields(entry, faults) else { return Some(HttpExpected::default()) };
+pub fn http(entry: Option<&Value<'_>>, faults: &mut Faults) -> HttpExpected {
+    let Some(mut fields) = fields(entry, faults) else { return HttpExpected::default() };
     refuse(&mut fields, &COMMAND, "an http test", &HTTP, faults);
     let expected = HttpExpected {
         status: fields.get("status").map(|value| statuses(value, faults)).unwrap_or_default(),
@@ -29,12 +29,12 @@ pub fn http(entry: Option<&Value<'_>>, faults: &mut Faults) -> Option<HttpExpect
         max_latency: fields.duration("max_latency", faults),
     };
     fields.finish(faults);
-    Some(expected)
+    expected
 }
 
 /// What a command test expects.
-pub fn command(entry: Option<&Value<'_>>, faults: &mut Faults) -> Option<CommandExpected> {
-    let Some(mut fields) = fields(entry, faults) else { return Some(CommandExpected::default()) };
+pub fn command(entry: Option<&Value<'_>>, faults: &mut Faults) -> CommandExpected {
+    let Some(mut fields) = fields(entry, faults) else { return CommandExpected::default() };
     refuse(&mut fields, &HTTP, "a command test", &COMMAND, faults);
     let expected = CommandExpected {
         exit: fields
@@ -48,7 +48,7 @@ pub fn command(entry: Option<&Value<'_>>, faults: &mut Faults) -> Option<Command
         stderr: OutputExpected { contains: fields.part("stderr_contains", faults), matches: None },
     };
     fields.finish(faults);
-    Some(expected)
+    expected
 }
 
 fn fields<'t>(entry: Option<&'t Value<'t>>, faults: &mut Faults) -> Option<Fields<'t>> {

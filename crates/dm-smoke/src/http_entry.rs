@@ -61,7 +61,7 @@ pub fn read<'t>(
         .into_iter()
         .filter_map(|(name, value)| Some(((*name.get_ref()).to_owned(), reading.text(value)?.1)))
         .collect();
-    let expected = expect_entry::http(expect, reading.faults)?;
+    let expected = expect_entry::http(expect, reading.faults);
     Some(HttpTest { method: method?, url: url?, headers, query, body: body?, redirects, expected, capture })
 }
 

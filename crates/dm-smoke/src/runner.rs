@@ -130,7 +130,9 @@ fn conclude(
     schedule: &mut Schedule,
     values: &mut Arc<Values>,
 ) -> Vec<stream::Test> {
-    let Done { at, test, values: captured } = done;
+    let Done { at, mut test, values: captured } = done;
+    // It may have been told what another captured while it ran.
+    test.message = test.message.map(|message| Secrets::of(values.values().cloned()).masked(&message));
     if matches!(test.result, TestResult::Pass | TestResult::Flaky) {
         if !captured.is_empty() {
             Arc::make_mut(values).extend(captured);

@@ -289,7 +289,7 @@ fn command_test<'t>(
             None
         }
         [program, rest @ ..] => {
-            Some(CommandTest { program: program.clone(), args: rest.to_vec(), env, expected: expected? })
+            Some(CommandTest { program: program.clone(), args: rest.to_vec(), env, expected })
         }
         [] => None,
     }
