@@ -4,6 +4,8 @@
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 #![expect(clippy::disallowed_methods, reason = "it measures the clock of the machine itself")]
 
+mod smoke;
+
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -59,6 +61,10 @@ fn main() {
     outages();
     println!();
     memory();
+    println!();
+    smoke::times();
+    println!();
+    smoke::memory();
 }
 
 impl Contender {

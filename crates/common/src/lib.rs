@@ -22,6 +22,7 @@
 //! | [`atomic`] | files that are never seen half written |
 //! | [`lock`] | one writer at a time |
 //! | [`http`] | one HTTP client: bounded time, bounded bodies |
+//! | [`json_path`] | what a JSON document should hold |
 //! | [`flags`] | the flags that tools share |
 //! | [`ci`] | what a CI system's variables say of the run |
 //! | [`git`] | the commit checked out here |
@@ -57,6 +58,7 @@ pub mod github;
 pub mod http;
 pub mod identity;
 pub mod journal;
+pub mod json_path;
 pub mod label;
 pub mod lock;
 pub mod metrics;

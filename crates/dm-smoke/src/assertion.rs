@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use common::duration;
 use common::event::Reason;
+use common::json_path::{Difference, Expectation};
+use regex::bytes::Regex;
+use reqwest::header::{HeaderMap, HeaderName};
+use serde_json::Value;
 
-use crate::excerpt;
+use crate::excerpt::{self, Secrets};
 
 /// Statuses that are good.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,14 +65,51 @@ pub struct Mismatch<'a> {
 }
 
 /// What an HTTP test expects.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct HttpExpected {
     /// The status.
     pub status: Statuses,
+    /// Headers.
+    pub headers: Vec<(HeaderName, HeaderExpected)>,
     /// A part of the body.
     pub body_contains: Option<String>,
+    /// What a part of the body looks like.
+    pub body_matches: Option<Regex>,
+    /// What the body holds as JSON.
+    pub json: Vec<Expectation>,
     /// The time that the whole answer may take.
     pub max_latency: Option<Duration>,
+}
+
+/// What is expected of a header.
+#[derive(Debug, Clone)]
+pub enum HeaderExpected {
+    /// This value.
+    Is(String),
+    /// A part of it.
+    Contains(String),
+    /// What a part of it looks like.
+    Matches(Regex),
+}
+
+impl HeaderExpected {
+    fn is_met(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Is(text) => value == text.as_bytes(),
+            Self::Contains(part) => contains(value, part),
+            Self::Matches(regex) => regex.is_match(value),
+        }
+    }
+}
+
+impl fmt::Display for HeaderExpected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Is(text) => f.write_str(&excerpt::quoted(text)),
+            Self::Contains(part) => write!(f, "one that contains {}", excerpt::quoted(part)),
+            Self::Matches(regex) => write!(f, "one that matches {}", excerpt::quoted(regex.as_str())),
+        }
+    }
 }
 
 /// What an HTTP test observed.
@@ -76,6 +117,8 @@ pub struct HttpExpected {
 pub struct HttpObserved {
     /// The status.
     pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The body, as far as it was read.
     pub body: Vec<u8>,
     /// Whether there was more of it.
@@ -85,8 +128,14 @@ pub struct HttpObserved {
 }
 
 impl HttpExpected {
-    /// Compares; the status first, for it explains what else is wrong.
-    pub fn check<'a>(&self, observed: &'a HttpObserved) -> Result<(), Mismatch<'a>> {
+    /// Compares; the status first, for it explains what else is wrong. `document` is the body as JSON, or why it is
+    /// none.
+    pub fn check<'a>(
+        &self,
+        observed: &'a HttpObserved,
+        document: &Result<Value, String>,
+        secrets: &Secrets,
+    ) -> Result<(), Mismatch<'a>> {
         if !self.status.include(observed.status) {
             return Err(Mismatch {
                 reason: Reason::BadStatus,
@@ -94,16 +143,9 @@ impl HttpExpected {
                 evidence: &observed.body,
             });
         }
-        if let Some(part) = &self.body_contains
-            && !contains(&observed.body, part)
-        {
-            let extent = if observed.cut { "the first MiB of the body" } else { "the body" };
-            return Err(Mismatch {
-                reason: Reason::BodyMismatch,
-                what: format!("{extent} does not contain {}", excerpt::quoted(part)),
-                evidence: &observed.body,
-            });
-        }
+        self.check_headers(&observed.headers)?;
+        self.check_body(observed)?;
+        self.check_json(observed, document, secrets)?;
         match self.max_latency {
             Some(most) if observed.latency > most => Err(Mismatch {
                 reason: Reason::TooSlow,
@@ -117,15 +159,96 @@ impl HttpExpected {
             _ => Ok(()),
         }
     }
+
+    fn check_headers<'a>(&self, headers: &'a HeaderMap) -> Result<(), Mismatch<'a>> {
+        for (name, expected) in &self.headers {
+            // A header may come more than once.
+            if headers.get_all(name).iter().any(|value| expected.is_met(value.as_bytes())) {
+                continue;
+            }
+            let (what, evidence) = match headers.get(name) {
+                Some(value) => (format!("the header {name} is not {expected}"), value.as_bytes()),
+                None => (format!("there is no header {name}, expected {expected}"), &b""[..]),
+            };
+            return Err(Mismatch { reason: Reason::Assertion, what, evidence });
+        }
+        Ok(())
+    }
+
+    fn check_body<'a>(&self, observed: &'a HttpObserved) -> Result<(), Mismatch<'a>> {
+        let extent = if observed.cut { "the first MiB of the body" } else { "the body" };
+        let unmet = |what| Err(Mismatch { reason: Reason::BodyMismatch, what, evidence: &observed.body });
+        match (&self.body_contains, &self.body_matches) {
+            (Some(part), _) if !contains(&observed.body, part) => {
+                unmet(format!("{extent} does not contain {}", excerpt::quoted(part)))
+            }
+            (_, Some(regex)) if !regex.is_match(&observed.body) => {
+                unmet(format!("{extent} does not match {}", excerpt::quoted(regex.as_str())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_json<'a>(
+        &self,
+        observed: &'a HttpObserved,
+        document: &Result<Value, String>,
+        secrets: &Secrets,
+    ) -> Result<(), Mismatch<'a>> {
+        for expectation in &self.json {
+            let unmet = |what| Err(Mismatch { reason: Reason::BodyMismatch, what, evidence: &observed.body });
+            match document {
+                Err(why) => {
+                    return unmet(format!("{why}, expected {}", excerpt::bounded(&expectation.to_string())));
+                }
+                Ok(document) => {
+                    if let Err(Difference { expected, found }) = expectation.check(document) {
+                        let evidence: &[u8] = if found.is_some() { b"" } else { &observed.body };
+                        // Masked before it is cut: half a secret would not be found any more.
+                        let found = found.map(|found| secrets.masked(&found));
+                        let what = Difference { expected, found }.to_string();
+                        return Err(Mismatch { reason: Reason::BodyMismatch, what, evidence });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is expected of a command's output, or of its errors.
+#[derive(Debug, Clone, Default)]
+pub struct OutputExpected {
+    /// A part of it.
+    pub contains: Option<String>,
+    /// What a part of it looks like.
+    pub matches: Option<Regex>,
+}
+
+impl OutputExpected {
+    fn check<'a>(&self, name: &str, printed: &'a [u8]) -> Result<(), Mismatch<'a>> {
+        let unmet = |what| Err(Mismatch { reason: Reason::Assertion, what, evidence: printed });
+        match (&self.contains, &self.matches) {
+            (Some(part), _) if !contains(printed, part) => {
+                unmet(format!("{name} does not contain {}", excerpt::quoted(part)))
+            }
+            (_, Some(regex)) if !regex.is_match(printed) => {
+                unmet(format!("{name} does not match {}", excerpt::quoted(regex.as_str())))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What a command test expects.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct CommandExpected {
     /// The exit code.
     pub exit: u8,
-    /// A part of what it prints.
-    pub stdout_contains: Option<String>,
+    /// What it prints.
+    pub stdout: OutputExpected,
+    /// What it says on stderr.
+    pub stderr: OutputExpected,
 }
 
 /// What a command test observed.
@@ -155,14 +278,8 @@ impl CommandExpected {
             let what = format!("{came}, expected exit code {}", self.exit);
             return Err(Mismatch { reason, what, evidence: spoken });
         }
-        match &self.stdout_contains {
-            Some(part) if !contains(&observed.stdout, part) => Err(Mismatch {
-                reason: Reason::Assertion,
-                what: format!("stdout does not contain {}", excerpt::quoted(part)),
-                evidence: &observed.stdout,
-            }),
-            _ => Ok(()),
-        }
+        self.stdout.check("stdout", &observed.stdout)?;
+        self.stderr.check("stderr", &observed.stderr)
     }
 }
 
@@ -172,110 +289,4 @@ fn contains(text: &[u8], part: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    use StatusPattern::{Class, Exactly};
-
-    fn answer(status: u16, body: &str, ms: u64) -> HttpObserved {
-        HttpObserved { status, body: body.into(), cut: false, latency: Duration::from_millis(ms) }
-    }
-
-    fn ended(exit: Option<i32>, signal: Option<i32>, stdout: &str, stderr: &str) -> CommandObserved {
-        CommandObserved { exit, signal, stdout: stdout.into(), stderr: stderr.into() }
-    }
-
-    #[test]
-    fn http() {
-        let expected = |statuses: &[StatusPattern], body: Option<&str>, ms: Option<u64>| HttpExpected {
-            status: Statuses(statuses.to_vec()),
-            body_contains: body.map(str::to_owned),
-            max_latency: ms.map(Duration::from_millis),
-        };
-        let table = [
-            (HttpExpected::default(), answer(204, "", 1), None),
-            (
-                HttpExpected::default(),
-                answer(301, "", 1),
-                Some((Reason::BadStatus, "status 301, expected 2xx")),
-            ),
-            (expected(&[Exactly(404)], None, None), answer(404, "", 1), None),
-            (
-                expected(&[Exactly(200), Class(3)], None, None),
-                answer(201, "", 1),
-                Some((Reason::BadStatus, "status 201, expected 200 or 3xx")),
-            ),
-            (expected(&[Class(2)], Some("ok"), None), answer(200, "all ok", 1), None),
-            (
-                expected(&[Class(2)], Some("ok\n"), None),
-                answer(200, "ko", 1),
-                Some((Reason::BodyMismatch, "the body does not contain \"ok\\n\"")),
-            ),
-            (expected(&[Class(2)], None, Some(500)), answer(200, "", 500), None),
-            (
-                expected(&[Class(2)], None, Some(500)),
-                answer(200, "", 501),
-                Some((Reason::TooSlow, "took 501ms, expected at most 500ms")),
-            ),
-            // The first thing that is wrong is told.
-            (
-                expected(&[Class(2)], Some("ok"), Some(1)),
-                answer(500, "ko", 9),
-                Some((Reason::BadStatus, "status 500, expected 2xx")),
-            ),
-        ];
-        for (expected, observed, wanted) in table {
-            let told = expected.check(&observed).err().map(|mismatch| (mismatch.reason, mismatch.what));
-            assert_eq!(told, wanted.map(|(reason, what)| (reason, what.to_owned())), "{expected:?}");
-        }
-    }
-
-    #[test]
-    fn a_body_that_was_cut_is_said_to_be() {
-        let expected = HttpExpected { body_contains: Some("ok".to_owned()), ..HttpExpected::default() };
-        let observed = HttpObserved { cut: true, ..answer(200, "k", 1) };
-        let mismatch = expected.check(&observed).unwrap_err();
-        assert_eq!(mismatch.what, "the first MiB of the body does not contain \"ok\"");
-    }
-
-    #[test]
-    fn command() {
-        let expected =
-            |exit, stdout: Option<&str>| CommandExpected { exit, stdout_contains: stdout.map(str::to_owned) };
-        let table = [
-            (expected(0, None), ended(Some(0), None, "", ""), None),
-            (expected(3, Some("1.2")), ended(Some(3), None, "v1.2.0", ""), None),
-            (
-                expected(0, None),
-                ended(Some(7), None, "out", "err"),
-                Some((Reason::ExitCode, "exit code 7, expected exit code 0", "err")),
-            ),
-            (
-                expected(0, None),
-                ended(None, Some(9), "out", "\n"),
-                Some((Reason::Signal, "killed by signal 9, expected exit code 0", "out")),
-            ),
-            (
-                expected(0, Some("1.3")),
-                ended(Some(0), None, "v1.2.0", "noise"),
-                Some((Reason::Assertion, "stdout does not contain \"1.3\"", "v1.2.0")),
-            ),
-        ];
-        for (expected, observed, wanted) in table {
-            let told = expected.check(&observed).err();
-            let wanted = wanted.map(|(reason, what, evidence)| Mismatch {
-                reason,
-                what: what.to_owned(),
-                evidence: evidence.as_bytes(),
-            });
-            assert_eq!(told, wanted, "{expected:?}");
-        }
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_can_be_searched() {
-        assert!(contains(b"\xff\xfeok\x00", "ok"));
-        assert!(!contains(b"\xff", "ok"));
-        assert!(!contains(b"", "ok"));
-    }
-}
+mod tests;

@@ -20,6 +20,7 @@ use crate::assertion::CommandObserved;
 use crate::excerpt::Secrets;
 use crate::outcome::Failure;
 use crate::suite::CommandTest;
+use crate::template::Values;
 
 /// So much of each stream is kept; the rest is read, so that the command never waits for us, and dropped.
 const KEPT: usize = 64 * 1024;
@@ -39,9 +40,22 @@ pub async fn run(
     limit: Duration,
     secrets: &Secrets,
     env: &[(&'static str, String)],
+    values: &Values,
     stopped: impl Future<Output = ()>,
 ) -> Option<Result<(), Failure>> {
-    let mut running = match Running::start(test, env) {
+    let told = carry_out(test, limit, secrets, env, values, stopped).await?;
+    Some(told.map_err(|failure| failure.of(&test.program)))
+}
+
+async fn carry_out(
+    test: &CommandTest,
+    limit: Duration,
+    secrets: &Secrets,
+    env: &[(&'static str, String)],
+    values: &Values,
+    stopped: impl Future<Output = ()>,
+) -> Option<Result<(), Failure>> {
+    let mut running = match Running::start(test, env, values) {
         Ok(running) => running,
         Err(error) => {
             let error = explain(&OsString::from(&test.program), &error);
@@ -113,10 +127,11 @@ struct Running {
 }
 
 impl Running {
-    fn start(test: &CommandTest, env: &[(&'static str, String)]) -> io::Result<Self> {
+    fn start(test: &CommandTest, env: &[(&'static str, String)], values: &Values) -> io::Result<Self> {
         let child = Command::new(&test.program)
             .args(&test.args)
             .envs(env.iter().map(|(name, value)| (name, value)))
+            .envs(test.env.iter().map(|(name, value)| (name, value.plain(values))))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

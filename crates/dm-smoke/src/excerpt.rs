@@ -1,6 +1,7 @@
 //! Other people's text as it may be shown: in one line, of bounded length, without the secrets that are known.
 
 use common::label::MASK;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Url, form_urlencoded};
 
 /// The most characters that are shown of anything.
@@ -8,6 +9,9 @@ pub const MAX_CHARS: usize = 200;
 
 /// Shorter texts are no secrets, and to mask them would mask everything.
 const SHORTEST_SECRET: usize = 4;
+
+/// What is encoded where a value becomes a part of a URL.
+pub const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What must not be shown, even where a service or a command repeats it.
 #[derive(Debug, Clone, Default)]
@@ -25,14 +29,40 @@ impl Secrets {
             let read = form_urlencoded::parse(written.as_bytes()).map(|(text, _)| text.into_owned());
             secrets.extend([written.to_owned()].into_iter().chain(read));
         }
-        secrets.retain(|secret| secret.chars().count() >= SHORTEST_SECRET);
+        Self(Vec::new()).with(secrets)
+    }
+
+    /// These, in every form in which they are sent: as they are, in JSON, in a URL, in a form.
+    pub fn of(values: impl IntoIterator<Item = String>) -> Self {
+        let mut secrets = Vec::new();
+        for value in values {
+            let json = serde_json::Value::from(value.as_str()).to_string();
+            secrets.push(json.trim_matches('"').to_owned());
+            secrets.push(utf8_percent_encode(&value, IN_A_PATH).to_string());
+            secrets.push(form_urlencoded::byte_serialize(value.as_bytes()).collect());
+            // A value that ends with a newline is shown without it.
+            secrets.push(value.trim().to_owned());
+            secrets.push(value);
+        }
+        Self(Vec::new()).with(secrets)
+    }
+
+    /// All of both.
+    pub fn add(&mut self, others: Self) {
+        *self = Self(std::mem::take(&mut self.0)).with(others.0);
+    }
+
+    fn with(mut self, secrets: Vec<String>) -> Self {
+        self.0.extend(secrets);
+        self.0.retain(|secret| secret.chars().count() >= SHORTEST_SECRET);
         // The longest first: one may be a part of another.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self(secrets)
+        self.0.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        self.0.dedup();
+        self
     }
 
     /// The text with every secret masked.
-    fn masked(&self, text: &str) -> String {
+    pub fn masked(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
     }
 }

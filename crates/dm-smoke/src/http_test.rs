@@ -1,4 +1,4 @@
-//! One request, and why it could not be made.
+//! One request: made, compared, captured from, and why it could not be made.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -10,13 +10,21 @@ use common::clock::{Clock, Stopwatch};
 use common::duration;
 use common::event::Reason;
 use common::http;
+use common::label::without_secrets;
+use percent_encoding::utf8_percent_encode;
 use reqwest::Client;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::redirect::Policy;
+use serde_json::Value;
 use tokio::time::timeout;
+use url::{Url, form_urlencoded};
 
-use crate::assertion::HttpObserved;
-use crate::excerpt::{self, Secrets};
+use crate::assertion::{HttpObserved, Mismatch};
+use crate::capture::Capture;
+use crate::excerpt::{self, IN_A_PATH, Secrets};
 use crate::outcome::Failure;
-use crate::suite::{HttpTest, Kind, Suite};
+use crate::suite::{Body, HttpTest, Kind, Suite};
+use crate::template::Values;
 
 /// So much of a body is read.
 const MAX_BODY: usize = 1024 * 1024;
@@ -25,68 +33,133 @@ const MAX_BODY: usize = 1024 * 1024;
 /// the connection was missing or the answer.
 const CONNECT_SHARE: f64 = 0.9;
 
-/// The clients that a suite needs: one a time limit, for the limit of a connection belongs to its client.
+/// What belongs to a client and not to a request: the limit of a connection, and how many redirects are followed.
+type Key = (Duration, u32);
+
+/// The clients that a suite needs.
 #[derive(Debug, Default)]
-pub struct Clients(BTreeMap<Duration, Client>);
+pub struct Clients(BTreeMap<Key, Client>);
 
 impl Clients {
     /// Sets them up.
     pub fn new(suite: &Suite) -> Result<Self> {
-        let mut https = BTreeMap::<Duration, bool>::new();
+        let mut https = BTreeMap::<Key, bool>::new();
         for test in &suite.tests {
             if let Kind::Http(http) = &test.kind {
-                *https.entry(test.limit).or_default() |= http.url.scheme() == "https";
+                *https.entry((test.limit, http.redirects)).or_default() |= may_be_https(http);
             }
         }
-        let client = |(limit, https): (Duration, bool)| {
+        let client = |(key, https): (Key, bool)| {
+            let (limit, redirects) = key;
             http::builder(https)
                 .connect_timeout(limit.mul_f64(CONNECT_SHARE))
                 // No test depends on a connection that another one left.
                 .pool_max_idle_per_host(0)
+                .redirect(no_more_than(redirects))
                 .build()
-                .map(|client| (limit, client))
+                .map(|client| (key, client))
                 .context("cannot set up an HTTP client")
         };
         https.into_iter().map(client).collect::<Result<_>>().map(Self)
     }
 }
 
-/// Makes the request and compares.
+/// A redirect, or a captured URL, can lead anywhere.
+fn may_be_https(test: &HttpTest) -> bool {
+    test.redirects > 0 || test.url.begins_with_value() || test.url.plain(&Values::new()).starts_with("https:")
+}
+
+/// The redirect after the last that is allowed is the answer, and its status says so.
+fn no_more_than(redirects: u32) -> Policy {
+    Policy::custom(move |attempt| {
+        if attempt.previous().len() > redirects as usize { attempt.stop() } else { attempt.follow() }
+    })
+}
+
+/// Makes the request, compares, and captures.
 pub async fn run(
     test: &HttpTest,
     limit: Duration,
     secrets: &Secrets,
     clients: &Clients,
+    values: &Values,
     clock: &(dyn Clock + Sync),
-) -> Result<(), Failure> {
-    let Some(client) = clients.0.get(&limit) else {
-        return Err(Failure::error(Reason::Other, "no HTTP client was set up"));
+) -> Result<Values, Failure> {
+    let url = match url(test, values) {
+        Ok(url) => url,
+        Err(why) => return Err(Failure::error(Reason::Other, why).of(test.method.as_str())),
     };
-    match timeout(limit, exchange(test, client, clock)).await {
-        Ok(Ok(observed)) => {
-            test.expected.check(&observed).map_err(|mismatch| Failure::unmet(&mismatch, secrets))
+    let mut secrets = secrets.clone();
+    secrets.add(Secrets::in_url(&url));
+    let tested = format!("{} {}", test.method, secrets.masked(&without_secrets(&url)));
+    let told = match clients.0.get(&(limit, test.redirects)) {
+        Some(client) => {
+            let is_https = url.scheme() == "https";
+            match timeout(limit, exchange(test, url, client, values, clock)).await {
+                Ok(Ok(observed)) => judge(test, &observed, &secrets),
+                Ok(Err(Trouble::Local(why))) => Err(Failure::error(Reason::Other, why)),
+                Ok(Err(Trouble::Remote(error))) => Err(failure(error, limit, is_https)),
+                Err(_) => Err(Failure::error(
+                    Reason::ReadTimeout,
+                    format!("no complete answer within {}", duration::show(limit)),
+                )),
+            }
         }
-        Ok(Err(error)) => Err(failure(error, limit, test.url.scheme() == "https")),
-        Err(_) => Err(Failure::error(
-            Reason::ReadTimeout,
-            format!("no complete answer within {}", duration::show(limit)),
-        )),
+        None => Err(Failure::error(Reason::Other, "no HTTP client was set up")),
+    };
+    told.map_err(|failure| failure.of(&tested))
+}
+
+/// A captured value stays within its place in the path, unless it is where the URL begins.
+fn url(test: &HttpTest, values: &Values) -> Result<Url, String> {
+    let encoded = |value: &str| utf8_percent_encode(value, IN_A_PATH).to_string();
+    let filled =
+        if test.url.begins_with_value() { test.url.plain(values) } else { test.url.fill(values, encoded) };
+    // Not shown: it is made of what was captured.
+    let mut url = http::parse_url(&filled).map_err(|_| "the captured values make no http URL".to_owned())?;
+    if !test.query.is_empty() {
+        url.query_pairs_mut()
+            .extend_pairs(test.query.iter().map(|(name, value)| (name, value.plain(values))));
+    }
+    Ok(url)
+}
+
+/// Why there is no answer.
+enum Trouble {
+    /// The request could not be made.
+    Local(String),
+    /// It was sent, or should have been.
+    Remote(reqwest::Error),
+}
+
+impl From<reqwest::Error> for Trouble {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Remote(error)
     }
 }
 
 async fn exchange(
     test: &HttpTest,
+    url: Url,
     client: &Client,
+    values: &Values,
     clock: &(dyn Clock + Sync),
-) -> reqwest::Result<HttpObserved> {
+) -> Result<HttpObserved, Trouble> {
+    let request = client.request(test.method.clone(), url).headers(headers(test, values)?);
+    let request = match &test.body {
+        Body::None => request,
+        Body::Text(body) => request.body(body.plain(values)),
+        Body::Json(json) => request.body(json.fill(values).to_string()),
+        Body::Form(fields) => {
+            let fields = fields.iter().map(|(name, value)| (name, value.plain(values)));
+            request.body(form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish())
+        }
+    };
     let stopwatch = Stopwatch::start(clock);
-    let mut request = client.request(test.method.clone(), test.url.clone()).headers(test.headers.clone());
-    if let Some(body) = &test.body {
-        request = request.body(body.clone());
-    }
     let mut answer = request.send().await?;
     let mut observed = HttpObserved {
         status: answer.status().as_u16(),
+        headers: answer.headers().clone(),
         body: Vec::new(),
         cut: false,
         latency: Duration::ZERO,
@@ -101,6 +174,50 @@ async fn exchange(
     }
     observed.latency = stopwatch.elapsed(clock);
     Ok(observed)
+}
+
+fn headers(test: &HttpTest, values: &Values) -> Result<HeaderMap, Trouble> {
+    let mut headers = HeaderMap::new();
+    match &test.body {
+        Body::Json(_) => headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        Body::Form(_) => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
+        }
+        Body::None | Body::Text(_) => None,
+    };
+    for (name, value) in &test.headers {
+        let mut value = HeaderValue::try_from(value.plain(values))
+            .map_err(|_| Trouble::Local(format!("a captured value does not fit into the header {name}")))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+fn judge(test: &HttpTest, observed: &HttpObserved, secrets: &Secrets) -> Result<Values, Failure> {
+    let wanted = !test.expected.json.is_empty() || test.capture.iter().any(Capture::is_json);
+    let document = match observed.cut {
+        _ if !wanted => Ok(Value::Null),
+        true => Err("the body is longer than a MiB, and is not read as JSON".to_owned()),
+        false => {
+            serde_json::from_slice(&observed.body).map_err(|error| format!("the body is not JSON ({error})"))
+        }
+    };
+    let captured: Vec<_> =
+        test.capture.iter().map(|capture| capture.take(observed, document.as_ref().ok())).collect();
+    // What other tests are given is hidden here too, should this one not pass.
+    let mut secrets = secrets.clone();
+    secrets.add(Secrets::of(captured.iter().flatten().cloned()));
+    let unmet = |mismatch: Mismatch<'_>| Failure::unmet(&mismatch, &secrets);
+    test.expected.check(observed, &document, &secrets).map_err(unmet)?;
+    let mut values = Values::new();
+    for (capture, value) in test.capture.iter().zip(captured) {
+        let value = value.map_err(|what| {
+            unmet(Mismatch { reason: Reason::BodyMismatch, what, evidence: &observed.body })
+        })?;
+        values.insert(capture.name.clone(), value);
+    }
+    Ok(values)
 }
 
 fn failure(error: reqwest::Error, limit: Duration, https: bool) -> Failure {

@@ -9,33 +9,45 @@
 
 pub mod args;
 pub mod assertion;
+pub mod attempts;
+pub mod capture;
 pub mod command_test;
-pub mod document;
+pub mod dependency;
 pub mod excerpt;
+pub mod expect_entry;
+pub mod fields;
+pub mod foreign;
+pub mod http_entry;
 pub mod http_test;
 pub mod outcome;
 pub mod plan;
 pub mod report;
 pub mod runner;
+pub mod schedule;
 pub mod suite;
 pub mod suite_file;
+pub mod template;
 pub mod verdict;
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
 use common::cli::{Tool, warn};
 use common::clock::{Clock, Stopwatch, SystemClock};
 use common::context;
-use common::event::{Detail, Event, EventId, TestResult};
+use common::event::{Detail, EventId, TestResult};
 use common::exit::Exit;
 use common::label::Stage;
 use common::record::Recorder;
 use common::scope::Work;
 
+use args::ReportFile;
+use foreign::Source;
 use http_test::Clients;
-use plan::{Plan, Run};
-use report::Report;
+use plan::{Output, Plan, Run};
+use report::{Head, Report};
 use runner::Surroundings;
 use suite::Suite;
 use verdict::{Ended, Verdict};
@@ -46,71 +58,125 @@ pub const TOOL: Tool = Tool { name: "dm-smoke", wrapper: false };
 /// Does what the plan says.
 pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
+        Plan::New(path) => write_example(path.as_deref()),
         Plan::Check(suite) => check(&suite),
         Plan::Run(run) => smoke(&run),
+        Plan::TakeOver(output, source) => take_over(&output, &source),
     }
 }
 
 fn check(suite: &Suite) -> Result<Exit> {
     let tests = suite.tests.len();
-    let line = format!("{}: {tests} test{}\n", suite.name, if tests == 1 { "" } else { "s" });
-    match io::stdout().write_all(line.as_bytes()) {
+    print(&format!("{}: {tests} test{}\n", suite.name, if tests == 1 { "" } else { "s" }))
+}
+
+/// An example of a suite, in which every key is used.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+fn write_example(path: Option<&Path>) -> Result<Exit> {
+    let Some(path) = path else { return print(EXAMPLE) };
+    let mut file = File::create_new(path).with_context(|| format!("cannot create {}", path.display()))?;
+    file.write_all(EXAMPLE.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Exit::Good)
+}
+
+fn print(text: &str) -> Result<Exit> {
+    match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
         _ => Ok(Exit::Good),
     }
 }
 
 fn smoke(run: &Run) -> Result<Exit> {
+    let surroundings = Surroundings {
+        secrets: run.suite.secrets.clone(),
+        clients: Clients::new(&run.suite)?,
+        env: environment(run),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let lines: Vec<usize> = run.suite.tests.iter().map(|test| test.line).collect();
+    told(&run.output, &lines, lines.len(), |report| {
+        let told = runtime.block_on(runner::run(&run.suite, &run.limits, surroundings, report));
+        // A name that is still being resolved would be waited for.
+        runtime.shutdown_background();
+        told
+    })
+}
+
+/// What another runner found, as if it had been found here.
+fn take_over(output: &Output, source: &Source) -> Result<Exit> {
+    let read = foreign::read(source);
+    let tests = foreign::records(read.tests, SystemClock.now());
+    told(output, &[], tests.len(), |report| {
+        for test in &tests {
+            report.test(test).context("cannot write to stdout")?;
+        }
+        Ok((tests, read.broken.map_or(Ended::Whole, Ended::Broken)))
+    })
+}
+
+/// Tells and records what comes of so many tests, which stand in these lines of their file.
+fn told(
+    output: &Output,
+    lines: &[usize],
+    tests: usize,
+    act: impl FnOnce(&mut Report<io::Stdout>) -> Result<(Vec<common::stream::Test>, Ended)>,
+) -> Result<Exit> {
     let clock = SystemClock;
     let stopwatch = Stopwatch::start(&clock);
     let stage: Stage = "smoke_test".parse().map_err(|error: String| anyhow!(error))?;
     let id = EventId::random();
-    let surroundings = Surroundings { clients: Clients::new(&run.suite)?, env: environment(run) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let start = run.context.stream_start(&id, stopwatch.started_at, None);
-    let mut report = Report::begin(run.format, io::stdout(), start, run.suite.tests.len())
-        .context("cannot write to stdout")?;
-    let scope = run.context.scope(&stage, Work::Smoke, stopwatch.started_at);
-    let recorder = Recorder::begin(&run.context.sinks, scope, &clock);
+    let start = output.context.stream_start(&id, stopwatch.started_at, None);
+    let head = Head { start, suite: output.suite.to_string(), tests };
+    let mut report = Report::begin(output.format, io::stdout(), &head)
+        .context("cannot write to stdout")?
+        .with_progress(tests);
+    let scope = output.context.scope(&stage, Work::Smoke, stopwatch.started_at);
+    let recorder = Recorder::begin(&output.context.sinks, scope, &clock);
 
-    let told = runtime.block_on(runner::run(&run.suite, run.jobs, surroundings, &mut report));
-    // A name that is still being resolved would be waited for.
-    runtime.shutdown_background();
-    let mut verdict = told.unwrap_or_else(|error| broken(Vec::new(), &error));
+    let (tests, ended) = act(&mut report).unwrap_or_else(|error| (Vec::new(), broken(&error)));
+    let mut verdict = Verdict { tests, ended, flaky_fails: output.flaky_fails };
+    for ReportFile { format, path } in &output.reports {
+        if let Err(error) = report::write_file(path, *format, &head, &verdict, clock.now()) {
+            let error = anyhow!(error).context(format!("cannot write the report {}", path.display()));
+            verdict.ended = broken(&error);
+        }
+    }
     if let Err(error) = report.end(&verdict, clock.now()) {
-        verdict = broken(verdict.tests, &anyhow!(error).context("cannot write to stdout"));
+        verdict.ended = broken(&anyhow!(error).context("cannot write to stdout"));
+    }
+    if output.annotate {
+        annotate(output.file.as_deref(), lines, &verdict.tests);
     }
     if let Ended::Broken(why) = &verdict.ended {
         warn(TOOL.name, std::slice::from_ref(why));
     }
-    let event = event(run, &verdict, id, &stage, stopwatch, &clock);
-    Ok(run.context.conclude(verdict.exit(), &recorder.finish(&event, &clock)))
+    let (status, reason) = verdict.status();
+    let results = TestResult::ALL.iter().map(|&result| (result, verdict.count(result))).collect();
+    let ended =
+        context::Ended { id, ts: clock.now(), duration: Some(stopwatch.elapsed(&clock)), status, reason };
+    let event = output.context.event(&stage, ended, Detail::Smoke { suite: output.suite.clone(), results });
+    Ok(output.context.conclude(verdict.exit(), &recorder.finish(&event, &clock)))
 }
 
-fn broken(tests: Vec<common::stream::Test>, error: &anyhow::Error) -> Verdict {
-    Verdict { tests, ended: Ended::Broken(format!("{error:#}")) }
+fn annotate(file: Option<&Path>, lines: &[usize], tests: &[common::stream::Test]) {
+    let annotations = tests.iter().filter_map(|test| {
+        let line = usize::try_from(test.seq).ok().and_then(|seq| lines.get(seq.checked_sub(1)?)).copied();
+        report::annotation::of(test, file.zip(line))
+    });
+    // Without a stderr there is nobody to tell.
+    let _ = io::stderr().write_all(annotations.collect::<String>().as_bytes());
+}
+
+fn broken(error: &anyhow::Error) -> Ended {
+    Ended::Broken(format!("{error:#}"))
 }
 
 /// What the commands find in their environment.
 fn environment(run: &Run) -> Vec<(&'static str, String)> {
-    let mut env = run.context.variables();
+    let mut env = run.output.context.variables();
     env.extend(
         run.base_url.as_ref().map(|url| ("DM_BASE_URL", url.as_str().trim_end_matches('/').to_owned())),
     );
     env
-}
-
-fn event(
-    run: &Run,
-    verdict: &Verdict,
-    id: EventId,
-    stage: &Stage,
-    stopwatch: Stopwatch,
-    clock: &dyn Clock,
-) -> Event {
-    let (status, reason) = verdict.status();
-    let results = TestResult::ALL.iter().map(|&result| (result, verdict.count(result))).collect();
-    let ended =
-        context::Ended { id, ts: clock.now(), duration: Some(stopwatch.elapsed(clock)), status, reason };
-    run.context.event(stage, ended, Detail::Smoke { suite: run.suite.name.clone(), results })
 }

@@ -1,11 +1,9 @@
 //! What one test came to, before it has a place in a report.
 
 use common::event::{Reason, TestResult};
-use common::label::without_secrets;
 
 use crate::assertion::Mismatch;
 use crate::excerpt::{self, Secrets};
-use crate::suite::{Kind, Test};
 
 /// Why a test did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +32,9 @@ impl Failure {
         Self { result: TestResult::Error, reason, message: message.into() }
     }
 
-    /// The message with what was tested.
-    pub fn in_full(&self, test: &Test) -> String {
-        let tested = match &test.kind {
-            Kind::Http(http) => format!("{} {}", http.method, without_secrets(&http.url)),
-            Kind::Command(command) => command.program.clone(),
-        };
-        format!("{}: {}", excerpt::bounded(&tested), self.message)
+    /// The same with what was tested.
+    #[must_use]
+    pub fn of(self, tested: &str) -> Self {
+        Self { message: format!("{}: {}", excerpt::bounded(tested), self.message), ..self }
     }
 }

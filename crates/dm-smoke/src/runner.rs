@@ -2,63 +2,117 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
-use common::clock::{Clock, Stopwatch, SystemClock};
+use chrono::{DateTime, Utc};
+use common::clock::{Clock, SystemClock};
+use common::duration;
 use common::event::TestResult;
 use common::stop::StopSignals;
 use common::stream;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
+use crate::attempts::{Attempts, Done};
+use crate::excerpt::{self, Secrets};
 use crate::http_test::Clients;
 use crate::report::Report;
-use crate::suite::{Kind, Suite, Test};
-use crate::verdict::{Ended, Verdict};
-use crate::{command_test, http_test};
+use crate::schedule::Schedule;
+use crate::suite::{Suite, Test};
+use crate::template::Values;
+use crate::verdict::Ended;
 
 /// What every test is given.
 #[derive(Debug)]
 pub struct Surroundings {
+    /// What must not be shown.
+    pub secrets: Secrets,
     /// For the requests.
     pub clients: Clients,
     /// The variables of the commands.
     pub env: Vec<(&'static str, String)>,
 }
 
-/// Runs the suite. Whatever ends it early, what was finished by then is reported and in the verdict.
+/// How a suite is run.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// So many tests run at once.
+    pub jobs: usize,
+    /// How often a test that says nothing of it is tried again.
+    pub retries: u32,
+    /// The time before that.
+    pub retry_delay: Duration,
+    /// No test is begun once so many did not pass.
+    pub max_fail: Option<u64>,
+    /// The time limit of the whole.
+    pub deadline: Option<Duration>,
+}
+
+/// Runs the suite. Whatever ends it early, what was finished by then is reported and returned.
 pub async fn run<W: Write>(
     suite: &Suite,
-    jobs: usize,
+    limits: &Limits,
     surroundings: Surroundings,
     report: &mut Report<W>,
-) -> Result<Verdict> {
+) -> Result<(Vec<stream::Test>, Ended)> {
+    let clock = SystemClock;
     let mut signals = StopSignals::watch()?;
     let surroundings = Arc::new(surroundings);
     // Dropped or set, it tells the running tests to stop.
     let (stop, stopped) = watch::channel(false);
     let mut running = JoinSet::new();
-    let mut todo = suite.tests.iter().zip(1_u64..);
+    let links: Vec<_> = suite.tests.iter().map(|test| test.depends_on.clone()).collect();
+    let mut schedule = Schedule::new(&links);
+    let mut values = Arc::new(Values::new());
     let mut finished = Finished::new(report);
+    let mut too_late = pin!(sleep(limits.deadline.unwrap_or(Duration::MAX)));
     let ended = loop {
-        while running.len() < jobs
-            && let Some((test, seq)) = todo.next()
+        while running.len() < limits.jobs
+            && let Some(at) = schedule.begin()
+            && let Some(test) = suite.tests.get(at)
         {
-            running.spawn(carry_out(Arc::clone(test), seq, Arc::clone(&surroundings), stopped.clone()));
+            let attempts = Attempts {
+                test: Arc::clone(test),
+                surroundings: Arc::clone(&surroundings),
+                values: Arc::clone(&values),
+                most: test.retries.unwrap_or(limits.retries).saturating_add(1),
+                delay: limits.retry_delay,
+                stopped: stopped.clone(),
+            };
+            running.spawn(attempts.carry_out(at));
         }
         tokio::select! {
             signal = signals.next() => break Ended::Stopped(signal),
+            () = &mut too_late => break Ended::Deadline,
             joined = running.join_next() => match joined {
                 None => break Ended::Whole,
-                Some(joined) => if let Err(ended) = finished.take(joined) { break ended },
+                Some(Ok(None)) => {}
+                Some(Ok(Some(done))) => {
+                    let mut told = finished.take(conclude(done, suite, &mut schedule, &mut values));
+                    if let Some(most) = limits.max_fail && finished.bad >= most {
+                        let why = format!("not begun: {most} did not pass, which is --max-fail");
+                        told = told.and(finished.take(skip(schedule.abandon(), suite, &clock, &why)));
+                    }
+                    if let Err(ended) = told { break ended }
+                }
+                Some(Err(error)) => break Ended::Broken(format!("a test broke off: {error}")),
             },
         }
     };
     stop.send_replace(true);
     while let Some(joined) = running.join_next().await {
         // The run has a reason for its end already.
-        let _ = finished.take(joined);
+        let done = joined.ok().flatten().map(|done| done.test);
+        let _ = finished.take(done.into_iter().collect());
+    }
+    if let (Ended::Deadline, Some(deadline)) = (&ended, limits.deadline) {
+        let left = (0..suite.tests.len()).filter(|&at| !finished.has(seq(at))).collect();
+        let why = format!("not finished within the deadline of {}", duration::show(deadline));
+        let _ = finished.take(skip(left, suite, &clock, &why));
     }
     finished.flush();
     let ended = match ended {
@@ -66,42 +120,62 @@ pub async fn run<W: Write>(
         Ended::Unread if finished.tests.len() == suite.tests.len() => Ended::Whole,
         ended => ended,
     };
-    Ok(Verdict { tests: finished.tests, ended })
+    Ok((finished.tests, ended))
 }
 
-/// One test, from its start to its final result; `None` when it was stopped.
-async fn carry_out(
-    test: Arc<Test>,
-    seq: u64,
-    surroundings: Arc<Surroundings>,
-    mut stopped: watch::Receiver<bool>,
-) -> Option<stream::Test> {
-    let clock = SystemClock;
-    let stopwatch = Stopwatch::start(&clock);
-    let stop = async move {
-        // An error is a sender that is gone: then there is no run any more.
-        let _ = stopped.wait_for(|stop| *stop).await;
-    };
-    let outcome = match &test.kind {
-        Kind::Http(http) => tokio::select! {
-            outcome = http_test::run(http, test.limit, &test.secrets, &surroundings.clients, &clock) => outcome,
-            () = stop => return None,
-        },
-        Kind::Command(command) => {
-            command_test::run(command, test.limit, &test.secrets, &surroundings.env, stop).await?
+/// What follows from a test for the others; the results that are final by it.
+fn conclude(
+    done: Done,
+    suite: &Suite,
+    schedule: &mut Schedule,
+    values: &mut Arc<Values>,
+) -> Vec<stream::Test> {
+    let Done { at, mut test, values: captured } = done;
+    // It may have been told what another captured while it ran.
+    test.message = test.message.map(|message| Secrets::of(values.values().cloned()).masked(&message));
+    if matches!(test.result, TestResult::Pass | TestResult::Flaky) {
+        if !captured.is_empty() {
+            Arc::make_mut(values).extend(captured);
         }
-    };
-    let failure = outcome.err();
-    Some(stream::Test {
-        seq,
-        ts: clock.now(),
+        schedule.passed(at);
+        return vec![test];
+    }
+    let ts = test.ts;
+    let skipped = schedule.failed(at).into_iter().filter_map(|(lost, before)| {
+        let cause = suite.tests.get(before)?.name.as_str();
+        let why = format!("depends on {}, which did not pass", excerpt::quoted(cause));
+        Some(skipped(suite.tests.get(lost)?, lost, ts, why))
+    });
+    let skipped: Vec<_> = skipped.collect();
+    [test].into_iter().chain(skipped).collect()
+}
+
+fn is_bad(test: &stream::Test) -> bool {
+    matches!(test.result, TestResult::Fail | TestResult::Error)
+}
+
+fn skip(places: Vec<usize>, suite: &Suite, clock: &dyn Clock, why: &str) -> Vec<stream::Test> {
+    let ts = clock.now();
+    let tests = places.into_iter().filter_map(|at| Some((suite.tests.get(at)?, at)));
+    tests.map(|(test, at)| skipped(test, at, ts, why.to_owned())).collect()
+}
+
+fn skipped(test: &Test, at: usize, ts: DateTime<Utc>, why: String) -> stream::Test {
+    stream::Test {
+        seq: seq(at),
+        ts,
         name: test.name.clone(),
-        result: failure.as_ref().map_or(TestResult::Pass, |failure| failure.result),
-        attempts: 1,
-        duration_ms: u64::try_from(stopwatch.elapsed(&clock).as_millis()).unwrap_or(u64::MAX),
-        reason: failure.as_ref().map(|failure| failure.reason),
-        message: failure.map(|failure| failure.in_full(&test)),
-    })
+        result: TestResult::Skip,
+        attempts: 0,
+        duration_ms: 0,
+        reason: None,
+        message: Some(why),
+    }
+}
+
+/// Places count from 0, records from 1.
+pub fn seq(at: usize) -> u64 {
+    u64::try_from(at).unwrap_or(u64::MAX).saturating_add(1)
 }
 
 /// The tests that are final: those before the first that is not are reported, the others wait.
@@ -110,25 +184,28 @@ struct Finished<'a, W> {
     tests: Vec<stream::Test>,
     waiting: BTreeMap<u64, stream::Test>,
     next: u64,
+    /// How many did not pass.
+    bad: u64,
 }
 
 impl<'a, W: Write> Finished<'a, W> {
     fn new(report: &'a mut Report<W>) -> Self {
-        Self { report, tests: Vec::new(), waiting: BTreeMap::new(), next: 1 }
+        Self { report, tests: Vec::new(), waiting: BTreeMap::new(), next: 1, bad: 0 }
     }
 
-    /// Takes a test and reports what can be reported. The error is a reason to end the run.
-    fn take(&mut self, joined: Result<Option<stream::Test>, JoinError>) -> Result<(), Ended> {
-        match joined {
-            Ok(Some(test)) => self.waiting.insert(test.seq, test),
-            Ok(None) => None,
-            Err(error) => return Err(Ended::Broken(format!("a test broke off: {error}"))),
-        };
+    /// Takes tests and reports what can be reported. The error is a reason to end the run.
+    fn take(&mut self, tests: Vec<stream::Test>) -> Result<(), Ended> {
+        self.bad += tests.iter().map(|test| u64::from(is_bad(test))).sum::<u64>();
+        self.waiting.extend(tests.into_iter().map(|test| (test.seq, test)));
         while let Some(test) = self.waiting.remove(&self.next) {
             self.next += 1;
             self.report(test).map_err(|error| Ended::Broken(format!("cannot write to stdout: {error}")))?;
         }
         if self.report.is_closed() { Err(Ended::Unread) } else { Ok(()) }
+    }
+
+    fn has(&self, seq: u64) -> bool {
+        seq < self.next || self.waiting.contains_key(&seq)
     }
 
     /// After a stop: what is final but waits for a test that never will be.

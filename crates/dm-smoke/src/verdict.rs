@@ -9,6 +9,8 @@ use common::stream::Test;
 pub enum Ended {
     /// After its last test.
     Whole,
+    /// By its deadline.
+    Deadline,
     /// By this signal.
     Stopped(i32),
     /// The reader of stdout has gone away.
@@ -24,6 +26,8 @@ pub struct Verdict {
     pub tests: Vec<Test>,
     /// How the run ended.
     pub ended: Ended,
+    /// Whether a flaky test is bad.
+    pub flaky_fails: bool,
 }
 
 impl Verdict {
@@ -42,9 +46,18 @@ impl Verdict {
             Ended::Stopped(signal) => Exit::Signal(signal),
             Ended::Unread => Exit::Signal(nix::libc::SIGPIPE),
             Ended::Broken(_) => Exit::CouldNotJudge,
-            Ended::Whole if self.tests.is_empty() => Exit::NothingRan,
-            Ended::Whole if self.tests.iter().all(|test| test.result == TestResult::Pass) => Exit::Good,
-            Ended::Whole => Exit::Bad,
+            _ if self.tests.iter().any(|test| self.is_bad(test.result)) => Exit::Bad,
+            Ended::Deadline => Exit::TimedOut,
+            Ended::Whole if self.tests.iter().all(|test| test.result == TestResult::Skip) => Exit::NothingRan,
+            Ended::Whole => Exit::Good,
+        }
+    }
+
+    fn is_bad(&self, result: TestResult) -> bool {
+        match result {
+            TestResult::Fail | TestResult::Error => true,
+            TestResult::Flaky => self.flaky_fails,
+            TestResult::Pass | TestResult::Skip => false,
         }
     }
 
@@ -53,6 +66,7 @@ impl Verdict {
         match self.exit() {
             Exit::Good => (Status::Success, None),
             Exit::Bad => (Status::Failure, Some(self.reason())),
+            Exit::TimedOut => (Status::Timeout, Some(Reason::Timeout)),
             Exit::Signal(_) => (Status::Cancelled, Some(Reason::Cancelled)),
             _ => (Status::Error, Some(Reason::Other)),
         }
@@ -63,7 +77,8 @@ impl Verdict {
         if self.first(TestResult::Fail).is_some() {
             return Reason::Assertion;
         }
-        self.first(TestResult::Error).and_then(|test| test.reason).unwrap_or(Reason::Other)
+        let test = self.first(TestResult::Error).or_else(|| self.first(TestResult::Flaky));
+        test.and_then(|test| test.reason).unwrap_or(Reason::Other)
     }
 }
 
@@ -88,7 +103,15 @@ mod tests {
                 message: None,
             })
             .collect();
-        Verdict { tests, ended }
+        Verdict { tests, ended, flaky_fails: false }
+    }
+
+    #[test]
+    fn a_flaky_test_is_what_it_was_said_to_be() {
+        let good = verdict(&[(Pass, None), (TestResult::Flaky, Some(Reason::TooSlow))], Ended::Whole);
+        assert_eq!(good.status(), (Status::Success, None));
+        let bad = Verdict { flaky_fails: true, ..good };
+        assert_eq!((bad.exit(), bad.status()), (Exit::Bad, (Status::Failure, Some(Reason::TooSlow))));
     }
 
     #[test]
@@ -105,6 +128,30 @@ mod tests {
             ),
             (
                 verdict(&[refused, bad_status], Ended::Whole),
+                Exit::Bad,
+                Status::Failure,
+                Some(Reason::Assertion),
+            ),
+            (
+                verdict(&[(Pass, None), (TestResult::Skip, None)], Ended::Whole),
+                Exit::Good,
+                Status::Success,
+                None,
+            ),
+            (
+                verdict(&[(TestResult::Skip, None)], Ended::Whole),
+                Exit::NothingRan,
+                Status::Error,
+                Some(Reason::Other),
+            ),
+            (
+                verdict(&[(Pass, None), (TestResult::Skip, None)], Ended::Deadline),
+                Exit::TimedOut,
+                Status::Timeout,
+                Some(Reason::Timeout),
+            ),
+            (
+                verdict(&[bad_status, (TestResult::Skip, None)], Ended::Deadline),
                 Exit::Bad,
                 Status::Failure,
                 Some(Reason::Assertion),

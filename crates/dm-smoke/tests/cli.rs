@@ -2,6 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without may panic")]
 
 mod endings;
+mod foreign;
+mod requests;
+mod retries;
+mod schema;
 mod support;
 
 use std::io::Read;
@@ -72,7 +76,7 @@ fn a_bad_suite_is_refused_with_line_and_column_before_anything_runs() {
     let place = Place::with_suite(&(http("a", "/", "") + &shell("b", "true", "expcet = {}")));
     for args in [&["--base-url", server.url.as_str()][..], &["--check"][..]] {
         place.smoke(args).code(2).stdout(is_empty()).stderr(
-            starts_with("dm-smoke: smoke.toml:8:1: unknown field `expcet`, expected one of `name`, `http`,")
+            starts_with("dm-smoke: smoke.toml:8:1: unknown field `expcet`, did you mean `expect`?")
                 .and(is_match(r"\A.*\n\z").unwrap()),
         );
     }
@@ -90,13 +94,15 @@ fn check_only_reads() {
 #[test]
 fn wrong_usage_is_one_line() {
     let place = Place::with_suite(&http("a", "/", ""));
-    let table: [(&[&str], &str); 6] = [
+    let table: [(&[&str], &str); 8] = [
         (&[], "smoke.toml:3:16: the url is relative: give --base-url"),
         (&["--base-url", "localhost:80"], "--base-url: the scheme is \"localhost\""),
         (&["--base-url", "http://h/?token=hush-hush"], "--base-url: paths are put behind it"),
         (&["--jobs", "0"], "invalid value '0' for '--jobs <N>'"),
         (&["--timeout", "5"], "a duration needs a unit"),
-        (&["--format", "junit"], "human, jsonl, tap"),
+        (&["--format", "xml"], "human, jsonl, tap, junit"),
+        (&["--report", "smoke.xml"], "give a format and a file, such as junit=smoke.xml"),
+        (&["--base-url", "http://h", "--report", "junit=no/x"], "there is no folder no"),
     ];
     for (args, message) in table {
         place.smoke(args).code(2).stdout(is_empty()).stderr(
@@ -284,7 +290,7 @@ fn secrets_are_never_shown() {
     let suite = http("page", "/?token=hush-query", "") + &shell("tool", "echo $DM_BASE_URL; exit 1", "");
     let place = Place::with_suite(&suite);
     let base_url = server.url.replace("http://", "http://admin:hush-password@");
-    for format in ["human", "jsonl", "tap"] {
+    for format in ["human", "jsonl", "tap", "junit"] {
         place
             .smoke(&["--base-url", &base_url, "--format", format])
             .code(1)
@@ -321,6 +327,42 @@ fn tap_can_be_parsed() {
                 .and(contains("TODO passed").not()),
         );
     }
+}
+
+#[test]
+fn people_and_the_ci_system_read_of_the_same_run() {
+    let place = Place::with_suite(&(shell("good", "echo >> runs", "") + &shell("bad & worse", "exit 3", "")));
+    place
+        .smoke(&["--format", "human", "--report", "junit=smoke.xml", "--report", "jsonl=smoke.jsonl"])
+        .code(1)
+        .stdout(contains("1 passed, 1 failed\n"));
+    let read = |name| std::fs::read_to_string(place.path(name)).unwrap();
+    let xml = read("smoke.xml");
+    assert!(
+        xml.contains("<testsuite name=\"smoke\" tests=\"2\" skipped=\"0\" errors=\"0\" failures=\"1\""),
+        "{xml}"
+    );
+    assert!(xml.contains("<testcase name=\"bad &amp; worse\""), "{xml}");
+    assert_eq!(tests(&records(read("smoke.jsonl").as_bytes())).len(), 2);
+    assert_eq!(read("runs"), "\n", "the tests were run once");
+    let told = place.smoke(&["--format", "junit"]).code(1);
+    let xml = String::from_utf8(told.get_output().stdout.clone()).unwrap();
+    assert!(xml.starts_with("<?xml") && xml.trim_end().ends_with("</testsuites>"), "{xml}");
+}
+
+#[test]
+fn failures_are_annotated_on_stderr_and_stdout_stays_what_it_is() {
+    let place = Place::with_suite(&(shell("good", "true", "") + &shell("bad: it, is", "exit 3", "")));
+    let told = place.smoke(&["--annotate"]).code(1).stderr(
+        "::error file=smoke.toml,line=6,title=bad%3A it%2C is::sh: exit code 3, expected exit code 0\n",
+    );
+    assert_eq!(tests(&records(&told.get_output().stdout)).len(), 2);
+}
+
+#[test]
+fn progress_is_for_terminals_and_leaves_no_trace_in_pipes() {
+    let place = Place::with_suite(&shell("good", "true", ""));
+    place.smoke(&["--format", "human"]).code(0).stdout(contains("\u{1b}").not()).stderr(is_empty());
 }
 
 fn which(program: &str) -> bool {

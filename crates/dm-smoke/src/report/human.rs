@@ -32,6 +32,7 @@ pub fn end(verdict: &Verdict) -> String {
     let counts = if counts.is_empty() { "no test was run".to_owned() } else { counts.join(", ") };
     let early = match &verdict.ended {
         Ended::Whole | Ended::Unread => String::new(),
+        Ended::Deadline => "; the deadline came first".to_owned(),
         Ended::Stopped(signal) => format!("; stopped by signal {signal}"),
         Ended::Broken(why) => format!("; {why}"),
     };

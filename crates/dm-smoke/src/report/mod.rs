@@ -1,12 +1,16 @@
-//! What stdout carries: one format, told test by test.
+//! What stdout and the report files carry: each one format, told test by test.
 
+pub mod annotation;
 pub mod human;
+pub mod junit;
 pub mod tap;
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use common::stream::{Record, Start, Test, Writer};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Format;
 use crate::verdict::Verdict;
@@ -15,52 +19,106 @@ use crate::verdict::Verdict;
 #[derive(Debug)]
 pub enum Report<W> {
     /// Lines for people.
-    Human(Lines<W>),
+    Human(Lines<W>, ProgressBar),
     /// JSON Lines.
     Jsonl(Writer<W>),
     /// TAP.
     Tap(Lines<W>),
+    /// JUnit XML, which is told at the end.
+    Junit(Lines<W>, Head),
+}
+
+/// What is known of a run before its first test.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Who runs it.
+    pub start: Start,
+    /// The suite's name.
+    pub suite: String,
+    /// How many tests it has.
+    pub tests: usize,
 }
 
 impl<W: Write> Report<W> {
-    /// Begins a report of so many tests.
-    pub fn begin(format: Format, out: W, start: Start, tests: usize) -> io::Result<Self> {
+    /// Begins a report.
+    pub fn begin(format: Format, out: W, head: &Head) -> io::Result<Self> {
         Ok(match format {
-            Format::Human => Self::Human(Lines { out, closed: false }),
-            Format::Jsonl => Self::Jsonl(Writer::begin(out, start)?),
+            Format::Human => Self::Human(Lines { out, closed: false }, ProgressBar::hidden()),
+            Format::Jsonl => Self::Jsonl(Writer::begin(out, head.start.clone())?),
             Format::Tap => {
                 let mut lines = Lines { out, closed: false };
-                lines.write(&tap::begin(tests))?;
+                lines.write(&tap::begin(head.tests))?;
                 Self::Tap(lines)
             }
+            Format::Junit => Self::Junit(Lines { out, closed: false }, head.clone()),
         })
+    }
+
+    /// Lets people see how far it is, where both streams are a terminal's: lines stand above the bar.
+    #[must_use]
+    pub fn with_progress(self, tests: usize) -> Self {
+        match self {
+            Self::Human(lines, _) if io::stdout().is_terminal() && io::stderr().is_terminal() => {
+                let style = ProgressStyle::with_template("{bar:30} {pos} of {len} tests, {elapsed}");
+                let bar = ProgressBar::new(tests as u64);
+                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+                bar.tick();
+                Self::Human(lines, bar)
+            }
+            report => report,
+        }
     }
 
     /// Tells of one test.
     pub fn test(&mut self, test: &Test) -> io::Result<()> {
         match self {
-            Self::Human(lines) => lines.write(&human::test(test)),
+            Self::Human(lines, bar) => {
+                bar.inc(1);
+                bar.suspend(|| lines.write(&human::test(test)))
+            }
             Self::Jsonl(writer) => writer.record(&Record::Test(test.clone())),
             Self::Tap(lines) => lines.write(&tap::test(test)),
+            Self::Junit(..) => Ok(()),
         }
     }
 
     /// Ends the report.
     pub fn end(&mut self, verdict: &Verdict, ts: DateTime<Utc>) -> io::Result<()> {
         match self {
-            Self::Human(lines) => lines.write(&human::end(verdict)),
+            Self::Human(lines, bar) => {
+                bar.finish_and_clear();
+                lines.write(&human::end(verdict))
+            }
             Self::Jsonl(writer) => writer.end(ts, verdict.exit().code()),
             Self::Tap(lines) => lines.write(&tap::end(verdict)),
+            Self::Junit(lines, head) => lines.write(&junit::document(&head.suite, head.start.ts, verdict)?),
         }
     }
 
     /// Whether the reader has gone away.
     pub fn is_closed(&self) -> bool {
         match self {
-            Self::Human(lines) | Self::Tap(lines) => lines.closed,
+            Self::Human(lines, _) | Self::Tap(lines) | Self::Junit(lines, _) => lines.closed,
             Self::Jsonl(writer) => writer.is_closed(),
         }
     }
+}
+
+/// Writes a whole report as a file. Whoever looks at it sees all of it or none.
+pub fn write_file(
+    path: &Path,
+    format: Format,
+    head: &Head,
+    verdict: &Verdict,
+    ts: DateTime<Utc>,
+) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    let mut report = Report::begin(format, &mut bytes, head)?;
+    for test in &verdict.tests {
+        report.test(test)?;
+    }
+    report.end(verdict, ts)?;
+    common::atomic::write(path, &bytes)
 }
 
 /// Text to a reader who may go away, which is no error.

@@ -51,7 +51,8 @@ fn told_to_stop_it_ends_its_commands_records_and_dies_by_the_signal() {
         shell("first", "true", "") + &shell("long", "exec 3>lifeline; sleep 1000 & wait", "timeout = '1h'");
     let place = Place::with_suite(&suite);
     let lifeline = place.lifeline();
-    let child = place.command().stdout(Stdio::piped()).args(["--jobs", "1"]).spawn().unwrap();
+    let args = ["--jobs", "1", "--report", "junit=smoke.xml"];
+    let child = place.command().stdout(Stdio::piped()).args(args).spawn().unwrap();
     assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("begun"));
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
     assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("all gone"));
@@ -63,6 +64,25 @@ fn told_to_stop_it_ends_its_commands_records_and_dies_by_the_signal() {
     assert_eq!((event.status, event.error_type), (Status::Cancelled, Some(Reason::Cancelled)));
     let Detail::Smoke { results, .. } = event.detail else { panic!("{event:?}") };
     assert_eq!(results[0], (TestResult::Pass, 1));
+    let xml = std::fs::read_to_string(place.path("smoke.xml")).unwrap();
+    assert!(xml.contains("<error message=\"stopped by signal 15\"/>"), "{xml}");
+}
+
+#[test]
+fn killed_it_leaves_the_old_report_or_none() {
+    let suite = shell("first", "true", "")
+        + &shell("long", "echo $$ > pid; exec 3>lifeline; sleep 1000 & wait", "timeout = '1h'");
+    let place = Place::with_suite(&suite);
+    let lifeline = place.lifeline();
+    let args = ["--jobs", "2", "--report", "junit=smoke.xml"];
+    let mut child = place.command().stdout(Stdio::null()).args(args).spawn().unwrap();
+    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("begun"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!place.path("smoke.xml").exists());
+    // Nobody can end the commands of a tool that was killed: here the test does.
+    let group = std::fs::read_to_string(place.path("pid")).unwrap();
+    nix::sys::signal::killpg(Pid::from_raw(group.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
 }
 
 #[test]

@@ -34,6 +34,12 @@ impl Place {
 
     /// The tool, about to run the suite, with nothing of the machine's or a CI system's environment.
     pub(crate) fn command(&self) -> std::process::Command {
+        let mut command = self.without_suite();
+        command.arg("smoke.toml");
+        command
+    }
+
+    pub(crate) fn without_suite(&self) -> std::process::Command {
         let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("dm-smoke"));
         command
             .env_clear()
@@ -43,8 +49,7 @@ impl Place {
             .env("DM_SERVICE", "shop")
             .env("DM_ENVIRONMENT", "test")
             .env("DM_DEPLOYMENT_ID", "d-42")
-            .current_dir(self.folder.path())
-            .arg("smoke.toml");
+            .current_dir(self.folder.path());
         command
     }
 

@@ -1,0 +1,106 @@
+//! One test, from its first attempt to its final result.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::clock::{Clock, Stopwatch, SystemClock};
+use common::event::TestResult;
+use common::stream;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::excerpt::Secrets;
+use crate::outcome::Failure;
+use crate::runner::{Surroundings, seq};
+use crate::suite::{Kind, Test};
+use crate::template::Values;
+use crate::{command_test, http_test};
+
+/// A test to be tried.
+#[derive(Debug)]
+pub struct Attempts {
+    /// The test.
+    pub test: Arc<Test>,
+    /// What all are given.
+    pub surroundings: Arc<Surroundings>,
+    /// What was captured before.
+    pub values: Arc<Values>,
+    /// How often it is tried at most.
+    pub most: u32,
+    /// The time between two attempts.
+    pub delay: Duration,
+    /// Set, or without a sender: stop.
+    pub stopped: watch::Receiver<bool>,
+}
+
+/// A test that was carried out.
+#[derive(Debug)]
+pub struct Done {
+    /// Its place in the suite.
+    pub at: usize,
+    /// Its result.
+    pub test: stream::Test,
+    /// What it captured.
+    pub values: Values,
+}
+
+impl Attempts {
+    /// Tries until the test passes, or was tried often enough; `None` when it was stopped.
+    pub async fn carry_out(self, at: usize) -> Option<Done> {
+        let clock = SystemClock;
+        let mut secrets = self.surroundings.secrets.clone();
+        secrets.add(Secrets::of(self.values.values().cloned()));
+        let mut attempts = 1;
+        let mut before = None;
+        loop {
+            let stopwatch = Stopwatch::start(&clock);
+            let outcome = self.attempt(&secrets, &clock).await?;
+            let (values, result, failure) = match outcome {
+                // What was wrong before is what there is to say of a flaky test.
+                Ok(values) if before.is_some() => (values, TestResult::Flaky, before.take()),
+                Ok(values) => (values, TestResult::Pass, None),
+                Err(failure) if attempts < self.most => {
+                    attempts += 1;
+                    before = Some(failure);
+                    tokio::select! {
+                        () = sleep(self.delay) => continue,
+                        () = self.stop() => return None,
+                    }
+                }
+                Err(failure) => (Values::new(), failure.result, Some(failure)),
+            };
+            let test = stream::Test {
+                seq: seq(at),
+                ts: clock.now(),
+                name: self.test.name.clone(),
+                result,
+                attempts,
+                duration_ms: u64::try_from(stopwatch.elapsed(&clock).as_millis()).unwrap_or(u64::MAX),
+                reason: failure.as_ref().map(|failure| failure.reason),
+                message: failure.map(|failure| failure.message),
+            };
+            return Some(Done { at, test, values });
+        }
+    }
+
+    async fn attempt(&self, secrets: &Secrets, clock: &SystemClock) -> Option<Result<Values, Failure>> {
+        let (test, given) = (&self.test, &self.surroundings);
+        match &test.kind {
+            Kind::Http(http) => tokio::select! {
+                told = http_test::run(http, test.limit, secrets, &given.clients, &self.values, clock) => Some(told),
+                () = self.stop() => None,
+            },
+            Kind::Command(command) => {
+                let stop = self.stop();
+                let told =
+                    command_test::run(command, test.limit, secrets, &given.env, &self.values, stop).await?;
+                Some(told.map(|()| Values::new()))
+            }
+        }
+    }
+
+    async fn stop(&self) {
+        // An error is a sender that is gone: then there is no run any more.
+        let _ = self.stopped.clone().wait_for(|stop| *stop).await;
+    }
+}

@@ -1,0 +1,65 @@
+//! Values of an answer that tests after this one are given.
+
+use common::json_path::Path;
+use regex::bytes::Regex;
+use reqwest::header::HeaderName;
+use serde_json::Value;
+
+use crate::assertion::HttpObserved;
+
+/// A value to capture.
+#[derive(Debug)]
+pub struct Capture {
+    /// The name that templates know it by.
+    pub name: String,
+    /// Where it is found.
+    pub source: Source,
+}
+
+/// A place in an answer.
+#[derive(Debug)]
+pub enum Source {
+    /// In its JSON.
+    Json(Path),
+    /// A header, or a part of one.
+    Header(HeaderName, Option<Regex>),
+    /// A part of its body: the first group, where the expression has one.
+    Body(Regex),
+}
+
+impl Capture {
+    /// Whether the body is needed as JSON.
+    pub fn is_json(&self) -> bool {
+        matches!(self.source, Source::Json(_))
+    }
+
+    /// The value; an error says what was missing. `document` is the body, where it is JSON.
+    pub fn take(&self, observed: &HttpObserved, document: Option<&Value>) -> Result<String, String> {
+        let missing = |what: &str| format!("{what} to capture {} from", self.name);
+        match &self.source {
+            Source::Json(path) => match document.and_then(|document| path.first(document)) {
+                None | Some(Value::Null) => Err(missing("nothing in the body's JSON")),
+                Some(Value::String(text)) => Ok(text.clone()),
+                Some(value) => Ok(value.to_string()),
+            },
+            Source::Header(name, regex) => {
+                let header =
+                    observed.headers.get(name).ok_or_else(|| missing(&format!("no header {name}")))?;
+                match regex {
+                    Some(regex) => part(regex, header.as_bytes())
+                        .ok_or_else(|| missing(&format!("nothing in the header {name} matches: nothing"))),
+                    None => Ok(String::from_utf8_lossy(header.as_bytes()).into_owned()),
+                }
+            }
+            Source::Body(regex) => {
+                part(regex, &observed.body).ok_or_else(|| missing("nothing in the body matches: nothing"))
+            }
+        }
+    }
+}
+
+fn part(regex: &Regex, text: &[u8]) -> Option<String> {
+    let found = regex.captures(text)?;
+    let part = found.get(1).or_else(|| found.get(0))?;
+    Some(String::from_utf8_lossy(part.as_bytes()).into_owned())
+}

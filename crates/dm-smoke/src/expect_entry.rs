@@ -1,0 +1,151 @@
+//! A test's `expect`, by the kind of the test.
+
+use common::json_path::Expectation;
+use regex::bytes::Regex;
+use reqwest::header::HeaderName;
+
+use crate::assertion::{
+    CommandExpected, HeaderExpected, HttpExpected, OutputExpected, StatusPattern, Statuses,
+};
+use crate::fields::{Faults, Fields, Value, integer, mistyped, text};
+
+const HTTP: [&str; 6] = ["status", "headers", "body_contains", "body_matches", "json", "max_latency"];
+const COMMAND: [&str; 4] = ["exit", "stdout_contains", "stdout_matches", "stderr_contains"];
+
+/// What an HTTP test expects.
+pub fn http(entry: Option<&Value<'_>>, faults: &mut Faults) -> HttpExpected {
+    let Some(mut fields) = fields(entry, faults) else { return HttpExpected::default() };
+    refuse(&mut fields, &COMMAND, "an http test", &HTTP, faults);
+    let expected = HttpExpected {
+        status: fields.get("status").map(|value| statuses(value, faults)).unwrap_or_default(),
+        headers: headers(&mut fields, faults),
+        body_contains: fields.part("body_contains", faults),
+        body_matches: regex("body_matches", &mut fields, faults),
+        json: fields
+            .texts("json", faults)
+            .into_iter()
+            .filter_map(|text| faults.sift(text.span(), text.get_ref().parse::<Expectation>()))
+            .collect(),
+        max_latency: fields.duration("max_latency", faults),
+    };
+    fields.finish(faults);
+    expected
+}
+
+/// What a command test expects.
+pub fn command(entry: Option<&Value<'_>>, faults: &mut Faults) -> CommandExpected {
+    let Some(mut fields) = fields(entry, faults) else { return CommandExpected::default() };
+    refuse(&mut fields, &HTTP, "a command test", &COMMAND, faults);
+    let expected = CommandExpected {
+        exit: fields
+            .number("exit", 0..256, faults)
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or_default(),
+        stdout: OutputExpected {
+            contains: fields.part("stdout_contains", faults),
+            matches: regex("stdout_matches", &mut fields, faults),
+        },
+        stderr: OutputExpected { contains: fields.part("stderr_contains", faults), matches: None },
+    };
+    fields.finish(faults);
+    expected
+}
+
+fn fields<'t>(entry: Option<&'t Value<'t>>, faults: &mut Faults) -> Option<Fields<'t>> {
+    Fields::of(entry?, "a table such as { status = 200 }", faults)
+}
+
+/// Notes what belongs to the other kind of test.
+fn refuse(
+    fields: &mut Fields<'_>,
+    foreign: &[&'static str],
+    kind: &str,
+    fitting: &[&str],
+    faults: &mut Faults,
+) {
+    for name in foreign {
+        if let Some(value) = fields.foreign(name) {
+            faults.note(
+                value.span(),
+                format!("{name} does not fit {kind}, which takes {}", fitting.join(", ")),
+            );
+        }
+    }
+}
+
+/// A field that is a regular expression.
+pub fn regex(name: &'static str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Regex> {
+    let text = fields.text(name, faults)?;
+    faults.sift(text.span(), Regex::new(text.get_ref()).map_err(|error| one_line(&error.to_string())))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn headers(fields: &mut Fields<'_>, faults: &mut Faults) -> Vec<(HeaderName, HeaderExpected)> {
+    let mut headers = Vec::new();
+    for (name, value) in fields.entries("headers", faults) {
+        let checked = header_name(name.get_ref());
+        let Some(name) = faults.sift(name.span(), checked) else { continue };
+        let expected = if let Some(text) = value.get_ref().as_str() {
+            Some(HeaderExpected::Is(text.to_owned()))
+        } else {
+            one_of_two(value, faults)
+        };
+        headers.extend(expected.map(|expected| (name, expected)));
+    }
+    headers
+}
+
+fn one_of_two(value: &Value<'_>, faults: &mut Faults) -> Option<HeaderExpected> {
+    let such_as = "a text, or a table such as { contains = \"json\" } or { matches = \"^text/\" }";
+    let mut fields = Fields::of(value, such_as, faults)?;
+    let contains = fields.part("contains", faults).map(HeaderExpected::Contains);
+    let matches = regex("matches", &mut fields, faults).map(HeaderExpected::Matches);
+    fields.finish(faults);
+    if contains.is_some() == matches.is_some() {
+        faults.note(value.span(), format!("expected {such_as}"));
+    }
+    contains.or(matches)
+}
+
+/// A header's name.
+pub fn header_name(text: &str) -> Result<HeaderName, &'static str> {
+    HeaderName::try_from(text).map_err(|_| "a header's name is letters, digits and -")
+}
+
+const A_STATUS: &str = "a status such as 200, a class such as \"2xx\", or a list of these";
+
+fn statuses(value: &Value<'_>, faults: &mut Faults) -> Statuses {
+    let patterns: Vec<StatusPattern> = match value.get_ref().as_array() {
+        Some(list) => {
+            if list.is_empty() {
+                faults.note(value.span(), format!("an empty list; expected {A_STATUS}"));
+            }
+            list.iter().filter_map(|value| status(value, faults)).collect()
+        }
+        None => status(value, faults).into_iter().collect(),
+    };
+    Statuses(patterns)
+}
+
+fn status(value: &Value<'_>, faults: &mut Faults) -> Option<StatusPattern> {
+    if let Some(number) = integer(value) {
+        let pattern = u16::try_from(number).ok().filter(|status| (100..600).contains(status));
+        if pattern.is_none() {
+            faults.note(value.span(), format!("{number} is no HTTP status; expected {A_STATUS}"));
+        }
+        return pattern.map(StatusPattern::Exactly);
+    }
+    if !value.get_ref().is_str() {
+        return mistyped(value, A_STATUS, faults);
+    }
+    let text = text(value, A_STATUS, faults)?;
+    if let [digit @ b'1'..=b'5', b'x', b'x'] = text.get_ref().as_bytes() {
+        return Some(StatusPattern::Class(u16::from(digit - b'0')));
+    }
+    let message = format!("{:?} is no class of HTTP statuses; expected {A_STATUS}", text.get_ref());
+    faults.note(value.span(), message);
+    None
+}

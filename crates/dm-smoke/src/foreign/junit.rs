@@ -1,0 +1,179 @@
+//! JUnit XML, as runners really write it. There is no standard: nothing is required but suites, cases and names.
+
+use common::event::TestResult;
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
+
+use super::{Case, Told, duration};
+
+/// More of a message is not kept.
+const MAX_TEXT: usize = 4096;
+
+/// Reads a document.
+pub fn parse(text: &str) -> Told {
+    let mut reading = Reading::default();
+    let broken = reading.all(&mut Reader::from_str(text.trim_start_matches('\u{feff}'))).err();
+    Told { tests: reading.tests, broken }
+}
+
+#[derive(Default)]
+struct Reading {
+    tests: Vec<Case>,
+    /// The case that is open.
+    case: Option<Case>,
+    /// Whether text belongs to what the open case says of itself.
+    is_message: bool,
+    depth: usize,
+    seen_root: bool,
+}
+
+impl Reading {
+    fn all(&mut self, reader: &mut Reader<&[u8]>) -> Result<(), String> {
+        loop {
+            let event = reader
+                .read_event()
+                .map_err(|error| format!("not XML, at byte {}: {error}", reader.error_position()))?;
+            match event {
+                Event::Start(element) => {
+                    self.begin(&element)?;
+                    self.depth += 1;
+                }
+                Event::Empty(element) => {
+                    self.begin(&element)?;
+                    self.end(element.local_name().as_ref());
+                }
+                Event::End(element) => {
+                    self.depth = self.depth.saturating_sub(1);
+                    self.end(element.local_name().as_ref());
+                }
+                Event::Text(text) => self.text(&String::from_utf8_lossy(&text)),
+                Event::CData(text) => self.text(&String::from_utf8_lossy(&text)),
+                Event::GeneralRef(entity) => self.text(match &entity[..] {
+                    b"lt" => "<",
+                    b"gt" => ">",
+                    b"amp" => "&",
+                    b"quot" => "\"",
+                    b"apos" | b"#39" => "'",
+                    _ => " ",
+                }),
+                Event::Eof if self.depth > 0 => {
+                    return Err("ends in the middle: its runner broke off".to_owned());
+                }
+                Event::Eof if !self.seen_root => return Err("no JUnit XML".to_owned()),
+                Event::Eof => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+
+    fn begin(&mut self, element: &BytesStart<'_>) -> Result<(), String> {
+        let name = element.local_name();
+        if !self.seen_root {
+            self.seen_root = matches!(name.as_ref(), b"testsuites" | b"testsuite");
+            if !self.seen_root {
+                return Err("no JUnit XML: it does not begin with testsuites".to_owned());
+            }
+        }
+        let result = match name.as_ref() {
+            b"testcase" => {
+                self.case = Some(new_case(element));
+                return Ok(());
+            }
+            b"failure" => TestResult::Fail,
+            b"error" => TestResult::Error,
+            b"skipped" => TestResult::Skip,
+            b"flakyFailure" | b"flakyError" => TestResult::Flaky,
+            _ => return Ok(()),
+        };
+        if let Some(case) = &mut self.case {
+            // Skipped wins: a test that is still to be written has a failure beside it. The worst is told of the others.
+            if weight(result) > weight(case.result) {
+                case.result = result;
+                case.message = attribute(element, "message").filter(|message| !message.trim().is_empty());
+                self.is_message = case.message.is_none();
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, text: &str) {
+        if let Some(case) = self.case.as_mut().filter(|_| self.is_message) {
+            let message = case.message.get_or_insert_default();
+            if message.len() < MAX_TEXT {
+                message.push_str(text);
+            }
+        }
+    }
+
+    fn end(&mut self, name: &[u8]) {
+        self.is_message = false;
+        if name == b"testcase" {
+            self.tests.extend(self.case.take());
+        }
+    }
+}
+
+fn weight(result: TestResult) -> u8 {
+    match result {
+        TestResult::Pass => 0,
+        TestResult::Flaky => 1,
+        TestResult::Fail => 2,
+        TestResult::Error => 3,
+        TestResult::Skip => 4,
+    }
+}
+
+fn new_case(element: &BytesStart<'_>) -> Case {
+    let name = attribute(element, "name").unwrap_or_default();
+    let class = attribute(element, "classname").filter(|class| !class.is_empty());
+    Case {
+        name: class.map_or_else(|| name.clone(), |class| format!("{class}: {name}")),
+        result: TestResult::Pass,
+        duration: attribute(element, "time").map(|time| duration(&time, 1.0)).unwrap_or_default(),
+        message: None,
+    }
+}
+
+fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
+    let attribute = element.try_get_attribute(name).ok()??;
+    let value = attribute.normalized_value(XmlVersion::Implicit1_0).ok()?;
+    Some(value.chars().take(MAX_TEXT).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_document_that_ends_early_or_is_none_is_broken() {
+        let broken = |text: &str| parse(text).broken.unwrap_or_default();
+        assert!(broken("<testsuites><testsuite><testcase name='a'/>").starts_with("ends in the middle"));
+        assert!(broken("<testsuites><testsuite").starts_with("not XML"));
+        assert!(broken("<html></html>").starts_with("no JUnit XML"));
+        assert!(broken("").starts_with("no JUnit XML"));
+        assert!(broken("<testsuites></testsuite>").starts_with("not XML"));
+        assert_eq!(parse("<testsuites><testsuite><testcase name='a'/>").tests.len(), 1);
+        assert_eq!(parse("\u{feff}<testsuite name='x'/>"), Told::default());
+    }
+
+    #[test]
+    fn entities_of_the_document_are_not_followed() {
+        let told = parse(
+            "<!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><testsuite><testcase name='t'><failure>&a;</failure>\
+             </testcase></testsuite>",
+        );
+        assert_eq!(told.tests[0].message.as_deref(), Some(" "));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(
+            text in "\\PC{0,80}|(<|>|/|testsuite|testcase|failure| name=\"|\"|&lt;|&#0;|<!\\[CDATA\\[|\\]\\]>|x){0,40}",
+        ) {
+            let _ = parse(&text);
+            let _ = parse(&format!("<testsuites>{text}"));
+        }
+    }
+}

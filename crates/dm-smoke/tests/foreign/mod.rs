@@ -1,0 +1,151 @@
+//! Stories of other runners' results. The fixtures are their real output; the versions are in the names.
+
+use std::path::Path;
+
+use common::event::TestResult::{Error, Fail, Pass, Skip};
+use common::event::{Detail, Status, TestResult};
+use common::stream::Record;
+use predicates::prelude::*;
+use predicates::str::contains;
+
+use crate::support::{Place, records, tests};
+
+fn fixture(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name).display().to_string()
+}
+
+/// The tool without a suite.
+fn take_over(place: &Place, args: &[&str], stdin: &str) -> assert_cmd::assert::Assert {
+    let mut command = assert_cmd::Command::from_std(place.without_suite());
+    command.args(args).write_stdin(stdin).assert()
+}
+
+fn results(format: &str, name: &str, code: i32) -> Vec<(String, TestResult, Option<String>)> {
+    let place = Place::with_suite("");
+    let told = take_over(&place, &[format, &fixture(name)], "").code(code);
+    let records = records(&told.get_output().stdout);
+    assert!(matches!(records.last(), Some(Record::End { exit: 1, .. })), "{records:?}");
+    let Detail::Smoke { results, .. } = place.event().detail else { panic!("no smoke event") };
+    let counted: u64 = results.iter().map(|(_, tests)| tests).sum();
+    assert_eq!(counted, tests(&records).len() as u64);
+    tests(&records).iter().map(|test| (test.name.clone(), test.result, test.message.clone())).collect()
+}
+
+fn wanted(list: &[(&str, TestResult, Option<&str>)]) -> Vec<(String, TestResult, Option<String>)> {
+    list.iter().map(|(name, result, why)| ((*name).to_owned(), *result, why.map(str::to_owned))).collect()
+}
+
+#[test]
+fn node() {
+    let unequal = "Expected values to be strictly equal:";
+    assert_eq!(
+        results("--from-tap", "node-20.20.2.tap", 1),
+        wanted(&[
+            ("adds", Pass, None),
+            ("fails & is <odd>", Fail, Some(unequal)),
+            ("skipped # one", Skip, Some("not today")),
+            ("to do", Skip, None),
+            ("group", Fail, Some("1 subtest failed")),
+        ])
+    );
+    assert_eq!(
+        results("--from-junit", "node-20.20.2.junit.xml", 1),
+        wanted(&[
+            ("test: adds", Pass, None),
+            ("test: fails & is <odd>", Fail, Some("Expected values to be strictly equal:1 !== 2")),
+            ("test: skipped # one", Skip, Some("not today")),
+            ("test: to do", Skip, Some("true")),
+            ("test: inner good", Pass, None),
+            ("test: inner bad", Fail, Some("boom")),
+        ])
+    );
+}
+
+#[test]
+fn pytest() {
+    let told = results("--from-junit", "pytest-9.2.0.junit.xml", 1);
+    let kinds: Vec<_> = told.iter().map(|(name, result, _)| (name.as_str(), *result)).collect();
+    assert_eq!(
+        kinds,
+        [
+            ("test_t: test_adds", Pass),
+            ("test_t: test_fails", Fail),
+            ("test_t: test_skipped", Skip),
+            ("test_t: test_expected", Skip),
+            ("test_t: test_error", Error)
+        ]
+    );
+    assert!(
+        told[1].2.as_deref().unwrap().starts_with("AssertionError: assert {'status': 'down'}"),
+        "{told:?}"
+    );
+    assert_eq!(told[4].2.as_deref(), Some("failed on setup with \"RuntimeError: no database\""));
+}
+
+#[test]
+fn bats() {
+    let told = results("--from-tap", "bats-1.8.2.tap", 1);
+    let why = Some("(in test file t.bats, line 2)");
+    assert_eq!(
+        told,
+        wanted(&[
+            ("adds", Pass, None),
+            ("fails & is <odd>", Fail, why),
+            ("left out", Skip, Some("not today"))
+        ])
+    );
+    let told = results("--from-junit", "bats-1.8.2.junit.xml", 1);
+    assert_eq!(told[1].0, "t.bats: fails & is <odd>");
+    assert!(told[1].2.as_deref().unwrap().starts_with("(in test file t.bats, line 2)\\n"), "{told:?}");
+}
+
+#[test]
+fn what_this_tool_writes_it_reads() {
+    let place =
+        Place::with_suite(&(crate::shell("good", "true", "") + &crate::shell("bad # x", "exit 3", "")));
+    for (format, from, prefix) in [("tap", "--from-tap", ""), ("junit", "--from-junit", "smoke: ")] {
+        let told = place.smoke(&["--format", format]).code(1);
+        let text = String::from_utf8(told.get_output().stdout.clone()).unwrap();
+        let told = take_over(&place, &[from, "-", "--name", "again", "--format", "human"], &text).code(1);
+        told.stdout(
+            contains(format!("ok    {prefix}good ("))
+                .and(contains(format!("FAIL  {prefix}bad # x (")))
+                .and(contains("sh: exit code 3, expected exit code 0\n"))
+                .and(contains("1 passed, 1 failed\n")),
+        );
+    }
+}
+
+#[test]
+fn a_runner_that_broke_off_proves_nothing() {
+    let place = Place::with_suite("");
+    let table = [
+        ("--from-tap", "1..3\nok 1 - a\n", "stdin: the plan promises 3 tests, and 1 came"),
+        ("--from-tap", "", "stdin: there is no plan"),
+        ("--from-junit", "<testsuites><testsuite><testcase name='a'/>", "stdin: ends in the middle"),
+        ("--from-junit", "segmentation fault", "stdin: no JUnit XML"),
+    ];
+    for (from, text, why) in table {
+        take_over(&place, &[from, "-", "--name", "x"], text).code(5).stderr(contains(why));
+    }
+    take_over(&place, &["--from-junit", "none.xml"], "")
+        .code(5)
+        .stdout(contains("\"exit\":5"))
+        .stderr(contains("cannot read none.xml: No such file"));
+    let place = Place::with_suite("");
+    take_over(&place, &["--from-tap", "-", "--name", "x"], "1..0 # SKIP nothing to do\n").code(4);
+    assert_eq!(place.event().status, Status::Error);
+}
+
+#[test]
+fn usage() {
+    let place = Place::with_suite("");
+    take_over(&place, &["--from-tap", "-"], "")
+        .code(2)
+        .stderr(contains("results that come from stdin need a name"));
+    take_over(&place, &["--from-tap", "-", "--from-junit", "-"], "")
+        .code(2)
+        .stderr(contains("cannot be used with"));
+    take_over(&place, &["smoke.toml", "--from-tap", "-"], "").code(2).stderr(contains("cannot be used with"));
+    take_over(&place, &[], "").code(2).stderr(contains("required arguments were not provided"));
+}

@@ -1,0 +1,97 @@
+//! Stories of tests that are tried again, chosen, or never begun.
+
+use common::event::{Detail, Status, TestResult};
+use common::stream::Record;
+use predicates::str::contains;
+
+use crate::shell;
+use crate::support::{Place, records, tests};
+
+/// Passes at the third attempt.
+const SHAKY: &str = "echo >> runs; test $(wc -l < runs) = 3";
+
+fn results(place: &Place, args: &[&str], code: i32) -> Vec<(String, TestResult, u32)> {
+    let told = place.smoke(args).code(code);
+    let records = records(&told.get_output().stdout);
+    assert!(
+        matches!(records.last(), Some(Record::End { exit, .. }) if i32::from(*exit) == code),
+        "{records:?}"
+    );
+    tests(&records).iter().map(|test| (test.name.clone(), test.result, test.attempts)).collect()
+}
+
+#[test]
+fn a_test_that_passes_at_last_is_flaky_and_good_unless_said_otherwise() {
+    let suite = shell("shaky", SHAKY, "") + &shell("good", "true", "");
+    for (how, code, status) in [("pass", 0, Status::Success), ("fail", 1, Status::Failure)] {
+        let place = Place::with_suite(&suite);
+        let told = results(&place, &["--retries", "4", "--retry-delay", "1ms", "--flaky", how], code);
+        assert_eq!(
+            told,
+            [("shaky".to_owned(), TestResult::Flaky, 3), ("good".to_owned(), TestResult::Pass, 1)]
+        );
+        let event = place.event();
+        assert_eq!(event.status, status);
+        let Detail::Smoke { results, .. } = event.detail else { panic!("{event:?}") };
+        assert_eq!(results.last(), Some(&(TestResult::Flaky, 1)));
+    }
+}
+
+#[test]
+fn a_test_says_itself_how_often_it_is_tried() {
+    let suite = shell("once more", "echo >> runs; exit 1", "retries = 1");
+    let place = Place::with_suite(&suite);
+    let told = results(&place, &["--retries", "9", "--retry-delay", "0s"], 1);
+    assert_eq!(told, [("once more".to_owned(), TestResult::Fail, 2)]);
+    assert_eq!(std::fs::read_to_string(place.path("runs")).unwrap(), "\n\n");
+    Place::with_suite(&shell("a", "true", "retries = 21"))
+        .smoke(&["--check"])
+        .code(2)
+        .stderr(contains("0 to 20"));
+}
+
+#[test]
+fn no_test_is_begun_once_enough_have_failed() {
+    let suite = shell("a", "exit 1", "")
+        + &shell("b", "true", "")
+        + &shell("c", "exit 1", "")
+        + &shell("d", "true", "");
+    let place = Place::with_suite(&suite);
+    let told = results(&place, &["--jobs", "1", "--max-fail", "2"], 1);
+    let told: Vec<_> = told.into_iter().map(|(_, result, _)| result).collect();
+    assert_eq!(told, [TestResult::Fail, TestResult::Pass, TestResult::Fail, TestResult::Skip]);
+    place
+        .smoke(&["--jobs", "1", "--max-fail", "1", "--format", "human"])
+        .code(1)
+        .stdout(contains("1 failed, 3 skipped\n"));
+}
+
+#[test]
+fn what_is_not_finished_at_the_deadline_is_skipped() {
+    let suite = shell("quick", "true", "")
+        + &shell("slow", "exec sleep 1000", "timeout = '1h'")
+        + &shell("last", "true", "");
+    let place = Place::with_suite(&suite);
+    let told = results(&place, &["--jobs", "1", "--deadline", "500ms"], 124);
+    let told: Vec<_> = told.into_iter().map(|(_, result, _)| result).collect();
+    assert_eq!(told, [TestResult::Pass, TestResult::Skip, TestResult::Skip]);
+    assert_eq!(place.event().status, Status::Timeout);
+}
+
+#[test]
+fn chosen_tests_are_run_with_those_they_depend_on() {
+    let suite = shell("one", "true", "tags = ['slow']")
+        + &shell("two", "true", "depends_on = 'one'\ntags = ['critical', 'slow']")
+        + &shell("three", "true", "tags = 'critical'")
+        + &shell("four", "true", "");
+    let place = Place::with_suite(&suite);
+    let names = |args: &[&str], code| {
+        results(&place, args, code).into_iter().map(|(name, ..)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["--tag", "critical"], 0), ["one", "two", "three"]);
+    assert_eq!(names(&["--filter", "^t"], 0), ["one", "two", "three"]);
+    assert_eq!(names(&["--filter", "^t", "--tag", "slow"], 0), ["one", "two"]);
+    assert_eq!(names(&["--tag", "slow", "--tag", "critical"], 0), ["one", "two", "three"]);
+    assert_eq!(names(&["--filter", "no such test"], 4), Vec::<String>::new());
+    place.smoke(&["--filter", "("]).code(2).stderr(contains("unclosed group"));
+}
