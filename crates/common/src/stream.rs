@@ -77,7 +77,8 @@ pub struct Probe {
     pub name: String,
     /// The target, without secrets.
     pub target: String,
-    /// Always `probe`: kept apart from users' traffic.
+    /// `probe`, or `probe:` and the name of one of several targets: kept apart from users' traffic, and from each
+    /// other.
     pub src: String,
     /// Whether it met every expectation.
     pub ok: bool,

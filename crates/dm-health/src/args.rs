@@ -5,12 +5,11 @@ use std::time::Duration;
 use clap::Parser;
 use common::duration;
 use common::flags::{DeploymentArgs, ExportArgs, Format};
-use common::http::parse_url;
 use common::label::Label;
-use url::Url;
 
 use crate::fail_rate::FailRate;
 use crate::header::Header;
+use crate::named::Named;
 use crate::status::Expected;
 
 const EXAMPLES: &str = "\
@@ -19,6 +18,7 @@ Examples:
   dm-health --url http://127.0.0.1:8080/health --grace 20s --deadline 2m --min-success 3
   dm-health --url https://api.example.com/health --expect-header \"X-App-Version: $VERSION\"
   dm-health --url https://api.example.com/health --watch 5m --format jsonl > probes.jsonl
+  dm-health --url api=https://api.example.com/health --url web=https://www.example.com/
 
 Watch a new version, and roll it back where its error rate is too high:
   set -o pipefail
@@ -27,7 +27,7 @@ Watch a new version, and roll it back where its error rate is too high:
 
 Exit code:
   0    healthy, and still so at the end of --watch
-  1    unhealthy: --max-fail probes failed in a row, or --fail-rate was reached
+  1    unhealthy, or one of several is: --max-fail probes failed in a row, or --fail-rate was reached
   2    wrong usage
   3    the reader of the output went away before there was an answer
   4    it went away before the first probe was done
@@ -39,11 +39,12 @@ Stopped by INT or TERM, dm-health dies by it. No trouble with recording changes 
 #[derive(Debug, Parser)]
 #[command(name = "dm-health", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// What to poll with GET; a user and a password in it become a Basic authorization
-    #[arg(long, value_name = "URL", value_parser = parse_url)]
-    pub url: Url,
+    /// What to poll with GET; a user and a password in it become a Basic authorization. May be given again: several
+    /// targets are healthy when all are at once, and unhealthy when one is
+    #[arg(long, value_name = "[NAME=]URL", required = true)]
+    pub url: Vec<Named>,
 
-    /// A short name for the target [default: its host]
+    /// A short name for the one target [default: its host]
     #[arg(long, value_name = "NAME")]
     pub name: Option<Label>,
 

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! ```text
-//! watch: at every turn of the interval
+//! watch: at every turn of the interval, each target
 //!   probe ─► Outcome ─► policy ─► Step ─► report    a line on stdout
 //!                                   └───► Ending ─► exit code, event, sentence
 //! ```
@@ -17,6 +17,7 @@ pub mod expectations;
 pub mod fail_rate;
 pub mod header;
 pub mod latency;
+pub mod named;
 pub mod plan;
 pub mod policy;
 pub mod probe;
@@ -40,7 +41,7 @@ use ending::Ending;
 use expectations::Expectations;
 use plan::Plan;
 use policy::{Policy, Rules, Verdict};
-use probe::{Prober, Target};
+use probe::{Outcome, Prober, Target};
 use status::Expected;
 
 /// What `main` has to know of this tool.
@@ -65,7 +66,8 @@ pub fn verify(
 ) -> Result<bool> {
     let clock = SystemClock;
     let expected = Expectations { status: vec![Expected::Class(2)], ..Expectations::default() };
-    let mut prober = Prober::new(Target::new(url, None)?, expected, timeout, &clock)?;
+    let targets = [Target::new(url, None)?];
+    let probers = Prober::of_each(&targets, &expected, timeout, &clock)?;
     // After a rollback a service may fail for a while: only the deadline says that it does not come back.
     let rules = Rules {
         max_fail: u32::MAX,
@@ -76,13 +78,8 @@ pub fn verify(
         watch: None,
     };
     let every = interval.max(Duration::from_millis(1));
-    let ending = runtime::block_on(watch::watch(
-        &mut prober,
-        Policy::new(rules),
-        every,
-        &clock,
-        pending(),
-        |_, _| ControlFlow::Continue(()),
-    ))?;
+    let mut policy = Policy::new(rules, targets.len());
+    let go_on = |_, _: &Outcome, _| ControlFlow::Continue(());
+    let ending = runtime::block_on(watch::watch(probers, &mut policy, every, &clock, pending(), go_on))?;
     Ok(matches!(ending, Ending::Verdict(Verdict::Healthy)))
 }

@@ -1,5 +1,6 @@
 //! What it means: checked values, and no flag left to ask about.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -7,11 +8,12 @@ use anyhow::{Result, bail};
 use common::context::Context;
 use common::duration::show;
 use common::flags::Format;
-use common::label::Stage;
+use common::label::{Label, Stage};
 
 use crate::TOOL;
 use crate::args::Args;
 use crate::expectations::Expectations;
+use crate::named::Named;
 use crate::policy::Rules;
 use crate::probe::Target;
 use crate::report::Style;
@@ -23,8 +25,8 @@ pub struct Plan {
     pub context: Context,
     /// The stage that it is recorded as.
     pub stage: Stage,
-    /// What to probe.
-    pub target: Target,
+    /// What to probe; at least one.
+    pub targets: Vec<Target>,
     /// What a healthy answer is.
     pub expected: Expectations,
     /// When to stop, and with which answer.
@@ -40,6 +42,7 @@ pub struct Plan {
 /// Finds out what to do.
 pub fn plan(args: Args) -> Result<Plan> {
     check(&args)?;
+    let targets = targets(args.url, args.name.as_ref())?;
     let terminal = std::io::stdout().is_terminal();
     let style = match args.format.unwrap_or(Format::for_stdout(terminal)) {
         Format::Jsonl => Style::JsonLines,
@@ -48,7 +51,7 @@ pub fn plan(args: Args) -> Result<Plan> {
     Ok(Plan {
         context: Context::find(TOOL.name, &args.deployment, &args.export)?,
         stage: "health_check".parse().map_err(anyhow::Error::msg)?,
-        target: Target::new(&args.url, args.name)?,
+        targets,
         expected: Expectations {
             status: args.expect_status,
             headers: args.expect_header,
@@ -67,6 +70,29 @@ pub fn plan(args: Args) -> Result<Plan> {
         timeout: args.timeout,
         style,
     })
+}
+
+/// Every target with a name of its own.
+fn targets(typed: Vec<Named>, name: Option<&Label>) -> Result<Vec<Target>> {
+    if name.is_some() && typed.len() > 1 {
+        bail!(
+            "--name is for one --url: with several, give each its own, as in --url api=https://host/health"
+        );
+    }
+    let mut targets = Vec::new();
+    let mut names = BTreeSet::new();
+    for one in typed {
+        let target = Target::new(&one.url, one.name.or_else(|| name.cloned()))?;
+        if !names.insert(target.name.clone()) {
+            bail!(
+                "two targets are called {0}: give each a name of its own, as in --url {0}-2={1}",
+                target.name,
+                target.shown
+            );
+        }
+        targets.push(target);
+    }
+    Ok(targets)
 }
 
 /// Values that are each possible, and together cannot come to an answer.

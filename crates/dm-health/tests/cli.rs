@@ -277,6 +277,67 @@ fn people_get_lines_and_a_summary_on_stdout() {
     );
 }
 
+/// The probes of one of several targets.
+fn of<'a>(probes: &'a [Value], name: &str) -> Vec<&'a Value> {
+    probes.iter().filter(|probe| probe["name"] == name).collect()
+}
+
+/// A second target for a run.
+fn add_target(run: &mut Run, name: &str, url: &str) {
+    run.args.extend(["--url".to_owned(), format!("{name}={url}")]);
+}
+
+#[test]
+fn several_targets_are_healthy_when_all_are() {
+    let api = Server::start(&[OK]);
+    let web = Server::start(&[DOWN, DOWN, OK]);
+    let mut run = Run::new(&format!("api={}", api.url("/")), "");
+    add_target(&mut run, "web", &web.url("/"));
+    let assert = run.assert().code(0).stderr(is_empty());
+    let probes = probes(&assert);
+    assert!(of(&probes, "api").iter().all(|probe| probe["ok"] == true && probe["src"] == "probe:api"));
+    assert_eq!(of(&probes, "web").iter().filter(|probe| probe["ok"] == true).count(), 1);
+    assert_eq!(of(&probes, "web")[0]["target"], web.url("/"));
+
+    let event = run.event();
+    assert_eq!((&event["target"], &event["failures"]), (&"2 targets".into(), &2.into()));
+    let targets = event["targets"].as_array().unwrap();
+    assert_eq!((&targets[0]["name"], &targets[0]["failures"]), (&"api".into(), &0.into()));
+    assert_eq!((&targets[1]["name"], &targets[1]["probes"]), (&"web".into(), &3.into()));
+    assert!(targets[1]["latency_ms"]["p50"].is_number());
+}
+
+#[test]
+fn several_targets_are_unhealthy_when_one_is_however_slow_the_others_are() {
+    let slow = Server::start(&[Reply::Hang]);
+    let mut run = Run::new(&format!("slow={}", slow.url("/")), "--timeout 1h --max-fail 3");
+    add_target(&mut run, "down", &Server::refusing());
+    let assert = run.assert().code(1).stderr(contains("down is unhealthy: it failed 3 times in a row"));
+    assert_eq!(oks(&probes(&assert)), [false; 3]);
+    assert_eq!(run.event()["error_type"], "refused");
+}
+
+#[test]
+fn the_deadline_names_the_targets_that_were_not_healthy() {
+    let mut run = Run::new(&format!("api={}", Server::start(&[OK]).url("/")), "--deadline 300ms");
+    add_target(&mut run, "web", &Server::start(&[Reply::Hang]).url("/"));
+    run.assert().code(124).stderr(contains("web was not healthy within 300ms; no probe was answered"));
+}
+
+#[test]
+fn the_latencies_of_several_targets_are_series_of_their_own() {
+    let mut run = Run::new(&format!("api={}", Server::start(&[OK]).url("/")), "");
+    add_target(&mut run, "web", &Server::start(&[OK]).url("/"));
+    let textfile = run.state.path().join("dm.prom");
+    run.args.extend(["--textfile".to_owned(), textfile.display().to_string()]);
+    run.assert().code(0);
+    let text = fs::read_to_string(textfile).unwrap();
+    let latency = text.lines().filter(|line| line.starts_with("api_health_check_latency_ms{"));
+    let of =
+        |target: &str| latency.clone().filter(|line| line.contains(&format!("target=\"{target}\""))).count();
+    assert_eq!((of("api"), of("web")), (3, 3), "{text}");
+}
+
 #[test]
 fn a_signal_ends_it_with_an_end_and_a_record() {
     let server = Server::start(&[OK]);
@@ -347,6 +408,8 @@ fn wrong_usage_is_2_and_one_line() {
         ("localhost:80", "", "scheme"),
         ("ftp://host", "", "scheme"),
         ("not a url", "", "not a URL"),
+        ("http://h/a", "--url http://h/b", "two targets are called h: give each a name"),
+        ("http://h/a", "--url web=http://h/b --name api", "give each its own"),
         ("http://h", "--timeout 3", "needs a unit"),
         ("http://h", "--max-fail 0", "--max-fail 0"),
         ("http://h", "--fail-rate 6/5", "failures/probes, such as 5/20"),

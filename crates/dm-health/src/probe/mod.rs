@@ -27,8 +27,8 @@ use timeline::{Phase, Timeline};
 
 /// Probes one target.
 pub struct Prober<'a> {
-    target: Target,
-    expected: Expectations,
+    target: &'a Target,
+    expected: &'a Expectations,
     timeout: Duration,
     tls: Option<TlsConnector>,
     clock: &'a dyn Clock,
@@ -61,15 +61,18 @@ impl Outcome {
 }
 
 impl<'a> Prober<'a> {
-    /// Loads the machine's root certificates, where the target needs them. `timeout` is for one probe as a whole.
-    pub fn new(
-        target: Target,
-        expected: Expectations,
+    /// One for each target. Loads the machine's root certificates, where one of them needs those. `timeout` is for one
+    /// probe as a whole.
+    pub fn of_each(
+        targets: &'a [Target],
+        expected: &'a Expectations,
         timeout: Duration,
         clock: &'a dyn Clock,
-    ) -> Result<Self> {
-        let tls = if target.tls_name.is_some() { Some(tls::connector()?) } else { None };
-        Ok(Self { target, expected, timeout, tls, clock, unconnected: 0 })
+    ) -> Result<Vec<Self>> {
+        let any_tls = targets.iter().any(|target| target.tls_name.is_some());
+        let tls = if any_tls { Some(tls::connector()?) } else { None };
+        let prober = |target| Self { target, expected, timeout, tls: tls.clone(), clock, unconnected: 0 };
+        Ok(targets.iter().map(prober).collect())
     }
 
     /// Makes one probe.
@@ -99,7 +102,7 @@ impl<'a> Prober<'a> {
     }
 
     async fn ask(&self, timeline: &mut Timeline<'_>, seen: &mut Seen) -> Result<Answer, Failure> {
-        let addresses = connect::resolve(&self.target, timeline).await?;
+        let addresses = connect::resolve(self.target, timeline).await?;
         // One address a probe: an answer from a second one would hide that the first is dead. The next probe tries
         // the next, for a name such as localhost often has an address where nobody listens.
         let address = addresses[self.unconnected % addresses.len()];
@@ -108,9 +111,9 @@ impl<'a> Prober<'a> {
         match (&self.tls, &self.target.tls_name) {
             (Some(connector), Some(name)) => {
                 let stream = tls::handshake(connector, name.clone(), tcp, timeline).await?;
-                exchange::exchange(stream, &self.target, timeline, &mut seen.status).await
+                exchange::exchange(stream, self.target, timeline, &mut seen.status).await
             }
-            _ => exchange::exchange(tcp, &self.target, timeline, &mut seen.status).await,
+            _ => exchange::exchange(tcp, self.target, timeline, &mut seen.status).await,
         }
     }
 }

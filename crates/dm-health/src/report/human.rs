@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write};
+use std::mem;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -10,31 +11,46 @@ use common::stream::Start;
 
 use crate::policy::Step;
 use crate::probe::{Outcome, Target, milliseconds};
-use crate::tally::Tally;
+use crate::tally::{Tallies, Tally};
+
+/// So many of several targets are listed.
+const MAX_LISTED: usize = 20;
 
 /// A report for people.
 #[derive(Debug)]
-pub struct Human<W> {
+pub struct Human<'a, W> {
     out: W,
     every_probe: bool,
-    /// Whether the last probe succeeded.
-    was_ok: Option<bool>,
+    targets: &'a [Target],
+    /// Of each target, whether its last probe succeeded.
+    was_ok: Vec<bool>,
     closed: bool,
 }
 
-impl<W: Write> Human<W> {
-    pub(super) fn begin(out: W, every_probe: bool, target: &Target, start: &Start) -> io::Result<Self> {
-        let mut human = Self { out, every_probe, was_ok: None, closed: false };
+impl<'a, W: Write> Human<'a, W> {
+    pub(super) fn begin(out: W, every_probe: bool, targets: &'a [Target], start: &Start) -> io::Result<Self> {
+        let mut human = Self { out, every_probe, targets, was_ok: vec![false; targets.len()], closed: false };
         let interval = start.interval_ms.map(Duration::from_millis).map(show).unwrap_or_default();
-        human.line(&format!("polling {} every {interval}", target.shown))?;
+        match targets {
+            [target] => human.line(&format!("polling {} every {interval}", target.shown))?,
+            several => {
+                human.line(&format!("polling {} targets every {interval}", several.len()))?;
+                for target in several.iter().take(MAX_LISTED) {
+                    human.line(&format!("  {}: {}", target.name, target.shown))?;
+                }
+            }
+        }
         Ok(human)
     }
 
-    pub(super) fn probe(&mut self, outcome: &Outcome, step: Step) -> io::Result<()> {
-        let is_news = !outcome.is_ok() || self.was_ok != Some(true);
-        self.was_ok = Some(outcome.is_ok());
-        if self.every_probe || is_news {
-            self.line(&line(outcome))?;
+    pub(super) fn probe(&mut self, target: usize, outcome: &Outcome, step: Step) -> io::Result<()> {
+        let was_ok = self.was_ok.get_mut(target).is_some_and(|was| mem::replace(was, outcome.is_ok()));
+        if self.every_probe || !outcome.is_ok() || !was_ok {
+            let name = match self.targets {
+                [_] => None,
+                several => several.get(target).map(|target| target.name.as_str()),
+            };
+            self.line(&line(name, outcome))?;
         }
         if step == Step::WatchBegins {
             self.line("healthy; watching on")?;
@@ -42,9 +58,15 @@ impl<W: Write> Human<W> {
         Ok(())
     }
 
-    pub(super) fn end(&mut self, sentence: &str, tally: &Tally) -> io::Result<()> {
+    pub(super) fn end(&mut self, sentence: &str, seen: &Tallies) -> io::Result<()> {
         self.line(sentence)?;
-        self.line(&numbers(tally))
+        if let [_] = self.targets {
+            return self.line(&numbers(&seen.whole));
+        }
+        for (target, tally) in self.targets.iter().zip(&seen.each).take(MAX_LISTED) {
+            self.line(&format!("  {}: {}", target.name, numbers(tally)))?;
+        }
+        self.line(&format!("  all: {}", numbers(&seen.whole)))
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -66,15 +88,16 @@ impl<W: Write> Human<W> {
     }
 }
 
-fn line(outcome: &Outcome) -> String {
+fn line(name: Option<&str>, outcome: &Outcome) -> String {
     let time = time(outcome.sent_at);
+    let name = name.map(|name| format!("{name}  ")).unwrap_or_default();
     let took = outcome.latency.map(|latency| shown_ms(milliseconds(latency))).unwrap_or_default();
     match (&outcome.failure, outcome.status) {
         (Some(failure), _) => {
-            format!("{time}  FAIL {took:>9}  {}: {}", failure.reason, failure.message)
+            format!("{time}  FAIL {took:>9}  {name}{}: {}", failure.reason, failure.message)
         }
-        (None, Some(status)) => format!("{time}  ok   {took:>9}  {status}"),
-        (None, None) => format!("{time}  ok   {took:>9}"),
+        (None, Some(status)) => format!("{time}  ok   {took:>9}  {name}{status}"),
+        (None, None) => format!("{time}  ok   {took:>9}  {name}").trim_end().to_owned(),
     }
 }
 
@@ -119,7 +142,7 @@ mod tests {
         }
     }
 
-    fn told(every_probe: bool, oks: &[bool]) -> String {
+    fn told(every_probe: bool, names: &[&str], oks: &[bool]) -> String {
         let start = Start {
             tool: String::new(),
             run: String::new(),
@@ -129,22 +152,26 @@ mod tests {
             ts: DateTime::UNIX_EPOCH,
             interval_ms: Some(1000),
         };
-        let target = Target::new(&Url::parse("http://u:p@h/?t=1").unwrap(), None).unwrap();
+        let target = |name: &&str| {
+            Target::new(&Url::parse("http://u:p@h/?t=1").unwrap(), Some(name.parse().unwrap())).unwrap()
+        };
+        let targets: Vec<Target> = names.iter().map(target).collect();
         let mut out = Vec::new();
-        let mut human = Human::begin(&mut out, every_probe, &target, &start).unwrap();
-        let mut tally = Tally::default();
-        for ok in oks {
-            tally.add(&outcome(*ok));
-            human.probe(&outcome(*ok), Step::Continue).unwrap();
+        let mut human = Human::begin(&mut out, every_probe, &targets, &start).unwrap();
+        let mut seen = Tallies::new(targets.len());
+        for (index, ok) in oks.iter().enumerate() {
+            let target = index % targets.len();
+            seen.add(target, &outcome(*ok));
+            human.probe(target, &outcome(*ok), Step::Continue).unwrap();
         }
-        human.end("that was it", &tally).unwrap();
+        human.end("that was it", &seen).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn every_failure_and_every_change_is_told() {
         assert_eq!(
-            told(false, &[false, true, true, true]),
+            told(false, &["h"], &[false, true, true, true]),
             "\
 polling http://***@h/?t=*** every 1.0s
 00:00:00.000Z  FAIL     8.1ms  bad_status: status 503, expected 2xx
@@ -157,6 +184,25 @@ that was it
 
     #[test]
     fn on_a_terminal_every_probe_is_told() {
-        assert_eq!(told(true, &[true, true, true]).lines().count(), 6);
+        assert_eq!(told(true, &["h"], &[true, true, true]).lines().count(), 6);
+    }
+
+    #[test]
+    fn several_targets_are_told_by_their_names() {
+        assert_eq!(
+            told(false, &["api", "web"], &[true, false, true, true]),
+            "\
+polling 2 targets every 1.0s
+  api: http://***@h/?t=***
+  web: http://***@h/?t=***
+00:00:00.000Z  ok       8.1ms  api  200
+00:00:00.000Z  FAIL     8.1ms  web  bad_status: status 503, expected 2xx
+00:00:00.000Z  ok       8.1ms  web  200
+that was it
+  api: 2 probes, 0 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms
+  web: 2 probes, 1 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms
+  all: 4 probes, 1 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms
+"
+        );
     }
 }
