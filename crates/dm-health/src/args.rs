@@ -7,9 +7,9 @@ use common::duration;
 use common::flags::{DeploymentArgs, ExportArgs, Format};
 use common::label::Label;
 
+use crate::address::Named;
 use crate::fail_rate::FailRate;
 use crate::header::Header;
-use crate::named::Named;
 use crate::status::Expected;
 
 const EXAMPLES: &str = "\
@@ -18,7 +18,8 @@ Examples:
   dm-health --url http://127.0.0.1:8080/health --grace 20s --deadline 2m --min-success 3
   dm-health --url https://api.example.com/health --expect-header \"X-App-Version: $VERSION\"
   dm-health --url https://api.example.com/health --watch 5m --format jsonl > probes.jsonl
-  dm-health --url api=https://api.example.com/health --url web=https://www.example.com/
+  dm-health --url api=https://api.example.com/health --url db=tcp://10.0.0.5:5432
+  dm-health --url grpc://127.0.0.1:50051/shop.Cart --url replica=exec:'./lag-below 10s'
 
 Watch a new version, and roll it back where its error rate is too high:
   set -o pipefail
@@ -39,8 +40,10 @@ Stopped by INT or TERM, dm-health dies by it. No trouble with recording changes 
 #[derive(Debug, Parser)]
 #[command(name = "dm-health", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// What to poll with GET; a user and a password in it become a Basic authorization. May be given again: several
-    /// targets are healthy when all are at once, and unhealthy when one is
+    /// What to poll: http:// and https:// with GET, where a user and a password become a Basic authorization;
+    /// tcp://host:port by connecting; grpc://host:port/service and grpcs:// by the standard health protocol;
+    /// exec:'program argument' by running it, without a shell. May be given again: several targets are healthy when
+    /// all are at once, and unhealthy when one is
     #[arg(long, value_name = "[NAME=]URL", required = true)]
     pub url: Vec<Named>,
 

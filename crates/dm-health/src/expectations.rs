@@ -10,7 +10,7 @@ use crate::header::Header;
 use crate::probe::Failure;
 use crate::status::Expected;
 
-/// What a healthy answer is. Each of these has to be met.
+/// What a healthy answer is. Each of these has to be met; what is not about time, in HTTP only.
 #[derive(Debug, Clone, Default)]
 pub struct Expectations {
     /// Its status is one of these.
@@ -35,8 +35,12 @@ pub struct Answer {
 }
 
 impl Expectations {
-    /// The first that the answer does not meet.
-    pub fn unmet(&self, answer: &Answer, latency: Duration) -> Option<Failure> {
+    /// The first that is not met by the answer, where there is one in HTTP, and by the time that it took.
+    pub fn unmet(&self, answer: Option<&Answer>, latency: Duration) -> Option<Failure> {
+        answer.and_then(|answer| self.not_in(answer)).or_else(|| self.too_slow(latency))
+    }
+
+    fn not_in(&self, answer: &Answer) -> Option<Failure> {
         let Answer { status, headers, body } = answer;
         if !self.status.iter().any(|expected| expected.takes(*status)) {
             let expected: Vec<String> = self.status.iter().map(ToString::to_string).collect();
@@ -54,6 +58,10 @@ impl Expectations {
             let message = format!("the body of {} bytes does not contain {text:?}", body.len());
             return Some(Failure { reason: Reason::BodyMismatch, message });
         }
+        None
+    }
+
+    fn too_slow(&self, latency: Duration) -> Option<Failure> {
         let limit = self.max_latency.filter(|limit| latency > *limit)?;
         let message = format!("answered after {}, expected within {}", show(latency), show(limit));
         Some(Failure { reason: Reason::TooSlow, message })
@@ -74,7 +82,7 @@ mod tests {
         headers.append("x-app-version", "42".parse().unwrap());
         let answer = Answer { status: 200, headers, body: b"{\"version\":\"42\"}".to_vec() };
         let expectations = Expectations { status: vec![Expected::Class(2)], ..expectations.clone() };
-        let failure = expectations.unmet(&answer, Duration::from_millis(30))?;
+        let failure = expectations.unmet(Some(&answer), Duration::from_millis(30))?;
         Some((failure.reason, failure.message))
     }
 

@@ -10,6 +10,7 @@
 //!                                   └───► Ending ─► exit code, event, sentence
 //! ```
 
+pub mod address;
 pub mod args;
 pub mod check;
 pub mod ending;
@@ -17,7 +18,6 @@ pub mod expectations;
 pub mod fail_rate;
 pub mod header;
 pub mod latency;
-pub mod named;
 pub mod plan;
 pub mod policy;
 pub mod probe;
@@ -66,7 +66,7 @@ pub fn verify(
 ) -> Result<bool> {
     let clock = SystemClock;
     let expected = Expectations { status: vec![Expected::Class(2)], ..Expectations::default() };
-    let targets = [Target::new(url, None)?];
+    let targets = [Target::of_url(url)?];
     let probers = Prober::of_each(&targets, &expected, timeout, &clock)?;
     // After a rollback a service may fail for a while: only the deadline says that it does not come back.
     let rules = Rules {

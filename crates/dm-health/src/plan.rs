@@ -11,9 +11,9 @@ use common::flags::Format;
 use common::label::{Label, Stage};
 
 use crate::TOOL;
+use crate::address::Named;
 use crate::args::Args;
 use crate::expectations::Expectations;
-use crate::named::Named;
 use crate::policy::Rules;
 use crate::probe::Target;
 use crate::report::Style;
@@ -42,7 +42,11 @@ pub struct Plan {
 /// Finds out what to do.
 pub fn plan(args: Args) -> Result<Plan> {
     check(&args)?;
+    let asks_http = !args.expect_header.is_empty() || args.expect_body.is_some();
     let targets = targets(args.url, args.name.as_ref())?;
+    if asks_http && !targets.iter().any(Target::is_http) {
+        bail!("--expect-header and --expect-body are for http:// and https://, and no --url is one");
+    }
     let terminal = std::io::stdout().is_terminal();
     let style = match args.format.unwrap_or(Format::for_stdout(terminal)) {
         Format::Jsonl => Style::JsonLines,
@@ -82,7 +86,7 @@ fn targets(typed: Vec<Named>, name: Option<&Label>) -> Result<Vec<Target>> {
     let mut targets = Vec::new();
     let mut names = BTreeSet::new();
     for one in typed {
-        let target = Target::new(&one.url, one.name.or_else(|| name.cloned()))?;
+        let target = Target::new(&one.address, one.name.or_else(|| name.cloned()))?;
         if !names.insert(target.name.clone()) {
             bail!(
                 "two targets are called {0}: give each a name of its own, as in --url {0}-2={1}",

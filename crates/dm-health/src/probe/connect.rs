@@ -6,19 +6,19 @@ use std::net::SocketAddr;
 use tokio::net::{TcpStream, lookup_host};
 use url::Host;
 
+use super::endpoint::Endpoint;
 use super::failure::Failure;
-use super::target::Target;
 use super::timeline::{Phase, Timeline};
 
-/// The addresses of the target; at least one.
+/// The addresses of the endpoint; at least one.
 pub(super) async fn resolve(
-    target: &Target,
+    endpoint: &Endpoint,
     timeline: &mut Timeline<'_>,
 ) -> Result<Vec<SocketAddr>, Failure> {
-    let addresses: Vec<SocketAddr> = match &target.host {
-        Host::Ipv4(ip) => vec![(*ip, target.port).into()],
-        Host::Ipv6(ip) => vec![(*ip, target.port).into()],
-        Host::Domain(domain) => lookup_host((domain.as_str(), target.port))
+    let addresses: Vec<SocketAddr> = match &endpoint.host {
+        Host::Ipv4(ip) => vec![(*ip, endpoint.port).into()],
+        Host::Ipv6(ip) => vec![(*ip, endpoint.port).into()],
+        Host::Domain(domain) => lookup_host((domain.as_str(), endpoint.port))
             .await
             .map_err(|error| Failure::unresolved(&error))?
             .collect(),
@@ -26,7 +26,7 @@ pub(super) async fn resolve(
     if addresses.is_empty() {
         return Err(Failure::unresolved(&io::Error::new(ErrorKind::NotFound, "it has no address")));
     }
-    if matches!(target.host, Host::Domain(_)) {
+    if matches!(endpoint.host, Host::Domain(_)) {
         timeline.enter(Phase::Connect);
     } else {
         timeline.skip_to(Phase::Connect);
@@ -35,10 +35,9 @@ pub(super) async fn resolve(
 }
 
 /// A new connection.
-pub(super) async fn connect(address: SocketAddr, timeline: &mut Timeline<'_>) -> Result<TcpStream, Failure> {
+pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
     let unconnected = |error| Failure::unconnected(&error, address);
     let stream = TcpStream::connect(address).await.map_err(unconnected)?;
     stream.set_nodelay(true).map_err(unconnected)?;
-    timeline.enter(Phase::Wait);
     Ok(stream)
 }

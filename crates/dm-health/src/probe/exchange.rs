@@ -1,4 +1,4 @@
-//! One request and its answer.
+//! One HTTP request and its answer.
 
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::expectations::Answer;
 
 use super::failure::Failure;
-use super::target::Target;
+use super::request::Get;
 use super::timeline::{Phase, Timeline};
 
 /// So much of a body is read. A health check has no more to say, and a large download is no health check.
@@ -20,7 +20,7 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// it is there.
 pub(super) async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    target: &Target,
+    get: &Get,
     timeline: &mut Timeline<'_>,
     status: &mut Option<u16>,
 ) -> Result<Answer, Failure> {
@@ -29,7 +29,7 @@ pub(super) async fn exchange(
     // The connection works beside the exchange, and ends with it: a set of tasks ends its tasks when it is dropped.
     let mut beside = JoinSet::new();
     beside.spawn(connection);
-    let response = sender.send_request(target.request()).await.map_err(failed)?;
+    let response = sender.send_request(get.request()).await.map_err(failed)?;
     let (head, mut rest) = response.into_parts();
     *status = Some(head.status.as_u16());
     timeline.enter(Phase::Transfer);

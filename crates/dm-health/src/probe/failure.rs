@@ -32,6 +32,13 @@ impl Failure {
         Self { reason, message }
     }
 
+    pub(super) fn not_ended(limit: Duration) -> Self {
+        Self {
+            reason: Reason::Timeout,
+            message: format!("it had not ended after {}, and was killed", show(limit)),
+        }
+    }
+
     pub(super) fn unresolved(error: &io::Error) -> Self {
         Self { reason: Reason::Dns, message: format!("the name did not resolve: {error}") }
     }

@@ -1,11 +1,15 @@
-//! One probe: a GET on a connection of its own, to one address, with each phase timed.
+//! One probe: a question on a connection of its own, to one address, with each phase timed. Or a program.
 //!
 //! Not with a common HTTP client: those keep connections, try several addresses at once and follow redirects, and all
 //! three hide what a probe is there to find.
 
 mod connect;
+mod endpoint;
 mod exchange;
+mod exec;
 mod failure;
+mod grpc;
+mod request;
 mod target;
 mod timeline;
 mod tls;
@@ -17,20 +21,25 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use common::clock::Clock;
 use common::stream::Phases;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::expectations::{Answer, Expectations};
+use endpoint::Endpoint;
 pub use failure::Failure;
+use target::Protocol;
 pub use target::Target;
 pub(crate) use timeline::milliseconds;
 use timeline::{Phase, Timeline};
+use tls::Connectors;
 
 /// Probes one target.
 pub struct Prober<'a> {
     target: &'a Target,
     expected: &'a Expectations,
     timeout: Duration,
-    tls: Option<TlsConnector>,
+    tls: Option<Connectors>,
     clock: &'a dyn Clock,
     /// Connections that could not be made, which is what moves on to the next address of the name.
     unconnected: usize,
@@ -69,8 +78,9 @@ impl<'a> Prober<'a> {
         timeout: Duration,
         clock: &'a dyn Clock,
     ) -> Result<Vec<Self>> {
-        let any_tls = targets.iter().any(|target| target.tls_name.is_some());
-        let tls = if any_tls { Some(tls::connector()?) } else { None };
+        let mut endpoints = targets.iter().filter_map(Target::endpoint);
+        let any_tls = endpoints.any(|endpoint| endpoint.tls_name.is_some());
+        let tls = if any_tls { Some(tls::connectors()?) } else { None };
         let prober = |target| Self { target, expected, timeout, tls: tls.clone(), clock, unconnected: 0 };
         Ok(targets.iter().map(prober).collect())
     }
@@ -81,14 +91,14 @@ impl<'a> Prober<'a> {
         let mut timeline = Timeline::start(self.clock);
         let mut seen = Seen::default();
         let result = tokio::time::timeout(self.timeout, self.ask(&mut timeline, &mut seen)).await;
-        let result = result.unwrap_or_else(|_| Err(Failure::timed_out(timeline.phase(), self.timeout)));
+        let result = result.unwrap_or_else(|_| Err(self.timed_out(timeline.phase())));
         if result.is_err() && timeline.phase() == Phase::Connect {
             self.unconnected = self.unconnected.wrapping_add(1);
         }
         let (phases, total) = timeline.finish();
         let whole = result.is_ok();
         let failure = match result {
-            Ok(answer) => self.expected.unmet(&answer, total),
+            Ok(answer) => self.expected.unmet(answer.as_ref(), total),
             Err(failure) => Some(failure),
         };
         Outcome {
@@ -101,22 +111,71 @@ impl<'a> Prober<'a> {
         }
     }
 
-    async fn ask(&self, timeline: &mut Timeline<'_>, seen: &mut Seen) -> Result<Answer, Failure> {
-        let addresses = connect::resolve(self.target, timeline).await?;
+    fn timed_out(&self, phase: Phase) -> Failure {
+        match self.target.protocol {
+            Protocol::Exec(_) => Failure::not_ended(self.timeout),
+            _ => Failure::timed_out(phase, self.timeout),
+        }
+    }
+
+    /// An answer in HTTP, or none where success is all that there is to say.
+    async fn ask(&self, timeline: &mut Timeline<'_>, seen: &mut Seen) -> Result<Option<Answer>, Failure> {
+        match &self.target.protocol {
+            Protocol::Http(endpoint, get) => {
+                let stream = self.connect(endpoint, |tls| &tls.http, timeline, seen).await?;
+                timeline.enter(Phase::Wait);
+                exchange::exchange(stream, get, timeline, &mut seen.status).await.map(Some)
+            }
+            Protocol::Tcp(endpoint) => self.reach(endpoint, timeline, seen).await.map(|_| None),
+            Protocol::Grpc(endpoint, service) => {
+                let stream = self.connect(endpoint, |tls| &tls.grpc, timeline, seen).await?;
+                timeline.enter(Phase::Wait);
+                grpc::check(stream, endpoint, service).await.map(|()| None)
+            }
+            Protocol::Exec(words) => {
+                timeline.skip_to(Phase::Wait);
+                exec::run(words).await.map(|()| None)
+            }
+        }
+    }
+
+    /// A connection, with TLS where the endpoint has it.
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        connector: fn(&Connectors) -> &TlsConnector,
+        timeline: &mut Timeline<'_>,
+        seen: &mut Seen,
+    ) -> Result<Box<dyn Stream>, Failure> {
+        let tcp = self.reach(endpoint, timeline, seen).await?;
+        match (&self.tls, &endpoint.tls_name) {
+            (Some(tls), Some(name)) => {
+                let stream = tls::handshake(connector(tls), name.clone(), tcp, timeline).await?;
+                Ok(Box::new(stream))
+            }
+            _ => Ok(Box::new(tcp)),
+        }
+    }
+
+    async fn reach(
+        &self,
+        endpoint: &Endpoint,
+        timeline: &mut Timeline<'_>,
+        seen: &mut Seen,
+    ) -> Result<TcpStream, Failure> {
+        let addresses = connect::resolve(endpoint, timeline).await?;
         // One address a probe: an answer from a second one would hide that the first is dead. The next probe tries
         // the next, for a name such as localhost often has an address where nobody listens.
         let address = addresses[self.unconnected % addresses.len()];
         seen.address = Some(address);
-        let tcp = connect::connect(address, timeline).await?;
-        match (&self.tls, &self.target.tls_name) {
-            (Some(connector), Some(name)) => {
-                let stream = tls::handshake(connector, name.clone(), tcp, timeline).await?;
-                exchange::exchange(stream, self.target, timeline, &mut seen.status).await
-            }
-            _ => exchange::exchange(tcp, self.target, timeline, &mut seen.status).await,
-        }
+        connect::connect(address).await
     }
 }
+
+/// A connection, with TLS or without.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl std::fmt::Debug for Prober<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -15,17 +15,30 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::failure::Failure;
 use super::timeline::{Phase, Timeline};
 
+/// What speaks TLS, for each protocol inside it.
+#[derive(Clone)]
+pub(super) struct Connectors {
+    /// HTTP/1.1.
+    pub(super) http: TlsConnector,
+    /// gRPC.
+    pub(super) grpc: TlsConnector,
+}
+
 /// Loads the root certificates; once for all probes.
-pub(super) fn connector() -> Result<TlsConnector> {
+pub(super) fn connectors() -> Result<Connectors> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(BuilderVerifierExt::with_platform_verifier)
         .context("cannot load the root certificates")?
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // Every probe is a stranger: a resumed session would not look at the certificate again.
     config.resumption = Resumption::disabled();
-    Ok(TlsConnector::from(Arc::new(config)))
+    let speaking = |protocol: &[u8]| {
+        let mut config = config.clone();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        TlsConnector::from(Arc::new(config))
+    };
+    Ok(Connectors { http: speaking(b"http/1.1"), grpc: speaking(b"h2") })
 }
 
 /// The TLS handshake, on a connection that was just made.
@@ -35,8 +48,7 @@ pub(super) async fn handshake(
     tcp: TcpStream,
     timeline: &mut Timeline<'_>,
 ) -> Result<TlsStream<TcpStream>, Failure> {
-    timeline.skip_to(Phase::Tls);
+    timeline.enter(Phase::Tls);
     let stream = connector.connect(name, tcp).await.map_err(|error| Failure::no_tls(&error))?;
-    timeline.enter(Phase::Wait);
     Ok(stream)
 }

@@ -125,7 +125,6 @@ fn shown_ms(ms: f64) -> String {
 mod tests {
     use common::event::Reason;
     use common::stream::Phases;
-    use url::Url;
 
     use super::*;
     use crate::probe::Failure;
@@ -153,7 +152,7 @@ mod tests {
             interval_ms: Some(1000),
         };
         let target = |name: &&str| {
-            Target::new(&Url::parse("http://u:p@h/?t=1").unwrap(), Some(name.parse().unwrap())).unwrap()
+            Target::new(&"http://u:p@h/?t=1".parse().unwrap(), Some(name.parse().unwrap())).unwrap()
         };
         let targets: Vec<Target> = names.iter().map(target).collect();
         let mut out = Vec::new();
