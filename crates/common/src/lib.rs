@@ -21,6 +21,7 @@
 //! | [`atomic`] | files that are never seen half written |
 //! | [`lock`] | one writer at a time |
 //! | [`http`] | one HTTP client: bounded time, bounded bodies |
+//! | [`json_path`] | what a JSON document should hold |
 //! | [`flags`] | the flags that tools share |
 //! | [`ci`] | what a CI system's variables say of the run |
 //! | [`git`] | the commit checked out here |
@@ -54,6 +55,7 @@ pub mod git;
 pub mod http;
 pub mod identity;
 pub mod journal;
+pub mod json_path;
 pub mod label;
 pub mod lock;
 pub mod metrics;
