@@ -5,7 +5,9 @@ use std::time::Duration;
 use clap::Parser;
 use common::duration;
 use common::flags::{DeploymentArgs, ExportArgs, Format};
+use common::json_path;
 use common::label::Label;
+use regex::bytes::Regex;
 
 use crate::address::Named;
 use crate::fail_rate::FailRate;
@@ -17,6 +19,7 @@ Examples:
   dm-health --url https://api.example.com/health
   dm-health --url http://127.0.0.1:8080/health --grace 20s --deadline 2m --min-success 3
   dm-health --url https://api.example.com/health --expect-header \"X-App-Version: $VERSION\"
+  dm-health --url https://api.example.com/health --expect-json '$.database == \"up\"' --min-cert-days 14
   dm-health --url https://api.example.com/health --watch 5m --format jsonl > probes.jsonl
   dm-health --url api=https://api.example.com/health --url db=tcp://10.0.0.5:5432
   dm-health --url grpc://127.0.0.1:50051/shop.Cart --url replica=exec:'./lag-below 10s'
@@ -62,6 +65,19 @@ pub struct Args {
     /// A text in the body of a healthy answer, in its first MiB
     #[arg(long, value_name = "TEXT")]
     pub expect_body: Option<String>,
+
+    /// A regular expression that matches in that part of the body, such as '"version": *"1\.4\.'
+    #[arg(long, value_name = "REGEX")]
+    pub expect_body_regex: Option<Regex>,
+
+    /// What the body has to hold as JSON: a JSONPath (RFC 9535), alone or with == != < <= > >= =~ and a JSON value, such
+    /// as '$.version == "42"'; may be given again
+    #[arg(long, value_name = "EXPECTATION")]
+    pub expect_json: Vec<json_path::Expectation>,
+
+    /// So many days are left until the certificate ends, of any that the server sends
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub min_cert_days: Option<u32>,
 
     /// A whole answer that takes longer is a failure
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]

@@ -5,13 +5,13 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use chrono::TimeDelta;
 use common::context::Context;
 use common::duration::show;
 use common::flags::Format;
-use common::label::{Label, Stage};
+use common::label::Stage;
 
 use crate::TOOL;
-use crate::address::Named;
 use crate::args::Args;
 use crate::expectations::Expectations;
 use crate::policy::Rules;
@@ -42,11 +42,7 @@ pub struct Plan {
 /// Finds out what to do.
 pub fn plan(args: Args) -> Result<Plan> {
     check(&args)?;
-    let asks_http = !args.expect_header.is_empty() || args.expect_body.is_some();
-    let targets = targets(args.url, args.name.as_ref())?;
-    if asks_http && !targets.iter().any(Target::is_http) {
-        bail!("--expect-header and --expect-body are for http:// and https://, and no --url is one");
-    }
+    let targets = targets(&args)?;
     let terminal = std::io::stdout().is_terminal();
     let style = match args.format.unwrap_or(Format::for_stdout(terminal)) {
         Format::Jsonl => Style::JsonLines,
@@ -60,6 +56,9 @@ pub fn plan(args: Args) -> Result<Plan> {
             status: args.expect_status,
             headers: args.expect_header,
             body: args.expect_body,
+            body_regex: args.expect_body_regex,
+            json: args.expect_json,
+            min_certificate: args.min_cert_days.map(|days| TimeDelta::days(days.into())),
             max_latency: args.max_latency,
         },
         rules: Rules {
@@ -76,17 +75,17 @@ pub fn plan(args: Args) -> Result<Plan> {
     })
 }
 
-/// Every target with a name of its own.
-fn targets(typed: Vec<Named>, name: Option<&Label>) -> Result<Vec<Target>> {
-    if name.is_some() && typed.len() > 1 {
+/// Every target with a name of its own, and of a kind that can be what is expected.
+fn targets(args: &Args) -> Result<Vec<Target>> {
+    if args.name.is_some() && args.url.len() > 1 {
         bail!(
             "--name is for one --url: with several, give each its own, as in --url api=https://host/health"
         );
     }
     let mut targets = Vec::new();
     let mut names = BTreeSet::new();
-    for one in typed {
-        let target = Target::new(&one.address, one.name.or_else(|| name.cloned()))?;
+    for one in &args.url {
+        let target = Target::new(&one.address, one.name.clone().or_else(|| args.name.clone()))?;
         if !names.insert(target.name.clone()) {
             bail!(
                 "two targets are called {0}: give each a name of its own, as in --url {0}-2={1}",
@@ -95,6 +94,14 @@ fn targets(typed: Vec<Named>, name: Option<&Label>) -> Result<Vec<Target>> {
             );
         }
         targets.push(target);
+    }
+    let in_body =
+        args.expect_body.is_some() || args.expect_body_regex.is_some() || !args.expect_json.is_empty();
+    if (in_body || !args.expect_header.is_empty()) && !targets.iter().any(Target::is_http) {
+        bail!("a header and a body can be expected of http:// and https:// only, and no --url is one");
+    }
+    if args.min_cert_days.is_some() && !targets.iter().any(Target::is_tls) {
+        bail!("--min-cert-days is for https:// and grpcs:// only, and no --url is one");
     }
     Ok(targets)
 }

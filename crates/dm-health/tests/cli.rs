@@ -240,6 +240,8 @@ fn an_old_version_that_answers_well_is_not_the_new_one() {
     for (flag, expected, reason) in [
         ("--expect-header", "x-app-version: 42", "assertion"),
         ("--expect-body", "\"version\":\"42\"", "body_mismatch"),
+        ("--expect-body-regex", "^.\"version\": *\"42\"", "body_mismatch"),
+        ("--expect-json", "$.version == \"42\"", "body_mismatch"),
     ] {
         let server = Server::start(&[Reply::Version("41"), Reply::Version("41"), Reply::Version("42")]);
         let mut run = Run::new(&server.url("/"), "");
@@ -413,6 +415,9 @@ fn wrong_usage_is_2_and_one_line() {
         ("http://h", "--timeout 3", "needs a unit"),
         ("http://h", "--max-fail 0", "--max-fail 0"),
         ("http://h", "--fail-rate 6/5", "failures/probes, such as 5/20"),
+        ("http://h", "--min-cert-days 14", "no --url is one"),
+        ("http://h", "--expect-body-regex (", "unclosed group"),
+        ("http://h", "--expect-json version", "does not begin with $"),
         ("http://h", "--expect-header version", "NAME: VALUE"),
         ("http://h", "--expect-status 2", "class such as 2xx"),
         ("http://h", "--min-success 9 --deadline 100ms", "no longer than that"),

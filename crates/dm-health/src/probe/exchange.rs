@@ -7,7 +7,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
-use crate::expectations::Answer;
+use crate::expectations::Http;
 
 use super::failure::Failure;
 use super::request::Get;
@@ -23,7 +23,7 @@ pub(super) async fn exchange(
     get: &Get,
     timeline: &mut Timeline<'_>,
     status: &mut Option<u16>,
-) -> Result<Answer, Failure> {
+) -> Result<Http, Failure> {
     let failed = |error| Failure::no_answer(&error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     // The connection works beside the exchange, and ends with it: a set of tasks ends its tasks when it is dropped.
@@ -40,5 +40,5 @@ pub(super) async fn exchange(
         let frame = frame.map_err(failed)?;
         body.extend_from_slice(frame.data_ref().map_or(&[], Bytes::as_ref));
     }
-    Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+    Ok(Http { status: head.status.as_u16(), headers: head.headers, body })
 }

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::Clock;
 use common::stream::Phases;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -78,9 +78,7 @@ impl<'a> Prober<'a> {
         timeout: Duration,
         clock: &'a dyn Clock,
     ) -> Result<Vec<Self>> {
-        let mut endpoints = targets.iter().filter_map(Target::endpoint);
-        let any_tls = endpoints.any(|endpoint| endpoint.tls_name.is_some());
-        let tls = if any_tls { Some(tls::connectors()?) } else { None };
+        let tls = if targets.iter().any(Target::is_tls) { Some(tls::connectors()?) } else { None };
         let prober = |target| Self { target, expected, timeout, tls: tls.clone(), clock, unconnected: 0 };
         Ok(targets.iter().map(prober).collect())
     }
@@ -98,7 +96,7 @@ impl<'a> Prober<'a> {
         let (phases, total) = timeline.finish();
         let whole = result.is_ok();
         let failure = match result {
-            Ok(answer) => self.expected.unmet(answer.as_ref(), total),
+            Ok(answer) => self.expected.unmet(&answer, total),
             Err(failure) => Some(failure),
         };
         Outcome {
@@ -118,42 +116,48 @@ impl<'a> Prober<'a> {
         }
     }
 
-    /// An answer in HTTP, or none where success is all that there is to say.
-    async fn ask(&self, timeline: &mut Timeline<'_>, seen: &mut Seen) -> Result<Option<Answer>, Failure> {
+    async fn ask(&self, timeline: &mut Timeline<'_>, seen: &mut Seen) -> Result<Answer, Failure> {
         match &self.target.protocol {
             Protocol::Http(endpoint, get) => {
-                let stream = self.connect(endpoint, |tls| &tls.http, timeline, seen).await?;
+                let (stream, certificate) = self.connect(endpoint, |tls| &tls.http, timeline, seen).await?;
                 timeline.enter(Phase::Wait);
-                exchange::exchange(stream, get, timeline, &mut seen.status).await.map(Some)
+                let http = exchange::exchange(stream, get, timeline, &mut seen.status).await?;
+                Ok(Answer { http: Some(http), certificate })
             }
-            Protocol::Tcp(endpoint) => self.reach(endpoint, timeline, seen).await.map(|_| None),
+            Protocol::Tcp(endpoint) => {
+                self.reach(endpoint, timeline, seen).await?;
+                Ok(Answer::default())
+            }
             Protocol::Grpc(endpoint, service) => {
-                let stream = self.connect(endpoint, |tls| &tls.grpc, timeline, seen).await?;
+                let (stream, certificate) = self.connect(endpoint, |tls| &tls.grpc, timeline, seen).await?;
                 timeline.enter(Phase::Wait);
-                grpc::check(stream, endpoint, service).await.map(|()| None)
+                grpc::check(stream, endpoint, service).await?;
+                Ok(Answer { certificate, ..Answer::default() })
             }
             Protocol::Exec(words) => {
                 timeline.skip_to(Phase::Wait);
-                exec::run(words).await.map(|()| None)
+                exec::run(words).await?;
+                Ok(Answer::default())
             }
         }
     }
 
-    /// A connection, with TLS where the endpoint has it.
+    /// A connection, with TLS where the endpoint has it, and then what is left until a certificate ends.
     async fn connect(
         &self,
         endpoint: &Endpoint,
         connector: fn(&Connectors) -> &TlsConnector,
         timeline: &mut Timeline<'_>,
         seen: &mut Seen,
-    ) -> Result<Box<dyn Stream>, Failure> {
+    ) -> Result<(Box<dyn Stream>, Option<TimeDelta>), Failure> {
         let tcp = self.reach(endpoint, timeline, seen).await?;
         match (&self.tls, &endpoint.tls_name) {
             (Some(tls), Some(name)) => {
                 let stream = tls::handshake(connector(tls), name.clone(), tcp, timeline).await?;
-                Ok(Box::new(stream))
+                let left = tls::first_end(&stream).map(|end| end - self.clock.now());
+                Ok((Box::new(stream), left))
             }
-            _ => Ok(Box::new(tcp)),
+            _ => Ok((Box::new(tcp), None)),
         }
     }
 

@@ -75,6 +75,11 @@ impl Target {
         matches!(self.protocol, Protocol::Http(..))
     }
 
+    /// Whether it comes with a certificate.
+    pub fn is_tls(&self) -> bool {
+        self.endpoint().is_some_and(|endpoint| endpoint.tls_name.is_some())
+    }
+
     /// Where it is on the network.
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         match &self.protocol {

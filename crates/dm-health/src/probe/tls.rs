@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use chrono::{DateTime, Utc};
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -11,6 +12,8 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::ServerName;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
 
 use super::failure::Failure;
 use super::timeline::{Phase, Timeline};
@@ -51,4 +54,14 @@ pub(super) async fn handshake(
     timeline.enter(Phase::Tls);
     let stream = connector.connect(name, tcp).await.map_err(|error| Failure::no_tls(&error))?;
     Ok(stream)
+}
+
+/// When the first of the certificates ends that the server sent.
+pub(super) fn first_end(stream: &TlsStream<TcpStream>) -> Option<DateTime<Utc>> {
+    let (_, session) = stream.get_ref();
+    let ends = session.peer_certificates()?.iter().filter_map(|certificate| {
+        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+        DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0)
+    });
+    ends.min()
 }
