@@ -82,6 +82,9 @@ pub struct Probe {
     pub src: String,
     /// Whether it met every expectation.
     pub ok: bool,
+    /// Whether the prober's own machine kept it from being made, so that it says nothing about the service.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub local: bool,
     /// The HTTP status, where one came.
     pub status: Option<u16>,
     /// From the start to the last byte, where a whole answer came.

@@ -33,7 +33,8 @@ Exit code:
   0    healthy, and still so at the end of --watch
   1    unhealthy, or one of several is: --max-fail probes failed in a row, or --fail-rate was reached
   2    wrong usage
-  3    the reader of the output went away before there was an answer
+  3    it cannot be told: --max-fail probes in a row could not be made, for want of a route, of a resolver, of
+       descriptors or of the program; or the reader of the output went away before there was an answer
   4    it went away before the first probe was done
   5    a fault of dm-health, or the output could not be written
   124  not healthy by --deadline

@@ -62,7 +62,7 @@ fn poll(
     };
     let see = |target: usize, outcome: &Outcome, step| {
         tallies.add(target, outcome);
-        tell(&mut report, tallies.whole.probes, target, outcome, step)
+        tell(&mut report, tallies.whole.probes + tallies.whole.not_made, target, outcome, step)
     };
     let ending = block_on(async {
         let mut signals = StopSignals::watch().context("cannot watch for signals")?;
@@ -101,7 +101,9 @@ fn tell<W: io::Write>(
 /// The answer in a sentence, about those targets that made it.
 fn sentence(ending: &Ending, plan: &Plan, policy: &Policy, tallies: &Tallies) -> String {
     let about: Vec<usize> = match ending {
-        Ending::Verdict(Verdict::Unhealthy | Verdict::FailsTooOften) => vec![tallies.last],
+        Ending::Verdict(Verdict::Unhealthy | Verdict::FailsTooOften | Verdict::CannotTell) => {
+            vec![tallies.last]
+        }
         Ending::Verdict(Verdict::DeadlinePassed) => policy.unproven().collect(),
         _ => (0..plan.targets.len()).collect(),
     };
@@ -123,9 +125,9 @@ fn begin_recording(context: &Context, scope: Scope, clock: SystemClock) -> impl 
 /// People who read stdout have seen the answer there. A reader that went away, and whoever sent a signal, know.
 fn is_told_on_stderr(ending: &Ending, style: Style) -> bool {
     match ending {
-        Ending::Verdict(Verdict::Unhealthy | Verdict::FailsTooOften | Verdict::DeadlinePassed) => {
-            style == Style::JsonLines
-        }
+        Ending::Verdict(
+            Verdict::Unhealthy | Verdict::FailsTooOften | Verdict::DeadlinePassed | Verdict::CannotTell,
+        ) => style == Style::JsonLines,
         Ending::Unwritable(_) => true,
         Ending::Verdict(Verdict::Healthy) | Ending::Signal(_) | Ending::ReaderGone => false,
     }

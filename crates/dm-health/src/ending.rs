@@ -31,7 +31,7 @@ impl Ending {
             Self::Verdict(Verdict::DeadlinePassed) => Exit::TimedOut,
             Self::Signal(signal) => Exit::Signal(*signal),
             Self::ReaderGone if seen.probes == 0 => Exit::NothingRan,
-            Self::ReaderGone => Exit::Inconclusive,
+            Self::Verdict(Verdict::CannotTell) | Self::ReaderGone => Exit::Inconclusive,
             Self::Unwritable(_) => Exit::CouldNotJudge,
         }
     }
@@ -45,6 +45,7 @@ impl Ending {
                 (Status::Failure, last.or(Some(Reason::Other)))
             }
             Self::Verdict(Verdict::DeadlinePassed) => (Status::Timeout, last.or(Some(Reason::Timeout))),
+            Self::Verdict(Verdict::CannotTell) => (Status::Error, last.or(Some(Reason::Other))),
             Self::Signal(_) | Self::ReaderGone => (Status::Cancelled, Some(Reason::Cancelled)),
             Self::Unwritable(_) => (Status::Error, Some(Reason::Other)),
         }
@@ -81,6 +82,14 @@ impl Ending {
                 let limit = rules.deadline.map(show).unwrap_or_default();
                 let was = if about.names.len() == 1 { "was" } else { "were" };
                 format!("{} {was} not healthy within {limit}{}", about.listed(), about.last_failure())
+            }
+            Self::Verdict(Verdict::CannotTell) => {
+                let times = times(rules.max_fail);
+                format!(
+                    "{} could not be probed, which says nothing about it: this machine failed {times}{}",
+                    about.listed(),
+                    about.last_failure()
+                )
             }
             Self::Signal(signal) => format!("stopped by signal {signal} before there was an answer"),
             Self::ReaderGone => "nobody reads the output any more".to_owned(),
@@ -124,7 +133,7 @@ impl Subject<'_> {
         };
         match &self.first.last_failure {
             Some(failure) => format!("; the last failure{of}: {} ({})", failure.message, failure.reason),
-            None if self.first.probes == 0 => format!("; no probe{of} was answered"),
+            None if self.first.probes + self.first.not_made == 0 => format!("; no probe{of} was answered"),
             None => String::new(),
         }
     }
@@ -148,8 +157,7 @@ mod tests {
 
     #[test]
     fn the_sentence_says_why() {
-        let refused =
-            Failure { reason: Reason::Refused, message: "connection refused by [::1]:1".to_owned() };
+        let refused = Failure::new(Reason::Refused, "connection refused by [::1]:1".to_owned());
         let tally = Tally { probes: 5, failures: 5, last_failure: Some(refused), ..Tally::default() };
         let about = |names: &[&'static str]| Subject { names: names.to_vec(), first: &tally };
         let unhealthy = Ending::Verdict(Verdict::Unhealthy);

@@ -68,17 +68,17 @@ impl Expectations {
             let expected: Vec<String> = self.status.iter().map(ToString::to_string).collect();
             let redirect = if status / 100 == 3 { "; redirects are not followed" } else { "" };
             let message = format!("status {status}, expected {}{redirect}", expected.join(" or "));
-            return Some(Failure { reason: Reason::BadStatus, message });
+            return Some(Failure::new(Reason::BadStatus, message));
         }
         if let Some(header) = self.headers.iter().find(|header| !header.is_in(headers)) {
             let message = format!("{}, expected {header}", header.found_in(headers));
-            return Some(Failure { reason: Reason::Assertion, message });
+            return Some(Failure::new(Reason::Assertion, message));
         }
         None
     }
 
     fn not_in_body(&self, body: &[u8]) -> Option<Failure> {
-        let mismatch = |message| Some(Failure { reason: Reason::BodyMismatch, message });
+        let mismatch = |message| Some(Failure::new(Reason::BodyMismatch, message));
         if let Some(text) = &self.body
             && !contains(body, text.as_bytes())
         {
@@ -103,13 +103,13 @@ impl Expectations {
         let days = |time: TimeDelta| time.num_days();
         let message =
             format!("its certificate ends in {} days, expected {} or more", days(left), days(wanted));
-        Some(Failure { reason: Reason::Tls, message })
+        Some(Failure::new(Reason::Tls, message))
     }
 
     fn too_slow(&self, latency: Duration) -> Option<Failure> {
         let limit = self.max_latency.filter(|limit| latency > *limit)?;
         let message = format!("answered after {}, expected within {}", show(latency), show(limit));
-        Some(Failure { reason: Reason::TooSlow, message })
+        Some(Failure::new(Reason::TooSlow, message))
     }
 }
 

@@ -32,6 +32,19 @@ pub enum Verdict {
     FailsTooOften,
     /// It was not healthy in time.
     DeadlinePassed,
+    /// Too many probes in a row that this machine was not able to make.
+    CannotTell,
+}
+
+/// What a probe says of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It is as expected.
+    Good,
+    /// It is not.
+    Bad,
+    /// Nothing: this machine was not able to ask.
+    Nothing,
 }
 
 /// What to do next.
@@ -64,6 +77,8 @@ struct Seen {
     successes_in_a_row: u32,
     /// Those that count.
     failures_in_a_row: u32,
+    /// Probes that found nothing; between failures they do not matter.
+    nothing_in_a_row: u32,
     last: Window,
 }
 
@@ -82,13 +97,13 @@ impl Policy {
     }
 
     /// A probe of the target with this index was sent at `sent`, and its result was there at `now`.
-    pub fn probed(&mut self, target: usize, sent: Duration, now: Duration, ok: bool) -> Step {
+    pub fn probed(&mut self, target: usize, sent: Duration, now: Duration, found: Found) -> Step {
         self.on_their_way = self.on_their_way.saturating_sub(1);
         if self.deadline().is_some_and(|deadline| now >= deadline) {
             return Step::End(Verdict::DeadlinePassed);
         }
         if let Some(verdict) =
-            self.targets.get_mut(target).and_then(|seen| seen.probed(&self.rules, sent, ok))
+            self.targets.get_mut(target).and_then(|seen| seen.probed(&self.rules, sent, found))
         {
             return Step::End(verdict);
         }
@@ -136,166 +151,44 @@ impl Policy {
     }
 
     fn is_failing(&self) -> bool {
-        self.targets.iter().any(|seen| seen.failures_in_a_row > 0)
+        self.targets.iter().any(|seen| seen.failures_in_a_row > 0 || seen.nothing_in_a_row > 0)
     }
 }
 
 impl Seen {
-    /// Takes in a probe, and says whether it proves the target unhealthy.
-    fn probed(&mut self, rules: &Rules, sent: Duration, ok: bool) -> Option<Verdict> {
+    /// Takes in a probe, and says whether it proves the target unhealthy, or that nothing can be proven.
+    fn probed(&mut self, rules: &Rules, sent: Duration, found: Found) -> Option<Verdict> {
         let counts = sent >= rules.grace;
-        if ok {
-            self.failures_in_a_row = 0;
-            self.successes_in_a_row = self.successes_in_a_row.saturating_add(1);
-        } else {
-            self.successes_in_a_row = 0;
-            self.failures_in_a_row = self.failures_in_a_row.saturating_add(u32::from(counts));
+        let one_more = |row: u32| row.saturating_add(u32::from(counts));
+        match found {
+            Found::Good => {
+                self.successes_in_a_row = self.successes_in_a_row.saturating_add(1);
+                (self.failures_in_a_row, self.nothing_in_a_row) = (0, 0);
+            }
+            Found::Bad => {
+                self.successes_in_a_row = 0;
+                (self.failures_in_a_row, self.nothing_in_a_row) = (one_more(self.failures_in_a_row), 0);
+            }
+            Found::Nothing => {
+                self.successes_in_a_row = 0;
+                self.nothing_in_a_row = one_more(self.nothing_in_a_row);
+                return (self.nothing_in_a_row >= rules.max_fail).then_some(Verdict::CannotTell);
+            }
         }
         if self.failures_in_a_row >= rules.max_fail {
             return Some(Verdict::Unhealthy);
         }
         let rate = rules.fail_rate.filter(|_| counts)?;
-        self.last.is_exceeded_by(rate, ok).then_some(Verdict::FailsTooOften)
+        self.last.is_exceeded_by(rate, found == Found::Good).then_some(Verdict::FailsTooOften)
     }
 }
 
 #[cfg(test)]
+mod twin;
+
+#[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[derive(Debug, Clone, Copy, PartialEq)]
-    enum What {
-        Sent,
-        Done(bool),
-        Nothing,
-    }
-
-    #[derive(Debug, Clone, Copy)]
-    struct Input {
-        now: Duration,
-        target: usize,
-        what: What,
-    }
-
-    /// The probes of one target that have come back: when they were sent, when they came, and whether they were good.
-    fn probes(history: &[Input], target: usize) -> Vec<(Duration, Duration, bool)> {
-        let mut sent = Duration::ZERO;
-        let mut probes = Vec::new();
-        for input in history.iter().filter(|input| input.target == target) {
-            match input.what {
-                What::Sent => sent = input.now,
-                What::Done(ok) => probes.push((sent, input.now, ok)),
-                What::Nothing => {}
-            }
-        }
-        probes
-    }
-
-    fn all_healthy(rules: &Rules, history: &[Input], targets: usize) -> bool {
-        let need = rules.min_success as usize;
-        (0..targets).all(|target| {
-            let probes = probes(history, target);
-            probes.len() >= need && probes[probes.len() - need..].iter().all(|probe| probe.2)
-        })
-    }
-
-    /// The same answer, worked out from the whole history each time. The answers before the last input were all
-    /// "go on".
-    fn slow(rules: &Rules, history: &[Input], targets: usize) -> Step {
-        let last = history[history.len() - 1];
-        let healthy = (1..=history.len()).find(|end| all_healthy(rules, &history[..*end], targets));
-        let healthy_at = healthy.map(|end| history[end - 1].now);
-
-        let by_deadline = healthy_at.is_some_and(|at| rules.deadline.is_none_or(|deadline| at < deadline));
-        let decides = last.what != What::Sent;
-        if decides && !by_deadline && rules.deadline.is_some_and(|deadline| last.now >= deadline) {
-            return Step::End(Verdict::DeadlinePassed);
-        }
-        let mut pending = false;
-        for target in 0..targets {
-            let probes = probes(history, target);
-            let failing = probes.iter().rev().take_while(|p| !p.2).filter(|p| p.0 >= rules.grace).count();
-            if failing >= rules.max_fail as usize {
-                return Step::End(Verdict::Unhealthy);
-            }
-            let counted = probes.iter().rev().filter(|p| p.0 >= rules.grace);
-            let exceeded =
-                |rate: FailRate| counted.take(rate.probes).filter(|p| !p.2).count() >= rate.failures;
-            if rules.fail_rate.is_some_and(exceeded) {
-                return Step::End(Verdict::FailsTooOften);
-            }
-            pending |= failing > 0;
-        }
-        let count = |wanted: fn(What) -> bool| history.iter().filter(|input| wanted(input.what)).count();
-        pending |= count(|what| what == What::Sent) > count(|what| matches!(what, What::Done(_)));
-        match (healthy_at, rules.watch) {
-            (Some(_), None) => Step::End(Verdict::Healthy),
-            (Some(_), Some(_)) if healthy == Some(history.len()) => Step::WatchBegins,
-            (Some(at), Some(watch)) if decides && last.now >= at + watch && !pending => {
-                Step::End(Verdict::Healthy)
-            }
-            _ => Step::Continue,
-        }
-    }
-
-    fn ms(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
-        range.prop_map(Duration::from_millis)
-    }
-
-    fn rules() -> impl Strategy<Value = Rules> {
-        let limit = || proptest::option::of(ms(1..60));
-        let rate = (1..5_usize, 0..6_usize)
-            .prop_map(|(failures, more)| FailRate { failures, probes: failures + more });
-        (1..5_u32, proptest::option::of(rate), 1..4_u32, ms(0..30), limit(), limit()).prop_map(
-            |(max_fail, fail_rate, min_success, grace, deadline, watch)| Rules {
-                max_fail,
-                fail_rate,
-                min_success,
-                grace,
-                deadline,
-                watch,
-            },
-        )
-    }
-
-    /// Steps of one clock: how long after the last, which target, and whether its probe is good where it has one on
-    /// its way. Without a target nothing happens but time.
-    fn steps() -> impl Strategy<Value = Vec<(Duration, Option<usize>, bool)>> {
-        let step = (ms(0..4), proptest::option::weighted(0.8, 0..3_usize), any::<bool>());
-        proptest::collection::vec(step, 1..100)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn it_answers_as_its_slow_twin_does(rules in rules(), targets in 1..=3_usize, steps in steps()) {
-            let mut policy = Policy::new(rules.clone(), targets);
-            let mut sent = [None; 3];
-            let mut history = Vec::new();
-            let mut now = Duration::ZERO;
-            for (pause, target, ok) in steps {
-                now += pause;
-                let target = target.map(|target| target % targets);
-                let on_its_way = target.and_then(|target| sent[target].take());
-                let (what, step) = match (target, on_its_way) {
-                    (Some(target), Some(sent)) => (What::Done(ok), policy.probed(target, sent, now, ok)),
-                    (Some(target), None) if policy.sends(now) => {
-                        sent[target] = Some(now);
-                        (What::Sent, Step::Continue)
-                    }
-                    _ => (What::Nothing, policy.passed(now)),
-                };
-                history.push(Input { now, target: target.unwrap_or(0), what });
-                prop_assert_eq!(step, slow(&rules, &history, targets), "after {:?}", history);
-                if matches!(step, Step::End(_)) {
-                    break;
-                }
-            }
-        }
-    }
 
     fn second(policy: &mut Policy, second: u64, ok: bool) -> Step {
         of(policy, 0, second, ok)
@@ -304,7 +197,8 @@ mod tests {
     fn of(policy: &mut Policy, target: usize, second: u64, ok: bool) -> Step {
         let sent = Duration::from_secs(second);
         assert!(policy.sends(sent));
-        policy.probed(target, sent, sent + Duration::from_millis(5), ok)
+        let found = if ok { Found::Good } else { Found::Bad };
+        policy.probed(target, sent, sent + Duration::from_millis(5), found)
     }
 
     const RULES: Rules = Rules {
@@ -377,6 +271,22 @@ mod tests {
         let late = Duration::from_secs(4);
         assert!(!policy.sends(late));
         assert_eq!(policy.passed(late), Step::Continue);
-        assert_eq!(policy.probed(1, Duration::from_secs(2), late, true), Step::End(Verdict::Healthy));
+        assert_eq!(policy.probed(1, Duration::from_secs(2), late, Found::Good), Step::End(Verdict::Healthy));
+    }
+
+    #[test]
+    fn what_could_not_be_asked_proves_nothing() {
+        let mut policy = Policy::new(Rules { max_fail: 2, ..RULES }, 1);
+        let nothing = |policy: &mut Policy, second| {
+            let sent = Duration::from_secs(second);
+            assert!(policy.sends(sent));
+            policy.probed(0, sent, sent, Found::Nothing)
+        };
+        assert_eq!(nothing(&mut policy, 0), Step::Continue);
+        assert_eq!(second(&mut policy, 1, false), Step::Continue);
+        assert_eq!(nothing(&mut policy, 2), Step::Continue);
+        let mut other = policy.clone();
+        assert_eq!(nothing(&mut policy, 3), Step::End(Verdict::CannotTell));
+        assert_eq!(second(&mut other, 3, false), Step::End(Verdict::Unhealthy));
     }
 }

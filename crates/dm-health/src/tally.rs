@@ -3,6 +3,7 @@
 use common::event::{Detail, TargetCount};
 
 use crate::latency::Latencies;
+use crate::policy::Found;
 use crate::probe::{Failure, Outcome, Target};
 
 /// So many targets are recorded each for itself: each is a line of the journal and series of a gateway.
@@ -11,11 +12,13 @@ const MAX_COUNTED: usize = 64;
 /// Counts of one target, or of all.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
-    /// Probes made.
+    /// Probes that were made.
     pub probes: u64,
     /// Those that failed.
     pub failures: u64,
-    /// The last failure.
+    /// Probes that could not be made, which is no failure of the target.
+    pub not_made: u64,
+    /// The last failure, or what kept the last probe from being made.
     pub last_failure: Option<Failure>,
     /// The latencies of the successes.
     pub latencies: Latencies,
@@ -24,12 +27,12 @@ pub struct Tally {
 impl Tally {
     /// Takes in one more.
     pub fn add(&mut self, outcome: &Outcome) {
-        self.probes += 1;
+        let found = outcome.found();
+        self.probes += u64::from(found != Found::Nothing);
+        self.failures += u64::from(found == Found::Bad);
+        self.not_made += u64::from(found == Found::Nothing);
         match (&outcome.failure, outcome.latency) {
-            (Some(failure), _) => {
-                self.failures += 1;
-                self.last_failure = Some(failure.clone());
-            }
+            (Some(failure), _) => self.last_failure = Some(failure.clone()),
             (None, Some(latency)) => self.latencies.add(latency),
             (None, None) => {}
         }

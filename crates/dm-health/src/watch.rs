@@ -54,7 +54,7 @@ pub async fn watch(
             beside.push(advance(poller, sends));
             continue;
         };
-        let step = policy.probed(poller.target, sent, now, outcome.is_ok());
+        let step = policy.probed(poller.target, sent, now, outcome.found());
         if let ControlFlow::Break(ending) = see(poller.target, &outcome, step) {
             return ending;
         }

@@ -1,9 +1,11 @@
 //! From a name to a connection.
 
-use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
-use tokio::net::{TcpStream, lookup_host};
+use common::event::Reason;
+use dns_lookup::{AddrInfoHints, LookupError, SockType, getaddrinfo};
+use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use url::Host;
 
 use super::endpoint::Endpoint;
@@ -18,20 +20,30 @@ pub(super) async fn resolve(
     let addresses: Vec<SocketAddr> = match &endpoint.host {
         Host::Ipv4(ip) => vec![(*ip, endpoint.port).into()],
         Host::Ipv6(ip) => vec![(*ip, endpoint.port).into()],
-        Host::Domain(domain) => lookup_host((domain.as_str(), endpoint.port))
-            .await
-            .map_err(|error| Failure::unresolved(&error))?
-            .collect(),
+        Host::Domain(domain) => lookup(domain.clone(), endpoint.port).await?,
     };
-    if addresses.is_empty() {
-        return Err(Failure::unresolved(&io::Error::new(ErrorKind::NotFound, "it has no address")));
-    }
     if matches!(endpoint.host, Host::Domain(_)) {
         timeline.enter(Phase::Connect);
     } else {
         timeline.skip_to(Phase::Connect);
     }
     Ok(addresses)
+}
+
+/// As the system resolves names, on a thread beside: it knows no other way.
+async fn lookup(domain: String, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
+    let found = spawn_blocking(move || {
+        let found = getaddrinfo(Some(&domain), None, Some(hints))?;
+        Ok(found.flatten().map(|address| SocketAddr::new(address.sockaddr.ip(), port)).collect())
+    });
+    let addresses: Result<Vec<_>, LookupError> =
+        found.await.map_err(|error| Failure::local(Reason::Dns, error.to_string()))?;
+    match addresses {
+        Ok(addresses) if addresses.is_empty() => Err(Failure::new(Reason::Dns, "the name has no address")),
+        Ok(addresses) => Ok(addresses),
+        Err(error) => Err(Failure::unresolved(error)),
+    }
 }
 
 /// A new connection.

@@ -24,14 +24,14 @@ const AFTERWARDS: Duration = Duration::from_millis(50);
 /// Runs it. When this is dropped before its end, as by a time limit, the program's whole group is killed.
 pub(super) async fn run(words: &[String]) -> Result<(), Failure> {
     let Some((program, arguments)) = words.split_first() else {
-        return Err(Failure { reason: Reason::NotFound, message: "no program to run".to_owned() });
+        return Err(Failure::new(Reason::NotFound, "no program to run".to_owned()));
     };
     let mut command = Command::new(program);
     command.args(arguments).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| {
         let error = explain(&OsString::from(program), &error);
-        Failure { reason: error.reason, message: error.message }
+        Failure::local(error.reason, error.message)
     })?;
     let mut group = Group(child.id());
     let mut stderr = child.stderr.take();
@@ -45,9 +45,7 @@ pub(super) async fn run(words: &[String]) -> Result<(), Failure> {
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(ended(status, &heard)),
-        Err(error) => {
-            Err(Failure { reason: Reason::Other, message: format!("cannot wait for {program}: {error}") })
-        }
+        Err(error) => Err(Failure::new(Reason::Other, format!("cannot wait for {program}: {error}"))),
     }
 }
 
@@ -58,10 +56,10 @@ fn ended(status: ExitStatus, stderr: &[u8]) -> Failure {
         None => String::new(),
     };
     match (status.code(), status.signal()) {
-        (Some(code), _) => Failure { reason: Reason::ExitCode, message: format!("exit code {code}{said}") },
+        (Some(code), _) => Failure::new(Reason::ExitCode, format!("exit code {code}{said}")),
         (None, signal) => {
             let signal = signal.unwrap_or_default();
-            Failure { reason: Reason::Signal, message: format!("killed by signal {signal}{said}") }
+            Failure::new(Reason::Signal, format!("killed by signal {signal}{said}"))
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn check(
     beside.spawn(connection);
     let scheme = if endpoint.tls_name.is_some() { "https" } else { "http" };
     let origin = format!("{scheme}://{}:{}", endpoint.host, endpoint.port).parse::<Uri>();
-    let origin = origin.map_err(|error| Failure { reason: Reason::Other, message: error.to_string() })?;
+    let origin = origin.map_err(|error| Failure::new(Reason::Other, error.to_string()))?;
     let mut client =
         HealthClient::with_origin(Connection(sender), origin).max_decoding_message_size(MAX_ANSWER_BYTES);
     let request = HealthCheckRequest { service: service.to_owned() };
@@ -75,7 +75,7 @@ fn hyper_error(status: &Status) -> Option<&hyper::Error> {
 }
 
 fn bad_status(message: String) -> Failure {
-    Failure { reason: Reason::BadStatus, message }
+    Failure::new(Reason::BadStatus, message)
 }
 
 /// The one connection of this probe, as the generated client wants it.

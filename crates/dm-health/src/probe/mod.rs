@@ -26,6 +26,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::expectations::{Answer, Expectations};
+use crate::policy::Found;
 use endpoint::Endpoint;
 pub use failure::Failure;
 use target::Protocol;
@@ -66,6 +67,15 @@ impl Outcome {
     /// Whether it met every expectation.
     pub fn is_ok(&self) -> bool {
         self.failure.is_none()
+    }
+
+    /// What it says of the service.
+    pub fn found(&self) -> Found {
+        match &self.failure {
+            None => Found::Good,
+            Some(failure) if failure.is_local => Found::Nothing,
+            Some(_) => Found::Bad,
+        }
     }
 }
 

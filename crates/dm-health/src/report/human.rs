@@ -93,6 +93,9 @@ fn line(name: Option<&str>, outcome: &Outcome) -> String {
     let name = name.map(|name| format!("{name}  ")).unwrap_or_default();
     let took = outcome.latency.map(|latency| shown_ms(milliseconds(latency))).unwrap_or_default();
     match (&outcome.failure, outcome.status) {
+        (Some(failure), _) if failure.is_local => {
+            format!("{time}  ???  {took:>9}  {name}not probed: {}: {}", failure.reason, failure.message)
+        }
         (Some(failure), _) => {
             format!("{time}  FAIL {took:>9}  {name}{}: {}", failure.reason, failure.message)
         }
@@ -108,6 +111,9 @@ fn time(when: DateTime<Utc>) -> String {
 fn numbers(tally: &Tally) -> String {
     let probes = if tally.probes == 1 { "probe" } else { "probes" };
     let mut text = format!("{} {probes}, {} failed", tally.probes, tally.failures);
+    if tally.not_made > 0 {
+        let _ = write!(text, ", {} could not be made", tally.not_made);
+    }
     if let Some(quantiles) = tally.latencies.quantiles() {
         let [p50, p95, max] = [quantiles.p50, quantiles.p95, quantiles.max].map(shown_ms);
         // Writing into a String cannot fail.
@@ -130,7 +136,7 @@ mod tests {
     use crate::probe::Failure;
 
     fn outcome(ok: bool) -> Outcome {
-        let failure = Failure { reason: Reason::BadStatus, message: "status 503, expected 2xx".to_owned() };
+        let failure = Failure::new(Reason::BadStatus, "status 503, expected 2xx".to_owned());
         Outcome {
             sent_at: DateTime::from_timestamp(1_767_225_600, 0).unwrap(),
             address: None,

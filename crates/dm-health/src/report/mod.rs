@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 use common::stream::{Probe, Record, Start, Writer};
 
-use crate::policy::Step;
+use crate::policy::{Found, Step};
 use crate::probe::{Outcome, Target, milliseconds};
 use crate::tally::Tallies;
 use human::Human;
@@ -91,6 +91,7 @@ fn record(seq: u64, target: &Target, src: String, outcome: &Outcome) -> Probe {
         latency_ms: outcome.latency.map(milliseconds),
         phase_ms: outcome.phases,
         address: outcome.address.map(|address| address.to_string()),
+        local: outcome.found() == Found::Nothing,
         reason: outcome.failure.as_ref().map(|failure| failure.reason),
     }
 }
