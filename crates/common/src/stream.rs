@@ -91,10 +91,18 @@ pub struct Probe {
     pub latency_ms: Option<f64>,
     /// What took how long.
     pub phase_ms: Phases,
+    /// Turns of the interval that passed while it was on its way, and had no probe of their own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
     /// The address that was used.
     pub address: Option<String>,
     /// Why it failed.
     pub reason: Option<Reason>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The phases of a request in milliseconds; `None` for one that was not reached or not needed.

@@ -101,6 +101,14 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration::parse_positive)]
     pub interval: Duration,
 
+    /// Send each probe later by a random time of up to this, so that many that poll do not knock at once
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::parse)]
+    pub jitter: Duration,
+
+    /// Keep the connection of an HTTP probe for the next [default: a new one for each, as a new client has]
+    #[arg(long)]
+    pub reuse: bool,
+
     /// For one probe, from resolving the name to the end of the answer
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration::parse_positive)]
     pub timeout: Duration,

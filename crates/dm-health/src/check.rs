@@ -30,12 +30,12 @@ pub fn run(plan: &Plan) -> Result<Exit> {
     let clock = SystemClock;
     let started = Stopwatch::start(&clock);
     let id = EventId::random();
-    let probers = Prober::of_each(&plan.targets, &plan.expected, plan.timeout, &clock)?;
+    let probers = Prober::of_each(&plan.targets, &plan.expected, plan.manner, &clock)?;
     let scope = plan.context.scope(&plan.stage, Work::Health, started.started_at);
     let recorder = begin_recording(&plan.context, scope, clock);
     let mut tallies = Tallies::new(plan.targets.len());
     let mut policy = Policy::new(plan.rules.clone(), plan.targets.len());
-    let start = plan.context.stream_start(&id, started.started_at, Some(plan.interval));
+    let start = plan.context.stream_start(&id, started.started_at, Some(plan.pace.every));
     let ending = poll(plan, start, probers, &mut policy, &mut tallies, clock)?;
     let (status, reason) = ending.status(&tallies.whole);
     let ended = Ended { id, ts: clock.now(), duration: Some(started.elapsed(&clock)), status, reason };
@@ -72,7 +72,7 @@ fn poll(
                 () = reader_gone() => Ending::ReaderGone,
             }
         };
-        anyhow::Ok(watch(probers, policy, plan.interval, &clock, ended, see).await)
+        anyhow::Ok(watch(probers, policy, plan.pace, &clock, ended, see).await)
     })??;
     let sentence = sentence(&ending, plan, policy, tallies);
     Ok(match report.end(clock.now(), ending.exit(&tallies.whole).code(), &sentence, tallies) {

@@ -41,8 +41,9 @@ use ending::Ending;
 use expectations::Expectations;
 use plan::Plan;
 use policy::{Policy, Rules, Verdict};
-use probe::{Outcome, Prober, Target};
+use probe::{Manner, Outcome, Prober, Target};
 use status::Expected;
+use watch::Pace;
 
 /// What `main` has to know of this tool.
 pub const TOOL: Tool = Tool { name: "dm-health", wrapper: false };
@@ -67,7 +68,7 @@ pub fn verify(
     let clock = SystemClock;
     let expected = Expectations { status: vec![Expected::Class(2)], ..Expectations::default() };
     let targets = [Target::of_url(url)?];
-    let probers = Prober::of_each(&targets, &expected, timeout, &clock)?;
+    let probers = Prober::of_each(&targets, &expected, Manner { timeout, reuse: false }, &clock)?;
     // After a rollback a service may fail for a while: only the deadline says that it does not come back.
     let rules = Rules {
         max_fail: u32::MAX,
@@ -77,9 +78,9 @@ pub fn verify(
         deadline: Some(deadline),
         watch: None,
     };
-    let every = interval.max(Duration::from_millis(1));
+    let pace = Pace { every: interval.max(Duration::from_millis(1)), jitter: Duration::ZERO };
     let mut policy = Policy::new(rules, targets.len());
     let go_on = |_, _: &Outcome, _| ControlFlow::Continue(());
-    let ending = runtime::block_on(watch::watch(probers, &mut policy, every, &clock, pending(), go_on))?;
+    let ending = runtime::block_on(watch::watch(probers, &mut policy, pace, &clock, pending(), go_on))?;
     Ok(matches!(ending, Ending::Verdict(Verdict::Healthy)))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 use chrono::TimeDelta;
@@ -15,8 +14,9 @@ use crate::TOOL;
 use crate::args::Args;
 use crate::expectations::Expectations;
 use crate::policy::Rules;
-use crate::probe::Target;
+use crate::probe::{Manner, Target};
 use crate::report::Style;
+use crate::watch::Pace;
 
 /// What to do.
 #[derive(Debug)]
@@ -31,10 +31,10 @@ pub struct Plan {
     pub expected: Expectations,
     /// When to stop, and with which answer.
     pub rules: Rules,
-    /// From one probe to the next.
-    pub interval: Duration,
-    /// For one probe.
-    pub timeout: Duration,
+    /// When it is probed.
+    pub pace: Pace,
+    /// How it is asked.
+    pub manner: Manner,
     /// What stdout speaks.
     pub style: Style,
 }
@@ -69,8 +69,8 @@ pub fn plan(args: Args) -> Result<Plan> {
             deadline: args.deadline,
             watch: args.watch,
         },
-        interval: args.interval,
-        timeout: args.timeout,
+        pace: Pace { every: args.interval, jitter: args.jitter },
+        manner: Manner { timeout: args.timeout, reuse: args.reuse },
         style,
     })
 }
@@ -114,6 +114,9 @@ fn check(args: &Args) -> Result<()> {
     if args.min_success == 0 {
         bail!("--min-success 0 would find every service healthy: give 1 or more");
     }
+    if args.jitter >= args.interval {
+        bail!("--jitter {} is no shorter than --interval {}", show(args.jitter), show(args.interval));
+    }
     let soonest = args.interval.saturating_mul(args.min_success - 1);
     if let Some(deadline) = args.deadline
         && soonest >= deadline
@@ -154,6 +157,7 @@ mod tests {
         assert!(checked(&["--max-fail", "0"]).unwrap_err().contains("--max-fail 0"));
         assert!(checked(&["--min-success", "0"]).unwrap_err().contains("--min-success 0"));
         assert!(checked(&["--min-success", "6", "--deadline", "5s"]).unwrap_err().contains("takes 5.0s"));
+        assert!(checked(&["--jitter", "1s"]).unwrap_err().contains("--jitter 1.0s is no shorter"));
         assert!(checked(&["--watch", "100ms"]).unwrap_err().contains("shorter than --interval"));
         assert_eq!(checked(&["--min-success", "5", "--deadline", "5s", "--watch", "1s"]), Ok(()));
     }

@@ -18,6 +18,8 @@ pub struct Tally {
     pub failures: u64,
     /// Probes that could not be made, which is no failure of the target.
     pub not_made: u64,
+    /// Turns that had no probe, for the one before took too long.
+    pub skipped: u64,
     /// The last failure, or what kept the last probe from being made.
     pub last_failure: Option<Failure>,
     /// The latencies of the successes.
@@ -31,6 +33,7 @@ impl Tally {
         self.probes += u64::from(found != Found::Nothing);
         self.failures += u64::from(found == Found::Bad);
         self.not_made += u64::from(found == Found::Nothing);
+        self.skipped += outcome.skipped;
         match (&outcome.failure, outcome.latency) {
             (Some(failure), _) => self.last_failure = Some(failure.clone()),
             (None, Some(latency)) => self.latencies.add(latency),

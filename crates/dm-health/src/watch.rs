@@ -18,12 +18,21 @@ use crate::probe::{Outcome, Prober};
 /// each other, and that would pass for a latency of theirs.
 const APART: Duration = Duration::from_millis(1);
 
-/// Probes each target every `every` (longer than zero), shows each outcome with the index of its target to `see`, and
+/// When a target's turns are.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// From one to the next; longer than zero.
+    pub every: Duration,
+    /// So much later, at most, a probe is sent, by chance.
+    pub jitter: Duration,
+}
+
+/// Probes each target at its `pace`, shows each outcome with the index of its target to `see`, and
 /// ends with the policy's answer, with what `see` breaks off with, or as soon as `ended` does.
 pub async fn watch(
     probers: Vec<Prober<'_>>,
     policy: &mut Policy,
-    every: Duration,
+    pace: Pace,
     clock: &dyn Clock,
     ended: impl Future<Output = Ending>,
     mut see: impl FnMut(usize, &Outcome, Step) -> ControlFlow<Ending>,
@@ -35,7 +44,7 @@ pub async fn watch(
     };
     let mut ended = pin!(ended);
     let mut beside: FuturesUnordered<_> =
-        pollers(probers, every).into_iter().map(|poller| advance(poller, None)).collect();
+        pollers(probers, pace).into_iter().map(|poller| advance(poller, None)).collect();
     loop {
         let (poller, probed) = tokio::select! {
             biased;
@@ -49,11 +58,12 @@ pub async fn watch(
             },
         };
         let now = started.elapsed(clock);
-        let Some((sent, outcome)) = probed else {
+        let Some((sent, mut outcome)) = probed else {
             let sends = policy.sends(now).then_some(now);
             beside.push(advance(poller, sends));
             continue;
         };
+        outcome.skipped = turns(pace.every, now.saturating_sub(sent));
         let step = policy.probed(poller.target, sent, now, outcome.found());
         if let ControlFlow::Break(ending) = see(poller.target, &outcome, step) {
             return ending;
@@ -70,17 +80,18 @@ struct Poller<'a> {
     target: usize,
     prober: Prober<'a>,
     turns: Interval,
+    jitter: Duration,
 }
 
-fn pollers(probers: Vec<Prober<'_>>, every: Duration) -> Vec<Poller<'_>> {
+fn pollers(probers: Vec<Prober<'_>>, pace: Pace) -> Vec<Poller<'_>> {
     let count = u32::try_from(probers.len().max(1)).unwrap_or(u32::MAX);
-    let apart = APART.min(every / count);
+    let apart = APART.min(pace.every / count);
     let mut first = Instant::now();
     let poller = |(target, prober)| {
-        let mut turns = interval_at(first, every);
+        let mut turns = interval_at(first, pace.every);
         turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
         first += apart;
-        Poller { target, prober, turns }
+        Poller { target, prober, turns, jitter: pace.jitter }
     };
     probers.into_iter().enumerate().map(poller).collect()
 }
@@ -92,8 +103,23 @@ async fn advance(
 ) -> (Poller<'_>, Option<(Duration, Outcome)>) {
     let Some(sent) = sent else {
         poller.turns.tick().await;
+        if !poller.jitter.is_zero() {
+            sleep(by_chance(poller.jitter)).await;
+        }
         return (poller, None);
     };
     let outcome = poller.prober.probe().await;
     (poller, Some((sent, outcome)))
+}
+
+/// How many turns there are in a time.
+fn turns(every: Duration, time: Duration) -> u64 {
+    let turns = time.as_nanos().checked_div(every.as_nanos()).unwrap_or(0);
+    u64::try_from(turns).unwrap_or(u64::MAX)
+}
+
+/// A time up to `most`.
+fn by_chance(most: Duration) -> Duration {
+    // Without entropy there is no jitter, which harms nothing.
+    most.mul_f64(f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX))
 }

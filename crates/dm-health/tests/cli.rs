@@ -269,6 +269,37 @@ fn a_long_body_is_not_read_to_its_end() {
 }
 
 #[test]
+fn a_probe_that_is_longer_than_the_interval_is_told_and_moves_no_other() {
+    let server = Server::start(&[Reply::Hang, OK]);
+    let assert = Run::new(&server.url("/"), "--timeout 130ms").assert().code(0);
+    let probes = probes(&assert);
+    assert_eq!((oks(&probes), &probes[1]["skipped"]), (vec![false, true], &Value::Null));
+    assert!(probes[0]["skipped"].as_u64() >= Some(6), "{probes:?}");
+    let run = Run::new(&Server::start(&[Reply::Hang, OK]).url("/"), "--timeout 130ms --format human");
+    run.assert().code(0).stdout(contains("turns left out: a probe took longer than --interval"));
+}
+
+#[test]
+fn a_connection_is_kept_where_that_is_wanted() {
+    let server = Server::start(&[Reply::KeepAlive]);
+    let run = Run::new(&server.url("/"), "--reuse --min-success 3 --jitter 5ms");
+    let probes = probes(&run.assert().code(0));
+    assert_eq!(probes.len(), 3);
+    assert!(probes[0]["phase_ms"]["connect"].is_number() && probes[2]["phase_ms"]["connect"].is_null());
+    assert!(probes.iter().all(|probe| probe["address"] == server.address().as_str()));
+    // The first connection; the server reads no more of it, and sees no other.
+    assert_eq!(server.requests().len(), 3);
+    assert!(!server.requests()[0].contains("connection: close"), "{:?}", server.requests());
+}
+
+#[test]
+fn a_server_that_keeps_no_connection_though_it_says_so_is_asked_on_another() {
+    let server = Server::start(&[OK]);
+    let assert = Run::new(&server.url("/"), "--reuse --min-success 5").assert().code(0);
+    assert_eq!(oks(&probes(&assert)), [true; 5]);
+}
+
+#[test]
 fn people_get_lines_and_a_summary_on_stdout() {
     let server = Server::start(&[DOWN, OK]);
     let run = Run::new(&server.url("/"), "--format human --name api");

@@ -31,10 +31,14 @@ impl Get {
         Ok(Self { path, headers: headers(url)? })
     }
 
-    pub(super) fn request(&self) -> Request<Empty<Bytes>> {
+    /// The request, for a connection that is kept after it or closed.
+    pub(super) fn request(&self, keep: bool) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = self.path.clone();
         request.headers_mut().clone_from(&self.headers);
+        if !keep {
+            request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         request
     }
 }
@@ -46,7 +50,6 @@ fn headers(url: &Url) -> Result<HeaderMap> {
     headers.insert(HOST, host);
     headers.insert(USER_AGENT, AGENT);
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
     if !url.username().is_empty() || url.password().is_some() {
         headers.insert(AUTHORIZATION, basic(url)?);
     }
@@ -74,11 +77,11 @@ mod tests {
 
     #[test]
     fn a_url_becomes_a_request() {
-        let request = get("http://h:8080/a%20b?v=1#fragment").request();
+        let request = get("http://h:8080/a%20b?v=1#fragment").request(false);
         assert_eq!(request.uri().to_string(), "/a%20b?v=1");
         assert_eq!(request.headers()[HOST], "h:8080");
-        assert_eq!(get("https://[::1]/").request().headers()[HOST], "[::1]");
-        assert_eq!(get("http://h").request().uri().to_string(), "/");
+        assert_eq!(get("https://[::1]/").request(true).headers()[HOST], "[::1]");
+        assert_eq!(get("http://h").request(true).uri().to_string(), "/");
     }
 
     #[test]

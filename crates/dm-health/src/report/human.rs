@@ -114,6 +114,9 @@ fn numbers(tally: &Tally) -> String {
     if tally.not_made > 0 {
         let _ = write!(text, ", {} could not be made", tally.not_made);
     }
+    if tally.skipped > 0 {
+        let _ = write!(text, ", {} turns left out: a probe took longer than --interval", tally.skipped);
+    }
     if let Some(quantiles) = tally.latencies.quantiles() {
         let [p50, p95, max] = [quantiles.p50, quantiles.p95, quantiles.max].map(shown_ms);
         // Writing into a String cannot fail.
@@ -143,6 +146,7 @@ mod tests {
             status: Some(if ok { 200 } else { 503 }),
             latency: Some(Duration::from_micros(8_149)),
             phases: Phases::default(),
+            skipped: 0,
             failure: (!ok).then_some(failure),
         }
     }

@@ -90,6 +90,7 @@ fn record(seq: u64, target: &Target, src: String, outcome: &Outcome) -> Probe {
         status: outcome.status,
         latency_ms: outcome.latency.map(milliseconds),
         phase_ms: outcome.phases,
+        skipped: outcome.skipped,
         address: outcome.address.map(|address| address.to_string()),
         local: outcome.found() == Found::Nothing,
         reason: outcome.failure.as_ref().map(|failure| failure.reason),
