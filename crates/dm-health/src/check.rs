@@ -62,7 +62,7 @@ fn poll(
     };
     let see = |target: usize, outcome: &Outcome, step| {
         tallies.add(target, outcome);
-        tell(&mut report, tallies.whole.probes + tallies.whole.not_made, target, outcome, step)
+        tell(&mut report, tallies, target, outcome, step)
     };
     let ending = block_on(async {
         let mut signals = StopSignals::watch().context("cannot watch for signals")?;
@@ -83,12 +83,13 @@ fn poll(
 
 fn tell<W: io::Write>(
     report: &mut Report<'_, W>,
-    seq: u64,
+    tallies: &Tallies,
     target: usize,
     outcome: &Outcome,
     step: Step,
 ) -> ControlFlow<Ending> {
-    match report.probe(seq, target, outcome, step) {
+    let seq = tallies.whole.probes + tallies.whole.not_made;
+    match report.probe(seq, target, outcome, step, tallies) {
         Err(error) => ControlFlow::Break(Ending::Unwritable(error)),
         // An answer stays the answer, though its last line was not read.
         Ok(()) if report.is_closed() && !matches!(step, Step::End(_)) => {

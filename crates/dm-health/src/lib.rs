@@ -13,6 +13,7 @@
 pub mod address;
 pub mod args;
 pub mod check;
+pub mod course;
 pub mod ending;
 pub mod expectations;
 pub mod fail_rate;

@@ -46,7 +46,7 @@ pub fn plan(args: Args) -> Result<Plan> {
     let terminal = std::io::stdout().is_terminal();
     let style = match args.format.unwrap_or(Format::for_stdout(terminal)) {
         Format::Jsonl => Style::JsonLines,
-        Format::Human => Style::Human { every_probe: terminal },
+        Format::Human => Style::Human { live: terminal },
     };
     Ok(Plan {
         context: Context::find(TOOL.name, &args.deployment, &args.export)?,

@@ -2,6 +2,7 @@
 
 use common::event::{Detail, TargetCount};
 
+use crate::course::Course;
 use crate::latency::Latencies;
 use crate::policy::Found;
 use crate::probe::{Failure, Outcome, Target};
@@ -24,6 +25,8 @@ pub struct Tally {
     pub last_failure: Option<Failure>,
     /// The latencies of the successes.
     pub latencies: Latencies,
+    /// How it went over time.
+    pub course: Course,
 }
 
 impl Tally {
@@ -34,6 +37,7 @@ impl Tally {
         self.failures += u64::from(found == Found::Bad);
         self.not_made += u64::from(found == Found::Nothing);
         self.skipped += outcome.skipped;
+        self.course.add(outcome);
         match (&outcome.failure, outcome.latency) {
             (Some(failure), _) => self.last_failure = Some(failure.clone()),
             (None, Some(latency)) => self.latencies.add(latency),

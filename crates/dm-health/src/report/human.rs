@@ -13,6 +13,8 @@ use crate::policy::Step;
 use crate::probe::{Outcome, Target, milliseconds};
 use crate::tally::{Tallies, Tally};
 
+use super::live::Live;
+
 /// So many of several targets are listed.
 const MAX_LISTED: usize = 20;
 
@@ -20,7 +22,7 @@ const MAX_LISTED: usize = 20;
 #[derive(Debug)]
 pub struct Human<'a, W> {
     out: W,
-    every_probe: bool,
+    live: Option<Live>,
     targets: &'a [Target],
     /// Of each target, whether its last probe succeeded.
     was_ok: Vec<bool>,
@@ -28,8 +30,9 @@ pub struct Human<'a, W> {
 }
 
 impl<'a, W: Write> Human<'a, W> {
-    pub(super) fn begin(out: W, every_probe: bool, targets: &'a [Target], start: &Start) -> io::Result<Self> {
-        let mut human = Self { out, every_probe, targets, was_ok: vec![false; targets.len()], closed: false };
+    pub(super) fn begin(out: W, live: bool, targets: &'a [Target], start: &Start) -> io::Result<Self> {
+        let live = live.then(Live::begin);
+        let mut human = Self { out, live, targets, was_ok: vec![false; targets.len()], closed: false };
         let interval = start.interval_ms.map(Duration::from_millis).map(show).unwrap_or_default();
         match targets {
             [target] => human.line(&format!("polling {} every {interval}", target.shown))?,
@@ -43,9 +46,15 @@ impl<'a, W: Write> Human<'a, W> {
         Ok(human)
     }
 
-    pub(super) fn probe(&mut self, target: usize, outcome: &Outcome, step: Step) -> io::Result<()> {
+    pub(super) fn probe(
+        &mut self,
+        target: usize,
+        outcome: &Outcome,
+        step: Step,
+        seen: &Tallies,
+    ) -> io::Result<()> {
         let was_ok = self.was_ok.get_mut(target).is_some_and(|was| mem::replace(was, outcome.is_ok()));
-        if self.every_probe || !outcome.is_ok() || !was_ok {
+        if !outcome.is_ok() || !was_ok {
             let name = match self.targets {
                 [_] => None,
                 several => several.get(target).map(|target| target.name.as_str()),
@@ -55,16 +64,28 @@ impl<'a, W: Write> Human<'a, W> {
         if step == Step::WatchBegins {
             self.line("healthy; watching on")?;
         }
+        if let Some(live) = &self.live {
+            // Of several, that of the one which was just probed would flicker.
+            let sparkline =
+                if self.targets.len() == 1 { seen.whole.course.sparkline() } else { String::new() };
+            live.draw(&counts(&seen.whole), &sparkline);
+        }
         Ok(())
     }
 
     pub(super) fn end(&mut self, sentence: &str, seen: &Tallies) -> io::Result<()> {
+        if let Some(live) = self.live.take() {
+            live.end();
+        }
         self.line(sentence)?;
         if let [_] = self.targets {
-            return self.line(&numbers(&seen.whole));
+            let lines = [numbers(&seen.whole), course(&seen.whole), seen.whole.course.sparkline()];
+            return lines.iter().filter(|line| !line.is_empty()).try_for_each(|line| self.line(line));
         }
         for (target, tally) in self.targets.iter().zip(&seen.each).take(MAX_LISTED) {
-            self.line(&format!("  {}: {}", target.name, numbers(tally)))?;
+            let parts = [numbers(tally), course(tally), tally.course.sparkline()];
+            let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            self.line(&format!("  {}: {}", target.name, parts.join("; ")))?;
         }
         self.line(&format!("  all: {}", numbers(&seen.whole)))
     }
@@ -78,7 +99,13 @@ impl<'a, W: Write> Human<'a, W> {
         if self.closed {
             return Ok(());
         }
-        match self.out.write_all(format!("{text}\n").as_bytes()).and_then(|()| self.out.flush()) {
+        let out = &mut self.out;
+        let mut write = || out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush());
+        let written = match &self.live {
+            Some(live) => live.above(write),
+            None => write(),
+        };
+        match written {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                 self.closed = true;
                 Ok(())
@@ -108,12 +135,30 @@ fn time(when: DateTime<Utc>) -> String {
     when.format("%H:%M:%S%.3fZ").to_string()
 }
 
-fn numbers(tally: &Tally) -> String {
+/// How much of the time it served, as far as the probes tell; nothing without probes.
+fn course(tally: &Tally) -> String {
+    let Some(hundredths) = ((tally.probes - tally.failures) * 10_000).checked_div(tally.probes) else {
+        return String::new();
+    };
+    // Cut off, not rounded: 100 % means that no probe failed.
+    let availability = format!("availability {}.{:02} %", hundredths / 100, hundredths % 100);
+    match tally.failures {
+        0 => availability,
+        _ => format!("{availability}, longest outage {}", show(tally.course.longest_outage())),
+    }
+}
+
+fn counts(tally: &Tally) -> String {
     let probes = if tally.probes == 1 { "probe" } else { "probes" };
     let mut text = format!("{} {probes}, {} failed", tally.probes, tally.failures);
     if tally.not_made > 0 {
         let _ = write!(text, ", {} could not be made", tally.not_made);
     }
+    text
+}
+
+fn numbers(tally: &Tally) -> String {
+    let mut text = counts(tally);
     if tally.skipped > 0 {
         let _ = write!(text, ", {} turns left out: a probe took longer than --interval", tally.skipped);
     }
@@ -151,7 +196,7 @@ mod tests {
         }
     }
 
-    fn told(every_probe: bool, names: &[&str], oks: &[bool]) -> String {
+    fn told(names: &[&str], oks: &[bool]) -> String {
         let start = Start {
             tool: String::new(),
             run: String::new(),
@@ -166,12 +211,12 @@ mod tests {
         };
         let targets: Vec<Target> = names.iter().map(target).collect();
         let mut out = Vec::new();
-        let mut human = Human::begin(&mut out, every_probe, &targets, &start).unwrap();
+        let mut human = Human::begin(&mut out, false, &targets, &start).unwrap();
         let mut seen = Tallies::new(targets.len());
         for (index, ok) in oks.iter().enumerate() {
             let target = index % targets.len();
             seen.add(target, &outcome(*ok));
-            human.probe(target, &outcome(*ok), Step::Continue).unwrap();
+            human.probe(target, &outcome(*ok), Step::Continue, &seen).unwrap();
         }
         human.end("that was it", &seen).unwrap();
         String::from_utf8(out).unwrap()
@@ -180,26 +225,23 @@ mod tests {
     #[test]
     fn every_failure_and_every_change_is_told() {
         assert_eq!(
-            told(false, &["h"], &[false, true, true, true]),
+            told(&["h"], &[false, true, true, true]),
             "\
 polling http://***@h/?t=*** every 1.0s
 00:00:00.000Z  FAIL     8.1ms  bad_status: status 503, expected 2xx
 00:00:00.000Z  ok       8.1ms  200
 that was it
 4 probes, 1 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms
+availability 75.00 %, longest outage 0ms
+✗███
 "
         );
     }
 
     #[test]
-    fn on_a_terminal_every_probe_is_told() {
-        assert_eq!(told(true, &["h"], &[true, true, true]).lines().count(), 6);
-    }
-
-    #[test]
     fn several_targets_are_told_by_their_names() {
         assert_eq!(
-            told(false, &["api", "web"], &[true, false, true, true]),
+            told(&["api", "web"], &[true, false, true, true]),
             "\
 polling 2 targets every 1.0s
   api: http://***@h/?t=***
@@ -208,8 +250,8 @@ polling 2 targets every 1.0s
 00:00:00.000Z  FAIL     8.1ms  web  bad_status: status 503, expected 2xx
 00:00:00.000Z  ok       8.1ms  web  200
 that was it
-  api: 2 probes, 0 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms
-  web: 2 probes, 1 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms
+  api: 2 probes, 0 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms; availability 100.00 %; ██
+  web: 2 probes, 1 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms; availability 50.00 %, longest outage 0ms; ✗█
   all: 4 probes, 1 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms
 "
         );

@@ -1,6 +1,7 @@
 //! What stdout says.
 
 mod human;
+mod live;
 
 use std::io::{self, Write};
 
@@ -19,8 +20,8 @@ pub enum Style {
     JsonLines,
     /// Sentences.
     Human {
-        /// Whether every probe is a line; else only failures and changes are.
-        every_probe: bool,
+        /// Whether there is a live line, as on a terminal.
+        live: bool,
     },
 }
 
@@ -38,12 +39,19 @@ impl<'a, W: Write> Report<'a, W> {
     pub fn begin(out: W, style: Style, targets: &'a [Target], start: Start) -> io::Result<Self> {
         match style {
             Style::JsonLines => Ok(Self::JsonLines(Writer::begin(out, start)?, targets)),
-            Style::Human { every_probe } => Human::begin(out, every_probe, targets, &start).map(Self::Human),
+            Style::Human { live } => Human::begin(out, live, targets, &start).map(Self::Human),
         }
     }
 
     /// Tells of the probe number `seq`, of the target with this index.
-    pub fn probe(&mut self, seq: u64, target: usize, outcome: &Outcome, step: Step) -> io::Result<()> {
+    pub fn probe(
+        &mut self,
+        seq: u64,
+        target: usize,
+        outcome: &Outcome,
+        step: Step,
+        seen: &Tallies,
+    ) -> io::Result<()> {
         match self {
             Self::JsonLines(writer, targets) => match targets.get(target) {
                 Some(target) => {
@@ -52,7 +60,7 @@ impl<'a, W: Write> Report<'a, W> {
                 }
                 None => Ok(()),
             },
-            Self::Human(human) => human.probe(target, outcome, step),
+            Self::Human(human) => human.probe(target, outcome, step, seen),
         }
     }
 
