@@ -4,6 +4,8 @@
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 #![expect(clippy::disallowed_methods, reason = "it measures the clock of the machine itself")]
 
+mod health;
+
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,22 @@ struct Contender {
 }
 
 fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("health") => health::measure(),
+        Some(section) => panic!("the one section that can be run alone is health, not {section}"),
+        None => {
+            wrapping();
+            println!();
+            outages();
+            println!();
+            memory();
+            println!();
+            health::measure();
+        }
+    }
+}
+
+fn wrapping() {
     let gateway = Pushgateway::start();
     let quiet = Machine::new();
     let pushing = Machine::new().with("PUSHGATEWAY_URL", &gateway.url());
@@ -55,10 +73,6 @@ fn main() {
         let ratio = median.as_secs_f64() / bare.as_secs_f64();
         println!("  {:<28} {:>7.2} ms   {ratio:>5.2} x bare", contender.name, median.as_secs_f64() * 1e3);
     }
-    println!();
-    outages();
-    println!();
-    memory();
 }
 
 impl Contender {
