@@ -19,7 +19,7 @@ Examples:
   dm-health --url https://api.example.com/health
   dm-health --url http://127.0.0.1:8080/health --grace 20s --deadline 2m --min-success 3
   dm-health --url https://api.example.com/health --expect-header \"X-App-Version: $VERSION\"
-  dm-health --url https://api.example.com/health --expect-json '$.database == \"up\"' --min-cert-days 14
+  dm-health --url https://api.example.com/health --expect-json '$.db == \"up\"' --min-cert-days 14
   dm-health --url https://api.example.com/health --watch 5m --format jsonl > probes.jsonl
   dm-health --url api=https://api.example.com/health --url db=tcp://10.0.0.5:5432
   dm-health --url grpc://127.0.0.1:50051/shop.Cart --url replica=exec:'./lag-below 10s'
@@ -31,11 +31,11 @@ Watch a new version, and roll it back where its error rate is too high:
 
 Exit code:
   0    healthy, and still so at the end of --watch
-  1    unhealthy, or one of several is: --max-fail probes failed in a row, or --fail-rate was reached
+  1    unhealthy, or one of several is: --max-fail in a row failed, or --fail-rate was reached
   2    wrong usage
-  3    it cannot be told: --max-fail probes in a row could not be made, for want of a route, of a resolver, of
-       descriptors or of the program; or the reader of the output went away before there was an answer
-  4    it went away before the first probe was done
+  3    it cannot be told: this machine was not able to make --max-fail probes in a row (no route,
+       no resolver, no descriptors, no such program); or the reader of the output went away
+  4    the reader of the output went away before the first probe was done
   5    a fault of dm-health, or the output could not be written
   124  not healthy by --deadline
 Stopped by INT or TERM, dm-health dies by it. No trouble with recording changes the code.";

@@ -372,6 +372,22 @@ fn the_latencies_of_several_targets_are_series_of_their_own() {
 }
 
 #[test]
+fn on_a_terminal_successes_are_one_live_line_that_is_gone_at_the_end() {
+    let server = Server::start(&[DOWN, OK]);
+    let run = Run::new(&server.url("/"), "--min-success 5");
+    let line = format!("{} {}", env!("CARGO_BIN_EXE_dm-health"), run.args.join(" "));
+    let mut terminal = std::process::Command::new("script");
+    terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env_clear();
+    terminal.env("DM_STATE_DIR", run.state.path()).env("PUSHGATEWAY_URL", "disabled").env("TERM", "xterm");
+    let assert = Command::from_std(terminal).timeout(Duration::from_secs(20)).assert().code(0);
+    let shown = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
+    assert!(shown.contains("1 probe, 1 failed  ✗"), "{shown}");
+    assert_eq!(shown.matches("  ok  ").count(), 1, "{shown}");
+    let (_, end) = shown.rsplit_once("\u{1b}[2K").unwrap();
+    assert!(end.trim_start().starts_with("127.0.0.1 is healthy: it answered well 5 times in a row"), "{end}");
+}
+
+#[test]
 fn a_signal_ends_it_with_an_end_and_a_record() {
     let server = Server::start(&[OK]);
     let run = Run::new(&server.url("/"), "--watch 1h");
