@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_sentence_says_why() {
-        let refused = Failure::new(Reason::Refused, "connection refused by [::1]:1".to_owned());
+        let refused = Failure::new(Reason::Refused, "connection refused by [::1]:1");
         let tally = Tally { probes: 5, failures: 5, last_failure: Some(refused), ..Tally::default() };
         let about = |names: &[&'static str]| Subject { names: names.to_vec(), first: &tally };
         let unhealthy = Ending::Verdict(Verdict::Unhealthy);

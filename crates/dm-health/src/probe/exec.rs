@@ -24,7 +24,7 @@ const AFTERWARDS: Duration = Duration::from_millis(50);
 /// Runs it. When this is dropped before its end, as by a time limit, the program's whole group is killed.
 pub(super) async fn run(words: &[String]) -> Result<(), Failure> {
     let Some((program, arguments)) = words.split_first() else {
-        return Err(Failure::new(Reason::NotFound, "no program to run".to_owned()));
+        return Err(Failure::new(Reason::NotFound, "no program to run"));
     };
     let mut command = Command::new(program);
     command.args(arguments).process_group(0);

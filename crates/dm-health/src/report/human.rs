@@ -184,7 +184,7 @@ mod tests {
     use crate::probe::Failure;
 
     fn outcome(ok: bool) -> Outcome {
-        let failure = Failure::new(Reason::BadStatus, "status 503, expected 2xx".to_owned());
+        let failure = Failure::new(Reason::BadStatus, "status 503, expected 2xx");
         Outcome {
             sent_at: DateTime::from_timestamp(1_767_225_600, 0).unwrap(),
             address: None,
