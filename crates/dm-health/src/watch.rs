@@ -59,6 +59,10 @@ pub async fn watch(
         };
         let now = started.elapsed(clock);
         let Some((sent, mut outcome)) = probed else {
+            // Many turns leave no pause in which the timer of the end would come up.
+            if let Step::End(verdict) = policy.passed(now) {
+                return Ending::Verdict(verdict);
+            }
             let sends = policy.sends(now).then_some(now);
             beside.push(advance(poller, sends));
             continue;

@@ -351,6 +351,16 @@ fn several_targets_are_unhealthy_when_one_is_however_slow_the_others_are() {
 }
 
 #[test]
+fn a_watch_of_many_ends_though_their_turns_leave_no_pause() {
+    let server = Server::start(&[OK]);
+    let mut run = Run::new(&format!("t0={}", server.url("/")), "--watch 1s");
+    // A turn every millisecond.
+    run.interval("1s");
+    (1..1000).for_each(|n| add_target(&mut run, &format!("t{n}"), &server.url("/")));
+    run.assert().code(0).stderr(is_empty());
+}
+
+#[test]
 fn the_deadline_names_the_targets_that_were_not_healthy() {
     let mut run = Run::new(&format!("api={}", Server::start(&[OK]).url("/")), "--deadline 300ms");
     add_target(&mut run, "web", &Server::start(&[Reply::Hang]).url("/"));
