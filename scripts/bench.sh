@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures what the tools cost, in a release build, as ratios within one run. Takes a minute after the build.
+# Measures what the tools cost, in a release build, as ratios within one run. Takes two minutes after the build;
+# `bench.sh wrapping`, `health` and `smoke` run that part alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,4 +10,4 @@ cd "$(dirname "$0")/.."
     exit 1
 }
 cargo build --release --locked --workspace
-exec cargo run --quiet --release --locked -p testkit --bin bench
+exec cargo run --quiet --release --locked -p testkit --bin bench -- "$@"

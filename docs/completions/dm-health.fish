@@ -1,13 +1,17 @@
-complete -c dm-health -l url -d 'What to poll with GET; a user and a password in it become a Basic authorization' -r
-complete -c dm-health -l name -d 'A short name for the target [default: its host]' -r
+complete -c dm-health -l url -d 'What to poll: http:// and https:// with GET, where a user and a password become a Basic authorization; tcp://host:port by connecting; grpc://host:port/service and grpcs:// by the standard health protocol; exec:\'program argument\' by running it, without a shell. May be given again: several targets are healthy when all are at once, and unhealthy when one is' -r
+complete -c dm-health -l name -d 'A short name for the one target [default: its host]' -r
 complete -c dm-health -l expect-status -d 'The status of a healthy answer, a code or a class: 204, 2xx; several with commas. Redirects are not followed' -r
 complete -c dm-health -l expect-header -d 'A header of a healthy answer, \'NAME: VALUE\', such as the version that has to answer; may be given again' -r
 complete -c dm-health -l expect-body -d 'A text in the body of a healthy answer, in its first MiB' -r
+complete -c dm-health -l expect-body-regex -d 'A regular expression that matches in that part of the body, such as \'"version": *"1\\.4\\.\'' -r
+complete -c dm-health -l expect-json -d 'What the body has to hold as JSON: a JSONPath (RFC 9535), alone or with == != < <= > >= =~ and a JSON value, such as \'$.version == "42"\'; may be given again' -r
+complete -c dm-health -l min-cert-days -d 'So many days are left until the certificate ends, of any that the server sends' -r
 complete -c dm-health -l max-latency -d 'A whole answer that takes longer is a failure' -r
 complete -c dm-health -l max-fail -d 'So many failures in a row prove it unhealthy. In a row, because one failed probe now and then is normal: of 300 probes that each fail with a chance of 2 %, five will fail in most runs, and five in a row in hardly any' -r
 complete -c dm-health -l fail-rate -d 'So many failures among the last probes prove it unhealthy too, such as 5/20: for what fails now and then' -r
 complete -c dm-health -l min-success -d 'So many successes in a row prove it healthy' -r
 complete -c dm-health -l interval -d 'From one probe to the next; a slow probe does not move those after it' -r
+complete -c dm-health -l jitter -d 'Send each probe later by a random time of up to this, so that many that poll do not knock at once' -r
 complete -c dm-health -l timeout -d 'For one probe, from resolving the name to the end of the answer' -r
 complete -c dm-health -l grace -d 'Probes sent in this first time may fail: they do not count towards --max-fail' -r
 complete -c dm-health -l deadline -d 'Give up where it is not healthy after this time [default: never]' -r
@@ -31,5 +35,6 @@ complete -c dm-health -l pushgateway-headers -d 'More headers, NAME: VALUE, one 
 complete -c dm-health -l pushgateway-ca -d 'Trust the certificates in this PEM file too' -r
 complete -c dm-health -l pushgateway-cert -d 'A PEM file with the client\'s certificate and its key' -r
 complete -c dm-health -l require-export -d 'End with 125 if what happened could not be pushed' -r
+complete -c dm-health -l reuse -d 'Keep the connection of an HTTP probe for the next [default: a new one for each, as a new client has]'
 complete -c dm-health -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dm-health -s V -l version -d 'Print version'

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 #![expect(clippy::disallowed_methods, reason = "it measures the clock of the machine itself")]
 
+mod health;
 mod smoke;
 
 use std::process::{Command, Stdio};
@@ -27,6 +28,26 @@ struct Contender {
 }
 
 fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("wrapping") => wrapping(),
+        Some("health") => health::measure(),
+        Some("smoke") => smoke::measure(),
+        Some(section) => panic!("the sections are wrapping, health and smoke, not {section}"),
+        None => {
+            wrapping();
+            println!();
+            outages();
+            println!();
+            memory();
+            println!();
+            health::measure();
+            println!();
+            smoke::measure();
+        }
+    }
+}
+
+fn wrapping() {
     let gateway = Pushgateway::start();
     let quiet = Machine::new();
     let pushing = Machine::new().with("PUSHGATEWAY_URL", &gateway.url());
@@ -57,14 +78,6 @@ fn main() {
         let ratio = median.as_secs_f64() / bare.as_secs_f64();
         println!("  {:<28} {:>7.2} ms   {ratio:>5.2} x bare", contender.name, median.as_secs_f64() * 1e3);
     }
-    println!();
-    outages();
-    println!();
-    memory();
-    println!();
-    smoke::times();
-    println!();
-    smoke::memory();
 }
 
 impl Contender {

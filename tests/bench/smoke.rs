@@ -14,8 +14,15 @@ const TESTS: usize = 1000;
 /// Rounds in which every contender runs once.
 const ROUNDS: usize = 5;
 
+/// Both.
+pub(crate) fn measure() {
+    times();
+    println!();
+    memory();
+}
+
 /// Times a suite of GET requests, each with a status and a JSONPath to check.
-pub(crate) fn times() {
+fn times() {
     let sample = Sample::start(0);
     let machine = Machine::new();
     let folder = machine.folder().to_owned();
@@ -62,7 +69,7 @@ pub(crate) fn times() {
 }
 
 /// The peak memory by the size of the suite, and what a test adds.
-pub(crate) fn memory() {
+fn memory() {
     println!("dm-smoke, peak resident memory by the size of the suite");
     let sample = Sample::start(0);
     let machine = Machine::new();

@@ -76,7 +76,7 @@ fn a_producer_that_is_killed_leaves_no_verdict_and_no_rollback() {
     let (machine, sample) = (Machine::new(), Sample::start(100));
     // The producer is killed when 30 lines have come through.
     let script = format!(
-        "dm-health --url {} --interval 10ms --watch 10m --max-fail 1000000 --format jsonl > stream & pid=$!; \
+        ": > stream; dm-health --url {} --interval 10ms --watch 10m --max-fail 1000000 --format jsonl >> stream & pid=$!; \
          while [ \"$(wc -l < stream)\" -lt 30 ]; do :; done; kill -9 $pid; wait $pid || true; \
          dm-rollback --if-error-rate 5 --if-health-fails -- {} < stream",
         sample.orders(),

@@ -130,7 +130,8 @@ fn request(stream: TcpStream) -> Option<(String, TcpStream)> {
     (!head.is_empty()).then(|| (head, reader.into_inner()))
 }
 
-fn serve(answer: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
+/// Calls `answer` with each connection, on a thread of its own, and gives the URL.
+pub(crate) fn serve(answer: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {

@@ -11,12 +11,14 @@
 //! | [`sample`] | the sample service |
 //! | [`platform`] | the folder to which `deploy-all.sh` deploys it |
 //! | [`fault`] | servers that refuse, hang, answer 500 or never end; and one that records what it is asked |
+//! | [`https`] | a server with a good certificate, or a bad one |
 //! | [`terminal`] | a terminal, with a program in its foreground |
 //! | [`tls`] | certificates: an authority, a server's, a client's |
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
 
 pub mod bin;
 pub mod fault;
+pub mod https;
 pub mod platform;
 pub mod postgres;
 pub mod prometheus;

@@ -238,6 +238,9 @@ pub enum Detail {
         failures: u64,
         /// Latency of the probes that succeeded, in milliseconds.
         latency_ms: Option<Quantiles>,
+        /// Where there were several targets: each for itself.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        targets: Vec<TargetCount>,
     },
     /// A suite of smoke tests was run. The counts are of final results.
     Smoke {
@@ -303,6 +306,21 @@ pub struct Quantiles {
     pub p95: f64,
     /// The largest.
     pub max: f64,
+}
+
+/// The probes of one of several targets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetCount {
+    /// Its short name.
+    pub name: String,
+    /// What was polled, without secrets.
+    pub target: String,
+    /// Probes made.
+    pub probes: u64,
+    /// Probes that failed.
+    pub failures: u64,
+    /// Latency of the probes that succeeded, in milliseconds.
+    pub latency_ms: Option<Quantiles>,
 }
 
 /// Requests that one source saw.

@@ -77,20 +77,32 @@ pub struct Probe {
     pub name: String,
     /// The target, without secrets.
     pub target: String,
-    /// Always `probe`: kept apart from users' traffic.
+    /// `probe`, or `probe:` and the name of one of several targets: kept apart from users' traffic, and from each
+    /// other.
     pub src: String,
     /// Whether it met every expectation.
     pub ok: bool,
+    /// Whether the prober's own machine kept it from being made, so that it says nothing about the service.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub local: bool,
     /// The HTTP status, where one came.
     pub status: Option<u16>,
     /// From the start to the last byte, where a whole answer came.
     pub latency_ms: Option<f64>,
     /// What took how long.
     pub phase_ms: Phases,
+    /// Turns of the interval that passed while it was on its way, and had no probe of their own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
     /// The address that was used.
     pub address: Option<String>,
     /// Why it failed.
     pub reason: Option<Reason>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The phases of a request in milliseconds; `None` for one that was not reached or not needed.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use clap::Parser;
 use common::duration;
 use common::flags::{DeploymentArgs, ExportArgs, Format};
-use common::http::parse_url;
+use common::json_path;
 use common::label::Label;
-use url::Url;
+use regex::bytes::Regex;
 
+use crate::address::Named;
 use crate::fail_rate::FailRate;
 use crate::header::Header;
 use crate::status::Expected;
@@ -18,7 +19,10 @@ Examples:
   dm-health --url https://api.example.com/health
   dm-health --url http://127.0.0.1:8080/health --grace 20s --deadline 2m --min-success 3
   dm-health --url https://api.example.com/health --expect-header \"X-App-Version: $VERSION\"
+  dm-health --url https://api.example.com/health --expect-json '$.db == \"up\"' --min-cert-days 14
   dm-health --url https://api.example.com/health --watch 5m --format jsonl > probes.jsonl
+  dm-health --url api=https://api.example.com/health --url db=tcp://10.0.0.5:5432
+  dm-health --url grpc://127.0.0.1:50051/shop.Cart --url replica=exec:'./lag-below 10s'
 
 Watch a new version, and roll it back where its error rate is too high:
   set -o pipefail
@@ -27,10 +31,11 @@ Watch a new version, and roll it back where its error rate is too high:
 
 Exit code:
   0    healthy, and still so at the end of --watch
-  1    unhealthy: --max-fail probes failed in a row, or --fail-rate was reached
+  1    unhealthy, or one of several is: --max-fail in a row failed, or --fail-rate was reached
   2    wrong usage
-  3    the reader of the output went away before there was an answer
-  4    it went away before the first probe was done
+  3    it cannot be told: this machine was not able to make --max-fail probes in a row (no route,
+       no resolver, no descriptors, no such program); or the reader of the output went away
+  4    the reader of the output went away before the first probe was done
   5    a fault of dm-health, or the output could not be written
   124  not healthy by --deadline
 Stopped by INT or TERM, dm-health dies by it. No trouble with recording changes the code.";
@@ -39,11 +44,14 @@ Stopped by INT or TERM, dm-health dies by it. No trouble with recording changes 
 #[derive(Debug, Parser)]
 #[command(name = "dm-health", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// What to poll with GET; a user and a password in it become a Basic authorization
-    #[arg(long, value_name = "URL", value_parser = parse_url)]
-    pub url: Url,
+    /// What to poll: http:// and https:// with GET, where a user and a password become a Basic authorization;
+    /// tcp://host:port by connecting; grpc://host:port/service and grpcs:// by the standard health protocol;
+    /// exec:'program argument' by running it, without a shell. May be given again: several targets are healthy when
+    /// all are at once, and unhealthy when one is
+    #[arg(long, value_name = "[NAME=]URL", required = true)]
+    pub url: Vec<Named>,
 
-    /// A short name for the target [default: its host]
+    /// A short name for the one target [default: its host]
     #[arg(long, value_name = "NAME")]
     pub name: Option<Label>,
 
@@ -58,6 +66,19 @@ pub struct Args {
     /// A text in the body of a healthy answer, in its first MiB
     #[arg(long, value_name = "TEXT")]
     pub expect_body: Option<String>,
+
+    /// A regular expression that matches in that part of the body, such as '"version": *"1\.4\.'
+    #[arg(long, value_name = "REGEX")]
+    pub expect_body_regex: Option<Regex>,
+
+    /// What the body has to hold as JSON: a JSONPath (RFC 9535), alone or with == != < <= > >= =~ and a JSON value, such
+    /// as '$.version == "42"'; may be given again
+    #[arg(long, value_name = "EXPECTATION")]
+    pub expect_json: Vec<json_path::Expectation>,
+
+    /// So many days are left until the certificate ends, of any that the server sends
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub min_cert_days: Option<u32>,
 
     /// A whole answer that takes longer is a failure
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
@@ -79,6 +100,14 @@ pub struct Args {
     /// From one probe to the next; a slow probe does not move those after it
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration::parse_positive)]
     pub interval: Duration,
+
+    /// Send each probe later by a random time of up to this, so that many that poll do not knock at once
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::parse)]
+    pub jitter: Duration,
+
+    /// Keep the connection of an HTTP probe for the next [default: a new one for each, as a new client has]
+    #[arg(long)]
+    pub reuse: bool,
 
     /// For one probe, from resolving the name to the end of the answer
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration::parse_positive)]

@@ -16,13 +16,13 @@ use common::scope::Work;
 use common::stop::StopSignals;
 use common::stream::Start;
 
-use crate::ending::Ending;
+use crate::ending::{Ending, Subject};
 use crate::plan::Plan;
 use crate::policy::{Policy, Step, Verdict};
-use crate::probe::{Outcome, Prober, Target};
+use crate::probe::{Outcome, Prober};
 use crate::report::{Report, Style};
 use crate::runtime::{block_on, reader_gone};
-use crate::tally::Tally;
+use crate::tally::Tallies;
 use crate::watch::watch;
 
 /// Polls as planned, and records what came of it.
@@ -30,64 +30,66 @@ pub fn run(plan: &Plan) -> Result<Exit> {
     let clock = SystemClock;
     let started = Stopwatch::start(&clock);
     let id = EventId::random();
-    let mut prober = Prober::new(plan.target.clone(), plan.expected.clone(), plan.timeout, &clock)?;
+    let probers = Prober::of_each(&plan.targets, &plan.expected, plan.manner, &clock)?;
     let scope = plan.context.scope(&plan.stage, Work::Health, started.started_at);
     let recorder = begin_recording(&plan.context, scope, clock);
-    let mut tally = Tally::default();
-    let start = plan.context.stream_start(&id, started.started_at, Some(plan.interval));
-    let ending = poll(plan, start, &mut prober, &mut tally, clock)?;
-    let (status, reason) = ending.status(&tally);
+    let mut tallies = Tallies::new(plan.targets.len());
+    let mut policy = Policy::new(plan.rules.clone(), plan.targets.len());
+    let start = plan.context.stream_start(&id, started.started_at, Some(plan.pace.every));
+    let ending = poll(plan, start, probers, &mut policy, &mut tallies, clock)?;
+    let (status, reason) = ending.status(&tallies.whole);
     let ended = Ended { id, ts: clock.now(), duration: Some(started.elapsed(&clock)), status, reason };
-    let event = plan.context.event(&plan.stage, ended, tally.detail(plan.target.shown.clone()));
+    let event = plan.context.event(&plan.stage, ended, tallies.detail(&plan.targets));
     if is_told_on_stderr(&ending, plan.style) {
-        warn(plan.context.tool, &[ending.sentence(&plan.target.name, &plan.rules, &tally)]);
+        warn(plan.context.tool, &[sentence(&ending, plan, &policy, &tallies)]);
     }
-    Ok(plan.context.conclude(ending.exit(&tally), &recorder().finish(&event, &clock)))
+    Ok(plan.context.conclude(ending.exit(&tallies.whole), &recorder().finish(&event, &clock)))
 }
 
 /// Polls, and reports on stdout from `start` to `end`.
 fn poll(
     plan: &Plan,
     start: Start,
-    prober: &mut Prober<'_>,
-    tally: &mut Tally,
+    probers: Vec<Prober<'_>>,
+    policy: &mut Policy,
+    tallies: &mut Tallies,
     clock: SystemClock,
 ) -> Result<Ending> {
-    let mut report = match Report::begin(io::stdout(), plan.style, &plan.target, start) {
+    let mut report = match Report::begin(io::stdout(), plan.style, &plan.targets, start) {
         Ok(report) if report.is_closed() => return Ok(Ending::ReaderGone),
         Ok(report) => report,
         Err(error) => return Ok(Ending::Unwritable(error)),
     };
-    let see = |outcome: &Outcome, step| {
-        tally.add(outcome);
-        tell(&mut report, tally, &plan.target, outcome, step)
+    let see = |target: usize, outcome: &Outcome, step| {
+        tallies.add(target, outcome);
+        tell(&mut report, tallies, target, outcome, step)
     };
     let ending = block_on(async {
         let mut signals = StopSignals::watch().context("cannot watch for signals")?;
-        let policy = Policy::new(plan.rules.clone());
         let ended = async {
             tokio::select! {
                 signal = signals.next() => Ending::Signal(signal),
                 () = reader_gone() => Ending::ReaderGone,
             }
         };
-        anyhow::Ok(watch(prober, policy, plan.interval, &clock, ended, see).await)
+        anyhow::Ok(watch(probers, policy, plan.pace, &clock, ended, see).await)
     })??;
-    let sentence = ending.sentence(&plan.target.name, &plan.rules, tally);
-    Ok(match report.end(clock.now(), ending.exit(tally).code(), &sentence, tally) {
+    let sentence = sentence(&ending, plan, policy, tallies);
+    Ok(match report.end(clock.now(), ending.exit(&tallies.whole).code(), &sentence, tallies) {
         Ok(()) => ending,
         Err(error) => Ending::Unwritable(error),
     })
 }
 
 fn tell<W: io::Write>(
-    report: &mut Report<W>,
-    tally: &Tally,
-    target: &Target,
+    report: &mut Report<'_, W>,
+    tallies: &Tallies,
+    target: usize,
     outcome: &Outcome,
     step: Step,
 ) -> ControlFlow<Ending> {
-    match report.probe(tally.probes, target, outcome, step) {
+    let seq = tallies.whole.probes + tallies.whole.not_made;
+    match report.probe(seq, target, outcome, step, tallies) {
         Err(error) => ControlFlow::Break(Ending::Unwritable(error)),
         // An answer stays the answer, though its last line was not read.
         Ok(()) if report.is_closed() && !matches!(step, Step::End(_)) => {
@@ -95,6 +97,20 @@ fn tell<W: io::Write>(
         }
         Ok(()) => ControlFlow::Continue(()),
     }
+}
+
+/// The answer in a sentence, about those targets that made it.
+fn sentence(ending: &Ending, plan: &Plan, policy: &Policy, tallies: &Tallies) -> String {
+    let about: Vec<usize> = match ending {
+        Ending::Verdict(Verdict::Unhealthy | Verdict::FailsTooOften | Verdict::CannotTell) => {
+            vec![tallies.last]
+        }
+        Ending::Verdict(Verdict::DeadlinePassed) => policy.unproven().collect(),
+        _ => (0..plan.targets.len()).collect(),
+    };
+    let names = about.iter().filter_map(|index| plan.targets.get(*index)).map(|target| target.name.as_str());
+    let first = about.first().and_then(|index| tallies.each.get(*index)).unwrap_or(&tallies.whole);
+    ending.sentence(&Subject { names: names.collect(), first }, &plan.rules)
 }
 
 /// Begins on a thread of its own, for a slow disk or a held lock is not to delay the first probe. The answer waits for
@@ -110,9 +126,9 @@ fn begin_recording(context: &Context, scope: Scope, clock: SystemClock) -> impl 
 /// People who read stdout have seen the answer there. A reader that went away, and whoever sent a signal, know.
 fn is_told_on_stderr(ending: &Ending, style: Style) -> bool {
     match ending {
-        Ending::Verdict(Verdict::Unhealthy | Verdict::FailsTooOften | Verdict::DeadlinePassed) => {
-            style == Style::JsonLines
-        }
+        Ending::Verdict(
+            Verdict::Unhealthy | Verdict::FailsTooOften | Verdict::DeadlinePassed | Verdict::CannotTell,
+        ) => style == Style::JsonLines,
         Ending::Unwritable(_) => true,
         Ending::Verdict(Verdict::Healthy) | Ending::Signal(_) | Ending::ReaderGone => false,
     }

@@ -24,60 +24,117 @@ pub enum Ending {
 
 impl Ending {
     /// The exit code. Without a verdict it is never that of one.
-    pub fn exit(&self, tally: &Tally) -> Exit {
+    pub fn exit(&self, seen: &Tally) -> Exit {
         match self {
             Self::Verdict(Verdict::Healthy) => Exit::Good,
             Self::Verdict(Verdict::Unhealthy | Verdict::FailsTooOften) => Exit::Bad,
             Self::Verdict(Verdict::DeadlinePassed) => Exit::TimedOut,
             Self::Signal(signal) => Exit::Signal(*signal),
-            Self::ReaderGone if tally.probes == 0 => Exit::NothingRan,
-            Self::ReaderGone => Exit::Inconclusive,
+            Self::ReaderGone if seen.probes == 0 => Exit::NothingRan,
+            Self::Verdict(Verdict::CannotTell) | Self::ReaderGone => Exit::Inconclusive,
             Self::Unwritable(_) => Exit::CouldNotJudge,
         }
     }
 
     /// For the record: how it ended, and why not well. What made a service unhealthy is its last failure.
-    pub fn status(&self, tally: &Tally) -> (Status, Option<Reason>) {
-        let last = tally.last_failure.as_ref().map(|failure| failure.reason);
+    pub fn status(&self, seen: &Tally) -> (Status, Option<Reason>) {
+        let last = seen.last_failure.as_ref().map(|failure| failure.reason);
         match self {
             Self::Verdict(Verdict::Healthy) => (Status::Success, None),
             Self::Verdict(Verdict::Unhealthy | Verdict::FailsTooOften) => {
                 (Status::Failure, last.or(Some(Reason::Other)))
             }
             Self::Verdict(Verdict::DeadlinePassed) => (Status::Timeout, last.or(Some(Reason::Timeout))),
+            Self::Verdict(Verdict::CannotTell) => (Status::Error, last.or(Some(Reason::Other))),
             Self::Signal(_) | Self::ReaderGone => (Status::Cancelled, Some(Reason::Cancelled)),
             Self::Unwritable(_) => (Status::Error, Some(Reason::Other)),
         }
     }
 
-    /// The answer in a sentence, about the target called `name`.
-    pub fn sentence(&self, name: &str, rules: &Rules, tally: &Tally) -> String {
-        let last = || match &tally.last_failure {
-            Some(failure) => format!("; the last failure: {} ({})", failure.message, failure.reason),
-            None => String::new(),
-        };
+    /// The answer in a sentence.
+    pub fn sentence(&self, about: &Subject, rules: &Rules) -> String {
         let times =
             |count: u32| if count == 1 { "once".to_owned() } else { format!("{count} times in a row") };
         match self {
-            Self::Verdict(Verdict::Healthy) => match rules.watch {
-                Some(watch) => format!("{name} became healthy and stayed so for {}", show(watch)),
-                None => format!("{name} is healthy: it answered well {}", times(rules.min_success)),
+            Self::Verdict(Verdict::Healthy) => match (rules.watch, about.names.as_slice()) {
+                (Some(watch), _) => {
+                    format!("{} became healthy and stayed so for {}", about.counted(), show(watch))
+                }
+                (None, [name]) => format!("{name} is healthy: it answered well {}", times(rules.min_success)),
+                (None, _) => {
+                    let times = times(rules.min_success);
+                    format!("{} are healthy: each answered well {times}", about.counted())
+                }
             },
             Self::Verdict(Verdict::Unhealthy) => {
-                format!("{name} is unhealthy: it failed {}{}", times(rules.max_fail), last())
+                let times = times(rules.max_fail);
+                format!("{} is unhealthy: it failed {times}{}", about.listed(), about.last_failure())
             }
             Self::Verdict(Verdict::FailsTooOften) => {
                 let rate = rules.fail_rate.map(|rate| rate.to_string()).unwrap_or_default();
-                format!("{name} is unhealthy: it reached the --fail-rate {rate}{}", last())
+                format!(
+                    "{} is unhealthy: it reached the --fail-rate {rate}{}",
+                    about.listed(),
+                    about.last_failure()
+                )
             }
             Self::Verdict(Verdict::DeadlinePassed) => {
                 let limit = rules.deadline.map(show).unwrap_or_default();
-                let unanswered = if tally.probes == 0 { "; no probe was answered" } else { "" };
-                format!("{name} was not healthy within {limit}{unanswered}{}", last())
+                let was = if about.names.len() == 1 { "was" } else { "were" };
+                format!("{} {was} not healthy within {limit}{}", about.listed(), about.last_failure())
+            }
+            Self::Verdict(Verdict::CannotTell) => {
+                let times = times(rules.max_fail);
+                format!(
+                    "{} could not be probed, which says nothing about it: this machine failed {times}{}",
+                    about.listed(),
+                    about.last_failure()
+                )
             }
             Self::Signal(signal) => format!("stopped by signal {signal} before there was an answer"),
             Self::ReaderGone => "nobody reads the output any more".to_owned(),
             Self::Unwritable(error) => format!("cannot write the output: {error}"),
+        }
+    }
+}
+
+/// The targets that an answer is about.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// Their names; at least one.
+    pub names: Vec<&'a str>,
+    /// What was seen of the first.
+    pub first: &'a Tally,
+}
+
+impl Subject<'_> {
+    /// So many names are told.
+    const TOLD: usize = 5;
+
+    fn counted(&self) -> String {
+        match self.names.as_slice() {
+            [name] => (*name).to_owned(),
+            names => format!("{} targets", names.len()),
+        }
+    }
+
+    fn listed(&self) -> String {
+        let told: Vec<&str> = self.names.iter().copied().take(Self::TOLD).collect();
+        match self.names.len().saturating_sub(Self::TOLD) {
+            0 => told.join(", "),
+            more => format!("{} and {more} more", told.join(", ")),
+        }
+    }
+
+    fn last_failure(&self) -> String {
+        let of = match self.names.as_slice() {
+            [name, _, ..] => format!(" of {name}"),
+            _ => String::new(),
+        };
+        match &self.first.last_failure {
+            Some(failure) => format!("; the last failure{of}: {} ({})", failure.message, failure.reason),
+            None if self.first.probes + self.first.not_made == 0 => format!("; no probe{of} was answered"),
+            None => String::new(),
         }
     }
 }
@@ -100,20 +157,34 @@ mod tests {
 
     #[test]
     fn the_sentence_says_why() {
-        let refused =
-            Failure { reason: Reason::Refused, message: "connection refused by [::1]:1".to_owned() };
+        let refused = Failure::new(Reason::Refused, "connection refused by [::1]:1");
         let tally = Tally { probes: 5, failures: 5, last_failure: Some(refused), ..Tally::default() };
+        let about = |names: &[&'static str]| Subject { names: names.to_vec(), first: &tally };
         let unhealthy = Ending::Verdict(Verdict::Unhealthy);
         assert_eq!(
-            unhealthy.sentence("api", &RULES, &tally),
+            unhealthy.sentence(&about(&["api"]), &RULES),
             "api is unhealthy: it failed 5 times in a row; the last failure: connection refused by [::1]:1 (refused)"
         );
         assert_eq!(unhealthy.status(&tally), (Status::Failure, Some(Reason::Refused)));
         let deadline = Ending::Verdict(Verdict::DeadlinePassed);
         assert_eq!(
-            deadline.sentence("api", &RULES, &Tally::default()),
+            deadline.sentence(&Subject { names: vec!["api"], first: &Tally::default() }, &RULES),
             "api was not healthy within 2m00s; no probe was answered"
         );
+        assert_eq!(
+            deadline.sentence(&about(&["a", "b", "c", "d", "e", "f", "g"]), &RULES),
+            "a, b, c, d, e and 2 more were not healthy within 2m00s; \
+             the last failure of a: connection refused by [::1]:1 (refused)"
+        );
+    }
+
+    #[test]
+    fn several_are_counted_where_all_is_well() {
+        let about = Subject { names: vec!["api", "web"], first: &Tally::default() };
+        let healthy = Ending::Verdict(Verdict::Healthy);
+        assert_eq!(healthy.sentence(&about, &RULES), "2 targets are healthy: each answered well once");
+        let watched = Rules { watch: Some(Duration::from_mins(5)), ..RULES };
+        assert_eq!(healthy.sentence(&about, &watched), "2 targets became healthy and stayed so for 5m00s");
     }
 
     #[test]

@@ -5,13 +5,15 @@
 //! ```
 //!
 //! ```text
-//! watch: at every turn of the interval
+//! watch: at every turn of the interval, each target
 //!   probe ─► Outcome ─► policy ─► Step ─► report    a line on stdout
 //!                                   └───► Ending ─► exit code, event, sentence
 //! ```
 
+pub mod address;
 pub mod args;
 pub mod check;
+pub mod course;
 pub mod ending;
 pub mod expectations;
 pub mod fail_rate;
@@ -40,8 +42,9 @@ use ending::Ending;
 use expectations::Expectations;
 use plan::Plan;
 use policy::{Policy, Rules, Verdict};
-use probe::{Prober, Target};
+use probe::{Manner, Outcome, Prober, Target};
 use status::Expected;
+use watch::Pace;
 
 /// What `main` has to know of this tool.
 pub const TOOL: Tool = Tool { name: "dm-health", wrapper: false };
@@ -65,7 +68,8 @@ pub fn verify(
 ) -> Result<bool> {
     let clock = SystemClock;
     let expected = Expectations { status: vec![Expected::Class(2)], ..Expectations::default() };
-    let mut prober = Prober::new(Target::new(url, None)?, expected, timeout, &clock)?;
+    let targets = [Target::of_url(url)?];
+    let probers = Prober::of_each(&targets, &expected, Manner { timeout, reuse: false }, &clock)?;
     // After a rollback a service may fail for a while: only the deadline says that it does not come back.
     let rules = Rules {
         max_fail: u32::MAX,
@@ -75,14 +79,9 @@ pub fn verify(
         deadline: Some(deadline),
         watch: None,
     };
-    let every = interval.max(Duration::from_millis(1));
-    let ending = runtime::block_on(watch::watch(
-        &mut prober,
-        Policy::new(rules),
-        every,
-        &clock,
-        pending(),
-        |_, _| ControlFlow::Continue(()),
-    ))?;
+    let pace = Pace { every: interval.max(Duration::from_millis(1)), jitter: Duration::ZERO };
+    let mut policy = Policy::new(rules, targets.len());
+    let go_on = |_, _: &Outcome, _| ControlFlow::Continue(());
+    let ending = runtime::block_on(watch::watch(probers, &mut policy, pace, &clock, pending(), go_on))?;
     Ok(matches!(ending, Ending::Verdict(Verdict::Healthy)))
 }

@@ -1,9 +1,10 @@
 //! What it means: checked values, and no flag left to ask about.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
+use chrono::TimeDelta;
 use common::context::Context;
 use common::duration::show;
 use common::flags::Format;
@@ -13,8 +14,9 @@ use crate::TOOL;
 use crate::args::Args;
 use crate::expectations::Expectations;
 use crate::policy::Rules;
-use crate::probe::Target;
+use crate::probe::{Manner, Target};
 use crate::report::Style;
+use crate::watch::Pace;
 
 /// What to do.
 #[derive(Debug)]
@@ -23,16 +25,16 @@ pub struct Plan {
     pub context: Context,
     /// The stage that it is recorded as.
     pub stage: Stage,
-    /// What to probe.
-    pub target: Target,
+    /// What to probe; at least one.
+    pub targets: Vec<Target>,
     /// What a healthy answer is.
     pub expected: Expectations,
     /// When to stop, and with which answer.
     pub rules: Rules,
-    /// From one probe to the next.
-    pub interval: Duration,
-    /// For one probe.
-    pub timeout: Duration,
+    /// When it is probed.
+    pub pace: Pace,
+    /// How it is asked.
+    pub manner: Manner,
     /// What stdout speaks.
     pub style: Style,
 }
@@ -40,19 +42,23 @@ pub struct Plan {
 /// Finds out what to do.
 pub fn plan(args: Args) -> Result<Plan> {
     check(&args)?;
+    let targets = targets(&args)?;
     let terminal = std::io::stdout().is_terminal();
     let style = match args.format.unwrap_or(Format::for_stdout(terminal)) {
         Format::Jsonl => Style::JsonLines,
-        Format::Human => Style::Human { every_probe: terminal },
+        Format::Human => Style::Human { live: terminal },
     };
     Ok(Plan {
         context: Context::find(TOOL.name, &args.deployment, &args.export)?,
         stage: "health_check".parse().map_err(anyhow::Error::msg)?,
-        target: Target::new(&args.url, args.name)?,
+        targets,
         expected: Expectations {
             status: args.expect_status,
             headers: args.expect_header,
             body: args.expect_body,
+            body_regex: args.expect_body_regex,
+            json: args.expect_json,
+            min_certificate: args.min_cert_days.map(|days| TimeDelta::days(days.into())),
             max_latency: args.max_latency,
         },
         rules: Rules {
@@ -63,10 +69,41 @@ pub fn plan(args: Args) -> Result<Plan> {
             deadline: args.deadline,
             watch: args.watch,
         },
-        interval: args.interval,
-        timeout: args.timeout,
+        pace: Pace { every: args.interval, jitter: args.jitter },
+        manner: Manner { timeout: args.timeout, reuse: args.reuse },
         style,
     })
+}
+
+/// Every target with a name of its own, and of a kind that can be what is expected.
+fn targets(args: &Args) -> Result<Vec<Target>> {
+    if args.name.is_some() && args.url.len() > 1 {
+        bail!(
+            "--name is for one --url: with several, give each its own, as in --url api=https://host/health"
+        );
+    }
+    let mut targets = Vec::new();
+    let mut names = BTreeSet::new();
+    for one in &args.url {
+        let target = Target::new(&one.address, one.name.clone().or_else(|| args.name.clone()))?;
+        if !names.insert(target.name.clone()) {
+            bail!(
+                "two targets are called {0}: give each a name of its own, as in --url {0}-2={1}",
+                target.name,
+                target.shown
+            );
+        }
+        targets.push(target);
+    }
+    let in_body =
+        args.expect_body.is_some() || args.expect_body_regex.is_some() || !args.expect_json.is_empty();
+    if (in_body || !args.expect_header.is_empty()) && !targets.iter().any(Target::is_http) {
+        bail!("a header and a body can be expected of http:// and https:// only, and no --url is one");
+    }
+    if args.min_cert_days.is_some() && !targets.iter().any(Target::is_tls) {
+        bail!("--min-cert-days is for https:// and grpcs:// only, and no --url is one");
+    }
+    Ok(targets)
 }
 
 /// Values that are each possible, and together cannot come to an answer.
@@ -76,6 +113,9 @@ fn check(args: &Args) -> Result<()> {
     }
     if args.min_success == 0 {
         bail!("--min-success 0 would find every service healthy: give 1 or more");
+    }
+    if args.jitter >= args.interval {
+        bail!("--jitter {} is no shorter than --interval {}", show(args.jitter), show(args.interval));
     }
     let soonest = args.interval.saturating_mul(args.min_success - 1);
     if let Some(deadline) = args.deadline
@@ -117,6 +157,7 @@ mod tests {
         assert!(checked(&["--max-fail", "0"]).unwrap_err().contains("--max-fail 0"));
         assert!(checked(&["--min-success", "0"]).unwrap_err().contains("--min-success 0"));
         assert!(checked(&["--min-success", "6", "--deadline", "5s"]).unwrap_err().contains("takes 5.0s"));
+        assert!(checked(&["--jitter", "1s"]).unwrap_err().contains("--jitter 1.0s is no shorter"));
         assert!(checked(&["--watch", "100ms"]).unwrap_err().contains("shorter than --interval"));
         assert_eq!(checked(&["--min-success", "5", "--deadline", "5s", "--watch", "1s"]), Ok(()));
     }

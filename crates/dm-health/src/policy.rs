@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::fail_rate::{FailRate, Window};
 
-/// When to stop, and with which answer.
+/// When to stop, and with which answer. What is said of a service here is said of each target where there are several.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Failures in a row that prove it unhealthy; at least 1.
@@ -24,7 +24,7 @@ pub struct Rules {
 /// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is healthy, and stayed so for as long as it was watched.
+    /// All targets were healthy at once, and stayed so for as long as they were watched.
     Healthy,
     /// Too many failures in a row.
     Unhealthy,
@@ -32,6 +32,19 @@ pub enum Verdict {
     FailsTooOften,
     /// It was not healthy in time.
     DeadlinePassed,
+    /// Too many probes in a row that this machine was not able to make.
+    CannotTell,
+}
+
+/// What a probe says of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It is as expected.
+    Good,
+    /// It is not.
+    Bad,
+    /// Nothing: this machine was not able to ask.
+    Nothing,
 }
 
 /// What to do next.
@@ -46,53 +59,55 @@ pub enum Step {
 }
 
 /// The state between two probes. All times are since the start, by a monotonic clock.
+///
+/// Several targets are healthy when all of them are at the same time, and unhealthy when one of them is proven so.
 #[derive(Debug, Clone)]
 pub struct Policy {
     rules: Rules,
-    /// The end of the watch, once it is healthy.
+    /// The end of the watch, once all are healthy.
     watch_until: Option<Duration>,
+    targets: Vec<Seen>,
+    /// Probes that are on their way.
+    on_their_way: usize,
+}
+
+/// What was seen of one target.
+#[derive(Debug, Clone, Default)]
+struct Seen {
     successes_in_a_row: u32,
     /// Those that count.
     failures_in_a_row: u32,
+    /// Probes that found nothing; between failures they do not matter.
+    nothing_in_a_row: u32,
     last: Window,
 }
 
 impl Policy {
-    /// Nothing is known yet.
-    pub fn new(rules: Rules) -> Self {
-        Self {
-            rules,
-            watch_until: None,
-            successes_in_a_row: 0,
-            failures_in_a_row: 0,
-            last: Window::default(),
-        }
+    /// Nothing is known yet of so many targets.
+    pub fn new(rules: Rules, targets: usize) -> Self {
+        Self { rules, watch_until: None, targets: vec![Seen::default(); targets], on_their_way: 0 }
     }
 
-    /// A probe was sent at `sent`, and its result was there at `now`.
-    pub fn probed(&mut self, sent: Duration, now: Duration, ok: bool) -> Step {
+    /// It is `now`, and a target's turn: whether to probe it. At the end of a watch the probes that are on their way
+    /// are waited for, and no more are sent.
+    pub fn sends(&mut self, now: Duration) -> bool {
+        let over = self.watch_until.is_some_and(|until| now >= until) && !self.is_failing();
+        self.on_their_way += usize::from(!over);
+        !over
+    }
+
+    /// A probe of the target with this index was sent at `sent`, and its result was there at `now`.
+    pub fn probed(&mut self, target: usize, sent: Duration, now: Duration, found: Found) -> Step {
+        self.on_their_way = self.on_their_way.saturating_sub(1);
         if self.deadline().is_some_and(|deadline| now >= deadline) {
             return Step::End(Verdict::DeadlinePassed);
         }
-        if ok {
-            self.failures_in_a_row = 0;
-            self.successes_in_a_row = self.successes_in_a_row.saturating_add(1);
-        } else {
-            self.successes_in_a_row = 0;
-            if sent >= self.rules.grace {
-                self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
-            }
-        }
-        if self.failures_in_a_row >= self.rules.max_fail {
-            return Step::End(Verdict::Unhealthy);
-        }
-        if let Some(rate) = self.rules.fail_rate
-            && sent >= self.rules.grace
-            && self.last.is_exceeded_by(rate, ok)
+        if let Some(verdict) =
+            self.targets.get_mut(target).and_then(|seen| seen.probed(&self.rules, sent, found))
         {
-            return Step::End(Verdict::FailsTooOften);
+            return Step::End(verdict);
         }
-        if self.watch_until.is_some() || self.successes_in_a_row < self.rules.min_success {
+        if self.watch_until.is_some() || self.unproven().next().is_some() {
             return self.passed(now);
         }
         match self.rules.watch {
@@ -104,7 +119,7 @@ impl Policy {
         }
     }
 
-    /// It is `now`, and no probe is on its way.
+    /// It is `now`, and no probe came back.
     pub fn passed(&self, now: Duration) -> Step {
         if self.due().is_none_or(|due| now < due) {
             return Step::Continue;
@@ -114,11 +129,11 @@ impl Policy {
 
     /// When [`Policy::passed`] gives an answer without another probe.
     ///
-    /// A watch does not end on a failure: that would be an answer of "healthy" that the last probe denies. It goes on
-    /// until a probe succeeds, or until there were enough failures.
+    /// A watch does not end on a failure, nor beside a probe that may be one: that would be an answer of "healthy"
+    /// that the last probe denies. It goes on until the probes succeed, or until there were enough failures.
     pub fn due(&self) -> Option<Duration> {
         match self.watch_until {
-            Some(until) => (self.failures_in_a_row == 0).then_some(until),
+            Some(until) => (self.on_their_way == 0 && !self.is_failing()).then_some(until),
             None => self.rules.deadline,
         }
     }
@@ -127,126 +142,63 @@ impl Policy {
     pub fn deadline(&self) -> Option<Duration> {
         if self.watch_until.is_some() { None } else { self.rules.deadline }
     }
+
+    /// The targets that are not healthy yet, by their index.
+    pub fn unproven(&self) -> impl Iterator<Item = usize> {
+        let need = self.rules.min_success;
+        let few = move |(index, seen): (usize, &Seen)| (seen.successes_in_a_row < need).then_some(index);
+        self.targets.iter().enumerate().filter_map(few)
+    }
+
+    fn is_failing(&self) -> bool {
+        self.targets.iter().any(|seen| seen.failures_in_a_row > 0 || seen.nothing_in_a_row > 0)
+    }
+}
+
+impl Seen {
+    /// Takes in a probe, and says whether it proves the target unhealthy, or that nothing can be proven.
+    fn probed(&mut self, rules: &Rules, sent: Duration, found: Found) -> Option<Verdict> {
+        let counts = sent >= rules.grace;
+        let one_more = |row: u32| row.saturating_add(u32::from(counts));
+        match found {
+            Found::Good => {
+                self.successes_in_a_row = self.successes_in_a_row.saturating_add(1);
+                (self.failures_in_a_row, self.nothing_in_a_row) = (0, 0);
+            }
+            Found::Bad => {
+                self.successes_in_a_row = 0;
+                (self.failures_in_a_row, self.nothing_in_a_row) = (one_more(self.failures_in_a_row), 0);
+            }
+            Found::Nothing => {
+                self.successes_in_a_row = 0;
+                self.nothing_in_a_row = one_more(self.nothing_in_a_row);
+                return (self.nothing_in_a_row >= rules.max_fail).then_some(Verdict::CannotTell);
+            }
+        }
+        if self.failures_in_a_row >= rules.max_fail {
+            return Some(Verdict::Unhealthy);
+        }
+        let rate = rules.fail_rate.filter(|_| counts)?;
+        self.last.is_exceeded_by(rate, found == Found::Good).then_some(Verdict::FailsTooOften)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+mod twin;
 
+#[cfg(test)]
+mod tests {
     use super::*;
 
-    #[derive(Debug, Clone, Copy)]
-    enum Input {
-        Probe { sent: Duration, now: Duration, ok: bool },
-        Tick { now: Duration },
-    }
-
-    impl Input {
-        fn now(self) -> Duration {
-            match self {
-                Self::Probe { now, .. } | Self::Tick { now } => now,
-            }
-        }
-    }
-
-    /// The same answer, worked out from the whole history each time. The answers before the last input were all
-    /// "go on".
-    fn slow(rules: &Rules, history: &[Input]) -> Step {
-        let probes: Vec<(Duration, Duration, bool)> = history
-            .iter()
-            .filter_map(|input| match *input {
-                Input::Probe { sent, now, ok } => Some((sent, now, ok)),
-                Input::Tick { .. } => None,
-            })
-            .collect();
-        let need = rules.min_success as usize;
-        let healthy_after = (need..=probes.len()).find(|end| probes[end - need..*end].iter().all(|p| p.2));
-        let healthy_at = healthy_after.map(|end| probes[end - 1].1);
-        let failing = probes.iter().rev().take_while(|p| !p.2).filter(|p| p.0 >= rules.grace).count();
-        let last = history[history.len() - 1];
-        let last_is_probe = matches!(last, Input::Probe { .. });
-
-        let by_deadline = healthy_at.is_some_and(|at| rules.deadline.is_none_or(|deadline| at < deadline));
-        if !by_deadline && rules.deadline.is_some_and(|deadline| last.now() >= deadline) {
-            return Step::End(Verdict::DeadlinePassed);
-        }
-        if failing >= rules.max_fail as usize {
-            return Step::End(Verdict::Unhealthy);
-        }
-        let counted = probes.iter().rev().filter(|p| p.0 >= rules.grace);
-        let exceeded = |rate: FailRate| counted.take(rate.probes).filter(|p| !p.2).count() >= rate.failures;
-        if rules.fail_rate.is_some_and(exceeded) {
-            return Step::End(Verdict::FailsTooOften);
-        }
-        match (healthy_at, rules.watch) {
-            (Some(_), None) => Step::End(Verdict::Healthy),
-            (Some(_), Some(_)) if last_is_probe && healthy_after == Some(probes.len()) => Step::WatchBegins,
-            (Some(at), Some(watch)) if last.now() >= at + watch && failing == 0 => {
-                Step::End(Verdict::Healthy)
-            }
-            _ => Step::Continue,
-        }
-    }
-
-    fn ms(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
-        range.prop_map(Duration::from_millis)
-    }
-
-    fn rules() -> impl Strategy<Value = Rules> {
-        let limit = || proptest::option::of(ms(1..60));
-        let rate = (1..5_usize, 0..6_usize)
-            .prop_map(|(failures, more)| FailRate { failures, probes: failures + more });
-        (1..5_u32, proptest::option::of(rate), 1..4_u32, ms(0..30), limit(), limit()).prop_map(
-            |(max_fail, fail_rate, min_success, grace, deadline, watch)| Rules {
-                max_fail,
-                fail_rate,
-                min_success,
-                grace,
-                deadline,
-                watch,
-            },
-        )
-    }
-
-    /// Pauses and probe times, as one clock makes them: no probe is sent before the one before it has ended.
-    fn history() -> impl Strategy<Value = Vec<Input>> {
-        let step = (ms(0..4), proptest::option::of((ms(0..4), any::<bool>())));
-        proptest::collection::vec(step, 1..60).prop_map(|steps| {
-            let mut clock = Duration::ZERO;
-            let input = |(pause, probe): (Duration, Option<(Duration, bool)>)| {
-                let sent = clock + pause;
-                clock = sent + probe.map_or(Duration::ZERO, |(took, _)| took);
-                match probe {
-                    Some((_, ok)) => Input::Probe { sent, now: clock, ok },
-                    None => Input::Tick { now: clock },
-                }
-            };
-            steps.into_iter().map(input).collect()
-        })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn it_answers_as_its_slow_twin_does(rules in rules(), history in history()) {
-            let mut policy = Policy::new(rules.clone());
-            for (index, input) in history.iter().enumerate() {
-                let step = match *input {
-                    Input::Probe { sent, now, ok } => policy.probed(sent, now, ok),
-                    Input::Tick { now } => policy.passed(now),
-                };
-                prop_assert_eq!(step, slow(&rules, &history[..=index]), "after input {}", index);
-                if matches!(step, Step::End(_)) {
-                    break;
-                }
-            }
-        }
-    }
-
     fn second(policy: &mut Policy, second: u64, ok: bool) -> Step {
+        of(policy, 0, second, ok)
+    }
+
+    fn of(policy: &mut Policy, target: usize, second: u64, ok: bool) -> Step {
         let sent = Duration::from_secs(second);
-        policy.probed(sent, sent + Duration::from_millis(5), ok)
+        assert!(policy.sends(sent));
+        let found = if ok { Found::Good } else { Found::Bad };
+        policy.probed(target, sent, sent + Duration::from_millis(5), found)
     }
 
     const RULES: Rules = Rules {
@@ -260,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_success_starts_the_count_of_failures_again() {
-        let mut policy = Policy::new(RULES);
+        let mut policy = Policy::new(RULES, 1);
         for (at, ok) in [false, false, false, false, true, false, false, false, false].into_iter().enumerate()
         {
             assert_eq!(second(&mut policy, at as u64, ok), Step::Continue);
@@ -270,7 +222,7 @@ mod tests {
 
     #[test]
     fn failures_in_the_grace_time_do_not_count_and_still_break_a_row_of_successes() {
-        let mut policy = Policy::new(Rules { grace: Duration::from_secs(10), ..RULES });
+        let mut policy = Policy::new(Rules { grace: Duration::from_secs(10), ..RULES }, 1);
         for at in 0..8 {
             assert_eq!(second(&mut policy, at, at % 3 == 0), Step::Continue);
         }
@@ -283,10 +235,58 @@ mod tests {
     #[test]
     fn a_watch_does_not_end_on_a_failure() {
         let watch = Some(Duration::from_secs(3));
-        let mut policy = Policy::new(Rules { min_success: 1, watch, ..RULES });
+        let mut policy = Policy::new(Rules { min_success: 1, watch, ..RULES }, 1);
         assert_eq!(second(&mut policy, 0, true), Step::WatchBegins);
         assert_eq!(second(&mut policy, 3, false), Step::Continue);
         assert_eq!(policy.passed(Duration::from_mins(1)), Step::Continue);
         assert_eq!(second(&mut policy, 4, true), Step::End(Verdict::Healthy));
+    }
+
+    #[test]
+    fn several_are_healthy_when_all_are_at_once() {
+        let mut policy = Policy::new(Rules { min_success: 1, ..RULES }, 2);
+        assert_eq!(of(&mut policy, 0, 0, true), Step::Continue);
+        assert_eq!(of(&mut policy, 0, 1, false), Step::Continue);
+        assert_eq!(of(&mut policy, 1, 1, true), Step::Continue);
+        assert_eq!(policy.unproven().collect::<Vec<_>>(), [0]);
+        assert_eq!(of(&mut policy, 0, 2, true), Step::End(Verdict::Healthy));
+    }
+
+    #[test]
+    fn several_are_unhealthy_when_one_is() {
+        let mut policy = Policy::new(Rules { max_fail: 2, ..RULES }, 2);
+        assert_eq!(of(&mut policy, 0, 0, false), Step::Continue);
+        assert_eq!(of(&mut policy, 1, 0, false), Step::Continue);
+        assert_eq!(of(&mut policy, 0, 1, true), Step::Continue);
+        assert_eq!(of(&mut policy, 1, 1, false), Step::End(Verdict::Unhealthy));
+    }
+
+    #[test]
+    fn the_end_of_a_watch_waits_for_what_is_on_its_way_and_sends_no_more() {
+        let watch = Some(Duration::from_secs(3));
+        let mut policy = Policy::new(Rules { min_success: 1, watch, ..RULES }, 2);
+        assert_eq!(of(&mut policy, 0, 0, true), Step::Continue);
+        assert_eq!(of(&mut policy, 1, 0, true), Step::WatchBegins);
+        assert!(policy.sends(Duration::from_secs(2)));
+        let late = Duration::from_secs(4);
+        assert!(!policy.sends(late));
+        assert_eq!(policy.passed(late), Step::Continue);
+        assert_eq!(policy.probed(1, Duration::from_secs(2), late, Found::Good), Step::End(Verdict::Healthy));
+    }
+
+    #[test]
+    fn what_could_not_be_asked_proves_nothing() {
+        let mut policy = Policy::new(Rules { max_fail: 2, ..RULES }, 1);
+        let nothing = |policy: &mut Policy, second| {
+            let sent = Duration::from_secs(second);
+            assert!(policy.sends(sent));
+            policy.probed(0, sent, sent, Found::Nothing)
+        };
+        assert_eq!(nothing(&mut policy, 0), Step::Continue);
+        assert_eq!(second(&mut policy, 1, false), Step::Continue);
+        assert_eq!(nothing(&mut policy, 2), Step::Continue);
+        let mut other = policy.clone();
+        assert_eq!(nothing(&mut policy, 3), Step::End(Verdict::CannotTell));
+        assert_eq!(second(&mut other, 3, false), Step::End(Verdict::Unhealthy));
     }
 }

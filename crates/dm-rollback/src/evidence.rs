@@ -129,6 +129,8 @@ impl Evidence {
 
     fn count(&mut self, record: Record) {
         match record {
+            // Trouble of the machine that probes is none of the version's.
+            Record::Probe(probe) if probe.local => {}
             Record::Probe(probe) => {
                 if self.targets.len() < MAX_NAMES {
                     self.targets.insert(probe.target);
@@ -219,6 +221,13 @@ pub(crate) mod tests {
     fn failures_before_the_first_success_count_only_when_none_follows() {
         assert_eq!(seen(&stream(0, &[false, false, true, false])), [(2, 1)]);
         assert_eq!(seen(&stream(1, &[false, false])), [(2, 2)]);
+    }
+
+    #[test]
+    fn what_could_not_be_asked_is_no_evidence() {
+        let local = probe(false).replace(r#""ok":false"#, r#""ok":false,"local":true"#);
+        let evidence = read(&[START.to_owned(), probe(true), local, end(0, 2)]);
+        assert_eq!((evidence.damage.as_deref(), seen(&evidence)), (None, vec![(1, 0)]));
     }
 
     #[test]

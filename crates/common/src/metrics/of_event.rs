@@ -151,14 +151,13 @@ fn of_detail(event: &Event, to: &mut Contribution) {
                 to.state.set(family::MIGRATION_LAG, &status, duration);
             }
         }
-        Detail::Health { probes, failures, latency_ms, .. } => {
+        Detail::Health { probes, failures, latency_ms, targets, .. } => {
             let successes = count(probes.saturating_sub(*failures));
             to.counters.increase(family::HEALTH_TOTAL, &[("result", "success")], successes);
             to.counters.increase(family::HEALTH_TOTAL, &[("result", "failure")], count(*failures));
-            // NaN where no probe succeeded: the latency of an earlier watch must not pass for this one's.
-            let ms = latency_ms.unwrap_or(Quantiles { p50: f64::NAN, p95: f64::NAN, max: f64::NAN });
-            for (quantile, latency) in [("0.5", ms.p50), ("0.95", ms.p95), ("1", ms.max)] {
-                to.state.set(family::HEALTH_LATENCY, &[("quantile", quantile)], latency);
+            of_latency(&[], *latency_ms, &mut to.state);
+            for target in targets {
+                of_latency(&[("target", &target.name)], target.latency_ms, &mut to.state);
             }
         }
         Detail::Smoke { results, .. } => {
@@ -188,6 +187,15 @@ fn of_detail(event: &Event, to: &mut Contribution) {
                 to.state.set(family::LAST_ROLLBACK, &[], seconds(event));
             }
         }
+    }
+}
+
+fn of_latency(labels: &[(&str, &str)], ms: Option<Quantiles>, state: &mut Exposition) {
+    // NaN where no probe succeeded: the latency of an earlier watch must not pass for this one's.
+    let ms = ms.unwrap_or(Quantiles { p50: f64::NAN, p95: f64::NAN, max: f64::NAN });
+    for (quantile, latency) in [("0.5", ms.p50), ("0.95", ms.p95), ("1", ms.max)] {
+        let labels = [labels, &[("quantile", quantile)]].concat();
+        state.set(family::HEALTH_LATENCY, &labels, latency);
     }
 }
 

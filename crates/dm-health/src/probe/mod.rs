@@ -1,11 +1,15 @@
-//! One probe: a GET on a connection of its own, to one address, with each phase timed.
+//! One probe: a question on a connection of its own, to one address, with each phase timed. Or a program.
 //!
 //! Not with a common HTTP client: those keep connections, try several addresses at once and follow redirects, and all
 //! three hide what a probe is there to find.
 
 mod connect;
+mod endpoint;
 mod exchange;
+mod exec;
 mod failure;
+mod grpc;
+mod request;
 mod target;
 mod timeline;
 mod tls;
@@ -14,26 +18,51 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::Clock;
 use common::stream::Phases;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::expectations::{Answer, Expectations};
+use crate::policy::Found;
+use endpoint::Endpoint;
+use exchange::Connection;
 pub use failure::Failure;
+use request::Get;
+use target::Protocol;
 pub use target::Target;
 pub(crate) use timeline::milliseconds;
 use timeline::{Phase, Timeline};
+use tls::Connectors;
 
 /// Probes one target.
 pub struct Prober<'a> {
-    target: Target,
-    expected: Expectations,
-    timeout: Duration,
-    tls: Option<TlsConnector>,
+    target: &'a Target,
+    expected: &'a Expectations,
+    manner: Manner,
+    kept: Option<Kept>,
+    tls: Option<Connectors>,
     clock: &'a dyn Clock,
     /// Connections that could not be made, which is what moves on to the next address of the name.
     unconnected: usize,
+}
+
+/// How a target is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// For one probe as a whole.
+    pub timeout: Duration,
+    /// Whether the connection of an HTTP probe is kept for the next.
+    pub reuse: bool,
+}
+
+/// A connection that is kept from one probe to the next.
+struct Kept {
+    connection: Connection,
+    address: Option<SocketAddr>,
+    certificate_ends: Option<DateTime<Utc>>,
 }
 
 /// What one probe found.
@@ -49,6 +78,8 @@ pub struct Outcome {
     pub latency: Option<Duration>,
     /// What took how long.
     pub phases: Phases,
+    /// Turns of the interval that passed while it was on its way, and had no probe of their own.
+    pub skipped: u64,
     /// Why it failed; `None` for a success.
     pub failure: Option<Failure>,
 }
@@ -58,18 +89,29 @@ impl Outcome {
     pub fn is_ok(&self) -> bool {
         self.failure.is_none()
     }
+
+    /// What it says of the service.
+    pub fn found(&self) -> Found {
+        match &self.failure {
+            None => Found::Good,
+            Some(failure) if failure.is_local => Found::Nothing,
+            Some(_) => Found::Bad,
+        }
+    }
 }
 
 impl<'a> Prober<'a> {
-    /// Loads the machine's root certificates, where the target needs them. `timeout` is for one probe as a whole.
-    pub fn new(
-        target: Target,
-        expected: Expectations,
-        timeout: Duration,
+    /// One for each target. Loads the machine's root certificates, where one of them needs those.
+    pub fn of_each(
+        targets: &'a [Target],
+        expected: &'a Expectations,
+        manner: Manner,
         clock: &'a dyn Clock,
-    ) -> Result<Self> {
-        let tls = if target.tls_name.is_some() { Some(tls::connector()?) } else { None };
-        Ok(Self { target, expected, timeout, tls, clock, unconnected: 0 })
+    ) -> Result<Vec<Self>> {
+        let tls = if targets.iter().any(Target::is_tls) { Some(tls::connectors()?) } else { None };
+        let prober =
+            |target| Self { target, expected, manner, kept: None, tls: tls.clone(), clock, unconnected: 0 };
+        Ok(targets.iter().map(prober).collect())
     }
 
     /// Makes one probe.
@@ -77,8 +119,8 @@ impl<'a> Prober<'a> {
         let sent_at = self.clock.now();
         let mut timeline = Timeline::start(self.clock);
         let mut seen = Seen::default();
-        let result = tokio::time::timeout(self.timeout, self.ask(&mut timeline, &mut seen)).await;
-        let result = result.unwrap_or_else(|_| Err(Failure::timed_out(timeline.phase(), self.timeout)));
+        let result = tokio::time::timeout(self.manner.timeout, self.ask(&mut timeline, &mut seen)).await;
+        let result = result.unwrap_or_else(|_| Err(self.timed_out(timeline.phase())));
         if result.is_err() && timeline.phase() == Phase::Connect {
             self.unconnected = self.unconnected.wrapping_add(1);
         }
@@ -94,26 +136,125 @@ impl<'a> Prober<'a> {
             status: seen.status,
             latency: whole.then_some(total),
             phases,
+            skipped: 0,
             failure,
         }
     }
 
-    async fn ask(&self, timeline: &mut Timeline<'_>, seen: &mut Seen) -> Result<Answer, Failure> {
-        let addresses = connect::resolve(&self.target, timeline).await?;
+    fn timed_out(&self, phase: Phase) -> Failure {
+        match self.target.protocol {
+            Protocol::Exec(_) => Failure::not_ended(self.manner.timeout),
+            _ => Failure::timed_out(phase, self.manner.timeout),
+        }
+    }
+
+    async fn ask(&mut self, timeline: &mut Timeline<'_>, seen: &mut Seen) -> Result<Answer, Failure> {
+        let target: &'a Target = self.target;
+        match &target.protocol {
+            Protocol::Http(endpoint, get) => {
+                if let Some(answer) = self.ask_again(get, timeline, seen).await {
+                    return Ok(answer);
+                }
+                let (stream, certificate_ends) =
+                    self.connect(endpoint, |tls| &tls.http, timeline, seen).await?;
+                timeline.enter(Phase::Wait);
+                let connection = Connection::on(stream).await?;
+                let kept = Kept { connection, address: seen.address, certificate_ends };
+                self.ask_on(kept, get, timeline, seen).await
+            }
+            Protocol::Tcp(endpoint) => {
+                self.reach(endpoint, timeline, seen).await?;
+                Ok(Answer::default())
+            }
+            Protocol::Grpc(endpoint, service) => {
+                let (stream, certificate_ends) =
+                    self.connect(endpoint, |tls| &tls.grpc, timeline, seen).await?;
+                timeline.enter(Phase::Wait);
+                grpc::check(stream, endpoint, service).await?;
+                Ok(Answer { certificate: self.left(certificate_ends), ..Answer::default() })
+            }
+            Protocol::Exec(words) => {
+                timeline.skip_to(Phase::Wait);
+                exec::run(words).await?;
+                Ok(Answer::default())
+            }
+        }
+    }
+
+    /// Asks on the connection that was kept. Nothing where there is none, or where the server did not wait for another
+    /// request: that is its right, and no failure.
+    async fn ask_again(&mut self, get: &Get, timeline: &mut Timeline<'_>, seen: &mut Seen) -> Option<Answer> {
+        let mut kept = self.kept.take()?;
+        if !kept.connection.is_ready().await {
+            return None;
+        }
+        timeline.skip_to(Phase::Wait);
+        seen.address = kept.address;
+        let answer = self.ask_on(kept, get, timeline, seen).await;
+        if answer.is_err() {
+            timeline.skip_to(Phase::Resolve);
+            *seen = Seen::default();
+        }
+        answer.ok()
+    }
+
+    async fn ask_on(
+        &mut self,
+        mut kept: Kept,
+        get: &Get,
+        timeline: &mut Timeline<'_>,
+        seen: &mut Seen,
+    ) -> Result<Answer, Failure> {
+        let request = get.request(self.manner.reuse);
+        let http = kept.connection.ask(request, timeline, &mut seen.status).await?;
+        let certificate = self.left(kept.certificate_ends);
+        self.kept = self.manner.reuse.then_some(kept);
+        Ok(Answer { http: Some(http), certificate })
+    }
+
+    /// What is left until then.
+    fn left(&self, end: Option<DateTime<Utc>>) -> Option<TimeDelta> {
+        Some(end? - self.clock.now())
+    }
+
+    /// A connection, with TLS where the endpoint has it, and then the end of its certificates.
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        connector: fn(&Connectors) -> &TlsConnector,
+        timeline: &mut Timeline<'_>,
+        seen: &mut Seen,
+    ) -> Result<(Box<dyn Stream>, Option<DateTime<Utc>>), Failure> {
+        let tcp = self.reach(endpoint, timeline, seen).await?;
+        match (&self.tls, &endpoint.tls_name) {
+            (Some(tls), Some(name)) => {
+                let stream = tls::handshake(connector(tls), name.clone(), tcp, timeline).await?;
+                let end = tls::first_end(&stream);
+                Ok((Box::new(stream), end))
+            }
+            _ => Ok((Box::new(tcp), None)),
+        }
+    }
+
+    async fn reach(
+        &self,
+        endpoint: &Endpoint,
+        timeline: &mut Timeline<'_>,
+        seen: &mut Seen,
+    ) -> Result<TcpStream, Failure> {
+        let addresses = connect::resolve(endpoint, timeline).await?;
         // One address a probe: an answer from a second one would hide that the first is dead. The next probe tries
         // the next, for a name such as localhost often has an address where nobody listens.
         let address = addresses[self.unconnected % addresses.len()];
         seen.address = Some(address);
-        let tcp = connect::connect(address, timeline).await?;
-        match (&self.tls, &self.target.tls_name) {
-            (Some(connector), Some(name)) => {
-                let stream = tls::handshake(connector, name.clone(), tcp, timeline).await?;
-                exchange::exchange(stream, &self.target, timeline, &mut seen.status).await
-            }
-            _ => exchange::exchange(tcp, &self.target, timeline, &mut seen.status).await,
-        }
+        connect::connect(address).await
     }
 }
+
+/// A connection, with TLS or without.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl std::fmt::Debug for Prober<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

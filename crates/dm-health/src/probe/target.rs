@@ -1,128 +1,123 @@
-//! What is probed: a URL, taken apart once.
+//! What is probed: an address, taken apart once.
+
+use std::path::Path;
 
 use anyhow::{Context, Result};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use common::label::{Label, without_secrets};
-use http_body_util::Empty;
-use hyper::body::Bytes;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT};
-use hyper::{Request, Uri};
-use percent_encoding::percent_decode_str;
-use tokio_rustls::rustls::pki_types::ServerName;
-use url::{Host, Position, Url};
+use url::Url;
+
+use super::endpoint::Endpoint;
+use super::request::Get;
+use crate::address::{Address, HostPort};
 
 /// A target of probes.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// Its short name.
     pub name: String,
-    /// Its URL without secrets.
+    /// Its address without secrets.
     pub shown: String,
-    /// What to connect to.
-    pub(super) host: Host<String>,
-    /// The port.
-    pub(super) port: u16,
-    /// The name that the certificate has to be for; `None` without TLS.
-    pub(super) tls_name: Option<ServerName<'static>>,
-    /// May hold a secret.
-    path: Uri,
-    headers: HeaderMap,
+    pub(super) protocol: Protocol,
+}
+
+/// How it is asked.
+#[derive(Debug, Clone)]
+pub(super) enum Protocol {
+    /// A GET.
+    Http(Endpoint, Get),
+    /// A connection.
+    Tcp(Endpoint),
+    /// The standard health service, about this service.
+    Grpc(Endpoint, String),
+    /// A program and its arguments.
+    Exec(Vec<String>),
 }
 
 impl Target {
-    /// Takes an `http` or `https` URL apart. Without a `name` it is called after its host.
-    pub fn new(url: &Url, name: Option<Label>) -> Result<Self> {
-        let host = url.host().context("the URL has no host")?.to_owned();
-        let port = url.port_or_known_default().context("the URL has no port")?;
-        let tls_name = match (url.scheme(), &host) {
-            ("https", Host::Domain(domain)) => Some(
-                ServerName::try_from(domain.clone())
-                    .with_context(|| format!("{domain} is no name that a certificate can be for"))?,
-            ),
-            ("https", Host::Ipv4(ip)) => Some(ServerName::from(std::net::IpAddr::V4(*ip))),
-            ("https", Host::Ipv6(ip)) => Some(ServerName::from(std::net::IpAddr::V6(*ip))),
-            _ => None,
+    /// Takes an address apart. Without a `name` it is called after its host, or after its program.
+    pub fn new(address: &Address, name: Option<Label>) -> Result<Self> {
+        let (default, shown, protocol) = match address {
+            Address::Http(url) => {
+                let host = url.host().context("the URL has no host")?.to_owned();
+                let port = url.port_or_known_default().context("the URL has no port")?;
+                let default = host.to_string();
+                let endpoint = Endpoint::new(host, port, url.scheme() == "https")?;
+                (default, without_secrets(url), Protocol::Http(endpoint, Get::new(url)?))
+            }
+            Address::Tcp(HostPort { host, port }) => {
+                let endpoint = Endpoint::new(host.clone(), *port, false)?;
+                (host.to_string(), format!("tcp://{host}:{port}"), Protocol::Tcp(endpoint))
+            }
+            Address::Grpc { at: HostPort { host, port }, tls, service } => {
+                let endpoint = Endpoint::new(host.clone(), *port, *tls)?;
+                let scheme = if *tls { "grpcs" } else { "grpc" };
+                let shown = format!("{scheme}://{host}:{port}/{service}");
+                (host.to_string(), shown, Protocol::Grpc(endpoint, service.clone()))
+            }
+            Address::Exec(words) => {
+                let program = words.first().context("no program")?;
+                let short =
+                    Path::new(program).file_name().map_or(program.into(), |name| name.to_string_lossy());
+                // An argument may be a secret.
+                (short.into_owned(), format!("exec:{program}"), Protocol::Exec(words.clone()))
+            }
         };
-        let path = url[Position::BeforePath..Position::AfterQuery]
-            .parse()
-            .context("the URL has a character in it that HTTP does not take")?;
-        Ok(Self {
-            name: name.map_or_else(|| host.to_string(), String::from),
-            shown: without_secrets(url),
-            host,
-            port,
-            tls_name,
-            path,
-            headers: headers(url)?,
-        })
+        Ok(Self { name: name.map_or(default, String::from), shown, protocol })
     }
 
-    pub(super) fn request(&self) -> Request<Empty<Bytes>> {
-        let mut request = Request::new(Empty::new());
-        *request.uri_mut() = self.path.clone();
-        request.headers_mut().clone_from(&self.headers);
-        request
+    /// The same of a URL.
+    pub fn of_url(url: &Url) -> Result<Self> {
+        Self::new(&Address::Http(url.clone()), None)
     }
-}
 
-fn headers(url: &Url) -> Result<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    let host =
-        HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).context("the URL's host")?;
-    headers.insert(HOST, host);
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("dm-health/", env!("CARGO_PKG_VERSION"))));
-    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    if !url.username().is_empty() || url.password().is_some() {
-        headers.insert(AUTHORIZATION, basic(url)?);
+    /// Whether it answers in HTTP, with a status, headers and a body.
+    pub fn is_http(&self) -> bool {
+        matches!(self.protocol, Protocol::Http(..))
     }
-    Ok(headers)
-}
 
-/// RFC 7617, of the user and the password as they were before the URL percent-encoded them.
-fn basic(url: &Url) -> Result<HeaderValue> {
-    let mut credentials: Vec<u8> = percent_decode_str(url.username()).collect();
-    credentials.push(b':');
-    credentials.extend(percent_decode_str(url.password().unwrap_or_default()));
-    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(credentials)))
-        .context("the URL's user and password")?;
-    value.set_sensitive(true);
-    Ok(value)
+    /// Whether it comes with a certificate.
+    pub fn is_tls(&self) -> bool {
+        self.endpoint().is_some_and(|endpoint| endpoint.tls_name.is_some())
+    }
+
+    /// Where it is on the network.
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        match &self.protocol {
+            Protocol::Http(endpoint, _) | Protocol::Tcp(endpoint) | Protocol::Grpc(endpoint, _) => {
+                Some(endpoint)
+            }
+            Protocol::Exec(_) => None,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn target(url: &str) -> Target {
-        Target::new(&Url::parse(url).unwrap(), None).unwrap()
+    fn target(address: &str) -> Target {
+        Target::new(&address.parse().unwrap(), None).unwrap()
     }
 
     #[test]
-    fn a_url_becomes_a_request() {
-        let target = target("http://h:8080/a%20b?v=1#fragment");
-        let request = target.request();
-        assert_eq!(request.uri().to_string(), "/a%20b?v=1");
-        assert_eq!(request.headers()[HOST], "h:8080");
-        assert_eq!((target.name.as_str(), target.port), ("h", 8080));
-        assert_eq!(target.tls_name, None);
+    fn it_is_called_after_its_host_or_its_program() {
+        assert_eq!(target("http://h:8080/a").name, "h");
+        assert_eq!(target("tcp://[::1]:5").name, "[::1]");
+        assert_eq!(target("exec:/usr/bin/pg_isready -q").name, "pg_isready");
     }
 
     #[test]
-    fn default_ports_and_addresses() {
-        let https = target("https://[::1]/");
-        assert_eq!((https.port, https.request().headers()[HOST].to_str().unwrap()), (443, "[::1]"));
-        assert!(https.tls_name.is_some());
-        assert_eq!(target("http://h").request().uri().to_string(), "/");
+    fn default_ports() {
+        let port = |url: &str| target(url).endpoint().unwrap().port;
+        assert_eq!((port("https://[::1]/"), port("http://h"), port("http://h:81")), (443, 80, 81));
+        assert!(target("https://[::1]/").endpoint().unwrap().tls_name.is_some());
+        assert!(target("http://h").endpoint().unwrap().tls_name.is_none());
     }
 
     #[test]
-    fn a_user_and_a_password_become_an_authorization_and_are_not_shown() {
-        let target = target("http://us%20er:p%40ss@h/?token=abc");
-        let header = &target.headers[AUTHORIZATION];
-        assert_eq!(header, &format!("Basic {}", STANDARD.encode("us er:p@ss")));
-        assert_eq!(target.shown, "http://***@h/?token=***");
-        assert!(!format!("{:?}", target.headers).contains("dXM"));
+    fn no_secret_is_shown() {
+        assert_eq!(target("http://us%20er:p%40ss@h/?token=abc").shown, "http://***@h/?token=***");
+        assert_eq!(target("exec:check --password hunter2").shown, "exec:check");
+        assert_eq!(target("grpcs://h:1/a.B").shown, "grpcs://h:1/a.B");
     }
 }

@@ -1,15 +1,16 @@
 //! What stdout says.
 
 mod human;
+mod live;
 
 use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 use common::stream::{Probe, Record, Start, Writer};
 
-use crate::policy::Step;
+use crate::policy::{Found, Step};
 use crate::probe::{Outcome, Target, milliseconds};
-use crate::tally::Tally;
+use crate::tally::Tallies;
 use human::Human;
 
 /// What stdout speaks.
@@ -19,66 +20,87 @@ pub enum Style {
     JsonLines,
     /// Sentences.
     Human {
-        /// Whether every probe is a line; else only failures and changes are.
-        every_probe: bool,
+        /// Whether there is a live line, as on a terminal.
+        live: bool,
     },
 }
 
 /// A report that is being written.
 #[derive(Debug)]
-pub enum Report<W> {
-    /// A record a line.
-    JsonLines(Writer<W>),
+pub enum Report<'a, W> {
+    /// A record a line, of these targets.
+    JsonLines(Writer<W>, &'a [Target]),
     /// Sentences.
-    Human(Human<W>),
+    Human(Human<'a, W>),
 }
 
-impl<W: Write> Report<W> {
+impl<'a, W: Write> Report<'a, W> {
     /// Begins it.
-    pub fn begin(out: W, style: Style, target: &Target, start: Start) -> io::Result<Self> {
+    pub fn begin(out: W, style: Style, targets: &'a [Target], start: Start) -> io::Result<Self> {
         match style {
-            Style::JsonLines => Writer::begin(out, start).map(Self::JsonLines),
-            Style::Human { every_probe } => Human::begin(out, every_probe, target, &start).map(Self::Human),
+            Style::JsonLines => Ok(Self::JsonLines(Writer::begin(out, start)?, targets)),
+            Style::Human { live } => Human::begin(out, live, targets, &start).map(Self::Human),
         }
     }
 
-    /// Tells of the probe number `seq`.
-    pub fn probe(&mut self, seq: u64, target: &Target, outcome: &Outcome, step: Step) -> io::Result<()> {
+    /// Tells of the probe number `seq`, of the target with this index.
+    pub fn probe(
+        &mut self,
+        seq: u64,
+        target: usize,
+        outcome: &Outcome,
+        step: Step,
+        seen: &Tallies,
+    ) -> io::Result<()> {
         match self {
-            Self::JsonLines(writer) => writer.record(&Record::Probe(record(seq, target, outcome))),
-            Self::Human(human) => human.probe(outcome, step),
+            Self::JsonLines(writer, targets) => match targets.get(target) {
+                Some(target) => {
+                    let src = src(target, targets.len());
+                    writer.record(&Record::Probe(record(seq, target, src, outcome)))
+                }
+                None => Ok(()),
+            },
+            Self::Human(human) => human.probe(target, outcome, step, seen),
         }
     }
 
     /// Ends it. The sentence and the numbers are for people.
-    pub fn end(&mut self, ts: DateTime<Utc>, exit: u8, sentence: &str, tally: &Tally) -> io::Result<()> {
+    pub fn end(&mut self, ts: DateTime<Utc>, exit: u8, sentence: &str, seen: &Tallies) -> io::Result<()> {
         match self {
-            Self::JsonLines(writer) => writer.end(ts, exit),
-            Self::Human(human) => human.end(sentence, tally),
+            Self::JsonLines(writer, _) => writer.end(ts, exit),
+            Self::Human(human) => human.end(sentence, seen),
         }
     }
 
     /// Whether the reader has gone away.
     pub fn is_closed(&self) -> bool {
         match self {
-            Self::JsonLines(writer) => writer.is_closed(),
+            Self::JsonLines(writer, _) => writer.is_closed(),
             Self::Human(human) => human.is_closed(),
         }
     }
 }
 
-fn record(seq: u64, target: &Target, outcome: &Outcome) -> Probe {
+/// Several targets are sources of their own: one that fails is not diluted by those that do not, and failures before
+/// the first success are failures before its own.
+fn src(target: &Target, targets: usize) -> String {
+    if targets == 1 { "probe".to_owned() } else { format!("probe:{}", target.name) }
+}
+
+fn record(seq: u64, target: &Target, src: String, outcome: &Outcome) -> Probe {
     Probe {
         seq,
         ts: outcome.sent_at,
         name: target.name.clone(),
         target: target.shown.clone(),
-        src: "probe".to_owned(),
+        src,
         ok: outcome.is_ok(),
         status: outcome.status,
         latency_ms: outcome.latency.map(milliseconds),
         phase_ms: outcome.phases,
+        skipped: outcome.skipped,
         address: outcome.address.map(|address| address.to_string()),
+        local: outcome.found() == Found::Nothing,
         reason: outcome.failure.as_ref().map(|failure| failure.reason),
     }
 }

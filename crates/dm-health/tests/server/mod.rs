@@ -12,6 +12,8 @@ pub(crate) enum Reply {
     Status(u16),
     /// This version, in a header and in the body.
     Version(&'static str),
+    /// Status 200, again and again on the same connection.
+    KeepAlive,
     /// Nothing, for ever.
     Hang,
     /// The head and a part of the body, and nothing more.
@@ -49,6 +51,14 @@ impl Server {
                 // The client may be gone.
                 let _ = stream.write_all(&bytes(reply));
                 match reply {
+                    Reply::KeepAlive => loop {
+                        let head = read_head(&mut stream);
+                        if head.is_empty() {
+                            break;
+                        }
+                        requests.lock().unwrap().push(head);
+                        let _ = stream.write_all(&bytes(reply));
+                    },
                     Reply::Hang | Reply::HalfABody => hanging.push(stream),
                     Reply::EndlessBody => while stream.write_all(&[b'x'; 8192]).is_ok() {},
                     Reply::Status(_) | Reply::Version(_) | Reply::Reset | Reply::Garbage => {}
@@ -102,6 +112,7 @@ fn bytes(reply: Reply) -> Vec<u8> {
             format!("HTTP/1.1 200 OK\r\nX-App-Version: {version}\r\ncontent-length: {length}\r\n\r\n{body}")
                 .into_bytes()
         }
+        Reply::KeepAlive => bytes(Reply::Status(200)),
         Reply::HalfABody => b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_vec(),
         Reply::EndlessBody => b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
         Reply::Garbage => b"SSH-2.0-OpenSSH_9.6\r\n\r\n".to_vec(),

@@ -1,0 +1,158 @@
+//! A target as it is typed.
+
+use std::str::FromStr;
+
+use common::http::parse_url;
+use common::label::Label;
+use url::{Host, Url};
+
+const HINT: &str = "give one such as https://host/path, tcp://host:port, grpc://host:port/service or exec:'program argument'";
+
+/// An address, and the name before it where there is one: `NAME=ADDRESS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The name that was given.
+    pub name: Option<Label>,
+    /// What to probe.
+    pub address: Address,
+}
+
+/// What to probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// An `http` or `https` URL.
+    Http(Url),
+    /// `tcp://host:port`: whether it takes a connection.
+    Tcp(HostPort),
+    /// `grpc://host:port/service`, or `grpcs` with TLS: what the standard health service says of `service`.
+    Grpc {
+        /// Where it is.
+        at: HostPort,
+        /// Whether with TLS.
+        tls: bool,
+        /// The service; empty for the server as a whole.
+        service: String,
+    },
+    /// `exec:program argument …`: whether the program ends with 0. At least the program is there.
+    Exec(Vec<String>),
+}
+
+/// A host and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    /// The name or the address.
+    pub host: Host<String>,
+    /// The port.
+    pub port: u16,
+}
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            // An address can have an = in it, but not before its scheme has ended.
+            Some((name, address)) if !name.contains([':', '/']) => {
+                let name = name.parse().map_err(|error| format!("the name before the = {error}"))?;
+                Ok(Self { name: Some(name), address: address.parse()? })
+            }
+            _ => Ok(Self { name: None, address: text.parse()? }),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(command) = text.strip_prefix("exec:") {
+            let words = shell_words::split(command).map_err(|error| format!("exec: {error}"))?;
+            return match words.first().map(String::as_str) {
+                None | Some("") => {
+                    Err("exec: has no program; give one such as exec:'pg_isready -q'".to_owned())
+                }
+                Some(_) => Ok(Self::Exec(words)),
+            };
+        }
+        let url = Url::parse(text).map_err(|error| format!("not a URL ({error}); {HINT}"))?;
+        match url.scheme() {
+            "http" | "https" => parse_url(text).map(Self::Http),
+            "tcp" if matches!(url.path(), "" | "/") => host_port(&url).map(Self::Tcp),
+            "tcp" => Err("tcp:// takes a host and a port only".to_owned()),
+            scheme @ ("grpc" | "grpcs") => Ok(Self::Grpc {
+                at: host_port(&url)?,
+                tls: scheme == "grpcs",
+                service: url.path().trim_start_matches('/').to_owned(),
+            }),
+            scheme => Err(format!("the scheme {scheme:?} is not known; {HINT}")),
+        }
+    }
+}
+
+fn host_port(url: &Url) -> Result<HostPort, String> {
+    let scheme = url.scheme();
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+        return Err(format!("{scheme}:// takes no user, no password and no query"));
+    }
+    let host = url.host_str().filter(|host| !host.is_empty());
+    let (Some(host), Some(port)) = (host, url.port()) else {
+        return Err(format!("{scheme}:// needs a host and a port, such as {scheme}://127.0.0.1:5432"));
+    };
+    // Of a scheme that it does not know, a URL's host is any text.
+    let host = Host::parse(host).map_err(|error| format!("{host} is no host: {error}"))?;
+    Ok(HostPort { host, port })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn parsed(text: &str) -> (Option<String>, Address) {
+        let named: Named = text.parse().unwrap();
+        (named.name.map(String::from), named.address)
+    }
+
+    fn error(text: &str) -> String {
+        text.parse::<Named>().unwrap_err()
+    }
+
+    #[test]
+    fn a_name_stands_before_the_address() {
+        let url = Address::Http(Url::parse("http://h/a?b=c").unwrap());
+        assert_eq!(parsed("api=http://h/a?b=c"), (Some("api".to_owned()), url.clone()));
+        assert_eq!(parsed("http://h/a?b=c"), (None, url));
+        assert!(error("=http://h").contains("must not be empty"));
+        assert!(error("api=h").contains("not a URL"));
+    }
+
+    #[test]
+    fn each_scheme_has_its_parts() {
+        let at = |host, port| HostPort { host, port };
+        let v4 = Host::Ipv4(Ipv4Addr::LOCALHOST);
+        let name = Host::Domain("db".to_owned());
+        assert_eq!(parsed("db=tcp://127.0.0.1:5432").1, Address::Tcp(at(v4, 5432)));
+        assert_eq!(parsed("tcp://db:80/").1, Address::Tcp(at(name.clone(), 80)));
+        let grpc = |tls, service: &str| Address::Grpc {
+            at: at(name.clone(), 443),
+            tls,
+            service: service.to_owned(),
+        };
+        assert_eq!(parsed("grpc://db:443/shop.Cart").1, grpc(false, "shop.Cart"));
+        assert_eq!(parsed("grpcs://db:443").1, grpc(true, ""));
+        let words = ["pg_isready", "-h", "a b", "c=d"].map(str::to_owned).to_vec();
+        assert_eq!(parsed("exec:pg_isready -h 'a b' c=d"), (None, Address::Exec(words)));
+    }
+
+    #[test]
+    fn what_is_not_whole_is_refused_with_a_hint() {
+        assert!(error("tcp://db").contains("needs a host and a port, such as tcp://"));
+        assert!(error("grpc://:5").contains("not a URL"));
+        assert!(error("tcp://db:5/path").contains("host and a port only"));
+        assert!(error("grpc://u:p@db:5").contains("no password"));
+        assert!(error("exec:").contains("no program"));
+        assert!(error("exec:a 'b").contains("exec:"));
+        assert!(error("ftp://h").contains("\"ftp\" is not known"));
+    }
+}

@@ -1,0 +1,94 @@
+//! The request of an HTTP probe: made once, sent each time.
+
+use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::Empty;
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::{Request, Uri};
+use percent_encoding::percent_decode_str;
+use url::{Position, Url};
+
+/// Our name, as servers see it.
+pub(super) const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("dm-health/", env!("CARGO_PKG_VERSION")));
+
+/// A GET.
+#[derive(Debug, Clone)]
+pub(super) struct Get {
+    /// May hold a secret.
+    path: Uri,
+    headers: HeaderMap,
+}
+
+impl Get {
+    /// Takes an `http` or `https` URL apart.
+    pub(super) fn new(url: &Url) -> Result<Self> {
+        let path = url[Position::BeforePath..Position::AfterQuery]
+            .parse()
+            .context("the URL has a character in it that HTTP does not take")?;
+        Ok(Self { path, headers: headers(url)? })
+    }
+
+    /// The request, for a connection that is kept after it or closed.
+    pub(super) fn request(&self, keep: bool) -> Request<Empty<Bytes>> {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = self.path.clone();
+        request.headers_mut().clone_from(&self.headers);
+        if !keep {
+            request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        request
+    }
+}
+
+fn headers(url: &Url) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    let host =
+        HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).context("the URL's host")?;
+    headers.insert(HOST, host);
+    headers.insert(USER_AGENT, AGENT);
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    if !url.username().is_empty() || url.password().is_some() {
+        headers.insert(AUTHORIZATION, basic(url)?);
+    }
+    Ok(headers)
+}
+
+/// RFC 7617, of the user and the password as they were before the URL percent-encoded them.
+fn basic(url: &Url) -> Result<HeaderValue> {
+    let mut credentials: Vec<u8> = percent_decode_str(url.username()).collect();
+    credentials.push(b':');
+    credentials.extend(percent_decode_str(url.password().unwrap_or_default()));
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(credentials)))
+        .context("the URL's user and password")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(url: &str) -> Get {
+        Get::new(&Url::parse(url).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_url_becomes_a_request() {
+        let request = get("http://h:8080/a%20b?v=1#fragment").request(false);
+        assert_eq!(request.uri().to_string(), "/a%20b?v=1");
+        assert_eq!(request.headers()[HOST], "h:8080");
+        assert_eq!(get("https://[::1]/").request(true).headers()[HOST], "[::1]");
+        assert_eq!(get("http://h").request(true).uri().to_string(), "/");
+    }
+
+    #[test]
+    fn a_user_and_a_password_become_an_authorization_and_are_not_shown() {
+        let get = get("http://us%20er:p%40ss@h/?token=abc");
+        let header = &get.headers[AUTHORIZATION];
+        assert_eq!(header, &format!("Basic {}", STANDARD.encode("us er:p@ss")));
+        assert!(!format!("{:?}", get.headers).contains("dXM"));
+    }
+}

@@ -1,0 +1,127 @@
+//! What is probed otherwise than by HTTP: a connection, the health service of gRPC, a program.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod grpc;
+#[expect(dead_code, reason = "these stories need a part of it")]
+mod server;
+
+use std::fs;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+use server::{Reply, Server};
+use tempfile::TempDir;
+use tonic_health::ServingStatus;
+
+/// Polls until it failed once or succeeded once, and gives the exit code, the first probe and stderr.
+fn probe(url: &str, flags: &[&str]) -> (i32, Value, String) {
+    let state = tempfile::tempdir().unwrap();
+    let assert = command(&state, url).args(["--max-fail", "1"]).args(flags).assert();
+    let output = assert.get_output();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let probe = stdout.lines().nth(1).map(|line| serde_json::from_str(line).unwrap());
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code().unwrap(), probe.unwrap_or_default(), stderr)
+}
+
+fn command(state: &TempDir, url: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dm-health"));
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("DM_STATE_DIR", state.path());
+    command.env("PUSHGATEWAY_URL", "disabled").timeout(Duration::from_secs(20));
+    command.args(["--interval", "20ms", "--url", url]);
+    command
+}
+
+#[test]
+fn a_connection_is_enough_for_tcp() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("tcp://{}", listener.local_addr().unwrap());
+    let (code, good, _) = probe(&url, &[]);
+    assert_eq!((code, &good["ok"], &good["target"]), (0, &true.into(), &url.as_str().into()));
+    assert!(good["latency_ms"].is_number() && good["phase_ms"]["connect"].is_number());
+    assert!(good["phase_ms"]["wait"].is_null() && good["status"].is_null());
+    drop(listener);
+    let (code, bad, stderr) = probe(&url, &[]);
+    assert_eq!((code, &bad["reason"]), (1, &"refused".into()));
+    assert!(stderr.contains("connection refused by 127.0.0.1"), "{stderr}");
+}
+
+#[test]
+fn grpc_is_healthy_where_the_health_service_says_that_it_is_serving() {
+    let serving = format!("grpc://{}", grpc::start(ServingStatus::Serving));
+    for path in ["", "/", "/shop.Cart"] {
+        let (code, probe, _) = probe(&format!("{serving}{path}"), &[]);
+        assert_eq!((code, &probe["ok"], &probe["name"]), (0, &true.into(), &"127.0.0.1".into()), "{path}");
+        assert!(probe["phase_ms"]["wait"].is_number() && probe["latency_ms"].is_number());
+    }
+    let not_serving = format!("grpc://{}/shop.Cart", grpc::start(ServingStatus::NotServing));
+    let http = Server::start(&[Reply::Status(200)]).url("/").replace("http:", "grpc:");
+    for (url, reason, message) in [
+        (not_serving, "bad_status", "NOT_SERVING, expected SERVING"),
+        (format!("{serving}/shop.Basket"), "bad_status", "does not know the service"),
+        (Server::refusing().replace("http:", "grpc:"), "refused", "connection refused"),
+        (http, "other", ""),
+    ] {
+        let (code, probe, stderr) = probe(&url, &[]);
+        assert_eq!((code, &probe["reason"]), (1, &reason.into()), "{url}: {stderr}");
+        assert!(stderr.contains(message), "{stderr}");
+    }
+}
+
+#[test]
+fn a_program_is_healthy_when_it_ends_with_0() {
+    let (code, good, _) = probe("exec:test 'a b' = 'a b'", &[]);
+    assert_eq!((code, &good["ok"], &good["name"]), (0, &true.into(), &"test".into()));
+    assert!(good["latency_ms"].is_number() && good["phase_ms"]["wait"].is_number());
+    for (url, reason, message) in [
+        ("exec:sh -c 'echo replica lags >&2; exit 3'", "exit_code", "exit code 3: replica lags"),
+        ("exec:sh -c 'kill -9 $$'", "signal", "killed by signal 9"),
+        ("exec:sh -c 'head -c 1000000 /dev/zero >&2; exit 4'", "exit_code", "exit code 4"),
+    ] {
+        let (code, probe, stderr) = probe(url, &[]);
+        assert_eq!((code, &probe["reason"]), (1, &reason.into()), "{url}: {stderr}");
+        assert!(stderr.contains(message), "{stderr}");
+    }
+}
+
+#[test]
+fn a_program_that_takes_too_long_is_killed_with_all_that_it_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // The grandchild holds the pipe open for as long as it lives.
+    let url = format!("exec:sh -c 'sleep 1000 > {} & wait'", pipe.display());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read(pipe).unwrap()
+    });
+    let (code, probe, stderr) = probe(&url, &["--timeout", "300ms"]);
+    assert_eq!((code, &probe["reason"]), (1, &"timeout".into()));
+    assert!(stderr.contains("had not ended after 300ms, and was killed"), "{stderr}");
+    assert_eq!(reader.join().unwrap(), b"");
+}
+
+#[test]
+fn the_arguments_of_a_program_are_not_shown() {
+    let state = tempfile::tempdir().unwrap();
+    let assert = command(&state, "exec:false --password hunter2").args(["--max-fail", "1"]).assert().code(1);
+    let journal = fs::read_to_string(state.path().join("journal.jsonl")).unwrap();
+    let output = assert.get_output();
+    for text in
+        [&journal, &*String::from_utf8_lossy(&output.stdout), &String::from_utf8_lossy(&output.stderr)]
+    {
+        assert!(!text.contains("hunter2") && text.contains("false"), "{text}");
+    }
+}
+
+#[test]
+fn what_is_only_in_http_can_not_be_expected_of_the_others() {
+    let state = tempfile::tempdir().unwrap();
+    let one_line = predicate::function(|text: &str| text.lines().count() == 1);
+    let http_only = command(&state, "tcp://h:1").args(["--expect-body", "ok"]).assert();
+    http_only.code(2).stderr(contains("of http:// and https:// only").and(one_line));
+}

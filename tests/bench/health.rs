@@ -1,0 +1,111 @@
+//! What dm-health costs, and whether its latencies are true.
+
+use std::process::{Command, Stdio};
+
+use testkit::bin::Machine;
+use testkit::sample::Sample;
+
+use crate::{Contender, with};
+
+/// Rounds in which both ask once.
+const ROUNDS: usize = 200;
+
+/// Targets that are polled at once, each every second.
+const TARGETS: usize = 1000;
+
+/// Compares with curl, and polls many.
+pub(crate) fn measure() {
+    let sample = Sample::start(0);
+    let url = sample.health();
+    first_verdict(&url);
+    println!();
+    latencies(&url);
+    println!();
+    many(&url);
+}
+
+fn curl(url: &str) -> Command {
+    with(Command::new("curl"), &["-sf", "-o", "/dev/null", "-w", "%{time_total}", url])
+}
+
+fn health(machine: &Machine, url: &str) -> Command {
+    with(machine.tool("dm-health"), &["--url", url, "--format", "jsonl"])
+}
+
+fn first_verdict(url: &str) {
+    let machine = Machine::new();
+    let quiet = |mut command: Command| {
+        command.stdout(Stdio::null());
+        command
+    };
+    let (one, other) = (url.to_owned(), url.to_owned());
+    let mut contenders = [
+        Contender::new("curl", move || quiet(curl(&one))),
+        Contender::new("dm-health", move || quiet(health(&machine, &other))),
+    ];
+    for _ in 0..ROUNDS {
+        contenders.iter_mut().for_each(Contender::run);
+    }
+    let curl = contenders[0].median();
+    println!("from the start to the first verdict on a healthy service, median of {ROUNDS} rounds");
+    for contender in &contenders {
+        let median = contender.median().as_secs_f64();
+        println!(
+            "  {:<12} {:>7.2} ms   {:>5.2} x curl",
+            contender.name,
+            median * 1e3,
+            median / curl.as_secs_f64()
+        );
+    }
+}
+
+/// The latency of one probe, and curl's `time_total` of one request, each in a process of its own.
+fn latencies(url: &str) {
+    let machine = Machine::new();
+    let output = |mut command: Command| {
+        let output = command.stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (mut by_curl, mut by_us) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        by_curl.push(output(curl(url)).parse::<f64>().unwrap() * 1e3);
+        let stream = output(health(&machine, url));
+        let probe: serde_json::Value = serde_json::from_str(stream.lines().nth(1).unwrap()).unwrap();
+        by_us.push(probe["latency_ms"].as_f64().unwrap());
+    }
+    let (curl, us) = (median(by_curl), median(by_us));
+    println!("latency of the same endpoint, median of {ROUNDS} rounds");
+    println!(
+        "  curl's time_total {curl:>6.3} ms, dm-health's latency_ms {us:>6.3} ms: apart by {:.3} ms",
+        us - curl
+    );
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_unstable_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+/// Many targets side by side, as the kernel counts their cost for the child of a stage.
+fn many(url: &str) {
+    let machine = Machine::new();
+    let mut command = with(machine.tool("dm-stage"), &["many", "--", "dm-health", "--watch", "20s"]);
+    for target in 0..TARGETS {
+        command.args(["--url", &format!("t{target}={url}")]);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stream = String::from_utf8(output.stdout).unwrap();
+    let stage = machine.journal().into_iter().rfind(|event| event["stage"] == "many").unwrap();
+    let [cpu, duration, bytes] =
+        ["cpu_s", "duration_s", "max_rss_bytes"].map(|name| stage[name].as_f64().unwrap());
+    let probes: Vec<f64> = stream
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter_map(|record| record["latency_ms"].as_f64())
+        .collect();
+    println!("{TARGETS} targets, each every second, for {duration:.0} s");
+    println!("  {} probes, median latency {:.2} ms", probes.len(), median(probes));
+    println!("  {:.0} % of one core, {:.1} MiB", 100.0 * cpu / duration, bytes / 1024.0 / 1024.0);
+}
