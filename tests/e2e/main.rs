@@ -6,6 +6,7 @@
 mod chain;
 mod counting;
 mod deploy_all;
+mod faithful;
 mod outage;
 mod sources_of_truth;
 mod terminal;
