@@ -80,7 +80,7 @@ impl Identity {
             run_url: given(args.run_url.as_ref())
                 .or_else(|| run.run_url.as_ref().and_then(|url| url.parse().ok())),
             slot: run.run_number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) % SLOTS,
-            trace: Trace::continued_or_new(env("TRACEPARENT").as_deref()),
+            trace: Trace::find(env),
         }
     }
 }

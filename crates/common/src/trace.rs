@@ -3,6 +3,9 @@
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::env::Env;
 
 /// A position in a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,10 +18,23 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The trace that `traceparent` continues, or a new one where it is absent or malformed (the
-    /// specification wants a malformed one to be ignored).
-    pub fn continued_or_new(traceparent: Option<&str>) -> Self {
-        traceparent.and_then(parse).unwrap_or_else(|| Self { trace_id: random_hex(16), parent_span_id: None })
+    /// The trace that the environment tells of: by `TRACEPARENT`, else as a run of GitHub Actions; else a new one. A
+    /// malformed `TRACEPARENT` is ignored, as the specification wants it.
+    pub fn find(env: &Env<'_>) -> Self {
+        let of_github = || Some(Self::of_github_run(&env("GITHUB_RUN_ID")?, &env("GITHUB_RUN_ATTEMPT")?));
+        let new = || Self { trace_id: random_hex(16), parent_span_id: None };
+        env("TRACEPARENT").as_deref().and_then(parse).or_else(of_github).unwrap_or_else(new)
+    }
+
+    /// The trace of a run of GitHub Actions, below the run's own span, with the ids that OpenTelemetry's
+    /// `githubreceiver` gives them: what it collects and what we record join without coordination.
+    pub fn of_github_run(run_id: &str, attempt: &str) -> Self {
+        let hashed = |what: &str| {
+            let hash = Sha256::digest(format!("{run_id}{attempt}{what}"));
+            hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+        };
+        let (trace, span) = (hashed("t"), hashed("s"));
+        Self { trace_id: trace[..32].to_owned(), parent_span_id: Some(span[16..32].to_owned()) }
     }
 
     /// The `TRACEPARENT` for work below the span `span_id`. Sampled: what a deployment does is always recorded.
@@ -64,9 +80,26 @@ mod tests {
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
+    fn find(variables: &[(&str, &str)]) -> Trace {
+        Trace::find(&|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn a_run_of_github_actions_has_the_ids_that_its_collector_gives_it() {
+        let run = [("GITHUB_RUN_ID", "4242"), ("GITHUB_RUN_ATTEMPT", "1")];
+        let trace = find(&run);
+        // printf 42421t | sha256sum | head -c 32; printf 42421s | sha256sum | cut -c 17-32
+        assert_eq!(trace.trace_id, "6a11f1c4957c295dafe16d781244c3ef");
+        assert_eq!(trace.parent_span_id.as_deref(), Some("130c2aa62f59822e"));
+        let inside = find(&[run[0], run[1], ("TRACEPARENT", PARENT)]);
+        assert_eq!(inside.trace_id, "0af7651916cd43dd8448eb211c80319c");
+    }
+
     #[test]
     fn a_valid_parent_is_continued() {
-        let trace = Trace::continued_or_new(Some(PARENT));
+        let trace = find(&[("TRACEPARENT", PARENT)]);
         assert_eq!(trace.trace_id, "0af7651916cd43dd8448eb211c80319c");
         assert_eq!(trace.parent_span_id.as_deref(), Some("b7ad6b7169203331"));
         assert_eq!(
@@ -84,7 +117,7 @@ mod tests {
             "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
             "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
         ] {
-            let trace = Trace::continued_or_new(Some(bad));
+            let trace = find(&[("TRACEPARENT", bad)]);
             assert_eq!(trace.parent_span_id, None, "{bad}");
             assert_eq!(trace.trace_id.len(), 32);
         }
