@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::postgres::{PASSWORD, Postgres, program};
+use testkit::pushgateway::Pushgateway;
 use testkit::server::eventually;
 
 const ALTER: &str = "alter table orders add note text default 'a secret value'";
@@ -133,8 +134,11 @@ fn waited(server: &Postgres) -> f64 {
 #[test]
 fn a_person_learns_who_blocks_the_migration_and_whom_it_blocks() {
     let server = shop();
+    let gateway = Pushgateway::start();
     let blocker = server.session("web", "shop-web", "begin; select * from orders where id = 4711");
-    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "0s"], ALTER).start();
+    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "0s"], ALTER);
+    run.command.env("PUSHGATEWAY_URL", gateway.url());
+    let mut run = run.start();
     let line = run.until("waiting");
     assert!(
         line.contains("AccessExclusiveLock on orders (pid ") && line.contains("add note text default ?"),
@@ -153,6 +157,12 @@ fn a_person_learns_who_blocks_the_migration_and_whom_it_blocks() {
     }
     let victims = [1, 2].map(|_| server.background("web", "shop-web", "select * from orders"));
     run.until("wait behind it");
+    // While it runs, it is to be seen that it does.
+    eventually("in progress", || match gateway.series("database_migration_in_progress", &[]).as_slice() {
+        [line] if line.ends_with(" 1") => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    assert!(gateway.value("database_migration_start_timestamp_seconds", &["job=\"dm_run\""]) > 1e9);
     let total = eventually("a wait", || Some(waited(&server)).filter(|s| *s > 2.0).ok_or_else(String::new));
     blocker.end();
     let ended = run.end();
@@ -161,6 +171,11 @@ fn a_person_learns_who_blocks_the_migration_and_whom_it_blocks() {
     let found = event["lock_wait_s"].as_f64().unwrap();
     assert!((found - total).abs() < 1.0, "{found}, not {total}");
     assert!(matches!(event["blocked_max"].as_u64(), Some(1 | 2)), "{event}");
+    assert_eq!(gateway.series("database_migration_in_progress", &[]), [""; 0]);
+    let pushed = gateway.value("database_migration_lock_wait_seconds", &["job=\"dm\""]);
+    assert!((pushed - found).abs() < 0.001, "{pushed}");
+    assert!(gateway.value("database_migration_blocked_sessions", &["job=\"dm\""]) >= 1.0);
+    assert!(gateway.value("database_migration_lag_seconds", &["status=\"success\""]) > total);
     assert!(!ended.told.contains("4711") && !ended.told.contains("secret"), "{}", ended.told);
     drop(victims);
 }
