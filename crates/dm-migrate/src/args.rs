@@ -11,6 +11,7 @@ const EXAMPLES: &str = "\
 Examples:
   dm-migrate -- sqlx migrate run
   DATABASE_URL=postgres://… dm-migrate -- sqlx migrate run      watched: who blocks it, whom it blocks
+  dm-migrate --expect-version 20240131 -- dbmate up
   dm-migrate --timeout 10m -- ./manage.py migrate --noinput
 
 With a database URL (PostgreSQL) the migration is watched through a connection of its own: what
@@ -19,12 +20,16 @@ by PGAPPNAME, and bounded by PGOPTIONS, which libpq, sqlx, and the drivers of mo
 does not. The URL is not passed on: the migration tool finds its database as it always does.
 A role sees what others do if it has pg_monitor; without, that is told as unknown.
 
+The schema's version before and after is read from the migration tool's own table: sqlx, dbmate,
+golang-migrate, Flyway, Liquibase, Alembic, Django, Rails, Prisma, refinery, diesel, Atlas.
+
 Before the command is told to end (--timeout, TERM, INT) its statement is cancelled in the database,
 and it is made sure that none is left. Nobody else's session is ever touched.
 
 Exit code: the command's own; killed by a signal, dm-migrate dies by the same one. 124: --timeout;
-125: wrong usage, or a fault of dm-migrate; 126: not executable; 127: not found. No trouble with
-recording or watching changes it.";
+125: wrong usage, or a fault of dm-migrate; 126: not executable; 127: not found. 1 where the command
+succeeded, and not as --expect-version or --expect-change wants it. No trouble with recording or
+watching changes it.";
 
 /// Runs a migration command, watches what it waits for, times it, records it
 #[derive(Debug, Parser)]
@@ -57,6 +62,12 @@ pub struct DatabaseArgs {
     /// Do not run the command where the database cannot be watched: end with 125
     #[arg(long)]
     pub require_monitor: bool,
+    /// End with 1 where the schema is not at this version afterwards, or that cannot be known
+    #[arg(long, value_name = "VERSION")]
+    pub expect_version: Option<String>,
+    /// End with 1 where the schema's version is what it was before, or that cannot be known
+    #[arg(long)]
+    pub expect_change: bool,
     /// A statement of the migration gives up after waiting so long for a lock; 0s: never
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse)]
     pub lock_timeout: Duration,

@@ -11,12 +11,14 @@ pub mod address;
 pub mod args;
 pub mod child_env;
 pub mod database;
+pub mod expected;
 pub mod mask;
 pub mod migration;
 pub mod monitor;
 pub mod plan;
 pub mod preflight;
 pub mod tls;
+pub mod version;
 
 use anyhow::Result;
 use common::cli::Tool;

@@ -14,6 +14,7 @@ use crate::TOOL;
 use crate::address::Address;
 use crate::args::{Args, DatabaseArgs};
 use crate::child_env::application_name;
+use crate::expected::Expected;
 
 /// A migration.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Watched {
     pub required: bool,
     /// The `application_name` of the migration's sessions.
     pub name: String,
+    /// What has to be true afterwards.
+    pub expected: Expected,
     /// What these sessions may wait for a lock.
     pub lock_timeout: Option<Duration>,
 }
@@ -59,15 +62,19 @@ pub fn plan(args: Args) -> Result<Plan> {
 }
 
 fn watched(args: &DatabaseArgs) -> Result<Option<Watched>> {
+    let expected = Expected { version: args.expect_version.clone(), change: args.expect_change };
+    // What is expected has to be seen.
+    let required = args.require_monitor || expected != Expected::default();
     let Some(url) = given(args.database_url.as_ref()) else {
-        if args.require_monitor {
-            bail!("--require-monitor needs a database: set DATABASE_URL");
+        if required {
+            bail!("--require-monitor and --expect-… need a database: set DATABASE_URL");
         }
         return Ok(None);
     };
     Ok(Some(Watched {
         address: address(&url),
-        required: args.require_monitor,
+        required,
+        expected,
         name: application_name(EventId::random().as_str(), &env::system),
         lock_timeout: (!args.lock_timeout.is_zero()).then_some(args.lock_timeout),
     }))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use common::cli::warn;
 use common::clock::{Clock, Stopwatch, SystemClock};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -14,6 +14,7 @@ use super::waits::Waits;
 use super::{Command, Order, Seen, cancel, tell};
 use crate::database::Database;
 use crate::preflight::Preflight;
+use crate::version::Versions;
 
 /// Between two looks at a migration that works.
 const CALM: Duration = Duration::from_secs(1);
@@ -72,9 +73,10 @@ impl Default for Told {
 }
 
 impl Watch {
-    pub(super) async fn begin(order: Order) -> Result<(Self, Preflight)> {
+    pub(super) async fn begin(order: Order) -> Result<(Self, Preflight, Versions)> {
         let database = Database::connect(&order.address).await?;
         let preflight = Preflight::find(&database).await?;
+        let versions = Versions::find(&database).await.context("cannot read the schema's version")?;
         let clock = SystemClock;
         let watch = Self {
             order,
@@ -88,7 +90,7 @@ impl Watch {
             run_ladder: Ladder::new(ladder::RUN),
             nameless: Ladder::new(NAMELESS),
         };
-        Ok((watch, preflight))
+        Ok((watch, preflight, versions))
     }
 
     /// Until nobody gives commands any more.
@@ -215,24 +217,38 @@ impl Watch {
         if !well {
             self.leave_nobody().await;
         }
-        Seen { lock_wait: self.waits.total(), blocked_max: self.blocked_max, last_wait }
+        let versions = self.versions().await;
+        Seen { lock_wait: self.waits.total(), blocked_max: self.blocked_max, last_wait, versions }
+    }
+
+    /// Unknown, and told so, where they cannot be read.
+    async fn versions(&mut self) -> Versions {
+        let found = match self.connected().await {
+            Ok(database) => Versions::find(database).await,
+            Err(error) => Err(error),
+        };
+        found.unwrap_or_else(|error| {
+            self.say(&[format!("the schema's version is unknown: {error:#}")]);
+            Versions::default()
+        })
+    }
+
+    async fn connected(&mut self) -> Result<&Database> {
+        if self.database.as_ref().is_none_or(Database::is_lost) {
+            self.database = Some(Database::connect(&self.order.address).await?);
+        }
+        self.database.as_ref().context("no connection")
     }
 
     async fn leave_nobody(&mut self) {
-        if self.database.is_none() {
-            self.database = Database::connect(&self.order.address).await.ok();
-        }
-        let left = match &self.database {
-            Some(database) => cancel::leave_nobody(database, &self.order.name).await,
-            None => Err(anyhow!("no connection")),
+        let name = self.order.name.clone();
+        let left = match self.connected().await {
+            Ok(database) => cancel::leave_nobody(database, &name).await,
+            Err(error) => Err(error),
         };
-        match left {
-            Ok(acts) => self.say(&acts),
-            Err(error) => {
-                self.database = None;
-                self.say(&[format!("whether a statement of the migration is left is unknown: {error:#}")]);
-            }
-        }
+        self.say(&left.unwrap_or_else(|error| {
+            vec![format!("whether a statement of the migration is left is unknown: {error:#}")]
+        }));
     }
 
     fn say(&self, lines: &[String]) {
