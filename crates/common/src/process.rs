@@ -176,17 +176,7 @@ impl Running {
 
     /// Waits for a signal, SIGCHLD among them, or for the deadline.
     fn next_signals(&mut self, deadline: Option<Instant>, clock: &dyn Clock) -> Vec<Origin> {
-        let wait = deadline.map(|deadline| {
-            // Zero would mean "for ever".
-            deadline.saturating_duration_since(clock.instant()).max(Duration::from_millis(1))
-        });
-        let mut wakes = [0_u8; 64];
-        let mut pipe = self.signals.get_read();
-        if pipe.set_read_timeout(wait).is_ok() {
-            // A byte is no more than a reason to look; a time-out or an interruption is one too.
-            let _ = pipe.read(&mut wakes);
-        }
-        self.signals.pending().filter(|origin| origin.signal != SIGCHLD).collect()
+        next_signals(&mut self.signals, deadline, clock)
     }
 
     fn forward(&self, origin: &Origin) {
@@ -216,6 +206,37 @@ impl Running {
             let _ = killpg(group, Signal::SIGKILL);
         }
     }
+}
+
+/// Waits between two children, until the time is over or somebody asks for the end, by the signal that is returned.
+pub fn pause(length: Duration, clock: &dyn Clock) -> io::Result<Option<i32>> {
+    let mut signals = watch_signals()?;
+    let end = clock.instant() + length;
+    while clock.instant() < end {
+        let come = next_signals(&mut signals, Some(end), clock);
+        if let Some(origin) = come.iter().find(|origin| STOPPING.contains(&origin.signal)) {
+            return Ok(Some(origin.signal));
+        }
+    }
+    Ok(None)
+}
+
+fn next_signals(
+    signals: &mut SignalDelivery<UnixStream, WithOrigin>,
+    deadline: Option<Instant>,
+    clock: &dyn Clock,
+) -> Vec<Origin> {
+    let wait = deadline.map(|deadline| {
+        // Zero would mean "for ever".
+        deadline.saturating_duration_since(clock.instant()).max(Duration::from_millis(1))
+    });
+    let mut wakes = [0_u8; 64];
+    let mut pipe = signals.get_read();
+    if pipe.set_read_timeout(wait).is_ok() {
+        // A byte is no more than a reason to look; a time-out or an interruption is one too.
+        let _ = pipe.read(&mut wakes);
+    }
+    signals.pending().filter(|origin| origin.signal != SIGCHLD).collect()
 }
 
 fn watch_signals() -> io::Result<SignalDelivery<UnixStream, WithOrigin>> {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::cli::warn;
 use crate::clock::{Clock, SystemClock};
@@ -11,7 +11,7 @@ use crate::context::{Context, Ended};
 use crate::event::{ChildUse, Detail, EventId, Reason, Status};
 use crate::exit::Exit;
 use crate::label::Stage;
-use crate::process::{self, Finished, Spec, StartError, Streams};
+use crate::process::{self, Finished, Running, Spec, StartError, Streams};
 use crate::record::Recorder;
 use crate::scope::Work;
 
@@ -47,7 +47,12 @@ pub trait Beside: Sized {
     /// The time limit has passed, or somebody asked for the end; the child is told once this has returned.
     fn before_stop(&mut self) {}
 
-    /// The child has ended, and this came of it.
+    /// The child has ended so. Whether it is to be run once more, and after what pause; all runs are one piece of work.
+    fn again(&mut self, _finished: &Finished) -> Option<Duration> {
+        None
+    }
+
+    /// The last child has ended, and this came of it.
     fn judge(&mut self, _outcome: &mut Outcome) {}
 
     /// What the record tells of this kind of work.
@@ -80,7 +85,7 @@ pub fn run(wrap: Wrap, mut beside: impl Beside) -> Result<Exit> {
     let clock = SystemClock;
     let Wrap { context, stage, work, failure, allowed, argv, timeout, kill_after } = wrap;
     let id = EventId::random();
-    let spec = Spec {
+    let mut spec = Spec {
         argv,
         env: child_env(&context, &stage, &id).into_iter().chain(beside.env()).collect(),
         streams: Streams::Inherited,
@@ -93,8 +98,8 @@ pub fn run(wrap: Wrap, mut beside: impl Beside) -> Result<Exit> {
     let recorder = Recorder::begin(&context.sinks, scope, &clock);
     let mut outcome = match started {
         Ok(running) => {
-            let waited = running.wait_and(&clock, &mut || beside.before_stop());
-            ended(&waited.context("cannot wait for the command")?, failure, &allowed)
+            let finished = see_through(running, &mut spec, &mut beside, &clock);
+            ended(&finished.context("cannot wait for the command")?, failure, &allowed)
         }
         Err(error) => not_started(context.tool, &error),
     };
@@ -108,6 +113,33 @@ pub fn run(wrap: Wrap, mut beside: impl Beside) -> Result<Exit> {
     };
     let event = context.event(&stage, ended, beside.detail(outcome.used));
     Ok(context.conclude(outcome.exit, &recorder.finish(&event, &clock)))
+}
+
+/// Waits for the child, and runs it again for as long as `beside` wants it. The time limit is that of all runs.
+fn see_through(
+    running: Running,
+    spec: &mut Spec,
+    beside: &mut impl Beside,
+    clock: &dyn Clock,
+) -> Result<Finished> {
+    let whole = *running.started();
+    let limit = spec.timeout;
+    let mut finished = running.wait_and(clock, &mut || beside.before_stop())?;
+    while finished.asked_to_stop.is_none() && !finished.timed_out {
+        let left = |elapsed| limit.map_or(Duration::MAX, |limit: Duration| limit.saturating_sub(elapsed));
+        let Some(pause) = beside.again(&finished).filter(|pause| *pause < left(whole.elapsed(clock))) else {
+            break;
+        };
+        finished.asked_to_stop = process::pause(pause, clock)?;
+        if finished.asked_to_stop.is_some() {
+            break;
+        }
+        spec.timeout = limit.map(|_| left(whole.elapsed(clock)));
+        let running = process::start(spec, clock).map_err(|error| anyhow!(error.message))?;
+        finished = running.wait_and(clock, &mut || beside.before_stop())?;
+    }
+    finished.duration = whole.elapsed(clock);
+    Ok(finished)
 }
 
 fn child_env(context: &Context, stage: &Stage, id: &EventId) -> Vec<(&'static str, String)> {

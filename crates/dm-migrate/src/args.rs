@@ -23,6 +23,11 @@ A role sees what others do if it has pg_monitor; without, that is told as unknow
 The schema's version before and after is read from the migration tool's own table: sqlx, dbmate,
 golang-migrate, Flyway, Liquibase, Alembic, Django, Rails, Prisma, refinery, diesel, Atlas.
 
+A statement that waits for a lock makes everybody wait who comes after it. So it gives up after
+--lock-timeout, everybody else has as long, and the command is run again: --lock-retries. This needs
+a version table, to know that nothing was applied; and what one migration does, it does in one
+transaction. A limit of your own in PGOPTIONS, or in the migration, wins.
+
 Before the command is told to end (--timeout, TERM, INT) its statement is cancelled in the database,
 and it is made sure that none is left. Nobody else's session is ever touched.
 
@@ -71,6 +76,9 @@ pub struct DatabaseArgs {
     /// A statement of the migration gives up after waiting so long for a lock; 0s: never
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse)]
     pub lock_timeout: Duration,
+    /// Run the command again, so often at most, where it failed only by --lock-timeout and the version has not moved
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub lock_retries: u32,
 }
 
 #[cfg(test)]

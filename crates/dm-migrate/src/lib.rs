@@ -17,6 +17,7 @@ pub mod migration;
 pub mod monitor;
 pub mod plan;
 pub mod preflight;
+pub mod retry;
 pub mod tls;
 pub mod version;
 

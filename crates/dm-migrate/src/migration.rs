@@ -1,10 +1,13 @@
 //! The migration beside its command: what it is told, how it is ended, what is recorded of it.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use common::cli::warn;
 use common::env;
 use common::event::{ChildUse, Detail, Reason, Status};
 use common::exit::Exit;
+use common::process::Finished;
 use common::wrap::{Beside, Outcome};
 
 use crate::TOOL;
@@ -12,6 +15,7 @@ use crate::child_env::options;
 use crate::expected::Expected;
 use crate::monitor::{Monitor, Order, Seen};
 use crate::plan::Watched;
+use crate::retry::{Answer, Retries};
 use crate::version::Versions;
 
 /// A migration; by default one that nobody watches.
@@ -22,12 +26,14 @@ pub struct Migration {
     expected: Expected,
     before: Versions,
     seen: Seen,
+    retries: Option<Retries>,
+    by_lock_timeout: bool,
 }
 
 impl Migration {
     /// One that is watched; where that is not possible, and not required, it is told and no more.
     pub fn watched(database: Watched) -> Result<Self> {
-        let Watched { address, required, name, expected, lock_timeout } = database;
+        let Watched { address, required, name, expected, lock_timeout, lock_retries } = database;
         let begun = address.and_then(|address| {
             let order = Order { tool: TOOL.name, address, name: name.clone(), lock_timeout };
             Monitor::begin(order).context("the database cannot be reached")
@@ -40,13 +46,25 @@ impl Migration {
                 let mut env = vec![("PGAPPNAME", name)];
                 let options = options(preflight.server_version, lock_timeout, &env::system);
                 env.extend(options.map(|options| ("PGOPTIONS", options)));
-                Ok(Self { monitor: Some(monitor), env, expected, before, seen: Seen::default() })
+                let retries = lock_timeout.map(|limit| Retries { limit, left: lock_retries });
+                Ok(Self { monitor: Some(monitor), env, expected, before, retries, ..Self::default() })
             }
             Err(error) if required => Err(error.context("not run, for it cannot be watched")),
             Err(error) => {
                 warn(TOOL.name, &[format!("the migration is not watched: {error:#}")]);
                 Ok(Self::default())
             }
+        }
+    }
+}
+
+impl Migration {
+    /// Finds out what was seen of the command that has ended.
+    fn look_back(&mut self, well: bool) {
+        match self.monitor.as_ref().map(|monitor| monitor.ended(well)) {
+            Some(Ok(seen)) => self.seen = seen,
+            Some(Err(error)) => warn(TOOL.name, &[format!("{error:#}")]),
+            None => {}
         }
     }
 }
@@ -62,12 +80,28 @@ impl Beside for Migration {
         }
     }
 
+    fn again(&mut self, finished: &Finished) -> Option<Duration> {
+        let mut retries = self.retries.filter(|_| !finished.status.success())?;
+        self.look_back(false);
+        let answer = retries.after(&self.seen, &self.before);
+        warn(TOOL.name, answer.told(retries.limit, retries.left).as_slice());
+        self.by_lock_timeout = answer != Answer::NotTheLock;
+        retries.left = retries.left.saturating_sub(1);
+        self.retries = Some(retries);
+        match answer {
+            Answer::Again(pause) => Some(pause),
+            Answer::NotTheLock | Answer::GiveUp(_) => None,
+        }
+    }
+
     fn judge(&mut self, outcome: &mut Outcome) {
-        let Some(monitor) = &self.monitor else { return };
+        if self.monitor.is_none() {
+            return;
+        }
         let well = outcome.status == Status::Success;
-        match monitor.ended(well) {
-            Ok(seen) => self.seen = seen,
-            Err(error) => warn(TOOL.name, &[format!("{error:#}")]),
+        self.look_back(well);
+        if self.by_lock_timeout && outcome.status == Status::Failure {
+            outcome.reason = Some(Reason::LockTimeout);
         }
         warn(TOOL.name, self.seen.versions.since(&self.before, well).as_slice());
         if let Some(unmet) = self.expected.unmet(&self.before, &self.seen.versions).filter(|_| well) {

@@ -38,6 +38,8 @@ pub struct Watched {
     pub expected: Expected,
     /// What these sessions may wait for a lock.
     pub lock_timeout: Option<Duration>,
+    /// How often the command is run again, at most, after it failed by that.
+    pub lock_retries: u32,
 }
 
 /// Finds out what to run.
@@ -77,6 +79,7 @@ fn watched(args: &DatabaseArgs) -> Result<Option<Watched>> {
         expected,
         name: application_name(EventId::random().as_str(), &env::system),
         lock_timeout: (!args.lock_timeout.is_zero()).then_some(args.lock_timeout),
+        lock_retries: args.lock_retries,
     }))
 }
 

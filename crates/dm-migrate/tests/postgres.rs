@@ -319,6 +319,54 @@ fn the_password_appears_nowhere() {
     }
 }
 
+#[test]
+fn a_lock_that_is_not_got_is_tried_for_again_and_others_get_through_meanwhile() {
+    let server = shop();
+    server.sql(
+        "create table alembic_version (version_num text); alter table alembic_version owner to migrator",
+    );
+    let up = format!("{ALTER}; insert into alembic_version values ('ae1')");
+    let blocker = server.session("web", "shop-web", "begin; select * from orders");
+    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "800ms"], &up).start();
+    run.until(
+        "the migration gave up after waiting 800ms for a lock; it is run again in 800ms, 10 times at most",
+    );
+    run.until("9 times at most");
+    blocker.end();
+    let ended = run.end();
+    assert!(ended.status.success(), "{}", ended.told);
+    let event = ended.event();
+    assert_eq!((&event["after"], &event["status"]), (&"ae1".into(), &"success".into()));
+    assert!(event["lock_wait_s"].as_f64().unwrap() > 1.0, "{event}");
+
+    let _blocker = server.session("web", "shop-web", "begin; select * from orders");
+    let flags = ["--lock-timeout", "800ms", "--lock-retries", "0"];
+    let ended = Run::of(&server, "migrator", &flags, "alter table orders add more text").end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.told);
+    assert!(ended.told.contains("the attempts are used up"), "{}", ended.told);
+    assert_eq!(ended.event()["error_type"], "lock_timeout");
+    assert!(ended.metrics().contains("error_type=\"lock_timeout\",service=\"shop\",stage=\"migration\"} 1"));
+
+    // Told to end in a pause, it does; nothing is left that could go on.
+    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "800ms"], ALTER).start();
+    run.until("it is run again");
+    run.send(Signal::SIGTERM);
+    let ended = run.end();
+    assert_eq!(ended.event()["status"], "cancelled", "{}", ended.told);
+}
+
+#[test]
+fn what_failed_by_something_else_is_not_tried_again() {
+    let server = shop();
+    server.sql(
+        "create table alembic_version (version_num text); alter table alembic_version owner to migrator",
+    );
+    let ended = Run::of(&server, "migrator", &[], "syntax error").end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.told);
+    assert!(!ended.told.contains("again"), "{}", ended.told);
+    assert_eq!(ended.event()["error_type"], "migration_failed");
+}
+
 /// Version tables as the tools make them, one migration applied; what applies the second; and what is read then.
 const TOOLS: &[(&str, &str, &str, &str, Value)] = &[
     (
