@@ -133,12 +133,12 @@ impl Running {
     }
 
     /// Waits for the child itself, not for pipes that a background grandchild may keep open.
-    pub fn wait(self, clock: &dyn Clock) -> io::Result<Finished> {
+    pub fn wait(mut self, clock: &dyn Clock) -> io::Result<Finished> {
         self.wait_and(clock, &mut || {})
     }
 
     /// The same; `before_stop` is called once, before the child is first told to end.
-    pub fn wait_and(mut self, clock: &dyn Clock, before_stop: &mut dyn FnMut()) -> io::Result<Finished> {
+    pub fn wait_and(&mut self, clock: &dyn Clock, before_stop: &mut dyn FnMut()) -> io::Result<Finished> {
         let mut asked_to_stop = None;
         let mut timed_out = false;
         let mut deadline = self.timeout.map(|limit| clock.instant() + limit);
@@ -176,7 +176,30 @@ impl Running {
 
     /// Waits for a signal, SIGCHLD among them, or for the deadline.
     fn next_signals(&mut self, deadline: Option<Instant>, clock: &dyn Clock) -> Vec<Origin> {
-        next_signals(&mut self.signals, deadline, clock)
+        let wait = deadline.map(|deadline| {
+            // Zero would mean "for ever".
+            deadline.saturating_duration_since(clock.instant()).max(Duration::from_millis(1))
+        });
+        let mut wakes = [0_u8; 64];
+        let mut pipe = self.signals.get_read();
+        if pipe.set_read_timeout(wait).is_ok() {
+            // A byte is no more than a reason to look; a time-out or an interruption is one too.
+            let _ = pipe.read(&mut wakes);
+        }
+        self.signals.pending().filter(|origin| origin.signal != SIGCHLD).collect()
+    }
+
+    /// After the child's end: waits before another is started, until the time is over or somebody asks for the end, by
+    /// the signal that is returned. None is lost, if this is kept until the other one runs.
+    pub fn pause(&mut self, length: Duration, clock: &dyn Clock) -> Option<i32> {
+        let end = clock.instant() + length;
+        while clock.instant() < end {
+            let come = self.next_signals(Some(end), clock);
+            if let Some(origin) = come.iter().find(|origin| STOPPING.contains(&origin.signal)) {
+                return Some(origin.signal);
+            }
+        }
+        None
     }
 
     fn forward(&self, origin: &Origin) {
@@ -206,37 +229,6 @@ impl Running {
             let _ = killpg(group, Signal::SIGKILL);
         }
     }
-}
-
-/// Waits between two children, until the time is over or somebody asks for the end, by the signal that is returned.
-pub fn pause(length: Duration, clock: &dyn Clock) -> io::Result<Option<i32>> {
-    let mut signals = watch_signals()?;
-    let end = clock.instant() + length;
-    while clock.instant() < end {
-        let come = next_signals(&mut signals, Some(end), clock);
-        if let Some(origin) = come.iter().find(|origin| STOPPING.contains(&origin.signal)) {
-            return Ok(Some(origin.signal));
-        }
-    }
-    Ok(None)
-}
-
-fn next_signals(
-    signals: &mut SignalDelivery<UnixStream, WithOrigin>,
-    deadline: Option<Instant>,
-    clock: &dyn Clock,
-) -> Vec<Origin> {
-    let wait = deadline.map(|deadline| {
-        // Zero would mean "for ever".
-        deadline.saturating_duration_since(clock.instant()).max(Duration::from_millis(1))
-    });
-    let mut wakes = [0_u8; 64];
-    let mut pipe = signals.get_read();
-    if pipe.set_read_timeout(wait).is_ok() {
-        // A byte is no more than a reason to look; a time-out or an interruption is one too.
-        let _ = pipe.read(&mut wakes);
-    }
-    signals.pending().filter(|origin| origin.signal != SIGCHLD).collect()
 }
 
 fn watch_signals() -> io::Result<SignalDelivery<UnixStream, WithOrigin>> {

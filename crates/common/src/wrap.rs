@@ -117,7 +117,7 @@ pub fn run(wrap: Wrap, mut beside: impl Beside) -> Result<Exit> {
 
 /// Waits for the child, and runs it again for as long as `beside` wants it. The time limit is that of all runs.
 fn see_through(
-    running: Running,
+    mut running: Running,
     spec: &mut Spec,
     beside: &mut impl Beside,
     clock: &dyn Clock,
@@ -130,12 +130,12 @@ fn see_through(
         let Some(pause) = beside.again(&finished).filter(|pause| *pause < left(whole.elapsed(clock))) else {
             break;
         };
-        finished.asked_to_stop = process::pause(pause, clock)?;
+        finished.asked_to_stop = running.pause(pause, clock);
         if finished.asked_to_stop.is_some() {
             break;
         }
         spec.timeout = limit.map(|_| left(whole.elapsed(clock)));
-        let running = process::start(spec, clock).map_err(|error| anyhow!(error.message))?;
+        running = process::start(spec, clock).map_err(|error| anyhow!(error.message))?;
         finished = running.wait_and(clock, &mut || beside.before_stop())?;
     }
     finished.duration = whole.elapsed(clock);

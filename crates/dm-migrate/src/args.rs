@@ -33,8 +33,8 @@ and it is made sure that none is left. Nobody else's session is ever touched.
 
 Exit code: the command's own; killed by a signal, dm-migrate dies by the same one. 124: --timeout;
 125: wrong usage, or a fault of dm-migrate; 126: not executable; 127: not found. 1 where the command
-succeeded, and not as --expect-version or --expect-change wants it. No trouble with recording or
-watching changes it.";
+succeeded, and not as --expect-version or --expect-change wants it; 75: --advisory-lock is held, and
+nothing was run. No trouble with recording or watching changes it.";
 
 /// Runs a migration command, watches what it waits for, times it, records it
 #[derive(Debug, Parser)]
@@ -73,6 +73,9 @@ pub struct DatabaseArgs {
     /// End with 1 where the schema's version is what it was before, or that cannot be known
     #[arg(long)]
     pub expect_change: bool,
+    /// Let no other dm-migrate with this flag change this database meanwhile: end with 75 where one does
+    #[arg(long)]
+    pub advisory_lock: bool,
     /// A statement of the migration gives up after waiting so long for a lock; 0s: never
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse)]
     pub lock_timeout: Duration,

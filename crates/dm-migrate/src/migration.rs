@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use common::cli::warn;
 use common::env;
 use common::event::{ChildUse, Detail, Reason, Status};
@@ -11,6 +11,7 @@ use common::process::Finished;
 use common::wrap::{Beside, Outcome};
 
 use crate::TOOL;
+use crate::advisory::Held;
 use crate::child_env::options;
 use crate::expected::Expected;
 use crate::monitor::{Monitor, Order, Seen};
@@ -33,10 +34,10 @@ pub struct Migration {
 impl Migration {
     /// One that is watched; where that is not possible, and not required, it is told and no more.
     pub fn watched(database: Watched) -> Result<Self> {
-        let Watched { address, required, name, expected, lock_timeout, lock_retries } = database;
+        let Watched { address, required, alone, name, expected, lock_timeout, lock_retries } = database;
         let begun = address.and_then(|address| {
-            let order = Order { tool: TOOL.name, address, name: name.clone(), lock_timeout };
-            Monitor::begin(order).context("the database cannot be reached")
+            let order = Order { tool: TOOL.name, address, name: name.clone(), alone, lock_timeout };
+            Monitor::begin(order)
         });
         match begun {
             Ok((monitor, preflight, before)) => {
@@ -49,6 +50,7 @@ impl Migration {
                 let retries = lock_timeout.map(|limit| Retries { limit, left: lock_retries });
                 Ok(Self { monitor: Some(monitor), env, expected, before, retries, ..Self::default() })
             }
+            Err(error) if error.is::<Held>() => Err(error),
             Err(error) if required => Err(error.context("not run, for it cannot be watched")),
             Err(error) => {
                 warn(TOOL.name, &[format!("the migration is not watched: {error:#}")]);

@@ -34,6 +34,8 @@ pub struct Watched {
     pub required: bool,
     /// The `application_name` of the migration's sessions.
     pub name: String,
+    /// Whether only one migration at a time may be watched there.
+    pub alone: bool,
     /// What has to be true afterwards.
     pub expected: Expected,
     /// What these sessions may wait for a lock.
@@ -65,17 +67,18 @@ pub fn plan(args: Args) -> Result<Plan> {
 
 fn watched(args: &DatabaseArgs) -> Result<Option<Watched>> {
     let expected = Expected { version: args.expect_version.clone(), change: args.expect_change };
-    // What is expected has to be seen.
-    let required = args.require_monitor || expected != Expected::default();
+    // What is expected has to be seen, and what is locked has to be reached.
+    let required = args.require_monitor || args.advisory_lock || expected != Expected::default();
     let Some(url) = given(args.database_url.as_ref()) else {
         if required {
-            bail!("--require-monitor and --expect-… need a database: set DATABASE_URL");
+            bail!("--require-monitor, --expect-… and --advisory-lock need a database: set DATABASE_URL");
         }
         return Ok(None);
     };
     Ok(Some(Watched {
         address: address(&url),
         required,
+        alone: args.advisory_lock,
         expected,
         name: application_name(EventId::random().as_str(), &env::system),
         lock_timeout: (!args.lock_timeout.is_zero()).then_some(args.lock_timeout),

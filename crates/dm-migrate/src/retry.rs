@@ -1,7 +1,7 @@
 //! Whether a command that failed is to be run again: where it failed by its lock timeout, and nothing was applied.
 //!
 //! The command's error text is its own, and nobody reads it here. That a lock timeout ended it is seen in the database:
-//! it waited when last looked, for about as long as it may.
+//! it waited when last looked, and at the command's end it can have waited for as long as it may.
 
 use std::time::Duration;
 
@@ -33,8 +33,8 @@ pub enum Answer {
 impl Retries {
     /// What to do after a failure of which this was seen.
     pub fn after(self, seen: &Seen, before: &Versions) -> Answer {
-        // There are four looks in the time of one wait: the last one was in its second half.
-        if seen.last_wait.is_none_or(|wait| wait < self.limit / 2) {
+        // The server measures the wait by a clock and from a moment of its own.
+        if seen.last_wait.is_none_or(|wait| wait < self.limit * 9 / 10) {
             Answer::NotTheLock
         } else if self.left == 0 {
             Answer::GiveUp("the attempts are used up")
@@ -81,13 +81,13 @@ mod tests {
             let seen = Seen { last_wait, versions, ..Seen::default() };
             Retries { limit, left }.after(&seen, &at("1", false))
         };
-        assert_eq!(after(3, Some(4), at("1", false)), Answer::Again(limit));
+        assert_eq!(after(3, Some(5), at("1", false)), Answer::Again(limit));
         assert_eq!(after(3, Some(1), at("1", false)), Answer::NotTheLock);
         assert_eq!(after(3, None, at("1", false)), Answer::NotTheLock);
         for (left, versions) in
             [(0, at("1", false)), (3, at("2", false)), (3, at("1", true)), (3, Versions::default())]
         {
-            assert!(matches!(after(left, Some(4), versions), Answer::GiveUp(_)));
+            assert!(matches!(after(left, Some(5), versions), Answer::GiveUp(_)));
         }
     }
 }

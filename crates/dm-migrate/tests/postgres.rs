@@ -303,7 +303,7 @@ fn a_database_that_cannot_be_watched_is_no_reason_not_to_migrate() {
         assert_eq!(ended.told.lines().count(), 1, "{}", ended.told);
     }
     let ended = run("", &["--require-monitor"]);
-    assert!(ended.told.contains("--require-monitor and --expect-… need a database"), "{}", ended.told);
+    assert!(ended.told.contains("need a database: set DATABASE_URL"), "{}", ended.told);
 }
 
 #[test]
@@ -353,6 +353,29 @@ fn a_lock_that_is_not_got_is_tried_for_again_and_others_get_through_meanwhile() 
     run.send(Signal::SIGTERM);
     let ended = run.end();
     assert_eq!(ended.event()["status"], "cancelled", "{}", ended.told);
+}
+
+#[test]
+fn two_deployments_never_migrate_at_once() {
+    let server = shop();
+    let script = "echo started >&2; read -r line";
+    let mut first = Run::unwatched(&["--advisory-lock"], &["sh", "-c", script]);
+    first.command.env("DATABASE_URL", server.url("migrator")).stdin(Stdio::piped());
+    let mut first = first.start();
+    first.until("started");
+    let second = Run::of(&server, "migrator", &["--advisory-lock"], "create table twice ()").end();
+    assert_eq!(second.status.code(), Some(75), "{}", second.told);
+    assert!(second.told.contains("another dm-migrate changes this database: pid "), "{}", second.told);
+    assert_eq!(server.sql("select to_regclass('twice')"), "");
+    // The server frees what a killed one held.
+    first.send(Signal::SIGKILL);
+    drop(first.child.stdin.take());
+    drop(first.child.wait());
+    let third = eventually("the lock", || {
+        let third = Run::of(&server, "migrator", &["--advisory-lock"], "create table twice ()").end();
+        if third.status.code() == Some(75) { Err(third.told) } else { Ok(third) }
+    });
+    assert!(third.status.success(), "{}", third.told);
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct Order {
     pub address: Address,
     /// The `application_name` of the migration's sessions.
     pub name: String,
+    /// Whether only one migration at a time may be watched there.
+    pub alone: bool,
     /// The lock timeout of these sessions; no look may miss a wait that long.
     pub lock_timeout: Option<Duration>,
 }
@@ -53,7 +55,7 @@ pub struct Seen {
     pub lock_wait: Option<Duration>,
     /// The most sessions that waited behind the migration at once.
     pub blocked_max: Option<u64>,
-    /// How long the wait was that was going on when last looked.
+    /// How long the wait can have been, at the command's end, that was going on when last looked.
     pub last_wait: Option<Duration>,
     /// The schema's version now.
     pub versions: Versions,

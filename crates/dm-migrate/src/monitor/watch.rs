@@ -12,6 +12,7 @@ use super::ladder::{self, Ladder};
 use super::look::{self, Own, Victims};
 use super::waits::Waits;
 use super::{Command, Order, Seen, cancel, tell};
+use crate::advisory;
 use crate::database::Database;
 use crate::preflight::Preflight;
 use crate::version::Versions;
@@ -74,7 +75,7 @@ impl Default for Told {
 
 impl Watch {
     pub(super) async fn begin(order: Order) -> Result<(Self, Preflight, Versions)> {
-        let database = Database::connect(&order.address).await?;
+        let database = connect(&order).await?;
         let preflight = Preflight::find(&database).await?;
         let versions = Versions::find(&database).await.context("cannot read the schema's version")?;
         let clock = SystemClock;
@@ -127,7 +128,7 @@ impl Watch {
                 if self.database.take().is_some() {
                     self.say(&[format!("the database is not seen any more: {error:#}; the command goes on")]);
                 }
-                if let Ok(database) = Database::connect(&self.order.address).await {
+                if let Ok(database) = connect(&self.order).await {
                     self.say(&["the database is seen again".to_owned()]);
                     self.database = Some(database);
                 }
@@ -211,8 +212,9 @@ impl Watch {
     }
 
     async fn close(&mut self, well: bool) -> Seen {
-        let last_wait = self.waits.current();
-        self.waits.end(self.clock.instant());
+        let now = self.clock.instant();
+        let last_wait = self.waits.longest(now);
+        self.waits.end(now);
         self.wait = Told::default();
         if !well {
             self.leave_nobody().await;
@@ -235,7 +237,7 @@ impl Watch {
 
     async fn connected(&mut self) -> Result<&Database> {
         if self.database.as_ref().is_none_or(Database::is_lost) {
-            self.database = Some(Database::connect(&self.order.address).await?);
+            self.database = Some(connect(&self.order).await?);
         }
         self.database.as_ref().context("no connection")
     }
@@ -256,4 +258,12 @@ impl Watch {
             warn(self.order.tool, std::slice::from_ref(line));
         }
     }
+}
+
+async fn connect(order: &Order) -> Result<Database> {
+    let database = Database::connect(&order.address).await.context("the database cannot be reached")?;
+    if order.alone {
+        advisory::take(&database).await?;
+    }
+    Ok(database)
 }
