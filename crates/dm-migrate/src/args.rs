@@ -29,7 +29,9 @@ a version table, to know that nothing was applied; and what one migration does, 
 transaction. A limit of your own in PGOPTIONS, or in the migration, wins.
 
 Before the command is told to end (--timeout, TERM, INT) its statement is cancelled in the database,
-and it is made sure that none is left. Nobody else's session is ever touched.
+and it is made sure that none is left. Nobody else's session is touched, except by
+--terminate-blockers: three at most, never a superuser's, a replication or a process of the server;
+the role needs pg_signal_backend for it. Each is told, and recorded.
 
 Exit code: the command's own; killed by a signal, dm-migrate dies by the same one. 124: --timeout;
 125: wrong usage, or a fault of dm-migrate; 126: not executable; 127: not found. 1 where the command
@@ -82,6 +84,20 @@ pub struct DatabaseArgs {
     /// Run the command again, so often at most, where it failed only by --lock-timeout and the version has not moved
     #[arg(long, value_name = "N", default_value = "10")]
     pub lock_retries: u32,
+    /// End the sessions that block the migration, if they are as --blocker-state and --blocker-min-age say
+    #[arg(long)]
+    pub terminate_blockers: bool,
+    /// Only those in this state
+    #[arg(
+        long,
+        value_name = "STATE",
+        default_value = "idle in transaction",
+        requires = "terminate_blockers"
+    )]
+    pub blocker_state: String,
+    /// Only those that have been in it for so long
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::parse, requires = "terminate_blockers")]
+    pub blocker_min_age: Duration,
 }
 
 #[cfg(test)]

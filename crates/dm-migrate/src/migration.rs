@@ -34,9 +34,11 @@ pub struct Migration {
 impl Migration {
     /// One that is watched; where that is not possible, and not required, it is told and no more.
     pub fn watched(database: Watched) -> Result<Self> {
-        let Watched { address, required, alone, name, expected, lock_timeout, lock_retries } = database;
+        let Watched { address, required, alone, name, expected, lock_timeout, lock_retries, terminate } =
+            database;
         let begun = address.and_then(|address| {
-            let order = Order { tool: TOOL.name, address, name: name.clone(), alone, lock_timeout };
+            let order =
+                Order { tool: TOOL.name, address, name: name.clone(), alone, lock_timeout, terminate };
             Monitor::begin(order)
         });
         match begun {
@@ -121,6 +123,7 @@ impl Beside for Migration {
             dirty: self.seen.versions.dirty(),
             lock_wait_s: self.seen.lock_wait.map(|wait| wait.as_secs_f64()),
             blocked_max: self.seen.blocked_max,
+            terminated: self.seen.terminated,
             child,
         }
     }

@@ -15,6 +15,7 @@ use crate::address::Address;
 use crate::args::{Args, DatabaseArgs};
 use crate::child_env::application_name;
 use crate::expected::Expected;
+use crate::monitor::terminate::Rules;
 
 /// A migration.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub struct Watched {
     pub lock_timeout: Option<Duration>,
     /// How often the command is run again, at most, after it failed by that.
     pub lock_retries: u32,
+    /// Which other sessions may be ended.
+    pub terminate: Option<Rules>,
 }
 
 /// Finds out what to run.
@@ -83,6 +86,9 @@ fn watched(args: &DatabaseArgs) -> Result<Option<Watched>> {
         name: application_name(EventId::random().as_str(), &env::system),
         lock_timeout: (!args.lock_timeout.is_zero()).then_some(args.lock_timeout),
         lock_retries: args.lock_retries,
+        terminate: args
+            .terminate_blockers
+            .then(|| Rules { state: args.blocker_state.clone(), min_age: args.blocker_min_age }),
     }))
 }
 

@@ -356,6 +356,45 @@ fn a_lock_that_is_not_got_is_tried_for_again_and_others_get_through_meanwhile() 
 }
 
 #[test]
+fn a_blocker_is_ended_only_on_demand_and_only_of_the_kind_asked_for() {
+    let server = shop();
+    server.role("operator", "in role pg_monitor, pg_signal_backend, migrator");
+    let alive = |application: &str| {
+        let sql = format!("select count(*) from pg_stat_activity where application_name = '{application}'");
+        server.sql(&sql)
+    };
+    let demand =
+        ["--terminate-blockers", "--blocker-min-age", "0s", "--lock-timeout", "1s", "--lock-retries", "0"];
+
+    // A superuser's session blocks, too: it stays.
+    let super_user = server.session("postgres", "boss", "begin; select * from orders");
+    let ended = Run::of(&server, "operator", &demand, ALTER).end();
+    assert_eq!(ended.event()["error_type"], "lock_timeout", "{}", ended.told);
+    assert_eq!(alive("boss"), "1");
+    super_user.end();
+
+    let blocker = server.session("web", "shop-web", "begin; select * from orders");
+    // Not on demand, or not for long enough.
+    for flags in [&demand[3..], &["--terminate-blockers", "--lock-timeout", "1s", "--lock-retries", "0"]] {
+        let ended = Run::of(&server, "operator", flags, ALTER).end();
+        assert_eq!(ended.event()["error_type"], "lock_timeout", "{}", ended.told);
+        assert_eq!(alive("shop-web"), "1");
+    }
+    // Without the privilege it is told, and nothing else is different.
+    let ended = Run::of(&server, "migrator", &demand, ALTER).end();
+    assert!(ended.told.contains("cannot terminate a blocker"), "{}", ended.told);
+    assert_eq!(alive("shop-web"), "1");
+
+    let ended = Run::of(&server, "operator", &demand, ALTER).end();
+    assert!(ended.status.success(), "{}", ended.told);
+    let act = ended.event()["terminated"][0].as_str().unwrap().to_owned();
+    assert!(act.contains("user web, app \"shop-web\", idle in transaction for"), "{act}");
+    assert!(ended.told.contains(&act), "{}", ended.told);
+    assert_eq!(alive("shop-web"), "0");
+    drop(blocker);
+}
+
+#[test]
 fn two_deployments_never_migrate_at_once() {
     let server = shop();
     let script = "echo started >&2; read -r line";

@@ -11,6 +11,7 @@ mod cancel;
 mod ladder;
 pub mod look;
 mod tell;
+pub mod terminate;
 mod waits;
 mod watch;
 
@@ -25,6 +26,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use crate::address::Address;
 use crate::preflight::Preflight;
 use crate::version::Versions;
+use terminate::Rules;
 use watch::Watch;
 
 /// The first answer: a connection, with its own limit, and a few statements.
@@ -46,6 +48,8 @@ pub struct Order {
     pub alone: bool,
     /// The lock timeout of these sessions; no look may miss a wait that long.
     pub lock_timeout: Option<Duration>,
+    /// Which other sessions may be ended.
+    pub terminate: Option<Rules>,
 }
 
 /// What was seen of a run of the command.
@@ -57,6 +61,8 @@ pub struct Seen {
     pub blocked_max: Option<u64>,
     /// How long the wait can have been, at the command's end, that was going on when last looked.
     pub last_wait: Option<Duration>,
+    /// Other sessions that were ended so far.
+    pub terminated: Vec<String>,
     /// The schema's version now.
     pub versions: Versions,
 }

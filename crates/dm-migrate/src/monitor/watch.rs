@@ -52,6 +52,7 @@ pub(super) struct Watch {
     wait: Told,
     run_ladder: Ladder,
     nameless: Ladder,
+    terminated: Vec<String>,
 }
 
 /// What is known, and was told, of one wait.
@@ -90,6 +91,7 @@ impl Watch {
             wait: Told::default(),
             run_ladder: Ladder::new(ladder::RUN),
             nameless: Ladder::new(NAMELESS),
+            terminated: Vec::new(),
         };
         Ok((watch, preflight, versions))
     }
@@ -196,6 +198,20 @@ impl Watch {
         if self.wait.ladder.is_due(age) || is_news {
             self.say(&tell::blocked(age, &wanted, own, &blockers, victims));
         }
+        if let Some(rules) = &self.order.terminate {
+            let acts = rules.apply(database, name, &blockers, self.terminated.len()).await;
+            match acts {
+                Ok(acts) => {
+                    self.say(&acts);
+                    self.terminated.extend(acts);
+                }
+                Err(error) => {
+                    // Who may not signal others may still migrate; it is not tried once a second.
+                    self.say(&[format!("cannot terminate a blocker: {error:#}")]);
+                    self.order.terminate = None;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -220,7 +236,13 @@ impl Watch {
             self.leave_nobody().await;
         }
         let versions = self.versions().await;
-        Seen { lock_wait: self.waits.total(), blocked_max: self.blocked_max, last_wait, versions }
+        Seen {
+            lock_wait: self.waits.total(),
+            blocked_max: self.blocked_max,
+            last_wait,
+            terminated: self.terminated.clone(),
+            versions,
+        }
     }
 
     /// Unknown, and told so, where they cannot be read.
