@@ -23,7 +23,7 @@ _dm__migrate() {
 
     case "${cmd}" in
         dm__migrate)
-            opts="-h -V --timeout --kill-after --may-outlive --database-url --require-monitor --lock-timeout --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --timeout --kill-after --may-outlive --database-url --require-monitor --expect-version --expect-change --advisory-lock --lock-timeout --lock-retries --terminate-blockers --blocker-state --blocker-min-age --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -41,7 +41,23 @@ _dm__migrate() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --expect-version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --lock-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lock-retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --blocker-state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --blocker-min-age)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

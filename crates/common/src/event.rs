@@ -224,6 +224,9 @@ pub enum Detail {
         lock_wait_s: Option<f64>,
         /// The most sessions that waited behind the migration at once.
         blocked_max: Option<u64>,
+        /// Other sessions that were ended because they blocked it, for people.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        terminated: Vec<String>,
         /// The command.
         #[serde(flatten)]
         child: ChildUse,

@@ -36,3 +36,12 @@ pub struct Scope {
     /// When it began.
     pub started_at: DateTime<Utc>,
 }
+
+impl Scope {
+    /// When it began, in seconds since the epoch.
+    pub fn started_s(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit 53 bits")]
+        let milliseconds = self.started_at.timestamp_millis() as f64;
+        milliseconds / 1000.0
+    }
+}

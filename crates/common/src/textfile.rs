@@ -13,8 +13,8 @@ use crate::atomic;
 use crate::lock;
 use crate::metrics::encode::encode;
 use crate::metrics::exposition::UnequalBuckets;
-use crate::metrics::{Contribution, Exposition, family, parse::parse, zeros};
-use crate::scope::Scope;
+use crate::metrics::{Contribution, Exposition, family, migration_in_progress, parse::parse, zeros};
+use crate::scope::{Scope, Work};
 
 /// A textfile.
 #[derive(Debug, Clone)]
@@ -65,7 +65,10 @@ impl Textfile {
 }
 
 fn in_progress(scope: &Scope, value: f64) -> Exposition {
-    let mut state = Exposition::default();
+    let mut state = match scope.work {
+        Work::Migration => migration_in_progress(value, scope.started_s()),
+        Work::Stage | Work::Health | Work::Smoke | Work::Rollback => Exposition::default(),
+    };
     if scope.stage.is_deployment() {
         state.set(family::IN_PROGRESS, &[], value);
     }
@@ -77,7 +80,6 @@ mod tests {
     use super::*;
     use crate::metrics::contribution;
     use crate::metrics::tests::stage_event;
-    use crate::scope::Work;
 
     #[test]
     fn counters_grow_over_runs_and_stages_stand_side_by_side() {

@@ -11,6 +11,7 @@ const EXAMPLES: &str = "\
 Examples:
   dm-migrate -- sqlx migrate run
   DATABASE_URL=postgres://… dm-migrate -- sqlx migrate run      watched: who blocks it, whom it blocks
+  dm-migrate --expect-version 20240131 -- dbmate up
   dm-migrate --timeout 10m -- ./manage.py migrate --noinput
 
 With a database URL (PostgreSQL) the migration is watched through a connection of its own: what
@@ -19,12 +20,23 @@ by PGAPPNAME, and bounded by PGOPTIONS, which libpq, sqlx, and the drivers of mo
 does not. The URL is not passed on: the migration tool finds its database as it always does.
 A role sees what others do if it has pg_monitor; without, that is told as unknown.
 
+The schema's version before and after is read from the migration tool's own table: sqlx, dbmate,
+golang-migrate, Flyway, Liquibase, Alembic, Django, Rails, Prisma, refinery, diesel, Atlas.
+
+A statement that waits for a lock makes everybody wait who comes after it. So it gives up after
+--lock-timeout, everybody else has as long, and the command is run again: --lock-retries. This needs
+a version table, to know that nothing was applied; and what one migration does, it does in one
+transaction. A limit of your own in PGOPTIONS, or in the migration, wins.
+
 Before the command is told to end (--timeout, TERM, INT) its statement is cancelled in the database,
-and it is made sure that none is left. Nobody else's session is ever touched.
+and it is made sure that none is left. Nobody else's session is touched, except by
+--terminate-blockers: three at most, never a superuser's, a replication or a process of the server;
+the role needs pg_signal_backend for it. Each is told, and recorded.
 
 Exit code: the command's own; killed by a signal, dm-migrate dies by the same one. 124: --timeout;
-125: wrong usage, or a fault of dm-migrate; 126: not executable; 127: not found. No trouble with
-recording or watching changes it.";
+125: wrong usage, or a fault of dm-migrate; 126: not executable; 127: not found. 1 where the command
+succeeded, and not as --expect-version or --expect-change wants it; 75: --advisory-lock is held, and
+nothing was run. No trouble with recording or watching changes it.";
 
 /// Runs a migration command, watches what it waits for, times it, records it
 #[derive(Debug, Parser)]
@@ -57,9 +69,35 @@ pub struct DatabaseArgs {
     /// Do not run the command where the database cannot be watched: end with 125
     #[arg(long)]
     pub require_monitor: bool,
+    /// End with 1 where the schema is not at this version afterwards, or that cannot be known
+    #[arg(long, value_name = "VERSION")]
+    pub expect_version: Option<String>,
+    /// End with 1 where the schema's version is what it was before, or that cannot be known
+    #[arg(long)]
+    pub expect_change: bool,
+    /// Let no other dm-migrate with this flag change this database meanwhile: end with 75 where one does
+    #[arg(long)]
+    pub advisory_lock: bool,
     /// A statement of the migration gives up after waiting so long for a lock; 0s: never
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse)]
     pub lock_timeout: Duration,
+    /// Run the command again, so often at most, where it failed only by --lock-timeout and the version has not moved
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub lock_retries: u32,
+    /// End the sessions that block the migration, if they are as --blocker-state and --blocker-min-age say
+    #[arg(long)]
+    pub terminate_blockers: bool,
+    /// Only those in this state
+    #[arg(
+        long,
+        value_name = "STATE",
+        default_value = "idle in transaction",
+        requires = "terminate_blockers"
+    )]
+    pub blocker_state: String,
+    /// Only those that have been in it for so long
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::parse, requires = "terminate_blockers")]
+    pub blocker_min_age: Duration,
 }
 
 #[cfg(test)]

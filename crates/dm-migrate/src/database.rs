@@ -36,6 +36,11 @@ impl Database {
         Ok(Self { client })
     }
 
+    /// Whether the connection has ended.
+    pub fn is_lost(&self) -> bool {
+        self.client.is_closed()
+    }
+
     /// The rows of one statement. It is not prepared, which a pooler between us and the server may not like.
     pub async fn rows(&self, sql: &str, values: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>> {
         let rows = self.client.query_typed(sql, values);

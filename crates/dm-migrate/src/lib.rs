@@ -8,20 +8,25 @@
 //! is known, a [`monitor`] looks at the migration's sessions.
 
 pub mod address;
+pub mod advisory;
 pub mod args;
 pub mod child_env;
 pub mod database;
+pub mod expected;
 pub mod mask;
 pub mod migration;
 pub mod monitor;
 pub mod plan;
 pub mod preflight;
+pub mod retry;
 pub mod tls;
+pub mod version;
 
 use anyhow::Result;
-use common::cli::Tool;
+use common::cli::{Tool, warn};
 use common::exit::Exit;
 
+use advisory::Held;
 use migration::Migration;
 use plan::Plan;
 
@@ -31,9 +36,15 @@ pub const TOOL: Tool = Tool { name: "dm-migrate", wrapper: true };
 /// Runs the migration.
 pub fn run(plan: Plan) -> Result<Exit> {
     let Plan { wrap, database } = plan;
-    let migration = match database {
-        Some(database) => Migration::watched(database)?,
+    let migration = match database.map(Migration::watched) {
         None => Migration::default(),
+        Some(Ok(migration)) => migration,
+        Some(Err(error)) if error.is::<Held>() => {
+            // Nothing ran, and there is nothing to record: what is recorded as running is the other one.
+            warn(TOOL.name, &[format!("{error:#}")]);
+            return Ok(Exit::Held);
+        }
+        Some(Err(error)) => return Err(error),
     };
     common::wrap::run(&wrap, migration)
 }

@@ -15,6 +15,8 @@ use crate::TOOL;
 use crate::address::Address;
 use crate::args::{Args, DatabaseArgs};
 use crate::child_env::application_name;
+use crate::expected::Expected;
+use crate::monitor::terminate;
 
 /// A migration.
 #[derive(Debug)]
@@ -34,8 +36,16 @@ pub struct Watched {
     pub required: bool,
     /// The `application_name` of the migration's sessions.
     pub name: String,
+    /// Whether only one migration at a time may be watched there.
+    pub alone: bool,
+    /// What has to be true afterwards.
+    pub expected: Expected,
     /// What these sessions may wait for a lock.
     pub lock_timeout: Option<Duration>,
+    /// How often the command is run again, at most, after it failed by that.
+    pub lock_retries: u32,
+    /// Which other sessions may be ended.
+    pub terminate: Option<terminate::Rules>,
 }
 
 /// Finds out what to run.
@@ -64,17 +74,26 @@ pub fn plan(args: Args) -> Result<Plan> {
 }
 
 fn watched(args: &DatabaseArgs) -> Result<Option<Watched>> {
+    let expected = Expected { version: args.expect_version.clone(), change: args.expect_change };
+    // What is expected has to be seen, and what is locked has to be reached.
+    let required = args.require_monitor || args.advisory_lock || expected != Expected::default();
     let Some(url) = given(args.database_url.as_ref()) else {
-        if args.require_monitor {
-            bail!("--require-monitor needs a database: set DATABASE_URL");
+        if required {
+            bail!("--require-monitor, --expect-… and --advisory-lock need a database: set DATABASE_URL");
         }
         return Ok(None);
     };
     Ok(Some(Watched {
         address: address(&url),
-        required: args.require_monitor,
+        required,
+        alone: args.advisory_lock,
+        expected,
         name: application_name(EventId::random().as_str(), &env::system),
         lock_timeout: (!args.lock_timeout.is_zero()).then_some(args.lock_timeout),
+        lock_retries: args.lock_retries,
+        terminate: args
+            .terminate_blockers
+            .then(|| terminate::Rules { state: args.blocker_state.clone(), min_age: args.blocker_min_age }),
     }))
 }
 

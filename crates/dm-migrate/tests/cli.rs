@@ -45,6 +45,10 @@ fn a_migration_passes_through_and_is_recorded_as_one() {
     assert!(metric(&state, &format!("database_migration_total{{{labels} 1")));
     assert!(metric(&state, &format!("deployment_total{{{labels} 1")));
     assert!(metric(&state, &format!("database_migration_lag_seconds{{{labels} 0.")));
+    // Nobody watched: what it waited is unknown, and not nothing.
+    let labels = r#"environment="production",service="database",stage="migration"}"#;
+    assert!(metric(&state, &format!("database_migration_lock_wait_seconds{{{labels} NaN")));
+    assert!(metric(&state, &format!("database_migration_in_progress{{{labels} 0")));
 }
 
 #[test]

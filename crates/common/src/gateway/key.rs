@@ -31,6 +31,11 @@ impl Key {
         Self::run_named(identity, identity.deployment.as_str())
     }
 
+    /// A deployment's migration while it runs: it may outlive the deployment, and there may be none around it.
+    pub fn migration(identity: &Identity) -> Self {
+        Self::run_named(identity, &format!("{}:migration", identity.deployment))
+    }
+
     /// Another deployment of the same service and environment.
     pub fn run_named(identity: &Identity, run: &str) -> Self {
         Self::of("dm_run", identity, vec![("run", run.to_owned())])

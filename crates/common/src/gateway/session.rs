@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use chrono::{DateTime, Utc};
 use tokio::sync::oneshot::Receiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
@@ -14,8 +13,8 @@ use super::outbox::{GroupBox, Outbox};
 use super::store::Store;
 use crate::event::Event;
 use crate::metrics::exposition::UnequalBuckets;
-use crate::metrics::{Exposition, in_progress, zeros};
-use crate::scope::Scope;
+use crate::metrics::{Exposition, in_progress, migration_in_progress, zeros};
+use crate::scope::{Scope, Work};
 
 /// A run that says nothing for 120 s counts as dead, so three heartbeats may be lost.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -45,12 +44,10 @@ impl Session {
 
     /// Says that the work has begun: the deployment is in progress, and its counters exist, at zero.
     pub async fn open(&self) -> Result<()> {
-        if self.is_whole_deployment() {
-            let run = in_progress(&self.scope.identity, epoch_seconds(self.scope.started_at));
-            self.client.put(&Key::run(&self.scope.identity), &run).await?;
-        } else if self.scope.beats_for_run {
-            self.beat().await?;
+        if let Some((key, run)) = self.own_run() {
+            self.client.put(&key, &run).await?;
         }
+        self.beat_for_run().await?;
         // Where there is no place for a lock, nobody else on this machine takes one either.
         let _lock = self.group().and_then(|group| group.lock().ok());
         let store = self.client.read().await?;
@@ -80,7 +77,7 @@ impl Session {
         loop {
             tokio::select! {
                 ended = &mut end => return self.tell(ended.unwrap_or_default().as_deref()).await,
-                _ = beats.tick(), if self.is_whole_deployment() || self.scope.beats_for_run => {
+                _ = beats.tick(), if self.own_run().is_some() || self.scope.beats_for_run => {
                     let _ = self.beat().await;
                 }
             }
@@ -97,8 +94,8 @@ impl Session {
             }
             (None, None) => Vec::new(),
         };
-        if self.is_whole_deployment() {
-            self.client.delete(&Key::run(&self.scope.identity)).await?;
+        if let Some((key, _)) = self.own_run() {
+            self.client.delete(&key).await?;
         }
         Ok(refused)
     }
@@ -118,7 +115,28 @@ impl Session {
     }
 
     async fn beat(&self) -> Result<()> {
-        self.client.post(&Key::run(&self.scope.identity), &Exposition::default()).await
+        if let Some((key, _)) = self.own_run() {
+            self.client.post(&key, &Exposition::default()).await?;
+        }
+        self.beat_for_run().await
+    }
+
+    /// For a deployment of which no tool runs all the time.
+    async fn beat_for_run(&self) -> Result<()> {
+        if self.scope.beats_for_run && !self.is_whole_deployment() {
+            self.client.post(&Key::run(&self.scope.identity), &Exposition::default()).await?;
+        }
+        Ok(())
+    }
+
+    /// The group that says that this work runs, and lives as long as it does.
+    fn own_run(&self) -> Option<(Key, Exposition)> {
+        let Scope { identity, work, .. } = &self.scope;
+        if self.is_whole_deployment() {
+            return Some((Key::run(identity), in_progress(identity, self.scope.started_s())));
+        }
+        let migration = || (Key::migration(identity), migration_in_progress(1.0, self.scope.started_s()));
+        (*work == Work::Migration).then(migration)
     }
 
     fn group(&self) -> Option<GroupBox> {
@@ -169,10 +187,4 @@ pub async fn settle(client: &GatewayClient, outbox: &Outbox) -> Result<Left> {
         left = unsettled;
     }
     Ok(Left(left.len()))
-}
-
-fn epoch_seconds(when: DateTime<Utc>) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit 53 bits")]
-    let milliseconds = when.timestamp_millis() as f64;
-    milliseconds / 1000.0
 }

@@ -60,6 +60,10 @@ families! {
     REQUESTS_TOTAL = Counter "post_deployment_requests_total", "Requests seen after deployments, by source.";
     REQUEST_ERRORS_TOTAL = Counter "post_deployment_request_errors_total", "Failed requests seen after deployments, by source.";
     MIGRATION_TOTAL = Counter "database_migration_total", "Migration commands run, by status.";
+    MIGRATION_IN_PROGRESS = Gauge "database_migration_in_progress", "1 while the migration command runs; to be trusted only while its heartbeat is fresh.";
+    MIGRATION_START = Gauge "database_migration_start_timestamp_seconds", "When the last migration command began, in seconds since the epoch.";
+    MIGRATION_LOCK_WAIT = Gauge "database_migration_lock_wait_seconds", "What the last migration command waited for locks, in seconds; NaN where that is not known.";
+    MIGRATION_BLOCKED = Gauge "database_migration_blocked_sessions", "The most sessions that waited behind the last migration command at once; NaN where that is not known.";
     RECENT = Gauge "dm_recent_event", "Tokens of the events that this group took in last, newest first: how a tool knows that its event was counted.";
     CPU = Gauge "deployment_stage_cpu_seconds", "CPU time of the last run of the stage, user and system, in seconds.";
     MAX_RSS = Gauge "deployment_stage_max_rss_bytes", "Peak resident memory of the largest process of the last run of the stage, in bytes.";

@@ -11,7 +11,7 @@ pub mod of_event;
 pub mod parse;
 
 pub use exposition::Exposition;
-pub use of_event::{Contribution, contribution, in_progress, zeros};
+pub use of_event::{Contribution, contribution, in_progress, migration_in_progress, zeros};
 
 #[cfg(test)]
 pub(crate) mod tests {

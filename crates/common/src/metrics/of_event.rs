@@ -93,6 +93,14 @@ fn work_of(detail: &Detail) -> Work {
     }
 }
 
+/// The families of a migration that runs, or, with 0, has run.
+pub fn migration_in_progress(value: f64, started_at: f64) -> Exposition {
+    let mut run = Exposition::default();
+    run.set(family::MIGRATION_IN_PROGRESS, &[], value);
+    run.set(family::MIGRATION_START, &[], started_at);
+    run
+}
+
 /// The run group's families: a deployment in progress.
 pub fn in_progress(identity: &Identity, started_at: f64) -> Exposition {
     let mut run = Exposition::default();
@@ -144,12 +152,15 @@ fn of_child(child: &ChildUse, state: &mut Exposition) {
 fn of_detail(event: &Event, to: &mut Contribution) {
     match &event.detail {
         Detail::Stage(_) => {}
-        Detail::Migration { .. } => {
+        Detail::Migration { lock_wait_s, blocked_max, .. } => {
             let status = [("status", event.status.as_str())];
             to.counters.increase(family::MIGRATION_TOTAL, &status, 1.0);
             if let Some(duration) = event.duration_s {
                 to.state.set(family::MIGRATION_LAG, &status, duration);
             }
+            // What an earlier migration waited must not pass for this one's.
+            to.state.set(family::MIGRATION_LOCK_WAIT, &[], lock_wait_s.unwrap_or(f64::NAN));
+            to.state.set(family::MIGRATION_BLOCKED, &[], blocked_max.map_or(f64::NAN, count));
         }
         Detail::Health { probes, failures, latency_ms, targets, .. } => {
             let successes = count(probes.saturating_sub(*failures));

@@ -67,7 +67,13 @@ pub trait Beside: Sized {
     /// The time limit has passed, or somebody asked for the end; the child is told once this has returned.
     fn before_stop(&mut self) {}
 
-    /// The child has ended, and this came of it.
+    /// An attempt came to this. Whether to run it once more, and after what pause; all runs are one piece of work, and
+    /// each has the whole time limit.
+    fn again(&mut self, _outcome: &Outcome) -> Option<Duration> {
+        None
+    }
+
+    /// The last child has ended, and this came of it.
     fn judge(&mut self, _outcome: &mut Outcome) {}
 
     /// What the record tells of this kind of work.
@@ -112,6 +118,24 @@ pub fn run(wrap: &Wrap, mut beside: impl Beside) -> Result<Exit> {
     Ok(context.conclude(outcome.exit, &recorder.finish(&event, &clock)))
 }
 
+impl Wrap {
+    /// After how long the command is run again, where attempts are left after this `number` of them; says so.
+    fn next_attempt(&self, number: usize, outcome: &Outcome) -> Option<Duration> {
+        let most = self.retries.saturating_add(1);
+        if usize::try_from(most).is_ok_and(|most| number >= most) {
+            return None;
+        }
+        let told = format!(
+            "{}: attempt {number} of {most} failed: {}; the next in {}",
+            self.stage,
+            outcome.told(),
+            show(self.retry_delay)
+        );
+        warn(self.context.tool, &[told]);
+        Some(self.retry_delay)
+    }
+}
+
 fn spec(wrap: &Wrap, id: &EventId, beside: &impl Beside) -> Spec {
     let searched = if wrap.rules.patterns.is_empty() { 0 } else { SEARCHED };
     Spec {
@@ -149,27 +173,18 @@ fn attempts(
         };
         attempts.push(outcome.attempt());
         let number = attempts.len();
-        let is_last = u32::try_from(number).is_ok_and(|number| number > wrap.retries);
         outcome.duration += before;
-        if is_last || !outcome.may_be_retried() {
-            return Ok((outcome, attempts));
+        let mut again = None;
+        if outcome.may_be_retried() {
+            again = beside.again(&outcome).or_else(|| wrap.next_attempt(number, &outcome));
         }
-        warn(
-            tool,
-            &[format!(
-                "{}: attempt {number} of {} failed: {}; the next in {}",
-                wrap.stage,
-                wrap.retries.saturating_add(1),
-                outcome.told(),
-                show(wrap.retry_delay)
-            )],
-        );
-        let pause = clock.instant();
-        if let Some(signal) = signals.pause(wrap.retry_delay, clock) {
+        let Some(pause) = again else { return Ok((outcome, attempts)) };
+        let since = clock.instant();
+        if let Some(signal) = signals.pause(pause, clock) {
             outcome.cancel(signal);
             return Ok((outcome, attempts));
         }
-        before = outcome.duration + clock.instant().saturating_duration_since(pause);
+        before = outcome.duration + clock.instant().saturating_duration_since(since);
         spec.env.push(("DM_ATTEMPT", (number + 1).to_string()));
         started = process::start(spec, clock);
     }

@@ -11,6 +11,7 @@ mod cancel;
 mod ladder;
 pub mod look;
 mod tell;
+pub mod terminate;
 mod waits;
 mod watch;
 
@@ -24,6 +25,8 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::address::Address;
 use crate::preflight::Preflight;
+use crate::version::Versions;
+use terminate::Rules;
 use watch::Watch;
 
 /// The first answer: a connection, with its own limit, and a few statements.
@@ -41,8 +44,12 @@ pub struct Order {
     pub address: Address,
     /// The `application_name` of the migration's sessions.
     pub name: String,
+    /// Whether only one migration at a time may be watched there.
+    pub alone: bool,
     /// The lock timeout of these sessions; no look may miss a wait that long.
     pub lock_timeout: Option<Duration>,
+    /// Which other sessions may be ended.
+    pub terminate: Option<Rules>,
 }
 
 /// What was seen of a run of the command.
@@ -52,8 +59,12 @@ pub struct Seen {
     pub lock_wait: Option<Duration>,
     /// The most sessions that waited behind the migration at once.
     pub blocked_max: Option<u64>,
-    /// How long the wait was that was going on when last looked.
+    /// How long the wait can have been, at the command's end, that was going on when last looked.
     pub last_wait: Option<Duration>,
+    /// Other sessions that were ended so far.
+    pub terminated: Vec<String>,
+    /// The schema's version now.
+    pub versions: Versions,
 }
 
 /// What the thread is told.
@@ -73,14 +84,14 @@ pub struct Monitor {
 impl Monitor {
     /// Connects, looks at what stands in the way, and begins to watch. An error means that the database cannot be
     /// watched; it does not show the URL.
-    pub fn begin(order: Order) -> Result<(Self, Preflight)> {
+    pub fn begin(order: Order) -> Result<(Self, Preflight, Versions)> {
         let (commands, orders) = unbounded_channel();
         let (tell, told) = sync_channel(1);
         let work = async move {
             match Watch::begin(order).await {
-                Ok((watch, preflight)) => {
+                Ok((watch, preflight, versions)) => {
                     // Nobody listens any more when it took too long.
-                    if tell.send(Ok(preflight)).is_ok() {
+                    if tell.send(Ok((preflight, versions))).is_ok() {
                         watch.run(orders).await;
                     }
                 }
@@ -95,8 +106,8 @@ impl Monitor {
                 runtime.shutdown_background();
             }
         })?;
-        let preflight = told.recv_timeout(READY).map_err(|_| anyhow!("no answer in time"))??;
-        Ok((Self { commands }, preflight))
+        let (preflight, versions) = told.recv_timeout(READY).map_err(|_| anyhow!("no answer in time"))??;
+        Ok((Self { commands }, preflight, versions))
     }
 
     /// Ends the statements of the migration; returns when they have ended, or cannot be.

@@ -45,6 +45,11 @@ impl Waits {
         self.current.map(|wait| wait.length)
     }
 
+    /// How long it can have been by `at`.
+    pub(super) fn longest(&self, at: Instant) -> Option<Duration> {
+        self.current.map(|wait| wait.length + at.saturating_duration_since(wait.seen_at))
+    }
+
     /// All waits together; `None` where nobody could look.
     pub(super) fn total(&self) -> Option<Duration> {
         self.seen.then(|| self.over + self.current().unwrap_or_default())
@@ -76,6 +81,7 @@ mod tests {
         // The first ended at some time up to 1300, when the second began.
         waits.looked(start + ms(1400), Some(ms(100)));
         assert_eq!(waits.current(), Some(ms(100)));
+        assert_eq!(waits.longest(start + ms(1500)), Some(ms(200)));
         waits.looked(start + ms(1600), None);
         assert_eq!(waits.total(), Some(ms(800 + 50 + 100 + 100)));
     }

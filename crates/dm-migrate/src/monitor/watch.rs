@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use common::cli::warn;
 use common::clock::{Clock, Stopwatch, SystemClock};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -12,8 +12,10 @@ use super::ladder::{self, Ladder};
 use super::look::{self, Own, Victims};
 use super::waits::Waits;
 use super::{Command, Order, Seen, cancel, tell};
+use crate::advisory;
 use crate::database::Database;
 use crate::preflight::Preflight;
+use crate::version::Versions;
 
 /// Between two looks at a migration that works.
 const CALM: Duration = Duration::from_secs(1);
@@ -50,6 +52,7 @@ pub(super) struct Watch {
     wait: Told,
     run_ladder: Ladder,
     nameless: Ladder,
+    terminated: Vec<String>,
 }
 
 /// What is known, and was told, of one wait.
@@ -72,9 +75,10 @@ impl Default for Told {
 }
 
 impl Watch {
-    pub(super) async fn begin(order: Order) -> Result<(Self, Preflight)> {
-        let database = Database::connect(&order.address).await?;
+    pub(super) async fn begin(order: Order) -> Result<(Self, Preflight, Versions)> {
+        let database = connect(&order).await?;
         let preflight = Preflight::find(&database).await?;
+        let versions = Versions::find(&database).await.context("cannot read the schema's version")?;
         let clock = SystemClock;
         let watch = Self {
             order,
@@ -87,8 +91,9 @@ impl Watch {
             wait: Told::default(),
             run_ladder: Ladder::new(ladder::RUN),
             nameless: Ladder::new(NAMELESS),
+            terminated: Vec::new(),
         };
-        Ok((watch, preflight))
+        Ok((watch, preflight, versions))
     }
 
     /// Until nobody gives commands any more.
@@ -125,7 +130,7 @@ impl Watch {
                 if self.database.take().is_some() {
                     self.say(&[format!("the database is not seen any more: {error:#}; the command goes on")]);
                 }
-                if let Ok(database) = Database::connect(&self.order.address).await {
+                if let Ok(database) = connect(&self.order).await {
                     self.say(&["the database is seen again".to_owned()]);
                     self.database = Some(database);
                 }
@@ -193,6 +198,20 @@ impl Watch {
         if self.wait.ladder.is_due(age) || is_news {
             self.say(&tell::blocked(age, &wanted, own, &blockers, victims));
         }
+        if let Some(rules) = &self.order.terminate {
+            let acts = rules.apply(database, name, &blockers, self.terminated.len()).await;
+            match acts {
+                Ok(acts) => {
+                    self.say(&acts);
+                    self.terminated.extend(acts);
+                }
+                Err(error) => {
+                    // Who may not signal others may still migrate; it is not tried once a second.
+                    self.say(&[format!("cannot terminate a blocker: {error:#}")]);
+                    self.order.terminate = None;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -209,30 +228,51 @@ impl Watch {
     }
 
     async fn close(&mut self, well: bool) -> Seen {
-        let last_wait = self.waits.current();
-        self.waits.end(self.clock.instant());
+        let now = self.clock.instant();
+        let last_wait = self.waits.longest(now);
+        self.waits.end(now);
         self.wait = Told::default();
         if !well {
             self.leave_nobody().await;
         }
-        Seen { lock_wait: self.waits.total(), blocked_max: self.blocked_max, last_wait }
+        let versions = self.versions().await;
+        Seen {
+            lock_wait: self.waits.total(),
+            blocked_max: self.blocked_max,
+            last_wait,
+            terminated: self.terminated.clone(),
+            versions,
+        }
+    }
+
+    /// Unknown, and told so, where they cannot be read.
+    async fn versions(&mut self) -> Versions {
+        let found = match self.connected().await {
+            Ok(database) => Versions::find(database).await,
+            Err(error) => Err(error),
+        };
+        found.unwrap_or_else(|error| {
+            self.say(&[format!("the schema's version is unknown: {error:#}")]);
+            Versions::default()
+        })
+    }
+
+    async fn connected(&mut self) -> Result<&Database> {
+        if self.database.as_ref().is_none_or(Database::is_lost) {
+            self.database = Some(connect(&self.order).await?);
+        }
+        self.database.as_ref().context("no connection")
     }
 
     async fn leave_nobody(&mut self) {
-        if self.database.is_none() {
-            self.database = Database::connect(&self.order.address).await.ok();
-        }
-        let left = match &self.database {
-            Some(database) => cancel::leave_nobody(database, &self.order.name).await,
-            None => Err(anyhow!("no connection")),
+        let name = self.order.name.clone();
+        let left = match self.connected().await {
+            Ok(database) => cancel::leave_nobody(database, &name).await,
+            Err(error) => Err(error),
         };
-        match left {
-            Ok(acts) => self.say(&acts),
-            Err(error) => {
-                self.database = None;
-                self.say(&[format!("whether a statement of the migration is left is unknown: {error:#}")]);
-            }
-        }
+        self.say(&left.unwrap_or_else(|error| {
+            vec![format!("whether a statement of the migration is left is unknown: {error:#}")]
+        }));
     }
 
     fn say(&self, lines: &[String]) {
@@ -240,4 +280,12 @@ impl Watch {
             warn(self.order.tool, std::slice::from_ref(line));
         }
     }
+}
+
+async fn connect(order: &Order) -> Result<Database> {
+    let database = Database::connect(&order.address).await.context("the database cannot be reached")?;
+    if order.alone {
+        advisory::take(&database).await?;
+    }
+    Ok(database)
 }
