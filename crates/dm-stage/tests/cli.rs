@@ -51,13 +51,13 @@ fn a_stage_passes_everything_through_and_is_recorded() {
 #[test]
 fn an_exit_code_that_is_allowed_is_recorded_as_a_success_and_passed_on() {
     let state = state();
-    let stage = |code: &str| {
+    let run = |code: &str| {
         dm_stage(&state)
             .args(["diff", "--allow-exit", "1,3", "--", "sh", "-c", &format!("exit {code}")])
             .assert()
     };
-    stage("3").code(3).stderr("");
-    stage("4").code(4);
+    run("3").code(3).stderr("");
+    run("4").code(4);
     let [allowed, other] = journal(state.path()).try_into().unwrap();
     assert_eq!((&allowed["status"], &allowed["exit_code"]), (&"success".into(), &3.into()));
     assert_eq!(allowed["error_type"], Value::Null);
@@ -164,6 +164,36 @@ fn a_command_that_cannot_start_is_126_or_127_with_its_true_cause() {
     let events = journal(state.path());
     assert!(events.iter().all(|event| event["status"] == "error"));
     assert_eq!(events[0]["error_type"], "not_found");
+}
+
+#[test]
+fn a_stage_has_its_price_and_a_deployment_its_lead_time() {
+    let state = state();
+    let deployment = |status: &str| {
+        let mut command = dm_stage(&state);
+        command.env("DM_RUNNER_PRICE_PER_MINUTE", "0.6").env("DM_COMMIT_TIME", "2026-01-01T01:00:00+01:00");
+        command.args(["deployment", "--finish", status]).env("DM_STARTED_AT", "2026-01-01T00:00:00Z");
+        command.assert().success();
+    };
+    deployment("success");
+    deployment("failure");
+    let [good, bad] = journal(state.path()).try_into().unwrap();
+    let number = |event: &Value, field: &str| event[field].as_f64().unwrap();
+    assert!((number(&good, "cost_dollars") - number(&good, "duration_s") / 100.0).abs() < 1e-6, "{good}");
+    assert!((number(&good, "lead_time_s") - number(&good, "duration_s")).abs() < 1.0, "{good}");
+    assert!(number(&bad, "cost_dollars") > 0.0);
+    assert_eq!(bad["lead_time_s"], Value::Null, "what failed is not live");
+}
+
+#[test]
+fn a_price_that_is_no_number_ends_it_before_anything_runs() {
+    for (name, value) in [("DM_RUNNER_PRICE_PER_MINUTE", "cheap"), ("DM_COMMIT_TIME", "yesterday")] {
+        let state = state();
+        let mut command = dm_stage(&state);
+        command.env(name, value).args(["build", "--", "touch", "ran"]).current_dir(state.path());
+        command.assert().code(125).stderr(contains(name).and(contains(value)));
+        assert!(!state.path().join("ran").exists());
+    }
 }
 
 #[test]
