@@ -5,5 +5,6 @@
 mod links;
 mod promql;
 mod repository;
+mod routes;
 mod rule_files;
 mod runbooks;
