@@ -4,6 +4,7 @@
 
 mod dashboards;
 mod links;
+mod live;
 mod panels;
 mod promql;
 mod repository;

@@ -7,12 +7,14 @@
 //! | [`server`] | a server process of our own: started, waited for, stopped by its id |
 //! | [`pushgateway`] | a real Pushgateway |
 //! | [`prometheus`] | a real Prometheus, and what it answers |
+//! | [`alertmanager`] | a real Alertmanager |
 //! | [`sample`] | the sample service |
 //! | [`platform`] | the folder to which `deploy-all.sh` deploys it |
 //! | [`fault`] | servers that refuse, hang, answer 500 or never end; and one that records what it is asked |
 //! | [`tls`] | certificates: an authority, a server's, a client's |
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
 
+pub mod alertmanager;
 pub mod bin;
 pub mod fault;
 pub mod platform;

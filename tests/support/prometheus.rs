@@ -46,6 +46,8 @@ impl Prometheus {
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", data.path().join("tsdb").display()));
         command.args(["--web.listen-address=127.0.0.1:0", "--storage.tsdb.retention.time=40d"]);
+        // What fires before Alertmanager is found would be told again after a minute only.
+        command.arg("--rules.alert.resend-delay=1s");
         Self { server: Server::start(command, listening_on), _data: data }
     }
 
