@@ -12,3 +12,4 @@ mod routes;
 mod rule_files;
 mod runbooks;
 mod shortened;
+mod stack;
