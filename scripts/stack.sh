@@ -30,6 +30,7 @@ runs() {
 start() {
     local name=$1 folder=$2 address
     shift 2
+    : > "$stack/$name.log"
     (cd "$folder" && exec setsid "$@" > "$stack/$name.log" 2>&1 < /dev/null) &
     printf '%s\n' "$!" > "$stack/$name.pid"
     for _ in {1..200}; do
@@ -38,7 +39,7 @@ start() {
             printf 'http://%s\n' "$address" > "$stack/$name.url"
             return
         fi
-        runs "$name" || break
+        kill -0 "$!" 2>/dev/null || break
         sleep 0.1
     done
     cat "$stack/$name.log" >&2
@@ -67,6 +68,11 @@ up() {
         config/prometheus/prometheus.yml > "$stack/prometheus.yml"
     start prometheus "$stack" prometheus --config.file="$stack/prometheus.yml" \
         --storage.tsdb.path="$stack/prometheus" --storage.tsdb.retention.time=40d --web.listen-address=127.0.0.1:0
+    # It listens before it answers.
+    until promtool query instant "$(<"$stack/prometheus.url")" 'vector(1)' > /dev/null 2>&1; do
+        runs prometheus || fail "prometheus ended: $(tail -n 3 "$stack/prometheus.log")"
+        sleep 0.1
+    done
     trap - EXIT
     status
 }
