@@ -5,6 +5,7 @@
 mod dashboards;
 mod links;
 mod live;
+mod mutants;
 mod panels;
 mod promql;
 mod repository;
