@@ -33,12 +33,19 @@ install_servers() {
     for package in "$work"/*.deb; do
         dpkg-deb -x "$package" "$work/root"
     done
-    printf '%s\n' "${packages[*]}" > "$work/root/packages"
+    relocate_alertmanager "$work/root"
+    printf '%s\n' "${packages[*]} relocated" > "$work/root/packages"
     mkdir -p "$(dirname "$folder")"
     rm -rf "$folder"
     # In one step: a folder that is there is whole.
     mv "$work/root" "$folder"
     rm -rf "$work"
+}
+
+# Debian's Alertmanager finds its templates by a fixed path, and nothing is installed there. So it looks in the folder that
+# it is started in: a path of the same length.
+relocate_alertmanager() {
+    LC_ALL=C sed -i 's|/usr/share/prometheus/alertmanager|./////////////////////////////////|g' "$1/usr/bin/prometheus-alertmanager"
 }
 
 have() {
@@ -61,7 +68,7 @@ done
 servers=${CARGO_TARGET_DIR:-target}/test-servers
 PATH=$(mkdir -p "$servers" && cd "$servers" && pwd)/usr/bin:$PATH
 export PATH
-[ "$(cat "$servers/packages" 2>/dev/null)" = "${packages[*]}" ] || install_servers "$servers"
+[ "$(cat "$servers/packages" 2>/dev/null)" = "${packages[*]} relocated" ] || install_servers "$servers"
 have "${programs[@]}" || fail "could not install ${programs[*]}"
 have_postgresql "$servers/usr" || have_postgresql /usr || fail "could not install postgresql"
 

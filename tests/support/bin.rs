@@ -18,6 +18,11 @@ pub fn server(name: &str) -> PathBuf {
     if fetched.exists() { fetched } else { name.into() }
 }
 
+/// A folder of data that came with them.
+pub fn shared(name: &str) -> PathBuf {
+    servers().join("share").join(name)
+}
+
 /// A library that came with them.
 pub fn library(name: &str) -> PathBuf {
     let folders = servers().join("lib").read_dir().into_iter().flatten().flatten();

@@ -65,12 +65,21 @@ pub fn answer(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
 }
 
+/// What was asked.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The request's line and headers, as they were sent.
+    pub head: String,
+    /// What came with it.
+    pub body: Vec<u8>,
+}
+
 /// A server that records what it is asked.
 #[derive(Debug)]
 pub struct Recording {
     /// Where it is.
     pub url: String,
-    heads: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Recording {
@@ -83,22 +92,27 @@ impl Recording {
 
     /// A server that answers each request, of which it is given the head, with these bytes.
     pub fn answering(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> Self {
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let recorded = Arc::clone(&heads);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&requests);
         let url = serve(move |stream| {
-            if let Some((head, mut stream)) = request(stream) {
-                let bytes = answer(&head);
+            if let Some((request, mut stream)) = request(stream) {
+                let bytes = answer(&request.head);
                 // Before the answer: who has that finds the request recorded.
-                recorded.lock().unwrap().push(head);
+                recorded.lock().unwrap().push(request);
                 let _ = stream.write_all(bytes.as_bytes());
             }
         });
-        Self { url, heads }
+        Self { url, requests }
     }
 
     /// The head of each request until now, as it was sent.
     pub fn heads(&self) -> Vec<String> {
-        self.heads.lock().unwrap().clone()
+        self.requests().into_iter().map(|request| request.head).collect()
+    }
+
+    /// Each request until now.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
@@ -114,9 +128,9 @@ fn going_on(start: &str, go_on: fn(&mut TcpStream)) -> String {
     })
 }
 
-/// The head of the request, which is read whole: what is left unread at the close would reset the connection, and the
+/// The request, which is read whole: what is left unread at the close would reset the connection, and the
 /// answer with it. Nothing where no request came.
-fn request(stream: TcpStream) -> Option<(String, TcpStream)> {
+fn request(stream: TcpStream) -> Option<(Request, TcpStream)> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}
@@ -126,8 +140,9 @@ fn request(stream: TcpStream) -> Option<(String, TcpStream)> {
             length = value.trim().parse().unwrap_or(0);
         }
     }
-    let _ = std::io::copy(&mut reader.by_ref().take(length), &mut std::io::sink());
-    (!head.is_empty()).then(|| (head, reader.into_inner()))
+    let mut body = Vec::new();
+    let _ = reader.by_ref().take(length).read_to_end(&mut body);
+    (!head.is_empty()).then(|| (Request { head, body }, reader.into_inner()))
 }
 
 /// Calls `answer` with each connection, on a thread of its own, and gives the URL.

@@ -8,6 +8,7 @@
 //! | [`pushgateway`] | a real Pushgateway |
 //! | [`postgres`] | a real PostgreSQL, and its `psql` |
 //! | [`prometheus`] | a real Prometheus, and what it answers |
+//! | [`alertmanager`] | a real Alertmanager |
 //! | [`sample`] | the sample service |
 //! | [`platform`] | the folder to which `deploy-all.sh` deploys it |
 //! | [`fault`] | servers that refuse, hang, answer 500 or never end; and one that records what it is asked |
@@ -16,6 +17,7 @@
 //! | [`tls`] | certificates: an authority, a server's, a client's |
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
 
+pub mod alertmanager;
 pub mod bin;
 pub mod fault;
 pub mod https;

@@ -30,10 +30,14 @@ pub struct Sample {
 impl Prometheus {
     /// Starts one with its data in a folder of its own.
     pub fn scraping(gateway: &Pushgateway) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::with(gateway, "", tempfile::tempdir().unwrap())
+    }
+
+    /// Starts one with `more` in its configuration, such as rules, and its data in `tsdb` below this folder.
+    pub fn with(gateway: &Pushgateway, more: &str, data: TempDir) -> Self {
         let config = data.path().join("prometheus.yml");
         let text = format!(
-            "global: {{scrape_interval: 500ms}}\nscrape_configs:\n- job_name: pushgateway\n  honor_labels: true\n  \
+            "global: {{scrape_interval: 500ms, evaluation_interval: 500ms}}\n{more}\nscrape_configs:\n- job_name: pushgateway\n  honor_labels: true\n  \
              static_configs: [{{targets: ['{}']}}]\n",
             gateway.address()
         );
@@ -41,8 +45,15 @@ impl Prometheus {
         let mut command = Command::new(bin::server("prometheus"));
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", data.path().join("tsdb").display()));
-        command.arg("--web.listen-address=127.0.0.1:0");
+        command.args(["--web.listen-address=127.0.0.1:0", "--storage.tsdb.retention.time=40d"]);
+        // What fires before Alertmanager is found would be told again after a minute only.
+        command.arg("--rules.alert.resend-delay=1s");
         Self { server: Server::start(command, listening_on), _data: data }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        self.server.url()
     }
 
     /// The answer to an instant query; empty while it is still starting.

@@ -35,6 +35,13 @@ impl Sample {
         format!("{}/api/orders", self.server.url())
     }
 
+    /// Switches its faults to these, in JSON.
+    pub fn switch(&self, faults: &'static str) {
+        let request = reqwest::blocking::Client::new().post(self.faults()).body(faults);
+        let answer = request.header("Content-Type", "application/json").send().unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
     /// The URL at which its faults are switched.
     pub fn faults(&self) -> String {
         format!("{}/faults", self.server.url())

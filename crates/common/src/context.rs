@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
 
 use crate::cli::warn;
-use crate::env;
+use crate::env::{self, Env};
 use crate::event::{Detail, Event, EventId, FORMAT, Reason, Status};
 use crate::exit::Exit;
 use crate::flags::{DeploymentArgs, EXPORT_BUDGET, ExportArgs, PushTo, given};
@@ -23,6 +23,12 @@ use crate::stream::Start;
 /// Set by `dm-stage --start` for all that runs until `--finish`.
 pub const HEARTBEAT: &str = "DM_HEARTBEAT";
 
+/// When the commit that is deployed was made, in RFC 3339, as `git show -s --format=%cI` prints it.
+const COMMIT_TIME: &str = "DM_COMMIT_TIME";
+
+/// What a minute of the machine that runs the deployment costs, in dollars.
+const PRICE_PER_MINUTE: &str = "DM_RUNNER_PRICE_PER_MINUTE";
+
 /// What every tool knows before it does anything: who it is, for which deployment it works, where it records.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -34,6 +40,10 @@ pub struct Context {
     pub parent: Option<Stage>,
     /// Whether the deployment was begun with `--start`: then each tool in it keeps its run alive.
     pub beats_for_run: bool,
+    /// When the commit that is deployed was made.
+    pub commit_time: Option<DateTime<Utc>>,
+    /// What a minute costs, in dollars.
+    pub price_per_minute: Option<f64>,
     /// Where it records.
     pub sinks: Sinks,
 }
@@ -56,6 +66,12 @@ impl Context {
             identity: Identity::find(deployment, &env::system, &folder),
             parent: env::system("DM_PARENT_STAGE").and_then(|name| name.parse().ok()),
             beats_for_run: env::system(HEARTBEAT).is_some(),
+            commit_time: variable(&env::system, COMMIT_TIME, |text| {
+                DateTime::parse_from_rfc3339(text).map(|when| when.to_utc()).ok()
+            })?,
+            price_per_minute: variable(&env::system, PRICE_PER_MINUTE, |text| {
+                text.parse().ok().filter(|price: &f64| price.is_finite() && *price >= 0.0)
+            })?,
             sinks: Sinks {
                 state_dir: state_dir(export),
                 textfile: given(export.textfile.as_ref()),
@@ -99,6 +115,8 @@ impl Context {
 
     /// What came of work on `stage`.
     pub fn event(&self, stage: &Stage, ended: Ended, detail: Detail) -> Event {
+        let duration_s = ended.duration.map(|duration| duration.as_secs_f64());
+        let is_live = stage.is_deployment() && ended.status == Status::Success;
         Event {
             v: FORMAT,
             detail,
@@ -109,7 +127,15 @@ impl Context {
             stage: stage.clone(),
             parent: self.parent.clone(),
             status: ended.status,
-            duration_s: ended.duration.map(|duration| duration.as_secs_f64()),
+            duration_s,
+            lead_time_s: self.commit_time.filter(|_| is_live).and_then(|made| {
+                // Two machines' wall clocks may disagree: a commit from the future has no lead time.
+                Some(ended.ts.signed_duration_since(made).to_std().ok()?.as_secs_f64())
+            }),
+            cost_dollars: self
+                .price_per_minute
+                .zip(duration_s)
+                .map(|(price, seconds)| price * seconds / 60.0),
             error_type: ended.reason,
         }
     }
@@ -122,6 +148,16 @@ impl Context {
             ("DM_ENVIRONMENT", self.identity.environment.to_string()),
         ]
     }
+}
+
+/// The value of a variable that no flag stands for; an error where it cannot be read, nothing where it is not set.
+fn variable<T>(env: &Env<'_>, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+    let Some(text) = env(name) else { return Ok(None) };
+    let value = read(&text).with_context(|| match name {
+        COMMIT_TIME => format!("{name} is not a time like 2026-01-31T12:00:00Z: {text:?}"),
+        _ => format!("{name} is not a number of dollars like 0.008: {text:?}"),
+    })?;
+    Ok(Some(value))
 }
 
 /// The folder of the journal; `None` without a home to keep it in.

@@ -193,6 +193,12 @@ pub struct Event {
     pub status: Status,
     /// Wall time by the monotonic clock, in seconds; `None` where the start is not known.
     pub duration_s: Option<f64>,
+    /// Seconds from the commit to the end of the deployment that put it live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead_time_s: Option<f64>,
+    /// What the machine cost meanwhile, in dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_dollars: Option<f64>,
     /// Why it did not succeed.
     pub error_type: Option<Reason>,
 }

@@ -28,6 +28,10 @@ pub struct Family {
 pub const TIME_TO_DEPLOY_BUCKETS: &[f64] =
     &[30.0, 60.0, 120.0, 180.0, 300.0, 420.0, 600.0, 720.0, 900.0, 1200.0, 1800.0, 3600.0];
 
+/// Upper bounds of the buckets of `deployment_lead_time_seconds`, in seconds: 5 minutes to 30 days.
+pub const LEAD_TIME_BUCKETS: &[f64] =
+    &[300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 43200.0, 86400.0, 172_800.0, 604_800.0, 2_592_000.0];
+
 macro_rules! families {
     ($($constant:ident = $kind:ident $name:literal, $help:literal;)+) => {
         $(#[doc = $help] pub const $constant: &Family =
@@ -65,6 +69,8 @@ families! {
     MIGRATION_LOCK_WAIT = Gauge "database_migration_lock_wait_seconds", "What the last migration command waited for locks, in seconds; NaN where that is not known.";
     MIGRATION_BLOCKED = Gauge "database_migration_blocked_sessions", "The most sessions that waited behind the last migration command at once; NaN where that is not known.";
     RECENT = Gauge "dm_recent_event", "Tokens of the events that this group took in last, newest first: how a tool knows that its event was counted.";
+    LEAD_TIME = Histogram "deployment_lead_time_seconds", "Time from a commit to the end of the deployment that put it live, in seconds.";
+    COST_TOTAL = Counter "deployment_cost_dollars_total", "What the machines that ran the stage cost, in dollars: wall time by the price of a minute.";
     CPU = Gauge "deployment_stage_cpu_seconds", "CPU time of the last run of the stage, user and system, in seconds.";
     MAX_RSS = Gauge "deployment_stage_max_rss_bytes", "Peak resident memory of the largest process of the last run of the stage, in bytes.";
 }

@@ -54,6 +54,8 @@ pub(crate) mod tests {
             parent: None,
             status: Status::Success,
             duration_s: Some(12.4),
+            lead_time_s: None,
+            cost_dollars: None,
             error_type: None,
         }
     }

@@ -31,8 +31,10 @@ pub fn zeros(work: Work, stage: &Stage, parent: Option<&Stage>) -> Exposition {
         for reason in Reason::ALL {
             counters.increase(family::ERRORS_TOTAL, &[("error_type", reason.as_str())], 0.0);
         }
+        counters.increase(family::COST_TOTAL, &[], 0.0);
         if stage.is_deployment() {
             counters.histogram(family::TIME_TO_DEPLOY, &[], family::TIME_TO_DEPLOY_BUCKETS);
+            counters.histogram(family::LEAD_TIME, &[], family::LEAD_TIME_BUCKETS);
         }
     }
     match work {
@@ -122,6 +124,7 @@ fn of_stage(event: &Event, to: &mut Contribution) {
         Status::Failure | Status::Error | Status::Timeout => to.state.set(family::LAST_FAILURE, &[], now),
         Status::Cancelled | Status::Skipped => {}
     }
+    to.counters.increase(family::COST_TOTAL, &[], event.cost_dollars.unwrap_or(0.0));
     if let Some(reason) = event.error_type {
         to.counters.increase(family::ERRORS_TOTAL, &[("error_type", reason.as_str())], 1.0);
     }
@@ -133,6 +136,9 @@ fn of_stage(event: &Event, to: &mut Contribution) {
             to.counters
                 .histogram(family::TIME_TO_DEPLOY, &[], family::TIME_TO_DEPLOY_BUCKETS)
                 .observe(duration);
+        }
+        if let Some(lead_time) = event.lead_time_s {
+            to.counters.histogram(family::LEAD_TIME, &[], family::LEAD_TIME_BUCKETS).observe(lead_time);
         }
         if event.status == Status::Success {
             to.state.set(family::INFO, &info_labels(&event.identity), 1.0);
@@ -272,6 +278,19 @@ mod tests {
             number(&whole.state, family::INFO, &[("version", "2.0"), ("commit", ""), ("run_url", "")]),
             Some(1.0)
         );
+    }
+
+    #[test]
+    fn a_stage_costs_and_only_a_deployment_has_a_lead_time() {
+        let mut event = stage_event("deployment");
+        event.cost_dollars = Some(0.25);
+        event.lead_time_s = Some(4000.0);
+        let counters = contribution(&event).counters;
+        assert_eq!(number(&counters, family::COST_TOTAL, &[]), Some(0.25));
+        assert_eq!(number(&counters, family::LEAD_TIME, &[]), Some(1.0));
+        let build = contribution(&stage_event("build")).counters;
+        assert_eq!(number(&build, family::COST_TOTAL, &[]), Some(0.0));
+        assert_eq!(number(&build, family::LEAD_TIME, &[]), None);
     }
 
     #[test]

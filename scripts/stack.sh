@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Prometheus, Pushgateway and Alertmanager with the configuration of config/, on free ports of this machine and in a
+# private folder, to try it out:
+#
+#   scripts/stack.sh up         start them, and print where they are
+#   PUSHGATEWAY_URL=http://… scripts/demo.sh
+#   scripts/stack.sh status     what runs, and which alerts are pending or firing
+#   scripts/stack.sh down       stop them, by the ids of those started, and remove the folder
+#
+# They are Debian's packages: those that ./scripts/test.sh has unpacked, else those on PATH. $DM_STACK_DIR is the folder, by
+# default .stack in the target folder. Nobody is told of an alert: the receivers of alertmanager.yml are not there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+stack=${DM_STACK_DIR:-$target/.stack}
+servers=$target/test-servers/usr
+PATH=$(cd "$servers/bin" 2>/dev/null && pwd || printf /nonexistent):$PATH
+names=(pushgateway alertmanager prometheus)
+
+fail() { printf 'stack.sh: %s\n' "$*" >&2; exit 1; }
+
+# Whether the process is the one that was started: an id alone may be somebody else's by now.
+runs() {
+    local pid_file=$stack/$1.pid
+    [ -e "$pid_file" ] && tr '\0' ' ' 2>/dev/null < "/proc/$(<"$pid_file")/cmdline" | grep -qF -- "$stack"
+}
+
+# Starts a server with its log and its id in the folder, and waits until it says where it listens.
+start() {
+    local name=$1 folder=$2 address
+    shift 2
+    : > "$stack/$name.log"
+    (cd "$folder" && exec setsid "$@" > "$stack/$name.log" 2>&1 < /dev/null) &
+    printf '%s\n' "$!" > "$stack/$name.pid"
+    for _ in {1..200}; do
+        address=$(sed -n 's/.*msg="Listening on" address=\(\[::\]\)\?\([^ ]*\).*/\2/p' "$stack/$name.log")
+        if [ -n "$address" ]; then
+            printf 'http://%s\n' "$address" > "$stack/$name.url"
+            return
+        fi
+        kill -0 "$!" 2>/dev/null || break
+        sleep 0.1
+    done
+    cat "$stack/$name.log" >&2
+    fail "$name did not start"
+}
+
+up() {
+    local program templates=$servers/share/prometheus/alertmanager
+    for program in prometheus prometheus-pushgateway prometheus-alertmanager; do
+        command -v "$program" > /dev/null || fail "needs $program: ./scripts/test.sh fetches it, or apt-get install $program"
+    done
+    ! runs prometheus || fail "it is up already: scripts/stack.sh status"
+    mkdir -p "$stack"
+    stack=$(cd "$stack" && pwd)
+    trap stop EXIT
+    start pushgateway "$stack" prometheus-pushgateway --web.listen-address=127.0.0.1:0 \
+        --persistence.file="$stack/pushgateway.data" --persistence.interval=5s
+    # Nobody is to be told: the secrets' files are not there, and nothing is sent while the quiet phase is on.
+    cp config/alertmanager/alertmanager.yml "$stack/"
+    [ -d "$templates" ] || templates=$stack
+    start alertmanager "$templates" prometheus-alertmanager --config.file="$stack/alertmanager.yml" \
+        --storage.path="$stack/alertmanager" --web.listen-address=127.0.0.1:0 --cluster.listen-address=
+    cp config/prometheus/prometheus-*.yml "$stack/"
+    sed -e "s/localhost:9091/$(address pushgateway)/" -e "s/localhost:9093/$(address alertmanager)/" \
+        -e 's/scrape_interval: 15s/scrape_interval: 5s/' -e 's/evaluation_interval: 15s/evaluation_interval: 5s/' \
+        config/prometheus/prometheus.yml > "$stack/prometheus.yml"
+    start prometheus "$stack" prometheus --config.file="$stack/prometheus.yml" \
+        --storage.tsdb.path="$stack/prometheus" --storage.tsdb.retention.time=40d --web.listen-address=127.0.0.1:0
+    # It listens before it answers.
+    until promtool query instant "$(<"$stack/prometheus.url")" 'vector(1)' > /dev/null 2>&1; do
+        runs prometheus || fail "prometheus ended: $(tail -n 3 "$stack/prometheus.log")"
+        sleep 0.1
+    done
+    trap - EXIT
+    status
+}
+
+address() { sed 's|^http://||' "$stack/$1.url"; }
+
+status() {
+    local name code=0
+    for name in "${names[@]}"; do
+        if runs "$name"; then
+            printf '%-13s %s\n' "$name" "$(<"$stack/$name.url")"
+        else
+            printf '%-13s is not running\n' "$name"
+            code=1
+        fi
+    done
+    [ $code = 0 ] || return $code
+    printf 'export PUSHGATEWAY_URL=%s\n\nalerts:\n' "$(<"$stack/pushgateway.url")"
+    promtool query instant "$(<"$stack/prometheus.url")" \
+        'sort_desc(ALERTS{alertname!="DeploymentWatchdog"})' | sed 's/^ALERTS/  /; s/ => .*//' | grep . || printf '   none\n'
+}
+
+stop() {
+    local name pid
+    for name in "${names[@]}"; do
+        if runs "$name"; then
+            pid=$(<"$stack/$name.pid")
+            kill "$pid"
+            while runs "$name"; do sleep 0.1; done
+        fi
+    done
+    rm -rf "$stack"
+}
+
+[ ! -d "$stack" ] || stack=$(cd "$stack" && pwd)
+case "${1:-}" in
+    up) up ;;
+    status) status ;;
+    down) stop ;;
+    *) fail "say up, down or status: see the head of this file" ;;
+esac

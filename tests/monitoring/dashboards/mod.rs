@@ -1,0 +1,155 @@
+//! The dashboards are made from [`content`], which has a module for each. After a change there,
+//! `UPDATE_DASHBOARDS=1 cargo test -p testkit --test monitoring dashboards` writes them anew.
+
+pub(crate) mod content;
+mod costs;
+mod health;
+mod migrations;
+pub(crate) mod panel;
+mod pipeline;
+mod success;
+
+use std::collections::BTreeSet;
+
+use content::DASHBOARDS;
+use panel::{Dashboard, Kind, Panel, expression};
+
+use crate::promql;
+use crate::repository::{alerts, names, path};
+
+const FOLDER: &str = "config/grafana/dashboards";
+
+fn file(dashboard: &Dashboard) -> String {
+    format!("{FOLDER}/{}.json", dashboard.uid())
+}
+
+/// An expression as it is after Grafana has put in the variables, each set to "All".
+pub(crate) fn substituted(query: &str) -> String {
+    expression(query)
+        .replace("$service", ".*")
+        .replace("$environment", ".*")
+        .replace("$__rate_interval", "1m")
+}
+
+fn panels() -> impl Iterator<Item = (&'static Dashboard, &'static Panel)> {
+    DASHBOARDS.iter().flat_map(|dashboard| dashboard.panels.iter().map(move |panel| (dashboard, panel)))
+}
+
+#[test]
+fn the_dashboards_are_those_of_their_source() {
+    let update = std::env::var_os("UPDATE_DASHBOARDS").is_some();
+    for dashboard in DASHBOARDS {
+        let (name, text) = (file(dashboard), format!("{:#}\n", dashboard.json()));
+        if update {
+            common::atomic::write(&path(&name), text.as_bytes()).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(path(&name)).is_ok_and(|now| now == text),
+            "{name} is not what its source says: run \
+             UPDATE_DASHBOARDS=1 cargo test -p testkit --test monitoring dashboards"
+        );
+    }
+    let expected: BTreeSet<String> = DASHBOARDS.iter().map(file).collect();
+    assert_eq!(names(FOLDER, ".json").into_iter().collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn every_panel_says_what_it_is() {
+    // Grafana's own ids of units, as far as they are used here.
+    let units = ["none", "short", "s", "ms", "percent", "percentunit", "currencyUSD", "bytes"];
+    for dashboard in DASHBOARDS {
+        let mut titles = BTreeSet::new();
+        for panel in dashboard.panels {
+            let title = panel.title;
+            assert!(titles.insert(title), "{title} is twice in {}", dashboard.title);
+            assert!(
+                !title.is_empty() && panel.description.ends_with('.'),
+                "{title}: {:?}",
+                panel.description
+            );
+            assert!(units.contains(&panel.unit), "{title}: {}", panel.unit);
+            assert!(!panel.queries.is_empty(), "{title}");
+            // A number without a unit is one that stands for a state, or is in a label.
+            assert_eq!(panel.unit == "none", panel.states.is_some() || panel.kind == Kind::Table, "{title}");
+        }
+        assert!(titles.contains("Age of the data"), "{}", dashboard.title);
+    }
+}
+
+#[test]
+fn every_query_parses_names_what_exists_and_heeds_the_variables() {
+    for (_, panel) in panels() {
+        for (query, _) in panel.queries {
+            assert_eq!(promql::faults(&substituted(query)), Vec::<String>::new(), "in {}", panel.title);
+            let selectors = promql::selectors(&substituted(query)).unwrap();
+            let heeded = query.matches("@S").count();
+            assert_eq!(heeded, selectors.len(), "{}: a selector without @S in {query}", panel.title);
+        }
+    }
+}
+
+/// A counter that is shown as it is says nothing: it is only ever the sum since some restart.
+#[test]
+fn every_counter_is_shown_by_its_increase() {
+    for (_, panel) in panels() {
+        for (query, _) in panel.queries {
+            for (at, counter) in query.match_indices("_total{") {
+                let name =
+                    query[..at].rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap();
+                let call = format!("increase({name}{counter}");
+                assert!(query.contains(&call), "{}: {name}_total without increase()", panel.title);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_threshold_is_that_of_its_alert() {
+    let alerts = alerts();
+    for (limit, name, title) in
+        panels().filter_map(|(_, panel)| panel.limit.map(|(l, name)| (l, name, panel.title)))
+    {
+        let alert =
+            alerts.iter().find(|alert| alert.name() == name).unwrap_or_else(|| panic!("{title}: no {name}"));
+        let mut numbers = alert.expr.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+        assert!(numbers.any(|word| word == limit.to_string()), "{title}: {limit} is not in {name}");
+    }
+}
+
+#[test]
+fn every_alert_leads_to_a_dashboard_that_exists() {
+    let uids: BTreeSet<String> = DASHBOARDS.iter().map(Dashboard::uid).collect();
+    for alert in alerts() {
+        let url = &alert.annotations["dashboard_url"];
+        let uid = url.strip_prefix("https://grafana.example.com/d/").unwrap().split('?').next().unwrap();
+        assert!(uids.contains(uid), "{}: {url}", alert.name());
+    }
+}
+
+/// What a reader of the file relies on, whatever made it.
+#[test]
+fn the_files_have_unique_ids_no_overlaps_and_one_data_source() {
+    for dashboard in DASHBOARDS {
+        let json = dashboard.json();
+        let mut ids = BTreeSet::new();
+        let mut taken = BTreeSet::new();
+        for panel in json["panels"].as_array().unwrap() {
+            assert!(ids.insert(panel["id"].as_u64().unwrap()), "{panel}");
+            let at = |side: &str| panel["gridPos"][side].as_u64().unwrap();
+            assert!(at("x") + at("w") <= 24, "{panel}");
+            for cell in
+                (at("x")..at("x") + at("w")).flat_map(|x| (at("y")..at("y") + at("h")).map(move |y| (x, y)))
+            {
+                assert!(taken.insert(cell), "{}: two panels at {cell:?}", dashboard.title);
+            }
+            for target in panel["targets"].as_array().unwrap() {
+                assert_eq!(target["datasource"]["uid"], "${datasource}");
+            }
+        }
+        assert_eq!(json["editable"], false);
+        for annotation in json["annotations"]["list"].as_array().unwrap() {
+            let query = annotation["expr"].as_str().unwrap();
+            assert_eq!(promql::faults(&substituted(query)), Vec::<String>::new());
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! A panel and a dashboard, as plain data, and the JSON that Grafana reads.
+
+use serde_json::{Value, json};
+
+/// One of Grafana's own panels, and how it shows what the query answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The last value, large.
+    Stat,
+    /// The last value of each series, as a bar.
+    Bars,
+    /// Lines over time.
+    Lines,
+    /// A bar a day.
+    Daily,
+    /// States over time.
+    States,
+    /// Buckets over time.
+    Heatmap,
+    /// The last value's labels.
+    Table,
+    /// Shares of the whole.
+    Pie,
+}
+
+/// A panel.
+#[derive(Debug)]
+pub(crate) struct Panel {
+    pub(crate) title: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) kind: Kind,
+    /// Grafana's id of the unit; "none" for a state.
+    pub(crate) unit: &'static str,
+    /// PromQL, with `@S` for the variables' matchers, and the legend of its series.
+    pub(crate) queries: &'static [(&'static str, &'static str)],
+    /// Where it turns red, and the alert that has the same threshold.
+    pub(crate) limit: Option<(f64, &'static str)>,
+    /// What the numbers 0 and 1 stand for, and their colors.
+    pub(crate) states: Option<[(&'static str, &'static str); 2]>,
+}
+
+/// A dashboard.
+#[derive(Debug)]
+pub(crate) struct Dashboard {
+    /// The end of its id and of its file's name.
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) panels: &'static [Panel],
+}
+
+const COLUMNS: u64 = 24;
+
+impl Kind {
+    fn plugin(self) -> &'static str {
+        match self {
+            Self::Stat => "stat",
+            Self::Bars => "bargauge",
+            Self::Lines | Self::Daily => "timeseries",
+            Self::States => "state-timeline",
+            Self::Heatmap => "heatmap",
+            Self::Table => "table",
+            Self::Pie => "piechart",
+        }
+    }
+
+    /// Whether it shows the last value alone.
+    pub(crate) fn is_instant(self) -> bool {
+        matches!(self, Self::Stat | Self::Bars | Self::Table | Self::Pie)
+    }
+
+    fn size(self) -> (u64, u64) {
+        match self {
+            Self::Stat => (4, 4),
+            Self::Bars | Self::Pie => (8, 8),
+            Self::Lines | Self::Daily | Self::Heatmap | Self::Table => (12, 8),
+            Self::States => (24, 6),
+        }
+    }
+
+    fn options(self) -> Value {
+        let last = json!({ "calcs": ["lastNotNull"], "fields": "", "values": false });
+        match self {
+            Self::Stat => {
+                json!({ "reduceOptions": last, "colorMode": "value", "graphMode": "none", "textMode": "auto" })
+            }
+            Self::Bars => {
+                json!({ "reduceOptions": last, "orientation": "horizontal", "displayMode": "basic" })
+            }
+            Self::Pie => {
+                json!({ "reduceOptions": last, "legend": { "displayMode": "list", "placement": "right", "showLegend": true } })
+            }
+            Self::Lines | Self::Daily => {
+                json!({ "legend": { "displayMode": "list", "placement": "bottom", "showLegend": true }, "tooltip": { "mode": "multi" } })
+            }
+            Self::States => json!({ "mergeValues": true, "showValue": "auto", "rowHeight": 0.8 }),
+            Self::Heatmap => {
+                json!({ "calculate": false, "yAxis": { "unit": "s" }, "color": { "scheme": "Blues", "mode": "scheme" } })
+            }
+            Self::Table => json!({ "showHeader": true }),
+        }
+    }
+}
+
+fn datasource() -> Value {
+    json!({ "type": "prometheus", "uid": "${datasource}" })
+}
+
+/// The expression as Grafana gets it.
+pub(crate) fn expression(query: &str) -> String {
+    query.replace("@S", "service=~\"$service\",environment=~\"$environment\"")
+}
+
+impl Panel {
+    fn json(&self, id: usize, (x, y): (u64, u64)) -> Value {
+        let (w, h) = self.kind.size();
+        let targets: Vec<Value> = self
+            .queries
+            .iter()
+            .zip('A'..)
+            .map(|((query, legend), letter)| {
+                json!({
+                    "refId": letter.to_string(),
+                    "datasource": datasource(),
+                    "expr": expression(query),
+                    "legendFormat": legend,
+                    "instant": self.kind.is_instant(),
+                    "range": !self.kind.is_instant(),
+                    "format": match self.kind { Kind::Table => "table", Kind::Heatmap => "heatmap", _ => "time_series" },
+                })
+            })
+            .collect();
+        let mut panel = json!({
+            "id": id,
+            "type": self.kind.plugin(),
+            "title": self.title,
+            "description": self.description,
+            "datasource": datasource(),
+            "gridPos": { "x": x, "y": y, "w": w, "h": h },
+            "targets": targets,
+            "options": self.kind.options(),
+            "fieldConfig": { "defaults": self.defaults(), "overrides": self.overrides() },
+        });
+        if self.kind == Kind::Daily {
+            panel["interval"] = "1d".into();
+        }
+        if self.kind == Kind::Table {
+            panel["transformations"] = json!([{ "id": "organize", "options": { "excludeByName": { "Time": true, "Value": true, "__name__": true, "instance": true, "job": true, "stage": true } } }]);
+        }
+        panel
+    }
+
+    fn defaults(&self) -> Value {
+        let mut steps = vec![json!({ "color": "green", "value": null })];
+        steps.extend(self.limit.map(|(limit, _)| json!({ "color": "red", "value": limit })));
+        let mut defaults = json!({
+            "unit": self.unit,
+            "thresholds": { "mode": "absolute", "steps": steps },
+            "noValue": "no data",
+        });
+        if let Some([zero, one]) = self.states {
+            let state =
+                |(text, color): (&str, &str), index| json!({ "text": text, "color": color, "index": index });
+            defaults["mappings"] =
+                json!([{ "type": "value", "options": { "0": state(zero, 0), "1": state(one, 1) } }]);
+        }
+        match self.kind {
+            Kind::Lines if self.limit.is_some() => {
+                defaults["custom"] = json!({ "thresholdsStyle": { "mode": "line" } });
+            }
+            Kind::Daily => defaults["custom"] = json!({ "drawStyle": "bars", "fillOpacity": 60 }),
+            _ => {}
+        }
+        defaults
+    }
+
+    /// The page of the CI run, where a row names one.
+    fn overrides(&self) -> Value {
+        if self.kind != Kind::Table {
+            return json!([]);
+        }
+        json!([{
+            "matcher": { "id": "byName", "options": "run_url" },
+            "properties": [{ "id": "links", "value": [{ "title": "CI run", "url": "${__data.fields.run_url}", "targetBlank": true }] }],
+        }])
+    }
+}
+
+impl Dashboard {
+    /// What Grafana calls it.
+    pub(crate) fn uid(&self) -> String {
+        format!("dm-deployment-{}", self.name)
+    }
+
+    /// The whole file.
+    pub(crate) fn json(&self) -> Value {
+        let (mut x, mut y, mut row) = (0, 0, 0);
+        let panels: Vec<Value> = self
+            .panels
+            .iter()
+            .zip(1..)
+            .map(|(panel, id)| {
+                let (width, height) = panel.kind.size();
+                if x + width > COLUMNS {
+                    (x, y, row) = (0, y + row, 0);
+                }
+                let place = (x, y);
+                (x, row) = (x + width, row.max(height));
+                panel.json(id, place)
+            })
+            .collect();
+        json!({
+            "uid": self.uid(),
+            "title": self.title,
+            "description": self.description,
+            "tags": ["deployment", "dm"],
+            "schemaVersion": 39,
+            "version": 1,
+            "editable": false,
+            "graphTooltip": 1,
+            "refresh": "30s",
+            "time": { "from": "now-24h", "to": "now" },
+            "timezone": "",
+            "links": [{ "type": "dashboards", "tags": ["dm"], "title": "Deployments", "asDropdown": true, "includeVars": true, "keepTime": true }],
+            "templating": { "list": variables() },
+            "annotations": { "list": [
+                annotation("Deployed", "green", "deployment_last_success_timestamp_seconds"),
+                annotation("Deployment failed", "red", "deployment_last_failure_timestamp_seconds"),
+                annotation("Rolled back", "orange", "deployment_rollback_last_timestamp_seconds"),
+            ] },
+            "panels": panels,
+        })
+    }
+}
+
+fn variables() -> Value {
+    let labels = |name: &str, title: &str| {
+        let query = format!("label_values(deployment_total{{job=\"dm_counters\"}}, {name})");
+        json!({
+            "name": name, "label": title, "type": "query", "datasource": datasource(),
+            "query": { "query": query, "refId": name }, "definition": query,
+            "refresh": 2, "sort": 1, "multi": true, "includeAll": true, "allValue": ".*",
+            "current": { "text": ["All"], "value": ["$__all"] },
+        })
+    };
+    json!([
+        { "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "current": {} },
+        labels("service", "Service"),
+        labels("environment", "Environment"),
+    ])
+}
+
+/// A mark at the time that is the value of the series, in seconds.
+fn annotation(name: &str, color: &str, series: &str) -> Value {
+    let stage = if name == "Rolled back" { "rollback" } else { "deployment" };
+    json!({
+        "name": name, "enable": true, "iconColor": color, "datasource": datasource(),
+        "expr": expression(&format!("{series}{{job=\"dm\",stage=\"{stage}\",@S}} * 1000")),
+        "useValueForTime": "on", "step": "60s", "titleFormat": name, "textFormat": "{{service}} in {{environment}}",
+    })
+}

@@ -1,0 +1,112 @@
+//! The objectives, and DORA's four numbers.
+
+use super::content::{DATA_AGE, PANEL};
+use super::panel::{Kind, Panel};
+
+pub(super) const PANELS: &[Panel] = &[
+    Panel {
+        title: "Success rate, 30 d",
+        description: "Deployments that succeeded, of those that finished. The objective is 99.5 %.",
+        unit: "percentunit",
+        queries: &[(
+            "1 - sum(slo:bad_events:increase30d{slo=\"deployment_success\",@S}) / (sum(slo:events:increase30d{slo=\"deployment_success\",@S}) > 0)",
+            "success",
+        )],
+        ..PANEL
+    },
+    Panel {
+        title: "Failures that the budget still allows",
+        description: "In events, of the objective for deployments. Below 0 the objective is missed.",
+        unit: "short",
+        queries: &[("sum(slo:error_budget_remaining:events30d{slo=\"deployment_success\",@S})", "left")],
+        ..PANEL
+    },
+    Panel {
+        title: "Deployments a day, 7 d",
+        description: "DORA: deployment frequency. Successful ones.",
+        unit: "short",
+        queries: &[("sum(service_environment:deployment_frequency:per_day7d{@S})", "a day")],
+        ..PANEL
+    },
+    Panel {
+        title: "Change failure rate, 7 d",
+        description: "DORA: deployments that failed, of all. One that rolls back is a failed one, and counts once.",
+        unit: "percentunit",
+        queries: &[("max(service_environment:change_failure_rate:ratio7d{@S})", "failed")],
+        ..PANEL
+    },
+    Panel {
+        title: "Median lead time, 7 d",
+        description: "DORA: from the commit to the end of its deployment. Needs DM_COMMIT_TIME.",
+        unit: "s",
+        queries: &[("max(service_environment:deployment_lead_time_seconds:p50_7d{@S})", "lead time")],
+        ..PANEL
+    },
+    Panel {
+        title: "Mean time to restore, 30 d",
+        description: "DORA: from a deployment that failed to the next that succeeds.",
+        unit: "s",
+        queries: &[(
+            "max(service_environment:deployment_time_to_restore_seconds:mean30d{@S})",
+            "restored in",
+        )],
+        ..PANEL
+    },
+    Panel {
+        title: "Error budgets left",
+        description: "1: nothing used, 0: all used, below: missed. Migrations have no budget: 1 or 0.",
+        kind: Kind::Bars,
+        unit: "percentunit",
+        queries: &[("min by (slo) (slo:error_budget_remaining:ratio30d{@S})", "{{slo}}")],
+        ..PANEL
+    },
+    Panel {
+        title: "Bad events, 30 d",
+        description: "What used the budgets.",
+        kind: Kind::Bars,
+        unit: "short",
+        queries: &[("sum by (slo) (round(slo:bad_events:increase30d{@S}))", "{{slo}}")],
+        ..PANEL
+    },
+    DATA_AGE,
+    Panel {
+        title: "Burn rate, 6 h",
+        description: "How many times faster than allowed a budget is used up. Pages above 6, with 3 bad events or more.",
+        kind: Kind::Lines,
+        unit: "short",
+        queries: &[("max by (slo) (slo:burn_rate:ratio6h{@S})", "{{slo}}")],
+        limit: Some((6.0, "DeploymentSLOBurnFast")),
+        ..PANEL
+    },
+    Panel {
+        title: "Burn rate, 3 d",
+        description: "Above 1, with 5 bad events or more, the objective will not be met.",
+        kind: Kind::Lines,
+        unit: "short",
+        queries: &[("max by (slo) (slo:burn_rate:ratio3d{@S})", "{{slo}}")],
+        limit: Some((1.0, "DeploymentSLOBurnSlow")),
+        ..PANEL
+    },
+    Panel {
+        title: "Deployments per day, by outcome",
+        description: "All six outcomes; cancelled and skipped ones are neither good nor bad.",
+        kind: Kind::Daily,
+        unit: "short",
+        queries: &[(
+            "sum by (status) (round(increase(deployment_total{job=\"dm_counters\",stage=\"deployment\",@S}[1d])))",
+            "{{status}}",
+        )],
+        ..PANEL
+    },
+    Panel {
+        title: "Deployments against the usual number",
+        description: "The last 24 hours, and the mean of the same weekday of the last 3 weeks, once there are that many.",
+        kind: Kind::Lines,
+        unit: "short",
+        queries: &[
+            ("service_environment:deployments:increase1d{@S}", "{{service}} {{environment}}"),
+            ("service_environment:deployments:baseline1d{@S}", "{{service}} {{environment}}, usual"),
+        ],
+        ..PANEL
+    },
+];

@@ -1,0 +1,278 @@
+//! Breaks every alert in every small way, and asks whether its tests notice.
+//!
+//! Each number and each window is doubled and halved, each comparison is turned round, each label matcher is taken out,
+//! each wait is doubled and halved, each label is changed: one at a time. `scripts/mutate-rules.sh` runs it; it takes
+//! minutes, and so it is no part of the other tests.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use serde_json::{Value, json};
+use testkit::bin::server;
+
+use crate::repository::{names, rule_files, yaml};
+
+const WHOLE: &str = "it counts whole events";
+const PRESENCE: &str =
+    "0 times the series that stands above: only whether it is there matters, and then that one is, too";
+const TOO_OLD: &str = "a time that has been gone for longer is too old to matter";
+const SAME: &str = "`unless` and `>` compare series with the same labels: one side decides for both";
+const VALUE: &str = "its value is not looked at";
+
+/// The mutants that nobody can kill, as they are the same rule in other words.
+const EQUIVALENT: &[(&str, &str)] = &[
+    ("DeploymentCountersReset: line 1: 0 → 0.5", WHOLE),
+    ("DeploymentFailed: line 7: ,stage=\"deployment\" → nothing", PRESENCE),
+    ("DeploymentFailed: line 7: 0 → 0.5", PRESENCE),
+    ("DeploymentFailed: line 7: 15m → 1800s", PRESENCE),
+    ("DeploymentFailed: line 7: job=\"dm\", → nothing", PRESENCE),
+    ("DeploymentPushRejected: line 2: job=~\"dm|dm_counters|dm_run\" → nothing", SAME),
+    ("DeploymentRollbackFailed: line 7: ,stage=\"rollback\" → nothing", PRESENCE),
+    ("DeploymentRollbackFailed: line 7: 0 → 0.5", PRESENCE),
+    ("DeploymentRollbackFailed: line 7: 15m → 1800s", PRESENCE),
+    ("DeploymentRollbackFailed: line 7: job=\"dm\", → nothing", PRESENCE),
+    ("DeploymentRolledBack: line 1: 15m → 1800s", TOO_OLD),
+    ("DeploymentWatchdog: line 1: 1 → 0.5", VALUE),
+    ("DeploymentWatchdog: line 1: 1 → 2", VALUE),
+    ("HealthCheckFailuresPostDeploy: line 11: 15m → 1800s", TOO_OLD),
+    ("HealthCheckFailuresPostDeploy: line 14: 15m → 1800s", TOO_OLD),
+    ("HealthCheckFailuresPostDeploy: line 16: ,stage=\"health_check\" → nothing", PRESENCE),
+    ("HealthCheckFailuresPostDeploy: line 16: 0 → 0.5", PRESENCE),
+    ("HealthCheckFailuresPostDeploy: line 16: 15m → 1800s", PRESENCE),
+    ("HealthCheckFailuresPostDeploy: line 16: job=\"dm\", → nothing", PRESENCE),
+    ("HealthCheckFailuresPostDeploy: line 4: ,result=\"failure\" → nothing", SAME),
+    ("HealthCheckFailuresPostDeploy: line 4: job=\"dm_counters\", → nothing", SAME),
+    ("SmokeTestsFailing: line 4: ,result=~\"fail|error\" → nothing", SAME),
+    ("SmokeTestsFailing: line 4: job=\"dm_counters\", → nothing", SAME),
+];
+
+/// One rule file with one small fault in one alert.
+struct Mutant {
+    alert: String,
+    what: String,
+    rules: Value,
+}
+
+/// A piece of an expression that can be changed, and what it is changed to.
+fn changes(expr: &str) -> Vec<(String, String)> {
+    let mut changes = Vec::new();
+    let mut change = |at: usize, end: usize, to: &str| {
+        let line = expr[..at].matches('\n').count() + 1;
+        let what =
+            format!("line {line}: {} → {}", &expr[at..end], if to.is_empty() { "nothing" } else { to });
+        changes.push((what, format!("{}{to}{}", &expr[..at], &expr[end..])));
+    };
+    let bytes = expr.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let rest = &expr[at..];
+        let word =
+            rest.find(|c: char| !c.is_ascii_alphanumeric() && !"_:.".contains(c)).unwrap_or(rest.len());
+        let length = match bytes[at] {
+            b'{' => {
+                let end = at + rest.find('}').unwrap();
+                for (from, to) in matchers(expr, at + 1, end) {
+                    change(from, to, "");
+                }
+                end - at
+            }
+            b'"' => rest[1..].find('"').unwrap() + 2,
+            b'>' | b'<' => {
+                change(at, at + 1, if bytes[at] == b'>' { "<" } else { ">" });
+                1
+            }
+            b'=' if rest.starts_with("==") => {
+                change(at, at + 2, "!=");
+                2
+            }
+            b'0'..=b'9' => {
+                let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+                let number: f64 = rest[..digits].parse().unwrap();
+                let unit = &rest[digits..word];
+                for factor in [2.0, 0.5] {
+                    // A zero doubled is a zero.
+                    let to = if number == 0.0 { factor } else { number * factor };
+                    let to = if unit == "d" { format!("{}h", to * 24.0) } else { format!("{to}{unit}") };
+                    // Durations are whole.
+                    let to = if unit == "m" { format!("{}s", number * factor * 60.0) } else { to };
+                    let to = if unit == "h" { format!("{}m", number * factor * 60.0) } else { to };
+                    change(at, at + word, &to);
+                }
+                word
+            }
+            _ => word.max(1),
+        };
+        at += length;
+    }
+    changes
+}
+
+/// The matchers between two braces, each with one comma beside it.
+fn matchers(expr: &str, from: usize, end: usize) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut start = from;
+    for (offset, _) in expr[from..end].match_indices(',').chain([(end - from, "")]) {
+        let comma = from + offset;
+        let taken = if comma < end {
+            (start, comma + 1)
+        } else {
+            (if start > from { start - 1 } else { start }, end)
+        };
+        found.push(taken);
+        start = comma + 1;
+    }
+    found
+}
+
+/// Every mutant of every alert in a file.
+fn mutants(file: &str) -> Vec<Mutant> {
+    let rules: Value = yaml(file);
+    let mut mutants = Vec::new();
+    for (g, group) in rules["groups"].as_array().unwrap().iter().enumerate() {
+        for (r, rule) in group["rules"].as_array().unwrap().iter().enumerate() {
+            let Some(alert) = rule["alert"].as_str() else { continue };
+            let mut mutant = |what: String, change: &dyn Fn(&mut Value)| {
+                let mut rules = rules.clone();
+                change(&mut rules["groups"][g]["rules"][r]);
+                only(&mut rules, alert);
+                mutants.push(Mutant { alert: alert.to_owned(), what, rules });
+            };
+            for (what, expr) in changes(rule["expr"].as_str().unwrap()) {
+                mutant(what, &|rule| rule["expr"] = expr.clone().into());
+            }
+            for wait in ["for", "keep_firing_for"] {
+                let Some(text) = rule[wait].as_str() else { continue };
+                let seconds = common::duration::parse(text).unwrap().as_secs();
+                for to in [seconds * 2, seconds / 2] {
+                    let to = format!("{to}s");
+                    mutant(format!("{wait}: {text} → {to}"), &|rule| rule[wait] = to.clone().into());
+                }
+            }
+            for label in rule["labels"].as_object().unwrap().keys() {
+                mutant(format!("label {label} changed"), &|rule| rule["labels"][label] = "other".into());
+            }
+        }
+    }
+    mutants
+}
+
+/// Each alert as it is, with the recorded series of its file.
+fn originals() -> impl Iterator<Item = (Value, String)> {
+    crate::repository::alerts().into_iter().map(|alert| {
+        let files = rule_files().into_iter().map(|file| yaml::<Value>(&file));
+        let mut rules = files
+            .into_iter()
+            .find(|rules| rules.to_string().contains(&format!("\"alert\":\"{}\"", alert.name())))
+            .unwrap();
+        only(&mut rules, alert.name());
+        (rules, alert.name().to_owned())
+    })
+}
+
+/// Leaves this alert alone with the recorded series.
+fn only(rules: &mut Value, alert: &str) {
+    for group in rules["groups"].as_array_mut().unwrap() {
+        group["rules"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|rule| rule["alert"].as_str().is_none_or(|name| name == alert));
+    }
+    rules["groups"].as_array_mut().unwrap().retain(|group| !group["rules"].as_array().unwrap().is_empty());
+}
+
+/// The tests of one alert, each file of them by itself: their evaluation intervals differ.
+fn tests_of(alert: &str, rules: &Value) -> Vec<Value> {
+    let groups: BTreeSet<&str> =
+        rules["groups"].as_array().unwrap().iter().map(|group| group["name"].as_str().unwrap()).collect();
+    let of_alert = format!("alertname=\"{alert}\"");
+    let mut files = Vec::new();
+    for name in names("config/prometheus/tests", "_test.yml") {
+        let mut file: Value = yaml(&name);
+        for test in file["tests"].as_array_mut().unwrap() {
+            keep(test, "alert_rule_test", |case| case["alertname"] == alert);
+            keep(test, "promql_expr_test", |case| case["expr"].as_str().unwrap().contains(&of_alert));
+        }
+        let tests = file["tests"].as_array_mut().unwrap();
+        tests.retain(|test| {
+            ["alert_rule_test", "promql_expr_test"]
+                .iter()
+                .any(|kind| !test[*kind].as_array().unwrap().is_empty())
+        });
+        if tests.is_empty() {
+            continue;
+        }
+        file["rule_files"] = json!(["rules.json"]);
+        if let Some(order) = file.get_mut("group_eval_order") {
+            order.as_array_mut().unwrap().retain(|group| groups.contains(group.as_str().unwrap()));
+        }
+        files.push(file);
+    }
+    files
+}
+
+/// Leaves of one kind of a test's cases those that are wanted.
+fn keep(test: &mut Value, kind: &str, wanted: impl Fn(&Value) -> bool) {
+    let cases = test[kind].as_array().cloned().unwrap_or_default();
+    test[kind] = cases.into_iter().filter(|case| wanted(case)).collect();
+}
+
+/// Whether the alert's tests pass with these rules.
+fn passes(folder: &Path, alert: &str, rules: &Value) -> bool {
+    common::atomic::write(&folder.join("rules.json"), rules.to_string().as_bytes()).unwrap();
+    tests_of(alert, rules).iter().all(|tests| {
+        let file = folder.join("test.json");
+        common::atomic::write(&file, tests.to_string().as_bytes()).unwrap();
+        let run = Command::new(server("promtool")).args(["test", "rules"]).arg(&file).output().unwrap();
+        run.status.success()
+    })
+}
+
+#[test]
+#[ignore = "takes minutes: scripts/mutate-rules.sh"]
+fn every_mutant_is_killed_by_the_tests_of_its_alert() {
+    let chosen = std::env::var("DM_MUTATE").unwrap_or_default();
+    let mutants: Vec<Mutant> = rule_files()
+        .iter()
+        .flat_map(|file| mutants(file))
+        .filter(|mutant| mutant.alert.contains(&chosen))
+        .collect();
+    assert!(!mutants.is_empty(), "no alert has {chosen:?} in its name");
+    // A test that fails anyway would kill everything.
+    let folder = tempfile::tempdir().unwrap();
+    for (file, alert) in originals().filter(|(_, alert)| alert.contains(&chosen)) {
+        assert!(passes(folder.path(), &alert, &file), "the tests of {alert} fail without any change");
+    }
+    let next = AtomicUsize::new(0);
+    let survivors = Mutex::new(BTreeSet::new());
+    thread::scope(|threads| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            threads.spawn(|| {
+                let folder = tempfile::tempdir().unwrap();
+                while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if passes(folder.path(), &mutant.alert, &mutant.rules) {
+                        survivors.lock().unwrap().insert(format!("{}: {}", mutant.alert, mutant.what));
+                    }
+                }
+            });
+        }
+    });
+    let survivors = survivors.into_inner().unwrap();
+    println!(
+        "{} mutants, {} killed, {} survived",
+        mutants.len(),
+        mutants.len() - survivors.len(),
+        survivors.len()
+    );
+    for survivor in &survivors {
+        let reason = EQUIVALENT.iter().find(|(known, _)| known == survivor).map(|(_, reason)| *reason);
+        println!("{survivor}: {}", reason.unwrap_or("NOT NOTICED BY ANY TEST"));
+    }
+    let known = EQUIVALENT.iter().map(|(known, _)| (*known).to_owned());
+    let expected: BTreeSet<String> =
+        known.filter(|known| known.split(':').next().is_some_and(|alert| alert.contains(&chosen))).collect();
+    assert_eq!(survivors, expected);
+}
