@@ -27,6 +27,7 @@ complete -c dm-stage -l pushgateway-ca -d 'Trust the certificates in this PEM fi
 complete -c dm-stage -l pushgateway-cert -d 'A PEM file with the client\'s certificate and its key' -r
 complete -c dm-stage -l require-export -d 'End with 125 if what happened could not be pushed' -r
 complete -c dm-stage -l may-outlive -d 'Let the command go on where this tool is killed, by SIGKILL or out of memory; else it gets a TERM'
+complete -c dm-stage -l status -d 'On a terminal, show one live line at its foot: the stage, for how long it runs, and how long it took last time'
 complete -c dm-stage -l start -d 'Only record that the stage starts; prints the variables for the tools and machines that go on'
 complete -c dm-stage -l flush -d 'Send what could not be sent before, and make sure of what was'
 complete -c dm-stage -s h -l help -d 'Print help'

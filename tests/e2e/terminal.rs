@@ -153,3 +153,28 @@ fn a_hang_up_ends_the_command() {
         });
     });
 }
+
+#[test]
+fn a_live_line_stands_below_what_the_command_writes_and_goes_with_it() {
+    let machine = Machine::new();
+    let mut terminal =
+        Terminal::start(&machine.shell("dm-stage build --status -- sh -c 'echo out; read line'"));
+    terminal.wait_for("\x1b[1;23r");
+    terminal.wait_for("\x1b[24;1H\x1b[2Kbuild 0ms");
+    terminal.wait_for("build 1.0s");
+    terminal.resize(30, 80);
+    terminal.wait_for("\x1b[1;29r");
+    terminal.wait_for("\x1b[30;1H");
+    terminal.type_in("\n");
+    let (seen, _) = terminal.end();
+    assert!(seen.ends_with("\x1b7\x1b[r\x1b[30;1H\x1b[2K\x1b8"), "{seen:?}");
+
+    let mut terminal = Terminal::start(&machine.shell("dm-stage build --status -- sh -c 'read line'"));
+    terminal.wait_for("last time");
+    terminal.type_in("\n");
+    terminal.end();
+
+    let (seen, _) =
+        Terminal::start(&machine.shell("dm-stage build --status -- echo out 2>file; cat file")).end();
+    assert_eq!(seen, "out\r\n");
+}

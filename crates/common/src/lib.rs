@@ -38,6 +38,7 @@
 //! | [`record`] | one event to the journal, the textfile and the gateway |
 //! | [`context`] | what every tool knows before it does anything |
 //! | [`github`] | what GitHub Actions is told: groups, annotations, the summary |
+//! | [`status_line`] | one live line at the foot of a terminal |
 //! | [`process`] | a child: spawn, signals, deadline, resource usage |
 //! | [`wrap`] | a child as a recorded stage |
 #![warn(missing_docs)]
@@ -66,6 +67,7 @@ pub mod process;
 pub mod record;
 pub mod scope;
 pub mod secrets;
+pub mod status_line;
 pub mod stop;
 pub mod stream;
 pub mod textfile;

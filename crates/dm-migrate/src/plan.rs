@@ -65,6 +65,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         retry_delay: Duration::ZERO,
         tail: 0,
         github: GitHub::default(),
+        status: false,
         argv: args.command,
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,

@@ -73,6 +73,10 @@ pub struct Args {
     #[arg(long, value_name = "REASON", conflicts_with_all = ["start", "finish", "timeline", "flush"])]
     pub skip: Option<Maybe<Label>>,
 
+    /// On a terminal, show one live line at its foot: the stage, for how long it runs, and how long it took last time
+    #[arg(long)]
+    pub status: bool,
+
     #[command(flatten)]
     pub github: GitHubArgs,
 

@@ -96,6 +96,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         retry_delay: args.retry_delay,
         tail: args.tail.into(),
         github: args.github.runner(),
+        status: args.status,
         argv: args.command,
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,

@@ -2,6 +2,7 @@
 
 mod error_pattern;
 mod outcome;
+mod progress;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::process::{self, OomKills, Running, Signals, Spec, StartError, Streams
 use crate::record::Recorder;
 use crate::scope::Work;
 use crate::secrets::Secrets;
+use crate::status_line::StatusLine;
 
 pub use error_pattern::ErrorPattern;
 pub use outcome::{Outcome, Rules};
@@ -46,6 +48,8 @@ pub struct Wrap {
     pub tail: usize,
     /// What GitHub Actions is told.
     pub github: GitHub,
+    /// Whether a terminal shows one live line.
+    pub status: bool,
     /// The command.
     pub argv: Vec<OsString>,
     /// Its time limit.
@@ -99,7 +103,9 @@ pub fn run(wrap: &Wrap, mut beside: impl Beside) -> Result<Exit> {
     let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
     let scope = context.scope(stage, wrap.work, started_at);
     let recorder = Recorder::begin(&context.sinks, scope, &clock);
+    let status = wrap.status.then(|| StatusLine::show(progress::of(wrap)));
     let (mut outcome, attempts) = attempts(wrap, &mut spec, started, &mut signals, &mut beside, &clock)?;
+    drop(status);
     wrap.github.end();
     beside.judge(&mut outcome);
     if attempts.len() > 1 {
