@@ -7,6 +7,7 @@
 mod health;
 mod smoke;
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,12 +30,17 @@ struct Contender {
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
-        Some("wrapping") => wrapping(),
+        Some("wrapping") => {
+            wrapping();
+            throughput();
+        }
         Some("health") => health::measure(),
         Some("smoke") => smoke::measure(),
         Some(section) => panic!("the sections are wrapping, health and smoke, not {section}"),
         None => {
             wrapping();
+            println!();
+            throughput();
             println!();
             outages();
             println!();
@@ -59,13 +65,22 @@ fn wrapping() {
         }
     };
     let by_hand = by_hand(&gateway.url());
-    let mut contenders = [
+    let mut contenders = vec![
         Contender::new("bare fork, exec, wait", || with(Command::new(path("bare-wrapper")), &["true"])),
         Contender::new("dm-stage, pushing disabled", stage(quiet)),
         Contender::new("the same, a full journal", stage(with_full_journal())),
         Contender::new("dm-stage, live gateway", stage(pushing)),
         Contender::new("bash and curl, live gateway", move || with(Command::new("bash"), &["-c", &by_hand])),
     ];
+    // A peer that is not here is left out.
+    if Path::new("/usr/bin/time").exists() {
+        contenders.push(Contender::new("GNU time", || {
+            with(Command::new("/usr/bin/time"), &["-o", "/dev/null", "true"])
+        }));
+    }
+    if Command::new("sentry-cli").arg("--version").stdout(Stdio::null()).status().is_ok() {
+        contenders.push(Contender::new("sentry-cli, a loopback sink", sentry_cli(&fault::internal_error())));
+    }
     for _ in 0..ROUNDS {
         for contender in &mut contenders {
             contender.run();
@@ -126,6 +141,36 @@ fn by_hand(gateway: &str) -> String {
     printf 'by_hand_duration_seconds %s\n' "0.$((${ended/./} - ${started/./}))" |
         curl -sf --data-binary @- GATEWAY/metrics/job/by_hand_state"#
         .replace("GATEWAY", gateway)
+}
+
+/// `sentry-cli monitors run`, sending to where nothing is kept.
+fn sentry_cli(sink: &str) -> impl Fn() -> Command + 'static {
+    let dsn = sink.replace("http://", "http://key@") + "/1";
+    move || {
+        let mut command = with(Command::new("sentry-cli"), &["monitors", "run", "build", "--", "true"]);
+        command.env("SENTRY_DSN", &dsn).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+}
+
+/// How fast a command's output streams, with a stage around the command and without.
+fn throughput() {
+    const MIB: u32 = 4096;
+    let machine = Machine::new();
+    let best = |wrapper: &str| {
+        let script = format!("{wrapper} head -c {MIB}M /dev/zero | cat > /dev/null");
+        let once = || {
+            let started = Instant::now();
+            assert!(machine.shell(&script).status().unwrap().success());
+            started.elapsed()
+        };
+        (0..5).map(|_| once()).min().unwrap().as_secs_f64()
+    };
+    let (bare, wrapped) = (best(""), best("dm-stage build --"));
+    println!(
+        "{MIB} MiB piped out of a command, best of 5: {:.2} of the speed without dm-stage",
+        bare / wrapped
+    );
 }
 
 /// What an outage of the gateway costs: one stage, and a deployment of six.

@@ -197,3 +197,21 @@ fn a_clone_shows_its_progress() {
         assert!(phases.iter().all(|phase| err.contains(phase)) && err.contains("\\r"), "{wrapper}: {err}");
     }
 }
+
+#[test]
+fn ten_thousand_runs_leave_nothing_but_the_journal() {
+    let machine = Machine::new();
+    let temporary = machine.folder().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let script = "for i in $(seq 10000); do dm-stage build -- true || exit; done; ls /proc/self/fd | wc -l";
+    let mut command = machine.shell(script);
+    command.env("TMPDIR", &temporary);
+    let bare = finish(machine.shell("ls /proc/self/fd | wc -l"), b"");
+    assert_eq!(shown(&finish(command, b"")), shown(&bare));
+    assert_eq!(temporary.read_dir().unwrap().count(), 0);
+    let mut left: Vec<_> =
+        machine.folder().join("state").read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.retain(|name| !name.to_string_lossy().starts_with("journal"));
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(machine.journal().len(), 10_000);
+}
