@@ -1,0 +1,149 @@
+//! How it ends, and what it says of that.
+
+use super::*;
+
+#[test]
+fn a_signal_ends_it_with_an_end_and_a_record() {
+    let server = Server::start(&[OK]);
+    let run = Run::new(&server.url("/"), "--watch 1h");
+    let mut child = run.spawn();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut begun = String::new();
+    stdout.read_line(&mut begun).unwrap();
+    stdout.read_line(&mut begun).unwrap();
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    stdout.read_to_string(&mut begun).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(15));
+    assert_eq!(output.stderr, b"");
+    let records = lines(&begun);
+    let end = records.last().unwrap();
+    assert_eq!((&end["type"], &end["exit"]), (&"end".into(), &143.into()));
+    assert_eq!(end["records"], records.len() - 2);
+    let event = run.event();
+    assert_eq!((&event["status"], &event["error_type"]), (&"cancelled".into(), &"cancelled".into()));
+}
+
+#[test]
+fn a_closed_pipe_ends_it_quietly_and_at_once() {
+    for format in ["jsonl", "human"] {
+        let server = Server::start(&[OK]);
+        let mut run = Run::new(&server.url("/"), &format!("--watch 2h --format {format}"));
+        run.interval("1h");
+        let mut child = run.spawn();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        stdout.read_line(&mut line).unwrap();
+        drop(stdout);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(output.stderr, b"");
+        assert_eq!((&run.event()["status"], &run.event()["probes"]), (&"cancelled".into(), &1.into()));
+    }
+}
+
+#[test]
+fn without_a_reader_from_the_start_nothing_runs() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let run = Run::new(&Server::refusing(), "");
+    let child = run.command().stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(4), b"".as_slice()));
+    assert_eq!(run.event()["probes"], 0);
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    let server = Server::start(&[OK]);
+    let run = Run::new(&server.url("/"), "");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let child = run.command().stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write the output"), "{output:?}");
+    assert_eq!(run.event()["status"], "error");
+}
+
+#[test]
+fn wrong_usage_is_2_and_one_line() {
+    for (url, flags, message) in [
+        ("localhost:80", "", "scheme"),
+        ("ftp://host", "", "scheme"),
+        ("not a url", "", "not a URL"),
+        ("http://h/a", "--url http://h/b", "two targets are called h: give each a name"),
+        ("http://h/a", "--url web=http://h/b --name api", "give each its own"),
+        ("http://h", "--timeout 3", "needs a unit"),
+        ("http://h", "--max-fail 0", "--max-fail 0"),
+        ("http://h", "--fail-rate 6/5", "failures/probes, such as 5/20"),
+        ("http://h", "--min-cert-days 14", "no --url is one"),
+        ("http://h", "--expect-body-regex (", "unclosed group"),
+        ("http://h", "--expect-json version", "does not begin with $"),
+        ("http://h", "--expect-header version", "NAME: VALUE"),
+        ("http://h", "--expect-status 2", "class such as 2xx"),
+        ("http://h", "--min-success 9 --deadline 100ms", "no longer than that"),
+        ("http://h", "--no-such-flag", "--no-such-flag"),
+        ("http://h", "--format tap", "tap"),
+    ] {
+        let run = Run::new(url, flags);
+        let one_line = predicate::function(|text: &str| text.lines().count() == 1);
+        run.assert().code(2).stdout(is_empty()).stderr(contains(message).and(one_line));
+        assert!(!run.state.path().join("journal.jsonl").exists());
+    }
+    let mut run = Run::new("http://h", "");
+    run.interval("0s");
+    run.assert().code(2).stderr(contains("longer than zero"));
+    run.args.clear();
+    run.assert().code(2).stderr(contains("--url"));
+}
+
+#[test]
+fn help_has_examples_and_the_exit_codes() {
+    let mut run = Run::new("", "");
+    run.args = vec!["--help".to_owned()];
+    let help = contains("Examples:").and(contains("set -o pipefail")).and(contains("Exit code"));
+    run.assert().code(0).stdout(help.and(contains("In a row, because")));
+    run.args = vec!["--version".to_owned()];
+    run.assert().code(0).stdout(contains("dm-health"));
+}
+
+#[test]
+fn no_secret_is_shown_or_recorded() {
+    let server = Server::start(&[DOWN]);
+    let url = server.url("/health?token=hunter2").replace("http://", "http://user:pa55@");
+    for format in ["jsonl", "human"] {
+        let run = Run::new(&url, &format!("--max-fail 2 --format {format}"));
+        let assert = run.assert().code(1);
+        let output = assert.get_output();
+        let journal = fs::read_to_string(run.state.path().join("journal.jsonl")).unwrap();
+        let everything = format!(
+            "{}{}{journal}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(everything.contains("token=***"), "{everything}");
+        for secret in ["hunter2", "pa55", "user:"] {
+            assert!(!everything.contains(secret), "{everything}");
+        }
+    }
+    // And yet they are used.
+    let request = &server.requests()[0];
+    assert!(
+        request.contains("token=hunter2") && request.contains("authorization: Basic dXNlcjpwYTU1"),
+        "{request}"
+    );
+}
+
+#[test]
+fn others_can_verify_with_it() {
+    let (every, timeout) = (Duration::from_millis(20), Duration::from_secs(2));
+    let verify = |server: &Server, deadline| {
+        dm_health::verify(&server.url("/").parse().unwrap(), 2, every, timeout, deadline).unwrap()
+    };
+    let recovering = Server::start(&[DOWN, DOWN, DOWN, DOWN, DOWN, DOWN, OK]);
+    assert!(verify(&recovering, Duration::from_secs(10)));
+    assert_eq!(recovering.requests().len(), 8);
+    assert!(!verify(&Server::start(&[OK, DOWN, OK, DOWN]), Duration::from_millis(150)));
+    assert!(!verify(&Server::start(&[Reply::Hang]), Duration::from_millis(50)));
+}

@@ -1,0 +1,191 @@
+//! What is told of a migration that waits, and what is left of one that ends.
+
+use super::*;
+
+#[test]
+fn a_person_learns_who_blocks_the_migration_and_whom_it_blocks() {
+    let server = shop();
+    let gateway = Pushgateway::start();
+    let blocker = server.session("web", "shop-web", "begin; select * from orders where id = 4711");
+    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "0s"], ALTER);
+    run.command.env("PUSHGATEWAY_URL", gateway.url());
+    let mut run = run.start();
+    let line = run.until("waiting");
+    assert!(
+        line.contains("AccessExclusiveLock on orders (pid ") && line.contains("add note text default ?"),
+        "{line}"
+    );
+    assert!(waited(&server) < 2.0, "told too late: {line}");
+    let line = run.until("blocked by");
+    for part in [
+        "user web",
+        "app \"shop-web\"",
+        "idle in transaction for",
+        "holds AccessShareLock on orders",
+        "id = ?",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let victims = [1, 2].map(|_| server.background("web", "shop-web", "select * from orders"));
+    run.until("wait behind it");
+    // While it runs, it is to be seen that it does.
+    eventually("in progress", || match gateway.series("database_migration_in_progress", &[]).as_slice() {
+        [line] if line.ends_with(" 1") => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    assert!(gateway.value("database_migration_start_timestamp_seconds", &["job=\"dm_run\""]) > 1e9);
+    let total = eventually("a wait", || Some(waited(&server)).filter(|s| *s > 2.0).ok_or_else(String::new));
+    blocker.end();
+    let ended = run.end();
+    assert!(ended.status.success(), "{}", ended.told);
+    let event = ended.event();
+    let found = event["lock_wait_s"].as_f64().unwrap();
+    assert!((found - total).abs() < 1.0, "{found}, not {total}");
+    assert!(matches!(event["blocked_max"].as_u64(), Some(1 | 2)), "{event}");
+    assert_eq!(gateway.series("database_migration_in_progress", &[]), [""; 0]);
+    let pushed = gateway.value("database_migration_lock_wait_seconds", &["job=\"dm\""]);
+    assert!((pushed - found).abs() < 0.001, "{pushed}");
+    assert!(gateway.value("database_migration_blocked_sessions", &["job=\"dm\""]) >= 1.0);
+    assert!(gateway.value("database_migration_lag_seconds", &["status=\"success\""]) > total);
+    assert!(!ended.told.contains("4711") && !ended.told.contains("secret"), "{}", ended.told);
+    drop(victims);
+}
+
+#[test]
+fn what_a_role_cannot_see_is_unknown() {
+    let server = shop();
+    server.role("stranger", "");
+    let _blocker = server.session("web", "shop-web", "begin; select * from orders where id = 4711");
+    // Watched by one role, migrated by another.
+    let script = r#"exec "$PSQL" "$MIGRATE_URL" -Xq -v ON_ERROR_STOP=1 -c "$0""#;
+    let mut blind = Run::unwatched(&["--lock-timeout", "3s"], &["sh", "-c", script, ALTER]);
+    blind.command.env("DATABASE_URL", server.url("stranger")).env("MIGRATE_URL", server.url("migrator"));
+    let mut blind = blind.start();
+    blind.until("other roles' transactions are unknown to stranger");
+    let line = blind.until("waiting");
+    assert!(line.contains("statement unknown"), "{line}");
+    let line = blind.until("blocked by");
+    assert!(line.contains("user web") && line.contains("state unknown"), "{line}");
+    assert!(line.contains("its statement: unknown"), "{line}");
+    let ended = blind.end();
+    assert!(ended.event()["lock_wait_s"].as_f64().unwrap() > 2.0, "{}", ended.journal());
+}
+
+#[test]
+fn nothing_of_ours_is_left_waiting_however_it_ends() {
+    let server = shop();
+    let _blocker = server.session("web", "shop-web", "begin; select * from orders");
+    let flags = ["--lock-timeout", "0s", "--timeout", "1s"];
+    let ended = Run::of(&server, "migrator", &flags, ALTER).end();
+    assert_eq!(ended.status.code(), Some(124), "{}", ended.told);
+    assert!(ended.told.contains("cancelled the statement of the migration's session"), "{}", ended.told);
+    sessions(&server, "true", "0");
+    assert_eq!(ended.event()["status"], "timeout");
+
+    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "0s"], ALTER).start();
+    run.until("waiting");
+    run.send(Signal::SIGTERM);
+    let ended = run.end();
+    sessions(&server, "true", "0");
+    assert_eq!(ended.event()["status"], "cancelled", "{}", ended.told);
+
+    // Killed, it can do nothing any more: the limit that the session was given does.
+    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "2s"], ALTER).start();
+    run.until("waiting");
+    run.send(Signal::SIGKILL);
+    sessions(&server, "wait_event_type = 'Lock'", "0");
+}
+
+#[test]
+fn a_client_that_vanishes_takes_its_statement_along() {
+    let server = shop();
+    let _blocker = server.session("web", "shop-web", "begin; select * from orders");
+    // The client of the statement is killed, and the shell around it says so.
+    let script = r#""$PSQL" "$DATABASE_URL" -Xqc "$0" & echo "client $!" >&2; wait $!; exit 3"#;
+    let mut run = Run::unwatched(&["--lock-timeout", "0s"], &["sh", "-c", script, ALTER]);
+    run.command.env("DATABASE_URL", server.url("migrator"));
+    let mut run = run.start();
+    let client: i32 = run.until("client").trim().rsplit(' ').next().unwrap().parse().unwrap();
+    run.until("waiting");
+    kill(Pid::from_raw(client), Signal::SIGKILL).unwrap();
+    let ended = run.end();
+    assert_eq!(ended.status.code(), Some(3), "{}", ended.told);
+    sessions(&server, "true", "0");
+}
+
+#[test]
+fn a_server_that_restarts_is_seen_again() {
+    let mut server = shop();
+    let script = r#"echo started >&2; read -r line; exec "$PSQL" "$DATABASE_URL" -Xqc "$0""#;
+    let mut run = Run::unwatched(&[], &["sh", "-c", script, ALTER]);
+    run.command.env("DATABASE_URL", server.url("migrator")).stdin(Stdio::piped());
+    let mut run = run.start();
+    run.until("started");
+    server.crash_and_restart();
+    run.until("the database is seen again");
+    drop(run.child.stdin.take());
+    let ended = run.end();
+    assert!(ended.status.success(), "{}", ended.told);
+}
+
+#[test]
+fn an_index_is_built_beside_the_monitor() {
+    let server = shop();
+    let ended = Run::of(&server, "migrator", &[], "create index concurrently orders_id on orders (id)").end();
+    assert!(ended.status.success(), "{}", ended.told);
+    assert!(!ended.told.contains("waiting"), "{}", ended.told);
+}
+
+#[test]
+fn what_stands_in_the_way_is_told_before() {
+    let server = shop();
+    server.sql("create table twice (id int); insert into twice values (1), (1)");
+    let index = server.background("postgres", "t", "create unique index concurrently twice_id on twice (id)");
+    eventually("the index", || {
+        match server.sql("select count(*) from pg_index where not indisvalid").as_str() {
+            "1" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    });
+    let ended = Run::of(&server, "migrator", &[], "select 1").end();
+    assert!(ended.told.contains("the index twice_id is invalid"), "{}", ended.told);
+    drop(index);
+}
+
+#[test]
+fn a_database_that_cannot_be_watched_is_no_reason_not_to_migrate() {
+    let run = |url: &str, flags: &[&str]| {
+        let mut run = Run::unwatched(flags, &["true"]);
+        run.command.env("DATABASE_URL", url);
+        run.end()
+    };
+    for (url, cause) in [
+        ("postgres://u:s3cr3t@127.0.0.1:1/d", "the database cannot be reached"),
+        ("mysql://u:s3cr3t@h/d", "only PostgreSQL can be watched"),
+        ("s3cr3t", "is no URL"),
+        ("file:/no/such/file", "cannot read /no/such/file"),
+    ] {
+        let ended = run(url, &[]);
+        assert!(ended.status.success() && ended.told.contains(cause), "{}", ended.told);
+        assert!(!ended.told.contains("s3cr3t"), "{}", ended.told);
+        assert_eq!(ended.event()["lock_wait_s"], Value::Null);
+        let ended = run(url, &["--require-monitor"]);
+        assert_eq!(ended.status.code(), Some(125), "{}", ended.told);
+        assert_eq!(ended.told.lines().count(), 1, "{}", ended.told);
+    }
+    let ended = run("", &["--require-monitor"]);
+    assert!(ended.told.contains("need a database: set DATABASE_URL"), "{}", ended.told);
+}
+
+#[test]
+fn the_password_appears_nowhere() {
+    let server = shop();
+    let _blocker = server.session("web", "shop-web", "begin; select * from orders");
+    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "1s"], ALTER).start();
+    run.until("waiting");
+    let cmdline = std::fs::read_to_string(format!("/proc/{}/cmdline", run.child.id())).unwrap();
+    let ended = run.end();
+    for text in [&cmdline, &ended.told, &ended.journal(), &ended.metrics()] {
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
+}
