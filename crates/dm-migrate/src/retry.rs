@@ -1,7 +1,7 @@
 //! Whether a command that failed is to be run again: where it failed by its lock timeout, and nothing was applied.
 //!
 //! The command's error text is its own, and nobody reads it here. That a lock timeout ended it is seen in the database:
-//! it waited when last looked, and at the command's end it can have waited for as long as it may.
+//! its last wait can have been as long as it may, and nothing was seen to come of it.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ impl Answer {
             Self::NotTheLock => None,
             Self::GiveUp(why) => Some(format!("{gave_up}; it is not run again: {why}")),
             Self::Again(pause) => {
-                Some(format!("{gave_up}; it is run again in {}, {left} times at most", show(*pause)))
+                Some(format!("{gave_up}; it is run again in {}; attempts left: {left}", show(*pause)))
             }
         }
     }

@@ -28,6 +28,13 @@ pub struct Own {
     pub waits: bool,
 }
 
+impl Own {
+    /// Whether it is seen in a statement, or in a transaction that can still succeed.
+    pub fn is_at_work(&self) -> bool {
+        matches!(self.state.as_deref(), Some("active" | "idle in transaction"))
+    }
+}
+
 /// What a session of ours waits for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {

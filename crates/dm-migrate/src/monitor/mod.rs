@@ -59,7 +59,7 @@ pub struct Seen {
     pub lock_wait: Option<Duration>,
     /// The most sessions that waited behind the migration at once.
     pub blocked_max: Option<u64>,
-    /// How long the wait can have been, at the command's end, that was going on when last looked.
+    /// How long the last wait can have been, if nothing was seen to come of it.
     pub last_wait: Option<Duration>,
     /// Other sessions that were ended so far.
     pub terminated: Vec<String>,

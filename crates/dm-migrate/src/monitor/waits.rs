@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Waits {
     over: Duration,
     current: Option<Wait>,
+    /// How long the last wait can have been, if it is over and nothing was seen to come of it.
+    vain: Option<Duration>,
     seen: bool,
 }
 
@@ -18,9 +20,13 @@ struct Wait {
 }
 
 impl Waits {
-    /// A look, at `at`: a session of ours waits, and has for so long; or none does.
-    pub(super) fn looked(&mut self, at: Instant, waiting: Option<Duration>) {
+    /// A look, at `at`: a session of ours waits, and has for so long; or none does, and some are, or none is, at work
+    /// in a statement or a transaction that has not failed.
+    pub(super) fn looked(&mut self, at: Instant, waiting: Option<Duration>, at_work: bool) {
         self.seen = true;
+        // A tool may need a while, after its statement failed, to say so and to end.
+        let over = if waiting.is_none() { self.longest(at) } else { None };
+        self.vain = if at_work { None } else { over };
         match (self.current, waiting) {
             // A shorter wait than before is another one.
             (Some(before), Some(length)) if length < before.length => {
@@ -45,9 +51,10 @@ impl Waits {
         self.current.map(|wait| wait.length)
     }
 
-    /// How long it can have been by `at`.
+    /// How long the wait can have been by `at` that goes on, or that nothing was seen to come of.
     pub(super) fn longest(&self, at: Instant) -> Option<Duration> {
-        self.current.map(|wait| wait.length + at.saturating_duration_since(wait.seen_at))
+        let current = self.current.map(|wait| wait.length + at.saturating_duration_since(wait.seen_at));
+        current.or(self.vain)
     }
 
     /// All waits together; `None` where nobody could look.
@@ -67,7 +74,7 @@ mod tests {
     fn without_a_look_it_is_unknown_and_not_zero() {
         assert_eq!(Waits::default().total(), None);
         let mut waits = Waits::default();
-        waits.looked(SystemClock.instant(), None);
+        waits.looked(SystemClock.instant(), None, false);
         assert_eq!(waits.total(), Some(Duration::ZERO));
     }
 
@@ -76,14 +83,29 @@ mod tests {
         let start = SystemClock.instant();
         let ms = Duration::from_millis;
         let mut waits = Waits::default();
-        waits.looked(start + ms(1000), Some(ms(600)));
-        waits.looked(start + ms(1200), Some(ms(800)));
+        waits.looked(start + ms(1000), Some(ms(600)), true);
+        waits.looked(start + ms(1200), Some(ms(800)), true);
         // The first ended at some time up to 1300, when the second began.
-        waits.looked(start + ms(1400), Some(ms(100)));
+        waits.looked(start + ms(1400), Some(ms(100)), true);
         assert_eq!(waits.current(), Some(ms(100)));
         assert_eq!(waits.longest(start + ms(1500)), Some(ms(200)));
-        waits.looked(start + ms(1600), None);
+        waits.looked(start + ms(1600), None, true);
         assert_eq!(waits.total(), Some(ms(800 + 50 + 100 + 100)));
+    }
+
+    #[test]
+    fn a_wait_was_in_vain_if_nothing_came_of_it() {
+        let start = SystemClock.instant();
+        let ms = Duration::from_millis;
+        let longest = |at_work: bool| {
+            let mut waits = Waits::default();
+            waits.looked(start + ms(1000), Some(ms(700)), true);
+            waits.looked(start + ms(1200), None, at_work);
+            waits.looked(start + ms(1400), None, false);
+            waits.longest(start + ms(9000))
+        };
+        assert_eq!(longest(false), Some(ms(900)));
+        assert_eq!(longest(true), None);
     }
 
     proptest! {
@@ -95,7 +117,7 @@ mod tests {
             let mut waits = Waits::default();
             for at in (0..20_000).step_by(usize::try_from(period).unwrap()) {
                 let waiting = at >= from && at < from + length;
-                waits.looked(start + ms(at), waiting.then(|| ms(at - from)));
+                waits.looked(start + ms(at), waiting.then(|| ms(at - from)), true);
             }
             let found = waits.total().unwrap();
             if length >= period {

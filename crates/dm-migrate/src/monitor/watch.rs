@@ -150,7 +150,7 @@ impl Watch {
                     .to_owned()]);
             }
             if self.seen_own {
-                self.waits.looked(self.clock.instant(), None);
+                self.waits.looked(self.clock.instant(), None, false);
             }
         } else {
             self.seen_own = true;
@@ -174,7 +174,8 @@ impl Watch {
             if own.iter().any(|own| own.waits) { look::wanted(database, name).await? } else { Vec::new() };
         // It may have got its lock between the two statements.
         let Some(longest) = wanted.first() else {
-            self.waits.looked(self.clock.instant(), None);
+            let at_work = own.iter().any(Own::is_at_work);
+            self.waits.looked(self.clock.instant(), None, at_work);
             self.wait = Told::default();
             if self.run_ladder.is_due(elapsed) {
                 let progress = look::progress(database, name).await?;
@@ -184,7 +185,7 @@ impl Watch {
         };
         let first_seen = *self.wait.first_seen.get_or_insert(elapsed);
         let age = longest.since.unwrap_or(elapsed.saturating_sub(first_seen));
-        self.waits.looked(self.clock.instant(), Some(age));
+        self.waits.looked(self.clock.instant(), Some(age), true);
         if self.wait.detailed.is_some_and(|last| elapsed < last + DETAIL) {
             return Ok(());
         }
