@@ -1,6 +1,6 @@
 //! What must not be shown of other people's text.
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::env;
 use crate::label::MASK;
