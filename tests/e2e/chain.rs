@@ -51,7 +51,8 @@ fn a_bad_version_is_rolled_back_and_seen_to_work_again() {
     assert_eq!(rolled_back(&machine), 1);
     assert_eq!((&verdict["verdict"], &verdict["condition"]), (&"rollback".into(), &"error_rate".into()));
     let rate = verdict["rate_percent"].as_f64().unwrap();
-    assert!((25.0..35.0).contains(&rate), "{rate}");
+    // It acts on proof, which comes with some fifty requests: their share of errors is near 30 %, by chance.
+    assert!((10.0..60.0).contains(&rate), "{rate}");
     let event = machine.journal().into_iter().find(|event| event["type"] == "rollback").unwrap();
     assert_eq!((&event["result"], &event["status"]), (&"verified".into(), &"success".into()));
 }

@@ -182,6 +182,15 @@ pub struct Verdict {
     pub rate_percent: Option<f64>,
     /// The error rate above which a version is bad.
     pub threshold_percent: Option<f64>,
+    /// The evidence that the version is worse than that, a natural logarithm; `null` where requests do not decide.
+    #[serde(default)]
+    pub evidence: Option<f64>,
+    /// The evidence that rolls back.
+    #[serde(default)]
+    pub needed: Option<f64>,
+    /// The smallest error rate that so many requests are expected to prove; `null` where they are too few.
+    #[serde(default)]
+    pub detectable_percent: Option<f64>,
     /// Every source on its own.
     pub sources: Vec<SourceCount>,
     /// The answer in a sentence.

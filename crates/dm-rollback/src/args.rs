@@ -19,10 +19,12 @@ Examples:
       dm-rollback --if-smoke-fails --verify-url https://api/health -- ./rollback.sh
   dm-rollback --if-error-rate 5 --dry-run < recorded.jsonl
 
-The verdict is given when the stream ends. By --if-error-rate 5 it is
-  rollback      with at least 10 requests and 3 errors, if more than 5 percent of them are errors
-  keep          with 5 percent or less, and at least 52 requests: enough to say so
+By --if-error-rate 5 the verdict is
+  rollback      as soon as the errors of a source prove more than 5 percent, in four or more buckets
+                of time, with at least 10 requests and 3 errors; the rest is not waited for
+  keep          at the end, with 5 percent or less, and at least 52 requests: enough to say so
   inconclusive  otherwise, and whenever the stream is cut off or damaged: no reason to roll back
+A bucket is ten of the producer's intervals, at most 10s, by the time of the records.
 Failures before the first success are a service that is still starting: they do not count, unless
 no success follows.
 

@@ -5,12 +5,7 @@ use common::event::{Condition, SourceCount};
 use common::stream::{Answer, Verdict};
 
 use crate::evidence::Evidence;
-
-/// Below so many requests nothing is rolled back for their errors.
-const MIN_REQUESTS: u64 = 10;
-
-/// Below so many errors nothing is rolled back for them.
-const MIN_ERRORS: u64 = 3;
+use crate::rule::{MIN_ERRORS, MIN_REQUESTS, Rule, detectable_percent};
 
 /// The 95 % one-sided quantile of the normal distribution, squared.
 const Z_SQUARED: f64 = 2.706;
@@ -38,6 +33,7 @@ struct Finding {
     answer: Answer,
     condition: Condition,
     source: Option<SourceCount>,
+    evidence: Option<f64>,
     why: String,
 }
 
@@ -55,7 +51,7 @@ pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdi
             findings.push(of_producer(evidence, "dm-smoke", Condition::SmokeFails));
         }
         if let Some(percent) = policy.error_rate {
-            findings.extend(of_error_rate(percent, &sources));
+            findings.extend(of_error_rate(percent, evidence));
         }
     }
     let weight = |finding: &Finding| match finding.answer {
@@ -65,11 +61,17 @@ pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdi
     };
     // The first of the gravest decides; its numbers are the verdict's.
     let decisive = findings.into_iter().min_by_key(weight);
-    let (answer, condition, source, why) = match decisive {
-        Some(finding) => (finding.answer, Some(finding.condition), finding.source, finding.why),
-        None => (Answer::Inconclusive, None, None, evidence.damage.clone().unwrap_or_default()),
+    let (answer, condition, source, proof, why) = match decisive {
+        Some(Finding { answer, condition, source, evidence, why }) => {
+            (answer, Some(condition), source, evidence, why)
+        }
+        None => (Answer::Inconclusive, None, None, None, evidence.damage.clone().unwrap_or_default()),
     };
     let source = source.or_else(|| sources.first().cloned());
+    let detectable = policy
+        .error_rate
+        .zip(source.as_ref())
+        .and_then(|(percent, source)| detectable_percent(percent, source.total));
     Verdict {
         ts: now,
         verdict: answer,
@@ -78,6 +80,9 @@ pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdi
         errors: source.as_ref().map_or(0, |source| source.errors),
         rate_percent: source.as_ref().and_then(rate_percent),
         threshold_percent: policy.error_rate,
+        evidence: proof,
+        needed: proof.map(|_| Rule::needed()),
+        detectable_percent: detectable,
         sources,
         why,
     }
@@ -86,7 +91,7 @@ pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdi
 /// What the producer's own exit code says: 0 proves good, 1 proves bad, and a deadline that passed before the
 /// service was healthy is as bad. Any other code proves nothing.
 fn of_producer(evidence: &Evidence, producer: &str, condition: Condition) -> Finding {
-    let found = |answer, why| Finding { answer, condition, source: None, why };
+    let found = |answer, why| Finding { answer, condition, source: None, evidence: None, why };
     if evidence.producer.as_deref() != Some(producer) {
         let other = evidence.producer.as_deref().unwrap_or("nobody");
         return found(Answer::Inconclusive, format!("the stream is {other}'s, not {producer}'s"));
@@ -106,30 +111,36 @@ fn of_producer(evidence: &Evidence, producer: &str, condition: Condition) -> Fin
 }
 
 /// What the requests say, each source for itself: one probe a second must not dilute users' traffic.
-fn of_error_rate(percent: f64, sources: &[SourceCount]) -> Vec<Finding> {
+fn of_error_rate(percent: f64, evidence: &Evidence) -> Vec<Finding> {
+    let sources = evidence.sources();
     let condition = Condition::ErrorRate;
     if sources.is_empty() {
         let why = "no request was seen".to_owned();
-        return vec![Finding { answer: Answer::Inconclusive, condition, source: None, why }];
+        return vec![Finding { answer: Answer::Inconclusive, condition, source: None, evidence: None, why }];
     }
-    let found = sources.iter().map(|source| {
-        let (answer, verdict) = of_source(percent, source);
+    let found = sources.iter().zip(evidence.rules()).map(|(source, rule)| {
+        let (answer, verdict) = of_source(percent, source, rule);
         let SourceCount { source: name, total, errors } = source;
         let rate = rate_percent(source).unwrap_or(0.0);
         let why = format!("{errors} of {total} requests failed ({name}, {rate:.1} %): {verdict}");
-        Finding { answer, condition, source: Some(source.clone()), why }
+        Finding { answer, condition, source: Some(source.clone()), evidence: Some(rule.evidence()), why }
     });
     found.collect()
 }
 
-fn of_source(percent: f64, seen: &SourceCount) -> (Answer, String) {
+fn of_source(percent: f64, seen: &SourceCount, rule: &Rule) -> (Answer, String) {
     let Some(rate) = rate_percent(seen) else {
         return (Answer::Inconclusive, "no request was seen".to_owned());
     };
     let needed = requests_to_keep(percent);
+    let (proof, proven) = (rule.evidence(), Rule::needed());
+    if rule.is_decisive() {
+        return (Answer::Rollback, format!("more than {percent} %, evidence {proof:.1} of {proven:.1}"));
+    }
     if rate > percent {
         if seen.total >= MIN_REQUESTS && seen.errors >= MIN_ERRORS {
-            return (Answer::Rollback, format!("more than {percent} %"));
+            let why = format!("more than {percent} %, and not proven: evidence {proof:.1} of {proven:.1}");
+            return (Answer::Inconclusive, why);
         }
         let why = format!("too few to judge; {MIN_REQUESTS} requests and {MIN_ERRORS} errors are needed");
         return (Answer::Inconclusive, why);
@@ -175,8 +186,9 @@ mod tests {
 
     #[test]
     fn errors_roll_back_only_with_enough_of_them() {
-        assert_eq!(answer(70, 30), Answer::Rollback);
-        assert_eq!(answer(7, 3), Answer::Rollback);
+        assert_eq!(answer(70, 50), Answer::Rollback);
+        assert_eq!(answer(70, 30), Answer::Inconclusive, "a blip of three buckets");
+        assert_eq!(answer(7, 3), Answer::Inconclusive, "a blip of three seconds");
         assert_eq!(answer(6, 3), Answer::Inconclusive, "9 requests");
         assert_eq!(answer(10, 2), Answer::Inconclusive, "2 errors");
     }
@@ -192,26 +204,29 @@ mod tests {
 
     #[test]
     fn the_numbers_of_the_verdict_are_those_of_the_source_that_decided() {
-        let verdict = verdict(FIVE, 0, 70, 30);
-        assert_eq!((verdict.total, verdict.errors, verdict.rate_percent), (100, 30, Some(30.0)));
-        assert_eq!(verdict.why, "30 of 100 requests failed (probe, 30.0 %): more than 5 %");
+        let verdict = verdict(FIVE, 0, 60, 100);
+        // Ten seconds a bucket: four of them, and the first request after them.
+        assert_eq!((verdict.verdict, verdict.total, verdict.errors), (Answer::Rollback, 101, 41));
+        assert!(verdict.evidence >= verdict.needed.map(|needed| needed - 1e-9) && verdict.needed > Some(7.0));
+        assert!(verdict.detectable_percent.unwrap() > 5.0);
+        let why = "41 of 101 requests failed (probe, 40.6 %): more than 5 %, evidence ";
+        assert!(verdict.why.starts_with(why), "{}", verdict.why);
     }
 
     #[test]
     fn sources_do_not_dilute_each_other() {
-        let count = |src: &str, total: u32, errors: u32| {
+        let count = |second: u32, src: &str, total: u32, errors: u32| {
             format!(
-                r#"{{"v":1,"type":"count","ts":"2026-01-01T00:00:10Z","window_ms":10000,"src":"{src}","total":{total},"errors":{errors}}}"#
+                r#"{{"v":1,"type":"count","ts":"2026-01-01T00:00:{second}Z","window_ms":10000,"src":"{src}","total":{total},"errors":{errors}}}"#
             )
         };
-        let lines = [
-            START.to_owned(),
-            count("nginx", 20, 6),
-            count("probe", 5000, 0),
-            crate::evidence::tests::end(0, 2),
-        ];
+        let mut lines = vec![START.to_owned()];
+        for second in [10, 20, 30, 40, 50] {
+            lines.extend([count(second, "nginx", 20, 6), count(second, "probe", 5000, 0)]);
+        }
+        lines.push(crate::evidence::tests::end(0, 10));
         let verdict = decide(&FIVE, &read(&lines), DateTime::UNIX_EPOCH);
-        assert_eq!((verdict.verdict, verdict.total, verdict.errors), (Answer::Rollback, 20, 6));
+        assert_eq!((verdict.verdict, verdict.total, verdict.errors), (Answer::Rollback, 100, 30));
     }
 
     #[test]

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Read};
 
+use chrono::{DateTime, Utc};
 use common::event::{SourceCount, TestResult};
 use common::http::parse_url;
 use common::label::MASK;
 use common::stream::{self, Record};
 use url::Url;
 
+use crate::rule::Rule;
 use crate::source_label;
 
 /// A line longer than this is no record of ours.
@@ -16,6 +18,12 @@ const MAX_LINE_BYTES: u64 = 1024 * 1024;
 
 /// So many sources and targets are kept apart; more are a stream that makes up names.
 const MAX_NAMES: usize = 64;
+
+/// The longest bucket, for a stream that does not say how often it looks.
+const BUCKET_MS: u64 = 10_000;
+
+/// A bucket of a quick stream is shorter: so many looks.
+const LOOKS_A_BUCKET: u64 = 10;
 
 /// Everything that a verdict rests on.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,23 +41,29 @@ pub struct Evidence {
     counts: BTreeMap<String, Count>,
     targets: BTreeSet<String>,
     records: u64,
+    /// The error rate that is allowed, in percent.
+    allowed: Option<f64>,
+    bucket_ms: i64,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Count {
     total: u64,
     errors: u64,
     /// Failures before the first success: the service was still starting.
     starting: u64,
     succeeded: bool,
+    /// The evidence, where an error rate was asked for.
+    rule: Option<Rule>,
 }
 
 impl Evidence {
-    /// Reads a whole stream. What is wrong with it is kept in [`Evidence::damage`]: it never fails.
-    pub fn read(mut input: impl BufRead) -> Self {
-        let mut evidence = Self::default();
+    /// Reads a stream to its end, or until its errors prove that the version is worse than is allowed, in percent.
+    /// What is wrong with it is kept in [`Evidence::damage`]: it never fails.
+    pub fn read(mut input: impl BufRead, allowed: Option<f64>) -> Self {
+        let mut evidence = Self { allowed, ..Self::default() };
         let mut line = Vec::new();
-        while evidence.damage.is_none() {
+        while evidence.damage.is_none() && !evidence.is_decisive() {
             line.clear();
             match input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line) {
                 Ok(0) => break,
@@ -60,13 +74,29 @@ impl Evidence {
                 Err(error) => evidence.damage = Some(format!("stdin cannot be read: {error}")),
             }
         }
-        if evidence.damage.is_none() && evidence.exit.is_none() {
+        if evidence.damage.is_none() && evidence.exit.is_none() && !evidence.is_decisive() {
             evidence.damage = Some(match evidence.producer {
                 None => "stdin is empty: is --format jsonl missing?".to_owned(),
                 Some(_) => "the stream has no end: its producer died".to_owned(),
             });
         }
+        for rule in evidence.counts.values_mut().filter_map(|count| count.rule.as_mut()) {
+            rule.close();
+        }
         evidence
+    }
+
+    /// Whether the errors of a source are proof already. A service that never answered may still be starting: its
+    /// failures wait for the end.
+    fn is_decisive(&self) -> bool {
+        self.counts
+            .values()
+            .any(|count| count.succeeded && count.rule.as_ref().is_some_and(Rule::is_decisive))
+    }
+
+    /// What the errors of each source prove, in the order of [`Evidence::sources`].
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.counts.values().filter_map(|count| count.rule.as_ref())
     }
 
     /// Requests and errors of each source.
@@ -112,6 +142,8 @@ impl Evidence {
             Record::Start(start) => {
                 self.producer = Some(start.tool);
                 self.deployment = Some(start.deployment);
+                let looks = start.interval_ms.unwrap_or(BUCKET_MS).saturating_mul(LOOKS_A_BUCKET);
+                self.bucket_ms = looks.clamp(1, BUCKET_MS).cast_signed();
             }
             Record::End { exit, records, .. } => {
                 self.exit = Some(exit);
@@ -135,7 +167,16 @@ impl Evidence {
                 if self.targets.len() < MAX_NAMES {
                     self.targets.insert(probe.target);
                 }
+                let bucket = self.bucket(probe.ts);
+                let allowed = self.allowed;
                 let Some(count) = self.source(&probe.src) else { return };
+                if probe.ok && !count.succeeded {
+                    // What failed until now was a service that was starting.
+                    count.rule = allowed.map(Rule::new);
+                }
+                if let Some(rule) = &mut count.rule {
+                    rule.add(bucket, 1, u64::from(!probe.ok));
+                }
                 if probe.ok {
                     count.succeeded = true;
                     count.total += 1;
@@ -146,12 +187,16 @@ impl Evidence {
                     count.starting += 1;
                 }
             }
-            Record::Count { src, total, errors, .. } => {
+            Record::Count { ts, src, total, errors, .. } => {
                 if errors > total {
                     self.damage = Some(format!("{src} counts {errors} errors in {total} requests"));
                     return;
                 }
+                let bucket = self.bucket(ts);
                 let Some(count) = self.source(&src) else { return };
+                if let Some(rule) = &mut count.rule {
+                    rule.add(bucket, total, errors);
+                }
                 count.total = count.total.saturating_add(total);
                 count.errors = count.errors.saturating_add(errors);
                 count.succeeded |= total > errors;
@@ -165,12 +210,18 @@ impl Evidence {
         }
     }
 
+    /// By the record's own time: a recorded stream gives the verdict that it gave live.
+    fn bucket(&self, ts: DateTime<Utc>) -> i64 {
+        ts.timestamp_millis().div_euclid(self.bucket_ms.max(1))
+    }
+
     fn source(&mut self, src: &str) -> Option<&mut Count> {
         if self.counts.len() >= MAX_NAMES && !self.counts.contains_key(src) {
             self.damage = Some(format!("the stream has more than {MAX_NAMES} sources"));
             return None;
         }
-        Some(self.counts.entry(src.to_owned()).or_default())
+        let rule = self.allowed.map(Rule::new);
+        Some(self.counts.entry(src.to_owned()).or_insert_with(|| Count { rule, ..Count::default() }))
     }
 }
 
@@ -180,11 +231,18 @@ pub(crate) mod tests {
 
     use super::*;
 
-    pub(crate) const START: &str = r#"{"v":1,"type":"start","tool":"dm-health","run":"r","service":"api","environment":"production","deployment":"d-42","ts":"2026-01-01T00:00:00.000Z"}"#;
+    pub(crate) const START: &str = r#"{"v":1,"type":"start","tool":"dm-health","run":"r","service":"api","environment":"production","deployment":"d-42","ts":"2026-01-01T00:00:00.000Z","interval_ms":1000}"#;
 
     pub(crate) fn probe(ok: bool) -> String {
+        probe_at(1, ok)
+    }
+
+    /// A probe so many seconds after the start.
+    pub(crate) fn probe_at(seconds: usize, ok: bool) -> String {
+        let ts = DateTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds as u64);
+        let ts = ts.to_rfc3339();
         format!(
-            r#"{{"v":1,"type":"probe","seq":1,"ts":"2026-01-01T00:00:01.000Z","name":"api","target":"http://h/health","src":"probe","ok":{ok},"status":null,"latency_ms":null,"phase_ms":{{}},"address":null,"reason":null}}"#
+            r#"{{"v":1,"type":"probe","seq":1,"ts":"{ts}","name":"api","target":"http://h/health","src":"probe","ok":{ok},"status":null,"latency_ms":null,"phase_ms":{{}},"address":null,"reason":null}}"#
         )
     }
 
@@ -195,13 +253,13 @@ pub(crate) mod tests {
     /// A whole stream of these probes.
     pub(crate) fn stream(exit: u8, probes: &[bool]) -> Evidence {
         let mut lines = vec![START.to_owned()];
-        lines.extend(probes.iter().map(|ok| probe(*ok)));
+        lines.extend(probes.iter().enumerate().map(|(second, ok)| probe_at(second, *ok)));
         lines.push(end(exit, probes.len()));
         read(&lines)
     }
 
     pub(crate) fn read(lines: &[String]) -> Evidence {
-        Evidence::read(lines.join("\n").as_bytes())
+        Evidence::read(lines.join("\n").as_bytes(), Some(5.0))
     }
 
     fn seen(evidence: &Evidence) -> Vec<(u64, u64)> {
@@ -247,7 +305,7 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let evidence = Evidence::read(bytes.as_slice());
+            let evidence = Evidence::read(bytes.as_slice(), Some(5.0));
             prop_assert!(evidence.damage.is_some());
         }
     }

@@ -18,6 +18,7 @@ pub mod decide;
 pub mod evidence;
 pub mod plan;
 pub mod report;
+pub mod rule;
 
 use anyhow::{Context as _, Result};
 use common::cli::Tool;
@@ -40,7 +41,7 @@ pub const TOOL: Tool = Tool { name: "dm-rollback", wrapper: false };
 /// Reads the evidence, decides, acts, and says what came of it.
 pub fn run(plan: Plan) -> Result<Exit> {
     let clock = SystemClock;
-    let evidence = Evidence::read(std::io::stdin().lock());
+    let evidence = Evidence::read(std::io::stdin().lock(), plan.policy.error_rate);
     let verdict = decide::decide(&plan.policy, &evidence, clock.now());
     let plan = plan.of_stream(&evidence);
 
