@@ -102,14 +102,13 @@ pub fn detectable_percent(percent: f64, total: u64) -> Option<f64> {
     let needed = Rule::needed() + float(rule.worse.len() as u64).ln();
     let threshold = rule.threshold;
     (1..1000_u32)
-        .map(|permille| f64::from(permille) / 1000.0)
-        .filter(|rate| *rate > threshold)
-        .find(|rate| {
+        .find(|permille| {
+            let rate = f64::from(*permille) / 1000.0;
             let gain =
                 rate * (rate / threshold).ln() + (1.0 - rate) * ((1.0 - rate) / (1.0 - threshold)).ln();
-            total >= MIN_REQUESTS && float(total) * gain >= needed
+            rate > threshold && total >= MIN_REQUESTS && float(total) * gain >= needed
         })
-        .map(|rate| 100.0 * rate)
+        .map(|permille| f64::from(permille) / 10.0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 requests")]
