@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::context::Ended;
@@ -79,7 +79,7 @@ impl GitHub {
         let failed = matches!(ended.status, Status::Failure | Status::Error | Status::Timeout);
         if self.notices.error && failed {
             let duration = ended.duration.map(|took| format!(" after {}", show(took))).unwrap_or_default();
-            say(&annotation("error", &format!("{stage} failed"), &format!("{told}{duration}")));
+            say(&annotation("error", None, &format!("{stage} failed"), &format!("{told}{duration}")));
         }
         if let Some(path) = &self.summary {
             let took = ended.duration.map(show).unwrap_or_default();
@@ -90,14 +90,22 @@ impl GitHub {
     }
 }
 
-/// A workflow command that annotates the run.
-fn annotation(level: &str, title: &str, message: &str) -> String {
-    format!("::{level} title={}::{}", escape(title).replace(':', "%3A").replace(',', "%2C"), escape(message))
+/// A workflow command that annotates the run, as one line without its end. `place` is a file and a line.
+pub fn annotation(level: &str, place: Option<(&Path, usize)>, title: &str, message: &str) -> String {
+    let place = place
+        .map(|(file, line)| format!("file={},line={line},", property(&file.to_string_lossy())))
+        .unwrap_or_default();
+    format!("::{level} {place}title={}::{}", property(title), data(message))
 }
 
-/// A value in a workflow command, which ends with its line.
-fn escape(text: &str) -> String {
+/// A message, which ends with its line.
+fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property, which ends with a comma or with `::`.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 fn say(line: &str) {
@@ -133,6 +141,9 @@ mod tests {
 
     #[test]
     fn what_would_end_a_command_is_escaped() {
-        assert_eq!(annotation("error", "a:b,c", "50%\r\nx:y"), "::error title=a%3Ab%2Cc::50%25%0D%0Ax:y");
+        assert_eq!(
+            annotation("error", None, "a:b,c", "50%\r\nx:y"),
+            "::error title=a%3Ab%2Cc::50%25%0D%0Ax:y"
+        );
     }
 }

@@ -4,30 +4,18 @@
 use std::path::Path;
 
 use common::event::TestResult;
+use common::github::annotation;
 use common::stream::Test;
 
 /// A test's annotation; `None` for one that passed. `place` is the test's file and line, where it has any.
 pub fn of(test: &Test, place: Option<(&Path, usize)>) -> Option<String> {
-    let command = match test.result {
+    let level = match test.result {
         TestResult::Fail | TestResult::Error => "error",
         TestResult::Flaky => "warning",
         TestResult::Pass | TestResult::Skip => return None,
     };
-    let place = place
-        .map(|(file, line)| format!("file={},line={line},", property(&file.to_string_lossy())))
-        .unwrap_or_default();
     let message = test.message.as_deref().unwrap_or(test.result.as_str());
-    Some(format!("::{command} {place}title={}::{}\n", property(&test.name), data(message)))
-}
-
-/// A message, which ends with its line.
-fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-/// A property, which ends with a comma or with `::`.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    Some(annotation(level, place, &test.name, message) + "\n")
 }
 
 #[cfg(test)]
