@@ -1,6 +1,6 @@
 //! One command: spawned in a group of its own, heard out, and ended with all that it started when its time is up.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
@@ -58,7 +58,7 @@ async fn carry_out(
     let mut running = match Running::start(test, env, values) {
         Ok(running) => running,
         Err(error) => {
-            let error = explain(&OsString::from(&test.program), &error);
+            let error = explain(OsStr::new(&test.program), &error);
             return Some(Err(Failure::error(error.reason, error.message)));
         }
     };

@@ -96,7 +96,7 @@ pub struct Finished {
     pub used: ChildUse,
 }
 
-/// Starts the child. `signals` are watched from before: see [`Signals::watch`].
+/// Starts the child. [`Signals::watch`] comes before: a signal in between must not be lost.
 pub fn start(spec: &Spec, clock: &dyn Clock) -> Result<Running, StartError> {
     let [program, args @ ..] = spec.argv.as_slice() else {
         return Err(StartError::of_wrapper("no command to run".to_owned()));

@@ -1,6 +1,6 @@
 //! A program as a probe: healthy is what ends with 0.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) async fn run(words: &[String]) -> Result<(), Failure> {
     command.args(arguments).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| {
-        let error = explain(&OsString::from(program), &error);
+        let error = explain(OsStr::new(program), &error);
         Failure::local(error.reason, error.message)
     })?;
     let mut group = Group(child.id());
