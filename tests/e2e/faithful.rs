@@ -122,6 +122,7 @@ fn inheritance() -> Vec<Case> {
         sh("niceness", "nice").called("exec nice -n 5 \"$@\""),
         sh("an ignored signal", "kill -HUP $$; echo alive").called("trap '' HUP; exec \"$@\""),
         sh("an ignored interrupt", "kill -INT $$; echo alive").called("trap '' INT; exec \"$@\""),
+        sh("an ignored broken pipe", "kill -PIPE $$; echo alive").called("trap '' PIPE; exec \"$@\""),
         sh("the signals", "grep -E '^Sig(Blk|Ign):' /proc/self/status"),
         sh("who it runs as", "id -u; id -g; id -G"),
         sh("the session", "cut -d ' ' -f 6 /proc/$$/stat").called("exec setsid --wait \"$@\" | wc -l"),

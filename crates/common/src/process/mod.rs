@@ -4,7 +4,7 @@
 //! its terminal are the caller's.
 
 mod before_exec;
-mod closed_streams;
+mod inherited;
 mod kin;
 mod oom;
 mod signals;
@@ -121,11 +121,11 @@ pub fn start(spec: &Spec, clock: &dyn Clock) -> Result<Running, StartError> {
     // What the child gets in place of ours is not closed.
     let closed = match spec.streams {
         Streams::Inherited => {
-            closed_streams::closed().filter(|stream| *stream != 2 || spec.stderr_tail == 0).collect()
+            inherited::closed().filter(|stream| *stream != 2 || spec.stderr_tail == 0).collect()
         }
         Streams::Aside => Vec::new(),
     };
-    before_exec::prepare(&mut command, mask.before, closed, !spec.may_outlive);
+    before_exec::prepare(&mut command, mask.before, closed, inherited::pipe_ignored(), !spec.may_outlive);
     if spec.timeout.is_some() {
         kin::adopt_orphans();
     }
