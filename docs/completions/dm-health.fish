@@ -5,6 +5,8 @@ complete -c dm-health -l expect-header -d 'A header of a healthy answer, \'NAME:
 complete -c dm-health -l expect-body -d 'A text in the body of a healthy answer, in its first MiB' -r
 complete -c dm-health -l expect-body-regex -d 'A regular expression that matches in that part of the body, such as \'"version": *"1\\.4\\.\'' -r
 complete -c dm-health -l expect-json -d 'What the body has to hold as JSON: a JSONPath (RFC 9535), alone or with == != < <= > >= =~ and a JSON value, such as \'$.version == "42"\'; may be given again' -r
+complete -c dm-health -l expect-version -d 'The version that has to answer, so that an old instance that is still there does not pass for the new one' -r
+complete -c dm-health -l version-at -d 'Where an answer names its version: header:NAME, json:JSONPATH, or body, where it is a word of its own' -r
 complete -c dm-health -l min-cert-days -d 'So many days are left until the certificate ends, of any that the server sends' -r
 complete -c dm-health -l max-latency -d 'A whole answer that takes longer is a failure' -r
 complete -c dm-health -l max-fail -d 'So many failures in a row prove it unhealthy. In a row, because one failed probe now and then is normal: of 300 probes that each fail with a chance of 2 %, five will fail in most runs, and five in a row in hardly any' -r

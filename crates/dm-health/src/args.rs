@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::NonEmptyStringValueParser;
 use common::duration;
 use common::flags::{DeploymentArgs, ExportArgs, Format};
 use common::json_path;
@@ -13,12 +14,13 @@ use crate::address::Named;
 use crate::fail_rate::FailRate;
 use crate::header::Header;
 use crate::status::Expected;
+use crate::version::Place;
 
 const EXAMPLES: &str = "\
 Examples:
   dm-health --url https://api.example.com/health
   dm-health --url http://127.0.0.1:8080/health --grace 20s --deadline 2m --min-success 3
-  dm-health --url https://api.example.com/health --expect-header \"X-App-Version: $VERSION\"
+  dm-health --url https://api.example.com/health --expect-version \"$VERSION\" --version-at json:'$.version'
   dm-health --url https://api.example.com/health --expect-json '$.db == \"up\"' --min-cert-days 14
   dm-health --url https://api.example.com/health --watch 5m --format jsonl > probes.jsonl
   dm-health --url api=https://api.example.com/health --url db=tcp://10.0.0.5:5432
@@ -75,6 +77,14 @@ pub struct Args {
     /// as '$.version == "42"'; may be given again
     #[arg(long, value_name = "EXPECTATION")]
     pub expect_json: Vec<json_path::Expectation>,
+
+    /// The version that has to answer, so that an old instance that is still there does not pass for the new one
+    #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
+    pub expect_version: Option<String>,
+
+    /// Where an answer names its version: header:NAME, json:JSONPATH, or body, where it is a word of its own
+    #[arg(long, value_name = "PLACE", default_value = "body", requires = "expect_version")]
+    pub version_at: Place,
 
     /// So many days are left until the certificate ends, of any that the server sends
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]

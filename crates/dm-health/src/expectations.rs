@@ -12,6 +12,7 @@ use regex::bytes::Regex;
 use crate::header::Header;
 use crate::probe::Failure;
 use crate::status::Expected;
+use crate::version::Version;
 
 /// What a healthy answer is. Each of these has to be met; what is not about time, in HTTP only.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,8 @@ pub struct Expectations {
     pub body_regex: Option<Regex>,
     /// Its body is a JSON document in which each of these is so.
     pub json: Vec<json_path::Expectation>,
+    /// It comes from this version.
+    pub version: Option<Version>,
     /// None of the certificates that it comes with ends before this time has passed.
     pub min_certificate: Option<TimeDelta>,
     /// It is there after this time, from the start of the probe to the last byte.
@@ -55,10 +58,11 @@ pub struct Http {
 impl Expectations {
     /// The first that is not met by the answer, and by the time that it took.
     pub fn unmet(&self, answer: &Answer, latency: Duration) -> Option<Failure> {
-        let http = answer
-            .http
-            .as_ref()
-            .and_then(|http| self.not_in_head(http).or_else(|| self.not_in_body(&http.body)));
+        let http = answer.http.as_ref().and_then(|http| {
+            self.not_in_head(http)
+                .or_else(|| self.version.as_ref()?.unmet(http))
+                .or_else(|| self.not_in_body(&http.body))
+        });
         http.or_else(|| self.ends_soon(answer.certificate?)).or_else(|| self.too_slow(latency))
     }
 

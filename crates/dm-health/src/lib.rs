@@ -26,6 +26,7 @@ pub mod report;
 pub mod runtime;
 pub mod status;
 pub mod tally;
+pub mod version;
 pub mod watch;
 
 use std::future::pending;

@@ -16,6 +16,7 @@ use crate::expectations::Expectations;
 use crate::policy::Rules;
 use crate::probe::{Manner, Target};
 use crate::report::Style;
+use crate::version::Version;
 use crate::watch::Pace;
 
 /// What to do.
@@ -58,6 +59,7 @@ pub fn plan(args: Args) -> Result<Plan> {
             body: args.expect_body,
             body_regex: args.expect_body_regex,
             json: args.expect_json,
+            version: args.expect_version.map(|expected| Version { expected, place: args.version_at }),
             min_certificate: args.min_cert_days.map(|days| TimeDelta::days(days.into())),
             max_latency: args.max_latency,
         },
@@ -97,8 +99,11 @@ fn targets(args: &Args) -> Result<Vec<Target>> {
     }
     let in_body =
         args.expect_body.is_some() || args.expect_body_regex.is_some() || !args.expect_json.is_empty();
-    if (in_body || !args.expect_header.is_empty()) && !targets.iter().any(Target::is_http) {
-        bail!("a header and a body can be expected of http:// and https:// only, and no --url is one");
+    let in_answer = in_body || !args.expect_header.is_empty() || args.expect_version.is_some();
+    if in_answer && !targets.iter().any(Target::is_http) {
+        bail!(
+            "a header, a body and a version can be expected of http:// and https:// only, and no --url is one"
+        );
     }
     if args.min_cert_days.is_some() && !targets.iter().any(Target::is_tls) {
         bail!("--min-cert-days is for https:// and grpcs:// only, and no --url is one");

@@ -29,6 +29,27 @@ fn an_old_version_that_answers_well_is_not_the_new_one() {
 }
 
 #[test]
+fn the_version_that_has_to_answer_is_looked_for_where_it_is_named() {
+    let old = "version 41 answers, expected version 42";
+    for (place, told, reason) in [
+        ("header:X-App-Version", old, "assertion"),
+        ("json:$.version", old, "body_mismatch"),
+        ("body", "version 42 is not named in the body", "body_mismatch"),
+    ] {
+        let server = Server::start(&[Reply::Version("41"), Reply::Version("42")]);
+        let flags = format!("--expect-version 42 --version-at {place}");
+        let found = probes(&Run::new(&server.url("/"), &flags).assert().code(0));
+        assert_eq!(oks(&found), [false, true], "{place}");
+        assert_eq!(found[0]["reason"], reason, "{place}");
+        let server = Server::start(&[Reply::Version("41")]);
+        let run = Run::new(&server.url("/"), &format!("{flags} --max-fail 1"));
+        run.assert().code(1).stderr(contains(told));
+    }
+    let run = Run::new("http://127.0.0.1:1/", "--version-at body");
+    run.assert().code(2).stderr(contains("--expect-version"));
+}
+
+#[test]
 fn an_answer_that_takes_too_long_is_a_failure() {
     let server = Server::start(&[OK]);
     let run = Run::new(&server.url("/"), "--max-latency 1ns --max-fail 2");

@@ -1,0 +1,153 @@
+//! The version that has to answer: an old instance that still answers 200 is no proof of the new one.
+
+use std::str::FromStr;
+
+use common::event::Reason;
+use common::json_path::Path;
+use hyper::header::HeaderName;
+use serde_json::Value;
+
+use crate::expectations::Http;
+use crate::probe::Failure;
+
+/// The most characters that are shown of what was found instead.
+const MAX_SHOWN: usize = 80;
+
+/// A version, and where an answer says which one it comes from.
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// The version that has to answer.
+    pub expected: String,
+    /// Where the answer names its version.
+    pub place: Place,
+}
+
+/// Where an answer names its version.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// Somewhere in the body, as a word of its own: 1.4 is not in 1.4.2.
+    Body,
+    /// In this header.
+    Header(HeaderName),
+    /// At this place of a body in JSON.
+    Json(Path),
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "body" => Ok(Self::Body),
+            Some(("header", name)) => {
+                name.trim().parse().map(Self::Header).map_err(|_| format!("{name:?} is no header's name"))
+            }
+            Some(("json", path)) => path.parse().map(Self::Json),
+            _ => Err("give header:NAME, json:JSONPATH or body".to_owned()),
+        }
+    }
+}
+
+impl Version {
+    /// Why the answer is another version's, where it is.
+    pub fn unmet(&self, answer: &Http) -> Option<Failure> {
+        let expected = &self.expected;
+        let (reason, found) = match &self.place {
+            Place::Body => {
+                let body = String::from_utf8_lossy(&answer.body);
+                if has_word(&body, expected) {
+                    return None;
+                }
+                let bytes = answer.body.len();
+                let message = format!("version {expected} is not named in the body of {bytes} bytes");
+                return Some(Failure::new(Reason::BodyMismatch, message));
+            }
+            Place::Header(name) => {
+                let value = answer.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+                let found = value.map(|value| value.into_owned()).ok_or_else(|| format!("no header {name}"));
+                (Reason::Assertion, found)
+            }
+            Place::Json(path) => (Reason::BodyMismatch, in_json(path, &answer.body)),
+        };
+        let told = match found {
+            Ok(found) if is_same(&found, expected) => return None,
+            Ok(found) => format!("version {} answers", shown(&found)),
+            Err(why) => why,
+        };
+        Some(Failure::new(reason, format!("{told}, expected version {expected}")))
+    }
+}
+
+fn in_json(path: &Path, body: &[u8]) -> Result<String, String> {
+    let document: Value = serde_json::from_slice(body)
+        .map_err(|error| format!("the body of {} bytes is not JSON: {error}", body.len()))?;
+    match path.first(&document) {
+        None => Err("the body names no version there".to_owned()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(other) => Ok(other.to_string()),
+    }
+}
+
+/// Tags are written with a v and without.
+fn is_same(found: &str, expected: &str) -> bool {
+    let bare = |version: &str| version.trim().trim_start_matches('v').to_owned();
+    bare(found) == bare(expected)
+}
+
+fn has_word(body: &str, expected: &str) -> bool {
+    body.split(|c: char| !(c.is_alphanumeric() || "._+-".contains(c)))
+        // A sentence may end behind it.
+        .any(|word| is_same(word.trim_end_matches('.'), expected))
+}
+
+/// A line of what somebody else's service says.
+fn shown(found: &str) -> String {
+    found.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::HeaderMap;
+
+    use super::*;
+
+    fn unmet(expected: &str, place: &str, body: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-app-version", "v1.4.2".parse().unwrap());
+        let answer = Http { status: 200, headers, body: body.as_bytes().to_vec() };
+        let version = Version { expected: expected.to_owned(), place: place.parse().unwrap() };
+        version.unmet(&answer).map(|failure| failure.message)
+    }
+
+    #[test]
+    fn a_version_is_read_where_it_is_named() {
+        let json = r#"{"app":{"version":"1.4.2","build":7}}"#;
+        assert_eq!(unmet("1.4.2", "header:X-App-Version", ""), None);
+        assert_eq!(unmet("v1.4.2", "json:$.app.version", json), None);
+        assert_eq!(unmet("7", "json:$.app.build", json), None);
+        assert_eq!(unmet("1.4.2", "body", json), None);
+        assert_eq!(unmet("1.4.2", "body", "Running v1.4.2."), None);
+    }
+
+    #[test]
+    fn an_old_version_does_not_pass_for_the_new_one() {
+        let old = |place, body| unmet("1.4.3", place, body).unwrap();
+        assert_eq!(old("header:x-app-version", ""), "version v1.4.2 answers, expected version 1.4.3");
+        assert_eq!(old("header:x-other", ""), "no header x-other, expected version 1.4.3");
+        assert_eq!(
+            old("json:$.version", r#"{"version":"1.4"}"#),
+            "version 1.4 answers, expected version 1.4.3"
+        );
+        assert_eq!(old("json:$.v", "{}"), "the body names no version there, expected version 1.4.3");
+        assert!(old("json:$.v", "<html>").starts_with("the body of 6 bytes is not JSON: "));
+        assert_eq!(old("body", "1.4.30 1.4"), "version 1.4.3 is not named in the body of 10 bytes");
+        assert_eq!(unmet("1.4", "body", "1.4.2").unwrap(), "version 1.4 is not named in the body of 5 bytes");
+    }
+
+    #[test]
+    fn a_place_is_a_header_a_path_or_the_body() {
+        for bad in ["", "header", "header:", "header:a b", "json:version", "cookie:v"] {
+            assert!(bad.parse::<Place>().is_err(), "{bad}");
+        }
+    }
+}
