@@ -1,5 +1,6 @@
 //! The version that has to answer: an old instance that still answers 200 is no proof of the new one.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use common::event::Reason;
@@ -64,7 +65,7 @@ impl Version {
             }
             Place::Header(name) => {
                 let value = answer.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-                let found = value.map(|value| value.into_owned()).ok_or_else(|| format!("no header {name}"));
+                let found = value.map(Cow::into_owned).ok_or_else(|| format!("no header {name}"));
                 (Reason::Assertion, found)
             }
             Place::Json(path) => (Reason::BodyMismatch, in_json(path, &answer.body)),
