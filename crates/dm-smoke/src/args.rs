@@ -77,7 +77,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     pub from_tap: Option<PathBuf>,
 
-    /// The suite's name, for results that are taken over [default: the file's name]
+    /// The suite's name, for results that are taken over [default: the file's name; of stdin, tap or junit]
     #[arg(long, value_name = "NAME", conflicts_with = "suite")]
     pub name: Option<Label>,
 

@@ -102,14 +102,16 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
 }
 
 fn plan_foreign(mut args: Args) -> Result<Plan> {
-    let source = match (args.from_junit.take(), args.from_tap.take()) {
-        (Some(path), _) => Source { format: foreign::Format::Junit, path },
-        (None, Some(path)) => Source { format: foreign::Format::Tap, path },
+    let (format, by_default, path) = match (args.from_junit.take(), args.from_tap.take()) {
+        (Some(path), _) => (foreign::Format::Junit, "junit", path),
+        (None, Some(path)) => (foreign::Format::Tap, "tap", path),
         (None, None) => bail!("give a suite"),
     };
-    let stem = source.path.file_stem().unwrap_or_default().to_string_lossy();
-    let name = args.name.take().or_else(|| Label::nearest(&stem).filter(|name| name.as_str() != "-"));
-    let Some(name) = name else { bail!("--name: results that come from stdin need a name") };
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let of_file = || Label::nearest(&stem).filter(|name| name.as_str() != "-");
+    let name = args.name.take().or_else(of_file).or_else(|| Label::nearest(by_default));
+    let Some(name) = name else { bail!("give the results a --name") };
+    let source = Source { format, path };
     Ok(Plan::TakeOver(Box::new(output(args, name, None)?), source))
 }
 

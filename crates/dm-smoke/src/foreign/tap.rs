@@ -191,7 +191,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_here_can_be_read_here(name in "[^\\s\\p{C}]\\PC{0,30}[^\\s\\p{C}]", bad in any::<bool>()) {
+        fn what_is_written_here_can_be_read_here(name in "[^\\s\\p{C}][^\\p{C}\\p{Zl}\\p{Zp}]{0,30}[^\\s\\p{C}]", bad in any::<bool>()) {
             let (result, message) =
                 if bad { (TestResult::Fail, Some("why".to_owned())) } else { (TestResult::Pass, None) };
             let test = common::stream::Test {

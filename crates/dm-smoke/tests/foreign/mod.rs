@@ -138,11 +138,21 @@ fn a_runner_that_broke_off_proves_nothing() {
 }
 
 #[test]
+fn results_from_stdin_need_no_name() {
+    for (from, text, name) in [
+        ("--from-tap", "1..1\nok 1 - a\n", "tap"),
+        ("--from-junit", "<testsuites><testsuite><testcase name='a'/></testsuite></testsuites>", "junit"),
+    ] {
+        let place = Place::with_suite("");
+        take_over(&place, &[from, "-"], text).code(0);
+        let Detail::Smoke { suite, .. } = place.event().detail else { panic!("{from}") };
+        assert_eq!(suite.as_str(), name);
+    }
+}
+
+#[test]
 fn usage() {
     let place = Place::with_suite("");
-    take_over(&place, &["--from-tap", "-"], "")
-        .code(2)
-        .stderr(contains("results that come from stdin need a name"));
     take_over(&place, &["--from-tap", "-", "--from-junit", "-"], "")
         .code(2)
         .stderr(contains("cannot be used with"));
