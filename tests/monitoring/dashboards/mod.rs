@@ -8,6 +8,7 @@ mod migrations;
 pub(crate) mod panel;
 mod pipeline;
 mod success;
+mod types;
 
 use std::collections::BTreeSet;
 
@@ -148,7 +149,7 @@ fn the_files_have_unique_ids_no_overlaps_and_one_data_source() {
         }
         assert_eq!(json["editable"], false);
         for annotation in json["annotations"]["list"].as_array().unwrap() {
-            let query = annotation["expr"].as_str().unwrap();
+            let query = annotation["target"]["expr"].as_str().unwrap();
             assert_eq!(promql::faults(&substituted(query)), Vec::<String>::new());
         }
     }

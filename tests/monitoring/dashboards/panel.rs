@@ -238,7 +238,7 @@ fn variables() -> Value {
         let query = format!("label_values(deployment_total{{job=\"dm_counters\"}}, {name})");
         json!({
             "name": name, "label": title, "type": "query", "datasource": datasource(),
-            "query": { "query": query, "refId": name }, "definition": query,
+            "query": { "query": query, "refId": name },
             "refresh": 2, "sort": 1, "multi": true, "includeAll": true, "allValue": ".*",
             "current": { "text": ["All"], "value": ["$__all"] },
         })
@@ -253,9 +253,10 @@ fn variables() -> Value {
 /// A mark at the time that is the value of the series, in seconds.
 fn annotation(name: &str, color: &str, series: &str) -> Value {
     let stage = if name == "Rolled back" { "rollback" } else { "deployment" };
+    let query = expression(&format!("{series}{{job=\"dm\",stage=\"{stage}\",@S}} * 1000"));
     json!({
         "name": name, "enable": true, "iconColor": color, "datasource": datasource(),
-        "expr": expression(&format!("{series}{{job=\"dm\",stage=\"{stage}\",@S}} * 1000")),
-        "useValueForTime": "on", "step": "60s", "titleFormat": name, "textFormat": "{{service}} in {{environment}}",
+        "target": { "refId": "marks", "expr": query, "interval": "60s" },
+        "useValueForTime": "on", "titleFormat": name, "textFormat": "{{service}} in {{environment}}",
     })
 }
