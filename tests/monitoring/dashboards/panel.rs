@@ -112,8 +112,8 @@ pub(crate) fn expression(query: &str) -> String {
 }
 
 impl Panel {
-    fn json(&self, id: usize, (x, y): (u64, u64)) -> Value {
-        let (w, h) = self.kind.size();
+    fn json(&self, id: usize, (x, y, w): (u64, u64, u64)) -> Value {
+        let h = self.kind.size().1;
         let targets: Vec<Value> = self
             .queries
             .iter()
@@ -192,23 +192,33 @@ impl Dashboard {
         format!("dm-deployment-{}", self.name)
     }
 
+    /// Where each panel stands, and how wide it is: row by row, and what a row leaves over widens its panels.
+    fn places(&self) -> Vec<(u64, u64, u64)> {
+        let (mut places, mut y, mut rest) = (Vec::new(), 0, self.panels);
+        while !rest.is_empty() {
+            let mut taken = 0;
+            let fits = |panel: &&Panel| {
+                taken += panel.kind.size().0;
+                taken <= COLUMNS
+            };
+            let (row, next) = rest.split_at(rest.iter().take_while(fits).count());
+            let free = COLUMNS - row.iter().map(|panel| panel.kind.size().0).sum::<u64>();
+            let (mut x, mut left, mut height) = (0, free, 0);
+            for (panel, after) in row.iter().zip((1..=row.len() as u64).rev()) {
+                let more = left.div_ceil(after);
+                let (width, high) = panel.kind.size();
+                places.push((x, y, width + more));
+                (x, left, height) = (x + width + more, left - more, high.max(height));
+            }
+            (y, rest) = (y + height, next);
+        }
+        places
+    }
+
     /// The whole file.
     pub(crate) fn json(&self) -> Value {
-        let (mut x, mut y, mut row) = (0, 0, 0);
-        let panels: Vec<Value> = self
-            .panels
-            .iter()
-            .zip(1..)
-            .map(|(panel, id)| {
-                let (width, height) = panel.kind.size();
-                if x + width > COLUMNS {
-                    (x, y, row) = (0, y + row, 0);
-                }
-                let place = (x, y);
-                (x, row) = (x + width, row.max(height));
-                panel.json(id, place)
-            })
-            .collect();
+        let placed = self.panels.iter().zip(self.places()).zip(1..);
+        let panels: Vec<Value> = placed.map(|((panel, place), id)| panel.json(id, place)).collect();
         json!({
             "uid": self.uid(),
             "title": self.title,

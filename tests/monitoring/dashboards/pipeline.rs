@@ -134,6 +134,16 @@ pub(super) const PANELS: &[Panel] = &[
         ..PANEL
     },
     Panel {
+        title: "What failed last",
+        description: "The deployment that failed last, whether or not one has succeeded since, and its CI run.",
+        kind: Kind::Table,
+        queries: &[(
+            "max by (service, environment, version, commit, run_url) (deployment_failure_info{job=\"dm\",stage=\"deployment\",@S})",
+            "",
+        )],
+        ..PANEL
+    },
+    Panel {
         title: "What is being deployed",
         description: "The runs in progress, and their CI runs.",
         kind: Kind::Table,

@@ -44,7 +44,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Mean time to restore, 30 d",
-        description: "DORA: from a deployment that failed to the next that succeeds.",
+        description: "DORA: from the start of a deployment that failed until a rollback was verified, or one succeeded.",
         unit: "s",
         queries: &[(
             "max(service_environment:deployment_time_to_restore_seconds:mean30d{@S})",
