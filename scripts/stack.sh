@@ -33,7 +33,7 @@ start() {
     : > "$stack/$name.log"
     (cd "$folder" && exec setsid "$@" > "$stack/$name.log" 2>&1 < /dev/null) &
     printf '%s\n' "$!" > "$stack/$name.pid"
-    for _ in {1..200}; do
+    for _ in {1..600}; do
         address=$(sed -n 's/.*msg="Listening on" address=\(\[::\]\)\?\([^ ]*\).*/\2/p' "$stack/$name.log")
         if [ -n "$address" ]; then
             printf 'http://%s\n' "$address" > "$stack/$name.url"

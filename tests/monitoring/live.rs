@@ -70,9 +70,9 @@ const WATCH_GOOD: &str = "dm-health --url $GOOD/api/orders --interval 10ms --wat
     dm-rollback --if-error-rate 5 -- true";
 const SMOKE: &str = "for n in 1 2 3 4 5 6; do \
     printf '[[test]]\\nname = \"%s\"\\nhttp = { url = \"/health\" }\\nexpect = { status = 404 }\\n' $n; done > smoke.toml
-    FAKETIME=-3560s LD_PRELOAD=$CLOCK dm-smoke smoke.toml --base-url $GOOD";
+    FAKETIME=-3570s LD_PRELOAD=$CLOCK dm-smoke smoke.toml --base-url $GOOD";
 const ROLLED_BACK: &str = "dm-health --url $BAD/api/orders --interval 10ms --watch 1200ms --max-fail 500 --format jsonl | \
-    FAKETIME=-860s LD_PRELOAD=$CLOCK dm-rollback --if-error-rate 5 --verify-url $GOOD/health -- true";
+    FAKETIME=-870s LD_PRELOAD=$CLOCK dm-rollback --if-error-rate 5 --verify-url $GOOD/health -- true";
 /// A second of this is a minute to the tool, and a second to the command that it runs.
 const SLOW_BUILD: &str = "export FAKETIME='-130s x60' DM_EXPORT_BUDGET=1h; unset FAKETIME_DONT_FAKE_MONOTONIC
     LD_PRELOAD=$CLOCK dm-stage build -- env -u LD_PRELOAD sleep 2.1";

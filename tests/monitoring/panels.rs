@@ -223,7 +223,7 @@ fn headlines(prometheus: &Prometheus, truth: &Truth, running_since: DateTime<Utc
     );
 
     expect("success", "Success rate, 30 d", good / all, 1e-6);
-    expect("success", "Failures that the budget still allows", all * 0.005 - bad, bad / 10.0);
+    expect("success", "Failures left, 30 d", all * 0.005 - bad, bad / 10.0);
     expect("success", "Change failure rate, 7 d", bad / all, 1e-6);
     expect("success", "Deployments a day, 7 d", good / 7.0, good / 70.0);
     expect("success", "Mean time to restore, 30 d", truth.mean_time_to_restore(), 0.01);

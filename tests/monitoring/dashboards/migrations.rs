@@ -16,7 +16,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Running for",
-        description: "The longest of them. No data: none runs. Slow from 2 minutes on.",
+        description: "The longest of them. –: none runs. Slow from 2 minutes on.",
         unit: "s",
         queries: &[(
             "max(time() - database_migration_start_timestamp_seconds{job=\"dm_run\",@S} and on (service, environment, run) time() - push_time_seconds{job=\"dm_run\",@S} < 120)",
@@ -27,10 +27,10 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Last migration",
-        description: "How long the last migration command took, successful or not. Slow from 2 minutes on.",
+        description: "How long the last migration command took, successful or not; of the slowest service. Slow from 2 minutes on.",
         unit: "s",
         queries: &[(
-            "max by (service, environment) (database_migration_lag_seconds{job=\"dm\",@S})",
+            "topk(1, max by (service, environment) (database_migration_lag_seconds{job=\"dm\",@S}))",
             "{{service}} {{environment}}",
         )],
         limit: Some((120.0, "DatabaseMigrationSlow")),
@@ -38,10 +38,10 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Waited for locks",
-        description: "Of its time, what the last migration waited for locks. No data: dm-migrate did not see its sessions.",
+        description: "Of its time, what the last migration waited for locks. –: dm-migrate did not see its sessions.",
         unit: "s",
         queries: &[(
-            "max by (service, environment) (database_migration_lock_wait_seconds{job=\"dm\",@S} >= 0)",
+            "topk(1, max by (service, environment) (database_migration_lock_wait_seconds{job=\"dm\",@S} >= 0))",
             "{{service}} {{environment}}",
         )],
         ..PANEL
@@ -51,7 +51,7 @@ pub(super) const PANELS: &[Panel] = &[
         description: "The most sessions that waited behind the last migration at once: what users felt of it.",
         unit: "short",
         queries: &[(
-            "max by (service, environment) (database_migration_blocked_sessions{job=\"dm\",@S} >= 0)",
+            "topk(1, max by (service, environment) (database_migration_blocked_sessions{job=\"dm\",@S} >= 0))",
             "{{service}} {{environment}}",
         )],
         ..PANEL

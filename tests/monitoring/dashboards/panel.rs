@@ -35,6 +35,8 @@ pub(crate) struct Panel {
     pub(crate) queries: &'static [(&'static str, &'static str)],
     /// Where it turns red, and the alert that has the same threshold.
     pub(crate) limit: Option<(f64, &'static str)>,
+    /// From where on it is green, and red below.
+    pub(crate) least: Option<f64>,
     /// What the numbers 0 and 1 stand for, and their colors.
     pub(crate) states: Option<[(&'static str, &'static str); 2]>,
 }
@@ -73,7 +75,7 @@ impl Kind {
         match self {
             Self::Stat => (4, 4),
             Self::Bars | Self::Pie => (8, 8),
-            Self::Lines | Self::Daily | Self::Heatmap | Self::Table => (12, 8),
+            Self::Lines | Self::Daily | Self::Heatmap | Self::Table => (10, 8),
             Self::States => (24, 6),
         }
     }
@@ -85,7 +87,7 @@ impl Kind {
                 json!({ "reduceOptions": last, "colorMode": "value", "graphMode": "none", "textMode": "auto" })
             }
             Self::Bars => {
-                json!({ "reduceOptions": last, "orientation": "horizontal", "displayMode": "basic" })
+                json!({ "reduceOptions": last, "orientation": "horizontal", "displayMode": "basic", "sizing": "manual", "namePlacement": "top", "minVizHeight": 16, "maxVizHeight": 40 })
             }
             Self::Pie => {
                 json!({ "reduceOptions": last, "legend": { "displayMode": "list", "placement": "right", "showLegend": true } })
@@ -112,8 +114,7 @@ pub(crate) fn expression(query: &str) -> String {
 }
 
 impl Panel {
-    fn json(&self, id: usize, (x, y, w): (u64, u64, u64)) -> Value {
-        let h = self.kind.size().1;
+    fn json(&self, id: usize, [x, y, w, h]: [u64; 4]) -> Value {
         let targets: Vec<Value> = self
             .queries
             .iter()
@@ -141,22 +142,38 @@ impl Panel {
             "options": self.kind.options(),
             "fieldConfig": { "defaults": self.defaults(), "overrides": self.overrides() },
         });
+        if self.kind == Kind::Stat && self.queries[0].1.contains('{') {
+            // The name of the one that is shown; Grafana leaves it out where there is one value only.
+            panel["options"]["textMode"] = "value_and_name".into();
+        }
         if self.kind == Kind::Daily {
-            panel["interval"] = "1d".into();
+            (panel["interval"], panel["timeFrom"]) = ("1d".into(), "30d".into());
         }
         if self.kind == Kind::Table {
-            panel["transformations"] = json!([{ "id": "organize", "options": { "excludeByName": { "Time": true, "Value": true, "__name__": true, "instance": true, "job": true, "stage": true } } }]);
+            panel["transformations"] = json!([{ "id": "organize", "options": {
+                "excludeByName": { "Time": true, "Value": true, "__name__": true, "instance": true, "job": true, "stage": true },
+                "indexByName": { "alertname": 0, "alertstate": 1, "severity": 2, "service": 3, "environment": 4, "run": 5, "version": 6, "run_url": 7, "commit": 8 },
+            } }]);
         }
         panel
     }
 
     fn defaults(&self) -> Value {
-        let mut steps = vec![json!({ "color": "green", "value": null })];
+        // What is neither good nor bad has no color of either.
+        let below = match (self.least, self.limit) {
+            (Some(_), _) => "red",
+            (None, Some(_)) => "green",
+            (None, None) if self.kind == Kind::Bars => "blue",
+            (None, None) => "text",
+        };
+        let mut steps = vec![json!({ "color": below, "value": null })];
         steps.extend(self.limit.map(|(limit, _)| json!({ "color": "red", "value": limit })));
+        steps.extend(self.least.map(|least| json!({ "color": "green", "value": least })));
         let mut defaults = json!({
             "unit": self.unit,
             "thresholds": { "mode": "absolute", "steps": steps },
-            "noValue": "no data",
+            // Short: it is as large as a number would be.
+            "noValue": "–",
         });
         if let Some([zero, one]) = self.states {
             let state =
@@ -164,11 +181,28 @@ impl Panel {
             defaults["mappings"] =
                 json!([{ "type": "value", "options": { "0": state(zero, 0), "1": state(one, 1) } }]);
         }
+        if self.unit == "currencyUSD" {
+            defaults["decimals"] = 3.into();
+        }
+        // What was pushed holds until the next push, and does not drift there.
+        let mut held = json!({ "lineInterpolation": "stepAfter" });
         match self.kind {
             Kind::Lines if self.limit.is_some() => {
-                defaults["custom"] = json!({ "thresholdsStyle": { "mode": "line" } });
+                held["thresholdsStyle"] = json!({ "mode": "line" });
+                defaults["custom"] = held;
             }
-            Kind::Daily => defaults["custom"] = json!({ "drawStyle": "bars", "fillOpacity": 60 }),
+            Kind::Lines => defaults["custom"] = held,
+            Kind::Daily => {
+                defaults["custom"] = json!({ "drawStyle": "bars", "fillOpacity": 60, "stacking": { "group": "A", "mode": "normal" } });
+            }
+            Kind::Bars => {
+                // Else the smallest of them would be no bar at all.
+                defaults["min"] = 0.into();
+                // Shares of one whole, whatever the largest of them is.
+                if self.unit == "percentunit" {
+                    defaults["max"] = 1.into();
+                }
+            }
             _ => {}
         }
         defaults
@@ -192,8 +226,8 @@ impl Dashboard {
         format!("dm-deployment-{}", self.name)
     }
 
-    /// Where each panel stands, and how wide it is: row by row, and what a row leaves over widens its panels.
-    fn places(&self) -> Vec<(u64, u64, u64)> {
+    /// Where each panel stands, and its width and height: row by row, and all of a row is used.
+    fn places(&self) -> Vec<[u64; 4]> {
         let (mut places, mut y, mut rest) = (Vec::new(), 0, self.panels);
         while !rest.is_empty() {
             let mut taken = 0;
@@ -203,12 +237,13 @@ impl Dashboard {
             };
             let (row, next) = rest.split_at(rest.iter().take_while(fits).count());
             let free = COLUMNS - row.iter().map(|panel| panel.kind.size().0).sum::<u64>();
-            let (mut x, mut left, mut height) = (0, free, 0);
+            let height = row.iter().map(|panel| panel.kind.size().1).max().unwrap_or_default();
+            let (mut x, mut left) = (0, free);
             for (panel, after) in row.iter().zip((1..=row.len() as u64).rev()) {
                 let more = left.div_ceil(after);
-                let (width, high) = panel.kind.size();
-                places.push((x, y, width + more));
-                (x, left, height) = (x + width + more, left - more, high.max(height));
+                let width = panel.kind.size().0 + more;
+                places.push([x, y, width, height]);
+                (x, left) = (x + width, left - more);
             }
             (y, rest) = (y + height, next);
         }

@@ -6,8 +6,8 @@ use super::panel::{Kind, Panel};
 pub(super) const PANELS: &[Panel] = &[
     Panel {
         title: "Last deployment",
-        description: "Whether the newest finished deployment failed, and none has succeeded since.",
-        queries: &[("service_environment:deployment_broken:bool{@S}", "{{service}} {{environment}}")],
+        description: "Whether the newest deployment of any of these services failed, and none has succeeded since.",
+        queries: &[("max(service_environment:deployment_broken:bool{@S})", "any")],
         states: Some([("succeeded", "green"), ("failed", "red")]),
         ..PANEL
     },
@@ -64,8 +64,8 @@ pub(super) const PANELS: &[Panel] = &[
         description: "When deployments were in progress.",
         kind: Kind::States,
         queries: &[(
-            "max by (service, environment, run) (deployment_in_progress{job=\"dm_run\",@S})",
-            "{{service}} {{run}}",
+            "max by (service, environment) (deployment_in_progress{job=\"dm_run\",@S})",
+            "{{service}} {{environment}}",
         )],
         states: Some([("idle", "green"), ("running", "blue")]),
         ..PANEL
@@ -115,11 +115,10 @@ pub(super) const PANELS: &[Panel] = &[
     Panel {
         title: "Alerts",
         description: "What fires or is about to.",
-        kind: Kind::Bars,
-        unit: "short",
+        kind: Kind::Table,
         queries: &[(
-            "sum by (alertname, alertstate) (ALERTS{alertname!=\"DeploymentWatchdog\",@S})",
-            "{{alertname}} {{alertstate}}",
+            "max by (alertname, alertstate, severity, service, environment) (ALERTS{alertname!=\"DeploymentWatchdog\",@S})",
+            "",
         )],
         ..PANEL
     },
