@@ -4,24 +4,24 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::content::DASHBOARDS;
 use crate::repository::text;
 
 const SOURCE: &str = "tests/monitoring/grafana";
 
-/// Faults that a person makes, as a place in a dashboard and what is put there. None of them stops Grafana from
-/// loading the file; what they were meant for is just not there.
-const FAULTS: [(&str, &str, fn() -> Value); 8] = [
-    ("", "panells", || json!([])),
-    ("", "graphTooltip", || json!("shared")),
-    ("/panels/0", "type", || json!("sat")),
-    ("/panels/0", "maxDatapoints", || json!(100)),
-    ("/panels/0/gridPos", "w", || json!("4")),
-    ("/panels/0/options", "colorMode", || json!("values")),
-    ("/panels/0/fieldConfig/defaults", "units", || json!("s")),
-    ("/panels/0/fieldConfig/defaults/thresholds", "mode", || json!("percent")),
+/// Faults that a person makes: a place in a dashboard, a key, and the JSON that is put there. None of them stops Grafana
+/// from loading the file; what they were meant for is just not there.
+const FAULTS: [(&str, &str, &str); 8] = [
+    ("", "panells", "[]"),
+    ("", "graphTooltip", r#""shared""#),
+    ("/panels/0", "type", r#""sat""#),
+    ("/panels/0", "maxDatapoints", "100"),
+    ("/panels/0/gridPos", "w", r#""4""#),
+    ("/panels/0/options", "colorMode", r#""values""#),
+    ("/panels/0/fieldConfig/defaults", "units", r#""s""#),
+    ("/panels/0/fieldConfig/defaults/thresholds", "mode", r#""percent""#),
 ];
 
 /// The types, from npm; what is there from an earlier run is used again.
@@ -31,15 +31,8 @@ fn install(folder: &Path) {
     if std::fs::read_to_string(&installed).is_ok_and(|found| found == lock) {
         return;
     }
-    let mut npm = Command::new("npm");
-    npm.args([
-        "ci",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        "--fetch-retries=2",
-        "--fetch-timeout=60000",
-    ]);
+    let mut npm = Command::new("timeout");
+    npm.args(["3m", "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-timeout=60000"]);
     let output = npm.current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     common::atomic::write(&installed, lock.as_bytes()).unwrap();
@@ -53,7 +46,7 @@ fn program() -> String {
     }
     for (number, (place, key, value)) in FAULTS.iter().enumerate() {
         let mut faulty = DASHBOARDS[0].json();
-        faulty.pointer_mut(place).unwrap()[key] = value();
+        faulty.pointer_mut(place).unwrap()[key] = serde_json::from_str::<Value>(value).unwrap();
         writeln!(program, "// @ts-expect-error\nexport const fault{number}: Board = {faulty};").unwrap();
     }
     program
