@@ -16,7 +16,7 @@ use content::DASHBOARDS;
 use panel::{Dashboard, Kind, Panel, expression};
 
 use crate::promql;
-use crate::repository::{alerts, names, path};
+use crate::repository::{alerts, names, path, rules};
 
 const FOLDER: &str = "config/grafana/dashboards";
 
@@ -115,6 +115,17 @@ fn every_threshold_is_that_of_its_alert() {
         let mut numbers = alert.expr.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
         assert!(numbers.any(|word| word == limit.to_string()), "{title}: {limit} is not in {name}");
     }
+}
+
+#[test]
+fn the_success_rate_turns_red_where_its_objective_is_missed() {
+    let rules = rules();
+    let objective = rules.iter().find(|rule| {
+        rule.name() == "slo:objective:ratio"
+            && rule.labels.get("slo").is_some_and(|slo| slo == "deployment_success")
+    });
+    let (_, panel) = panels().find(|(_, panel)| panel.title == "Success rate, 30 d").unwrap();
+    assert_eq!(objective.unwrap().expr, format!("vector({})", panel.least.unwrap()));
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(super) async fn deliver(client: &GatewayClient, group: &GroupBox) -> Result<
         return Ok(Vec::new());
     }
     if !is_late(&store, &to_add) {
-        find_outages(&store, &mut to_add)?;
+        find_outages(&store, &mut to_add);
         let state = state_of(&to_add);
         if !state.is_empty() {
             client.post(&state_key, &state).await?;
@@ -90,14 +90,17 @@ pub(super) fn verify(group: &GroupBox, store: &Store) -> Result<bool> {
 
 /// Writes into deployments what they say of an outage, as long as the state shows what came before them. What was put
 /// already has it, or is to be counted without.
-fn find_outages(store: &Store, items: &mut [Item]) -> Result<()> {
-    let Some(first) = items.first().filter(|item| item.event.stage.is_deployment()) else { return Ok(()) };
+fn find_outages(store: &Store, items: &mut [Item]) {
+    let Some(first) = items.first().filter(|item| item.event.stage.is_deployment()) else { return };
     let mut outage = store.outage(&first.event.identity);
     for item in items.iter_mut().filter(|item| item.put.is_none()) {
         outage.add(&mut item.event);
-        item.keep()?;
+        if item.event.restored_s.is_some() {
+            // The state will show no outage any more. Where this cannot be kept, and the tool is killed before the PUT,
+            // the length of the outage stays unknown.
+            let _ = item.keep();
+        }
     }
-    Ok(())
 }
 
 /// The state that the events leave.

@@ -7,7 +7,8 @@
 //! from some moment in between.
 
 use super::family::{self, Family};
-use crate::event::{Event, Status};
+use crate::event::{Detail, Event, Status};
+use crate::exit::Exit;
 use crate::label::Stage;
 
 /// What is known of a service's deployments before the next one is added, in seconds since the epoch.
@@ -43,7 +44,7 @@ impl Outage {
         let since = self.since.filter(|since| *since < ended).or((!is_good).then_some(began));
         let restored_at = since.and_then(|since| {
             let rolled_back = self.last_rollback.filter(|at| (since..=ended).contains(at));
-            rolled_back.or(is_good.then_some(ended))
+            rolled_back.or((is_good || says_rolled_back(deployment)).then_some(ended))
         });
         deployment.restored_s = restored_at.zip(since).map(|(at, since)| at - since);
         self.since = match restored_at {
@@ -56,12 +57,20 @@ impl Outage {
     }
 }
 
+/// Whether its command ended with the tools' own code for "rolled back, and seen to work again": it was another service's
+/// name under which dm-rollback did so, as in a deployment of several components.
+fn says_rolled_back(deployment: &Event) -> bool {
+    let Detail::Stage(child) = &deployment.detail else { return false };
+    child.exit_code == Some(Exit::RolledBack.code().into())
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::ChildUse;
     use crate::metrics::tests::stage_event;
 
     /// A deployment that began and ended at these seconds, and what it says: how long the outage was that it found to
@@ -103,6 +112,15 @@ mod tests {
         let by_hand = Outage { since: Some(100.0), last_rollback: Some(150.0) };
         assert_eq!(add(&mut by_hand.clone(), (200, 260), Status::Success), (Some(50.0), 0.0));
         assert_eq!(add(&mut by_hand.clone(), (200, 260), Status::Failure), (Some(50.0), 200.0));
+    }
+
+    #[test]
+    fn a_deployment_that_says_so_was_rolled_back_under_another_name() {
+        let mut event = stage_event("deployment");
+        (event.status, event.duration_s) = (Status::Failure, Some(60.0));
+        event.detail = Detail::Stage(ChildUse { exit_code: Some(10), ..ChildUse::default() });
+        Outage::default().add(&mut event);
+        assert_eq!((event.restored_s, event.failing_since_s), (Some(60.0), Some(0.0)));
     }
 
     #[test]
