@@ -53,6 +53,20 @@ pub(crate) struct Dashboard {
 
 const COLUMNS: u64 = 24;
 
+/// The colors of what came of something, whatever that was.
+const OUTCOMES: [(&str, &str); 10] = [
+    ("success", "green"),
+    ("pass", "green"),
+    ("flaky", "yellow"),
+    ("failure", "red"),
+    ("fail", "red"),
+    ("error", "dark-red"),
+    ("timeout", "orange"),
+    ("cancelled", "purple"),
+    ("skipped", "blue"),
+    ("skip", "blue"),
+];
+
 impl Kind {
     fn plugin(self) -> &'static str {
         match self {
@@ -186,13 +200,13 @@ impl Panel {
         }
         // What was pushed holds until the next push, and does not drift there.
         let mut held = json!({ "lineInterpolation": "stepAfter" });
+        if self.limit.is_some() {
+            held["thresholdsStyle"] = json!({ "mode": "line" });
+        }
         match self.kind {
-            Kind::Lines if self.limit.is_some() => {
-                held["thresholdsStyle"] = json!({ "mode": "line" });
-                defaults["custom"] = held;
-            }
-            Kind::Lines => defaults["custom"] = held,
+            Kind::Lines => (defaults["custom"], defaults["min"]) = (held, 0.into()),
             Kind::Daily => {
+                defaults["min"] = 0.into();
                 defaults["custom"] = json!({ "drawStyle": "bars", "fillOpacity": 60, "stacking": { "group": "A", "mode": "normal" } });
             }
             Kind::Bars => {
@@ -208,15 +222,26 @@ impl Panel {
         defaults
     }
 
-    /// The page of the CI run, where a row names one.
+    /// In a table, room for what is long, and the page of the CI run behind its address; else a color for each outcome.
     fn overrides(&self) -> Value {
-        if self.kind != Kind::Table {
+        let named = |name: &str, properties: Value| json!({ "matcher": { "id": "byName", "options": name }, "properties": properties });
+        if self.kind == Kind::Table {
+            let run = json!([{ "title": "CI run", "url": "${__data.fields.run_url}", "targetBlank": true }]);
+            return json!([
+                named("alertname", json!([{ "id": "custom.width", "value": 240 }])),
+                named(
+                    "run_url",
+                    json!([{ "id": "custom.width", "value": 240 }, { "id": "links", "value": run }])
+                ),
+            ]);
+        }
+        if !matches!(self.queries[0].1, "{{status}}" | "{{result}}") {
             return json!([]);
         }
-        json!([{
-            "matcher": { "id": "byName", "options": "run_url" },
-            "properties": [{ "id": "links", "value": [{ "title": "CI run", "url": "${__data.fields.run_url}", "targetBlank": true }] }],
-        }])
+        let colored = |(name, color): &(&str, &str)| {
+            named(name, json!([{ "id": "color", "value": { "mode": "fixed", "fixedColor": color } }]))
+        };
+        OUTCOMES.iter().map(colored).collect()
     }
 }
 

@@ -8,7 +8,7 @@ pub(super) const PANELS: &[Panel] = &[
         title: "Last deployment",
         description: "Whether the newest deployment of any of these services failed, and none has succeeded since.",
         queries: &[("max(service_environment:deployment_broken:bool{@S})", "any")],
-        states: Some([("succeeded", "green"), ("failed", "red")]),
+        states: Some([("ok", "green"), ("failed", "red")]),
         ..PANEL
     },
     Panel {
@@ -56,7 +56,7 @@ pub(super) const PANELS: &[Panel] = &[
         description: "From a deployment that failed to the next one that succeeds.",
         kind: Kind::States,
         queries: &[("service_environment:deployment_broken:bool{@S}", "{{service}} {{environment}}")],
-        states: Some([("succeeded", "green"), ("failed", "red")]),
+        states: Some([("ok", "green"), ("failed", "red")]),
         ..PANEL
     },
     Panel {
@@ -103,11 +103,11 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Failures by class, 24 h",
-        description: "Why stages failed. The deployment around them fails with them and is not counted again.",
+        description: "Why stages failed; those that were told to stop did not. The deployment around them fails with them and is not counted again.",
         kind: Kind::Bars,
         unit: "short",
         queries: &[(
-            "sum by (stage, error_type) (round(increase(deployment_errors_total{job=\"dm_counters\",stage!=\"deployment\",@S}[1d]))) > 0",
+            "sum by (stage, error_type) (round(increase(deployment_errors_total{job=\"dm_counters\",stage!=\"deployment\",error_type!=\"cancelled\",@S}[1d]))) > 0",
             "{{stage}}: {{error_type}}",
         )],
         ..PANEL

@@ -37,7 +37,7 @@ deploy() {
 
 # A migration that waits for somebody's lock, and a reader that waits behind it.
 migrate_behind_a_lock() {
-    psql "$DATABASE_URL" -qc 'begin; lock table orders; select pg_sleep(4)' > /dev/null &
+    psql "$DATABASE_URL" -qc 'begin; lock table orders; select pg_sleep(6)' > /dev/null &
     sleep 0.5
     { sleep 1 && psql "$DATABASE_URL" -qc 'select from orders' > /dev/null; } &
     psql "$DATABASE_URL" -qc 'alter table orders add column if not exists note text'
@@ -71,6 +71,6 @@ for _ in 1 2; do
     run shop "$bad" 'sleep 6' 'sleep 1'
     run shop "$good" 'sleep 4' 'sleep 2'
     run search "$good" 'sleep 1; exit 1' true
-    run search "$slow" 'sleep 2' true
+    run search "$slow" 'sleep 2' migrate_behind_a_lock
 done
 printf '%s\n' "$work"

@@ -19,6 +19,13 @@ function range(panel) {
   return { ...times, raw: times };
 }
 
+// What the panel says of a field of this name alone.
+function override(panel, name) {
+  const mine = panel.fieldConfig.overrides.filter(({ matcher }) => matcher.options === name).flatMap(({ properties }) => properties);
+  const value = (id) => mine.find((property) => property.id === id)?.value;
+  return { color: value('color'), width: value('custom.width') };
+}
+
 function legend(format, labels) {
   return format.replace(/\{\{(\w+)\}\}/g, (_, name) => labels[name] ?? '');
 }
@@ -48,6 +55,7 @@ function frames(panel) {
   all.forEach((frame, seriesIndex) => {
     const field = frame.fields[1];
     field.config = { color: { mode }, max: panel.type === 'bargauge' ? most : undefined, ...panel.fieldConfig.defaults, ...field.config };
+    field.config.color = override(panel, field.config.displayNameFromDS).color ?? field.config.color;
     field.state = { seriesIndex };
     field.display = getDisplayProcessor({ field, theme });
   });
@@ -141,7 +149,7 @@ function LabelTable({ panel, width, height }) {
   const rows = panel.targets.flatMap((target) => answers[target.expr].map(({ metric }) => metric));
   const names = [...new Set(rows.flatMap(Object.keys))].filter((name) => !excludeByName[name]).sort((a, b) => indexByName[a] - indexByName[b]);
   const data = toDataFrame({
-    fields: names.map((name) => ({ name, type: FieldType.string, values: rows.map((row) => row[name] ?? ''), config: { custom: {} } })),
+    fields: names.map((name) => ({ name, type: FieldType.string, values: rows.map((row) => row[name] ?? ''), config: { custom: { width: override(panel, name).width } } })),
   });
   for (const field of data.fields) field.display = getDisplayProcessor({ field, theme });
   return <TableNG data={data} width={width} height={height} structureRev={1} />;
@@ -153,7 +161,7 @@ const x = (time, width) => ((time - from) / (to - from)) * width;
 function States({ panel, width, height }) {
   const series = frames(panel);
   const [names, step] = [140, 20];
-  const row = Math.min(26, (height - 20) / Math.max(series.length, 1));
+  const row = (height - 24) / Math.max(series.length, 1);
   return (
     <svg width={width} height={height} fontSize={11} fill={theme.colors.text.primary}>
       {series.map((frame, index) => (
