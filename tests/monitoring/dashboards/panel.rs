@@ -209,6 +209,8 @@ impl Panel {
                 defaults["min"] = 0.into();
                 defaults["custom"] = json!({ "drawStyle": "bars", "fillOpacity": 60, "stacking": { "group": "A", "mode": "normal" } });
             }
+            // Columns share what is there, rather than take 150 pixels each and be cut off.
+            Kind::Table => defaults["custom"] = json!({ "minWidth": 50 }),
             Kind::Bars => {
                 // Else the smallest of them would be no bar at all.
                 defaults["min"] = 0.into();

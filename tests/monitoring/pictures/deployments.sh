@@ -37,9 +37,9 @@ deploy() {
 
 # A migration that waits for somebody's lock, and a reader that waits behind it.
 migrate_behind_a_lock() {
-    psql "$DATABASE_URL" -qc 'begin; lock table orders; select pg_sleep(6)' > /dev/null &
+    PGAPPNAME=somebody psql "$DATABASE_URL" -qc 'begin; lock table orders; select pg_sleep(6)' > /dev/null &
     sleep 0.5
-    { sleep 1 && psql "$DATABASE_URL" -qc 'select from orders' > /dev/null; } &
+    { sleep 1 && PGAPPNAME=reader psql "$DATABASE_URL" -qc 'select from orders' > /dev/null; } &
     psql "$DATABASE_URL" -qc 'alter table orders add column if not exists note text'
     wait
 }

@@ -149,7 +149,7 @@ function LabelTable({ panel, width, height }) {
   const rows = panel.targets.flatMap((target) => answers[target.expr].map(({ metric }) => metric));
   const names = [...new Set(rows.flatMap(Object.keys))].filter((name) => !excludeByName[name]).sort((a, b) => indexByName[a] - indexByName[b]);
   const data = toDataFrame({
-    fields: names.map((name) => ({ name, type: FieldType.string, values: rows.map((row) => row[name] ?? ''), config: { custom: { width: override(panel, name).width } } })),
+    fields: names.map((name) => ({ name, type: FieldType.string, values: rows.map((row) => row[name] ?? ''), config: { custom: { ...panel.fieldConfig.defaults.custom, width: override(panel, name).width } } })),
   });
   for (const field of data.fields) field.display = getDisplayProcessor({ field, theme });
   return <TableNG data={data} width={width} height={height} structureRev={1} />;
