@@ -4,7 +4,7 @@
 #
 #   scripts/stack.sh up         start them, and print where they are
 #   PUSHGATEWAY_URL=http://… scripts/demo.sh
-#   scripts/stack.sh status     what runs, and which alerts are pending or firing
+#   scripts/stack.sh status     what runs, and which alerts are pending, firing, or resolved in the last hour
 #   scripts/stack.sh down       stop them, by the ids of those started, and remove the folder
 #
 # They are Debian's packages: those that ./scripts/test.sh has unpacked, else those on PATH. $DM_STACK_DIR is the folder, by
@@ -17,6 +17,14 @@ stack=${DM_STACK_DIR:-$target/.stack}
 servers=$target/test-servers/usr
 PATH=$(cd "$servers/bin" 2>/dev/null && pwd || printf /nonexistent):$PATH
 names=(pushgateway alertmanager prometheus)
+
+# Each alert as one line: pending, firing, or resolved within the last hour; its severity and name; what it is about.
+alerts='max by (line) (label_join(
+  ALERTS{alertname!="DeploymentWatchdog"}
+  or
+  label_replace(max_over_time(ALERTS{alertstate="firing",alertname!="DeploymentWatchdog"}[1h])
+    unless ignoring (alertstate) ALERTS, "alertstate", "resolved", "", ""),
+  "line", "  ", "alertstate", "severity", "alertname", "service", "environment", "run", "slo"))'
 
 fail() { printf 'stack.sh: %s\n' "$*" >&2; exit 1; }
 
@@ -33,7 +41,7 @@ start() {
     : > "$stack/$name.log"
     (cd "$folder" && exec setsid "$@" > "$stack/$name.log" 2>&1 < /dev/null) &
     printf '%s\n' "$!" > "$stack/$name.pid"
-    for _ in {1..200}; do
+    for _ in {1..600}; do
         address=$(sed -n 's/.*msg="Listening on" address=\(\[::\]\)\?\([^ ]*\).*/\2/p' "$stack/$name.log")
         if [ -n "$address" ]; then
             printf 'http://%s\n' "$address" > "$stack/$name.url"
@@ -91,8 +99,8 @@ status() {
     done
     [ $code = 0 ] || return $code
     printf 'export PUSHGATEWAY_URL=%s\n\nalerts:\n' "$(<"$stack/pushgateway.url")"
-    promtool query instant "$(<"$stack/prometheus.url")" \
-        'sort_desc(ALERTS{alertname!="DeploymentWatchdog"})' | sed 's/^ALERTS/  /; s/ => .*//' | grep . || printf '   none\n'
+    promtool query instant "$(<"$stack/prometheus.url")" "$alerts" | sed 's/^{line="/  /; s/ *"} => .*//' | sort | grep . ||
+        printf '  none\n'
 }
 
 stop() {

@@ -3,6 +3,7 @@
 #
 # The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL) and shellcheck are Debian's
 # packages, unpacked into a private folder: no root, no service that is left running, nothing installed on the machine.
+# Where npm is there, one test takes Grafana's types from it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -32,7 +32,12 @@ pub fn library(name: &str) -> PathBuf {
 
 /// What they unpacked to.
 pub(crate) fn servers() -> PathBuf {
-    profile().parent().unwrap().join("test-servers/usr")
+    build().join("test-servers/usr")
+}
+
+/// The folder of the build, for what is worth keeping from one run of the tests to the next.
+pub fn build() -> PathBuf {
+    profile().parent().unwrap().to_owned()
 }
 
 fn profile() -> PathBuf {

@@ -132,6 +132,8 @@ impl Context {
                 // Two machines' wall clocks may disagree: a commit from the future has no lead time.
                 Some(ended.ts.signed_duration_since(made).to_std().ok()?.as_secs_f64())
             }),
+            restored_s: None,
+            failing_since_s: None,
             cost_dollars: self
                 .price_per_minute
                 .zip(duration_s)

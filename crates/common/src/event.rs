@@ -167,6 +167,13 @@ closed_set! {
     }
 }
 
+impl Status {
+    /// Whether it did not do what it should; what was cancelled or skipped did not try.
+    pub fn is_failed(self) -> bool {
+        matches!(self, Self::Failure | Self::Error | Self::Timeout)
+    }
+}
+
 /// One finished piece of work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -196,6 +203,13 @@ pub struct Event {
     /// Seconds from the commit to the end of the deployment that put it live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead_time_s: Option<f64>,
+    /// Seconds for which the service was broken, of a deployment that finds that to be over. Like the next field it is
+    /// known only beside the gateway's state, and so is never in the journal: see [`crate::metrics::Outage`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_s: Option<f64>,
+    /// Since when deployments fail, in seconds since the epoch; 0 when they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since_s: Option<f64>,
     /// What the machine cost meanwhile, in dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_dollars: Option<f64>,
@@ -204,6 +218,13 @@ pub struct Event {
 }
 
 impl Event {
+    /// When the work ended, in seconds since the epoch.
+    pub fn ts_s(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit 53 bits")]
+        let milliseconds = self.ts.timestamp_millis() as f64;
+        milliseconds / 1000.0
+    }
+
     /// When the work began, by the wall clock.
     pub fn started_at(&self) -> Option<DateTime<Utc>> {
         let seconds = self.duration_s?;

@@ -15,7 +15,6 @@ use crate::duration::show;
 use crate::event::{Event, FORMAT, StartTag, Started};
 use crate::gateway::{Down, Endpoint, GatewayClient, Key, Outbox, Rejected, Session};
 use crate::journal::Journal;
-use crate::metrics::contribution;
 use crate::metrics::exposition::UnequalBuckets;
 use crate::scope::Scope;
 use crate::textfile::Textfile;
@@ -83,7 +82,7 @@ impl Recorder {
         let deadline = clock.instant() + self.sinks.budget;
         let unkept = self.keep(event);
         if let Some(file) = self.textfile() {
-            let told = file.close(&self.scope, &contribution(event));
+            let told = file.close(&self.scope, event);
             self.told(told);
         }
         // What another tool found dead while this one's work ran is told of, and waited for, by that one.

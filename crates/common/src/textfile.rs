@@ -10,10 +10,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::atomic;
+use crate::event::Event;
+use crate::identity::Identity;
 use crate::lock;
 use crate::metrics::encode::encode;
 use crate::metrics::exposition::UnequalBuckets;
-use crate::metrics::{Contribution, Exposition, family, migration_in_progress, parse::parse, zeros};
+use crate::metrics::{
+    Contribution, Exposition, Outage, contribution, family, migration_in_progress, parse::parse, zeros,
+};
 use crate::scope::{Scope, Work};
 
 /// A textfile.
@@ -31,22 +35,30 @@ impl Textfile {
     /// Says that the work has begun.
     pub fn open(&self, scope: &Scope) -> Result<()> {
         let zeros = zeros(scope.work, &scope.stage, scope.parent.as_ref());
-        self.merge(scope, &Contribution { state: in_progress(scope, 1.0), counters: zeros }).map(drop)
+        self.merge(scope, |_| Contribution { state: in_progress(scope, 1.0), counters: zeros }).map(drop)
     }
 
     /// Says what the work came to.
-    pub fn close(&self, scope: &Scope, contribution: &Contribution) -> Result<Vec<UnequalBuckets>> {
-        let mut state = in_progress(scope, 0.0);
-        state.families.extend(contribution.state.families.clone());
-        self.merge(scope, &Contribution { state, counters: contribution.counters.clone() })
+    pub fn close(&self, scope: &Scope, event: &Event) -> Result<Vec<UnequalBuckets>> {
+        self.merge(scope, |held| {
+            let mut event = event.clone();
+            if event.stage.is_deployment() {
+                Outage::of(|stage, family| held.number(family, &labels(scope, stage))).add(&mut event);
+            }
+            let mut state = in_progress(scope, 0.0);
+            let Contribution { state: left, counters } = contribution(&event);
+            state.families.extend(left.families);
+            Contribution { state, counters }
+        })
     }
 
-    fn merge(&self, scope: &Scope, new: &Contribution) -> Result<Vec<UnequalBuckets>> {
-        let labels = [
-            ("environment", scope.identity.environment.as_str()),
-            ("service", scope.identity.service.as_str()),
-            ("stage", scope.stage.as_str()),
-        ];
+    /// Adds what `new` makes of what the file holds.
+    fn merge(
+        &self,
+        scope: &Scope,
+        new: impl FnOnce(&Exposition) -> Contribution,
+    ) -> Result<Vec<UnequalBuckets>> {
+        let labels = labels(scope, scope.stage.as_str());
         let failed = || format!("cannot write the metrics file {}", self.path.display());
         let mut lock_path = self.path.clone().into_os_string();
         lock_path.push(".lock");
@@ -57,11 +69,17 @@ impl Textfile {
             // Adding to nothing would look like a reset and count everything again.
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.path.display())),
         };
-        held.replace(&new.state.clone().with_labels(&labels), &labels);
-        let refused = held.add(&new.counters.clone().with_labels(&labels));
+        let new = new(&held);
+        held.replace(&new.state.with_labels(&labels), &labels);
+        let refused = held.add(&new.counters.with_labels(&labels));
         atomic::write(&self.path, &encode(&held)?).with_context(failed)?;
         Ok(refused)
     }
+}
+
+fn labels<'a>(scope: &'a Scope, stage: &'a str) -> [(&'static str, &'a str); 3] {
+    let Identity { environment, service, .. } = &scope.identity;
+    [("environment", environment.as_str()), ("service", service.as_str()), ("stage", stage)]
 }
 
 fn in_progress(scope: &Scope, value: f64) -> Exposition {
@@ -78,8 +96,21 @@ fn in_progress(scope: &Scope, value: f64) -> Exposition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::contribution;
+    use crate::event::Status;
     use crate::metrics::tests::stage_event;
+
+    fn run(file: &Textfile, event: &Event) {
+        let scope = Scope {
+            identity: event.identity.clone(),
+            stage: event.stage.clone(),
+            parent: None,
+            beats_for_run: false,
+            work: Work::Stage,
+            started_at: event.ts,
+        };
+        file.open(&scope).unwrap();
+        assert_eq!(file.close(&scope, event).unwrap(), []);
+    }
 
     #[test]
     fn counters_grow_over_runs_and_stages_stand_side_by_side() {
@@ -87,17 +118,7 @@ mod tests {
         let path = folder.path().join("dm.prom");
         let file = Textfile::new(&path);
         for stage in ["build", "deployment", "build"] {
-            let event = stage_event(stage);
-            let scope = Scope {
-                identity: event.identity.clone(),
-                stage: event.stage.clone(),
-                parent: None,
-                beats_for_run: false,
-                work: Work::Stage,
-                started_at: event.ts,
-            };
-            file.open(&scope).unwrap();
-            file.close(&scope, &contribution(&event)).unwrap();
+            run(&file, &stage_event(stage));
         }
         let text = fs::read_to_string(&path).unwrap();
         for line in [
@@ -112,5 +133,29 @@ mod tests {
         assert!(
             !text.contains(r#"deployment_in_progress{environment="production",service="api",stage="build"}"#)
         );
+    }
+
+    #[test]
+    fn an_outage_of_a_minute_is_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dm.prom");
+        let file = Textfile::new(&path);
+        let mut event = stage_event("deployment");
+        event.status = Status::Failure;
+        run(&file, &event);
+        event.status = Status::Success;
+        event.ts += chrono::TimeDelta::minutes(1);
+        run(&file, &event);
+        run(&file, &event);
+        let text = fs::read_to_string(&path).unwrap();
+        let labels = r#"{environment="production",service="api",stage="deployment"}"#;
+        for line in [
+            // The minute, and the 12.4 s that the first deployment took.
+            format!("deployment_time_to_restore_seconds_sum{labels} 72.4"),
+            format!("deployment_time_to_restore_seconds_count{labels} 1"),
+            format!("deployment_failing_since_timestamp_seconds{labels} 0"),
+        ] {
+            assert!(text.lines().any(|found| found.starts_with(&line)), "{line}\n{text}");
+        }
     }
 }

@@ -11,6 +11,7 @@ pub(super) const PANEL: Panel = Panel {
     unit: "none",
     queries: &[],
     limit: None,
+    least: None,
     states: None,
 };
 

@@ -6,10 +6,10 @@ use super::panel::{Kind, Panel};
 pub(super) const PANELS: &[Panel] = &[
     Panel {
         title: "Error rate",
-        description: "Of the worst source, at the last judgement by dm-rollback. Look at the age of the data, too.",
+        description: "Of the worst service and source, at the last judgement by dm-rollback. Look at the age of the data, too.",
         unit: "percent",
         queries: &[(
-            "max by (service, environment) (post_deployment_error_rate{job=\"dm\",@S})",
+            "topk(1, max by (service, environment) (post_deployment_error_rate{job=\"dm\",@S}))",
             "{{service}} {{environment}}",
         )],
         limit: Some((5.0, "PostDeployErrorRateHigh")),
@@ -17,10 +17,10 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "p95 latency",
-        description: "Of the successful probes of the last watch.",
+        description: "Of the slowest service, and of the successful probes of its last watch.",
         unit: "ms",
         queries: &[(
-            "max by (service, environment) (api_health_check_latency_ms{job=\"dm\",quantile=\"0.95\",@S})",
+            "topk(1, max by (service, environment) (api_health_check_latency_ms{job=\"dm\",quantile=\"0.95\",@S}))",
             "{{service}} {{environment}}",
         )],
         limit: Some((1000.0, "PostDeployLatencyHigh")),
@@ -50,7 +50,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Since the last rollback",
-        description: "No data: there never was one.",
+        description: "–: there never was one.",
         unit: "s",
         queries: &[("time() - max(deployment_rollback_last_timestamp_seconds{job=\"dm\",@S})", "ago")],
         ..PANEL
@@ -58,11 +58,11 @@ pub(super) const PANELS: &[Panel] = &[
     DATA_AGE,
     Panel {
         title: "Error rate over time",
-        description: "By source: what probes see, and what users see, where a source tells.",
+        description: "By source: what probes see, and what users see, where a source tells. For 5 minutes from each judgement.",
         kind: Kind::Lines,
         unit: "percent",
         queries: &[(
-            "max by (service, source) (post_deployment_error_rate{job=\"dm\",@S})",
+            "max by (service, source) (post_deployment_error_rate{job=\"dm\",@S} and on (service, environment, stage) time() - push_time_seconds{job=\"dm\",@S} < 300)",
             "{{service}} {{source}}",
         )],
         limit: Some((5.0, "PostDeployErrorRateHigh")),
@@ -70,12 +70,12 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Latency over time",
-        description: "Of the successful probes of the last watch, by quantile; 1 is the slowest.",
+        description: "p95 of the successful probes of each watch, for 5 minutes from its end.",
         kind: Kind::Lines,
         unit: "ms",
         queries: &[(
-            "max by (service, quantile) (api_health_check_latency_ms{job=\"dm\",@S})",
-            "{{service}} {{quantile}}",
+            "max by (service, environment) (api_health_check_latency_ms{job=\"dm\",quantile=\"0.95\",@S} and on (service, environment, stage) time() - push_time_seconds{job=\"dm\",@S} < 300)",
+            "{{service}} {{environment}}",
         )],
         limit: Some((1000.0, "PostDeployLatencyHigh")),
         ..PANEL

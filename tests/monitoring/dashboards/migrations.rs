@@ -5,16 +5,58 @@ use super::panel::{Kind, Panel};
 
 pub(super) const PANELS: &[Panel] = &[
     Panel {
-        title: "Last migration",
-        description: "How long the last migration command took, successful or not. Slow from 2 minutes on.",
+        title: "In progress",
+        description: "Migration commands that run now. One whose heartbeat is older than 2 minutes is not counted: its runner is dead.",
+        unit: "short",
+        queries: &[(
+            "sum(database_migration_in_progress{job=\"dm_run\",@S} and on (service, environment, run) time() - push_time_seconds{job=\"dm_run\",@S} < 120) or vector(0)",
+            "migrations",
+        )],
+        ..PANEL
+    },
+    Panel {
+        title: "Running for",
+        description: "The longest of them. –: none runs. Slow from 2 minutes on.",
         unit: "s",
         queries: &[(
-            "max by (service, environment) (database_migration_lag_seconds{job=\"dm\",@S})",
+            "max(time() - database_migration_start_timestamp_seconds{job=\"dm_run\",@S} and on (service, environment, run) time() - push_time_seconds{job=\"dm_run\",@S} < 120)",
+            "running",
+        )],
+        limit: Some((120.0, "DatabaseMigrationSlow")),
+        ..PANEL
+    },
+    Panel {
+        title: "Last migration",
+        description: "How long the last migration command took, successful or not; of the slowest service. Slow from 2 minutes on.",
+        unit: "s",
+        queries: &[(
+            "topk(1, max by (service, environment) (database_migration_lag_seconds{job=\"dm\",@S}))",
             "{{service}} {{environment}}",
         )],
         limit: Some((120.0, "DatabaseMigrationSlow")),
         ..PANEL
     },
+    Panel {
+        title: "Waited for locks",
+        description: "Of its time, what the last migration waited for locks. –: dm-migrate did not see its sessions.",
+        unit: "s",
+        queries: &[(
+            "topk(1, max by (service, environment) (database_migration_lock_wait_seconds{job=\"dm\",@S} >= 0))",
+            "{{service}} {{environment}}",
+        )],
+        ..PANEL
+    },
+    Panel {
+        title: "Sessions held up",
+        description: "The most sessions that waited behind the last migration at once: what users felt of it.",
+        unit: "short",
+        queries: &[(
+            "topk(1, max by (service, environment) (database_migration_blocked_sessions{job=\"dm\",@S} >= 0))",
+            "{{service}} {{environment}}",
+        )],
+        ..PANEL
+    },
+    DATA_AGE,
     Panel {
         title: "Migrations, 30 d",
         description: "That were carried out.",
@@ -46,7 +88,6 @@ pub(super) const PANELS: &[Panel] = &[
         )],
         ..PANEL
     },
-    DATA_AGE,
     Panel {
         title: "Duration over time",
         description: "Of the last migration command, by outcome.",
@@ -60,6 +101,17 @@ pub(super) const PANELS: &[Panel] = &[
         ..PANEL
     },
     Panel {
+        title: "Lock waits over time",
+        description: "What each migration waited for locks.",
+        kind: Kind::Lines,
+        unit: "s",
+        queries: &[(
+            "max by (service) (database_migration_lock_wait_seconds{job=\"dm\",@S} >= 0)",
+            "{{service}}",
+        )],
+        ..PANEL
+    },
+    Panel {
         title: "Migrations per day, by outcome",
         description: "By the exit status of the command.",
         kind: Kind::Daily,
@@ -67,6 +119,17 @@ pub(super) const PANELS: &[Panel] = &[
         queries: &[(
             "sum by (status) (round(increase(database_migration_total{job=\"dm_counters\",@S}[1d])))",
             "{{status}}",
+        )],
+        ..PANEL
+    },
+    Panel {
+        title: "Sessions held up over time",
+        description: "The most sessions that waited behind a migration at once.",
+        kind: Kind::Lines,
+        unit: "short",
+        queries: &[(
+            "max by (service) (database_migration_blocked_sessions{job=\"dm\",@S} >= 0)",
+            "{{service}}",
         )],
         ..PANEL
     },

@@ -8,6 +8,7 @@ mod migrations;
 pub(crate) mod panel;
 mod pipeline;
 mod success;
+mod types;
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ use content::DASHBOARDS;
 use panel::{Dashboard, Kind, Panel, expression};
 
 use crate::promql;
-use crate::repository::{alerts, names, path};
+use crate::repository::{alerts, names, path, rules};
 
 const FOLDER: &str = "config/grafana/dashboards";
 
@@ -117,6 +118,17 @@ fn every_threshold_is_that_of_its_alert() {
 }
 
 #[test]
+fn the_success_rate_turns_red_where_its_objective_is_missed() {
+    let rules = rules();
+    let objective = rules.iter().find(|rule| {
+        rule.name() == "slo:objective:ratio"
+            && rule.labels.get("slo").is_some_and(|slo| slo == "deployment_success")
+    });
+    let (_, panel) = panels().find(|(_, panel)| panel.title == "Success rate, 30 d").unwrap();
+    assert_eq!(objective.unwrap().expr, format!("vector({})", panel.least.unwrap()));
+}
+
+#[test]
 fn every_alert_leads_to_a_dashboard_that_exists() {
     let uids: BTreeSet<String> = DASHBOARDS.iter().map(Dashboard::uid).collect();
     for alert in alerts() {
@@ -148,7 +160,7 @@ fn the_files_have_unique_ids_no_overlaps_and_one_data_source() {
         }
         assert_eq!(json["editable"], false);
         for annotation in json["annotations"]["list"].as_array().unwrap() {
-            let query = annotation["expr"].as_str().unwrap();
+            let query = annotation["target"]["expr"].as_str().unwrap();
             assert_eq!(promql::faults(&substituted(query)), Vec::<String>::new());
         }
     }

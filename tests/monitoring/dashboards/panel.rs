@@ -35,6 +35,8 @@ pub(crate) struct Panel {
     pub(crate) queries: &'static [(&'static str, &'static str)],
     /// Where it turns red, and the alert that has the same threshold.
     pub(crate) limit: Option<(f64, &'static str)>,
+    /// From where on it is green, and red below.
+    pub(crate) least: Option<f64>,
     /// What the numbers 0 and 1 stand for, and their colors.
     pub(crate) states: Option<[(&'static str, &'static str); 2]>,
 }
@@ -50,6 +52,20 @@ pub(crate) struct Dashboard {
 }
 
 const COLUMNS: u64 = 24;
+
+/// The colors of what came of something, whatever that was.
+const OUTCOMES: [(&str, &str); 10] = [
+    ("success", "green"),
+    ("pass", "green"),
+    ("flaky", "yellow"),
+    ("failure", "red"),
+    ("fail", "red"),
+    ("error", "dark-red"),
+    ("timeout", "orange"),
+    ("cancelled", "purple"),
+    ("skipped", "blue"),
+    ("skip", "blue"),
+];
 
 impl Kind {
     fn plugin(self) -> &'static str {
@@ -73,7 +89,7 @@ impl Kind {
         match self {
             Self::Stat => (4, 4),
             Self::Bars | Self::Pie => (8, 8),
-            Self::Lines | Self::Daily | Self::Heatmap | Self::Table => (12, 8),
+            Self::Lines | Self::Daily | Self::Heatmap | Self::Table => (10, 8),
             Self::States => (24, 6),
         }
     }
@@ -85,7 +101,7 @@ impl Kind {
                 json!({ "reduceOptions": last, "colorMode": "value", "graphMode": "none", "textMode": "auto" })
             }
             Self::Bars => {
-                json!({ "reduceOptions": last, "orientation": "horizontal", "displayMode": "basic" })
+                json!({ "reduceOptions": last, "orientation": "horizontal", "displayMode": "basic", "sizing": "manual", "namePlacement": "top", "minVizHeight": 16, "maxVizHeight": 40 })
             }
             Self::Pie => {
                 json!({ "reduceOptions": last, "legend": { "displayMode": "list", "placement": "right", "showLegend": true } })
@@ -112,8 +128,7 @@ pub(crate) fn expression(query: &str) -> String {
 }
 
 impl Panel {
-    fn json(&self, id: usize, (x, y): (u64, u64)) -> Value {
-        let (w, h) = self.kind.size();
+    fn json(&self, id: usize, [x, y, w, h]: [u64; 4]) -> Value {
         let targets: Vec<Value> = self
             .queries
             .iter()
@@ -141,22 +156,38 @@ impl Panel {
             "options": self.kind.options(),
             "fieldConfig": { "defaults": self.defaults(), "overrides": self.overrides() },
         });
+        if self.kind == Kind::Stat && self.queries[0].1.contains('{') {
+            // The name of the one that is shown; Grafana leaves it out where there is one value only.
+            panel["options"]["textMode"] = "value_and_name".into();
+        }
         if self.kind == Kind::Daily {
-            panel["interval"] = "1d".into();
+            (panel["interval"], panel["timeFrom"]) = ("1d".into(), "30d".into());
         }
         if self.kind == Kind::Table {
-            panel["transformations"] = json!([{ "id": "organize", "options": { "excludeByName": { "Time": true, "Value": true, "__name__": true, "instance": true, "job": true, "stage": true } } }]);
+            panel["transformations"] = json!([{ "id": "organize", "options": {
+                "excludeByName": { "Time": true, "Value": true, "__name__": true, "instance": true, "job": true, "stage": true },
+                "indexByName": { "alertname": 0, "alertstate": 1, "severity": 2, "service": 3, "environment": 4, "run": 5, "version": 6, "run_url": 7, "commit": 8 },
+            } }]);
         }
         panel
     }
 
     fn defaults(&self) -> Value {
-        let mut steps = vec![json!({ "color": "green", "value": null })];
+        // What is neither good nor bad has no color of either.
+        let below = match (self.least, self.limit) {
+            (Some(_), _) => "red",
+            (None, Some(_)) => "green",
+            (None, None) if self.kind == Kind::Bars => "blue",
+            (None, None) => "text",
+        };
+        let mut steps = vec![json!({ "color": below, "value": null })];
         steps.extend(self.limit.map(|(limit, _)| json!({ "color": "red", "value": limit })));
+        steps.extend(self.least.map(|least| json!({ "color": "green", "value": least })));
         let mut defaults = json!({
             "unit": self.unit,
             "thresholds": { "mode": "absolute", "steps": steps },
-            "noValue": "no data",
+            // Short: it is as large as a number would be.
+            "noValue": "–",
         });
         if let Some([zero, one]) = self.states {
             let state =
@@ -164,25 +195,55 @@ impl Panel {
             defaults["mappings"] =
                 json!([{ "type": "value", "options": { "0": state(zero, 0), "1": state(one, 1) } }]);
         }
+        if self.unit == "currencyUSD" {
+            defaults["decimals"] = 3.into();
+        }
+        // What was pushed holds until the next push, and does not drift there.
+        let mut held = json!({ "lineInterpolation": "stepAfter" });
+        if self.limit.is_some() {
+            held["thresholdsStyle"] = json!({ "mode": "line" });
+        }
         match self.kind {
-            Kind::Lines if self.limit.is_some() => {
-                defaults["custom"] = json!({ "thresholdsStyle": { "mode": "line" } });
+            Kind::Lines => (defaults["custom"], defaults["min"]) = (held, 0.into()),
+            Kind::Daily => {
+                defaults["min"] = 0.into();
+                defaults["custom"] = json!({ "drawStyle": "bars", "fillOpacity": 60, "stacking": { "group": "A", "mode": "normal" } });
             }
-            Kind::Daily => defaults["custom"] = json!({ "drawStyle": "bars", "fillOpacity": 60 }),
+            // Columns share what is there, rather than take 150 pixels each and be cut off.
+            Kind::Table => defaults["custom"] = json!({ "minWidth": 50 }),
+            Kind::Bars => {
+                // Else the smallest of them would be no bar at all.
+                defaults["min"] = 0.into();
+                // Shares of one whole, whatever the largest of them is.
+                if self.unit == "percentunit" {
+                    defaults["max"] = 1.into();
+                }
+            }
             _ => {}
         }
         defaults
     }
 
-    /// The page of the CI run, where a row names one.
+    /// In a table, room for what is long, and the page of the CI run behind its address; else a color for each outcome.
     fn overrides(&self) -> Value {
-        if self.kind != Kind::Table {
+        let named = |name: &str, properties: Value| json!({ "matcher": { "id": "byName", "options": name }, "properties": properties });
+        if self.kind == Kind::Table {
+            let run = json!([{ "title": "CI run", "url": "${__data.fields.run_url}", "targetBlank": true }]);
+            return json!([
+                named("alertname", json!([{ "id": "custom.width", "value": 240 }])),
+                named(
+                    "run_url",
+                    json!([{ "id": "custom.width", "value": 240 }, { "id": "links", "value": run }])
+                ),
+            ]);
+        }
+        if !matches!(self.queries[0].1, "{{status}}" | "{{result}}") {
             return json!([]);
         }
-        json!([{
-            "matcher": { "id": "byName", "options": "run_url" },
-            "properties": [{ "id": "links", "value": [{ "title": "CI run", "url": "${__data.fields.run_url}", "targetBlank": true }] }],
-        }])
+        let colored = |(name, color): &(&str, &str)| {
+            named(name, json!([{ "id": "color", "value": { "mode": "fixed", "fixedColor": color } }]))
+        };
+        OUTCOMES.iter().map(colored).collect()
     }
 }
 
@@ -192,23 +253,34 @@ impl Dashboard {
         format!("dm-deployment-{}", self.name)
     }
 
+    /// Where each panel stands, and its width and height: row by row, and all of a row is used.
+    fn places(&self) -> Vec<[u64; 4]> {
+        let (mut places, mut y, mut rest) = (Vec::new(), 0, self.panels);
+        while !rest.is_empty() {
+            let mut taken = 0;
+            let fits = |panel: &&Panel| {
+                taken += panel.kind.size().0;
+                taken <= COLUMNS
+            };
+            let (row, next) = rest.split_at(rest.iter().take_while(fits).count());
+            let free = COLUMNS - row.iter().map(|panel| panel.kind.size().0).sum::<u64>();
+            let height = row.iter().map(|panel| panel.kind.size().1).max().unwrap_or_default();
+            let (mut x, mut left) = (0, free);
+            for (panel, after) in row.iter().zip((1..=row.len() as u64).rev()) {
+                let more = left.div_ceil(after);
+                let width = panel.kind.size().0 + more;
+                places.push([x, y, width, height]);
+                (x, left) = (x + width, left - more);
+            }
+            (y, rest) = (y + height, next);
+        }
+        places
+    }
+
     /// The whole file.
     pub(crate) fn json(&self) -> Value {
-        let (mut x, mut y, mut row) = (0, 0, 0);
-        let panels: Vec<Value> = self
-            .panels
-            .iter()
-            .zip(1..)
-            .map(|(panel, id)| {
-                let (width, height) = panel.kind.size();
-                if x + width > COLUMNS {
-                    (x, y, row) = (0, y + row, 0);
-                }
-                let place = (x, y);
-                (x, row) = (x + width, row.max(height));
-                panel.json(id, place)
-            })
-            .collect();
+        let placed = self.panels.iter().zip(self.places()).zip(1..);
+        let panels: Vec<Value> = placed.map(|((panel, place), id)| panel.json(id, place)).collect();
         json!({
             "uid": self.uid(),
             "title": self.title,
@@ -238,7 +310,7 @@ fn variables() -> Value {
         let query = format!("label_values(deployment_total{{job=\"dm_counters\"}}, {name})");
         json!({
             "name": name, "label": title, "type": "query", "datasource": datasource(),
-            "query": { "query": query, "refId": name }, "definition": query,
+            "query": { "query": query, "refId": name },
             "refresh": 2, "sort": 1, "multi": true, "includeAll": true, "allValue": ".*",
             "current": { "text": ["All"], "value": ["$__all"] },
         })
@@ -253,9 +325,10 @@ fn variables() -> Value {
 /// A mark at the time that is the value of the series, in seconds.
 fn annotation(name: &str, color: &str, series: &str) -> Value {
     let stage = if name == "Rolled back" { "rollback" } else { "deployment" };
+    let query = expression(&format!("{series}{{job=\"dm\",stage=\"{stage}\",@S}} * 1000"));
     json!({
         "name": name, "enable": true, "iconColor": color, "datasource": datasource(),
-        "expr": expression(&format!("{series}{{job=\"dm\",stage=\"{stage}\",@S}} * 1000")),
-        "useValueForTime": "on", "step": "60s", "titleFormat": name, "textFormat": "{{service}} in {{environment}}",
+        "target": { "refId": "marks", "expr": query, "interval": "60s" },
+        "useValueForTime": "on", "titleFormat": name, "textFormat": "{{service}} in {{environment}}",
     })
 }

@@ -6,9 +6,9 @@ use super::panel::{Kind, Panel};
 pub(super) const PANELS: &[Panel] = &[
     Panel {
         title: "Last deployment",
-        description: "Whether the newest finished deployment failed, and none has succeeded since.",
-        queries: &[("service_environment:deployment_broken:bool{@S}", "{{service}} {{environment}}")],
-        states: Some([("succeeded", "green"), ("failed", "red")]),
+        description: "Whether the newest deployment of any of these services failed, and none has succeeded since.",
+        queries: &[("max(service_environment:deployment_broken:bool{@S})", "any")],
+        states: Some([("ok", "green"), ("failed", "red")]),
         ..PANEL
     },
     Panel {
@@ -56,7 +56,7 @@ pub(super) const PANELS: &[Panel] = &[
         description: "From a deployment that failed to the next one that succeeds.",
         kind: Kind::States,
         queries: &[("service_environment:deployment_broken:bool{@S}", "{{service}} {{environment}}")],
-        states: Some([("succeeded", "green"), ("failed", "red")]),
+        states: Some([("ok", "green"), ("failed", "red")]),
         ..PANEL
     },
     Panel {
@@ -64,8 +64,8 @@ pub(super) const PANELS: &[Panel] = &[
         description: "When deployments were in progress.",
         kind: Kind::States,
         queries: &[(
-            "max by (service, environment, run) (deployment_in_progress{job=\"dm_run\",@S})",
-            "{{service}} {{run}}",
+            "max by (service, environment) (deployment_in_progress{job=\"dm_run\",@S})",
+            "{{service}} {{environment}}",
         )],
         states: Some([("idle", "green"), ("running", "blue")]),
         ..PANEL
@@ -103,11 +103,11 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Failures by class, 24 h",
-        description: "Why stages failed. The deployment around them fails with them and is not counted again.",
+        description: "Why stages failed; those that were told to stop did not. The deployment around them fails with them and is not counted again.",
         kind: Kind::Bars,
         unit: "short",
         queries: &[(
-            "sum by (stage, error_type) (round(increase(deployment_errors_total{job=\"dm_counters\",stage!=\"deployment\",@S}[1d]))) > 0",
+            "sum by (stage, error_type) (round(increase(deployment_errors_total{job=\"dm_counters\",stage!=\"deployment\",error_type!=\"cancelled\",@S}[1d]))) > 0",
             "{{stage}}: {{error_type}}",
         )],
         ..PANEL
@@ -115,11 +115,10 @@ pub(super) const PANELS: &[Panel] = &[
     Panel {
         title: "Alerts",
         description: "What fires or is about to.",
-        kind: Kind::Bars,
-        unit: "short",
+        kind: Kind::Table,
         queries: &[(
-            "sum by (alertname, alertstate) (ALERTS{alertname!=\"DeploymentWatchdog\",@S})",
-            "{{alertname}} {{alertstate}}",
+            "max by (alertname, alertstate, severity, service, environment) (ALERTS{alertname!=\"DeploymentWatchdog\",@S})",
+            "",
         )],
         ..PANEL
     },
@@ -129,6 +128,16 @@ pub(super) const PANELS: &[Panel] = &[
         kind: Kind::Table,
         queries: &[(
             "max by (service, environment, version, commit, run_url) (deployment_info{job=\"dm\",stage=\"deployment\",@S})",
+            "",
+        )],
+        ..PANEL
+    },
+    Panel {
+        title: "What failed last",
+        description: "The deployment that failed last, whether or not one has succeeded since, and its CI run.",
+        kind: Kind::Table,
+        queries: &[(
+            "max by (service, environment, version, commit, run_url) (deployment_failure_info{job=\"dm\",stage=\"deployment\",@S})",
             "",
         )],
         ..PANEL

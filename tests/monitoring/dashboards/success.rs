@@ -12,13 +12,15 @@ pub(super) const PANELS: &[Panel] = &[
             "1 - sum(slo:bad_events:increase30d{slo=\"deployment_success\",@S}) / (sum(slo:events:increase30d{slo=\"deployment_success\",@S}) > 0)",
             "success",
         )],
+        least: Some(0.995),
         ..PANEL
     },
     Panel {
-        title: "Failures that the budget still allows",
-        description: "In events, of the objective for deployments. Below 0 the objective is missed.",
+        title: "Failures left, 30 d",
+        description: "How many deployments may still fail by the objective. Below 0 it is missed.",
         unit: "short",
         queries: &[("sum(slo:error_budget_remaining:events30d{slo=\"deployment_success\",@S})", "left")],
+        least: Some(0.0),
         ..PANEL
     },
     Panel {
@@ -44,7 +46,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Mean time to restore, 30 d",
-        description: "DORA: from a deployment that failed to the next that succeeds.",
+        description: "DORA: from the start of a deployment that failed until a rollback was verified, or one succeeded.",
         unit: "s",
         queries: &[(
             "max(service_environment:deployment_time_to_restore_seconds:mean30d{@S})",
@@ -58,6 +60,7 @@ pub(super) const PANELS: &[Panel] = &[
         kind: Kind::Bars,
         unit: "percentunit",
         queries: &[("min by (slo) (slo:error_budget_remaining:ratio30d{@S})", "{{slo}}")],
+        least: Some(0.001),
         ..PANEL
     },
     Panel {
@@ -68,7 +71,6 @@ pub(super) const PANELS: &[Panel] = &[
         queries: &[("sum by (slo) (round(slo:bad_events:increase30d{@S}))", "{{slo}}")],
         ..PANEL
     },
-    DATA_AGE,
     Panel {
         title: "Burn rate, 6 h",
         description: "How many times faster than allowed a budget is used up. Pages above 6, with 3 bad events or more.",
@@ -87,6 +89,7 @@ pub(super) const PANELS: &[Panel] = &[
         limit: Some((1.0, "DeploymentSLOBurnSlow")),
         ..PANEL
     },
+    DATA_AGE,
     Panel {
         title: "Deployments per day, by outcome",
         description: "All six outcomes; cancelled and skipped ones are neither good nor bad.",

@@ -41,19 +41,28 @@ pub(super) async fn deliver(client: &GatewayClient, group: &GroupBox) -> Result<
     if to_add.is_empty() {
         return Ok(Vec::new());
     }
-    let state = state_of(&to_add);
-    if !state.is_empty() && !is_late(&store, &to_add) {
-        client.post(&state_key, &state).await?;
+    if !is_late(&store, &to_add) {
+        find_outages(&store, &mut to_add);
+        let state = state_of(&to_add);
+        if !state.is_empty() {
+            client.post(&state_key, &state).await?;
+        }
     }
     put_counters(client, &key, held.unwrap_or_default(), ring.unwrap_or_default(), &mut to_add).await
 }
 
 /// Delivers an event that could not be written to the state directory: without it nothing can be verified later.
 pub(super) async fn deliver_unkept(client: &GatewayClient, event: &Event) -> Result<Vec<UnequalBuckets>> {
-    let Contribution { state, counters } = contribution(event);
+    let (mut event, store) = (event.clone(), client.read().await);
+    if let Ok(store) = &store
+        && event.stage.is_deployment()
+    {
+        store.outage(&event.identity).add(&mut event);
+    }
+    let Contribution { state, counters } = contribution(&event);
     client.post(&Key::state(&event.identity, &event.stage), &state).await?;
     let key = Key::counters(&event.identity, &event.stage);
-    let mut held = client.read().await?.group(&key).unwrap_or_default();
+    let mut held = store?.group(&key).unwrap_or_default();
     let mut ring = Ring::take(&mut held);
     let refused = held.add(&counters);
     ring.push(Token::of(&event.id));
@@ -77,6 +86,21 @@ pub(super) fn verify(group: &GroupBox, store: &Store) -> Result<bool> {
         }
     }
     Ok(all)
+}
+
+/// Writes into deployments what they say of an outage, as long as the state shows what came before them. What was put
+/// already has it, or is to be counted without.
+fn find_outages(store: &Store, items: &mut [Item]) {
+    let Some(first) = items.first().filter(|item| item.event.stage.is_deployment()) else { return };
+    let mut outage = store.outage(&first.event.identity);
+    for item in items.iter_mut().filter(|item| item.put.is_none()) {
+        outage.add(&mut item.event);
+        if item.event.restored_s.is_some() {
+            // The state will show no outage any more. Where this cannot be kept, and the tool is killed before the PUT,
+            // the length of the outage stays unknown.
+            let _ = item.keep();
+        }
+    }
 }
 
 /// The state that the events leave.

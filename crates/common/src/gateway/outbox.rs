@@ -17,6 +17,7 @@ use anyhow::{Context, Result};
 
 use super::key::Key;
 use super::ring::{Put, Token};
+use crate::atomic;
 use crate::event::Event;
 use crate::journal::Journal;
 use crate::lock::{self, Lock};
@@ -82,13 +83,19 @@ impl GroupBox {
 
     /// Whether no event of the group is on its way.
     pub fn is_empty(&self) -> bool {
-        fs::read_dir(&self.folder).map_or(true, |mut entries| entries.next().is_none())
+        self.names().is_empty()
     }
 
     /// Whether an event of the group was never put, or its PUT was never answered.
     pub fn has_unsent(&self) -> bool {
-        let names = fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
-        names.into_iter().any(|name| !name.to_string_lossy().contains(".sent-"))
+        self.names().iter().any(|name| !name.contains(".sent-"))
+    }
+
+    /// The files, without what a tool left that was killed while it wrote one anew.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| !name.starts_with('.')).collect()
     }
 
     /// Journals the event and puts it here. Killed in between, the next tool finds it half done and finishes it.
@@ -165,6 +172,11 @@ impl Item {
         Some(Self { path, event, put })
     }
 
+    /// Keeps what became known of the event. Only before its first PUT: what was put is put again as it was.
+    pub fn keep(&self) -> io::Result<()> {
+        atomic::write(&self.path, &serde_json::to_vec(&self.event)?)
+    }
+
     /// Writes down how far its PUT came.
     pub fn record(&mut self, put: Put) -> io::Result<()> {
         let state = if put.acknowledged { "sent" } else { "tried" };
@@ -224,7 +236,7 @@ mod tests {
             let event = stage_event("build");
             fs::create_dir_all(&group.folder).unwrap();
             let new = group.folder.join(format!("1-{}.new", event.id.as_str()));
-            crate::atomic::write(&new, &serde_json::to_vec(&event).unwrap()).unwrap();
+            atomic::write(&new, &serde_json::to_vec(&event).unwrap()).unwrap();
             if was_journaled {
                 Journal::new(folder.path()).append(&event).unwrap();
             }
@@ -238,7 +250,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let group = group(folder.path());
         fs::create_dir_all(&group.folder).unwrap();
-        crate::atomic::write(&group.folder.join("1-x.new"), b"{\"v\":1,").unwrap();
+        atomic::write(&group.folder.join("1-x.new"), b"{\"v\":1,").unwrap();
         assert_eq!(group.items().unwrap().len(), 0);
         assert!(group.is_empty());
     }

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::key::Key;
 use crate::identity::Identity;
+use crate::metrics::Outage;
 use crate::metrics::exposition::{Exposition, Labels, Value};
 use crate::metrics::parse::parse;
 
@@ -35,6 +36,14 @@ impl Store {
             Value::Number(seconds) => Some(*seconds),
             Value::Histogram(_) => None,
         }
+    }
+
+    /// What the state of this service and environment says of an outage.
+    pub fn outage(&self, identity: &Identity) -> Outage {
+        Outage::of(|stage, family| {
+            let state = self.group(&Key::state(identity, &stage.parse().ok()?))?;
+            state.number(family, &[])
+        })
     }
 
     /// The runs of this service and environment that died and left their group behind.

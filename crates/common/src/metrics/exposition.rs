@@ -78,6 +78,14 @@ impl Exposition {
         self.families.values().all(|group| group.series.is_empty())
     }
 
+    /// The value of one series that is a number.
+    pub fn number(&self, family: &Family, labels: &[(&str, &str)]) -> Option<f64> {
+        match self.families.get(family.name)?.series.get(&owned(labels))? {
+            Value::Number(number) => Some(*number),
+            Value::Histogram(_) => None,
+        }
+    }
+
     /// Sets one series.
     pub fn set(&mut self, family: &Family, labels: &[(&str, &str)], value: f64) {
         self.group(family).series.insert(owned(labels), Value::Number(value));

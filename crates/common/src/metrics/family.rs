@@ -32,6 +32,10 @@ pub const TIME_TO_DEPLOY_BUCKETS: &[f64] =
 pub const LEAD_TIME_BUCKETS: &[f64] =
     &[300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 43200.0, 86400.0, 172_800.0, 604_800.0, 2_592_000.0];
 
+/// Upper bounds of the buckets of `deployment_time_to_restore_seconds`, in seconds: a minute to a week.
+pub const RESTORE_BUCKETS: &[f64] =
+    &[60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 43200.0, 86400.0, 259_200.0, 604_800.0];
+
 macro_rules! families {
     ($($constant:ident = $kind:ident $name:literal, $help:literal;)+) => {
         $(#[doc = $help] pub const $constant: &Family =
@@ -70,6 +74,9 @@ families! {
     MIGRATION_BLOCKED = Gauge "database_migration_blocked_sessions", "The most sessions that waited behind the last migration command at once; NaN where that is not known.";
     RECENT = Gauge "dm_recent_event", "Tokens of the events that this group took in last, newest first: how a tool knows that its event was counted.";
     LEAD_TIME = Histogram "deployment_lead_time_seconds", "Time from a commit to the end of the deployment that put it live, in seconds.";
+    RESTORE = Histogram "deployment_time_to_restore_seconds", "Time from the start of the first deployment that failed until a rollback was verified or a deployment succeeded, in seconds.";
+    FAILING_SINCE = Gauge "deployment_failing_since_timestamp_seconds", "When the first of the deployments began that failed since one succeeded or was rolled back, in seconds since the epoch; 0 where none did.";
+    FAILURE_INFO = Gauge "deployment_failure_info", "1; its labels name the deployment that failed last, and its CI run.";
     COST_TOTAL = Counter "deployment_cost_dollars_total", "What the machines that ran the stage cost, in dollars: wall time by the price of a minute.";
     CPU = Gauge "deployment_stage_cpu_seconds", "CPU time of the last run of the stage, user and system, in seconds.";
     MAX_RSS = Gauge "deployment_stage_max_rss_bytes", "Peak resident memory of the largest process of the last run of the stage, in bytes.";

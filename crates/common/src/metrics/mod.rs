@@ -1,17 +1,19 @@
 //! Events as metric families, and families as text: the only module that names the `prometheus` crate.
 //!
-//! [`family`] is the table of names, [`of_event`] says what an event contributes, [`exposition`] holds
-//! families as data that can be added up, [`parse`](mod@parse) and [`encode`](mod@encode) are the two
-//! directions of the text format.
+//! [`family`] is the table of names, [`of_event`] says what an event contributes, [`outage`] what several deployments
+//! say together, [`exposition`] holds families as data that can be added up, [`parse`](mod@parse) and
+//! [`encode`](mod@encode) are the two directions of the text format.
 
 pub mod encode;
 pub mod exposition;
 pub mod family;
 pub mod of_event;
+pub mod outage;
 pub mod parse;
 
 pub use exposition::Exposition;
 pub use of_event::{Contribution, contribution, in_progress, migration_in_progress, zeros};
+pub use outage::Outage;
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -55,6 +57,8 @@ pub(crate) mod tests {
             status: Status::Success,
             duration_s: Some(12.4),
             lead_time_s: None,
+            restored_s: None,
+            failing_since_s: None,
             cost_dollars: None,
             error_type: None,
         }

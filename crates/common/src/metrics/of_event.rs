@@ -35,6 +35,7 @@ pub fn zeros(work: Work, stage: &Stage, parent: Option<&Stage>) -> Exposition {
         if stage.is_deployment() {
             counters.histogram(family::TIME_TO_DEPLOY, &[], family::TIME_TO_DEPLOY_BUCKETS);
             counters.histogram(family::LEAD_TIME, &[], family::LEAD_TIME_BUCKETS);
+            counters.histogram(family::RESTORE, &[], family::RESTORE_BUCKETS);
         }
     }
     match work {
@@ -114,15 +115,15 @@ pub fn in_progress(identity: &Identity, started_at: f64) -> Exposition {
 
 fn of_stage(event: &Event, to: &mut Contribution) {
     let status = event.status.as_str();
-    let now = seconds(event);
+    let now = event.ts_s();
     to.counters.increase(family::TOTAL, &[("status", status)], 1.0);
     if let Some(duration) = event.duration_s {
         to.state.set(family::DURATION, &[("status", status)], duration);
     }
     match event.status {
         Status::Success => to.state.set(family::LAST_SUCCESS, &[], now),
-        Status::Failure | Status::Error | Status::Timeout => to.state.set(family::LAST_FAILURE, &[], now),
-        Status::Cancelled | Status::Skipped => {}
+        failed if failed.is_failed() => to.state.set(family::LAST_FAILURE, &[], now),
+        _ => {}
     }
     to.counters.increase(family::COST_TOTAL, &[], event.cost_dollars.unwrap_or(0.0));
     if let Some(reason) = event.error_type {
@@ -140,8 +141,18 @@ fn of_stage(event: &Event, to: &mut Contribution) {
         if let Some(lead_time) = event.lead_time_s {
             to.counters.histogram(family::LEAD_TIME, &[], family::LEAD_TIME_BUCKETS).observe(lead_time);
         }
-        if event.status == Status::Success {
-            to.state.set(family::INFO, &info_labels(&event.identity), 1.0);
+        if let Some(restored) = event.restored_s {
+            to.counters.histogram(family::RESTORE, &[], family::RESTORE_BUCKETS).observe(restored);
+        }
+        if let Some(since) = event.failing_since_s {
+            to.state.set(family::FAILING_SINCE, &[], since);
+        }
+        match event.status {
+            Status::Success => to.state.set(family::INFO, &info_labels(&event.identity), 1.0),
+            failed if failed.is_failed() => {
+                to.state.set(family::FAILURE_INFO, &info_labels(&event.identity), 1.0);
+            }
+            _ => {}
         }
     }
 }
@@ -185,7 +196,7 @@ fn of_detail(event: &Event, to: &mut Contribution) {
                 .iter()
                 .any(|(r, tests)| matches!(r, TestResult::Fail | TestResult::Error) && *tests > 0)
             {
-                to.state.set(family::LAST_SMOKE_FAILURE, &[], seconds(event));
+                to.state.set(family::LAST_SMOKE_FAILURE, &[], event.ts_s());
             }
         }
         Detail::Rollback { condition, evidence, result, .. } => {
@@ -201,7 +212,7 @@ fn of_detail(event: &Event, to: &mut Contribution) {
             if let (Some(reason), Some(result)) = (condition, result) {
                 let labels = [("reason", reason.as_str()), ("result", result.as_str())];
                 to.counters.increase(family::ROLLBACK_TOTAL, &labels, 1.0);
-                to.state.set(family::LAST_ROLLBACK, &[], seconds(event));
+                to.state.set(family::LAST_ROLLBACK, &[], event.ts_s());
             }
         }
     }
@@ -225,12 +236,6 @@ fn info_labels(identity: &Identity) -> [(&str, &str); 3] {
         ("commit", text(identity.commit.as_ref())),
         ("run_url", text(identity.run_url.as_ref())),
     ]
-}
-
-fn seconds(event: &Event) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit 53 bits")]
-    let milliseconds = event.ts.timestamp_millis() as f64;
-    milliseconds / 1000.0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
@@ -291,6 +296,23 @@ mod tests {
         let build = contribution(&stage_event("build")).counters;
         assert_eq!(number(&build, family::COST_TOTAL, &[]), Some(0.0));
         assert_eq!(number(&build, family::LEAD_TIME, &[]), None);
+    }
+
+    #[test]
+    fn a_deployment_that_ends_an_outage_counts_its_length_and_one_that_failed_leads_to_its_run() {
+        let mut event = stage_event("deployment");
+        (event.restored_s, event.failing_since_s) = (Some(260.0), Some(0.0));
+        let Contribution { state, counters } = contribution(&event);
+        assert_eq!(number(&counters, family::RESTORE, &[]), Some(1.0));
+        assert_eq!(number(&state, family::FAILING_SINCE, &[]), Some(0.0));
+        assert!(!state.families.contains_key("deployment_failure_info"));
+        event = stage_event("deployment");
+        (event.status, event.identity.run_url) = (Status::Timeout, Some("https://ci/7".parse().unwrap()));
+        let Contribution { state, counters } = contribution(&event);
+        assert_eq!(number(&counters, family::RESTORE, &[]), Some(0.0));
+        let labels = [("version", "2.0"), ("commit", ""), ("run_url", "https://ci/7")];
+        assert_eq!(number(&state, family::FAILURE_INFO, &labels), Some(1.0));
+        assert!(!state.families.contains_key("deployment_info"), "what is live is another");
     }
 
     #[test]

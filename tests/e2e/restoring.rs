@@ -1,0 +1,122 @@
+//! The time to restore: an outage is counted once, whatever machines the deployments ran on and whatever was killed.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use testkit::bin::Machine;
+use testkit::fault;
+use testkit::pushgateway::Pushgateway;
+use testkit::sample::Sample;
+
+const LENGTH: &str = "deployment_time_to_restore_seconds_sum";
+const NUMBER: &str = "deployment_time_to_restore_seconds_count";
+const SINCE: &str = "deployment_failing_since_timestamp_seconds";
+
+fn machine(gateway: &Pushgateway) -> Machine {
+    Machine::new().with("PUSHGATEWAY_URL", &gateway.url()).with("DM_EXPORT_BUDGET", "30s")
+}
+
+fn deployment(machine: &Machine, script: &str) -> Command {
+    let mut command = machine.tool("dm-stage");
+    command.args(["deployment", "--", "bash", "-c", script]).stdin(Stdio::null());
+    command
+}
+
+/// Runs a deployment to its end; gives when it began and ended, in seconds since the epoch.
+fn deploy(machine: &Machine, script: &str, code: i32) -> (f64, f64) {
+    let output = deployment(machine, script).output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    let event = machine.journal().into_iter().rfind(|event| event["stage"] == "deployment").unwrap();
+    (ended(&event) - event["duration_s"].as_f64().unwrap(), ended(&event))
+}
+
+fn ended(event: &Value) -> f64 {
+    let at: DateTime<Utc> = event["ts"].as_str().unwrap().parse().unwrap();
+    (at - DateTime::UNIX_EPOCH).as_seconds_f64()
+}
+
+fn assert_near(value: f64, expected: f64) {
+    // Times of events are whole milliseconds.
+    assert!((value - expected).abs() < 0.002, "{value}, not {expected}");
+}
+
+#[test]
+fn an_outage_is_counted_once_though_every_deployment_runs_on_a_machine_of_its_own() {
+    let gateway = Pushgateway::start();
+    deploy(&machine(&gateway), "true", 0);
+    assert_near(gateway.value(SINCE, &[]), 0.0);
+    let (began, _) = deploy(&machine(&gateway), "exit 1", 1);
+    deploy(&machine(&gateway), "exit 2", 2);
+    assert_near(gateway.value(SINCE, &[]), began);
+    assert_near(gateway.value(NUMBER, &[]), 0.0);
+    let (_, ended) = deploy(&machine(&gateway), "true", 0);
+    deploy(&machine(&gateway), "true", 0);
+    assert_near(gateway.value(NUMBER, &[]), 1.0);
+    assert_near(gateway.value(LENGTH, &[]), ended - began);
+    assert_near(gateway.value(SINCE, &[]), 0.0);
+}
+
+#[test]
+fn a_rollback_within_the_deployment_that_failed_ends_the_outage() {
+    let (gateway, good) = (Pushgateway::start(), Sample::start(0));
+    let machine = machine(&gateway);
+    let script = format!(
+        "set -o pipefail; dm-health --url {} --interval 10ms --max-fail 3 --format jsonl |
+            dm-rollback --if-health-fails --verify-url {} -- true",
+        fault::refused(),
+        good.health()
+    );
+    let (began, _) = deploy(&machine, &script, 10);
+    let rollback = machine.journal().into_iter().find(|event| event["type"] == "rollback").unwrap();
+    assert_near(gateway.value(LENGTH, &[]), ended(&rollback) - began);
+    deploy(&machine, "true", 0);
+    assert_near(gateway.value(NUMBER, &[]), 1.0);
+}
+
+#[test]
+fn what_happened_while_the_gateway_was_away_is_found_in_the_order_in_which_it_happened() {
+    let gateway = Pushgateway::start();
+    let machine = machine(&gateway);
+    let away =
+        |script| deployment(&machine, script).env("PUSHGATEWAY_URL", fault::refused()).output().unwrap();
+    for script in ["exit 1", "true", "exit 1", "exit 1"] {
+        away(script);
+    }
+    deploy(&machine, "true", 0);
+    assert_near(gateway.value(NUMBER, &[]), 2.0);
+}
+
+#[test]
+fn killed_at_any_moment_each_outage_is_counted_once() {
+    let gateway = Pushgateway::start();
+    let machine = machine(&gateway);
+    let started = Instant::now();
+    for _ in 0..5 {
+        deploy(&machine, "true", 0);
+    }
+    let whole = started.elapsed() / 5;
+    let mut killed = 0;
+    for round in 0..50_u32 {
+        deploy(&machine, "exit 1", 1);
+        let mut child = deployment(&machine, "true").stderr(Stdio::null()).spawn().unwrap();
+        let delay = whole / 3 + whole.mul_f64(f64::from(round * 37 % 50) / 50.0);
+        let spawned = Instant::now();
+        while spawned.elapsed() < delay {
+            std::hint::spin_loop();
+        }
+        let _ = child.kill();
+        killed += u32::from(child.wait().unwrap().signal() == Some(9));
+    }
+    deploy(&machine, "true", 0);
+    let journal = machine.journal();
+    let is_good = |event: &Value| event["status"] == "success";
+    let repairs = journal.windows(2).filter(|pair| !is_good(&pair[0]) && is_good(&pair[1])).count();
+    println!("{killed} killed of 50, {repairs} outages over");
+    assert!(killed >= 10, "only {killed} were killed before they ended");
+    #[expect(clippy::cast_precision_loss, reason = "at most 51")]
+    let repairs = repairs as f64;
+    assert_near(gateway.value(NUMBER, &[]), repairs);
+}
