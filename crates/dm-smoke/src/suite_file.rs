@@ -11,17 +11,17 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use common::env::Env;
 use common::label::Label;
+use common::secrets::Secrets;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use url::Url;
 
 use crate::args::MAX_RETRIES;
 use crate::dependency::{self, Links, Named};
-use crate::excerpt::Secrets;
 use crate::fields::{self, Fault, Faults, Fields, Value};
 use crate::suite::{CommandTest, Kind, Suite, Test};
 use crate::template::Template;
-use crate::{TOOL, expect_entry, http_entry};
+use crate::{TOOL, expect_entry, http_entry, secret};
 
 /// The most faults that are told at once.
 const MAX_FAULTS: usize = 20;
@@ -122,10 +122,11 @@ fn suite(
         tests.into_iter().zip(waits_for).map(|(test, depends_on)| Arc::new(Test { depends_on, ..test }));
     secrets.sort_unstable();
     secrets.dedup();
-    let mut secrets = Secrets::of(secrets);
+    let mut hidden = Secrets::default();
+    hidden.add(secret::forms(secrets));
     // Every request may go to it, and a command may show the variable that it finds it in.
-    secrets.add(given.base_url.map(Secrets::in_url).unwrap_or_default());
-    Some(Suite { name: name?, tests: tests.collect(), secrets })
+    hidden.add(given.base_url.map(secret::in_url).unwrap_or_default());
+    Some(Suite { name: name?, tests: tests.collect(), secrets: hidden })
 }
 
 /// Counts lines, going forward: a suite of ten thousand tests is not read ten thousand times.
