@@ -16,7 +16,7 @@ Examples:
   dm-smoke smoke.toml --base-url https://api --jobs 8 --format tap > smoke.tap
   dm-smoke smoke.toml --retries 2 --max-fail 5 --deadline 2m --tag critical
   dm-smoke smoke.toml --report junit=smoke.xml        lines for people, and a file for the CI system
-  npx playwright test --reporter junit > e2e.xml; dm-smoke --from-junit e2e.xml --name e2e
+  hurl --test --report-junit shop.xml *.hurl; dm-smoke --from-junit shop.xml
   node --test --test-reporter tap | dm-smoke --from-tap - --name node
   dm-smoke smoke.toml --check                         only validate the file
 
@@ -70,11 +70,12 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["from_junit", "from_tap", "check", "name"])]
     pub new: bool,
 
-    /// Run nothing: take over the results that another runner wrote as JUnit XML; - is stdin
+    /// Run nothing: take over the results that another runner wrote as JUnit XML, such as hurl, pytest, bats, node or
+    /// gotestsum; - is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from_tap", "check"])]
     pub from_junit: Option<PathBuf>,
 
-    /// Run nothing: take over the results of a runner that writes TAP; - is stdin
+    /// Run nothing: take over the results of a runner that writes TAP, such as node, bats or hurl; - is stdin
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     pub from_tap: Option<PathBuf>,
 

@@ -13,7 +13,7 @@ use common::env::Env;
 use common::label::Label;
 use common::secrets::Secrets;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 use url::Url;
 
 use crate::args::MAX_RETRIES;
@@ -78,38 +78,38 @@ pub fn parse(text: &str, stem: &str, given: &Given<'_>) -> Result<Suite, Vec<Fau
     // What stands in a file that is not TOML is anybody's guess.
     faults.told()?;
     let mut faults = Faults::default();
-    let suite = suite(document.get_ref(), text, stem, given, &mut faults);
+    let suite = suite(document.into_inner(), text, stem, given, &mut faults);
     faults.told()?;
     suite.ok_or_else(Vec::new)
 }
 
 fn suite(
-    document: &DeTable<'_>,
+    document: DeTable<'_>,
     source: &str,
     stem: &str,
     given: &Given<'_>,
     faults: &mut Faults,
 ) -> Option<Suite> {
-    let mut fields = Fields::new(document);
+    let mut fields = Fields::new(&document);
     let name = match fields.text("name", faults) {
         Some(name) => faults.sift(name.span(), name.get_ref().parse::<Label>()),
         None => Label::nearest(stem),
     };
-    let entries: Vec<&Value<'_>> = match fields.get("test") {
-        None => Vec::new(),
-        Some(value) => match value.get_ref().as_array() {
-            Some(list) => list.iter().collect(),
-            None => fields::mistyped(value, "[[test]]", faults).unwrap_or_default(),
-        },
-    };
+    if let Some(value) = fields.get("test").filter(|value| !value.get_ref().is_array()) {
+        fields::mistyped::<()>(value, "[[test]]", faults);
+    }
     fields.finish(faults);
+    let entries =
+        document.into_iter().find(|(key, _)| key.get_ref() == "test").map(|(_, value)| value.into_inner());
+    let entries = if let Some(DeValue::Array(entries)) = entries { entries } else { DeArray::new() };
     let mut seen = HashMap::new();
     let mut secrets = Vec::new();
     let mut count = Lines { text: source, at: 0, line: 1 };
     let (mut tests, mut relations) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
+    // Each is dropped once it is read: together they take more memory than what they become.
     for entry in entries {
         let mut reading = Reading { given, faults, secrets: &mut secrets, uses: Vec::new() };
-        let Some((mut test, relation)) = test(entry, &mut reading) else { continue };
+        let Some((mut test, relation)) = test(&entry, &mut reading) else { continue };
         test.line = count.of(relation.at.start);
         if let Some(first) = seen.insert(test.name.clone(), test.line) {
             faults.note(relation.at.clone(), format!("a test of this name is already in line {first}"));
