@@ -1,5 +1,7 @@
-//! What can be wrong with a server, and what dm-health says of it: the right reason, in bounded time and memory.
+//! What can be wrong with a server, and what dm-health and dm-smoke say of it: the right reason, in bounded time and
+//! memory.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use assert_cmd::Command;
@@ -15,91 +17,100 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The most memory that a fault may cost, in KiB.
 const MAX_KIB: i64 = 32 * 1024;
 
-/// A fault: its server, the flags to find it with, the reason (`-` for an answer that is good after all), and a part of
-/// the message.
+/// A fault: its server, the flags of dm-health to find it with, the reason (`-` for an answer that is good after all),
+/// and a part of dm-health's message.
 type Fault = (&'static str, String, &'static str, &'static str, &'static str);
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\n";
+
+/// A time limit for what would never end.
+const SHORT: &str = "--timeout 200ms";
 
 fn head(rest: &str) -> String {
     format!("{HEAD}{rest}")
 }
 
-/// Faults of connections and of HTTP.
-fn in_http() -> Vec<Fault> {
-    let ok = || answering(&answer("200 OK", "hello"));
-    let to = |scheme: &str, url: String| url.replace("http:", &format!("{scheme}:"));
-    let short = "--timeout 200ms";
-    let cut_off = "no whole answer: ";
-    let redirect = "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n";
-    vec![
+fn ok() -> String {
+    answering(&answer("200 OK", "hello"))
+}
+
+fn to(scheme: &str, url: &str) -> String {
+    url.replace("http:", &format!("{scheme}:"))
+}
+
+/// Faults of connections.
+fn in_connections() -> Vec<Fault> {
+    let kept = |rest: &str| head(&format!("Connection: keep-alive\r\n{rest}"));
+    let thrice = "--reuse --min-success 3";
+    let mut faults = vec![
         ("refused", fault::refused(), "", "refused", "connection refused by 127.0.0.1"),
         ("a name that is not", "http://does-not-exist.invalid/".to_owned(), "", "dns", "did not resolve"),
-        ("no answer", fault::hanging(), short, "read_timeout", "no answer within 200ms"),
+        ("no answer", fault::hanging(), SHORT, "read_timeout", "no answer within 200ms"),
         ("reset", fault::resetting(), "", "other", "reset"),
         ("closed at once", answering(""), "", "other", "closed before a whole answer came"),
-        ("slow headers", dripping(&head("X-Slow: ")), short, "read_timeout", "no answer within 200ms"),
+        ("keeps no connection", ok(), thrice, "-", ""),
+        ("says that it keeps one", answering(&kept("Content-Length: 2\r\n\r\nok")), thrice, "-", ""),
+        ("keeps one, and says more", answering(&kept("Content-Length: 2\r\n\r\nhello")), thrice, "-", ""),
         (
-            "a slow body",
-            dripping(&head("Content-Length: 9\r\n\r\n")),
-            short,
+            "keeps one, and says no more",
+            fault::silent_after(&kept("Content-Length: 2\r\n\r\nok")),
+            "--timeout 200ms --reuse --min-success 3",
             "read_timeout",
-            "no whole answer",
+            "no answer within 200ms",
         ),
-        ("half a body", answering(&head("Content-Length: 9\r\n\r\nhalf")), "", "other", cut_off),
-        ("more than the length", answering(&head("Content-Length: 2\r\n\r\nhello")), "", "-", ""),
-        (
-            "no number as length",
-            answering(&head("Content-Length: x\r\n\r\n")),
-            "",
-            "other",
-            "not an HTTP answer",
-        ),
-        (
-            "two lengths",
-            answering(&head("Content-Length: 1\r\nContent-Length: 2\r\n\r\nab")),
-            "",
-            "other",
-            "not an HTTP",
-        ),
-        ("a bad chunk", answering(&head("Transfer-Encoding: chunked\r\n\r\nZZ\r\n")), "", "other", "hunk"),
-        ("half a chunk", answering(&head("Transfer-Encoding: chunked\r\n\r\n5\r\nhe")), "", "other", cut_off),
-        (
-            "no last chunk",
-            answering(&head("Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n")),
-            "",
-            "other",
-            cut_off,
-        ),
+        ("TCP refused", to("tcp", &fault::refused()), "", "refused", "connection refused"),
+        ("gRPC, no answer", to("grpc", &fault::hanging()), SHORT, "read_timeout", "no answer within 200ms"),
+        ("gRPC of a web server", to("grpc", &ok()), "", "other", ""),
+    ];
+    // A machine may have no IPv6.
+    if let Some(url) = fault::only_on_ipv6(&answer("200 OK", "hello")) {
+        let by_ipv4 = url.replace("[::1]", "127.0.0.1");
+        faults.push(("IPv6 only", url, "", "-", ""));
+        faults.push(("IPv6 only, asked by IPv4", by_ipv4, "", "refused", "connection refused by 127.0.0.1"));
+    }
+    faults
+}
+
+/// Faults of HTTP.
+fn in_http() -> Vec<Fault> {
+    let cut_off = "no whole answer: ";
+    let not_http = "not an HTTP answer";
+    let chunked = |rest: &str| answering(&head(&format!("Transfer-Encoding: chunked\r\n\r\n{rest}")));
+    let long = |rest: &str| answering(&head(&format!("Content-Length: {rest}")));
+    let two_lengths = "1\r\nContent-Length: 2\r\n\r\nab";
+    let redirect = "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n";
+    let slow_body = dripping(&head("Content-Length: 9\r\n\r\n"));
+    vec![
+        ("slow headers", dripping(&head("X-Slow: ")), SHORT, "read_timeout", "no answer within 200ms"),
+        ("a slow body", slow_body, SHORT, "read_timeout", "no whole answer within 200ms"),
+        ("half a body", long("9\r\n\r\nhalf"), "", "other", cut_off),
+        ("more than the length", long("2\r\n\r\nhello"), "", "-", ""),
+        ("no number as length", long("x\r\n\r\n"), "", "other", not_http),
+        ("two lengths", long(two_lengths), "", "other", not_http),
+        ("a bad chunk", chunked("ZZ\r\n"), "", "other", "hunk"),
+        ("half a chunk", chunked("5\r\nhe"), "", "other", cut_off),
+        ("no last chunk", chunked("2\r\nhe\r\n"), "", "other", cut_off),
         ("10 GB", pouring(&head("Content-Length: 10000000000\r\n\r\n")), "", "-", ""),
         ("an endless body", pouring(&head("\r\n")), "", "-", ""),
-        ("an endless header", pouring(&head("X: ")), "", "other", "not an HTTP answer"),
-        (
-            "a gzip bomb",
-            pouring(&head("Content-Encoding: gzip\r\n\r\n")),
-            "--expect-body ok",
-            "body_mismatch",
-            "does not contain",
-        ),
+        ("an endless header", pouring(&head("X: ")), "", "other", not_http),
+        ("a gzip bomb", fault::bombing(), "--expect-body ok", "body_mismatch", "does not contain"),
+        ("no gzip", pouring(&head("Content-Encoding: gzip\r\n\r\n")), "--expect-body aaa", "-", ""),
         ("redirects in a circle", answering(redirect), "", "bad_status", "redirects are not followed"),
         ("500", fault::internal_error(), "", "bad_status", "status 500, expected 2xx"),
-        ("garbage", answering("SSH-2.0-OpenSSH_9.6\r\n\r\n"), "", "other", "not an HTTP answer"),
-        ("a status that is none", answering("HTTP/1.1 99999 OK\r\n\r\n"), "", "other", "not an HTTP answer"),
-        ("HTTP/2 only", answering("\0\0\0\u{4}\0\0\0\0\0"), "", "other", "not an HTTP answer"),
-        ("keeps no connection", ok(), "--reuse --min-success 3", "-", ""),
+        ("garbage", answering("SSH-2.0-OpenSSH_9.6\r\n\r\n"), "", "other", not_http),
+        ("a status that is none", answering("HTTP/1.1 99999 OK\r\n\r\n"), "", "other", not_http),
+        ("HTTP/2 only", answering("\0\0\0\u{4}\0\0\0\0\0"), "", "other", not_http),
         ("another version", ok(), "--expect-header x-version:2", "assertion", "no header x-version"),
         ("no JSON", ok(), "--expect-json $.up", "body_mismatch", "is not JSON"),
         ("too slow", ok(), "--max-latency 1ns", "too_slow", "expected within"),
-        ("TCP refused", to("tcp", fault::refused()), "", "refused", "connection refused"),
-        ("gRPC, no answer", to("grpc", fault::hanging()), short, "read_timeout", "no answer within 200ms"),
-        ("gRPC of a web server", to("grpc", ok()), "", "other", ""),
     ]
 }
 
 /// Faults of TLS.
 fn in_tls(authority: &Authority) -> Vec<Fault> {
     let server = |flaw| authority.server(flaw);
-    let to_tls = |url: String| url.replace("http:", "https:");
+    let silent = to("https", &fault::hanging());
+    let plain = to("https", &answering(&answer("400 Bad Request", "")));
     vec![
         ("none", server(Flaw::None), "--min-cert-days 365", "-", ""),
         ("it ends too soon", server(Flaw::None), "--min-cert-days 1000000", "tls", "its certificate ends in"),
@@ -107,44 +118,106 @@ fn in_tls(authority: &Authority) -> Vec<Fault> {
         ("not valid yet", server(Flaw::NotYetValid), "", "tls", "not valid yet"),
         ("of another host", server(Flaw::WrongHost), "", "tls", "not valid for name"),
         ("signed by itself", server(Flaw::SelfSigned), "", "tls", "UnknownIssuer"),
-        ("HTTP/2 only", server(Flaw::Http2Only), "", "tls", "no TLS connection"),
-        ("no TLS at all", to_tls(answering(&answer("400 Bad Request", ""))), "", "tls", "no TLS connection"),
-        (
-            "no handshake",
-            to_tls(fault::hanging()),
-            "--timeout 200ms",
-            "connect_timeout",
-            "no TLS connection within",
-        ),
+        ("HTTP/2 only in TLS", server(Flaw::Http2Only), "", "tls", "no TLS connection"),
+        ("no TLS at all", plain, "", "tls", "no TLS connection"),
+        ("no handshake", silent, SHORT, "connect_timeout", "no TLS connection within"),
     ]
 }
 
-#[test]
-fn each_fault_has_its_reason_in_bounded_time_and_memory() {
-    let authority = Authority::new();
-    let machine = Machine::new().with("SSL_CERT_FILE", authority.file().to_str().unwrap());
-    let faults = [in_http(), in_tls(&authority)].concat();
+fn faults(authority: &Authority) -> Vec<Fault> {
+    let faults = [in_connections(), in_http(), in_tls(authority)].concat();
     assert!(faults.len() >= 30);
+    faults
+}
+
+fn machine(authority: &Authority) -> Machine {
+    Machine::new().with("SSL_CERT_FILE", authority.file().to_str().unwrap())
+}
+
+/// The records of a stream, but for the first and the last.
+fn records(stdout: &[u8]) -> Vec<Value> {
+    let lines = String::from_utf8_lossy(stdout);
+    let records = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    records.filter(|record| record["type"] != "start" && record["type"] != "end").collect()
+}
+
+/// Of the largest of the children until now, which were all dm-health or dm-smoke.
+fn assert_that_memory_is_bounded() {
+    let peak = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
+    assert!(peak <= MAX_KIB, "{peak} KiB");
+}
+
+#[test]
+fn dm_health_gives_each_fault_its_reason() {
+    let authority = Authority::new();
+    let machine = machine(&authority);
     let mut wrong = Vec::new();
-    for (name, url, flags, reason, message) in faults {
+    for (name, url, flags, reason, message) in faults(&authority) {
         let mut command = Command::from_std(machine.tool("dm-health"));
         command.args(["--interval", "10ms", "--max-fail", "1", "--url", &url]).args(flags.split_whitespace());
         if !flags.contains("--timeout") {
             command.args(["--timeout", "20s"]);
         }
         let output = command.timeout(PATIENCE).output().unwrap();
-        let stdout = String::from_utf8_lossy(&output.stdout);
         let stderr = String::from_utf8_lossy(&output.stderr);
-        let told = format!("{name}: {stdout}{stderr}");
-        let probe: Value = serde_json::from_str(stdout.lines().nth(1).expect(&told)).unwrap();
+        let records = records(&output.stdout);
+        let last = records.last().cloned().unwrap_or_default();
         let good = reason == "-";
-        let found = (probe["reason"].as_str().unwrap_or("-"), probe["ok"] == true, output.status.code());
+        let found = (last["reason"].as_str().unwrap_or("-"), last["ok"] == true, output.status.code());
         if found != (reason, good, Some(i32::from(!good))) || !stderr.contains(message) {
-            wrong.push(told);
+            wrong.push(format!("{name}: {found:?}, {last}, {stderr}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // Of the largest of the children, which were all dm-health.
-    let peak = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
-    assert!(peak <= MAX_KIB, "{peak} KiB");
+    assert_that_memory_is_bounded();
+}
+
+/// The same fault as a test of a suite; nothing for what dm-smoke does not ask for.
+fn as_test((name, url, flags, ..): &Fault) -> Option<String> {
+    if !url.starts_with("http") {
+        return None;
+    }
+    let rest = match flags.split_once(' ') {
+        None => String::new(),
+        Some(("--timeout", limit)) if !limit.contains(' ') => format!("timeout = '{limit}'"),
+        Some(("--expect-body", text)) => format!("expect = {{ body_contains = '{text}' }}"),
+        Some(("--expect-json", path)) => format!("expect = {{ json = '{path}' }}"),
+        Some(("--max-latency", limit)) => format!("expect = {{ max_latency = '{limit}' }}"),
+        Some(("--expect-header", header)) => {
+            let (header, value) = header.split_once(':').unwrap();
+            format!("expect = {{ headers = {{ {header} = '{value}' }} }}")
+        }
+        Some(_) => return None,
+    };
+    Some(format!("[[test]]\nname = '{name}'\nhttp = {{ url = '{url}' }}\n{rest}\n"))
+}
+
+#[test]
+fn dm_smoke_gives_each_fault_its_reason() {
+    let authority = Authority::new();
+    let machine = machine(&authority);
+    let (mut suite, mut wanted) = (String::new(), Vec::new());
+    for fault in faults(&authority) {
+        let Some(test) = as_test(&fault) else { continue };
+        suite.push_str(&test);
+        let (name, _, _, reason, _) = fault;
+        wanted.push((name.to_owned(), reason.to_owned()));
+    }
+    assert!(wanted.len() >= 30);
+    // Here they are followed to the last that is allowed.
+    let _ = write!(
+        suite,
+        "[[test]]\nname = 'endless redirects'\nhttp = {{ url = '{}', redirects = 20 }}\n",
+        answering("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")
+    );
+    wanted.push(("endless redirects".to_owned(), "bad_status".to_owned()));
+    common::atomic::write(&machine.folder().join("faults.toml"), suite.as_bytes()).unwrap();
+    let mut command = Command::from_std(machine.tool("dm-smoke"));
+    let output = command.args(["faults.toml", "--timeout", "20s"]).timeout(PATIENCE).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let records = records(&output.stdout);
+    let text = |record: &Value, field: &str| record[field].as_str().unwrap_or("-").to_owned();
+    let told: Vec<_> = records.iter().map(|record| (text(record, "name"), text(record, "reason"))).collect();
+    assert_eq!(told, wanted, "{records:#?}");
+    assert_that_memory_is_bounded();
 }

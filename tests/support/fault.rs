@@ -54,6 +54,36 @@ pub fn pouring(start: &str) -> String {
     })
 }
 
+/// A server that answers the first request of a connection with `start`, keeps the connection, and says no more.
+pub fn silent_after(start: &str) -> String {
+    going_on(start, |stream| {
+        // Until the client gives up.
+        let _ = stream.read_to_end(&mut Vec::new());
+    })
+}
+
+/// 64 KiB of zeros: `head -c 65536 /dev/zero | gzip -9n`.
+const ZEROS: &[u8] = include_bytes!("zeros.gz");
+
+/// A server that answers every request with a small file that has no end once it is unpacked.
+pub fn bombing() -> String {
+    going_on("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", |stream| {
+        // One after the other, they are one file.
+        while stream.write_all(ZEROS).is_ok() {}
+    })
+}
+
+/// A server without an address of IPv4 that answers every request with these bytes; nothing on a machine without IPv6.
+pub fn only_on_ipv6(bytes: &str) -> Option<String> {
+    let bytes = bytes.to_owned();
+    let listener = TcpListener::bind("[::1]:0").ok()?;
+    Some(serve_on(listener, move |stream| {
+        if let Some((_, mut stream)) = request(stream) {
+            let _ = stream.write_all(bytes.as_bytes());
+        }
+    }))
+}
+
 /// A server that answers every request with these bytes.
 pub fn answering(bytes: &str) -> String {
     let bytes = bytes.to_owned();
@@ -147,7 +177,10 @@ fn request(stream: TcpStream) -> Option<(Request, TcpStream)> {
 
 /// Calls `answer` with each connection, on a thread of its own, and gives the URL.
 pub(crate) fn serve(answer: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    serve_on(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
+}
+
+fn serve_on(listener: TcpListener, answer: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {

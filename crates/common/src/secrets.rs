@@ -1,5 +1,7 @@
 //! What must not be shown of other people's text.
 
+use std::fmt;
+
 use regex_lite::Regex;
 
 use crate::env;
@@ -12,7 +14,7 @@ const SHORTEST: usize = 6;
 const NAMES: [&str; 8] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "AUTH", "COOKIE"];
 
 /// The secrets that are known, and the shape of a password in a URL.
-#[derive(Debug)]
+#[derive(Clone, Default)]
 pub struct Secrets {
     /// The longest first: one may be a part of another.
     values: Vec<String>,
@@ -20,21 +22,28 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// The values of the process's variables whose names say that they are secret.
-    pub fn of_environment() -> Self {
-        Self::of(env::all())
+    /// These too.
+    pub fn add(&mut self, values: impl IntoIterator<Item = String>) {
+        self.values.extend(values);
+        self.values.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        self.values.dedup();
     }
 
-    fn of(variables: impl Iterator<Item = (String, String)>) -> Self {
+    /// The values of the process's variables whose names say that they are secret too, and passwords in URLs.
+    #[must_use]
+    pub fn with_environment(self) -> Self {
+        self.with_variables(env::all())
+    }
+
+    fn with_variables(mut self, variables: impl Iterator<Item = (String, String)>) -> Self {
         let is_secret = |name: &str| NAMES.iter().any(|part| name.to_ascii_uppercase().contains(part));
         let secret = variables.filter(|(name, _)| is_secret(name));
         // A private key has several lines, and is told line by line.
-        let mut values: Vec<String> = secret
-            .flat_map(|(_, value)| value.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>())
-            .collect();
-        values.retain(|value| value.len() >= SHORTEST);
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        Self { values, in_url: Regex::new("(://[^/@:\\s]*:)[^/@\\s]+@").ok() }
+        let lines = secret
+            .flat_map(|(_, value)| value.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>());
+        self.add(lines.filter(|line| line.len() >= SHORTEST));
+        self.in_url = Regex::new("(://[^/@:\\s]*:)[^/@\\s]+@").ok();
+        self
     }
 
     /// The text with every secret masked.
@@ -44,6 +53,12 @@ impl Secrets {
             Some(pattern) => pattern.replace_all(&text, format!("${{1}}{MASK}@")).into_owned(),
             None => text,
         }
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets").field("values", &self.values.len()).finish_non_exhaustive()
     }
 }
 
@@ -60,11 +75,19 @@ mod tests {
             ("A_KEY", "short"),
             ("HOME", "/home/ada"),
         ];
-        let secrets =
-            Secrets::of(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let secrets = Secrets::default().with_variables(owned);
         assert_eq!(
             secrets.masked("abcdefgh abcdef c2VjcmV0 short /home/ada postgres://u:p4ss@db/x http://h:80/"),
             "*** *** *** short /home/ada postgres://u:***@db/x http://h:80/"
         );
+    }
+    #[test]
+    fn the_longest_is_masked_first_and_none_is_shown_by_debug() {
+        let mut secrets = Secrets::default();
+        secrets.add(["abcd".to_owned()]);
+        secrets.add(["abcdef".to_owned(), "abcd".to_owned()]);
+        assert_eq!(secrets.masked("abcdef abcd abc"), "*** *** abc");
+        assert_eq!(format!("{secrets:?}"), "Secrets { values: 2, .. }");
     }
 }

@@ -110,7 +110,9 @@ fn sentence(ending: &Ending, plan: &Plan, policy: &Policy, tallies: &Tallies) ->
     };
     let names = about.iter().filter_map(|index| plan.targets.get(*index)).map(|target| target.name.as_str());
     let first = about.first().and_then(|index| tallies.each.get(*index)).unwrap_or(&tallies.whole);
-    ending.sentence(&Subject { names: names.collect(), first }, &plan.rules)
+    let any_failed =
+        about.iter().filter_map(|index| tallies.each.get(*index)).any(|tally| tally.failures > 0);
+    ending.sentence(&Subject { names: names.collect(), first, any_failed }, &plan.rules)
 }
 
 /// Begins on a thread of its own, for a slow disk or a held lock is not to delay the first probe. The answer waits for

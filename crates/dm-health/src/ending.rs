@@ -57,6 +57,13 @@ impl Ending {
             |count: u32| if count == 1 { "once".to_owned() } else { format!("{count} times in a row") };
         match self {
             Self::Verdict(Verdict::Healthy) => match (rules.watch, about.names.as_slice()) {
+                (Some(watch), _) if about.any_failed => {
+                    format!(
+                        "{} became healthy, and nothing proved otherwise for {}",
+                        about.counted(),
+                        show(watch)
+                    )
+                }
                 (Some(watch), _) => {
                     format!("{} became healthy and stayed so for {}", about.counted(), show(watch))
                 }
@@ -105,6 +112,8 @@ pub struct Subject<'a> {
     pub names: Vec<&'a str>,
     /// What was seen of the first.
     pub first: &'a Tally,
+    /// Whether a probe of any of them failed.
+    pub any_failed: bool,
 }
 
 impl Subject<'_> {
@@ -159,7 +168,8 @@ mod tests {
     fn the_sentence_says_why() {
         let refused = Failure::new(Reason::Refused, "connection refused by [::1]:1");
         let tally = Tally { probes: 5, failures: 5, last_failure: Some(refused), ..Tally::default() };
-        let about = |names: &[&'static str]| Subject { names: names.to_vec(), first: &tally };
+        let about =
+            |names: &[&'static str]| Subject { names: names.to_vec(), first: &tally, any_failed: true };
         let unhealthy = Ending::Verdict(Verdict::Unhealthy);
         assert_eq!(
             unhealthy.sentence(&about(&["api"]), &RULES),
@@ -168,7 +178,10 @@ mod tests {
         assert_eq!(unhealthy.status(&tally), (Status::Failure, Some(Reason::Refused)));
         let deadline = Ending::Verdict(Verdict::DeadlinePassed);
         assert_eq!(
-            deadline.sentence(&Subject { names: vec!["api"], first: &Tally::default() }, &RULES),
+            deadline.sentence(
+                &Subject { names: vec!["api"], first: &Tally::default(), any_failed: false },
+                &RULES
+            ),
             "api was not healthy within 2m00s; no probe was answered"
         );
         assert_eq!(
@@ -180,11 +193,16 @@ mod tests {
 
     #[test]
     fn several_are_counted_where_all_is_well() {
-        let about = Subject { names: vec!["api", "web"], first: &Tally::default() };
+        let about = Subject { names: vec!["api", "web"], first: &Tally::default(), any_failed: false };
         let healthy = Ending::Verdict(Verdict::Healthy);
         assert_eq!(healthy.sentence(&about, &RULES), "2 targets are healthy: each answered well once");
         let watched = Rules { watch: Some(Duration::from_mins(5)), ..RULES };
         assert_eq!(healthy.sentence(&about, &watched), "2 targets became healthy and stayed so for 5m00s");
+        let shaky = Subject { any_failed: true, ..about };
+        assert_eq!(
+            healthy.sentence(&shaky, &watched),
+            "2 targets became healthy, and nothing proved otherwise for 5m00s"
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ Examples:
   dm-smoke smoke.toml --base-url https://api --jobs 8 --format tap > smoke.tap
   dm-smoke smoke.toml --retries 2 --max-fail 5 --deadline 2m --tag critical
   dm-smoke smoke.toml --report junit=smoke.xml        lines for people, and a file for the CI system
-  npx playwright test --reporter junit > e2e.xml; dm-smoke --from-junit e2e.xml --name e2e
+  hurl --test --report-junit shop.xml *.hurl; dm-smoke --from-junit shop.xml
   node --test --test-reporter tap | dm-smoke --from-tap - --name node
   dm-smoke smoke.toml --check                         only validate the file
 
@@ -50,12 +50,13 @@ JSON value, or a list of these; all values found have to compare. A header is a 
 
 capture takes a JSONPath, { header = …, regex = … } or { regex = … }; {{name}} puts the value into a url, a query, a
 header, a body or a variable of a command (env = { TOKEN = \"{{token}}\" }), and makes that test wait for this one. A
-test whose depends_on did not pass is skipped. {{env.NAME}} is a variable of dm-smoke's environment. Captured values and
-variables are masked in every output. Commands find DM_BASE_URL, DM_DEPLOYMENT_ID, DM_SERVICE and DM_ENVIRONMENT in
+test whose depends_on did not pass is skipped. {{env.NAME}} is a variable of dm-smoke's environment. Captured values,
+these variables, and all whose names say that they hold a secret are masked in every output. Commands find DM_BASE_URL, DM_DEPLOYMENT_ID, DM_SERVICE and DM_ENVIRONMENT in
 their environment.
 
 Exit code: 0 all passed; 1 at least one did not; 2 wrong usage or a bad suite, and nothing was run; 4 no test was run;
-5 could not judge, as when another runner broke off; 124 the deadline came first, and nothing was bad until then. Stopped by a signal, dm-smoke dies by it. No trouble with recording changes the code.";
+5 could not judge, as when another runner broke off; 124 the deadline came first, and nothing was bad until then.
+Stopped by a signal, dm-smoke dies by it. No trouble with recording changes the code.";
 
 /// Runs a suite of smoke tests against what was deployed
 #[derive(Debug, Parser)]
@@ -69,11 +70,12 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["from_junit", "from_tap", "check", "name"])]
     pub new: bool,
 
-    /// Run nothing: take over the results that another runner wrote as JUnit XML; - is stdin
+    /// Run nothing: take over the results that another runner wrote as JUnit XML, such as hurl, pytest, bats, node or
+    /// gotestsum; - is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from_tap", "check"])]
     pub from_junit: Option<PathBuf>,
 
-    /// Run nothing: take over the results of a runner that writes TAP; - is stdin
+    /// Run nothing: take over the results of a runner that writes TAP, such as node, bats or hurl; - is stdin
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     pub from_tap: Option<PathBuf>,
 

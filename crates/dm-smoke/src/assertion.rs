@@ -6,11 +6,12 @@ use std::time::Duration;
 use common::duration;
 use common::event::Reason;
 use common::json_path::{Difference, Expectation};
+use common::secrets::Secrets;
 use regex::bytes::Regex;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::Value;
 
-use crate::excerpt::{self, Secrets};
+use crate::excerpt;
 
 /// Statuses that are good.
 #[derive(Debug, Clone, PartialEq, Eq)]

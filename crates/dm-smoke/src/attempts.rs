@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use common::clock::{Clock, Stopwatch, SystemClock};
 use common::event::TestResult;
+use common::secrets::Secrets;
 use common::stream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::excerpt::Secrets;
 use crate::outcome::Failure;
 use crate::runner::{Surroundings, seq};
 use crate::suite::{Kind, Test};
 use crate::template::Values;
-use crate::{command_test, http_test};
+use crate::{command_test, http_test, secret};
 
 /// A test to be tried.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Attempts {
     pub async fn carry_out(self, at: usize) -> Option<Done> {
         let clock = SystemClock;
         let mut secrets = self.surroundings.secrets.clone();
-        secrets.add(Secrets::of(self.values.values().cloned()));
+        secrets.add(secret::forms(self.values.values().cloned()));
         let mut attempts = 1;
         let mut before = None;
         loop {

@@ -7,6 +7,7 @@ use reqwest::header::HeaderName;
 use crate::assertion::{
     CommandExpected, HeaderExpected, HttpExpected, OutputExpected, StatusPattern, Statuses,
 };
+use crate::excerpt;
 use crate::fields::{Faults, Fields, Value, integer, mistyped, text};
 
 const HTTP: [&str; 6] = ["status", "headers", "body_contains", "body_matches", "json", "max_latency"];
@@ -76,11 +77,8 @@ fn refuse(
 /// A field that is a regular expression.
 pub fn regex(name: &'static str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Regex> {
     let text = fields.text(name, faults)?;
-    faults.sift(text.span(), Regex::new(text.get_ref()).map_err(|error| one_line(&error.to_string())))
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    faults
+        .sift(text.span(), Regex::new(text.get_ref()).map_err(|error| excerpt::one_line(&error.to_string())))
 }
 
 fn headers(fields: &mut Fields<'_>, faults: &mut Faults) -> Vec<(HeaderName, HeaderExpected)> {

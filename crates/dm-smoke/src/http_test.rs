@@ -11,6 +11,7 @@ use common::duration;
 use common::event::Reason;
 use common::http;
 use common::label::without_secrets;
+use common::secrets::Secrets;
 use percent_encoding::utf8_percent_encode;
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -21,8 +22,9 @@ use url::{Url, form_urlencoded};
 
 use crate::assertion::{HttpObserved, Mismatch};
 use crate::capture::Capture;
-use crate::excerpt::{self, IN_A_PATH, Secrets};
+use crate::excerpt;
 use crate::outcome::Failure;
+use crate::secret::{self, IN_A_PATH};
 use crate::suite::{Body, HttpTest, Kind, Suite};
 use crate::template::Values;
 
@@ -90,7 +92,7 @@ pub async fn run(
         Err(why) => return Err(Failure::error(Reason::Other, why).of(test.method.as_str())),
     };
     let mut secrets = secrets.clone();
-    secrets.add(Secrets::in_url(&url));
+    secrets.add(secret::in_url(&url));
     let tested = format!("{} {}", test.method, secrets.masked(&without_secrets(&url)));
     let told = match clients.0.get(&(limit, test.redirects)) {
         Some(client) => {
@@ -207,7 +209,7 @@ fn judge(test: &HttpTest, observed: &HttpObserved, secrets: &Secrets) -> Result<
         test.capture.iter().map(|capture| capture.take(observed, document.as_ref().ok())).collect();
     // What other tests are given is hidden here too, should this one not pass.
     let mut secrets = secrets.clone();
-    secrets.add(Secrets::of(captured.iter().flatten().cloned()));
+    secrets.add(secret::forms(captured.iter().flatten().cloned()));
     let unmet = |mismatch: Mismatch<'_>| Failure::unmet(&mismatch, &secrets);
     test.expected.check(observed, &document, &secrets).map_err(unmet)?;
     let mut values = Values::new();

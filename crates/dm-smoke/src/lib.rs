@@ -19,11 +19,14 @@ pub mod fields;
 pub mod foreign;
 pub mod http_entry;
 pub mod http_test;
+#[cfg(test)]
+mod mutation;
 pub mod outcome;
 pub mod plan;
 pub mod report;
 pub mod runner;
 pub mod schedule;
+pub mod secret;
 pub mod suite;
 pub mod suite_file;
 pub mod template;
@@ -89,7 +92,8 @@ fn print(text: &str) -> Result<Exit> {
 
 fn smoke(run: &Run) -> Result<Exit> {
     let surroundings = Surroundings {
-        secrets: run.suite.secrets.clone(),
+        // A command may show what it finds in its environment.
+        secrets: run.suite.secrets.clone().with_environment(),
         clients: Clients::new(&run.suite)?,
         env: environment(run),
     };

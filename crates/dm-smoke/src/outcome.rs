@@ -1,9 +1,10 @@
 //! What one test came to, before it has a place in a report.
 
 use common::event::{Reason, TestResult};
+use common::secrets::Secrets;
 
 use crate::assertion::Mismatch;
-use crate::excerpt::{self, Secrets};
+use crate::excerpt;
 
 /// Why a test did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]

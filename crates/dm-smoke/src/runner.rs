@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use common::clock::{Clock, SystemClock};
 use common::duration;
 use common::event::TestResult;
+use common::secrets::Secrets;
 use common::stop::StopSignals;
 use common::stream;
 use tokio::sync::watch;
@@ -18,13 +19,13 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::attempts::{Attempts, Done};
-use crate::excerpt::{self, Secrets};
 use crate::http_test::Clients;
 use crate::report::Report;
 use crate::schedule::Schedule;
 use crate::suite::{Suite, Test};
 use crate::template::Values;
 use crate::verdict::Ended;
+use crate::{excerpt, secret};
 
 /// What every test is given.
 #[derive(Debug)]
@@ -132,7 +133,11 @@ fn conclude(
 ) -> Vec<stream::Test> {
     let Done { at, mut test, values: captured } = done;
     // It may have been told what another captured while it ran.
-    test.message = test.message.map(|message| Secrets::of(values.values().cloned()).masked(&message));
+    if let Some(message) = &mut test.message {
+        let mut secrets = Secrets::default();
+        secrets.add(secret::forms(values.values().cloned()));
+        *message = secrets.masked(message);
+    }
     if matches!(test.result, TestResult::Pass | TestResult::Flaky) {
         if !captured.is_empty() {
             Arc::make_mut(values).extend(captured);

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::label::Label;
+use common::secrets::Secrets;
 use reqwest::Method;
 use reqwest::header::HeaderName;
 use serde_json::Value;
 
 use crate::assertion::{CommandExpected, HttpExpected};
 use crate::capture::Capture;
-use crate::excerpt::Secrets;
 use crate::template::{Template, Values};
 
 /// A suite.

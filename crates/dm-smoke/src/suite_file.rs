@@ -11,17 +11,17 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use common::env::Env;
 use common::label::Label;
+use common::secrets::Secrets;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 use url::Url;
 
 use crate::args::MAX_RETRIES;
 use crate::dependency::{self, Links, Named};
-use crate::excerpt::Secrets;
 use crate::fields::{self, Fault, Faults, Fields, Value};
 use crate::suite::{CommandTest, Kind, Suite, Test};
 use crate::template::Template;
-use crate::{TOOL, expect_entry, http_entry};
+use crate::{TOOL, expect_entry, http_entry, secret};
 
 /// The most faults that are told at once.
 const MAX_FAULTS: usize = 20;
@@ -78,38 +78,38 @@ pub fn parse(text: &str, stem: &str, given: &Given<'_>) -> Result<Suite, Vec<Fau
     // What stands in a file that is not TOML is anybody's guess.
     faults.told()?;
     let mut faults = Faults::default();
-    let suite = suite(document.get_ref(), text, stem, given, &mut faults);
+    let suite = suite(document.into_inner(), text, stem, given, &mut faults);
     faults.told()?;
     suite.ok_or_else(Vec::new)
 }
 
 fn suite(
-    document: &DeTable<'_>,
+    document: DeTable<'_>,
     source: &str,
     stem: &str,
     given: &Given<'_>,
     faults: &mut Faults,
 ) -> Option<Suite> {
-    let mut fields = Fields::new(document);
+    let mut fields = Fields::new(&document);
     let name = match fields.text("name", faults) {
         Some(name) => faults.sift(name.span(), name.get_ref().parse::<Label>()),
         None => Label::nearest(stem),
     };
-    let entries: Vec<&Value<'_>> = match fields.get("test") {
-        None => Vec::new(),
-        Some(value) => match value.get_ref().as_array() {
-            Some(list) => list.iter().collect(),
-            None => fields::mistyped(value, "[[test]]", faults).unwrap_or_default(),
-        },
-    };
+    if let Some(value) = fields.get("test").filter(|value| !value.get_ref().is_array()) {
+        fields::mistyped::<()>(value, "[[test]]", faults);
+    }
     fields.finish(faults);
+    let entries =
+        document.into_iter().find(|(key, _)| key.get_ref() == "test").map(|(_, value)| value.into_inner());
+    let entries = if let Some(DeValue::Array(entries)) = entries { entries } else { DeArray::new() };
     let mut seen = HashMap::new();
     let mut secrets = Vec::new();
     let mut count = Lines { text: source, at: 0, line: 1 };
     let (mut tests, mut relations) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
+    // Each is dropped once it is read: together they take more memory than what they become.
     for entry in entries {
         let mut reading = Reading { given, faults, secrets: &mut secrets, uses: Vec::new() };
-        let Some((mut test, relation)) = test(entry, &mut reading) else { continue };
+        let Some((mut test, relation)) = test(&entry, &mut reading) else { continue };
         test.line = count.of(relation.at.start);
         if let Some(first) = seen.insert(test.name.clone(), test.line) {
             faults.note(relation.at.clone(), format!("a test of this name is already in line {first}"));
@@ -122,10 +122,11 @@ fn suite(
         tests.into_iter().zip(waits_for).map(|(test, depends_on)| Arc::new(Test { depends_on, ..test }));
     secrets.sort_unstable();
     secrets.dedup();
-    let mut secrets = Secrets::of(secrets);
+    let mut hidden = Secrets::default();
+    hidden.add(secret::forms(secrets));
     // Every request may go to it, and a command may show the variable that it finds it in.
-    secrets.add(given.base_url.map(Secrets::in_url).unwrap_or_default());
-    Some(Suite { name: name?, tests: tests.collect(), secrets })
+    hidden.add(given.base_url.map(secret::in_url).unwrap_or_default());
+    Some(Suite { name: name?, tests: tests.collect(), secrets: hidden })
 }
 
 /// Counts lines, going forward: a suite of ten thousand tests is not read ten thousand times.

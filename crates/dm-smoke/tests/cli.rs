@@ -308,6 +308,18 @@ fn secrets_are_never_shown() {
 }
 
 #[test]
+fn a_secret_of_the_environment_is_masked_though_the_suite_does_not_name_it() {
+    let script = "echo $DEPLOY_TOKEN postgres://shop:hush-password@db >&2; exit 1";
+    let place = Place::with_suite(&shell("tool", script, ""));
+    let mut command = place.command();
+    command.env("DEPLOY_TOKEN", "hush-token").args(["--format", "human"]);
+    assert_cmd::Command::from_std(command)
+        .assert()
+        .code(1)
+        .stdout(contains("*** postgres://shop:***@db").and(contains("hush").not()));
+}
+
+#[test]
 fn tap_can_be_parsed() {
     let suite =
         shell("50% # SKIP it \\ here", "true", "") + &shell("bad # TODO", "echo \"a: #b\"; exit 1", "");

@@ -4,6 +4,7 @@
 //! its terminal are the caller's.
 
 mod before_exec;
+mod captured;
 mod inherited;
 mod kin;
 mod oom;
@@ -29,6 +30,7 @@ use crate::event::ChildUse;
 use signals::{Heard, Mask};
 use tail::Tee;
 
+pub use captured::{Captured, Output};
 pub use oom::OomKills;
 pub use signals::Signals;
 pub use start_error::{StartError, explain};

@@ -201,7 +201,7 @@ fn keep_tail(used: &mut ChildUse, most: usize) {
     let surplus = used.stderr_tail.len().saturating_sub(most);
     used.stderr_tail.drain(..surplus);
     if !used.stderr_tail.is_empty() {
-        let secrets = Secrets::of_environment();
+        let secrets = Secrets::default().with_environment();
         for line in &mut used.stderr_tail {
             *line = secrets.masked(line);
         }

@@ -69,8 +69,9 @@ impl Failure {
     /// The answer that there is no such name is the service's trouble; no answer is ours.
     pub(super) fn unresolved(error: LookupError) -> Self {
         let is_local = !matches!(error.kind(), LookupErrorKind::NoName | LookupErrorKind::NoData);
-        let error = io::Error::from(error);
-        Self { is_local, ..Self::new(Reason::Dns, format!("the name did not resolve: {error}")) }
+        let error = io::Error::from(error).to_string();
+        let why = error.strip_prefix("failed to lookup address information: ").unwrap_or(&error);
+        Self { is_local, ..Self::new(Reason::Dns, format!("the name did not resolve: {why}")) }
     }
 
     pub(super) fn unconnected(error: &io::Error, address: SocketAddr) -> Self {

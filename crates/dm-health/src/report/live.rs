@@ -18,7 +18,11 @@ impl Live {
 
     /// Draws it.
     pub(super) fn draw(&self, counts: &str, sparkline: &str) {
-        let since = show(Duration::from_secs(self.0.elapsed().as_secs()));
+        // It is no stopwatch: tenths would only flicker.
+        let since = match self.0.elapsed().as_secs() {
+            seconds @ 0..60 => format!("{seconds}s"),
+            seconds => show(Duration::from_secs(seconds)),
+        };
         self.0.set_message(format!("{since}  {counts}  {sparkline}"));
         self.0.tick();
     }

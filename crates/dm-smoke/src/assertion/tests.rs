@@ -51,7 +51,8 @@ fn headers_regexes_and_json() {
         (json("$.no"), &document, Some("nothing found, expected $.no; hello")),
         (json("$.no"), &none(), Some("the body is not JSON, expected $.no; hello")),
     ];
-    let secrets = Secrets::of(["hush-hush".to_owned()]);
+    let mut secrets = Secrets::default();
+    secrets.add(["hush-hush".to_owned()]);
     for (expected, document, wanted) in table {
         let observed = answer(200, "hello", 1);
         let told = expected.check(&observed, document, &secrets).err();

@@ -1,7 +1,8 @@
 //! JUnit XML, as runners really write it. There is no standard: nothing is required but suites, cases and names.
 
 use common::event::TestResult;
-use quick_xml::events::{BytesStart, Event};
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
 use super::{Case, Told, duration};
@@ -48,14 +49,7 @@ impl Reading {
                 }
                 Event::Text(text) => self.text(&String::from_utf8_lossy(&text)),
                 Event::CData(text) => self.text(&String::from_utf8_lossy(&text)),
-                Event::GeneralRef(entity) => self.text(match &entity[..] {
-                    b"lt" => "<",
-                    b"gt" => ">",
-                    b"amp" => "&",
-                    b"quot" => "\"",
-                    b"apos" | b"#39" => "'",
-                    _ => " ",
-                }),
+                Event::GeneralRef(entity) => self.text(&resolved(&entity)),
                 Event::Eof if self.depth > 0 => {
                     return Err("ends in the middle: its runner broke off".to_owned());
                 }
@@ -89,7 +83,7 @@ impl Reading {
             // Skipped wins: a test that is still to be written has a failure beside it. The worst is told of the others.
             if weight(result) > weight(case.result) {
                 case.result = result;
-                case.message = attribute(element, "message").filter(|message| !message.trim().is_empty());
+                case.message = attribute(element, "message").filter(|message| says_something(message));
                 self.is_message = case.message.is_none();
             }
         }
@@ -111,6 +105,18 @@ impl Reading {
             self.tests.extend(self.case.take());
         }
     }
+}
+
+/// The reporters of Go write this beside every failure, and what it was below it.
+fn says_something(message: &str) -> bool {
+    !matches!(message.trim(), "" | "Failed")
+}
+
+/// The character that is meant. An entity of the document's own is not followed: it can be a file.
+fn resolved(entity: &BytesRef<'_>) -> String {
+    let character = entity.resolve_char_ref().ok().flatten().map(String::from);
+    let named = || Some(resolve_predefined_entity(&entity.decode().ok()?)?.to_owned());
+    character.or_else(named).unwrap_or_else(|| " ".to_owned())
 }
 
 fn weight(result: TestResult) -> u8 {
@@ -144,6 +150,7 @@ fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    use crate::mutation;
     use proptest::prelude::*;
 
     #[test]
@@ -174,6 +181,17 @@ mod tests {
         ) {
             let _ = parse(&text);
             let _ = parse(&format!("<testsuites>{text}"));
+        }
+
+        #[test]
+        fn a_real_report_broken_anywhere_is_read_or_refused(text in mutation::of_one(&[
+            include_str!("../../tests/fixtures/bats-1.8.2.junit.xml"),
+            include_str!("../../tests/fixtures/gotestsum-1.8.2.junit.xml"),
+            include_str!("../../tests/fixtures/hurl-8.0.1.junit.xml"),
+            include_str!("../../tests/fixtures/node-20.20.2.junit.xml"),
+            include_str!("../../tests/fixtures/pytest-9.2.0.junit.xml"),
+        ], &["<", ">", "/>", "\"", "&", "&#x1b;", "<![CDATA[", "]]>", "<!--", "<?", "<testcase", "</testcase>", "<failure>"])) {
+            let _ = parse(&text);
         }
     }
 }

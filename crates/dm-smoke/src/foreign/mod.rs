@@ -104,7 +104,7 @@ pub fn records(cases: Vec<Case>, ts: DateTime<Utc>) -> Vec<Test> {
         },
         message: case
             .message
-            .map(|message| excerpt::bounded(message.trim()))
+            .map(|message| excerpt::bounded(&excerpt::one_line(&message)))
             .filter(|message| !message.is_empty()),
     };
     cases.into_iter().zip(1..).map(record).collect()

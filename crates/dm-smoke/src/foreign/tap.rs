@@ -145,6 +145,7 @@ fn directive(text: &str) -> (String, &str) {
 mod tests {
     use super::*;
 
+    use crate::mutation;
     use proptest::prelude::*;
 
     fn results(text: &str) -> Vec<(String, TestResult)> {
@@ -187,6 +188,15 @@ mod tests {
         fn any_text_is_read_or_refused(
             text in "\\PC{0,80}|(ok|not ok| |1|\\.\\.|\n|#|SKIP|  ---\n|  \\.\\.\\.\n|Bail out!|message: \\|\n|\\\\){0,40}",
         ) {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn a_real_report_broken_anywhere_is_read_or_refused(text in mutation::of_one(&[
+            include_str!("../../tests/fixtures/bats-1.8.2.tap"),
+            include_str!("../../tests/fixtures/hurl-8.0.1.tap"),
+            include_str!("../../tests/fixtures/node-20.20.2.tap"),
+        ], &["\n", "ok ", "not ok ", "1..", "#", "\\", " # SKIP", "  ---\n", "  ...\n", "Bail out!", "message: |\n", "\u{2028}"])) {
             let _ = parse(&text);
         }
 

@@ -18,7 +18,9 @@ pub fn test(test: &Test) -> String {
         TestResult::Flaky => "flaky",
     };
     let message = test.message.as_ref().map(|message| format!("\n      {message}")).unwrap_or_default();
-    format!("{result:<5} {} ({}){message}\n", test.name, show(Duration::from_millis(test.duration_ms)))
+    let attempts = if test.attempts > 1 { format!(", attempt {}", test.attempts) } else { String::new() };
+    let took = show(Duration::from_millis(test.duration_ms));
+    format!("{result:<5} {} ({took}{attempts}){message}\n", test.name)
 }
 
 /// The summary.

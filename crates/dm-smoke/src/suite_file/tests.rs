@@ -1,5 +1,6 @@
 use super::*;
 
+use crate::mutation;
 use proptest::prelude::*;
 use reqwest::Method;
 
@@ -208,6 +209,14 @@ fn what_cannot_be_meant_of_the_newer_fields() {
 }
 
 proptest! {
+    #[test]
+    fn the_example_broken_anywhere_is_read_or_refused(text in mutation::of_one(&[crate::EXAMPLE], &[
+        "\n", "[[test]]", "[", "]", "{", "}", "\"", "'", "'''", " = ", ".", ",", "\\", "{{", "}}", "{{env.NO}}", "$[?", "(", "*", "=~",
+        "http", "expect", "capture", "depends_on", "-1", "9e999", "1979-05-27",
+    ])) {
+        let _ = told(&text);
+    }
+
     #[test]
     fn any_text_is_read_or_refused(
         text in "\\PC{0,60}|[\\[\\]a-c='\"{}.,0-9\\n -]{0,60}",

@@ -96,7 +96,59 @@ fn bats() {
     );
     let told = results("--from-junit", "bats-1.8.2.junit.xml", 1);
     assert_eq!(told[1].0, "t.bats: fails & is <odd>");
-    assert!(told[1].2.as_deref().unwrap().starts_with("(in test file t.bats, line 2)\\n"), "{told:?}");
+    assert!(told[1].2.as_deref().unwrap().starts_with("(in test file t.bats, line 2) `"), "{told:?}");
+}
+
+#[test]
+fn hurl() {
+    let told = results("--from-junit", "hurl-8.0.1.junit.xml", 1);
+    assert_eq!(
+        told,
+        wanted(&[
+            ("health.hurl", Pass, None),
+            (
+                "orders.hurl",
+                Fail,
+                Some(
+                    "Assert status code --> orders.hurl:2:6 | | GET http://127.0.0.1:8097/orders 2 | HTTP 200 \
+                     | ^^^ actual value is <404> |"
+                )
+            ),
+            (
+                "refused.hurl",
+                Error,
+                Some(
+                    "HTTP connection --> refused.hurl:1:5 | 1 | GET http://127.0.0.1:1/health | \
+                     ^^^^^^^^^^^^^^^^^^^^^^^^^ (7) Failed to connect to 127.0.0.1 port 1 after 1 ms: Couldn't connect \
+                     to server |"
+                )
+            ),
+        ])
+    );
+    let told = results("--from-tap", "hurl-8.0.1.tap", 1);
+    let wanted =
+        wanted(&[("health.hurl", Pass, None), ("orders.hurl", Fail, None), ("refused.hurl", Fail, None)]);
+    assert_eq!(told, wanted);
+}
+
+#[test]
+fn go_test() {
+    let told = results("--from-junit", "gotestsum-1.8.2.junit.xml", 1);
+    let kinds: Vec<_> = told.iter().map(|(name, result, _)| (name.as_str(), *result)).collect();
+    assert_eq!(
+        kinds,
+        [
+            ("example.org/shop: TestFails", Fail),
+            ("example.org/shop: TestGroup/bad", Fail),
+            ("example.org/shop: TestGroup", Fail),
+            ("example.org/shop: TestSkipped", Skip),
+            ("example.org/shop: TestAdds", Pass),
+            ("example.org/shop: TestGroup/good", Pass),
+            ("example.org/shop/broken: TestPanics", Fail),
+        ]
+    );
+    let why = "=== RUN TestFails shop_test.go:8: status 503, want <200> & \"ok\" --- FAIL: TestFails (0.00s)";
+    assert_eq!(told[0].2.as_deref(), Some(why));
 }
 
 #[test]

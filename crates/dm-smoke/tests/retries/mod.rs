@@ -2,7 +2,7 @@
 
 use common::event::{Detail, Status, TestResult};
 use common::stream::Record;
-use predicates::str::contains;
+use predicates::str::{contains, is_match};
 
 use crate::shell;
 use crate::support::{Place, records, tests};
@@ -35,6 +35,13 @@ fn a_test_that_passes_at_last_is_flaky_and_good_unless_said_otherwise() {
         let Detail::Smoke { results, .. } = event.detail else { panic!("{event:?}") };
         assert_eq!(results.last(), Some(&(TestResult::Flaky, 1)));
     }
+}
+
+#[test]
+fn people_are_told_at_which_attempt_it_passed() {
+    let place = Place::with_suite(&shell("shaky", SHAKY, ""));
+    let args = ["--retries", "4", "--retry-delay", "1ms", "--format", "human"];
+    place.smoke(&args).code(0).stdout(is_match(r"\Aflaky shaky \(\d+ms, attempt 3\)\n").unwrap());
 }
 
 #[test]
