@@ -33,6 +33,10 @@ and it is made sure that none is left. Nobody else's session is touched, except 
 --terminate-blockers: three at most, never a superuser's, a replication or a process of the server;
 the role needs pg_signal_backend for it. Each is told, and recorded.
 
+After a failure nothing is undone by itself. --on-failure COMMAND is run once after a migration that
+failed, or was ended by --timeout; not where somebody asked for the end. It has the same --timeout,
+and finds the schema's versions in DM_MIGRATION_BEFORE and DM_MIGRATION_AFTER.
+
 Exit code: the command's own; killed by a signal, dm-migrate dies by the same one. 124: --timeout;
 125: wrong usage, or a fault of dm-migrate; 126: not executable; 127: not found. 1 where the command
 succeeded, and not as --expect-version or --expect-change wants it; 75: --advisory-lock is held, and
@@ -48,6 +52,15 @@ pub struct Args {
 
     #[command(flatten)]
     pub limit: LimitArgs,
+
+    /// Run this once where the migration failed, such as './restore.sh --last'; without a shell. Changes no exit code
+    #[arg(long, value_name = "COMMAND")]
+    pub on_failure: Option<String>,
+
+    /// On a terminal, show one live line at its foot: for how long it runs, from which version, for whom it waits, who
+    /// waits behind it, how far it is
+    #[arg(long)]
+    pub status: bool,
 
     #[command(flatten)]
     pub database: DatabaseArgs,
@@ -78,9 +91,9 @@ pub struct DatabaseArgs {
     /// Let no other dm-migrate with this flag change this database meanwhile: end with 75 where one does
     #[arg(long)]
     pub advisory_lock: bool,
-    /// A statement of the migration gives up after waiting so long for a lock; 0s: never
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse)]
-    pub lock_timeout: Duration,
+    /// A statement of the migration gives up after waiting so long for a lock; 0s: never [default: 5s; with MySQL: never]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub lock_timeout: Option<Duration>,
     /// Run the command again, so often at most, where it failed only by --lock-timeout and the version has not moved
     #[arg(long, value_name = "N", default_value = "10")]
     pub lock_retries: u32,

@@ -5,16 +5,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use common::cli::warn;
 use common::clock::{Clock, Stopwatch, SystemClock};
+use common::duration::show;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
 use super::ladder::{self, Ladder};
-use super::look::{self, Own, Victims};
 use super::waits::Waits;
-use super::{Command, Order, Seen, cancel, tell};
-use crate::advisory;
-use crate::database::Database;
-use crate::preflight::Preflight;
+use super::{Command, Order, Seen, cancel, tell, terminate};
+use crate::server::{Blocker, Own, Preflight, Server, Wanted};
 use crate::version::Versions;
 
 /// Between two looks at a migration that works.
@@ -39,10 +37,11 @@ const DETAIL: Duration = Duration::from_secs(1);
 
 /// What goes on in the database.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Watch<S: Server> {
+    address: S::Address,
     order: Order,
     /// `None` while the connection is lost.
-    database: Option<Database>,
+    database: Option<S>,
     clock: SystemClock,
     started: Stopwatch,
     waits: Waits,
@@ -63,24 +62,27 @@ struct Told {
     /// When it was last found out who waits for whom.
     detailed: Option<Duration>,
     /// Who was last told to block us, and whether anybody waited behind.
-    parties: (Vec<i32>, bool),
+    parties: (Vec<i64>, bool),
     ladder: Ladder,
+    /// Whether it was cancelled for the lock timeout.
+    cancelled: bool,
 }
 
 impl Default for Told {
     fn default() -> Self {
         let ladder = Ladder::new(ladder::WAIT);
-        Self { first_seen: None, detailed: None, parties: (Vec::new(), false), ladder }
+        Self { first_seen: None, detailed: None, parties: (Vec::new(), false), ladder, cancelled: false }
     }
 }
 
-impl Watch {
-    pub(super) async fn begin(order: Order) -> Result<(Self, Preflight, Versions)> {
-        let database = connect(&order).await?;
-        let preflight = Preflight::find(&database).await?;
+impl<S: Server> Watch<S> {
+    pub(super) async fn begin(address: S::Address, order: Order) -> Result<(Self, Preflight, Versions)> {
+        let database: S = connect(&address, &order).await?;
+        let preflight = database.preflight(order.lock_timeout).await?;
         let versions = Versions::find(&database).await.context("cannot read the schema's version")?;
         let clock = SystemClock;
         let watch = Self {
+            address,
             order,
             database: Some(database),
             clock,
@@ -130,7 +132,7 @@ impl Watch {
                 if self.database.take().is_some() {
                     self.say(&[format!("the database is not seen any more: {error:#}; the command goes on")]);
                 }
-                if let Ok(database) = connect(&self.order).await {
+                if let Ok(database) = connect(&self.address, &self.order).await {
                     self.say(&["the database is seen again".to_owned()]);
                     self.database = Some(database);
                 }
@@ -141,21 +143,31 @@ impl Watch {
 
     async fn look(&mut self) -> Result<Duration> {
         let database = self.database.as_ref().ok_or_else(|| anyhow!("no connection"))?;
-        let own = look::own(database, &self.order.name).await?;
+        let own = database.own().await?;
         let elapsed = self.started.elapsed(&self.clock);
         if own.is_empty() {
-            if !self.seen_own && self.nameless.is_due(elapsed) {
-                self.say(&["no session of the command is seen: its tool does not read PGAPPNAME; \
-                     lock waits are unknown"
-                    .to_owned()]);
+            if !self.seen_own
+                && self.nameless.is_due(elapsed)
+                && let Some(why) = S::NAMELESS
+            {
+                self.say(&[format!("no session of the command is seen: {why}; lock waits are unknown")]);
             }
             if self.seen_own {
                 self.waits.looked(self.clock.instant(), None, false);
             }
+            self.show(String::new());
         } else {
             self.seen_own = true;
-            self.blocked_max.get_or_insert(0);
-            self.look_at(&own, elapsed).await?;
+            if database.sees_others() {
+                self.blocked_max.get_or_insert(0);
+            }
+            // It may have got its lock between the two statements.
+            let wanted = if own.iter().any(|own| own.waits) { database.wanted().await? } else { Vec::new() };
+            if wanted.is_empty() {
+                self.look_at_work(&own, elapsed).await;
+            } else {
+                self.look_at_wait(&own, &wanted, elapsed).await?;
+            }
         }
         let usual = match (self.waits.current(), elapsed) {
             (Some(_), _) => WAITING,
@@ -167,58 +179,84 @@ impl Watch {
         Ok(usual.min(fine).max(SHORTEST))
     }
 
-    async fn look_at(&mut self, own: &[Own], elapsed: Duration) -> Result<()> {
-        let Some(database) = &self.database else { return Ok(()) };
-        let name = &self.order.name;
-        let wanted =
-            if own.iter().any(|own| own.waits) { look::wanted(database, name).await? } else { Vec::new() };
-        // It may have got its lock between the two statements.
-        let Some(longest) = wanted.first() else {
-            let at_work = own.iter().any(Own::is_at_work);
-            self.waits.looked(self.clock.instant(), None, at_work);
-            self.wait = Told::default();
-            if self.run_ladder.is_due(elapsed) {
-                let progress = look::progress(database, name).await?;
-                self.say(&tell::running(elapsed, own, &progress));
-            }
-            return Ok(());
+    /// None of ours waits.
+    async fn look_at_work(&mut self, own: &[Own], elapsed: Duration) {
+        let at_work = own.iter().any(Own::is_at_work);
+        self.waits.looked(self.clock.instant(), None, at_work);
+        self.wait = Told::default();
+        let is_due = self.run_ladder.is_due(elapsed);
+        if !is_due && self.order.live.is_none() {
+            return;
+        }
+        // An old server does not know all of what it is asked for: then none is told.
+        let progress = match &self.database {
+            Some(database) => database.progress().await.unwrap_or_default(),
+            None => Vec::new(),
         };
+        self.show(tell::live_running(&progress));
+        if is_due {
+            self.say(&tell::running(elapsed, own, &progress));
+        }
+    }
+
+    /// One of ours waits.
+    async fn look_at_wait(&mut self, own: &[Own], wanted: &[Wanted], elapsed: Duration) -> Result<()> {
+        let (Some(database), Some(longest)) = (&self.database, wanted.first()) else { return Ok(()) };
         let first_seen = *self.wait.first_seen.get_or_insert(elapsed);
         let age = longest.since.unwrap_or(elapsed.saturating_sub(first_seen));
         self.waits.looked(self.clock.instant(), Some(age), true);
-        if self.wait.detailed.is_some_and(|last| elapsed < last + DETAIL) {
-            return Ok(());
+        if self.wait.detailed.is_none_or(|last| elapsed >= last + DETAIL) {
+            self.wait.detailed = Some(elapsed);
+            let (blockers, victims) = (database.blockers().await?, database.victims().await?);
+            self.blocked_max = self.blocked_max.max(victims.count);
+            self.show(tell::live_blocked(age, &blockers, victims));
+            let parties = (blockers.iter().map(|blocker| blocker.pid).collect(), victims.count > Some(0));
+            let is_news = self.wait.parties != parties;
+            self.wait.parties = parties;
+            if self.wait.ladder.is_due(age) || is_news {
+                self.say(&tell::blocked(age, wanted, own, &blockers, victims));
+            }
+            self.terminate(&blockers).await;
         }
-        let blockers = look::blockers(database, name).await?;
-        let victims: Victims = look::victims(database, name).await?;
-        self.wait.detailed = Some(elapsed);
-        self.blocked_max = self.blocked_max.max(Some(victims.count));
-        let parties = (blockers.iter().map(|blocker| blocker.pid).collect(), victims.count > 0);
-        let is_news = self.wait.parties != parties;
-        self.wait.parties = parties;
-        if self.wait.ladder.is_due(age) || is_news {
-            self.say(&tell::blocked(age, &wanted, own, &blockers, victims));
-        }
-        if let Some(rules) = &self.order.terminate {
-            let acts = rules.apply(database, name, &blockers, self.terminated.len()).await;
-            match acts {
-                Ok(acts) => {
-                    self.say(&acts);
-                    self.terminated.extend(acts);
-                }
-                Err(error) => {
-                    // Who may not signal others may still migrate; it is not tried once a second.
-                    self.say(&[format!("cannot terminate a blocker: {error:#}")]);
-                    self.order.terminate = None;
-                }
+        self.keep_lock_timeout(own, wanted, age).await
+    }
+
+    async fn terminate(&mut self, blockers: &[Blocker]) {
+        let (Some(rules), Some(database)) = (&self.order.terminate, &self.database) else { return };
+        match terminate::apply(database, rules, blockers, self.terminated.len()).await {
+            Ok(acts) => {
+                self.say(&acts);
+                self.terminated.extend(acts);
+            }
+            Err(error) => {
+                // Who may not signal others may still migrate; it is not tried once a second.
+                self.say(&[format!("cannot terminate a blocker: {error:#}")]);
+                self.order.terminate = None;
             }
         }
+    }
+
+    /// Where the sessions could not be told to give up by themselves: cancels a statement that waits for too long.
+    async fn keep_lock_timeout(&mut self, own: &[Own], wanted: &[Wanted], age: Duration) -> Result<()> {
+        let Some(database) = self.database.as_ref().filter(|_| !S::KEEPS_LOCK_TIMEOUT) else { return Ok(()) };
+        if self.wait.cancelled || self.order.lock_timeout.is_none_or(|limit| age < limit) {
+            return Ok(());
+        }
+        for session in own.iter().filter(|own| wanted.iter().any(|wanted| wanted.pid == own.pid)) {
+            database.cancel(session).await?;
+            self.say(&[format!(
+                "cancelled the statement of the migration's session, pid {}: it waited {} for a lock",
+                session.pid,
+                show(age)
+            )]);
+        }
+        self.wait.cancelled = true;
         Ok(())
     }
 
     async fn cancel(&mut self) {
         let Some(database) = &self.database else { return };
-        match cancel::cancel(database, &self.order.name).await {
+        match cancel::cancel(database).await {
             Ok(pids) => {
                 for pid in pids {
                     self.say(&[format!("cancelled the statement of the migration's session, pid {pid}")]);
@@ -258,22 +296,27 @@ impl Watch {
         })
     }
 
-    async fn connected(&mut self) -> Result<&Database> {
-        if self.database.as_ref().is_none_or(Database::is_lost) {
-            self.database = Some(connect(&self.order).await?);
+    async fn connected(&mut self) -> Result<&S> {
+        if self.database.as_ref().is_none_or(S::is_lost) {
+            self.database = Some(connect(&self.address, &self.order).await?);
         }
         self.database.as_ref().context("no connection")
     }
 
     async fn leave_nobody(&mut self) {
-        let name = self.order.name.clone();
         let left = match self.connected().await {
-            Ok(database) => cancel::leave_nobody(database, &name).await,
+            Ok(database) => cancel::leave_nobody(database).await,
             Err(error) => Err(error),
         };
         self.say(&left.unwrap_or_else(|error| {
             vec![format!("whether a statement of the migration is left is unknown: {error:#}")]
         }));
+    }
+
+    fn show(&self, text: String) {
+        if let Some(live) = &self.order.live {
+            live.set(text);
+        }
     }
 
     fn say(&self, lines: &[String]) {
@@ -283,10 +326,10 @@ impl Watch {
     }
 }
 
-async fn connect(order: &Order) -> Result<Database> {
-    let database = Database::connect(&order.address).await.context("the database cannot be reached")?;
+async fn connect<S: Server>(address: &S::Address, order: &Order) -> Result<S> {
+    let database = S::connect(address, &order.name).await.context("the database cannot be reached")?;
     if order.alone {
-        advisory::take(&database).await?;
+        database.lock().await?;
     }
     Ok(database)
 }

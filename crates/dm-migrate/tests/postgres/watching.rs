@@ -161,7 +161,8 @@ fn a_database_that_cannot_be_watched_is_no_reason_not_to_migrate() {
     };
     for (url, cause) in [
         ("postgres://u:s3cr3t@127.0.0.1:1/d", "the database cannot be reached"),
-        ("mysql://u:s3cr3t@h/d", "only PostgreSQL can be watched"),
+        ("mysql://u:s3cr3t@127.0.0.1:1/d", "the database cannot be reached"),
+        ("oracle://u:s3cr3t@h/d", "nothing else can be watched"),
         ("s3cr3t", "is no URL"),
         ("file:/no/such/file", "cannot read /no/such/file"),
     ] {
