@@ -35,6 +35,11 @@ pub(crate) fn servers() -> PathBuf {
     profile().parent().unwrap().join("test-servers/usr")
 }
 
+/// The libraries among it, for those programs that the machine has none for.
+pub(crate) fn libraries() -> PathBuf {
+    servers().join("lib").join(format!("{}-linux-gnu", std::env::consts::ARCH))
+}
+
 fn profile() -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let folder = here.parent().unwrap();

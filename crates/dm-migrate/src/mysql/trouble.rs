@@ -60,14 +60,10 @@ pub(super) async fn blockers(database: &MySql) -> Result<Vec<Blocker>> {
         return Ok(Vec::new());
     }
     let ours = database.ours();
-    // Not every server has the schema sys, or lets us read it.
-    let rows = format!(
-        "select blocking_pid, null, 'a row' from sys.innodb_lock_waits where waiting_pid in ({ours})"
-    );
-    let mut holders = database.texts(&rows).await.unwrap_or_default();
+    let mut holders = row_holders(database, &ours).await;
     if database.tells_holders {
         let sql = format!(
-            "select t.processlist_id, null, group_concat(distinct concat(g.lock_type, ' on ', g.object_schema, '.', \
+            "select t.processlist_id, group_concat(distinct concat(g.lock_type, ' on ', g.object_schema, '.', \
                  g.object_name) order by 1 separator ', ') \
              from ({}) w join performance_schema.metadata_locks g on g.object_type = w.object_type \
                  and g.object_schema <=> w.object_schema and g.object_name <=> w.object_name \
@@ -81,18 +77,35 @@ pub(super) async fn blockers(database: &MySql) -> Result<Vec<Blocker>> {
     let is_sure = !holders.is_empty();
     if !is_sure {
         let open = format!(
-            "select trx_mysql_thread_id, null, null from information_schema.innodb_trx \
+            "select trx_mysql_thread_id, null from information_schema.innodb_trx \
              where trx_mysql_thread_id not in ({ours}) order by trx_started limit 5"
         );
         holders = database.texts(&open).await?;
     }
     let mut blockers = Vec::new();
     for holder in holders {
-        let [Some(id), _, holds] = columns(holder) else { continue };
+        let [Some(id), holds] = columns(holder) else { continue };
         blockers.extend(blocker(database, &id, holds, is_sure).await?);
     }
     blockers.sort_by_key(|blocker| !blocker.is_root);
     Ok(blockers)
+}
+
+/// Who has a row that ours wait for, with what they hold.
+async fn row_holders(database: &MySql, ours: &str) -> Vec<Vec<Option<String>>> {
+    let mariadb = format!(
+        "select b.trx_mysql_thread_id, 'a row' from information_schema.innodb_lock_waits w \
+         join information_schema.innodb_trx r on r.trx_id = w.requesting_trx_id \
+         join information_schema.innodb_trx b on b.trx_id = w.blocking_trx_id \
+         where r.trx_mysql_thread_id in ({ours})"
+    );
+    if let Ok(rows) = database.texts(&mariadb).await {
+        return rows;
+    }
+    // MySQL 8 tells it there, to those who may read it.
+    let mysql =
+        format!("select blocking_pid, 'a row' from sys.innodb_lock_waits where waiting_pid in ({ours})");
+    database.texts(&mysql).await.unwrap_or_default()
 }
 
 async fn blocker(

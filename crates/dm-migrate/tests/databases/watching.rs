@@ -52,6 +52,48 @@ fn a_person_learns_who_blocks_the_migration_and_whom_it_blocks() {
 }
 
 #[test]
+fn a_terminal_shows_one_line_of_what_goes_on() {
+    let server = shop();
+    server.sql("create table alembic_version (version_num text); insert into alembic_version values ('ae1')");
+    let blocker = server.session("web", "shop-web", "begin; select * from orders");
+    let run = Run::of(&server, "postgres", &["--status", "--lock-timeout", "0s"], ALTER);
+    let mut terminal = Terminal::start(&run.command);
+    terminal.wait_for("migration 0ms, from ae1");
+    terminal.wait_for(", from ae1, waits ");
+    terminal.wait_for(" (web), 0 wait behind it");
+    let _victim = server.background("web", "shop-web", "select * from orders");
+    terminal.wait_for(" (web), 1 wait behind it");
+    blocker.end();
+    let (seen, status) = terminal.end();
+    assert!(status.success(), "{seen}");
+}
+
+#[test]
+fn the_progress_of_an_index_is_on_the_line() {
+    let server = shop();
+    // It has to wait for those who may still look at the table, and tells for whom.
+    let blocker =
+        server.session("web", "shop-web", "begin isolation level repeatable read; select * from orders");
+    let index = "create index concurrently orders_id on orders (id)";
+    let run = Run::of(&server, "migrator", &["--status", "--lock-timeout", "0s"], index);
+    let mut terminal = Terminal::start(&run.command);
+    terminal.wait_for(", waits ");
+    blocker.end();
+    let (_, status) = terminal.end();
+    assert!(status.success());
+
+    server.sql(
+        "insert into orders select * from generate_series(1, 150); create function slow(int) returns int immutable \
+         language plpgsql as 'begin perform pg_sleep(0.02); return $1; end'",
+    );
+    let index = "create index orders_slow on orders (slow(id))";
+    let run = Run::of(&server, "migrator", &["--status"], index);
+    let mut terminal = Terminal::start(&run.command);
+    terminal.wait_for(": CREATE INDEX, building index");
+    assert!(terminal.end().1.success());
+}
+
+#[test]
 fn what_a_role_cannot_see_is_unknown() {
     let server = shop();
     server.role("stranger", "");

@@ -1,7 +1,10 @@
-//! dm-migrate before a real PostgreSQL: what it sees, tells, records, and leaves behind.
+//! dm-migrate before real databases: what it sees, tells, records, and leaves behind.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+mod failing;
 mod locks;
+mod mariadb;
+mod sqlite;
 mod versions;
 mod watching;
 
@@ -15,6 +18,7 @@ use tempfile::TempDir;
 use testkit::postgres::{PASSWORD, Postgres, program};
 use testkit::pushgateway::Pushgateway;
 use testkit::server::eventually;
+use testkit::terminal::Terminal;
 
 const ALTER: &str = "alter table orders add note text default 'a secret value'";
 
