@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::server::Server;
 use crate::session::Session;
+use crate::tls::Certificates;
 use crate::{bin, nobody};
 
 /// The password of every role that [`Postgres::url`] names.
@@ -34,14 +35,27 @@ impl Postgres {
         Self::default()
     }
 
-    /// Starts one with these settings, such as `ssl=on`.
+    /// Starts one with these settings, such as `work_mem=64kB`.
     pub fn with(settings: &[&str]) -> Self {
+        Self::new(settings, None)
+    }
+
+    /// Starts one that speaks TLS too, with the server's certificate of these.
+    pub fn with_tls(certificates: &Certificates) -> Self {
+        Self::new(&["ssl=on"], Some(certificates))
+    }
+
+    fn new(settings: &[&str], certificates: Option<&Certificates>) -> Self {
         let folder = nobody::folder();
         let mut initdb = server_command("initdb");
         initdb.arg("-D").arg(folder.path().join("data"));
         initdb.args(["-U", "postgres", "--auth-local=trust", "--auth-host=scram-sha-256"]);
         initdb.args(["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C"]);
         assert!(initdb.stdout(Stdio::null()).status().unwrap().success(), "initdb failed");
+        if let Some((certificate, key)) = certificates.map(Certificates::server) {
+            nobody::give(&certificate, &folder.path().join("data/server.crt"));
+            nobody::give(&key, &folder.path().join("data/server.key"));
+        }
         // A server cannot be told to take any free port.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut postgres = Self { server: None, port, folder };

@@ -109,7 +109,7 @@ pub(super) fn live_blocked(age: Duration, blockers: &[Blocker], victims: Victims
 
 /// The live line of one that works, after the time.
 pub(super) fn live_running(progress: &[String]) -> String {
-    progress.iter().map(|line| format!(", pid {line}")).collect()
+    progress.iter().fold(String::new(), |all, line| all + ", pid " + line)
 }
 
 fn known(value: Option<&str>) -> String {

@@ -4,6 +4,7 @@
 mod failing;
 mod locks;
 mod mariadb;
+mod seeing;
 mod sqlite;
 mod versions;
 mod watching;
