@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::server::Server;
 use crate::session::Session;
+use crate::tls::Certificates;
 use crate::{bin, nobody};
 
 /// The password of every account that [`Mariadb::url`] names.
@@ -38,7 +39,22 @@ impl Mariadb {
 
     /// Starts one with these flags, such as `--performance-schema`.
     pub fn with(flags: &[&str]) -> Self {
+        Self::at(nobody::folder(), flags)
+    }
+
+    /// Starts one that speaks TLS too, with the server's certificate of these; it listens on 127.0.0.2 as well.
+    pub fn with_tls(certificates: &Certificates) -> Self {
         let folder = nobody::folder();
+        let [certificate, key] = ["server.crt", "server.key"].map(|name| folder.path().join(name));
+        nobody::give(&certificates.server().0, &certificate);
+        nobody::give(&certificates.server().1, &key);
+        let flag = |name: &str, file: &Path| format!("--ssl-{name}={}", file.display());
+        let flags =
+            [flag("cert", &certificate), flag("key", &key), "--bind-address=127.0.0.1,127.0.0.2".to_owned()];
+        Self::at(folder, &flags.each_ref().map(String::as_str))
+    }
+
+    fn at(folder: TempDir, flags: &[&str]) -> Self {
         // A server cannot be told to take any free port.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut mariadb = Self { server: None, port, folder };

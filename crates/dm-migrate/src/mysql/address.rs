@@ -13,6 +13,8 @@ use url::Url;
 pub struct Address {
     /// For the connection.
     pub opts: Opts,
+    /// The authorities in this file are trusted, instead of those of the machine.
+    pub authority: Option<PathBuf>,
     /// Whether a server that speaks no TLS is good enough.
     pub or_plain: bool,
 }
@@ -42,7 +44,7 @@ impl Address {
         let database = decoded(url.path().trim_start_matches('/'));
         let authority = parameter(&["sslca", "sslrootcert", "servercertificate"]).map(PathBuf::from);
         let mode = parameter(&["sslmode", "tls"]).unwrap_or_default().to_lowercase();
-        let (ssl, or_plain) = meaning(&mode, authority)?;
+        let (ssl, or_plain) = meaning(&mode, authority.clone())?;
         let opts = OptsBuilder::default()
             .ip_or_hostname(url.host_str().unwrap_or_default().trim_matches(['[', ']']))
             .tcp_port(url.port().unwrap_or(3306))
@@ -52,7 +54,7 @@ impl Address {
             .socket(parameter(&["socket", "unixsocket"]))
             .prefer_socket(false)
             .ssl_opts(ssl);
-        Ok(Self { opts: opts.into(), or_plain })
+        Ok(Self { opts: opts.into(), authority, or_plain })
     }
 }
 
@@ -67,8 +69,8 @@ fn meaning(mode: &str, authority: Option<PathBuf>) -> Result<(Option<SslOpts>, b
         "disabled" | "disable" | "false" => (None, false),
         "" | "preferred" | "prefer" => (Some(anyone()), true),
         "required" | "require" | "skip-verify" => (Some(anyone()), false),
-        "verify_ca" | "verify-ca" => (Some(trusted.with_danger_skip_domain_validation(true)), false),
-        "verify_identity" | "verify-full" | "true" => (Some(trusted), false),
+        // The driver cannot verify the authority and not the host: the first is taken for both.
+        "verify_ca" | "verify-ca" | "verify_identity" | "verify-full" | "true" => (Some(trusted), false),
         _ => bail!("has an unknown ssl-mode: disabled, preferred, required, verify_ca or verify_identity"),
     })
 }
@@ -96,17 +98,16 @@ mod tests {
     fn ssl_mode_means_what_it_means_to_the_server_s_client() {
         let ssl = |query: &str| {
             let address = Address::parse(&format!("//h/d?{query}")).unwrap();
-            let found = address.opts.ssl_opts().map(|ssl| {
-                (ssl.accept_invalid_certs(), ssl.skip_domain_validation(), ssl.disable_built_in_roots())
-            });
+            let found =
+                address.opts.ssl_opts().map(|ssl| (ssl.accept_invalid_certs(), ssl.disable_built_in_roots()));
             (found, address.or_plain)
         };
-        assert_eq!(ssl(""), (Some((true, false, false)), true));
+        assert_eq!(ssl(""), (Some((true, false)), true));
         assert_eq!(ssl("ssl-mode=DISABLED"), (None, false));
-        assert_eq!(ssl("sslMode=REQUIRED"), (Some((true, false, false)), false));
-        assert_eq!(ssl("ssl_mode=verify_ca&ssl-ca=/ca.pem"), (Some((false, true, true)), false));
-        assert_eq!(ssl("ssl-mode=VERIFY_IDENTITY"), (Some((false, false, false)), false));
-        assert_eq!(ssl("tls=true"), (Some((false, false, false)), false));
+        assert_eq!(ssl("sslMode=REQUIRED"), (Some((true, false)), false));
+        assert_eq!(ssl("ssl_mode=verify_ca&ssl-ca=/ca.pem"), (Some((false, true)), false));
+        assert_eq!(ssl("ssl-mode=VERIFY_IDENTITY"), (Some((false, false)), false));
+        assert_eq!(ssl("tls=true"), (Some((false, false)), false));
     }
 
     #[test]

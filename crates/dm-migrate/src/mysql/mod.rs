@@ -7,12 +7,13 @@ mod look;
 mod trouble;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, DriverError, Error, OptsBuilder, Row, Value};
+use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, Row, Value};
 use tokio::time::timeout;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 
@@ -62,14 +63,20 @@ impl Server for MySql {
     async fn connect(address: &Address, _name: &str) -> Result<Self> {
         // The driver takes the one that is installed; a second time does no harm.
         let _ = aws_lc_rs::default_provider().install_default();
-        let mut connected = open(address).await?;
+        if let Some(file) = &address.authority {
+            // The driver's own error does not name it.
+            File::open(file)
+                .with_context(|| format!("cannot read the certificates in {}", file.display()))?;
+        }
+        let mut connected = open(&address.opts).await?;
         if address.or_plain && matches!(connected, Err(Error::Driver(DriverError::NoClientSslFlagFromServer)))
         {
-            let opts = OptsBuilder::from_opts(address.opts.clone()).ssl_opts(None);
-            connected = open(&Address { opts: opts.into(), or_plain: false }).await?;
+            connected = open(&OptsBuilder::from_opts(address.opts.clone()).ssl_opts(None).into()).await?;
         }
+        // It tells its cause itself.
+        let connection = connected.map_err(|error| anyhow::Error::msg(error.to_string()))?;
         let database = Self {
-            connection: tokio::sync::Mutex::new(connected?),
+            connection: tokio::sync::Mutex::new(connection),
             port: address.opts.tcp_port(),
             here: String::new(),
             account: String::new(),
@@ -162,8 +169,8 @@ impl MySql {
     }
 }
 
-async fn open(address: &Address) -> Result<Result<Conn, Error>> {
-    timeout(PATIENCE, Conn::new(address.opts.clone())).await.context("no answer in time")
+async fn open(opts: &Opts) -> Result<Result<Conn, Error>> {
+    timeout(PATIENCE, Conn::new(opts.clone())).await.context("no answer in time")
 }
 
 /// The first columns of the first row; empty where there is nothing.

@@ -6,10 +6,12 @@ mod locks;
 mod mariadb;
 mod seeing;
 mod sqlite;
+mod tools;
 mod versions;
 mod watching;
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, kill};

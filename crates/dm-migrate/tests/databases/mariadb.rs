@@ -1,6 +1,7 @@
 //! Before a real MariaDB: with `performance_schema`, which tells who has a lock, and without, as it is by default.
 
 use testkit::mariadb::{Mariadb, PASSWORD, client_program};
+use testkit::tls::Certificates;
 
 use super::*;
 
@@ -188,4 +189,47 @@ fn two_deployments_never_migrate_at_once() {
     assert!(!first.end().status.success());
     let third = run(&server, "migrator", &["--advisory-lock"], "create table twice (id int)").end();
     assert!(third.status.success(), "{}", third.told);
+}
+
+#[test]
+fn a_server_is_trusted_as_far_as_ssl_mode_says() {
+    let certificates = Certificates::new();
+    let server = Mariadb::with_tls(&certificates);
+    server.account("migrator", &["process on *.*", "all on shop.*"]);
+    let ca = certificates.authority().display().to_string();
+    let stranger = Certificates::new();
+    let other = stranger.authority().display().to_string();
+    let run = |host: &str, query: &str| {
+        let mut run = Run::unwatched(&["--require-monitor"], &["true"]);
+        let url = server.url("migrator").replace("127.0.0.1", host);
+        run.command.env("DATABASE_URL", format!("{url}?{query}"));
+        run.end()
+    };
+    for query in [
+        "ssl-mode=REQUIRED".to_owned(),
+        format!("ssl-mode=VERIFY_CA&ssl-ca={ca}"),
+        format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={ca}"),
+    ] {
+        let ended = run("127.0.0.1", &query);
+        assert!(ended.status.success(), "{query}: {}", ended.told);
+    }
+    // Another authority, the machine's own, another host.
+    for (host, query) in [
+        ("127.0.0.1", format!("ssl-mode=VERIFY_CA&ssl-ca={other}")),
+        ("127.0.0.1", "ssl-mode=VERIFY_IDENTITY".to_owned()),
+        ("127.0.0.2", format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={ca}")),
+        // Stricter than the server's own client: the driver cannot leave the host out.
+        ("127.0.0.2", format!("ssl-mode=VERIFY_CA&ssl-ca={ca}")),
+    ] {
+        let ended = run(host, &query);
+        assert_eq!(ended.status.code(), Some(125), "{query}: {}", ended.told);
+        assert!(ended.told.contains("invalid peer certificate"), "{query}: {}", ended.told);
+        assert!(!ended.told.contains(PASSWORD), "{}", ended.told);
+    }
+    let ended = run("127.0.0.1", "ssl-mode=VERIFY_CA&ssl-ca=/no/such/file");
+    assert!(ended.told.contains("cannot read the certificates in /no/such/file"), "{}", ended.told);
+    server.sql("alter user migrator@'127.0.0.1' require ssl");
+    let ended = run("127.0.0.1", "ssl-mode=DISABLED");
+    assert!(ended.told.contains("Access denied"), "{}", ended.told);
+    assert!(run("127.0.0.1", "").status.success());
 }
