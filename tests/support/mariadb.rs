@@ -9,13 +9,11 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+use crate::postgres::PASSWORD;
 use crate::server::Server;
 use crate::session::Session;
 use crate::tls::Certificates;
 use crate::{bin, nobody};
-
-/// The password of every account that [`Mariadb::url`] names.
-pub const PASSWORD: &str = "s3cr3t-of-the-tests";
 
 /// A MariaDB with its data in a folder of its own, and an empty database `shop`. Root is let in by its socket.
 #[derive(Debug)]
@@ -72,7 +70,7 @@ impl Mariadb {
         }
     }
 
-    /// The URL by which `account` reaches the database `shop`.
+    /// The URL by which `account` reaches the database `shop`; the password is PostgreSQL's.
     pub fn url(&self, account: &str) -> String {
         format!("mysql://{account}:{PASSWORD}@127.0.0.1:{}/shop", self.port)
     }

@@ -14,19 +14,23 @@ Examples:
   dm-migrate --expect-version 20240131 -- dbmate up
   dm-migrate --timeout 10m -- ./manage.py migrate --noinput
 
-With a database URL (PostgreSQL) the migration is watched through a connection of its own: what
-stands in its way before it starts, for whom it waits, who waits behind it. Its sessions are known
-by PGAPPNAME, and bounded by PGOPTIONS, which libpq, sqlx, and the drivers of most tools read; JDBC
-does not. The URL is not passed on: the migration tool finds its database as it always does.
-A role sees what others do if it has pg_monitor; without, that is told as unknown.
+With a database URL (PostgreSQL, MySQL, MariaDB) the migration is watched through a connection of
+its own: what stands in its way before it starts, for whom it waits, who waits behind it. On
+PostgreSQL its sessions are known by PGAPPNAME, and bounded by PGOPTIONS, which libpq, sqlx, and the
+drivers of most tools read; JDBC does not. On MySQL they are known by the connections of the
+command's processes. The URL is not passed on: the migration tool finds its database as it always
+does. A role sees what others do if it has pg_monitor, an account if it has PROCESS; without, that
+is told as unknown.
 
-The schema's version before and after is read from the migration tool's own table: sqlx, dbmate,
-golang-migrate, Flyway, Liquibase, Alembic, Django, Rails, Prisma, refinery, diesel, Atlas.
+The schema's version before and after is read, of SQLite too, from the migration tool's own table:
+sqlx, dbmate, golang-migrate, Flyway, Liquibase, Alembic, Django, Rails, Prisma, refinery, diesel,
+Atlas.
 
 A statement that waits for a lock makes everybody wait who comes after it. So it gives up after
 --lock-timeout, everybody else has as long, and the command is run again: --lock-retries. This needs
 a version table, to know that nothing was applied; and what one migration does, it does in one
-transaction. A limit of your own in PGOPTIONS, or in the migration, wins.
+transaction. A limit of your own in PGOPTIONS, or in the migration, wins. On MySQL there is a limit
+only where --lock-timeout is given, for a change that is cancelled may be half done.
 
 Before the command is told to end (--timeout, TERM, INT) its statement is cancelled in the database,
 and it is made sure that none is left. Nobody else's session is touched, except by
@@ -97,7 +101,7 @@ pub struct DatabaseArgs {
     /// Run the command again, so often at most, where it failed only by --lock-timeout and the version has not moved
     #[arg(long, value_name = "N", default_value = "10")]
     pub lock_retries: u32,
-    /// End the sessions that block the migration, if they are as --blocker-state and --blocker-min-age say
+    /// PostgreSQL: end the sessions that block the migration, if they are as --blocker-state and --blocker-min-age say
     #[arg(long)]
     pub terminate_blockers: bool,
     /// Only those in this state

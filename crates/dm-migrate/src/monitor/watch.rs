@@ -44,6 +44,8 @@ pub(super) struct Watch<S: Server> {
     database: Option<S>,
     clock: SystemClock,
     started: Stopwatch,
+    /// When it was last looked.
+    looked: Duration,
     waits: Waits,
     blocked_max: Option<u64>,
     seen_own: bool,
@@ -57,8 +59,8 @@ pub(super) struct Watch<S: Server> {
 /// What is known, and was told, of one wait.
 #[derive(Debug)]
 struct Told {
-    /// When it was first seen: its beginning, where the server does not tell that.
-    first_seen: Option<Duration>,
+    /// Its beginning, where the server does not tell that.
+    began: Option<Duration>,
     /// When it was last found out who waits for whom.
     detailed: Option<Duration>,
     /// Who was last told to block us, and whether anybody waited behind.
@@ -71,7 +73,7 @@ struct Told {
 impl Default for Told {
     fn default() -> Self {
         let ladder = Ladder::new(ladder::WAIT);
-        Self { first_seen: None, detailed: None, parties: (Vec::new(), false), ladder, cancelled: false }
+        Self { began: None, detailed: None, parties: (Vec::new(), false), ladder, cancelled: false }
     }
 }
 
@@ -87,6 +89,7 @@ impl<S: Server> Watch<S> {
             database: Some(database),
             clock,
             started: Stopwatch::start(&clock),
+            looked: Duration::ZERO,
             waits: Waits::default(),
             blocked_max: None,
             seen_own: false,
@@ -145,6 +148,7 @@ impl<S: Server> Watch<S> {
         let database = self.database.as_ref().ok_or_else(|| anyhow!("no connection"))?;
         let own = database.own().await?;
         let elapsed = self.started.elapsed(&self.clock);
+        let looked = std::mem::replace(&mut self.looked, elapsed);
         if own.is_empty() {
             if !self.seen_own
                 && self.nameless.is_due(elapsed)
@@ -166,6 +170,8 @@ impl<S: Server> Watch<S> {
             if wanted.is_empty() {
                 self.look_at_work(&own, elapsed).await;
             } else {
+                // When it began, nobody saw: half of the time since the last look is the best guess.
+                self.wait.began.get_or_insert((looked + elapsed) / 2);
                 self.look_at_wait(&own, &wanted, elapsed).await?;
             }
         }
@@ -202,8 +208,8 @@ impl<S: Server> Watch<S> {
     /// One of ours waits.
     async fn look_at_wait(&mut self, own: &[Own], wanted: &[Wanted], elapsed: Duration) -> Result<()> {
         let (Some(database), Some(longest)) = (&self.database, wanted.first()) else { return Ok(()) };
-        let first_seen = *self.wait.first_seen.get_or_insert(elapsed);
-        let age = longest.since.unwrap_or(elapsed.saturating_sub(first_seen));
+        let began = self.wait.began.unwrap_or(elapsed);
+        let age = longest.since.unwrap_or(elapsed.saturating_sub(began));
         self.waits.looked(self.clock.instant(), Some(age), true);
         if self.wait.detailed.is_none_or(|last| elapsed >= last + DETAIL) {
             self.wait.detailed = Some(elapsed);

@@ -1,6 +1,6 @@
 //! Before a real MariaDB: with `performance_schema`, which tells who has a lock, and without, as it is by default.
 
-use testkit::mariadb::{Mariadb, PASSWORD, client_program};
+use testkit::mariadb::{Mariadb, client_program};
 use testkit::tls::Certificates;
 
 use super::*;
