@@ -1,5 +1,8 @@
 //! The monitor's loop: a look at every turn, and what follows from it.
 
+mod end;
+mod pace;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -11,15 +14,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::ladder::{self, Ladder};
 use super::waits::Waits;
-use super::{Command, Order, Seen, cancel, tell, terminate};
+use super::{Command, Order, tell, terminate};
 use crate::server::{Blocker, Own, Preflight, Server, Wanted};
 use crate::version::Versions;
 
 /// Between two looks at a migration that works.
 const CALM: Duration = Duration::from_secs(1);
-
-/// While it waits: the length of the wait is right to half of this.
-const WAITING: Duration = Duration::from_millis(250);
 
 /// At the beginning, so that a short migration is seen at all.
 const EARLY: Duration = Duration::from_millis(100);
@@ -31,9 +31,6 @@ const SHORTEST: Duration = Duration::from_millis(50);
 
 /// A tool that has not connected by now under the name it was given will not.
 const NAMELESS: &[u64] = &[5];
-
-/// Who waits for whom is dearer for the server than the rest: it is asked for so often at most.
-const DETAIL: Duration = Duration::from_secs(1);
 
 /// What goes on in the database.
 #[derive(Debug)]
@@ -50,7 +47,7 @@ pub(super) struct Watch<S: Server> {
     blocked_max: Option<u64>,
     seen_own: bool,
     /// The wait that goes on.
-    wait: Told,
+    wait: Option<Told>,
     run_ladder: Ladder,
     nameless: Ladder,
     terminated: Vec<String>,
@@ -59,8 +56,10 @@ pub(super) struct Watch<S: Server> {
 /// What is known, and was told, of one wait.
 #[derive(Debug)]
 struct Told {
-    /// Its beginning, where the server does not tell that.
-    began: Option<Duration>,
+    /// When it began.
+    began: Duration,
+    /// What is wanted, and when that was last asked.
+    wanted: (Vec<Wanted>, Duration),
     /// When it was last found out who waits for whom.
     detailed: Option<Duration>,
     /// Who was last told to block us, and whether anybody waited behind.
@@ -68,13 +67,6 @@ struct Told {
     ladder: Ladder,
     /// Whether it was cancelled for the lock timeout.
     cancelled: bool,
-}
-
-impl Default for Told {
-    fn default() -> Self {
-        let ladder = Ladder::new(ladder::WAIT);
-        Self { began: None, detailed: None, parties: (Vec::new(), false), ladder, cancelled: false }
-    }
 }
 
 impl<S: Server> Watch<S> {
@@ -93,7 +85,7 @@ impl<S: Server> Watch<S> {
             waits: Waits::default(),
             blocked_max: None,
             seen_own: false,
-            wait: Told::default(),
+            wait: None,
             run_ladder: Ladder::new(ladder::RUN),
             nameless: Ladder::new(NAMELESS),
             terminated: Vec::new(),
@@ -165,18 +157,18 @@ impl<S: Server> Watch<S> {
             if database.sees_others() {
                 self.blocked_max.get_or_insert(0);
             }
-            // It may have got its lock between the two statements.
-            let wanted = if own.iter().any(|own| own.waits) { database.wanted().await? } else { Vec::new() };
-            if wanted.is_empty() {
-                self.look_at_work(&own, elapsed).await;
+            if own.iter().any(|own| own.waits) {
+                self.ask_what_is_wanted(looked, elapsed).await?;
             } else {
-                // When it began, nobody saw: half of the time since the last look is the best guess.
-                self.wait.began.get_or_insert((looked + elapsed) / 2);
-                self.look_at_wait(&own, &wanted, elapsed).await?;
+                self.wait = None;
+            }
+            match self.wait.take() {
+                None => self.look_at_work(&own, elapsed).await,
+                Some(wait) => self.wait = Some(self.look_at_wait(wait, &own, elapsed).await?),
             }
         }
         let usual = match (self.waits.current(), elapsed) {
-            (Some(_), _) => WAITING,
+            (Some(age), _) => pace::look(age),
             (None, elapsed) if elapsed < BEGINNING => EARLY,
             _ => CALM,
         };
@@ -185,11 +177,37 @@ impl<S: Server> Watch<S> {
         Ok(usual.min(fine).max(SHORTEST))
     }
 
+    /// One of ours waits: for what, and since when. That may be over between two statements.
+    async fn ask_what_is_wanted(&mut self, looked: Duration, elapsed: Duration) -> Result<()> {
+        let is_known = self
+            .wait
+            .as_ref()
+            .is_some_and(|wait| elapsed < wait.wanted.1 + pace::wanted(elapsed.saturating_sub(wait.began)));
+        let Some(database) = self.database.as_ref().filter(|_| !is_known) else { return Ok(()) };
+        let wanted = database.wanted().await?;
+        let Some(longest) = wanted.first() else {
+            self.wait = None;
+            return Ok(());
+        };
+        let told = longest.since.map(|since| elapsed.saturating_sub(since));
+        // Where nobody tells, half of the time since the last look is the best guess.
+        let began = told.or(self.wait.as_ref().map(|wait| wait.began)).unwrap_or((looked + elapsed) / 2);
+        let wait = self.wait.get_or_insert_with(|| Told {
+            began,
+            wanted: (Vec::new(), elapsed),
+            detailed: None,
+            parties: (Vec::new(), false),
+            ladder: Ladder::new(ladder::WAIT),
+            cancelled: false,
+        });
+        (wait.began, wait.wanted) = (began, (wanted, elapsed));
+        Ok(())
+    }
+
     /// None of ours waits.
     async fn look_at_work(&mut self, own: &[Own], elapsed: Duration) {
         let at_work = own.iter().any(Own::is_at_work);
         self.waits.looked(self.clock.instant(), None, at_work);
-        self.wait = Told::default();
         let is_due = self.run_ladder.is_due(elapsed);
         if !is_due && self.order.live.is_none() {
             return;
@@ -206,25 +224,27 @@ impl<S: Server> Watch<S> {
     }
 
     /// One of ours waits.
-    async fn look_at_wait(&mut self, own: &[Own], wanted: &[Wanted], elapsed: Duration) -> Result<()> {
-        let (Some(database), Some(longest)) = (&self.database, wanted.first()) else { return Ok(()) };
-        let began = self.wait.began.unwrap_or(elapsed);
-        let age = longest.since.unwrap_or(elapsed.saturating_sub(began));
+    async fn look_at_wait(&mut self, mut wait: Told, own: &[Own], elapsed: Duration) -> Result<Told> {
+        let Some(database) = &self.database else { return Ok(wait) };
+        let age = elapsed.saturating_sub(wait.began);
         self.waits.looked(self.clock.instant(), Some(age), true);
-        if self.wait.detailed.is_none_or(|last| elapsed >= last + DETAIL) {
-            self.wait.detailed = Some(elapsed);
+        if wait.detailed.is_none_or(|last| elapsed >= last + pace::details(age)) {
+            wait.detailed = Some(elapsed);
             let (blockers, victims) = (database.blockers().await?, database.victims().await?);
             self.blocked_max = self.blocked_max.max(victims.count);
             self.show(tell::live_blocked(age, &blockers, victims));
             let parties = (blockers.iter().map(|blocker| blocker.pid).collect(), victims.count > Some(0));
-            let is_news = self.wait.parties != parties;
-            self.wait.parties = parties;
-            if self.wait.ladder.is_due(age) || is_news {
-                self.say(&tell::blocked(age, wanted, own, &blockers, victims));
+            let is_news = wait.parties != parties;
+            wait.parties = parties;
+            if wait.ladder.is_due(age) || is_news {
+                self.say(&tell::blocked(age, &wait.wanted.0, own, &blockers, victims));
             }
             self.terminate(&blockers).await;
         }
-        self.keep_lock_timeout(own, wanted, age).await
+        if !wait.cancelled {
+            wait.cancelled = self.keep_lock_timeout(own, &wait.wanted.0, age).await?;
+        }
+        Ok(wait)
     }
 
     async fn terminate(&mut self, blockers: &[Blocker]) {
@@ -242,12 +262,13 @@ impl<S: Server> Watch<S> {
         }
     }
 
-    /// Where the sessions could not be told to give up by themselves: cancels a statement that waits for too long.
-    async fn keep_lock_timeout(&mut self, own: &[Own], wanted: &[Wanted], age: Duration) -> Result<()> {
-        let Some(database) = self.database.as_ref().filter(|_| !S::KEEPS_LOCK_TIMEOUT) else { return Ok(()) };
-        if self.wait.cancelled || self.order.lock_timeout.is_none_or(|limit| age < limit) {
-            return Ok(());
-        }
+    /// Where the sessions could not be told to give up by themselves: cancels a statement that waits for too long, and
+    /// says whether it did.
+    async fn keep_lock_timeout(&self, own: &[Own], wanted: &[Wanted], age: Duration) -> Result<bool> {
+        let is_over = self.order.lock_timeout.is_some_and(|limit| age >= limit);
+        let Some(database) = self.database.as_ref().filter(|_| !S::KEEPS_LOCK_TIMEOUT && is_over) else {
+            return Ok(false);
+        };
         for session in own.iter().filter(|own| wanted.iter().any(|wanted| wanted.pid == own.pid)) {
             database.cancel(session).await?;
             self.say(&[format!(
@@ -256,67 +277,7 @@ impl<S: Server> Watch<S> {
                 show(age)
             )]);
         }
-        self.wait.cancelled = true;
-        Ok(())
-    }
-
-    async fn cancel(&mut self) {
-        let Some(database) = &self.database else { return };
-        match cancel::cancel(database).await {
-            Ok(pids) => {
-                for pid in pids {
-                    self.say(&[format!("cancelled the statement of the migration's session, pid {pid}")]);
-                }
-            }
-            Err(error) => self.say(&[format!("cannot cancel the migration's statement: {error:#}")]),
-        }
-    }
-
-    async fn close(&mut self, well: bool) -> Seen {
-        let now = self.clock.instant();
-        let last_wait = self.waits.longest(now);
-        self.waits.end(now);
-        self.wait = Told::default();
-        if !well {
-            self.leave_nobody().await;
-        }
-        let versions = self.versions().await;
-        Seen {
-            lock_wait: self.waits.total(),
-            blocked_max: self.blocked_max,
-            last_wait,
-            terminated: self.terminated.clone(),
-            versions,
-        }
-    }
-
-    /// Unknown, and told so, where they cannot be read.
-    async fn versions(&mut self) -> Versions {
-        let found = match self.connected().await {
-            Ok(database) => Versions::find(database).await,
-            Err(error) => Err(error),
-        };
-        found.unwrap_or_else(|error| {
-            self.say(&[format!("the schema's version is unknown: {error:#}")]);
-            Versions::default()
-        })
-    }
-
-    async fn connected(&mut self) -> Result<&S> {
-        if self.database.as_ref().is_none_or(S::is_lost) {
-            self.database = Some(connect(&self.address, &self.order).await?);
-        }
-        self.database.as_ref().context("no connection")
-    }
-
-    async fn leave_nobody(&mut self) {
-        let left = match self.connected().await {
-            Ok(database) => cancel::leave_nobody(database).await,
-            Err(error) => Err(error),
-        };
-        self.say(&left.unwrap_or_else(|error| {
-            vec![format!("whether a statement of the migration is left is unknown: {error:#}")]
-        }));
+        Ok(true)
     }
 
     fn show(&self, text: String) {
