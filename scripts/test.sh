@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Sets up what the tests need, then runs all of them: format, lints, tests, shell scripts.
 #
-# The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL) and shellcheck are Debian's
+# The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, MariaDB) and shellcheck are Debian's
 # packages, unpacked into a private folder: no root, no service that is left running, nothing installed on the machine.
 # Where npm is there, one test takes Grafana's types from it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(libfaketime prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
+packages=(libfaketime mariadb-client-core mariadb-server-core prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
 programs=(prometheus promtool prometheus-alertmanager amtool prometheus-pushgateway shellcheck)
 
 say() { printf '\n== %s\n' "$*"; }
@@ -27,8 +27,8 @@ install_servers() {
     work=$(mktemp -d)
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
     private_apt "$work" update
-    # PostgreSQL comes with the libraries that the machine does not have; not with LLVM, which it can do without.
-    mapfile -t needed < <(private_apt "$work" -s --no-install-recommends install postgresql |
+    # The databases come with the libraries that the machine does not have; not with LLVM, which PostgreSQL can do without.
+    mapfile -t needed < <(private_apt "$work" -s --no-install-recommends install postgresql mariadb-server-core |
         awk '$1 == "Inst" && $2 ~ /^(postgresql(-client)?-[0-9]+|lib)/ && $2 !~ /^libc6$|llvm|perl/ { print $2 }')
     (cd "$work" && private_apt "$work" download "${packages[@]}" "${needed[@]}")
     for package in "$work"/*.deb; do
@@ -71,6 +71,7 @@ PATH=$(mkdir -p "$servers" && cd "$servers" && pwd)/usr/bin:$PATH
 export PATH
 [ "$(cat "$servers/packages" 2>/dev/null)" = "${packages[*]} relocated" ] || install_servers "$servers"
 have "${programs[@]}" || fail "could not install ${programs[*]}"
+[ -x "$servers/usr/sbin/mariadbd" ] || fail "could not install mariadb-server-core"
 have_postgresql "$servers/usr" || have_postgresql /usr || fail "could not install postgresql"
 
 say "format and lints"

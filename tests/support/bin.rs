@@ -40,6 +40,11 @@ pub fn build() -> PathBuf {
     profile().parent().unwrap().to_owned()
 }
 
+/// The libraries among it, for those programs that the machine has none for.
+pub(crate) fn libraries() -> PathBuf {
+    servers().join("lib").join(format!("{}-linux-gnu", std::env::consts::ARCH))
+}
+
 fn profile() -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let folder = here.parent().unwrap();

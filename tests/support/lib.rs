@@ -7,6 +7,8 @@
 //! | [`server`] | a server process of our own: started, waited for, stopped by its id |
 //! | [`pushgateway`] | a real Pushgateway |
 //! | [`postgres`] | a real PostgreSQL, and its `psql` |
+//! | [`mariadb`] | a real MariaDB, and its client |
+//! | [`session`] | a client of one of them, in a process of its own |
 //! | [`prometheus`] | a real Prometheus, and what it answers |
 //! | [`alertmanager`] | a real Alertmanager |
 //! | [`sample`] | the sample service |
@@ -21,11 +23,14 @@ pub mod alertmanager;
 pub mod bin;
 pub mod fault;
 pub mod https;
+pub mod mariadb;
+mod nobody;
 pub mod platform;
 pub mod postgres;
 pub mod prometheus;
 pub mod pushgateway;
 pub mod sample;
 pub mod server;
+pub mod session;
 pub mod terminal;
 pub mod tls;

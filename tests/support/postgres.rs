@@ -1,18 +1,16 @@
 //! A real PostgreSQL, and its `psql`.
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
-use nix::unistd::{User, geteuid};
 use tempfile::TempDir;
 
-use crate::bin;
 use crate::server::Server;
+use crate::session::Session;
+use crate::tls::Certificates;
+use crate::{bin, nobody};
 
 /// The password of every role that [`Postgres::url`] names.
 pub const PASSWORD: &str = "s3cr3t-of-the-tests";
@@ -37,17 +35,27 @@ impl Postgres {
         Self::default()
     }
 
-    /// Starts one with these settings, such as `ssl=on`.
+    /// Starts one with these settings, such as `work_mem=64kB`.
     pub fn with(settings: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        if let Some(nobody) = instead_of_root() {
-            chown(folder.path(), Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
-        }
+        Self::new(settings, None)
+    }
+
+    /// Starts one that speaks TLS too, with the server's certificate of these.
+    pub fn with_tls(certificates: &Certificates) -> Self {
+        Self::new(&["ssl=on"], Some(certificates))
+    }
+
+    fn new(settings: &[&str], certificates: Option<&Certificates>) -> Self {
+        let folder = nobody::folder();
         let mut initdb = server_command("initdb");
         initdb.arg("-D").arg(folder.path().join("data"));
         initdb.args(["-U", "postgres", "--auth-local=trust", "--auth-host=scram-sha-256"]);
         initdb.args(["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C"]);
         assert!(initdb.stdout(Stdio::null()).status().unwrap().success(), "initdb failed");
+        if let Some((certificate, key)) = certificates.map(Certificates::server) {
+            nobody::give(&certificate, &folder.path().join("data/server.crt"));
+            nobody::give(&key, &folder.path().join("data/server.key"));
+        }
         // A server cannot be told to take any free port.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut postgres = Self { server: None, port, folder };
@@ -94,20 +102,14 @@ impl Postgres {
 
     /// A session of `role` that runs `statements`, and then stays as they leave it: idle, or idle in a transaction.
     pub fn session(&self, role: &str, application: &str, statements: &str) -> Session {
-        let mut psql = self.psql(role, application);
-        let mut child = psql.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        writeln!(stdin, "{statements};\n\\echo ready").unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap() == "ready"), "{statements}");
-        Session { child, stdin: Some(stdin) }
+        Session::open(self.psql(role, application), &format!("{statements};\n\\echo ready"))
     }
 
     /// A session of `role` that is left alone with `statement`, which may have to wait.
     pub fn background(&self, role: &str, application: &str, statement: &str) -> Session {
         let mut psql = self.psql(role, application);
-        let child = psql.args(["-c", statement]).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        Session { child, stdin: None }
+        psql.args(["-c", statement]);
+        Session::left_alone(psql)
     }
 
     fn psql(&self, role: &str, application: &str) -> Command {
@@ -145,30 +147,6 @@ impl Drop for Postgres {
     }
 }
 
-/// A client of the server; ends with this.
-#[derive(Debug)]
-pub struct Session {
-    child: Child,
-    stdin: Option<ChildStdin>,
-}
-
-impl Session {
-    /// Ends the session; its transaction is rolled back.
-    pub fn end(self) {
-        drop(self);
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        match self.stdin.take() {
-            Some(stdin) => drop(stdin),
-            None => drop(self.child.kill()),
-        }
-        let _ = self.child.wait();
-    }
-}
-
 /// A program of PostgreSQL: unpacked beside the build, else Debian's. Any version does.
 pub fn program(name: &str) -> PathBuf {
     let roots = [bin::servers().join("lib/postgresql"), "/usr/lib/postgresql".into()];
@@ -180,11 +158,7 @@ pub fn program(name: &str) -> PathBuf {
 
 /// A program of the server, which refuses to run as root.
 fn server_command(program: &str) -> Command {
-    let mut command = command(program);
-    if let Some(nobody) = instead_of_root() {
-        command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
-    }
-    command
+    nobody::run(command(program))
 }
 
 fn command(name: &str) -> Command {
@@ -193,14 +167,7 @@ fn command(name: &str) -> Command {
     command.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/");
     // What was unpacked beside the programs, the machine may not have.
     if program.starts_with(bin::servers()) {
-        command.env(
-            "LD_LIBRARY_PATH",
-            bin::servers().join("lib").join(format!("{}-linux-gnu", std::env::consts::ARCH)),
-        );
+        command.env("LD_LIBRARY_PATH", bin::libraries());
     }
     command
-}
-
-fn instead_of_root() -> Option<User> {
-    geteuid().is_root().then(|| User::from_name("nobody").unwrap().unwrap())
 }

@@ -56,6 +56,11 @@ impl Certificates {
         self.path("ca.pem")
     }
 
+    /// The server's certificate, for 127.0.0.1 and localhost, and its key.
+    pub fn server(&self) -> (PathBuf, PathBuf) {
+        (self.path("server.pem"), self.path("server.key"))
+    }
+
     /// The client's certificate and its key, in one file.
     pub fn client(&self) -> PathBuf {
         self.path("client.pem")

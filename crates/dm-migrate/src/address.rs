@@ -1,105 +1,40 @@
-//! Where the database is: a URL as migration tools take it, and what libpq would make of its `sslmode`.
+//! Where the database is: a URL as migration tools take it.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use common::env::Env;
-use percent_encoding::percent_decode_str;
-use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
 
-/// How long to wait for a connection, unless the URL says so.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// The parameters of a URL that matter for a connection. Tools put others there, which the server would refuse.
-const PARAMETERS: [&str; 8] =
-    ["user", "password", "dbname", "host", "hostaddr", "port", "connect_timeout", "options"];
+use crate::{mysql, postgres, sqlite};
 
 /// A database, and how to reach it.
 #[derive(Debug, Clone)]
-pub struct Address {
-    /// For the connection; it keeps its password to itself when it is shown.
-    pub config: Config,
-    /// How to know that it is the right server.
-    pub trust: Trust,
-}
-
-/// What has to be true of the server's certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trust {
-    /// Nothing: `prefer` and `require` only encrypt.
-    Anyone,
-    /// It comes from an authority in this file, or one that the machine trusts: `verify-ca`.
-    Authority(Option<PathBuf>),
-    /// And it is for the host of the URL: `verify-full`.
-    Host(Option<PathBuf>),
+pub enum Address {
+    /// PostgreSQL.
+    Postgres(Box<postgres::address::Address>),
+    /// MySQL, MariaDB.
+    MySql(Box<mysql::address::Address>),
+    /// SQLite: where the file may be.
+    Sqlite(Vec<PathBuf>),
 }
 
 impl Address {
-    /// From a URL; `env` has what it does not say, as for libpq. The error does not repeat the URL.
+    /// From a URL; `env` has what it does not say. The error does not repeat the URL.
     pub fn parse(text: &str, env: &Env<'_>) -> Result<Self> {
         let text = text.trim_start_matches("jdbc:");
-        let Some((scheme, rest)) = text.split_once("://") else {
+        let Some((scheme, rest)) = text.split_once(':') else {
             bail!("is no URL, such as postgres://USER@HOST/DATABASE");
         };
         // SQLAlchemy names the driver too: postgresql+psycopg.
-        let kind = scheme.split('+').next().unwrap_or_default();
-        if !matches!(kind, "postgres" | "postgresql") {
-            bail!("is for {kind}: only PostgreSQL can be watched");
+        match scheme.split('+').next().unwrap_or_default() {
+            "postgres" | "postgresql" => {
+                Ok(Self::Postgres(Box::new(postgres::address::Address::parse(rest, env)?)))
+            }
+            "mysql" | "mariadb" => Ok(Self::MySql(Box::new(mysql::address::Address::parse(rest)?))),
+            "sqlite" | "sqlite3" => Ok(Self::Sqlite(sqlite::files(rest))),
+            _ => bail!("is for none of PostgreSQL, MySQL, MariaDB and SQLite: nothing else can be watched"),
         }
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let parameters = || {
-            query
-                .split('&')
-                .filter_map(|pair| pair.split_once('='))
-                .map(|(name, value)| (name, value, pair(name, value)))
-        };
-        let known = parameters().filter(|(name, ..)| PARAMETERS.contains(name)).map(|(.., pair)| pair);
-        let url = format!("postgres://{rest}?{}", known.collect::<Vec<_>>().join("&"));
-        // Its own error may quote what it could not read.
-        let mut config: Config =
-            url.parse().ok().context("cannot be read: write postgres://USER:PASSWORD@HOST:PORT/DATABASE")?;
-        let said = |name: &str| {
-            let value = parameters().find(|(found, ..)| *found == name)?.1;
-            Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
-        };
-        if config.get_user().is_none()
-            && let Some(user) = env("PGUSER")
-        {
-            config.user(user);
-        }
-        if config.get_password().is_none()
-            && let Some(password) = env("PGPASSWORD")
-        {
-            config.password(password);
-        }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_TIMEOUT);
-        }
-        let root = said("sslrootcert").or_else(|| env("PGSSLROOTCERT")).filter(|file| file != "system");
-        let mode = said("sslmode").or_else(|| env("PGSSLMODE"));
-        let (mode, trust) = meaning(mode.as_deref(), root.map(PathBuf::from))?;
-        let only_sockets = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
-        config.ssl_mode(if only_sockets { SslMode::Disable } else { mode });
-        Ok(Self { config, trust })
     }
-}
-
-fn pair(name: &str, value: &str) -> String {
-    format!("{name}={value}")
-}
-
-/// What libpq makes of `sslmode`. It also verifies under `require` where it is told an authority.
-fn meaning(mode: Option<&str>, root: Option<PathBuf>) -> Result<(SslMode, Trust)> {
-    Ok(match mode.unwrap_or("prefer") {
-        "disable" => (SslMode::Disable, Trust::Anyone),
-        "allow" | "prefer" => (SslMode::Prefer, Trust::Anyone),
-        "require" if root.is_none() => (SslMode::Require, Trust::Anyone),
-        "require" | "verify-ca" => (SslMode::Require, Trust::Authority(root)),
-        "verify-full" => (SslMode::Require, Trust::Host(root)),
-        _ => bail!("has an unknown sslmode: disable, allow, prefer, require, verify-ca or verify-full"),
-    })
 }
 
 #[cfg(test)]
@@ -107,66 +42,35 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Address, String> {
-        Address::parse(text, &|_| None).map_err(|error| error.to_string())
+        Address::parse(text, &|_| None).map_err(|error| format!("{error:#}"))
     }
 
     #[test]
-    fn every_tool_s_way_to_write_a_url_is_read() {
-        for text in [
-            "postgres://u:p@h:5433/d",
-            "postgresql://u:p@h:5433/d?schema=public&pgbouncer=true",
-            "postgresql+psycopg2://u:p@h:5433/d?x-migrations-table=m",
-            "jdbc:postgresql://h:5433/d?user=u&password=p&ApplicationName=x",
-        ] {
-            let config = parse(text).unwrap().config;
-            let found = (config.get_user(), config.get_password(), config.get_dbname(), config.get_ports());
-            assert_eq!(found, (Some("u"), Some(&b"p"[..]), Some("d"), &[5433][..]), "{text}");
+    fn the_kind_of_server_is_in_the_scheme() {
+        for text in ["postgres://h/d", "postgresql+psycopg2://h/d", "jdbc:postgresql://h/d"] {
+            assert!(matches!(parse(text), Ok(Address::Postgres(_))), "{text}");
         }
-    }
-
-    #[test]
-    fn sslmode_means_what_it_means_to_libpq() {
-        let ssl = |query: &str| {
-            let address = parse(&format!("postgres://h/d?{query}")).unwrap();
-            (address.config.get_ssl_mode(), address.trust)
-        };
-        let root = || Some(PathBuf::from("/ca.pem"));
-        assert_eq!(ssl(""), (SslMode::Prefer, Trust::Anyone));
-        assert_eq!(ssl("sslmode=disable"), (SslMode::Disable, Trust::Anyone));
-        assert_eq!(ssl("sslmode=require"), (SslMode::Require, Trust::Anyone));
-        let with_root = ssl("sslmode=require&sslrootcert=%2Fca.pem");
-        assert_eq!(with_root, (SslMode::Require, Trust::Authority(root())));
-        assert_eq!(ssl("sslmode=verify-ca"), (SslMode::Require, Trust::Authority(None)));
-        assert_eq!(ssl("sslmode=verify-full&sslrootcert=system"), (SslMode::Require, Trust::Host(None)));
-        let socket = parse("postgres:///d?host=/run/postgresql&sslmode=require").unwrap();
-        assert_eq!(socket.config.get_ssl_mode(), SslMode::Disable);
+        for text in ["mysql://h/d", "mysql+pymysql://h/d", "jdbc:mariadb://h/d"] {
+            assert!(matches!(parse(text), Ok(Address::MySql(_))), "{text}");
+        }
+        for text in ["sqlite:d.db", "sqlite3://d.db", "sqlite+pysqlite:///d.db"] {
+            assert!(matches!(parse(text), Ok(Address::Sqlite(_))), "{text}");
+        }
     }
 
     #[test]
     fn what_cannot_be_read_is_not_repeated() {
         for text in [
             "postgres://u:secret@h:port/d",
-            "mysql://u:secret@h/d",
+            "mysql://u:secret@h:port/d",
+            "mysql://u:secret@h/d?ssl-mode=secret",
+            "u-secret",
             "u:secret",
+            "oracle:thin:secret@h",
             "postgres://u:secret@h?sslmode=secret",
         ] {
             let error = parse(text).unwrap_err();
             assert!(!error.contains("secret"), "{text}: {error}");
         }
-        assert!(parse("mysql://h/d").unwrap_err().contains("is for mysql"));
-    }
-
-    #[test]
-    fn what_the_url_does_not_say_the_environment_does() {
-        let env = |name: &str| match name {
-            "PGUSER" => Some("u".to_owned()),
-            "PGPASSWORD" => Some("p".to_owned()),
-            "PGSSLMODE" => Some("verify-full".to_owned()),
-            _ => None,
-        };
-        let address = Address::parse("postgres://h/d", &env).unwrap();
-        assert_eq!(address.config.get_user(), Some("u"));
-        assert_eq!(address.config.get_password(), Some(&b"p"[..]));
-        assert_eq!(address.trust, Trust::Host(None));
     }
 }

@@ -8,25 +8,26 @@
 //! is known, a [`monitor`] looks at the migration's sessions.
 
 pub mod address;
-pub mod advisory;
 pub mod args;
-pub mod child_env;
-pub mod database;
 pub mod expected;
+pub mod held;
 pub mod mask;
 pub mod migration;
 pub mod monitor;
+pub mod mysql;
+pub mod on_failure;
 pub mod plan;
-pub mod preflight;
+pub mod postgres;
 pub mod retry;
-pub mod tls;
+pub mod server;
+pub mod sqlite;
 pub mod version;
 
 use anyhow::Result;
 use common::cli::{Tool, warn};
 use common::exit::Exit;
 
-use advisory::Held;
+use held::Held;
 use migration::Migration;
 use plan::Plan;
 
@@ -35,7 +36,7 @@ pub const TOOL: Tool = Tool { name: "dm-migrate", wrapper: true };
 
 /// Runs the migration.
 pub fn run(plan: Plan) -> Result<Exit> {
-    let Plan { wrap, database } = plan;
+    let Plan { wrap, database, on_failure } = plan;
     let migration = match database.map(Migration::watched) {
         None => Migration::default(),
         Some(Ok(migration)) => migration,
@@ -46,5 +47,5 @@ pub fn run(plan: Plan) -> Result<Exit> {
         }
         Some(Err(error)) => return Err(error),
     };
-    common::wrap::run(&wrap, migration)
+    common::wrap::run(&wrap, migration.on_failure(on_failure))
 }

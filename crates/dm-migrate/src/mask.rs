@@ -6,8 +6,18 @@ use std::str::Chars;
 /// So much of a statement is shown.
 const LONGEST: usize = 160;
 
+/// How a server's strings are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strings {
+    /// `'it''s'`, `E'\\n'`, `$$…$$`; `"…"` is a name.
+    Standard,
+    /// `'it\'s'`, `"a string too"`; `# …` is a comment.
+    MySql,
+}
+
 /// Strings and numbers become `?`, comments go, white space becomes one space. What is cut off ends in `…`.
-pub fn masked(sql: &str) -> String {
+pub fn masked(sql: &str, strings: Strings) -> String {
+    let is_mysql = strings == Strings::MySql;
     let mut out = String::new();
     let mut rest = sql.chars().peekable();
     let mut in_word = false;
@@ -16,8 +26,12 @@ pub fn masked(sql: &str) -> String {
         match c {
             '\'' => {
                 // The E of E'…' is no word, but what follows it is read as such a string.
-                let escapes = out.ends_with(['E', 'e']) && !was_in_longer_word(&out);
-                skip_string(&mut rest, escapes);
+                let escapes = is_mysql || out.ends_with(['E', 'e']) && !was_in_longer_word(&out);
+                skip_string(&mut rest, c, escapes);
+                out.push('?');
+            }
+            '"' if is_mysql => {
+                skip_string(&mut rest, c, true);
                 out.push('?');
             }
             '"' => {
@@ -30,6 +44,10 @@ pub fn masked(sql: &str) -> String {
                 }
             }
             '$' if !was_in_word && skip_dollar_string(&mut rest) => out.push('?'),
+            '#' if is_mysql => {
+                rest.by_ref().find(|c| *c == '\n');
+                space(&mut out);
+            }
             '-' if rest.peek() == Some(&'-') => {
                 rest.by_ref().find(|c| *c == '\n');
                 space(&mut out);
@@ -74,13 +92,12 @@ fn was_in_longer_word(out: &str) -> bool {
 }
 
 /// To the end of a string, or of the text, which the server cuts off.
-fn skip_string(rest: &mut Peekable<Chars<'_>>, escapes: bool) {
+fn skip_string(rest: &mut Peekable<Chars<'_>>, quote: char, escapes: bool) {
     while let Some(c) = rest.next() {
-        match c {
-            '\\' if escapes => drop(rest.next()),
-            '\'' if rest.peek() == Some(&'\'') => drop(rest.next()),
-            '\'' => return,
-            _ => {}
+        if c == '\\' && escapes || c == quote && rest.peek() == Some(&quote) {
+            rest.next();
+        } else if c == quote {
+            return;
         }
     }
 }
@@ -126,7 +143,7 @@ fn skip_comment(rest: &mut Peekable<Chars<'_>>) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::masked;
+    use super::{Strings, masked};
 
     #[test]
     fn values_are_masked_and_names_are_not() {
@@ -139,28 +156,42 @@ mod tests {
             ("-- secret\nselect\n\t/* a /* b */ secret */ 1", "select ?"),
             ("name'a\\'", "name?"),
         ] {
-            assert_eq!(masked(sql), shown, "{sql}");
+            assert_eq!(masked(sql, Strings::Standard), shown, "{sql}");
+        }
+    }
+
+    #[test]
+    fn mysql_writes_its_strings_in_its_own_way() {
+        for (sql, shown) in [
+            (r"select 'it\'s secret', `a name`", "select ?, `a name`"),
+            ("select \"a \\\" secret\" # secret\nfrom t", "select ? from t"),
+            ("select 0x736563726574", "select ?"),
+        ] {
+            assert_eq!(masked(sql, Strings::MySql), shown, "{sql}");
         }
     }
 
     #[test]
     fn long_statements_are_cut() {
-        let shown = masked(&"ü".repeat(500));
+        let shown = masked(&"ü".repeat(500), Strings::Standard);
         assert!(shown.ends_with('…') && shown.len() < 170, "{shown}");
     }
 
     proptest! {
         #[test]
         fn no_string_is_ever_shown(before in "[a-z =(]{0,9}", secret in "[A-Z]{3,9}", after in "[a-z, )]{0,9}") {
-            let quoted = masked(&format!("{before} '{secret}' {after}"));
-            prop_assert!(!quoted.contains(&secret), "{}", quoted);
-            let dollars = masked(&format!("{before} $t${secret}$t$ {after}"));
+            for (quote, strings) in [('\'', Strings::Standard), ('\'', Strings::MySql), ('"', Strings::MySql)] {
+                let quoted = masked(&format!("{before} {quote}{secret}{quote} {after}"), strings);
+                prop_assert!(!quoted.contains(&secret), "{}", quoted);
+            }
+            let dollars = masked(&format!("{before} $t${secret}$t$ {after}"), Strings::Standard);
             prop_assert!(!dollars.contains(&secret), "{}", dollars);
         }
 
         #[test]
         fn any_text_gives_one_line(sql in "\\PC*|[-'$/*\\n\\\\e\"0a]{0,40}") {
-            prop_assert!(!masked(&sql).contains('\n'));
+            prop_assert!(!masked(&sql, Strings::Standard).contains('\n'));
+            prop_assert!(!masked(&sql, Strings::MySql).contains('\n'));
         }
     }
 }

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use anyhow::Result;
 use common::cli::warn;
-use common::env;
+use common::clock::SystemClock;
 use common::event::{ChildUse, Detail, Reason, Status};
 use common::exit::Exit;
 use common::wrap::{Beside, Outcome};
 
 use crate::TOOL;
-use crate::advisory::Held;
-use crate::child_env::options;
 use crate::expected::Expected;
-use crate::monitor::{Monitor, Order, Seen};
+use crate::held::Held;
+use crate::monitor::live::Live;
+use crate::monitor::{Monitor, Seen};
+use crate::on_failure::OnFailure;
 use crate::plan::Watched;
 use crate::retry::{Answer, Retries};
+use crate::server::Preflight;
 use crate::version::Versions;
 
 /// A migration; by default one that nobody watches.
@@ -27,29 +29,25 @@ pub struct Migration {
     before: Versions,
     seen: Seen,
     retries: Option<Retries>,
-    by_lock_timeout: bool,
+    on_failure: Option<OnFailure>,
+    /// What the monitor says for the live line, and what stands before it.
+    live: Option<(Live, String)>,
 }
 
 impl Migration {
     /// One that is watched; where that is not possible, and not required, it is told and no more.
     pub fn watched(database: Watched) -> Result<Self> {
-        let Watched { address, required, alone, name, expected, lock_timeout, lock_retries, terminate } =
-            database;
-        let begun = address.and_then(|address| {
-            let order =
-                Order { tool: TOOL.name, address, name: name.clone(), alone, lock_timeout, terminate };
-            Monitor::begin(order)
-        });
-        match begun {
-            Ok((monitor, preflight, before)) => {
-                for line in preflight.warnings() {
+        let Watched { address, required, expected, lock_retries, order } = database;
+        let (lock_timeout, live) = (order.lock_timeout, order.live.clone());
+        match address.and_then(|address| Monitor::begin(address, order)) {
+            Ok((monitor, Preflight { warnings, env }, before)) => {
+                for line in warnings {
                     warn(TOOL.name, &[line]);
                 }
-                let mut env = vec![("PGAPPNAME", name)];
-                let options = options(preflight.server_version, lock_timeout, &env::system);
-                env.extend(options.map(|options| ("PGOPTIONS", options)));
+                let from = before.version().map(|version| format!(", from {version}"));
+                let live = live.map(|live| (live, from.unwrap_or_default()));
                 let retries = lock_timeout.map(|limit| Retries { limit, left: lock_retries });
-                Ok(Self { monitor: Some(monitor), env, expected, before, retries, ..Self::default() })
+                Ok(Self { monitor: Some(monitor), env, expected, before, retries, live, ..Self::default() })
             }
             Err(error) if error.is::<Held>() => Err(error),
             Err(error) if required => Err(error.context("not run, for it cannot be watched")),
@@ -62,12 +60,57 @@ impl Migration {
 }
 
 impl Migration {
-    /// Finds out what was seen of the command that has ended.
+    /// With what is run after a failure.
+    #[must_use]
+    pub fn on_failure(self, on_failure: Option<OnFailure>) -> Self {
+        Self { on_failure, ..self }
+    }
+
+    /// Finds out what was seen of the command that has ended, and of the schema now.
     fn look_back(&mut self, well: bool) {
         match self.monitor.as_ref().map(|monitor| monitor.ended(well)) {
             Some(Ok(seen)) => self.seen = seen,
             Some(Err(error)) => warn(TOOL.name, &[format!("{error:#}")]),
             None => {}
+        }
+    }
+
+    /// The pause before the next attempt, where the command failed by its lock timeout and may be run again.
+    fn again(&mut self, outcome: &mut Outcome) -> Option<Duration> {
+        let retries = self.retries.as_mut().filter(|_| outcome.status == Status::Failure)?;
+        let answer = retries.after(&self.seen, &self.before);
+        warn(TOOL.name, answer.told(*retries).as_slice());
+        if answer != Answer::NotTheLock {
+            outcome.reason = Some(Reason::LockTimeout);
+        }
+        let Answer::Again(pause) = answer else { return None };
+        retries.left = retries.left.saturating_sub(1);
+        Some(pause)
+    }
+
+    /// What became of the schema, and whether that is what was wanted.
+    fn judge_versions(&self, outcome: &mut Outcome) {
+        let well = outcome.status == Status::Success;
+        warn(TOOL.name, self.seen.versions.since(&self.before, well).as_slice());
+        if let Some(unmet) = self.expected.unmet(&self.before, &self.seen.versions).filter(|_| well) {
+            warn(TOOL.name, &[unmet]);
+            outcome.exit = Exit::Bad;
+            outcome.status = Status::Failure;
+            outcome.reason = Some(Reason::MigrationFailed);
+        }
+    }
+
+    fn run_on_failure(&mut self, mut on_failure: OnFailure) {
+        let versions = [("DM_MIGRATION_BEFORE", &self.before), ("DM_MIGRATION_AFTER", &self.seen.versions)];
+        for (name, versions) in versions {
+            on_failure.env.extend(versions.version().map(|version| (name, version)));
+        }
+        warn(TOOL.name, &["the migration failed: running --on-failure".to_owned()]);
+        warn(TOOL.name, &[on_failure.run(&SystemClock)]);
+        if self.monitor.is_some() {
+            let failed = self.seen.versions.clone();
+            self.look_back(true);
+            warn(TOOL.name, self.seen.versions.since(&failed, false).as_slice());
         }
     }
 }
@@ -83,36 +126,24 @@ impl Beside for Migration {
         }
     }
 
-    fn again(&mut self, outcome: &Outcome) -> Option<Duration> {
-        let mut retries = self.retries.filter(|_| outcome.status == Status::Failure)?;
-        self.look_back(false);
-        let answer = retries.after(&self.seen, &self.before);
-        warn(TOOL.name, answer.told(retries.limit, retries.left).as_slice());
-        self.by_lock_timeout = answer != Answer::NotTheLock;
-        retries.left = retries.left.saturating_sub(1);
-        self.retries = Some(retries);
-        match answer {
-            Answer::Again(pause) => Some(pause),
-            Answer::NotTheLock | Answer::GiveUp(_) => None,
-        }
+    fn live(&self) -> impl FnMut() -> String + Send + 'static {
+        let (live, from) = self.live.clone().unwrap_or_default();
+        move || format!("{from}{}", live.text())
     }
 
-    fn judge(&mut self, outcome: &mut Outcome) {
-        if self.monitor.is_none() {
-            return;
+    fn judge(&mut self, outcome: &mut Outcome) -> Option<Duration> {
+        if self.monitor.is_some() {
+            self.look_back(outcome.status == Status::Success);
+            let again = self.again(outcome);
+            if again.is_some() {
+                return again;
+            }
+            self.judge_versions(outcome);
         }
-        let well = outcome.status == Status::Success;
-        self.look_back(well);
-        if self.by_lock_timeout && outcome.status == Status::Failure {
-            outcome.reason = Some(Reason::LockTimeout);
+        if let Some(on_failure) = self.on_failure.take_if(|_| outcome.has_failed()) {
+            self.run_on_failure(on_failure);
         }
-        warn(TOOL.name, self.seen.versions.since(&self.before, well).as_slice());
-        if let Some(unmet) = self.expected.unmet(&self.before, &self.seen.versions).filter(|_| well) {
-            warn(TOOL.name, &[unmet]);
-            outcome.exit = Exit::Bad;
-            outcome.status = Status::Failure;
-            outcome.reason = Some(Reason::MigrationFailed);
-        }
+        None
     }
 
     fn detail(self, child: ChildUse) -> Detail {

@@ -14,9 +14,15 @@ use common::wrap::{Rules, Wrap};
 use crate::TOOL;
 use crate::address::Address;
 use crate::args::{Args, DatabaseArgs};
-use crate::child_env::application_name;
 use crate::expected::Expected;
-use crate::monitor::terminate;
+use crate::monitor::Order;
+use crate::monitor::live::Live;
+use crate::on_failure::{OnFailure, words};
+use crate::postgres::child_env::application_name;
+use crate::server::TerminateRules;
+
+/// What a statement of the migration may wait for a lock: everybody behind it waits as long.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A migration.
 #[derive(Debug)]
@@ -25,6 +31,8 @@ pub struct Plan {
     pub wrap: Wrap,
     /// The database to watch.
     pub database: Option<Watched>,
+    /// What is run after a failure.
+    pub on_failure: Option<OnFailure>,
 }
 
 /// A database to watch.
@@ -34,18 +42,12 @@ pub struct Watched {
     pub address: Result<Address>,
     /// Whether it is one after all.
     pub required: bool,
-    /// The `application_name` of the migration's sessions.
-    pub name: String,
-    /// Whether only one migration at a time may be watched there.
-    pub alone: bool,
     /// What has to be true afterwards.
     pub expected: Expected,
-    /// What these sessions may wait for a lock.
-    pub lock_timeout: Option<Duration>,
-    /// How often the command is run again, at most, after it failed by that.
+    /// How often the command is run again, at most, after it failed by its lock timeout.
     pub lock_retries: u32,
-    /// Which other sessions may be ended.
-    pub terminate: Option<terminate::Rules>,
+    /// How it is watched.
+    pub order: Order,
 }
 
 /// Finds out what to run.
@@ -55,7 +57,7 @@ pub fn plan(args: Args) -> Result<Plan> {
             "no migration command given: write dm-migrate -- COMMAND, such as dm-migrate -- sqlx migrate run"
         );
     }
-    let database = watched(&args.database)?;
+    let database = watched(&args.database, args.status)?;
     let wrap = Wrap {
         context: Context::find(TOOL.name, &args.deployment, &args.export)?,
         stage: "migration".parse().map_err(anyhow::Error::msg)?,
@@ -65,16 +67,24 @@ pub fn plan(args: Args) -> Result<Plan> {
         retry_delay: Duration::ZERO,
         tail: 0,
         github: GitHub::default(),
-        status: false,
+        status: args.status,
         argv: args.command,
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,
     };
-    Ok(Plan { wrap, database })
+    let on_failure = args.on_failure.map(|command| on_failure(&command, &wrap)).transpose()?;
+    Ok(Plan { wrap, database, on_failure })
 }
 
-fn watched(args: &DatabaseArgs) -> Result<Option<Watched>> {
+fn on_failure(command: &str, wrap: &Wrap) -> Result<OnFailure> {
+    let argv = words(command).context("--on-failure")?;
+    let mut env = wrap.context.variables();
+    env.push(("DM_PARENT_STAGE", wrap.stage.to_string()));
+    Ok(OnFailure { argv, env, timeout: wrap.timeout, kill_after: wrap.kill_after })
+}
+
+fn watched(args: &DatabaseArgs, live: bool) -> Result<Option<Watched>> {
     let expected = Expected { version: args.expect_version.clone(), change: args.expect_change };
     // What is expected has to be seen, and what is locked has to be reached.
     let required = args.require_monitor || args.advisory_lock || expected != Expected::default();
@@ -84,18 +94,22 @@ fn watched(args: &DatabaseArgs) -> Result<Option<Watched>> {
         }
         return Ok(None);
     };
-    Ok(Some(Watched {
-        address: address(&url),
-        required,
-        alone: args.advisory_lock,
-        expected,
+    let address = address(&url);
+    if args.terminate_blockers && !matches!(address, Ok(Address::Postgres(_)) | Err(_)) {
+        bail!("--terminate-blockers is for PostgreSQL only");
+    }
+    // What MySQL cancels it does not undo: only who knows their migrations may want that.
+    let by_default = (!matches!(address, Ok(Address::MySql(_)))).then_some(LOCK_TIMEOUT);
+    let rules = || TerminateRules { state: args.blocker_state.clone(), min_age: args.blocker_min_age };
+    let order = Order {
+        tool: TOOL.name,
         name: application_name(EventId::random().as_str(), &env::system),
-        lock_timeout: (!args.lock_timeout.is_zero()).then_some(args.lock_timeout),
-        lock_retries: args.lock_retries,
-        terminate: args
-            .terminate_blockers
-            .then(|| terminate::Rules { state: args.blocker_state.clone(), min_age: args.blocker_min_age }),
-    }))
+        alone: args.advisory_lock,
+        lock_timeout: args.lock_timeout.or(by_default).filter(|limit| !limit.is_zero()),
+        terminate: args.terminate_blockers.then(rules),
+        live: live.then(Live::default),
+    };
+    Ok(Some(Watched { address, required, expected, lock_retries: args.lock_retries, order }))
 }
 
 fn address(url: &str) -> Result<Address> {

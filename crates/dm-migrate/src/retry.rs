@@ -51,14 +51,16 @@ impl Retries {
 
 impl Answer {
     /// For people.
-    pub fn told(&self, limit: Duration, left: u32) -> Option<String> {
-        let gave_up = format!("the migration gave up after waiting {} for a lock", show(limit));
+    pub fn told(&self, retries: Retries) -> Option<String> {
+        let gave_up = format!("the migration gave up after waiting {} for a lock", show(retries.limit));
         match self {
             Self::NotTheLock => None,
             Self::GiveUp(why) => Some(format!("{gave_up}; it is not run again: {why}")),
-            Self::Again(pause) => {
-                Some(format!("{gave_up}; it is run again in {}; attempts left: {left}", show(*pause)))
-            }
+            Self::Again(pause) => Some(format!(
+                "{gave_up}; it is run again in {}; attempts left: {}",
+                show(*pause),
+                retries.left
+            )),
         }
     }
 }

@@ -82,6 +82,8 @@ fn wrong_usage_is_125_and_one_line() {
     fails(&["--timeout", "5", "--", "true"], "needs a unit");
     fails(&["--pushgateway-url", "nowhere", "--", "true"], "not a URL");
     fails(&["--unknown", "--", "true"], "unexpected argument");
+    fails(&["--on-failure", "sh -c 'cut off", "--", "true"], "--on-failure: missing closing quote");
+    fails(&["--on-failure", "", "--", "true"], "--on-failure: no command in it");
     dm_migrate(&state).args(["--", "/no/such/tool"]).assert().code(127);
 }
 

@@ -27,7 +27,7 @@ pub(super) fn reap_orphans(child: Pid) {
 }
 
 /// Everything below this process that lives, at the moment of asking. Empty without a `/proc`.
-pub(super) fn living() -> Vec<Pid> {
+pub fn living() -> Vec<Pid> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     for pid in processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok()) {

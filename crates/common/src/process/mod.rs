@@ -31,6 +31,7 @@ use signals::{Heard, Mask};
 use tail::Tee;
 
 pub use captured::{Captured, Output};
+pub use kin::living;
 pub use oom::OomKills;
 pub use signals::Signals;
 pub use start_error::{StartError, explain};
@@ -242,7 +243,7 @@ impl Running {
 
     /// Sends to the child and all that it started, wherever it has gone.
     fn end_all(&self, signal: Signal) {
-        let living = kin::living();
+        let living = living();
         if living.is_empty() {
             self.send(signal);
             self.send(Signal::SIGCONT);
@@ -257,7 +258,7 @@ impl Running {
     /// After a time limit nothing that the child started is left: what does not end by the deadline is killed.
     fn end_kin(&self, signals: &mut Signals, clock: &dyn Clock) {
         let mut rounds = 0;
-        while rounds < KILL_ROUNDS && !kin::living().is_empty() {
+        while rounds < KILL_ROUNDS && !living().is_empty() {
             if self.deadline.is_none_or(|deadline| clock.instant() >= deadline) {
                 self.end_all(Signal::SIGKILL);
                 rounds += 1;

@@ -71,14 +71,16 @@ pub trait Beside: Sized {
     /// The time limit has passed, or somebody asked for the end; the child is told once this has returned.
     fn before_stop(&mut self) {}
 
-    /// An attempt came to this. Whether to run it once more, and after what pause; all runs are one piece of work, and
-    /// each has the whole time limit.
-    fn again(&mut self, _outcome: &Outcome) -> Option<Duration> {
-        None
+    /// What the live line says after the stage and its time; asked once a second, on a thread of its own.
+    fn live(&self) -> impl FnMut() -> String + Send + 'static {
+        String::new
     }
 
-    /// The last child has ended, and this came of it.
-    fn judge(&mut self, _outcome: &mut Outcome) {}
+    /// A child has ended, and this came of it, unless the tool knows better. Whether to run it once more, and after what
+    /// pause; all runs are one piece of work, and each has the whole time limit.
+    fn judge(&mut self, _outcome: &mut Outcome) -> Option<Duration> {
+        None
+    }
 
     /// What the record tells of this kind of work.
     fn detail(self, child: ChildUse) -> Detail;
@@ -103,11 +105,10 @@ pub fn run(wrap: &Wrap, mut beside: impl Beside) -> Result<Exit> {
     let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
     let scope = context.scope(stage, wrap.work, started_at);
     let recorder = Recorder::begin(&context.sinks, scope, &clock);
-    let status = wrap.status.then(|| StatusLine::show(progress::of(wrap)));
+    let status = wrap.status.then(|| StatusLine::show(progress::of(wrap, beside.live())));
     let (mut outcome, attempts) = attempts(wrap, &mut spec, started, &mut signals, &mut beside, &clock)?;
     drop(status);
     wrap.github.end();
-    beside.judge(&mut outcome);
     if attempts.len() > 1 {
         outcome.used.attempts = attempts;
     }
@@ -177,12 +178,12 @@ fn attempts(
             }
             Err(error) => Outcome::of_start(tool, &error),
         };
+        let mut again = beside.judge(&mut outcome);
         attempts.push(outcome.attempt());
         let number = attempts.len();
         outcome.duration += before;
-        let mut again = None;
-        if outcome.may_be_retried() {
-            again = beside.again(&outcome).or_else(|| wrap.next_attempt(number, &outcome));
+        if again.is_none() && outcome.has_failed() {
+            again = wrap.next_attempt(number, &outcome);
         }
         let Some(pause) = again else { return Ok((outcome, attempts)) };
         let since = clock.instant();

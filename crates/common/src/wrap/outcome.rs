@@ -79,9 +79,9 @@ impl Outcome {
         }
     }
 
-    /// Whether another attempt could come to something else: not after success, nor where somebody asked for the
+    /// Whether it ran and failed: something can be done about that. Not after success, nor where somebody asked for the
     /// end, nor where there is nothing that can be run.
-    pub(super) fn may_be_retried(&self) -> bool {
+    pub fn has_failed(&self) -> bool {
         let cannot_run = matches!(self.exit, Exit::NotFound | Exit::NotExecutable | Exit::WrapperFault);
         !cannot_run && !matches!(self.status, Status::Success | Status::Cancelled)
     }

@@ -10,8 +10,11 @@ use crate::event::Status;
 use crate::journal::{Entry, Journal};
 use crate::label::{Label, Stage};
 
-/// The stage, for how long it has run, and how long it took when it last succeeded.
-pub(super) fn of(wrap: &Wrap) -> impl FnMut() -> String + Send + 'static {
+/// The stage, for how long it has run, how long it took when it last succeeded, and what `more` adds.
+pub(super) fn of(
+    wrap: &Wrap,
+    mut more: impl FnMut() -> String + Send + 'static,
+) -> impl FnMut() -> String + Send + 'static {
     let stopwatch = Stopwatch::start(&SystemClock);
     let (stage, service) = (wrap.stage.clone(), wrap.context.identity.service.clone());
     let state_dir = wrap.context.sinks.state_dir.clone();
@@ -23,7 +26,7 @@ pub(super) fn of(wrap: &Wrap) -> impl FnMut() -> String + Send + 'static {
             took.map(|took| format!(", {} last time", show(took))).unwrap_or_default()
         });
         let seconds = Duration::from_secs(stopwatch.elapsed(&SystemClock).as_secs());
-        format!("{stage} {}{last}", show(seconds))
+        format!("{stage} {}{last}{}", show(seconds), more())
     }
 }
 

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tokio::time::{Instant, sleep};
-use tokio_postgres::types::Type;
 
-use super::look::{Own, own};
-use crate::database::Database;
+use crate::server::{Own, Server};
 
 /// A client that is gone takes its session along, which may take the server this long.
 const BY_THEMSELVES: Duration = Duration::from_millis(500);
@@ -23,54 +21,54 @@ const BY_FORCE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(50);
 
 /// Cancels the statements that run, and waits until none does.
-pub(super) async fn cancel(database: &Database, name: &str) -> Result<Vec<i32>> {
-    let sessions = at_work(database, name).await?;
+pub(super) async fn cancel(database: &impl Server) -> Result<Vec<i64>> {
+    let sessions = at_work(database).await?;
     for session in &sessions {
-        signal(database, "pg_cancel_backend", name, session).await?;
+        database.cancel(session).await?;
     }
-    until_idle(database, name, BY_CANCEL).await?;
+    until_idle(database, BY_CANCEL).await?;
     Ok(sessions.iter().map(|session| session.pid).collect())
 }
 
 /// After the command has ended: no session of it is left at work. Says which had to be ended, and how.
-pub(super) async fn leave_nobody(database: &Database, name: &str) -> Result<Vec<String>> {
-    if until_idle(database, name, BY_THEMSELVES).await? {
+pub(super) async fn leave_nobody(database: &impl Server) -> Result<Vec<String>> {
+    if until_idle(database, BY_THEMSELVES).await? {
         return Ok(Vec::new());
     }
-    let mut acts = told("cancelled", &cancel(database, name).await?);
-    let left = at_work(database, name).await?;
+    let mut acts = told("cancelled", &cancel(database).await?);
+    let left = at_work(database).await?;
     for session in &left {
-        signal(database, "pg_terminate_backend", name, session).await?;
+        database.end(session).await?;
     }
-    let pids: Vec<i32> = left.iter().map(|session| session.pid).collect();
+    let pids: Vec<i64> = left.iter().map(|session| session.pid).collect();
     acts.extend(told("terminated", &pids));
-    if !until_idle(database, name, BY_FORCE).await? {
+    if !until_idle(database, BY_FORCE).await? {
         acts.push(
-            "a session of the migration is still at work: look at pg_stat_activity before trying again"
+            "a session of the migration is still at work: look at the server's sessions before trying again"
                 .to_owned(),
         );
     }
     Ok(acts)
 }
 
-fn told(act: &str, pids: &[i32]) -> Vec<String> {
+fn told(act: &str, pids: &[i64]) -> Vec<String> {
     pids.iter()
         .map(|pid| format!("{act} the migration's own session, pid {pid}: its client has ended"))
         .collect()
 }
 
 /// Those that run a statement, or may: of a session that cannot be seen it is not known.
-async fn at_work(database: &Database, name: &str) -> Result<Vec<Own>> {
-    let mut sessions = own(database, name).await?;
+async fn at_work(database: &impl Server) -> Result<Vec<Own>> {
+    let mut sessions = database.own().await?;
     sessions
         .retain(|session| session.waits || session.state.as_deref().is_none_or(|state| state == "active"));
     Ok(sessions)
 }
 
-async fn until_idle(database: &Database, name: &str, limit: Duration) -> Result<bool> {
+async fn until_idle(database: &impl Server, limit: Duration) -> Result<bool> {
     let deadline = Instant::now() + limit;
     loop {
-        if at_work(database, name).await?.is_empty() {
+        if at_work(database).await?.is_empty() {
             return Ok(true);
         }
         if Instant::now() >= deadline {
@@ -78,14 +76,4 @@ async fn until_idle(database: &Database, name: &str, limit: Duration) -> Result<
         }
         sleep(POLL).await;
     }
-}
-
-async fn signal(database: &Database, how: &str, name: &str, session: &Own) -> Result<()> {
-    let sql = format!(
-        "select {how}(pid) from pg_stat_activity \
-         where application_name = $1 and pid = $2 and backend_start = $3::text::timestamptz"
-    );
-    let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
-        [(&name, Type::TEXT), (&session.pid, Type::INT4), (&session.backend_start, Type::TEXT)];
-    database.rows(&sql, &values).await.map(drop)
 }

@@ -9,9 +9,9 @@
 
 mod cancel;
 mod ladder;
-pub mod look;
+pub mod live;
 mod tell;
-pub mod terminate;
+mod terminate;
 mod waits;
 mod watch;
 
@@ -24,9 +24,12 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::address::Address;
-use crate::preflight::Preflight;
+use crate::mysql::MySql;
+use crate::postgres::Postgres;
+use crate::server::{Preflight, Server, TerminateRules};
+use crate::sqlite::Sqlite;
 use crate::version::Versions;
-use terminate::Rules;
+use live::Live;
 use watch::Watch;
 
 /// The first answer: a connection, with its own limit, and a few statements.
@@ -40,8 +43,6 @@ const ANSWER: Duration = Duration::from_secs(8);
 pub struct Order {
     /// The tool, for what is told on stderr.
     pub tool: &'static str,
-    /// The database.
-    pub address: Address,
     /// The `application_name` of the migration's sessions.
     pub name: String,
     /// Whether only one migration at a time may be watched there.
@@ -49,7 +50,9 @@ pub struct Order {
     /// The lock timeout of these sessions; no look may miss a wait that long.
     pub lock_timeout: Option<Duration>,
     /// Which other sessions may be ended.
-    pub terminate: Option<Rules>,
+    pub terminate: Option<TerminateRules>,
+    /// Where the live line is told what goes on, if there is one.
+    pub live: Option<Live>,
 }
 
 /// What was seen of a run of the command.
@@ -84,11 +87,22 @@ pub struct Monitor {
 impl Monitor {
     /// Connects, looks at what stands in the way, and begins to watch. An error means that the database cannot be
     /// watched; it does not show the URL.
-    pub fn begin(order: Order) -> Result<(Self, Preflight, Versions)> {
+    pub fn begin(address: Address, order: Order) -> Result<(Self, Preflight, Versions)> {
+        match address {
+            Address::Postgres(address) => Self::begin_at::<Postgres>(*address, order),
+            Address::MySql(address) => Self::begin_at::<MySql>(*address, order),
+            Address::Sqlite(files) => Self::begin_at::<Sqlite>(files, order),
+        }
+    }
+
+    fn begin_at<S: Server<Address: Send + 'static>>(
+        address: S::Address,
+        order: Order,
+    ) -> Result<(Self, Preflight, Versions)> {
         let (commands, orders) = unbounded_channel();
         let (tell, told) = sync_channel(1);
-        let work = async move {
-            match Watch::begin(order).await {
+        let work = move || async move {
+            match Watch::<S>::begin(address, order).await {
                 Ok((watch, preflight, versions)) => {
                     // Nobody listens any more when it took too long.
                     if tell.send(Ok((preflight, versions))).is_ok() {
@@ -101,7 +115,7 @@ impl Monitor {
         thread::Builder::new().name("monitor".to_owned()).spawn(move || {
             // Without a runtime the channel closes.
             if let Ok(runtime) = Builder::new_current_thread().enable_all().build() {
-                runtime.block_on(work);
+                runtime.block_on(work());
                 // Not waiting for a resolver that hangs.
                 runtime.shutdown_background();
             }

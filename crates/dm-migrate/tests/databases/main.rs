@@ -1,11 +1,17 @@
-//! dm-migrate before a real PostgreSQL: what it sees, tells, records, and leaves behind.
+//! dm-migrate before real databases: what it sees, tells, records, and leaves behind.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+mod failing;
 mod locks;
+mod mariadb;
+mod seeing;
+mod sqlite;
+mod tools;
 mod versions;
 mod watching;
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -15,6 +21,7 @@ use tempfile::TempDir;
 use testkit::postgres::{PASSWORD, Postgres, program};
 use testkit::pushgateway::Pushgateway;
 use testkit::server::eventually;
+use testkit::terminal::Terminal;
 
 const ALTER: &str = "alter table orders add note text default 'a secret value'";
 

@@ -3,135 +3,69 @@
 //! Who waits for whom is read from `pg_locks` and `pg_blocking_pids`, which everybody may read; states, statements and
 //! ages are NULL to a role that may not see them, and stay `None` here.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
-use tokio_postgres::types::Type;
 
-use crate::database::Database;
-use crate::preflight::seconds;
-
-/// A session of the migration.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Own {
-    /// The process on the server.
-    pub pid: i32,
-    /// With the pid, it names the session for ever.
-    pub backend_start: String,
-    /// `active`, `idle in transaction`.
-    pub state: Option<String>,
-    /// The statement, not masked.
-    pub query: Option<String>,
-    /// How long the statement has run.
-    pub running: Option<Duration>,
-    /// Whether it waits for a lock.
-    pub waits: bool,
-}
-
-impl Own {
-    /// Whether it is seen in a statement, or in a transaction that can still succeed.
-    pub fn is_at_work(&self) -> bool {
-        matches!(self.state.as_deref(), Some("active" | "idle in transaction"))
-    }
-}
-
-/// What a session of ours waits for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Wanted {
-    /// Who waits.
-    pub pid: i32,
-    /// The lock: `AccessExclusiveLock on orders`.
-    pub lock: String,
-    /// For how long, where the server tells: from version 14 on.
-    pub since: Option<Duration>,
-}
-
-/// A session that ours waits for.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Blocker {
-    /// The process on the server; 0 for a prepared transaction, which has none.
-    pub pid: i32,
-    /// With the pid, it names the session for ever.
-    pub backend_start: Option<String>,
-    /// Its role.
-    pub user: Option<String>,
-    /// What it calls itself.
-    pub application: Option<String>,
-    /// Where it comes from; `None` for a unix socket too.
-    pub client: Option<String>,
-    /// `active`, `idle in transaction`.
-    pub state: Option<String>,
-    /// For how long.
-    pub in_state: Option<Duration>,
-    /// How long its transaction has been open.
-    pub transaction: Option<Duration>,
-    /// `client backend`, `autovacuum worker`.
-    pub kind: Option<String>,
-    /// Its last statement, not masked.
-    pub query: Option<String>,
-    /// The locks that it holds on what we want.
-    pub holds: Option<String>,
-    /// Whether it waits for nobody itself.
-    pub is_root: bool,
-}
-
-/// Those that wait for us, or for somebody who does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Victims {
-    /// How many.
-    pub count: u64,
-    /// The longest wait, where the server tells.
-    pub longest: Option<Duration>,
-}
+use super::Postgres;
+use crate::mask::{Strings, masked};
+use crate::server::{Blocker, Own, Victims, Wanted, seconds};
 
 /// The sessions of the migration, by the name that they were given.
-pub async fn own(database: &Database, name: &str) -> Result<Vec<Own>> {
+pub(super) async fn own(database: &Postgres) -> Result<Vec<Own>> {
+    // The function behind pg_stat_activity: without the view's joins it is planned in half the time, and asked for often.
     let sql = "select a.pid, a.backend_start::text, a.state, \
              case when a.state is not null then left(a.query, 1000) end, \
              extract(epoch from clock_timestamp() - a.query_start)::float8, \
-             coalesce(a.wait_event_type = 'Lock', a.state is null and exists \
-                 (select from pg_locks l where l.pid = a.pid and not l.granted), false) \
-         from pg_stat_activity a where a.application_name = $1 and a.pid <> pg_backend_pid() order by a.pid";
-    let rows = database.rows(sql, &[(&name, Type::TEXT)]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Own {
-                pid: row.try_get(0)?,
-                backend_start: row.try_get::<_, Option<String>>(1)?.unwrap_or_default(),
-                state: row.try_get(2)?,
-                query: row.try_get(3)?,
-                running: row.try_get::<_, Option<f64>>(4)?.map(seconds),
-                waits: row.try_get(5)?,
-            })
-        })
-        .collect()
+             coalesce(a.wait_event_type = 'Lock', false) \
+         from pg_stat_get_activity(null) a \
+         where a.application_name = $1 and a.pid <> pg_backend_pid() order by a.pid";
+    let rows = database.of_ours(sql).await?;
+    let mut own = Vec::new();
+    for row in rows {
+        own.push(Own {
+            pid: row.try_get::<_, i32>(0)?.into(),
+            backend_start: row.try_get::<_, Option<String>>(1)?.unwrap_or_default(),
+            state: row.try_get(2)?,
+            query: shown(row.try_get(3)?),
+            running: row.try_get::<_, Option<f64>>(4)?.map(seconds),
+            waits: row.try_get(5)?,
+        });
+    }
+    // Of one that may not be seen, the table of locks still tells whether it waits.
+    if own.iter().any(|own| own.state.is_none()) {
+        let waiting = database.rows("select distinct pid from pg_locks where not granted", &[]).await?;
+        let waiting: Vec<i32> = waiting.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_>>()?;
+        for hidden in own.iter_mut().filter(|own| own.state.is_none()) {
+            hidden.waits = waiting.iter().any(|pid| i64::from(*pid) == hidden.pid);
+        }
+    }
+    Ok(own)
 }
 
 /// What they wait for; the longest wait first.
-pub async fn wanted(database: &Database, name: &str) -> Result<Vec<Wanted>> {
+pub(super) async fn wanted(database: &Postgres) -> Result<Vec<Wanted>> {
     // The column is new in version 14: asked for in this way, its absence is no error.
     let sql = "select l.pid, l.mode || case when l.relation is null then ' on a ' || l.locktype \
                  else ' on ' || l.relation::regclass::text end, \
              extract(epoch from clock_timestamp() - (to_jsonb(l) ->> 'waitstart')::timestamptz)::float8 \
-         from pg_locks l join pg_stat_activity a using (pid) \
+         from pg_locks l join pg_stat_get_activity(null) a using (pid) \
          where a.application_name = $1 and not l.granted order by 3 desc nulls last";
-    let rows = database.rows(sql, &[(&name, Type::TEXT)]).await?;
+    let rows = database.of_ours(sql).await?;
     rows.iter()
         .map(|row| {
             let since = row.try_get::<_, Option<f64>>(2)?.map(seconds);
-            Ok(Wanted { pid: row.try_get(0)?, lock: row.try_get(1)?, since })
+            Ok(Wanted { pid: row.try_get::<_, i32>(0)?.into(), lock: row.try_get(1)?, since })
         })
         .collect()
 }
 
 /// Who waits for whom, and which of them are ours.
-const EDGES: &str = "mine as (select pid from pg_stat_activity where application_name = $1), \
+const EDGES: &str = "mine as (select pid from pg_stat_get_activity(null) where application_name = $1), \
     edge as (select w.pid as waiter, b.pid as blocker \
         from (select distinct pid from pg_locks where not granted) w \
         cross join lateral unnest(pg_blocking_pids(w.pid)) as b (pid))";
 
 /// Whom they wait for, and whom those wait for; the roots of it first.
-pub async fn blockers(database: &Database, name: &str) -> Result<Vec<Blocker>> {
+pub(super) async fn blockers(database: &Postgres) -> Result<Vec<Blocker>> {
     let sql = format!(
         "with recursive {EDGES}, up as ( \
              select waiter, blocker, 1 as depth from edge where waiter in (select pid from mine) \
@@ -149,11 +83,13 @@ pub async fn blockers(database: &Database, name: &str) -> Result<Vec<Blocker>> {
              f.is_root \
          from found f left join pg_stat_activity a using (pid) order by f.is_root desc, f.depth, f.pid"
     );
-    let rows = database.rows(&sql, &[(&name, Type::TEXT)]).await?;
+    let rows = database.of_ours(&sql).await?;
     rows.iter()
         .map(|row| {
+            let pid: i32 = row.try_get(0)?;
             Ok(Blocker {
-                pid: row.try_get(0)?,
+                pid: pid.into(),
+                is_sure: true,
                 backend_start: row.try_get(1)?,
                 user: row.try_get(2)?,
                 application: row.try_get(3)?,
@@ -162,16 +98,18 @@ pub async fn blockers(database: &Database, name: &str) -> Result<Vec<Blocker>> {
                 in_state: row.try_get::<_, Option<f64>>(6)?.map(seconds),
                 transaction: row.try_get::<_, Option<f64>>(7)?.map(seconds),
                 kind: row.try_get(8)?,
-                query: row.try_get(9)?,
+                query: shown(row.try_get(9)?),
                 holds: row.try_get(10)?,
                 is_root: row.try_get(11)?,
+                // A prepared transaction has no process to end.
+                to_end: (pid > 0).then(|| format!("select pg_terminate_backend({pid});")),
             })
         })
         .collect()
 }
 
 /// Who waits behind them.
-pub async fn victims(database: &Database, name: &str) -> Result<Victims> {
+pub(super) async fn victims(database: &Postgres) -> Result<Victims> {
     let sql = format!(
         "with recursive {EDGES}, down as ( \
              select waiter from edge where blocker in (select pid from mine) \
@@ -181,15 +119,15 @@ pub async fn victims(database: &Database, name: &str) -> Result<Victims> {
          from down left join pg_locks l on l.pid = waiter and not l.granted \
          where waiter not in (select pid from mine)"
     );
-    let rows = database.rows(&sql, &[(&name, Type::TEXT)]).await?;
+    let rows = database.of_ours(&sql).await?;
     let row = rows.first().context("the server did not count")?;
     let count: i64 = row.try_get(0)?;
     let longest = row.try_get::<_, Option<f64>>(1)?.map(seconds);
-    Ok(Victims { count: count.unsigned_abs(), longest })
+    Ok(Victims { count: Some(count.unsigned_abs()), longest })
 }
 
 /// How far their statements are, for those of which PostgreSQL tells it.
-pub async fn progress(database: &Database, name: &str) -> Result<Vec<String>> {
+pub(super) async fn progress(database: &Postgres) -> Result<Vec<String>> {
     let sql = "select a.pid || ': ' || p.what || case when p.total > 0 \
                  then ', ' || round(100.0 * p.done / p.total) || ' % of the blocks' else '' end \
                  || case when p.locker > 0 then ', waits for pid ' || p.locker else '' end \
@@ -201,6 +139,10 @@ pub async fn progress(database: &Database, name: &str) -> Result<Vec<String>> {
              union all select pid, command || ', ' || phase, heap_blks_scanned, heap_blks_total, 0 \
                  from pg_stat_progress_cluster) p using (pid) \
          where a.application_name = $1 order by 1";
-    let rows = database.rows(sql, &[(&name, Type::TEXT)]).await?;
+    let rows = database.of_ours(sql).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+fn shown(query: Option<String>) -> Option<String> {
+    query.map(|query| masked(&query, Strings::Standard))
 }

@@ -17,10 +17,10 @@ use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-use crate::address::Trust;
+use super::address::Trust;
 
 /// How to speak TLS with a server that is to be trusted so far.
-pub fn connector(trust: &Trust) -> Result<MakeRustlsConnect> {
+pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let authorities = match trust {
         Trust::Anyone => None,

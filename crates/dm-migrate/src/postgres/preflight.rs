@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use common::duration::show;
 
-use crate::database::Database;
+use super::Postgres;
 use crate::mask::one_line;
+use crate::server::seconds;
 
 /// Above this, a transaction is long: PostgreSQL's own DDL waits for it, and everybody else behind the DDL.
 const LONG: &str = "30 seconds";
@@ -18,37 +19,37 @@ const MOST: usize = 5;
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Preflight {
+pub(super) struct Findings {
     /// Who we are there.
-    pub role: String,
+    pub(super) role: String,
     /// `server_version_num`, such as 150018.
-    pub server_version: i32,
+    pub(super) server_version: i32,
     /// Whether we see what other roles' sessions do.
-    pub sees_others: bool,
+    pub(super) sees_others: bool,
     /// Sessions with a transaction that has been open for long.
-    pub transactions: Vec<Transaction>,
+    pub(super) transactions: Vec<Transaction>,
     /// Indexes that a failed `CREATE INDEX CONCURRENTLY` left behind, or one that runs.
-    pub invalid_indexes: Vec<String>,
+    pub(super) invalid_indexes: Vec<String>,
 }
 
 /// A transaction that has been open for long.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Transaction {
+pub(super) struct Transaction {
     /// The process on the server.
-    pub pid: i32,
+    pub(super) pid: i32,
     /// Its role.
-    pub user: String,
+    pub(super) user: String,
     /// What it calls itself; may be empty.
-    pub application: String,
+    pub(super) application: String,
     /// `active`, `idle in transaction`.
-    pub state: String,
+    pub(super) state: String,
     /// Since its start.
-    pub age: Duration,
+    pub(super) age: Duration,
 }
 
-impl Preflight {
+impl Findings {
     /// Asks the database.
-    pub async fn find(database: &Database) -> Result<Self> {
+    pub(super) async fn of(database: &Postgres) -> Result<Self> {
         let who = "select current_user::text, current_setting('server_version_num')::int4, \
              pg_has_role(current_user, 'pg_read_all_stats', 'usage')";
         let rows = database.rows(who, &[]).await?;
@@ -88,7 +89,7 @@ impl Preflight {
     }
 
     /// For people, one a line; nothing where all is well.
-    pub fn warnings(&self) -> Vec<String> {
+    pub(super) fn warnings(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if !self.sees_others {
             lines.push(format!(
@@ -113,24 +114,19 @@ impl Preflight {
     }
 }
 
-/// A database's seconds; a clock that was set back makes no time negative.
-pub fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_well_is_not_told() {
-        let well = Preflight { sees_others: true, ..Preflight::default() };
+        let well = Findings { sees_others: true, ..Findings::default() };
         assert!(well.warnings().is_empty());
     }
 
     #[test]
     fn what_cannot_be_seen_is_unknown() {
-        let blind = Preflight { role: "web".to_owned(), ..Preflight::default() };
+        let blind = Findings { role: "web".to_owned(), ..Findings::default() };
         assert_eq!(
             blind.warnings(),
             ["other roles' transactions are unknown to web: grant pg_monitor to web"]
@@ -146,7 +142,7 @@ mod tests {
             state: "idle in transaction".to_owned(),
             age: Duration::from_secs(190),
         };
-        let found = Preflight { sees_others: true, transactions: vec![open], ..Preflight::default() };
+        let found = Findings { sees_others: true, transactions: vec![open], ..Findings::default() };
         let line = "a transaction is open for 3m10s: pid 7, user web, app \"a_b\", idle in transaction";
         assert_eq!(found.warnings(), [line]);
     }

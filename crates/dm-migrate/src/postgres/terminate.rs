@@ -1,0 +1,31 @@
+//! The end of somebody else's session: never of a superuser, a replication or one of the server's own processes.
+
+use anyhow::Result;
+use tokio_postgres::types::{ToSql, Type};
+
+use super::Postgres;
+use crate::server::{Blocker, TerminateRules};
+
+/// Ends it. All is asked again in the statement that does it, for much may have happened since it was seen.
+pub(super) async fn terminate(
+    database: &Postgres,
+    blocker: &Blocker,
+    rules: &TerminateRules,
+) -> Result<bool> {
+    let sql = "select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_roles r on r.oid = a.usesysid \
+         where a.pid = $1::int8 and a.backend_start = $2::text::timestamptz and a.backend_type = 'client backend' \
+         and a.state = $3 and a.state_change <= clock_timestamp() - $4 * interval '1 second' \
+         and not r.rolsuper and not r.rolreplication and exists (select from pg_stat_activity m \
+             where m.application_name = $5 and a.pid = any (pg_blocking_pids(m.pid)))";
+    let age = rules.min_age.as_secs_f64();
+    let started = blocker.backend_start.as_deref().unwrap_or_default();
+    let values: [(&(dyn ToSql + Sync), Type); 5] = [
+        (&blocker.pid, Type::INT8),
+        (&started, Type::TEXT),
+        (&rules.state, Type::TEXT),
+        (&age, Type::FLOAT8),
+        (&database.name, Type::TEXT),
+    ];
+    let rows = database.rows(sql, &values).await?;
+    Ok(rows.first().is_some_and(|row| row.try_get(0).unwrap_or(false)))
+}

@@ -1,0 +1,40 @@
+//! Whom a server runs as that refuses to run as root.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use nix::unistd::{User, geteuid};
+use tempfile::TempDir;
+
+/// A new folder that such a server may write to.
+pub(crate) fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    if let Some(nobody) = instead_of_root() {
+        chown(folder.path(), Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
+    }
+    folder
+}
+
+/// A copy of a file that only such a server may read.
+pub(crate) fn give(file: &Path, copy: &Path) {
+    fs::copy(file, copy).unwrap();
+    fs::set_permissions(copy, Permissions::from_mode(0o600)).unwrap();
+    if let Some(nobody) = instead_of_root() {
+        chown(copy, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
+    }
+}
+
+/// The same command, not as root.
+pub(crate) fn run(mut command: Command) -> Command {
+    if let Some(nobody) = instead_of_root() {
+        command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
+    }
+    command
+}
+
+fn instead_of_root() -> Option<User> {
+    geteuid().is_root().then(|| User::from_name("nobody").unwrap().unwrap())
+}

@@ -1,0 +1,44 @@
+//! A client of a database server, in a process of its own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+/// A client; its session ends with this, and what it had not committed is rolled back.
+#[derive(Debug)]
+pub struct Session {
+    child: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Session {
+    /// One that runs `statements`, of which the last prints `ready`, and then stays as they leave it.
+    pub(crate) fn open(mut client: Command, statements: &str) -> Self {
+        let mut child = client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        writeln!(stdin, "{statements}").unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "ready"), "{statements}");
+        Self { child, stdin: Some(stdin) }
+    }
+
+    /// One that is left alone with what it was given on its command line, and may have to wait.
+    pub(crate) fn left_alone(mut client: Command) -> Self {
+        let client = client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self { child: client.spawn().unwrap(), stdin: None }
+    }
+
+    /// Ends it.
+    pub fn end(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        match self.stdin.take() {
+            Some(stdin) => drop(stdin),
+            None => drop(self.child.kill()),
+        }
+        let _ = self.child.wait();
+    }
+}
