@@ -8,6 +8,8 @@ use common::flags::{DeploymentArgs, ExportArgs, Format};
 use common::{duration, http};
 use url::Url;
 
+use crate::source::args::SourceArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   set -o pipefail
@@ -76,13 +78,16 @@ pub struct Args {
     pub format: Option<Format>,
 
     #[command(flatten)]
+    pub source: SourceArgs,
+
+    #[command(flatten)]
     pub deployment: DeploymentArgs,
 
     #[command(flatten)]
     pub export: ExportArgs,
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('%').parse::<f64>() {
         Ok(value) if value > 0.0 && value < 100.0 => Ok(value),
         _ => Err("give a percentage above 0 and below 100, such as 5".to_owned()),

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, stdin, stdout};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use common::clock::{Clock as _, SystemClock};
 use common::context::Context;
 use common::flags::{Format, given};
 use common::label::{Label, Stage};
@@ -14,6 +15,7 @@ use crate::TOOL;
 use crate::args::Args;
 use crate::decide::Policy;
 use crate::evidence::Evidence;
+use crate::source::Sources;
 
 /// What to do.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Plan {
     pub stage: Stage,
     /// When to roll back.
     pub policy: Policy,
+    /// Where the evidence comes from.
+    pub sources: Sources,
     /// How; `None` for a dry run.
     pub action: Option<Action>,
     /// The form of stdout.
@@ -47,8 +51,11 @@ pub struct Action {
 
 /// Finds out what to do.
 pub fn plan(args: Args) -> Result<Plan> {
+    let sources = Sources::plan(&args.source, args.if_error_rate, SystemClock.now())?;
     let policy = Policy {
         error_rate: args.if_error_rate,
+        latency: sources.asked.latency,
+        alert: false,
         health_fails: args.if_health_fails,
         smoke_fails: args.if_smoke_fails,
     };
@@ -75,6 +82,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         context: Context::find(TOOL.name, &args.deployment, &args.export)?,
         stage: "rollback".parse().map_err(anyhow::Error::msg)?,
         policy,
+        sources,
         action,
         format: args.format.unwrap_or_else(|| Format::for_stdout(stdout().is_terminal())),
         deployment_is_known,
