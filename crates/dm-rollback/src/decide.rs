@@ -311,7 +311,7 @@ mod tests {
         let policy = Policy { latency: Some(latency), ..Policy::default() };
         let decided = |slow_every: usize, policy: &Policy, asked: Asked| {
             let probe = |second: usize| {
-                let ms = if second % slow_every == 0 { "1000.1" } else { "1000.0" };
+                let ms = if second.is_multiple_of(slow_every) { "1000.1" } else { "1000.0" };
                 probe_at(second, true).replace(r#""latency_ms":null"#, &format!(r#""latency_ms":{ms}"#))
             };
             let mut lines = vec![START.to_owned()];

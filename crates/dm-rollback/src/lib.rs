@@ -40,9 +40,9 @@ use report::Report;
 pub const TOOL: Tool = Tool { name: "dm-rollback", wrapper: false };
 
 /// Reads the evidence, decides, acts, and says what came of it.
-pub fn run(plan: Plan) -> Result<Exit> {
+pub fn run(mut plan: Plan) -> Result<Exit> {
     let clock = SystemClock;
-    let evidence = plan.sources.gather(&clock);
+    let evidence = plan.sources.gather(&clock)?;
     let verdict = decide::decide(&plan.policy, &evidence, clock.now());
     let plan = plan.of_stream(&evidence);
 

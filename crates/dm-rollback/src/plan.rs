@@ -51,22 +51,27 @@ pub struct Action {
 
 /// Finds out what to do.
 pub fn plan(args: Args) -> Result<Plan> {
-    let sources = Sources::plan(&args.source, args.if_error_rate, SystemClock.now())?;
+    let context = Context::find(TOOL.name, &args.deployment, &args.export)?;
+    let stream = args.if_health_fails || args.if_smoke_fails;
+    let now = SystemClock.now();
+    let sources = Sources::plan(&args.source, args.if_error_rate, stream, &context.identity, now)?;
     let policy = Policy {
         error_rate: args.if_error_rate,
         latency: sources.asked.latency,
-        alert: false,
+        alert: !args.source.if_alert.is_empty(),
         health_fails: args.if_health_fails,
         smoke_fails: args.if_smoke_fails,
     };
     if policy.is_empty() {
-        bail!("no condition given: --if-error-rate PERCENT, --if-health-fails or --if-smoke-fails");
+        bail!(
+            "no condition given: --if-error-rate PERCENT, --if-latency, --if-alert, --if-health-fails or --if-smoke-fails"
+        );
     }
     let has_command = args.command.first().is_some_and(|program| !program.is_empty());
     if !has_command && !args.dry_run {
         bail!("no rollback command given: write it after --, or use --dry-run");
     }
-    if stdin().is_terminal() {
+    if sources.reads_stdin() && stdin().is_terminal() {
         bail!(
             "stdin is a terminal: pipe a stream into it, such as dm-health … --format jsonl | dm-rollback …"
         );
@@ -79,7 +84,7 @@ pub fn plan(args: Args) -> Result<Plan> {
     });
     let deployment_is_known = given(args.deployment.deployment_id.as_ref()).is_some();
     Ok(Plan {
-        context: Context::find(TOOL.name, &args.deployment, &args.export)?,
+        context,
         stage: "rollback".parse().map_err(anyhow::Error::msg)?,
         policy,
         sources,
