@@ -98,7 +98,9 @@ impl Log {
     /// Takes the lines that are whole.
     fn take_lines(&mut self, rest: &mut Vec<u8>) {
         let mut begin = 0;
-        while let Some(length) = rest[begin..].iter().position(|byte| *byte == b'\n') {
+        while let Some(length) = rest[begin..].iter().position(|byte| *byte == b'\n')
+            && !self.evidence.is_decisive()
+        {
             self.take(&String::from_utf8_lossy(&rest[begin..begin + length]));
             begin += length + 1;
         }
