@@ -21,8 +21,8 @@ Examples:
       dm-rollback --if-smoke-fails --verify-url https://api/health -- ./rollback.sh
   dm-rollback --if-error-rate 5 --dry-run < recorded.jsonl
   dm-rollback --prometheus http://prometheus:9090 --if-error-rate 5 --watch 10m -- ./rollback.sh
-  dm-rollback --prometheus --total-query 'requests_total{job="api"}' \
-      --error-query 'requests_total{job="api",status=~"5.."}' --if-error-rate 5 -- ./rollback.sh
+  dm-rollback --prometheus --total-query 'requests_total{job=\"api\"}' \\
+      --error-query 'requests_total{job=\"api\",status=~\"5..\"}' --if-error-rate 5 -- ./rollback.sh
   dm-rollback --if-alert ApiDown --if-alert ApiSlow --watch 10m -- ./rollback.sh
   tail -F access.log | dm-rollback --access-log - --if-error-rate 5 --if-latency 1s --watch 5m -- ./rollback.sh
 

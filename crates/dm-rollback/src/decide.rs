@@ -35,7 +35,8 @@ impl Policy {
 /// What one condition says.
 struct Finding {
     answer: Answer,
-    condition: Condition,
+    /// Which one; `None` where what was seen can be used for none.
+    condition: Option<Condition>,
     why: String,
     numbers: Option<Numbers>,
 }
@@ -46,20 +47,24 @@ struct Numbers {
     asked_percent: f64,
 }
 
-/// Decides. What is cut off or damaged is never a reason to roll back, and never one to keep.
+/// Decides. What is cut off or damaged is never a reason to roll back, and never one to keep; an alert stands on its own.
 ///
 /// A rollback by any condition wins; to keep, every condition has to be clear.
 pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
     let mut findings = Vec::new();
+    if let Some(why) = &evidence.damage {
+        let why = why.clone();
+        findings.push(Finding { answer: Answer::Inconclusive, condition: None, why, numbers: None });
+    }
+    if policy.alert {
+        findings.push(of_alert(evidence.alert.as_ref()));
+    }
     if evidence.damage.is_none() {
         if policy.health_fails {
             findings.push(of_producer(evidence, "dm-health", Condition::HealthFails));
         }
         if policy.smoke_fails {
             findings.push(of_producer(evidence, "dm-smoke", Condition::SmokeFails));
-        }
-        if policy.alert {
-            findings.push(of_alert(evidence.alert.as_ref()));
         }
         if let Some(percent) = policy.error_rate {
             findings
@@ -78,8 +83,8 @@ pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdi
     // The first of the gravest decides; its numbers are the verdict's.
     let decisive = findings.into_iter().min_by_key(weight);
     let (answer, condition, numbers, why) = match decisive {
-        Some(Finding { answer, condition, numbers, why }) => (answer, Some(condition), numbers, why),
-        None => (Answer::Inconclusive, None, None, evidence.damage.clone().unwrap_or_default()),
+        Some(Finding { answer, condition, numbers, why }) => (answer, condition, numbers, why),
+        None => (Answer::Inconclusive, None, None, "nothing was asked".to_owned()),
     };
     verdict(answer, condition, numbers, why, policy, evidence, now)
 }
@@ -129,7 +134,7 @@ impl Numbers {
 /// What the producer's own exit code says: 0 proves good, 1 proves bad, and a deadline that passed before the
 /// service was healthy is as bad. Any other code proves nothing.
 fn of_producer(evidence: &Evidence, producer: &str, condition: Condition) -> Finding {
-    let found = |answer, why| Finding { answer, condition, why, numbers: None };
+    let found = |answer, why| Finding { answer, condition: Some(condition), why, numbers: None };
     if evidence.producer.as_deref() != Some(producer) {
         let other = evidence.producer.as_deref().unwrap_or("nobody");
         return found(Answer::Inconclusive, format!("the stream is {other}'s, not {producer}'s"));
@@ -160,7 +165,7 @@ fn of_alert(alert: Option<&Alert>) -> Finding {
         Some(Alert::Unknown(why)) => (Answer::Inconclusive, why.clone()),
         None => (Answer::Inconclusive, "Alertmanager was not asked".to_owned()),
     };
-    Finding { answer, condition: Condition::Alert, why, numbers: None }
+    Finding { answer, condition: Some(Condition::Alert), why, numbers: None }
 }
 
 /// What the requests say, each source for itself: one probe a second must not dilute users' traffic.
@@ -178,12 +183,17 @@ fn of_requests(
         let rate = judged.percent().unwrap_or(0.0);
         let source = source_label(name);
         let why = format!("{count} of {total} requests {bad} ({source}, {rate:.1} %): {verdict}");
-        Finding { answer, condition, why, numbers: Some(Numbers::of(judged, percent)) }
+        Finding { answer, condition: Some(condition), why, numbers: Some(Numbers::of(judged, percent)) }
     };
     let found: Vec<Finding> = evidence.seen().map(of_source).collect();
     if found.is_empty() {
         let why = "no request was seen".to_owned();
-        return vec![Finding { answer: Answer::Inconclusive, condition, why, numbers: None }];
+        return vec![Finding {
+            answer: Answer::Inconclusive,
+            condition: Some(condition),
+            why,
+            numbers: None,
+        }];
     }
     found
 }
@@ -343,6 +353,10 @@ mod tests {
             let mut evidence = Evidence::default();
             evidence.alert = alert;
             assert_eq!(decide(&policy, &evidence, DateTime::UNIX_EPOCH).verdict, answer);
+            // It stands on its own; to keep, nothing may be damaged.
+            evidence.damage = Some("cut".to_owned());
+            let answer = if answer == Answer::Keep { Answer::Inconclusive } else { answer };
+            assert_eq!(decide(&policy, &evidence, DateTime::UNIX_EPOCH).verdict, answer);
         }
     }
 
@@ -388,6 +402,22 @@ mod tests {
             if answer(good, bad) == Answer::Rollback {
                 prop_assert_eq!(answer(good, bad + 1), Answer::Rollback);
             }
+        }
+
+        #[test]
+        fn no_garbage_in_a_good_stream_rolls_back(
+            at in 0..20_000_usize, garbage in proptest::collection::vec(any::<u8>(), 0..20), over in 0..30_usize,
+        ) {
+            let mut lines = vec![START.to_owned()];
+            lines.extend((0..80).map(|second| probe_at(second, true)));
+            lines.push(end(0, 80));
+            let mut bytes = lines.join("\n").into_bytes();
+            let at = at % bytes.len();
+            let until = (at + over).min(bytes.len());
+            bytes.splice(at..until, garbage);
+            let asked = Asked { error_rate: Some(5.0), ..Asked::default() };
+            let evidence = Evidence::read(bytes.as_slice(), asked, |_| {});
+            prop_assert_ne!(decide(&FIVE, &evidence, DateTime::UNIX_EPOCH).verdict, Answer::Rollback);
         }
 
         #[test]

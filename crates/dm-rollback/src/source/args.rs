@@ -23,7 +23,8 @@ pub struct SourceArgs {
     #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "5", requires = "if_latency")]
     pub if_latency_share: f64,
 
-    /// Roll back if this alert begins to fire in Alertmanager; may be given more than once
+    /// Roll back if this alert begins to fire in Alertmanager; may be given more than once. Beside a stream or a log it is
+    /// looked at once, at the end
     #[arg(long, value_name = "NAME")]
     pub if_alert: Vec<Label>,
 
@@ -71,7 +72,7 @@ pub struct SourceArgs {
     pub interval: Duration,
 
     /// When the deployment began, as a time (RFC 3339) or so long ago; what is older is the baseline
-    /// [default: now where a server is asked]
+    /// [default: now where a server is asked, or a log is watched]
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
 

@@ -108,7 +108,8 @@ impl Sources {
         let is_server = matches!(origin, Origin::Server { .. });
         // No baseline is wanted: what is older than the deployment is left out.
         let told = told.or((is_server && args.baseline.is_zero()).then(Baseline::default));
-        let since = since.or(is_server.then_some(now));
+        let is_live = is_server || args.watch.is_some();
+        let since = since.or(is_live.then_some(now));
         let asked = Asked { error_rate, latency, since, baseline: told };
         Ok(Self { asked, origin, alerts, interval: args.interval })
     }
