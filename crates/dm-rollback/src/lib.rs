@@ -17,6 +17,7 @@ pub mod args;
 pub mod baseline;
 pub mod decide;
 pub mod evidence;
+pub mod finding;
 pub mod plan;
 pub mod report;
 pub mod rule;
