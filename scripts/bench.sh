@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures what the tools cost, in a release build, as ratios within one run. Takes two minutes after the build;
-# `bench.sh wrapping`, `health` and `smoke` run that part alone.
+# Measures what the tools cost, in a release build, as ratios within one run. Takes three minutes after the build;
+# `bench.sh wrapping`, `health`, `smoke` and `rollback` run that part alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

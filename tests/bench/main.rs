@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "it measures the clock of the machine itself")]
 
 mod health;
+mod rollback;
 mod smoke;
 
 use std::path::Path;
@@ -38,7 +39,8 @@ fn main() {
         }
         Some("health") => health::measure(),
         Some("smoke") => smoke::measure(),
-        Some(section) => panic!("the sections are wrapping, health and smoke, not {section}"),
+        Some("rollback") => rollback::measure(),
+        Some(section) => panic!("the sections are wrapping, health, smoke and rollback, not {section}"),
         None => {
             wrapping();
             println!();
@@ -51,6 +53,8 @@ fn main() {
             health::measure();
             println!();
             smoke::measure();
+            println!();
+            rollback::measure();
         }
     }
 }

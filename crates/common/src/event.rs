@@ -160,10 +160,14 @@ closed_set! {
     Condition, "a condition" {
         /// The share of failed requests.
         ErrorRate = "error_rate",
+        /// The share of slow requests.
+        Latency = "latency",
         /// The health check ended as unhealthy.
         HealthFails = "health_fails",
         /// A smoke test failed.
         SmokeFails = "smoke_fails",
+        /// An alert fires.
+        Alert = "alert",
     }
 }
 

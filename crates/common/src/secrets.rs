@@ -1,8 +1,10 @@
-//! What must not be shown of other people's text.
+//! What must not be shown of other people's text; and how a secret that was given is read.
 
-use std::fmt;
+use std::{fmt, fs};
 
+use anyhow::{Context, Result, anyhow};
 use regex_lite::Regex;
+use reqwest::header::HeaderValue;
 
 use crate::env;
 use crate::label::MASK;
@@ -12,6 +14,22 @@ const SHORTEST: usize = 6;
 
 /// What the name of a variable says that holds a secret.
 const NAMES: [&str; 8] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "AUTH", "COOKIE"];
+
+/// A secret as it was given, or what is in the file that `file:PATH` names.
+pub fn read(given: Option<String>) -> Result<Option<String>> {
+    let Some(text) = given else { return Ok(None) };
+    let Some(path) = text.strip_prefix("file:") else { return Ok(Some(text)) };
+    let content = fs::read_to_string(path).with_context(|| format!("cannot read the secret in {path}"))?;
+    Ok(Some(content.trim_end().to_owned()))
+}
+
+/// A header's value that holds a secret. The error does not repeat it.
+pub fn header(text: &str) -> Result<HeaderValue> {
+    let mut value =
+        HeaderValue::from_str(text).map_err(|_| anyhow!("a secret has a control character in it"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
 
 /// The secrets that are known, and the shape of a password in a URL.
 #[derive(Clone, Default)]
@@ -82,6 +100,7 @@ mod tests {
             "*** *** *** short /home/ada postgres://u:***@db/x http://h:80/"
         );
     }
+
     #[test]
     fn the_longest_is_masked_first_and_none_is_shown_by_debug() {
         let mut secrets = Secrets::default();

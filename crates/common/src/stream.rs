@@ -176,12 +176,18 @@ pub struct Verdict {
     pub condition: Option<Condition>,
     /// Requests seen by the source that decided.
     pub total: u64,
-    /// Those that failed.
+    /// Those that failed; where the condition is `latency`, those that were slow.
     pub errors: u64,
     /// Errors ÷ requests in percent; `null` without requests.
     pub rate_percent: Option<f64>,
-    /// The error rate above which a version is bad.
+    /// The error rate above which a version is bad, as it was asked for.
     pub threshold_percent: Option<f64>,
+    /// The same as it was used: never below what the version before is known to have had.
+    #[serde(default)]
+    pub threshold_used_percent: Option<f64>,
+    /// What was seen before the deployment; `null` where nothing was.
+    #[serde(default)]
+    pub baseline: Option<Baseline>,
     /// The evidence that the version is worse than that, a natural logarithm; `null` where requests do not decide.
     #[serde(default)]
     pub evidence: Option<f64>,
@@ -195,6 +201,15 @@ pub struct Verdict {
     pub sources: Vec<SourceCount>,
     /// The answer in a sentence.
     pub why: String,
+}
+
+/// Requests before the deployment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Requests.
+    pub total: u64,
+    /// Those that failed.
+    pub errors: u64,
 }
 
 #[derive(Serialize)]

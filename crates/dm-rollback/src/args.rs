@@ -8,6 +8,8 @@ use common::flags::{DeploymentArgs, ExportArgs, Format};
 use common::{duration, http};
 use url::Url;
 
+use crate::source::args::SourceArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   set -o pipefail
@@ -18,13 +20,20 @@ Examples:
   dm-smoke smoke.toml --base-url https://api --format jsonl |
       dm-rollback --if-smoke-fails --verify-url https://api/health -- ./rollback.sh
   dm-rollback --if-error-rate 5 --dry-run < recorded.jsonl
+  dm-rollback --prometheus http://prometheus:9090 --if-error-rate 5 --watch 10m -- ./rollback.sh
+  dm-rollback --prometheus --total-query 'requests_total{job=\"api\"}' \\
+      --error-query 'requests_total{job=\"api\",status=~\"5..\"}' --if-error-rate 5 -- ./rollback.sh
+  dm-rollback --if-alert ApiDown --if-alert ApiSlow --watch 10m -- ./rollback.sh
+  tail -F access.log | dm-rollback --access-log - --if-error-rate 5 --if-latency 1s --watch 5m -- ./rollback.sh
 
 By --if-error-rate 5 the verdict is
   rollback      as soon as the errors of a source prove more than 5 percent, in four or more buckets
                 of time, with at least 10 requests and 3 errors; the rest is not waited for
   keep          at the end, with 5 percent or less, and at least 52 requests: enough to say so
-  inconclusive  otherwise, and whenever the stream is cut off or damaged: no reason to roll back
-A bucket is ten of the producer's intervals, at most 10s, by the time of the records.
+  inconclusive  otherwise, and whenever a source is cut off, damaged or silent: no reason to roll back
+A bucket is ten of the producer's intervals, at most 10s, by the time of the records. Where 100 or more
+requests before the deployment are known, what failed of them is allowed too, if that is more. By
+--if-latency slow requests are judged in the same way. Any condition rolls back; to keep, all must be clear.
 Failures before the first success are a service that is still starting: they do not count, unless
 no success follows.
 
@@ -35,7 +44,7 @@ With pipefail the rightmost code that is not 0 wins: dm-rollback's.
 The command has no stdin, its output goes to stderr, and it finds DM_FAILED_VERSION and the
 deployment's variables in its environment.";
 
-/// Decides from evidence on stdin whether to roll back, does it, and verifies it
+/// Decides from evidence whether to roll back, does it, and verifies it
 #[derive(Debug, Parser)]
 #[command(name = "dm-rollback", version, after_help = EXAMPLES)]
 pub struct Args {
@@ -76,13 +85,16 @@ pub struct Args {
     pub format: Option<Format>,
 
     #[command(flatten)]
+    pub source: SourceArgs,
+
+    #[command(flatten)]
     pub deployment: DeploymentArgs,
 
     #[command(flatten)]
     pub export: ExportArgs,
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('%').parse::<f64>() {
         Ok(value) if value > 0.0 && value < 100.0 => Ok(value),
         _ => Err("give a percentage above 0 and below 100, such as 5".to_owned()),

@@ -1,24 +1,27 @@
 //! The decision: what was seen in, a verdict out. Pure.
 
 use chrono::{DateTime, Utc};
-use common::event::{Condition, SourceCount};
+use common::duration::show;
+use common::event::Condition;
 use common::stream::{Answer, Verdict};
 
-use crate::evidence::Evidence;
-use crate::rule::{MIN_ERRORS, MIN_REQUESTS, Rule, detectable_percent};
-
-/// The 95 % one-sided quantile of the normal distribution, squared.
-const Z_SQUARED: f64 = 2.706;
+use crate::evidence::{Evidence, Judged, Latency};
+use crate::finding::{Finding, Numbers, of_alert, of_producer, of_requests};
+use crate::rule::Rule;
 
 /// When to roll back: any of these.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Policy {
     /// More than this share of requests failed, in percent, above 0 and below 100.
     pub error_rate: Option<f64>,
+    /// More than this share of requests was slow.
+    pub latency: Option<Latency>,
     /// The health check ended as unhealthy.
     pub health_fails: bool,
     /// A smoke test failed.
     pub smoke_fails: bool,
+    /// An alert fires.
+    pub alert: bool,
 }
 
 impl Policy {
@@ -28,21 +31,18 @@ impl Policy {
     }
 }
 
-/// What one condition says.
-struct Finding {
-    answer: Answer,
-    condition: Condition,
-    source: Option<SourceCount>,
-    evidence: Option<f64>,
-    why: String,
-}
-
-/// Decides. A stream that is cut off or damaged is never a reason to roll back, and never one to keep.
+/// Decides. What is cut off or damaged is never a reason to roll back, and never one to keep; an alert stands on its own.
 ///
 /// A rollback by any condition wins; to keep, every condition has to be clear.
 pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
-    let sources = evidence.sources();
     let mut findings = Vec::new();
+    if let Some(why) = &evidence.damage {
+        let why = why.clone();
+        findings.push(Finding { answer: Answer::Inconclusive, condition: None, why, numbers: None });
+    }
+    if policy.alert {
+        findings.push(of_alert(evidence.alert.as_ref()));
+    }
     if evidence.damage.is_none() {
         if policy.health_fails {
             findings.push(of_producer(evidence, "dm-health", Condition::HealthFails));
@@ -51,7 +51,12 @@ pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdi
             findings.push(of_producer(evidence, "dm-smoke", Condition::SmokeFails));
         }
         if let Some(percent) = policy.error_rate {
-            findings.extend(of_error_rate(percent, evidence));
+            findings
+                .extend(of_requests(evidence, Condition::ErrorRate, percent, "failed", |seen| &seen.errors));
+        }
+        if let Some(Latency { limit, share }) = policy.latency {
+            let slow = format!("took longer than {}", show(limit));
+            findings.extend(of_requests(evidence, Condition::Latency, share, &slow, |seen| &seen.slow));
         }
     }
     let weight = |finding: &Finding| match finding.answer {
@@ -61,109 +66,47 @@ pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdi
     };
     // The first of the gravest decides; its numbers are the verdict's.
     let decisive = findings.into_iter().min_by_key(weight);
-    let (answer, condition, source, proof, why) = match decisive {
-        Some(Finding { answer, condition, source, evidence, why }) => {
-            (answer, Some(condition), source, evidence, why)
-        }
-        None => (Answer::Inconclusive, None, None, None, evidence.damage.clone().unwrap_or_default()),
+    let (answer, condition, numbers, why) = match decisive {
+        Some(Finding { answer, condition, numbers, why }) => (answer, condition, numbers, why),
+        None => (Answer::Inconclusive, None, None, "nothing was asked".to_owned()),
     };
-    let source = source.or_else(|| sources.first().cloned());
-    let detectable = policy
-        .error_rate
-        .zip(source.as_ref())
-        .and_then(|(percent, source)| detectable_percent(percent, source.total));
+    verdict(answer, condition, numbers, why, policy, evidence, now)
+}
+
+fn verdict(
+    answer: Answer,
+    condition: Option<Condition>,
+    numbers: Option<Numbers>,
+    why: String,
+    policy: &Policy,
+    evidence: &Evidence,
+    now: DateTime<Utc>,
+) -> Verdict {
+    // Where no requests decided, those that were seen are told all the same.
+    let numbers = numbers.or_else(|| {
+        let (_, seen) = evidence.seen().next()?;
+        Some(Numbers::of(&seen.errors, policy.error_rate?))
+    });
+    let judged = numbers.as_ref().map(|numbers| &numbers.judged);
+    let rule = judged.and_then(|judged| judged.rule.as_ref());
+    let by_requests = matches!(condition, Some(Condition::ErrorRate | Condition::Latency));
+    let proof = rule.filter(|_| by_requests).map(Rule::evidence);
     Verdict {
         ts: now,
         verdict: answer,
         condition,
-        total: source.as_ref().map_or(0, |source| source.total),
-        errors: source.as_ref().map_or(0, |source| source.errors),
-        rate_percent: source.as_ref().and_then(rate_percent),
-        threshold_percent: policy.error_rate,
+        total: judged.map_or(0, |judged| judged.total),
+        errors: judged.map_or(0, |judged| judged.bad),
+        rate_percent: judged.and_then(Judged::percent),
+        threshold_percent: numbers.as_ref().map(|numbers| numbers.asked_percent).or(policy.error_rate),
+        threshold_used_percent: judged.and_then(|judged| judged.allowed),
+        baseline: judged.map(|judged| judged.before).filter(|before| before.total > 0),
         evidence: proof,
         needed: proof.map(|_| Rule::needed()),
-        detectable_percent: detectable,
-        sources,
+        detectable_percent: rule.and_then(Rule::detectable_percent),
+        sources: evidence.sources(),
         why,
     }
-}
-
-/// What the producer's own exit code says: 0 proves good, 1 proves bad, and a deadline that passed before the
-/// service was healthy is as bad. Any other code proves nothing.
-fn of_producer(evidence: &Evidence, producer: &str, condition: Condition) -> Finding {
-    let found = |answer, why| Finding { answer, condition, source: None, evidence: None, why };
-    if evidence.producer.as_deref() != Some(producer) {
-        let other = evidence.producer.as_deref().unwrap_or("nobody");
-        return found(Answer::Inconclusive, format!("the stream is {other}'s, not {producer}'s"));
-    }
-    match evidence.exit {
-        Some(0) => found(Answer::Keep, format!("{producer} ended well")),
-        Some(1) if condition == Condition::SmokeFails => {
-            found(Answer::Rollback, format!("smoke tests failed: {}", evidence.failed_tests))
-        }
-        Some(1) => found(Answer::Rollback, "the health check ended as unhealthy".to_owned()),
-        Some(124) => found(Answer::Rollback, format!("{producer} reached its deadline")),
-        code => {
-            let code = code.map_or_else(|| "no code".to_owned(), |code| code.to_string());
-            found(Answer::Inconclusive, format!("{producer} could not judge: it ended with {code}"))
-        }
-    }
-}
-
-/// What the requests say, each source for itself: one probe a second must not dilute users' traffic.
-fn of_error_rate(percent: f64, evidence: &Evidence) -> Vec<Finding> {
-    let sources = evidence.sources();
-    let condition = Condition::ErrorRate;
-    if sources.is_empty() {
-        let why = "no request was seen".to_owned();
-        return vec![Finding { answer: Answer::Inconclusive, condition, source: None, evidence: None, why }];
-    }
-    let found = sources.iter().zip(evidence.rules()).map(|(source, rule)| {
-        let (answer, verdict) = of_source(percent, source, rule);
-        let SourceCount { source: name, total, errors } = source;
-        let rate = rate_percent(source).unwrap_or(0.0);
-        let why = format!("{errors} of {total} requests failed ({name}, {rate:.1} %): {verdict}");
-        Finding { answer, condition, source: Some(source.clone()), evidence: Some(rule.evidence()), why }
-    });
-    found.collect()
-}
-
-fn of_source(percent: f64, seen: &SourceCount, rule: &Rule) -> (Answer, String) {
-    let Some(rate) = rate_percent(seen) else {
-        return (Answer::Inconclusive, "no request was seen".to_owned());
-    };
-    let needed = requests_to_keep(percent);
-    let (proof, proven) = (rule.evidence(), Rule::needed());
-    if rule.is_decisive() {
-        return (Answer::Rollback, format!("more than {percent} %, evidence {proof:.1} of {proven:.1}"));
-    }
-    if rate > percent {
-        if seen.total >= MIN_REQUESTS && seen.errors >= MIN_ERRORS {
-            let why = format!("more than {percent} %, and not proven: evidence {proof:.1} of {proven:.1}");
-            return (Answer::Inconclusive, why);
-        }
-        let why = format!("too few to judge; {MIN_REQUESTS} requests and {MIN_ERRORS} errors are needed");
-        return (Answer::Inconclusive, why);
-    }
-    if seen.total >= needed {
-        (Answer::Keep, format!("not more than {percent} %"))
-    } else {
-        (Answer::Inconclusive, format!("too few to say that it is good; {needed} requests are needed"))
-    }
-}
-
-/// The fewest requests that, all without an error, show the error rate to be below `percent` at 95 %: the upper
-/// limit of Wilson's interval for 0 of n is z²/(n + z²) (Wilson 1927, J. Am. Stat. Assoc. 22:209). 52 for 5 percent.
-pub fn requests_to_keep(percent: f64) -> u64 {
-    let share = percent / 100.0;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates")]
-    let most_too_few = (Z_SQUARED * (1.0 - share) / share).floor() as u64;
-    most_too_few + 1
-}
-
-#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 requests")]
-fn rate_percent(seen: &SourceCount) -> Option<f64> {
-    (seen.total > 0).then(|| 100.0 * seen.errors as f64 / seen.total as f64)
 }
 
 #[cfg(test)]
@@ -171,9 +114,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::evidence::tests::{START, read, stream};
+    use std::time::Duration;
 
-    const FIVE: Policy = Policy { error_rate: Some(5.0), health_fails: false, smoke_fails: false };
+    use common::stream::Baseline;
+
+    use crate::evidence::tests::{START, end, probe_at, read, stream};
+    use crate::evidence::{self, Alert, Asked};
+
+    const FIVE: Policy = Policy {
+        error_rate: Some(5.0),
+        latency: None,
+        health_fails: false,
+        smoke_fails: false,
+        alert: false,
+    };
 
     fn verdict(policy: Policy, exit: u8, good: usize, bad: usize) -> Verdict {
         let probes = [vec![true; good], vec![false; bad]].concat();
@@ -195,7 +149,6 @@ mod tests {
 
     #[test]
     fn a_version_is_kept_only_with_enough_requests() {
-        assert_eq!(requests_to_keep(5.0), 52);
         assert_eq!(answer(52, 0), Answer::Keep);
         assert_eq!(answer(51, 0), Answer::Inconclusive);
         assert_eq!(answer(95, 5), Answer::Keep, "exactly the threshold is not more than it");
@@ -207,10 +160,85 @@ mod tests {
         let verdict = verdict(FIVE, 0, 60, 100);
         // Ten seconds a bucket: four of them, and the first request after them.
         assert_eq!((verdict.verdict, verdict.total, verdict.errors), (Answer::Rollback, 101, 41));
-        assert!(verdict.evidence >= verdict.needed.map(|needed| needed - 1e-9) && verdict.needed > Some(7.0));
+        assert!(verdict.evidence >= verdict.needed.map(|needed| needed - 1e-9) && verdict.needed > Some(4.0));
         assert!(verdict.detectable_percent.unwrap() > 5.0);
         let why = "41 of 101 requests failed (probe, 40.6 %): more than 5 %, evidence ";
         assert!(verdict.why.starts_with(why), "{}", verdict.why);
+    }
+
+    #[test]
+    fn what_failed_before_is_not_the_new_version_s_fault() {
+        // Every fourteenth: seven percent, before and after.
+        let seven = |at: usize| at % 14 == 13;
+        let probes: Vec<bool> = (0..600).map(|at| !seven(at)).collect();
+        let mut lines = vec![START.to_owned()];
+        lines.extend(probes.iter().enumerate().map(|(second, ok)| probe_at(second, *ok)));
+        lines.push(end(0, probes.len()));
+        let decided = |asked| {
+            let evidence = Evidence::read(lines.join("\n").as_bytes(), asked, |_| {});
+            decide(&FIVE, &evidence, DateTime::UNIX_EPOCH)
+        };
+        let told = Baseline { total: 1000, errors: 70 };
+        let verdict = decided(Asked { baseline: Some(told), ..evidence::tests::FIVE });
+        assert_eq!((verdict.verdict, verdict.baseline), (Answer::Keep, Some(told)));
+        assert!(verdict.threshold_used_percent > Some(8.4) && verdict.threshold_percent == Some(5.0));
+        assert!(
+            verdict.why.ends_with("not more than 8.4 %, which is what there was before"),
+            "{}",
+            verdict.why
+        );
+        // What is older than the deployment is the baseline where nobody told one.
+        let since = Some(DateTime::UNIX_EPOCH + Duration::from_secs(299));
+        let verdict = decided(Asked { since, ..evidence::tests::FIVE });
+        let before = Baseline { total: 300, errors: 21 };
+        assert_eq!((verdict.verdict, verdict.baseline, verdict.total), (Answer::Keep, Some(before), 300));
+    }
+
+    #[test]
+    fn slow_requests_are_a_condition_of_their_own() {
+        let limit = Duration::from_secs(1);
+        let latency = Latency { limit, share: 5.0 };
+        let asked = Asked { error_rate: None, latency: Some(latency), since: None, baseline: None };
+        let policy = Policy { latency: Some(latency), ..Policy::default() };
+        let decided = |slow_every: usize, policy: &Policy, asked: Asked| {
+            let probe = |second: usize| {
+                let ms = if second.is_multiple_of(slow_every) { "1000.1" } else { "1000.0" };
+                probe_at(second, true).replace(r#""latency_ms":null"#, &format!(r#""latency_ms":{ms}"#))
+            };
+            let mut lines = vec![START.to_owned()];
+            lines.extend((0..120).map(probe));
+            lines.push(end(0, 120));
+            decide(policy, &Evidence::read(lines.join("\n").as_bytes(), asked, |_| {}), DateTime::UNIX_EPOCH)
+        };
+        assert_eq!(decided(60, &policy, asked).verdict, Answer::Keep);
+        let verdict = decided(2, &policy, asked);
+        assert_eq!((verdict.verdict, verdict.condition), (Answer::Rollback, Some(Condition::Latency)));
+        assert!(verdict.why.contains("requests took longer than 1.0s (probe, 5"), "{}", verdict.why);
+        // Next to errors, of which there are none.
+        let both = Policy { error_rate: Some(5.0), ..policy };
+        let verdict = decided(2, &both, Asked { error_rate: Some(5.0), ..asked });
+        assert_eq!((verdict.verdict, verdict.condition), (Answer::Rollback, Some(Condition::Latency)));
+    }
+
+    #[test]
+    fn an_alert_rolls_back_only_where_it_is_known_to_be_new() {
+        let policy = Policy { alert: true, ..Policy::default() };
+        let name = || "ApiDown".to_owned();
+        for (alert, answer) in [
+            (Some(Alert::Firing(name())), Answer::Rollback),
+            (Some(Alert::FiredBefore(name())), Answer::Inconclusive),
+            (Some(Alert::Quiet), Answer::Keep),
+            (Some(Alert::Unknown(name())), Answer::Inconclusive),
+            (None, Answer::Inconclusive),
+        ] {
+            let mut evidence = Evidence::default();
+            evidence.alert = alert;
+            assert_eq!(decide(&policy, &evidence, DateTime::UNIX_EPOCH).verdict, answer);
+            // It stands on its own; to keep, nothing may be damaged.
+            evidence.damage = Some("cut".to_owned());
+            let answer = if answer == Answer::Keep { Answer::Inconclusive } else { answer };
+            assert_eq!(decide(&policy, &evidence, DateTime::UNIX_EPOCH).verdict, answer);
+        }
     }
 
     #[test]
@@ -224,7 +252,7 @@ mod tests {
         for second in [10, 20, 30, 40, 50] {
             lines.extend([count(second, "nginx", 20, 6), count(second, "probe", 5000, 0)]);
         }
-        lines.push(crate::evidence::tests::end(0, 10));
+        lines.push(end(0, 10));
         let verdict = decide(&FIVE, &read(&lines), DateTime::UNIX_EPOCH);
         assert_eq!((verdict.verdict, verdict.total, verdict.errors), (Answer::Rollback, 100, 30));
     }
@@ -258,11 +286,27 @@ mod tests {
         }
 
         #[test]
+        fn no_garbage_in_a_good_stream_rolls_back(
+            at in 0..20_000_usize, garbage in proptest::collection::vec(any::<u8>(), 0..20), over in 0..30_usize,
+        ) {
+            let mut lines = vec![START.to_owned()];
+            lines.extend((0..80).map(|second| probe_at(second, true)));
+            lines.push(end(0, 80));
+            let mut bytes = lines.join("\n").into_bytes();
+            let at = at % bytes.len();
+            let until = (at + over).min(bytes.len());
+            bytes.splice(at..until, garbage);
+            let asked = Asked { error_rate: Some(5.0), ..Asked::default() };
+            let evidence = Evidence::read(bytes.as_slice(), asked, |_| {});
+            prop_assert_ne!(decide(&FIVE, &evidence, DateTime::UNIX_EPOCH).verdict, Answer::Rollback);
+        }
+
+        #[test]
         fn a_cut_stream_neither_rolls_back_nor_keeps(good in 0..100_usize, bad in 0..100_usize) {
             let probes = [vec![true; good], vec![false; bad]].concat();
             let mut evidence = stream(0, &probes);
             evidence.damage = Some("cut".to_owned());
-            let all = Policy { error_rate: Some(5.0), health_fails: true, smoke_fails: true };
+            let all = Policy { health_fails: true, smoke_fails: true, alert: true, ..FIVE };
             prop_assert_eq!(decide(&all, &evidence, DateTime::UNIX_EPOCH).verdict, Answer::Inconclusive);
         }
     }

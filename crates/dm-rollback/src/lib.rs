@@ -14,11 +14,14 @@
 
 pub mod act;
 pub mod args;
+pub mod baseline;
 pub mod decide;
 pub mod evidence;
+pub mod finding;
 pub mod plan;
 pub mod report;
 pub mod rule;
+pub mod source;
 
 use anyhow::{Context as _, Result};
 use common::cli::Tool;
@@ -31,7 +34,6 @@ use common::record::Recorder;
 use common::scope::Work;
 use common::stream::{Answer, Verdict};
 
-use evidence::Evidence;
 use plan::Plan;
 use report::Report;
 
@@ -39,9 +41,9 @@ use report::Report;
 pub const TOOL: Tool = Tool { name: "dm-rollback", wrapper: false };
 
 /// Reads the evidence, decides, acts, and says what came of it.
-pub fn run(plan: Plan) -> Result<Exit> {
+pub fn run(mut plan: Plan) -> Result<Exit> {
     let clock = SystemClock;
-    let evidence = Evidence::read(std::io::stdin().lock(), plan.policy.error_rate);
+    let evidence = plan.sources.gather(&clock)?;
     let verdict = decide::decide(&plan.policy, &evidence, clock.now());
     let plan = plan.of_stream(&evidence);
 

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, stdin, stdout};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use common::clock::{Clock as _, SystemClock};
 use common::context::Context;
 use common::flags::{Format, given};
 use common::label::{Label, Stage};
@@ -14,6 +15,7 @@ use crate::TOOL;
 use crate::args::Args;
 use crate::decide::Policy;
 use crate::evidence::Evidence;
+use crate::source::Sources;
 
 /// What to do.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Plan {
     pub stage: Stage,
     /// When to roll back.
     pub policy: Policy,
+    /// Where the evidence comes from.
+    pub sources: Sources,
     /// How; `None` for a dry run.
     pub action: Option<Action>,
     /// The form of stdout.
@@ -47,19 +51,27 @@ pub struct Action {
 
 /// Finds out what to do.
 pub fn plan(args: Args) -> Result<Plan> {
+    let context = Context::find(TOOL.name, &args.deployment, &args.export)?;
+    let stream = args.if_health_fails || args.if_smoke_fails;
+    let now = SystemClock.now();
+    let sources = Sources::plan(&args.source, args.if_error_rate, stream, &context.identity, now)?;
     let policy = Policy {
         error_rate: args.if_error_rate,
+        latency: sources.asked.latency,
+        alert: !args.source.if_alert.is_empty(),
         health_fails: args.if_health_fails,
         smoke_fails: args.if_smoke_fails,
     };
     if policy.is_empty() {
-        bail!("no condition given: --if-error-rate PERCENT, --if-health-fails or --if-smoke-fails");
+        bail!(
+            "no condition given: --if-error-rate PERCENT, --if-latency, --if-alert, --if-health-fails or --if-smoke-fails"
+        );
     }
     let has_command = args.command.first().is_some_and(|program| !program.is_empty());
     if !has_command && !args.dry_run {
         bail!("no rollback command given: write it after --, or use --dry-run");
     }
-    if stdin().is_terminal() {
+    if sources.reads_stdin() && stdin().is_terminal() {
         bail!(
             "stdin is a terminal: pipe a stream into it, such as dm-health … --format jsonl | dm-rollback …"
         );
@@ -72,9 +84,10 @@ pub fn plan(args: Args) -> Result<Plan> {
     });
     let deployment_is_known = given(args.deployment.deployment_id.as_ref()).is_some();
     Ok(Plan {
-        context: Context::find(TOOL.name, &args.deployment, &args.export)?,
+        context,
         stage: "rollback".parse().map_err(anyhow::Error::msg)?,
         policy,
+        sources,
         action,
         format: args.format.unwrap_or_else(|| Format::for_stdout(stdout().is_terminal())),
         deployment_is_known,

@@ -11,6 +11,11 @@ use common::stream::{Record, Verdict, Writer};
 
 use crate::TOOL;
 
+/// A sentence for people while it is not decided yet: on stderr.
+pub fn note(text: &str) {
+    let _ = writeln!(stderr(), "{}: {text}", TOOL.name);
+}
+
 /// Where the tool tells.
 #[derive(Debug)]
 pub struct Report {
@@ -43,10 +48,11 @@ impl Report {
     /// A sentence for people: on stdout where that is theirs, else on stderr.
     pub fn say(&mut self, text: &str) {
         // A reader who went away must not stop a rollback.
-        let _ = match self.records {
-            None => writeln!(stdout(), "{text}"),
-            Some(_) => writeln!(stderr(), "{}: {text}", TOOL.name),
-        };
+        if self.records.is_some() {
+            note(text);
+        } else {
+            let _ = writeln!(stdout(), "{text}");
+        }
     }
 
     /// Ends the stream.

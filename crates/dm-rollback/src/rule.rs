@@ -1,22 +1,31 @@
 //! The sequential rule: when the errors seen so far are proof of a version that is worse than allowed. Pure.
 //!
-//! A likelihood ratio against several worse error rates, restarted whenever it speaks for the version (Page 1954),
-//! with an upper limit on what one bucket of time may say. `docs/observability/rollback-decision.md` has the proof.
+//! For every bucket in which a fault may have begun, a mixture of likelihood ratios against several worse error rates,
+//! with an upper limit on what one bucket of time may say; each start has its own share of the chance to be wrong.
+//! `docs/observability/rollback-decision.md` has the proof.
 
-/// How often a good version may be rolled back in a watch of [`BUCKETS`] buckets, at most.
-const ALPHA: f64 = 0.05;
+use std::collections::VecDeque;
 
-/// The buckets of a watch: ten minutes of ten seconds.
-const BUCKETS: f64 = 60.0;
+/// How often a good version may be rolled back in a watch, however long it is, at most.
+const ALPHA: f64 = 0.01;
 
 /// At least so many buckets have to take part: a blip is none of them.
 const PERSISTENCE: f64 = 4.0;
+
+/// So many starts are kept: the first, and the latest of the others.
+const STARTS: usize = 60;
 
 /// Below so many requests nothing is rolled back for their errors.
 pub const MIN_REQUESTS: u64 = 10;
 
 /// Below so many errors nothing is rolled back for them.
 pub const MIN_ERRORS: u64 = 3;
+
+/// The worse error rates that are asked about: these multiples of what is allowed, and more than half of all.
+const TIMES_WORSE: [f64; 3] = [1.5, 2.5, 5.0];
+
+/// See [`TIMES_WORSE`].
+const MOST_FAIL: f64 = 0.6;
 
 /// No error rate above this is an alternative: a version that always fails sometimes answers.
 const WORST: f64 = 0.97;
@@ -25,32 +34,72 @@ const WORST: f64 = 0.97;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     threshold: f64,
-    /// Worse error rates, and the evidence for each since it last spoke for the version.
-    worse: Vec<(f64, f64)>,
+    /// The worse error rates.
+    worse: Vec<f64>,
+    starts: VecDeque<Start>,
     /// The bucket that is being filled, its requests and its errors.
     open: (i64, u64, u64),
+    buckets: u64,
     total: u64,
     errors: u64,
+    proven: bool,
+}
+
+/// The evidence of all buckets from one on: the one in which the fault began, if there is one.
+#[derive(Debug, Clone, PartialEq)]
+struct Start {
+    /// What this start has to show: the logarithm of 1 / (its share of ALPHA).
+    needed: f64,
+    /// The evidence for each of the worse rates.
+    sums: Vec<f64>,
+}
+
+impl Start {
+    /// The start at this bucket, counted from 0. The shares 1/((n+1)(n+2)) of all starts add up to 1: a bad version is
+    /// mostly bad from the beginning, and no watch is too long.
+    fn at(bucket: u64, alternatives: usize) -> Self {
+        let n = float(bucket);
+        Self { needed: ((n + 1.0) * (n + 2.0) / ALPHA).ln(), sums: vec![0.0; alternatives] }
+    }
+
+    /// What a bucket may say at most.
+    fn most(&self) -> f64 {
+        self.needed / PERSISTENCE
+    }
+
+    /// The logarithm of the mean ratio.
+    fn evidence(&self) -> f64 {
+        log_mean_exp(&self.sums)
+    }
+
+    /// The sum of four quarters may fall short of the whole by a rounding. No mean is more than the largest.
+    fn is_decisive(&self) -> bool {
+        let enough = self.needed - 1e-9;
+        self.sums.iter().any(|sum| *sum >= enough) && self.evidence() >= enough
+    }
 }
 
 impl Rule {
     /// A rule that allows this share of errors, in percent, above 0 and below 100.
     pub fn new(percent: f64) -> Self {
         let threshold = (percent / 100.0).clamp(1e-9, 0.999);
-        let mut worse: Vec<f64> = [1.5 * threshold, 2.0 * threshold, 4.0 * threshold, 0.5, 0.9]
+        let mut worse: Vec<f64> = TIMES_WORSE
             .into_iter()
+            .map(|times| times * threshold)
+            .chain([MOST_FAIL])
             .filter(|rate| *rate > threshold && *rate < WORST)
             .collect();
         if worse.is_empty() {
             worse.push(f64::midpoint(threshold, 1.0));
         }
-        let worse = worse.into_iter().map(|rate| (rate, 0.0)).collect();
-        Self { threshold, worse, open: (i64::MIN, 0, 0), total: 0, errors: 0 }
+        let starts = VecDeque::new();
+        let open = (i64::MIN, 0, 0);
+        Self { threshold, worse, starts, open, buckets: 0, total: 0, errors: 0, proven: false }
     }
 
     /// The evidence at which a version is rolled back.
     pub fn needed() -> f64 {
-        (BUCKETS / ALPHA).ln()
+        -ALPHA.ln()
     }
 
     /// Adds requests, of which so many are errors. One that comes late belongs to the bucket that is open: what was
@@ -68,47 +117,94 @@ impl Rule {
     pub fn close(&mut self) {
         let (_, total, errors) = self.open;
         (self.open.1, self.open.2) = (0, 0);
-        if total == 0 || self.is_decisive() {
+        if total == 0 || self.proven {
             return;
         }
+        if self.starts.len() == STARTS {
+            self.starts.remove(1);
+        }
+        self.starts.push_back(Start::at(self.buckets, self.worse.len()));
+        self.buckets += 1;
         self.total = self.total.saturating_add(total);
         self.errors = self.errors.saturating_add(errors);
+        let enough_data = self.total >= MIN_REQUESTS && self.errors >= MIN_ERRORS;
         let (failed, answered) = (float(errors), float(total.saturating_sub(errors)));
-        for (rate, sum) in &mut self.worse {
-            let step = failed * (*rate / self.threshold).ln()
-                + answered * ((1.0 - *rate) / (1.0 - self.threshold)).ln();
-            *sum = sum.max(0.0) + step.min(Self::needed() / PERSISTENCE);
+        let steps: Vec<f64> = self.worse.iter().map(|rate| self.step(*rate, failed, answered)).collect();
+        for start in &mut self.starts {
+            let most = start.most();
+            for (sum, step) in start.sums.iter_mut().zip(&steps) {
+                *sum += step.min(most);
+            }
+            self.proven |= enough_data && start.is_decisive();
         }
     }
 
-    /// The evidence against the version in natural logarithms, from the buckets that are closed; never below 0.
+    /// What so many requests say for this error rate and against the allowed one.
+    fn step(&self, rate: f64, failed: f64, answered: f64) -> f64 {
+        failed * (rate / self.threshold).ln() + answered * ((1.0 - rate) / (1.0 - self.threshold)).ln()
+    }
+
+    /// The evidence against the version in natural logarithms, from the buckets that are closed; never below 0. It is
+    /// that of the start that comes nearest to what it has to show.
     pub fn evidence(&self) -> f64 {
-        let most = self.worse.iter().map(|(_, sum)| *sum).fold(0.0, f64::max);
-        let mean = self.worse.iter().map(|(_, sum)| (sum - most).exp()).sum::<f64>()
-            / float(self.worse.len() as u64);
-        (most + mean.ln()).max(0.0)
+        let missing = |start: &Start| start.evidence() - start.needed;
+        self.starts.iter().map(missing).fold(-Self::needed(), f64::max) + Self::needed()
     }
 
     /// Whether the evidence is enough to roll back.
     pub fn is_decisive(&self) -> bool {
-        // The sum of four quarters may fall short of the whole by a rounding.
-        self.evidence() >= Self::needed() - 1e-9 && self.total >= MIN_REQUESTS && self.errors >= MIN_ERRORS
+        self.proven
+    }
+
+    /// The smallest error rate in percent, from the beginning on, that as many buckets of as many requests as were
+    /// seen are expected to prove; `None` where none would.
+    pub fn detectable_percent(&self) -> Option<f64> {
+        if self.total < MIN_REQUESTS {
+            return None;
+        }
+        let start = Start::at(0, self.worse.len());
+        let mean = self.total / self.buckets.max(1);
+        let proves = |rate: f64| {
+            let sum = |worse: &f64| float(self.buckets) * self.expected(rate, *worse, mean, start.most());
+            let sums: Vec<f64> = self.worse.iter().map(sum).collect();
+            log_mean_exp(&sums) >= start.needed - 1e-9
+        };
+        // From where on it does: the evidence grows with the rate.
+        let (mut low, mut high) = (self.threshold, 1.0);
+        if !proves(high) {
+            return None;
+        }
+        while high - low > 5e-4 {
+            let middle = f64::midpoint(low, high);
+            if proves(middle) { high = middle } else { low = middle }
+        }
+        Some((1000.0 * high).round() / 10.0)
+    }
+
+    /// What a bucket of `requests`, which fail at `rate`, is expected to say for an error rate of `worse`.
+    fn expected(&self, rate: f64, worse: f64, requests: u64, most: f64) -> f64 {
+        /// Above it chance is small against the limit.
+        const MANY: u64 = 2000;
+        let n = float(requests);
+        if rate >= 1.0 || requests > MANY {
+            return self.step(worse, rate * n, (1.0 - rate) * n).min(most);
+        }
+        // The binomial distribution, each probability from the one before.
+        let mut log_chance = n * (1.0 - rate).ln();
+        let mut mean = 0.0;
+        for failed in 0..=requests {
+            let (x, left) = (float(failed), float(requests - failed));
+            mean += log_chance.exp() * self.step(worse, x, left).min(most);
+            log_chance += (left / (x + 1.0) * rate / (1.0 - rate)).ln();
+        }
+        mean
     }
 }
 
-/// The smallest error rate in percent that so many requests are expected to prove; `None` where none would.
-pub fn detectable_percent(percent: f64, total: u64) -> Option<f64> {
-    let rule = Rule::new(percent);
-    let needed = Rule::needed() + float(rule.worse.len() as u64).ln();
-    let threshold = rule.threshold;
-    (1..1000_u32)
-        .find(|permille| {
-            let rate = f64::from(*permille) / 1000.0;
-            let gain =
-                rate * (rate / threshold).ln() + (1.0 - rate) * ((1.0 - rate) / (1.0 - threshold)).ln();
-            rate > threshold && total >= MIN_REQUESTS && float(total) * gain >= needed
-        })
-        .map(|permille| f64::from(permille) / 10.0)
+fn log_mean_exp(values: &[f64]) -> f64 {
+    let most = values.iter().copied().fold(f64::MIN, f64::max);
+    let sum: f64 = values.iter().map(|value| (value - most).exp()).sum();
+    most + (sum / float(values.len() as u64)).ln()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 requests")]
@@ -157,10 +253,26 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_that_begins_late_needs_four_buckets_too() {
+        for before in [0, 1, 10, 50] {
+            let mut buckets = vec![(10, 0); before];
+            buckets.extend([(0, 10); 3]);
+            assert!(!after(5.0, &buckets).is_decisive(), "three after {before}");
+            buckets.push((0, 10));
+            assert!(after(5.0, &buckets).is_decisive(), "four after {before}");
+        }
+    }
+
+    #[test]
     fn more_requests_prove_smaller_faults() {
-        assert_eq!(detectable_percent(5.0, 9), None);
-        let [few, many] = [50, 5000].map(|total| detectable_percent(5.0, total).unwrap());
-        assert!(many < 8.0 && few > 15.0, "{few} {many}");
+        let detectable = |buckets: usize, good| after(5.0, &vec![(good, 0); buckets]).detectable_percent();
+        assert_eq!(detectable(1, 9), None, "9 requests");
+        assert_eq!(detectable(3, 1000), None, "three buckets");
+        // The simulation's: 20 % of one request a second is found in ninety seconds at the median.
+        let slow = detectable(9, 10).unwrap();
+        assert!((17.0..22.0).contains(&slow), "{slow}");
+        let many = detectable(60, 1000).unwrap();
+        assert!((6.0..7.0).contains(&many), "{many}");
     }
 
     proptest! {
@@ -200,7 +312,7 @@ mod tests {
                 split.add(bucket, bad, bad);
             }
             split.close();
-            prop_assert_eq!(split.worse, whole.worse);
+            prop_assert_eq!((split.starts, split.total, split.errors), (whole.starts, whole.total, whole.errors));
         }
 
         #[test]
@@ -215,6 +327,7 @@ mod tests {
             }
             rule.close();
             prop_assert!(rule.evidence().is_finite());
+            prop_assert!(rule.detectable_percent().is_none_or(f64::is_finite));
         }
     }
 }

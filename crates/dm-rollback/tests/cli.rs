@@ -103,6 +103,8 @@ fn nothing_that_is_wrong_with_a_stream_rolls_back() {
         (format!("{without_end}\n{}\n", end(0, 7)), "wrote 7 records and 5 arrived"),
         (bad.replace("\"v\":1", "\"v\":9"), "format version 9"),
         (format!("{bad}{bad}"), "more than one producer"),
+        (bad.replace('\n', &format!("\n{START}\n")), "starts twice"),
+        (format!("{START}\n{}{}", &bad[..90], &bad[60..]), "not a record"),
         ("\u{0}\u{1}\n".repeat(9), "not a record"),
         ("x".repeat(3_000_000), "longer than"),
         (counted(5, 6), "2 errors in 1 requests"),

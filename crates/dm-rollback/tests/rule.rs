@@ -21,7 +21,7 @@ fn rolled_back(buckets: i64, requests: u64, chance: f64) -> usize {
 
 #[test]
 fn a_good_version_is_kept_in_ten_minutes_of_any_traffic() {
-    for requests in [2, 10, 100, 1000] {
+    for requests in [2, 10, 100] {
         for chance in [0.005, 0.02, 0.045] {
             // At most 1 % of them: with a true rate of 0.1 % four of 300 have a chance below one in three thousand.
             let wrong = rolled_back(60, requests, chance);
@@ -32,12 +32,12 @@ fn a_good_version_is_kept_in_ten_minutes_of_any_traffic() {
 
 #[test]
 fn a_bad_version_is_found_in_time() {
-    for requests in [10, 100, 1000] {
+    for requests in [10, 100] {
         assert_eq!(rolled_back(4, requests, 1.0), 300, "all fail: 40 s");
         assert!(rolled_back(12, requests, 0.5) >= 297, "half of them fail: two minutes");
     }
     assert!(rolled_back(12, 100, 0.1) >= 285, "10 % of 10 a second: two minutes");
-    assert!(rolled_back(12, 10, 0.2) >= 200, "20 % of one a second: two minutes");
+    assert!(rolled_back(12, 10, 0.2) >= 225, "20 % of one a second: two minutes");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -14,6 +14,7 @@ use url::Url;
 use crate::flags::{GatewayArgs, given};
 use crate::http;
 use crate::label::without_secrets;
+use crate::secrets;
 
 /// A gateway that can be reached. Everything about it is checked.
 #[derive(Clone)]
@@ -36,25 +37,25 @@ impl Endpoint {
     /// The gateway at `url`, with what the flags say of how to be let in.
     pub fn new(url: Url, args: &GatewayArgs) -> Result<Self> {
         let mut headers = HeaderMap::new();
-        for line in secret(given(args.pushgateway_headers.as_ref()))?.unwrap_or_default().lines() {
+        for line in secrets::read(given(args.pushgateway_headers.as_ref()))?.unwrap_or_default().lines() {
             let (name, value) =
                 header(line).context("--pushgateway-headers: write NAME: VALUE, one a line")?;
             headers.insert(name, value);
         }
         let user = given(args.pushgateway_user.as_ref());
-        let password = secret(given(args.pushgateway_password.as_ref()))?;
-        let token = secret(given(args.pushgateway_token.as_ref()))?;
+        let password = secrets::read(given(args.pushgateway_password.as_ref()))?;
+        let token = secrets::read(given(args.pushgateway_token.as_ref()))?;
         if url.has_authority() && !url.username().is_empty() && (user.is_some() || token.is_some()) {
             bail!("the Pushgateway's URL names a user already: give it there or by flags, not both");
         }
         match (user, password, token) {
             (None, None, None) => {}
             (None, None, Some(token)) => {
-                headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {token}"))?);
+                headers.insert(AUTHORIZATION, secrets::header(&format!("Bearer {token}"))?);
             }
             (Some(user), password, None) => {
                 let pair = STANDARD.encode(format!("{user}:{}", password.unwrap_or_default()));
-                headers.insert(AUTHORIZATION, sensitive(&format!("Basic {pair}"))?);
+                headers.insert(AUTHORIZATION, secrets::header(&format!("Basic {pair}"))?);
             }
             (None, Some(_), _) => bail!("--pushgateway-password needs --pushgateway-user"),
             (Some(_), _, Some(_)) => bail!("give --pushgateway-user or --pushgateway-token, not both"),
@@ -101,29 +102,13 @@ impl Endpoint {
     }
 }
 
-/// A secret as it was given, or what is in the file that `file:PATH` names.
-fn secret(given: Option<String>) -> Result<Option<String>> {
-    let Some(text) = given else { return Ok(None) };
-    let Some(path) = text.strip_prefix("file:") else { return Ok(Some(text)) };
-    let content = fs::read_to_string(path).with_context(|| format!("cannot read the secret in {path}"))?;
-    Ok(Some(content.trim_end().to_owned()))
-}
-
 fn read(path: &Path, flag: &str) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("{flag}: cannot read {}", path.display()))
 }
 
 fn header(line: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = line.split_once(':')?;
-    Some((name.trim().parse().ok()?, sensitive(value.trim()).ok()?))
-}
-
-fn sensitive(text: &str) -> Result<HeaderValue> {
-    // The text is a secret, so the error does not repeat it.
-    let mut value = HeaderValue::from_str(text)
-        .map_err(|_| anyhow!("a secret for the Pushgateway has a control character"))?;
-    value.set_sensitive(true);
-    Ok(value)
+    Some((name.trim().parse().ok()?, secrets::header(value.trim()).ok()?))
 }
 
 #[cfg(test)]

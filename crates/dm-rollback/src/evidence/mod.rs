@@ -1,0 +1,354 @@
+//! What was seen, counted as it is read: the memory does not grow with it.
+
+mod line;
+mod seen;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, Read};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use common::event::SourceCount;
+use common::http::parse_url;
+use common::label::MASK;
+use common::stream::Baseline;
+use url::Url;
+
+use crate::source_label;
+use line::Line;
+pub use seen::{Judged, Requests, Seen};
+
+/// A line longer than this is no record of ours.
+pub(crate) const MAX_LINE_BYTES: usize = 1024 * 1024;
+
+/// So many sources and targets are kept apart; more are a stream that makes up names.
+const MAX_NAMES: usize = 64;
+
+/// The longest bucket, for a stream that does not say how often it looks.
+const BUCKET_MS: u64 = 10_000;
+
+/// A bucket of a quick stream is shorter: so many looks.
+const LOOKS_A_BUCKET: u64 = 10;
+
+/// What the evidence is to be weighed for.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Asked {
+    /// The share of failed requests that is allowed, in percent, above 0 and below 100.
+    pub error_rate: Option<f64>,
+    /// The share of slow requests that is allowed.
+    pub latency: Option<Latency>,
+    /// When the deployment began: what is older is the baseline.
+    pub since: Option<DateTime<Utc>>,
+    /// The baseline of failed requests, where it was told.
+    pub baseline: Option<Baseline>,
+}
+
+/// When requests are too slow.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Latency {
+    /// A request that takes longer is slow.
+    pub limit: Duration,
+    /// The share of slow requests that is allowed, in percent, above 0 and below 100.
+    pub share: f64,
+}
+
+impl Latency {
+    /// Whether a request that took so long is slow.
+    pub fn is_slow(self, milliseconds: f64) -> bool {
+        milliseconds > self.limit.as_secs_f64() * 1000.0
+    }
+}
+
+/// Everything that a verdict rests on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Evidence {
+    /// The deployment, as the producer named it.
+    pub deployment: Option<String>,
+    /// The producer.
+    pub producer: Option<String>,
+    /// How the producer ended, by its own `end` line.
+    pub exit: Option<u8>,
+    /// Why what was seen cannot be trusted, where it cannot.
+    pub damage: Option<String>,
+    /// Smoke tests that neither passed nor were skipped.
+    pub failed_tests: u64,
+    /// What Alertmanager says, where it was asked.
+    pub alert: Option<Alert>,
+    asked: Asked,
+    seen: BTreeMap<String, Seen>,
+    targets: BTreeSet<String>,
+    records: u64,
+    bucket_ms: i64,
+    bucket: i64,
+}
+
+/// What Alertmanager says of the alerts that were asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alert {
+    /// This one fires, and began after the deployment.
+    Firing(String),
+    /// This one fires, and did so before the deployment already.
+    FiredBefore(String),
+    /// None fires.
+    Quiet,
+    /// Nobody could tell.
+    Unknown(String),
+}
+
+impl Evidence {
+    /// Nothing seen yet.
+    pub fn new(asked: Asked) -> Self {
+        Self { asked, bucket_ms: BUCKET_MS.cast_signed(), bucket: i64::MIN, ..Self::default() }
+    }
+
+    /// Reads a stream to its end, or until it proves that the version is worse than is allowed. `looked` is called at
+    /// the end of each bucket. What is wrong with the stream is kept in [`Evidence::damage`]: it never fails.
+    pub fn read(mut input: impl BufRead, asked: Asked, mut looked: impl FnMut(&Self)) -> Self {
+        let mut evidence = Self::new(asked);
+        let mut line = Vec::new();
+        let mut bucket = evidence.bucket;
+        while evidence.damage.is_none() && !evidence.is_decisive() {
+            line.clear();
+            match input.by_ref().take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut line) {
+                Ok(0) => break,
+                Ok(MAX_LINE_BYTES) if line.last() != Some(&b'\n') => {
+                    evidence.damage = Some(format!("a line is longer than {MAX_LINE_BYTES} bytes"));
+                }
+                Ok(_) => evidence.take(&line),
+                Err(error) => evidence.damage = Some(format!("stdin cannot be read: {error}")),
+            }
+            if evidence.bucket != bucket {
+                bucket = evidence.bucket;
+                looked(&evidence);
+            }
+        }
+        if evidence.damage.is_none() && evidence.exit.is_none() && !evidence.is_decisive() {
+            evidence.damage = Some(match evidence.producer {
+                None => "stdin is empty: is --format jsonl missing?".to_owned(),
+                Some(_) => "the stream has no end: its producer died".to_owned(),
+            });
+        }
+        evidence.finish();
+        evidence
+    }
+
+    /// Nothing more comes.
+    pub fn finish(&mut self) {
+        self.seen.values_mut().for_each(Seen::finish);
+    }
+
+    /// Whether it is proof already, so that nothing more has to be waited for.
+    pub fn is_decisive(&self) -> bool {
+        matches!(self.alert, Some(Alert::Firing(_))) || self.seen.values().any(Seen::is_decisive)
+    }
+
+    /// What it was weighed for.
+    pub fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    /// What each source showed, by its name.
+    pub fn seen(&self) -> impl Iterator<Item = (&str, &Seen)> {
+        self.seen.iter().map(|(name, seen)| (name.as_str(), seen))
+    }
+
+    /// Requests and errors of each source.
+    pub fn sources(&self) -> Vec<SourceCount> {
+        let count = |(name, seen): (&str, &Seen)| SourceCount {
+            source: source_label(name),
+            total: seen.errors.total,
+            errors: seen.errors.bad,
+        };
+        self.seen().map(count).collect()
+    }
+
+    /// What was probed, as far as it can be probed again: a target whose secrets were masked cannot.
+    pub fn targets(&self) -> Vec<Url> {
+        self.targets
+            .iter()
+            .filter(|target| !target.contains(MASK))
+            .filter_map(|target| parse_url(target).ok())
+            .collect()
+    }
+
+    fn take(&mut self, line: &[u8]) {
+        let line = match line::parse(line) {
+            Ok(line) => line,
+            Err(why) => {
+                self.damage = Some(format!("line {} of the stream is not a record: {why}", self.records + 1));
+                return;
+            }
+        };
+        if self.exit.is_some() {
+            self.damage = Some("the stream goes on after its end: more than one producer?".to_owned());
+            return;
+        }
+        match line {
+            Line::Start { .. } if self.producer.is_some() => {
+                self.damage = Some("the stream starts twice: more than one producer?".to_owned());
+            }
+            Line::Start { tool, deployment, interval_ms } => {
+                self.producer = Some(tool);
+                self.deployment = Some(deployment);
+                let looks = interval_ms.unwrap_or(BUCKET_MS).saturating_mul(LOOKS_A_BUCKET);
+                self.bucket_ms = looks.clamp(1, BUCKET_MS).cast_signed();
+            }
+            Line::End { exit, records } => {
+                self.exit = Some(exit);
+                if records != self.records {
+                    self.damage =
+                        Some(format!("the producer wrote {records} records and {} arrived", self.records));
+                }
+            }
+            Line::Probe { ts, src, target, ok, latency_ms } => {
+                self.records += 1;
+                if !self.targets.contains(&*target) && self.targets.len() < MAX_NAMES {
+                    self.targets.insert(target.into_owned());
+                }
+                let slow = self.asked.latency.zip(latency_ms).map(|(latency, ms)| latency.is_slow(ms));
+                let (timed, slow) = (u64::from(slow.is_some()), u64::from(slow == Some(true)));
+                let probe = Requests { total: 1, errors: u64::from(!ok), timed, slow };
+                let bucket = self.bucket(ts);
+                let asked = self.asked;
+                if let Some(seen) = self.source(&src) {
+                    seen.probe(bucket, probe, &asked);
+                }
+            }
+            Line::Count { ts, src, total, errors } => {
+                self.records += 1;
+                self.count(ts, &src, Requests { total, errors, ..Requests::default() });
+            }
+            Line::Test { failed } => {
+                self.records += 1;
+                self.failed_tests += u64::from(failed);
+            }
+            Line::Other => self.records += 1,
+        }
+    }
+
+    /// Adds requests that a source counted until `ts`.
+    pub fn count(&mut self, ts: DateTime<Utc>, src: &str, requests: Requests) {
+        let Requests { total, errors, .. } = requests;
+        if errors > total {
+            self.damage = Some(format!("{src} counts {errors} errors in {total} requests"));
+            return;
+        }
+        let bucket = self.bucket(ts);
+        let asked = self.asked;
+        if let Some(seen) = self.source(src) {
+            seen.add(bucket, requests, &asked);
+        }
+    }
+
+    /// By the record's own time: a recorded stream gives the verdict that it gave live. `None` before the deployment.
+    fn bucket(&mut self, ts: DateTime<Utc>) -> Option<i64> {
+        if self.asked.since.is_some_and(|since| ts <= since) {
+            return None;
+        }
+        let bucket = ts.timestamp_millis().div_euclid(self.bucket_ms);
+        self.bucket = self.bucket.max(bucket);
+        Some(bucket)
+    }
+
+    fn source(&mut self, src: &str) -> Option<&mut Seen> {
+        if !self.seen.contains_key(src) {
+            if self.seen.len() >= MAX_NAMES {
+                self.damage = Some(format!("the stream has more than {MAX_NAMES} sources"));
+                return None;
+            }
+            let mut seen = Seen::default();
+            seen.errors.before = self.asked.baseline.unwrap_or_default();
+            self.seen.insert(src.to_owned(), seen);
+        }
+        self.seen.get_mut(src)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub(crate) const START: &str = r#"{"v":1,"type":"start","tool":"dm-health","run":"r","service":"api","environment":"production","deployment":"d-42","ts":"2026-01-01T00:00:00.000Z","interval_ms":1000}"#;
+
+    pub(crate) const FIVE: Asked =
+        Asked { error_rate: Some(5.0), latency: None, since: None, baseline: None };
+
+    pub(crate) fn probe(ok: bool) -> String {
+        probe_at(1, ok)
+    }
+
+    /// A probe so many seconds after the start.
+    pub(crate) fn probe_at(seconds: usize, ok: bool) -> String {
+        let ts = DateTime::UNIX_EPOCH + Duration::from_secs(seconds as u64);
+        let ts = ts.to_rfc3339();
+        format!(
+            r#"{{"v":1,"type":"probe","seq":1,"ts":"{ts}","name":"api","target":"http://h/health","src":"probe","ok":{ok},"status":null,"latency_ms":null,"phase_ms":{{}},"address":null,"reason":null}}"#
+        )
+    }
+
+    pub(crate) fn end(exit: u8, records: usize) -> String {
+        format!(r#"{{"v":1,"type":"end","ts":"2026-01-01T00:01:00.000Z","exit":{exit},"records":{records}}}"#)
+    }
+
+    /// A whole stream of these probes.
+    pub(crate) fn stream(exit: u8, probes: &[bool]) -> Evidence {
+        let mut lines = vec![START.to_owned()];
+        lines.extend(probes.iter().enumerate().map(|(second, ok)| probe_at(second, *ok)));
+        lines.push(end(exit, probes.len()));
+        read(&lines)
+    }
+
+    pub(crate) fn read(lines: &[String]) -> Evidence {
+        Evidence::read(lines.join("\n").as_bytes(), FIVE, |_| {})
+    }
+
+    fn seen(evidence: &Evidence) -> Vec<(u64, u64)> {
+        evidence.sources().iter().map(|source| (source.total, source.errors)).collect()
+    }
+
+    #[test]
+    fn a_whole_stream_is_counted() {
+        let evidence = stream(0, &[true, false, true]);
+        assert_eq!(evidence.damage, None);
+        assert_eq!(seen(&evidence), [(3, 1)]);
+        assert_eq!(evidence.targets(), [Url::parse("http://h/health").unwrap()]);
+        assert_eq!(evidence.deployment.as_deref(), Some("d-42"));
+    }
+
+    #[test]
+    fn failures_before_the_first_success_count_only_when_none_follows() {
+        assert_eq!(seen(&stream(0, &[false, false, true, false])), [(2, 1)]);
+        assert_eq!(seen(&stream(1, &[false, false])), [(2, 2)]);
+    }
+
+    #[test]
+    fn what_could_not_be_asked_is_no_evidence() {
+        let local = probe(false).replace(r#""ok":false"#, r#""ok":false,"local":true"#);
+        let evidence = read(&[START.to_owned(), probe(true), local, end(0, 2)]);
+        assert_eq!((evidence.damage.as_deref(), seen(&evidence)), (None, vec![(1, 0)]));
+    }
+
+    #[test]
+    fn a_cut_or_damaged_stream_is_told_of() {
+        let damage = |lines: &[String]| read(lines).damage.unwrap_or_default();
+        let start = START.to_owned();
+        assert!(damage(&[]).contains("empty"));
+        assert!(damage(&[start.clone(), probe(true)]).contains("producer died"));
+        assert!(damage(&[start.clone(), probe(true), end(0, 2)]).contains("wrote 2 records and 1 arrived"));
+        assert!(damage(&[start.clone(), "{\"v\":1,".to_owned()]).contains("not a record"));
+        assert!(damage(&[start.clone(), start.clone()]).contains("starts twice"));
+        assert!(damage(&[start.clone(), end(0, 0), probe(false)]).contains("goes on after its end"));
+        assert!(damage(&["x".repeat(2_000_000)]).contains("longer than"));
+        assert!(damage(&[start, r#"{"v":2,"type":"end"}"#.to_owned()]).contains("format version 2"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let evidence = Evidence::read(bytes.as_slice(), FIVE, |_| {});
+            prop_assert!(evidence.damage.is_some());
+        }
+    }
+}

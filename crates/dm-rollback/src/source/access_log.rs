@@ -1,0 +1,231 @@
+//! Requests as a server logs them: nginx's combined format, or JSON Lines.
+
+use std::io::{ErrorKind, Read, stdin};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use common::clock::{Clock, Stopwatch};
+use common::duration::show;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use regex_lite::Regex;
+use serde_json::{Map, Value};
+
+use crate::evidence::{Asked, Evidence, MAX_LINE_BYTES, Requests};
+
+/// What this source is called in records and labels.
+const NAME: &str = "access_log";
+
+/// So many lines that cannot be read are the log's own oddities; more are another format.
+const ODD_LINES: u64 = 10;
+
+/// Of the combined format: the time, the status, and what the team added at the end.
+const COMBINED: &str = r#"^\S+ \S+ .*?\[([^\]]+)\] "(?:[^"\\]|\\.)*" (\d{3}) (?:\d+|-)(.*)$"#;
+
+const TIMES: [&str; 7] = ["time_iso8601", "time_local", "@timestamp", "timestamp", "time", "ts", "msec"];
+const STATUS: [&str; 3] = ["status", "status_code", "code"];
+/// With the milliseconds of their unit.
+const DURATIONS: [(&str, f64); 5] = [
+    ("request_time", 1000.0),
+    ("duration", 1000.0),
+    ("duration_ms", 1.0),
+    ("latency_ms", 1.0),
+    ("response_time_ms", 1.0),
+];
+
+/// One request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Entry {
+    ts: DateTime<Utc>,
+    status: u16,
+    milliseconds: Option<f64>,
+}
+
+/// Reads lines, and counts what they say.
+#[derive(Debug)]
+struct Log {
+    evidence: Evidence,
+    combined: Option<Regex>,
+    lines: u64,
+    odd: u64,
+}
+
+/// Reads stdin to its end, or for so long, or until it is proof.
+pub fn read(
+    asked: Asked,
+    watch: Option<Duration>,
+    clock: &dyn Clock,
+    mut looked: impl FnMut(&Evidence),
+) -> Evidence {
+    let mut log =
+        Log { evidence: Evidence::new(asked), combined: Regex::new(COMBINED).ok(), lines: 0, odd: 0 };
+    let stopwatch = Stopwatch::start(clock);
+    let mut input = stdin().lock();
+    let mut chunk = vec![0; 64 * 1024];
+    let mut rest: Vec<u8> = Vec::new();
+    while log.evidence.damage.is_none() && !log.evidence.is_decisive() {
+        if let Some(watch) = watch {
+            let left = watch.saturating_sub(stopwatch.elapsed(clock));
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            match poll(&mut [PollFd::new(input.as_fd(), PollFlags::POLLIN)], timeout) {
+                Ok(0) if stopwatch.elapsed(clock) >= watch => break,
+                Ok(0) | Err(nix::errno::Errno::EINTR) => continue,
+                _ if left.is_zero() => break,
+                _ => {}
+            }
+        }
+        match input.read(&mut chunk) {
+            Ok(0) => {
+                if let Some(watch) = watch {
+                    let (seen, whole) = (show(stopwatch.elapsed(clock)), show(watch));
+                    log.evidence.damage = Some(format!("the log ended after {seen} of {whole}"));
+                }
+                break;
+            }
+            Ok(count) => {
+                rest.extend_from_slice(&chunk[..count]);
+                log.take_lines(&mut rest);
+                looked(&log.evidence);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => log.evidence.damage = Some(format!("stdin cannot be read: {error}")),
+        }
+    }
+    log.finish()
+}
+
+impl Log {
+    /// Takes the lines that are whole.
+    fn take_lines(&mut self, rest: &mut Vec<u8>) {
+        let mut begin = 0;
+        while let Some(length) = rest[begin..].iter().position(|byte| *byte == b'\n')
+            && !self.evidence.is_decisive()
+        {
+            self.take(&String::from_utf8_lossy(&rest[begin..begin + length]));
+            begin += length + 1;
+        }
+        rest.drain(..begin);
+        if rest.len() > MAX_LINE_BYTES {
+            self.evidence.damage = Some(format!("a line is longer than {MAX_LINE_BYTES} bytes"));
+        }
+    }
+
+    fn take(&mut self, line: &str) {
+        self.lines += 1;
+        let entry = if line.trim_start().starts_with('{') { of_json(line) } else { self.of_combined(line) };
+        let Some(Entry { ts, status, milliseconds }) = entry else {
+            self.odd += 1;
+            return;
+        };
+        let slow = self.evidence.asked().latency.zip(milliseconds).map(|(latency, ms)| latency.is_slow(ms));
+        let requests = Requests {
+            total: 1,
+            errors: u64::from((500..600).contains(&status)),
+            timed: u64::from(slow.is_some()),
+            slow: u64::from(slow == Some(true)),
+        };
+        self.evidence.count(ts, NAME, requests);
+    }
+
+    fn of_combined(&self, line: &str) -> Option<Entry> {
+        let found = self.combined.as_ref()?.captures(line)?;
+        let last = found[3].split_ascii_whitespace().next_back().unwrap_or_default();
+        let seconds = last.rsplit_once('=').map_or(last, |(_, value)| value).parse::<f64>().ok();
+        let milliseconds = seconds.filter(|seconds| *seconds >= 0.0).map(|seconds| seconds * 1000.0);
+        Some(Entry { ts: time(&found[1])?, status: found[2].parse().ok()?, milliseconds })
+    }
+
+    fn finish(mut self) -> Evidence {
+        let Self { lines, odd, .. } = self;
+        if self.evidence.damage.is_none() && odd > 0 && (odd == lines || odd > ODD_LINES.max(lines / 100)) {
+            let what = "neither nginx's combined format nor JSON with a time and a status";
+            self.evidence.damage = Some(format!("{odd} of {lines} lines are {what}"));
+        }
+        self.evidence.finish();
+        self.evidence
+    }
+}
+
+fn of_json(line: &str) -> Option<Entry> {
+    let fields: Map<String, Value> = serde_json::from_str(line).ok()?;
+    let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
+    let ts = TIMES.iter().find_map(|name| {
+        let value = fields.get(*name)?;
+        value.as_str().and_then(time).or_else(|| of_seconds(number(value)?))
+    })?;
+    let status = STATUS.iter().find_map(|name| number(fields.get(*name)?))?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+    let status = (100.0..600.0).contains(&status).then_some(status as u16)?;
+    let milliseconds =
+        DURATIONS.iter().find_map(|(name, unit)| number(fields.get(*name)?).map(|value| value * unit));
+    Some(Entry { ts, status, milliseconds: milliseconds.filter(|ms| *ms >= 0.0) })
+}
+
+/// RFC 3339, or as nginx writes it.
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    let nginx = || DateTime::parse_from_str(text, "%d/%b/%Y:%H:%M:%S %z").ok();
+    DateTime::parse_from_rfc3339(text).ok().or_else(nginx).map(|time| time.to_utc())
+}
+
+/// Seconds since 1970, or milliseconds where they would be a time in thousands of years.
+fn of_seconds(number: f64) -> Option<DateTime<Utc>> {
+    let milliseconds = if number > 1e11 { number } else { number * 1000.0 };
+    #[expect(clippy::cast_possible_truncation, reason = "a float-to-integer cast saturates")]
+    DateTime::from_timestamp_millis(milliseconds as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::evidence::tests::FIVE;
+
+    fn log() -> Log {
+        Log { evidence: Evidence::new(FIVE), combined: Regex::new(COMBINED).ok(), lines: 0, odd: 0 }
+    }
+
+    #[test]
+    fn both_formats_tell_the_time_the_status_and_how_long_it_took() {
+        let ts = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
+        let combined =
+            r#"203.0.113.9 - ada [01/Jan/2026:01:00:00 +0100] "GET /a\"b] HTTP/1.1" 503 12 "-" "curl/8""#;
+        let entry = |milliseconds| Some(Entry { ts, status: 503, milliseconds });
+        assert_eq!(log().of_combined(combined), entry(None));
+        assert_eq!(log().of_combined(&format!("{combined} 0.250")), entry(Some(250.0)));
+        assert_eq!(log().of_combined(&format!("{combined} rt=0.250")), entry(Some(250.0)));
+        for json in [
+            r#"{"time_iso8601":"2026-01-01T01:00:00+01:00","status":503,"request_time":0.25}"#,
+            r#"{"time":"01/Jan/2026:00:00:00 +0000","status":"503","request_time":"0.250"}"#,
+            r#"{"ts":1767225600.0,"status":503,"duration":0.25}"#,
+            r#"{"timestamp":1767225600000,"status_code":503,"latency_ms":250}"#,
+        ] {
+            assert_eq!(of_json(json), entry(Some(250.0)), "{json}");
+        }
+    }
+
+    #[test]
+    fn lines_of_another_format_are_told_of_and_a_few_odd_ones_are_not() {
+        let good = r#"{"ts":1767225600,"status":200}"#;
+        let read = |good_lines: usize, odd: usize| {
+            let mut log = log();
+            let mut bytes =
+                format!("{}{}torn", format!("{good}\n").repeat(good_lines), "\u{0}\n".repeat(odd));
+            log.take_lines(&mut std::mem::take(&mut bytes).into_bytes());
+            let evidence = log.finish();
+            (evidence.damage.is_some(), evidence.sources().first().map_or(0, |source| source.total))
+        };
+        assert_eq!(read(100, 10), (false, 100));
+        assert_eq!(read(100, 11), (true, 100));
+        assert_eq!(read(0, 1), (true, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut log = log();
+            log.take_lines(&mut bytes.clone());
+            let _ = log.finish();
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What was typed of where the evidence comes from, and what it is weighed for beside errors.
+
+use std::time::Duration;
+
+use clap::Args;
+use common::duration::{parse, parse_positive};
+use common::flags::Maybe;
+use common::http::parse_url;
+use common::label::Label;
+use url::Url;
+
+use crate::args::percent;
+
+/// Where the evidence comes from; from stdin, unless another source is named.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Sources")]
+pub struct SourceArgs {
+    /// Roll back if too many requests took longer than this
+    #[arg(long, value_name = "DURATION", value_parser = parse_positive)]
+    pub if_latency: Option<Duration>,
+
+    /// The share of such slow requests that is allowed, in percent
+    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "5", requires = "if_latency")]
+    pub if_latency_share: f64,
+
+    /// Roll back if this alert begins to fire in Alertmanager; may be given more than once. Beside a stream or a log it is
+    /// looked at once, at the end
+    #[arg(long, value_name = "NAME")]
+    pub if_alert: Vec<Label>,
+
+    /// The Alertmanager that is asked
+    // The URL may hold a password.
+    #[arg(long, env = "ALERTMANAGER_URL", value_name = "URL", hide_env_values = true)]
+    pub alertmanager_url: Option<Maybe<AnyUrl>>,
+
+    /// Count requests in this Prometheus [default: $PROMETHEUS_URL]
+    #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = parse_url, group = "source")]
+    pub prometheus: Option<Option<Url>>,
+
+    /// A bearer token for it: better in the variable, or as file:PATH, than on the command line
+    #[arg(long, env = "PROMETHEUS_TOKEN", value_name = "SECRET", hide_env_values = true)]
+    pub prometheus_token: Option<Maybe<String>>,
+
+    /// The counter of requests, as a selector without functions: requests_total{job="api"}
+    /// [default: a usual one, of the service]
+    #[arg(long, value_name = "SELECTOR", requires = "prometheus")]
+    pub total_query: Option<String>,
+
+    /// The counter of failed requests, likewise [default: the first, with a status of 5xx]
+    #[arg(long, value_name = "SELECTOR", requires = "total_query")]
+    pub error_query: Option<String>,
+
+    /// Count requests in Railway's metrics: RAILWAY_SERVICE_ID and RAILWAY_ENVIRONMENT_ID say whose, RAILWAY_TOKEN or
+    /// RAILWAY_API_TOKEN lets in
+    #[arg(long, group = "source")]
+    pub railway: bool,
+
+    /// Where Railway's API is
+    #[arg(long, env = "DM_RAILWAY_URL", value_name = "URL", value_parser = parse_url, hide = true, default_value = "https://backboard.railway.com/graphql/v2")]
+    pub railway_url: Url,
+
+    /// Count requests in an access log on stdin (-): nginx's combined format, or JSON Lines
+    #[arg(long, value_name = "-", value_parser = ["-"], group = "source")]
+    pub access_log: Option<String>,
+
+    /// Watch for so long; it ends sooner only to roll back [default: 5m where a server is asked]
+    #[arg(long, value_name = "DURATION", value_parser = parse_positive)]
+    pub watch: Option<Duration>,
+
+    /// The time between two questions to a server, and between two lines that say how it stands
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_positive)]
+    pub interval: Duration,
+
+    /// When the deployment began, as a time (RFC 3339) or so long ago; what is older is the baseline
+    /// [default: now where a server is asked, or a log is watched]
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+
+    /// How much before the deployment to take as the baseline from a server; 0s for none
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = parse)]
+    pub baseline: Duration,
+
+    /// The requests before the deployment, where you count them yourself
+    #[arg(long, value_name = "COUNT", requires = "baseline_errors")]
+    pub baseline_total: Option<u64>,
+
+    /// Those of them that failed
+    #[arg(long, value_name = "COUNT", requires = "baseline_total")]
+    pub baseline_errors: Option<u64>,
+}
+
+/// A URL that may be empty in its variable.
+#[derive(Debug, Clone)]
+pub struct AnyUrl(pub Url);
+
+impl std::str::FromStr for AnyUrl {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_url(text).map(Self)
+    }
+}

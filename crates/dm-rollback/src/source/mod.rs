@@ -1,0 +1,224 @@
+//! Where the evidence comes from, as checked values; and how it is gathered.
+
+pub mod access_log;
+pub mod alerts;
+pub mod args;
+pub mod counters;
+pub mod prometheus;
+pub mod railway;
+pub mod server;
+
+use std::io::{BufReader, stdin};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use chrono::{DateTime, Utc};
+use common::clock::{Clock, Stopwatch};
+use common::duration::show;
+use common::env;
+use common::flags::given;
+use common::http::parse_url;
+use common::identity::Identity;
+use common::secrets;
+use common::stream::Baseline;
+use dm_health::runtime::block_on;
+
+use crate::evidence::{Alert, Asked, Evidence, Latency};
+use crate::report::note;
+use crate::rule::Rule;
+use alerts::Alerts;
+use args::{AnyUrl, SourceArgs};
+use prometheus::{Prometheus, check_selector};
+use railway::Railway;
+use server::Server;
+
+/// How long a server is asked, unless told otherwise.
+const WATCH: Duration = Duration::from_mins(5);
+
+/// A stream has millions of lines.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Where the evidence comes from, and what it is weighed for.
+#[derive(Debug)]
+pub struct Sources {
+    /// What it is weighed for.
+    pub asked: Asked,
+    origin: Origin,
+    alerts: Option<Alerts>,
+    interval: Duration,
+}
+
+#[derive(Debug)]
+enum Origin {
+    Stream,
+    AccessLog { watch: Option<Duration> },
+    Server { server: Server, watch: Duration },
+}
+
+impl Sources {
+    /// Checks what was typed. `stream` tells whether a condition needs what a producer says of itself.
+    pub fn plan(
+        args: &SourceArgs,
+        error_rate: Option<f64>,
+        stream: bool,
+        identity: &Identity,
+        now: DateTime<Utc>,
+    ) -> Result<Self> {
+        let latency = args.if_latency.map(|limit| Latency { limit, share: args.if_latency_share });
+        let told = args.baseline_total.zip(args.baseline_errors);
+        let told = told.map(|(total, errors)| Baseline { total, errors });
+        if told.is_some_and(|baseline| baseline.errors > baseline.total) {
+            bail!("--baseline-errors is more than --baseline-total");
+        }
+        let since = args.since.as_deref().map(|text| since(text, now)).transpose()?;
+        let alerts = alerts(args, identity, since.unwrap_or(now))?;
+        let by_requests = error_rate.is_some() || latency.is_some();
+        let origin =
+            if args.prometheus.is_some() || args.railway || (!stream && !by_requests && alerts.is_some()) {
+                let server = server(args, identity, since.unwrap_or(now))?;
+                Origin::Server { server, watch: args.watch.unwrap_or(WATCH) }
+            } else if args.access_log.is_some() {
+                Origin::AccessLog { watch: args.watch }
+            } else {
+                Origin::Stream
+            };
+        match &origin {
+            Origin::Stream if args.watch.is_some() => {
+                bail!(
+                    "--watch is for --prometheus, --railway, --access-log and --if-alert: a stream has an end of its own"
+                )
+            }
+            Origin::AccessLog { .. } | Origin::Server { .. } if stream => {
+                bail!(
+                    "--if-health-fails and --if-smoke-fails need a stream on stdin, and another source was given"
+                )
+            }
+            Origin::Server { server: Server::Prometheus(_) | Server::Railway(_), .. }
+                if latency.is_some() =>
+            {
+                bail!("--if-latency needs the duration of each request: from a stream or --access-log")
+            }
+            Origin::Server { server: Server::Prometheus(_) | Server::Railway(_), .. }
+                if error_rate.is_none() =>
+            {
+                bail!("requests are counted, and no condition rests on them: add --if-error-rate")
+            }
+            _ => {}
+        }
+        let is_server = matches!(origin, Origin::Server { .. });
+        // No baseline is wanted: what is older than the deployment is left out.
+        let told = told.or((is_server && args.baseline.is_zero()).then(Baseline::default));
+        let is_live = is_server || args.watch.is_some();
+        let since = since.or(is_live.then_some(now));
+        let asked = Asked { error_rate, latency, since, baseline: told };
+        Ok(Self { asked, origin, alerts, interval: args.interval })
+    }
+
+    /// Whether stdin is read.
+    pub fn reads_stdin(&self) -> bool {
+        !matches!(self.origin, Origin::Server { .. })
+    }
+
+    /// Gathers until the source ends, the time is over, or it is proof. Says now and then how it stands.
+    pub fn gather(&mut self, clock: &dyn Clock) -> Result<Evidence> {
+        let stopwatch = Stopwatch::start(clock);
+        let (interval, mut told) = (self.interval, Duration::ZERO);
+        let looked = |evidence: &Evidence| {
+            let now = stopwatch.elapsed(clock);
+            if now.saturating_sub(told) >= interval {
+                told = now;
+                note(&format!("after {}: {}", show(now), standing(evidence)));
+            }
+        };
+        match &mut self.origin {
+            Origin::Server { server, watch } => {
+                let times = (*watch, interval);
+                let alerts = self.alerts.as_ref();
+                block_on(server::watch(server, alerts, self.asked, times, clock, looked))?
+            }
+            Origin::Stream => {
+                let input = BufReader::with_capacity(BUFFER_BYTES, stdin().lock());
+                let mut evidence = Evidence::read(input, self.asked, looked);
+                self.look(&mut evidence)?;
+                Ok(evidence)
+            }
+            Origin::AccessLog { watch } => {
+                let mut evidence = access_log::read(self.asked, *watch, clock, looked);
+                self.look(&mut evidence)?;
+                Ok(evidence)
+            }
+        }
+    }
+
+    /// Looks once at what fires, where nothing else decided.
+    fn look(&self, evidence: &mut Evidence) -> Result<()> {
+        if let Some(alerts) = self.alerts.as_ref().filter(|_| !evidence.is_decisive()) {
+            evidence.alert = Some(block_on(alerts.look())?);
+        }
+        Ok(())
+    }
+}
+
+fn alerts(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Result<Option<Alerts>> {
+    if args.if_alert.is_empty() {
+        return Ok(None);
+    }
+    let AnyUrl(url) = given(args.alertmanager_url.as_ref())
+        .context("--if-alert needs --alertmanager-url or ALERTMANAGER_URL")?;
+    Alerts::new(url, args.if_alert.clone(), identity, since).map(Some)
+}
+
+fn server(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Result<Server> {
+    let from = since - args.baseline;
+    if args.railway {
+        let railway = Railway::find(args.railway_url.clone(), &env::system, from)?;
+        return Ok(Server::Railway(Box::new(railway)));
+    }
+    let Some(prometheus) = &args.prometheus else { return Ok(Server::Nobody) };
+    let url = if let Some(url) = prometheus {
+        url.clone()
+    } else {
+        let text =
+            env::system("PROMETHEUS_URL").context("--prometheus without a URL needs PROMETHEUS_URL")?;
+        parse_url(&text).map_err(anyhow::Error::msg).context("PROMETHEUS_URL")?
+    };
+    for (flag, selector) in [("--total-query", &args.total_query), ("--error-query", &args.error_query)] {
+        selector.as_deref().map_or(Ok(()), |selector| check_selector(flag, selector))?;
+    }
+    let token = secrets::read(given(args.prometheus_token.as_ref()))?;
+    let prometheus = Prometheus::new(url, token.as_deref(), identity.service.clone(), from)?;
+    let prometheus = prometheus.with_queries(args.total_query.clone(), args.error_query.clone());
+    Ok(Server::Prometheus(Box::new(prometheus)))
+}
+
+/// How sure it is by now, each source for itself.
+fn standing(evidence: &Evidence) -> String {
+    let mut parts = Vec::new();
+    for (name, seen) in evidence.seen() {
+        for (judged, bad) in [(&seen.errors, "failed"), (&seen.slow, "were slow")] {
+            if let (Some(percent), Some(rule)) = (judged.percent(), &judged.rule) {
+                let (count, total) = (judged.bad, judged.total);
+                let proof = format!("evidence {:.1} of {:.1}", rule.evidence(), Rule::needed());
+                parts.push(format!("{count} of {total} requests {bad} ({name}, {percent:.1} %), {proof}"));
+            }
+        }
+    }
+    match &evidence.alert {
+        Some(Alert::Unknown(why)) => parts.push(why.clone()),
+        Some(Alert::FiredBefore(name)) => parts.push(format!("{name} fired before already")),
+        Some(Alert::Firing(_) | Alert::Quiet) | None => {}
+    }
+    if parts.is_empty() { "no request was seen".to_owned() } else { parts.join("; ") }
+}
+
+/// A time, or so long ago.
+fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    if let Ok(ago) = common::duration::parse(text) {
+        return Ok(now - ago);
+    }
+    match text.parse() {
+        Ok(time) if time <= now => Ok(time),
+        Ok(_) => bail!("--since {text}: that is still to come"),
+        Err(_) => bail!("--since {text}: give a time such as 2026-01-01T12:00:00Z, or a duration such as 5m"),
+    }
+}

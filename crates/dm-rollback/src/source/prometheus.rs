@@ -1,0 +1,256 @@
+//! Requests as Prometheus has them: the raw samples of their counters, added up here, so that the counts are exact.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use chrono::{DateTime, TimeDelta, Utc};
+use common::http;
+use common::label::Label;
+use regex_lite::Regex;
+use reqwest::Client;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use url::Url;
+
+use super::counters::{Counters, Counts, Increases, Labels, Sample};
+use crate::evidence::{Evidence, Requests};
+
+/// What this source is called in records and labels.
+const NAME: &str = "prometheus";
+
+/// Counters of requests, as the usual libraries and proxies name them: the first that the service has.
+const USUAL: [&str; 10] = [
+    "http_server_request_duration_seconds_count",
+    "http_server_requests_seconds_count",
+    "http_requests_total",
+    "http_request_duration_seconds_count",
+    "http_server_requests_total",
+    "istio_requests_total",
+    "nginx_ingress_controller_requests",
+    "traefik_service_requests_total",
+    "caddy_http_request_duration_seconds_count",
+    "flask_http_request_total",
+];
+
+/// The labels by which a service is usually told from others.
+const OF_SERVICE: [&str; 3] = ["service", "job", "app"];
+
+/// The labels that usually hold the status.
+const STATUS: [&str; 6] =
+    ["status", "code", "status_code", "http_response_status_code", "response_code", "http_status_code"];
+
+/// How far a question reaches back over what was answered already: a scrape may be stored late.
+const OVERLAP: TimeDelta = TimeDelta::minutes(5);
+
+/// A question that takes longer has failed.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// An answer is not longer than this.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// A Prometheus, and what is asked of it.
+#[derive(Debug)]
+pub struct Prometheus {
+    url: Url,
+    authorization: Option<HeaderValue>,
+    service: Label,
+    total: Option<String>,
+    error: Option<String>,
+    from: DateTime<Utc>,
+    client: Client,
+    counters: Counters,
+    seen: bool,
+    seen_errors: bool,
+    /// Errors of which the requests were not seen yet.
+    owed: u64,
+}
+
+#[derive(Deserialize)]
+struct Answer<T> {
+    data: Option<Data<T>>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Data<T> {
+    result: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct Series {
+    metric: Labels,
+    values: Vec<(f64, String)>,
+}
+
+impl Series {
+    fn samples(&self) -> Vec<Sample> {
+        #[expect(clippy::cast_possible_truncation, reason = "a float-to-integer cast saturates")]
+        let sample = |(ts, value): &(f64, String)| Some(((ts * 1000.0).round() as i64, value.parse().ok()?));
+        self.values.iter().filter_map(sample).collect()
+    }
+}
+
+/// The name and the matchers of a selector, which is what a range can be asked of; nothing else is.
+pub fn check_selector(flag: &str, text: &str) -> Result<()> {
+    let plain = Regex::new(r"(?s)^\s*[a-zA-Z_:][a-zA-Z0-9_:]*\s*(\{.*\})?\s*$").context("the pattern")?;
+    if !plain.is_match(text) {
+        bail!(
+            "{flag} {text:?}: give a counter's selector, such as requests_total{{job=\"api\"}}, without functions or \
+             sums: increases and sums are made here, where a reset of one series can be told"
+        );
+    }
+    Ok(())
+}
+
+impl Prometheus {
+    /// A Prometheus that is asked for what it has from `from` on.
+    pub fn new(url: Url, token: Option<&str>, service: Label, from: DateTime<Utc>) -> Result<Self> {
+        let authorization = token
+            .map(|token| common::secrets::header(&format!("Bearer {token}")))
+            .transpose()
+            .context("the token for Prometheus")?;
+        let builder = http::builder(url.scheme() == "https").timeout(TIMEOUT);
+        let client = builder.build().context("cannot set up an HTTP client for Prometheus")?;
+        let (total, error) = (None, None);
+        let counters = Counters::default();
+        Ok(Self {
+            url,
+            authorization,
+            service,
+            total,
+            error,
+            from,
+            client,
+            counters,
+            seen: false,
+            seen_errors: false,
+            owed: 0,
+        })
+    }
+
+    /// The same, with selectors of the caller's own.
+    #[must_use]
+    pub fn with_queries(self, total: Option<String>, error: Option<String>) -> Self {
+        Self { total, error, ..self }
+    }
+
+    /// Asks for what is new, and adds it.
+    pub async fn poll(&mut self, evidence: &mut Evidence, now: DateTime<Utc>) -> Result<()> {
+        let range = now - self.from + OVERLAP;
+        let all = match &self.total {
+            Some(selector) => self.matrix(selector, range, now).await?,
+            None => self.usual(range, now).await?,
+        };
+        self.seen |= !all.is_empty();
+        let bad = match &self.error {
+            Some(selector) => self.matrix(selector, range, now).await?,
+            None => Vec::new(),
+        };
+        let samples: Vec<(Labels, Counts, Vec<Sample>)> = if self.error.is_some() {
+            self.seen_errors |= !bad.is_empty();
+            let all = all.into_iter().map(|series| (Counts::All, series));
+            let both = all.chain(bad.into_iter().map(|series| (Counts::BadAmongAll, series)));
+            both.map(|(counts, series)| (series.metric.clone(), counts, series.samples())).collect()
+        } else {
+            all.into_iter()
+                .map(|series| {
+                    let status = STATUS.iter().find_map(|label| series.metric.get(*label));
+                    let status = status.with_context(|| no_status(&series.metric))?;
+                    let counts = if status.starts_with('5') { Counts::Bad } else { Counts::Good };
+                    Ok((series.metric.clone(), counts, series.samples()))
+                })
+                .collect::<Result<_>>()?
+        };
+        self.counters.begin(samples.iter().flat_map(|(_, _, samples)| samples));
+        let mut increases = Increases::new();
+        for (series, counts, samples) in &samples {
+            self.counters.add(series, *counts, samples, &mut increases);
+        }
+        for (ts, (total, errors)) in increases {
+            let Some(ts) = DateTime::from_timestamp_millis(ts) else { continue };
+            // Two exporters are not scraped at the same moment.
+            let seen = (errors + self.owed).min(total);
+            self.owed = errors + self.owed - seen;
+            evidence.count(ts, NAME, Requests { total, errors: seen, ..Requests::default() });
+        }
+        self.from = now;
+        Ok(())
+    }
+
+    /// At the end: an error that nobody counts is not the same as no error.
+    pub async fn finish(&self, now: DateTime<Utc>) -> Result<()> {
+        if let Some(selector) = self.total.as_ref().filter(|_| !self.seen) {
+            bail!("Prometheus has no series {selector}");
+        }
+        if self.owed > 0 {
+            bail!("--error-query counts {} more errors than --total-query counts requests", self.owed);
+        }
+        let Some(selector) = self.error.as_ref().filter(|_| !self.seen_errors) else { return Ok(()) };
+        let name = selector.split('{').next().unwrap_or_default().trim();
+        let labels = Regex::new("([a-zA-Z_][a-zA-Z0-9_]*)\\s*(=~|!~|!=|=)\\s*\"").context("the pattern")?;
+        let labels = labels.captures_iter(selector).map(|found| format!("{name}{{{}!=\"\"}}", &found[1]));
+        for known in [name.to_owned()].into_iter().chain(labels) {
+            let query = format!("count(last_over_time({known}[1h]))");
+            if self.query::<IgnoredAny>(&query, now).await?.is_empty() {
+                bail!(
+                    "--error-query {selector}: Prometheus has no series {known}, so no error could be seen"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The usual counter that this service has; from now on the one that is asked for.
+    async fn usual(&mut self, range: TimeDelta, now: DateTime<Utc>) -> Result<Vec<Series>> {
+        let value = self.service.as_str().replace('\\', "\\\\").replace('"', "\\\"");
+        for label in OF_SERVICE {
+            let matcher = format!("{label}=\"{value}\"");
+            let any = format!("{{__name__=~\"{}\",{matcher}}}", USUAL.join("|"));
+            let found = self.matrix(&any, range, now).await?;
+            let has = |name: &&&str| {
+                found.iter().any(|series| series.metric.get("__name__").is_some_and(|has| has == **name))
+            };
+            if let Some(name) = USUAL.iter().find(has) {
+                self.total = Some(format!("{name}{{{matcher}}}"));
+                let of_name = |series: &Series| series.metric.get("__name__").is_some_and(|has| has == name);
+                return Ok(found.into_iter().filter(of_name).collect());
+            }
+        }
+        bail!(
+            "Prometheus has no usual counter of requests with service, job or app = {}: give --total-query and \
+             --error-query",
+            self.service
+        )
+    }
+
+    /// The raw samples of a selector until `now`.
+    async fn matrix(&self, selector: &str, range: TimeDelta, now: DateTime<Utc>) -> Result<Vec<Series>> {
+        self.query(&format!("{selector}[{}s]", range.num_seconds().max(1)), now).await
+    }
+
+    /// The answer to an instant query.
+    async fn query<T: DeserializeOwned>(&self, query: &str, now: DateTime<Utc>) -> Result<Vec<T>> {
+        let mut url = self.url.clone();
+        let path = format!("{}/api/v1/query", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        let mut request = self.client.get(url).query(&[("query", query), ("time", &now.to_rfc3339())]);
+        if let Some(value) = &self.authorization {
+            request = request.header(AUTHORIZATION, value.clone());
+        }
+        let response = request.send().await.map_err(http::explain).map_err(anyhow::Error::msg)?;
+        let status = response.status();
+        let body = http::body(response, MAX_BYTES).await?;
+        let answer: Answer<T> = serde_json::from_slice(&body)
+            .map_err(|_| anyhow!("this is no answer of Prometheus: HTTP status {status}"))?;
+        match (answer.data, answer.error) {
+            (Some(data), None) => Ok(data.result),
+            (_, error) => bail!("{query}: {}", error.unwrap_or_else(|| status.to_string())),
+        }
+    }
+}
+
+fn no_status(series: &Labels) -> String {
+    let name = series.get("__name__").map_or("the counter", String::as_str);
+    format!("no label of {name} tells the status ({}): give --error-query", STATUS.join(", "))
+}

@@ -1,0 +1,162 @@
+//! Requests as Railway has them: its GraphQL API's `httpMetricsGroupedByStatus`.
+//!
+//! Railway does not say what the values are; its own command line and other clients add them up as requests in a step, and
+//! so does this. Values that cannot be counts are refused. How late they come is not said either: a step counts when it
+//! is [`SETTLED`], and once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use chrono::{DateTime, TimeDelta, Utc};
+use common::env::Env;
+use common::http;
+use reqwest::Client;
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+
+use crate::evidence::{Evidence, Requests};
+
+/// What this source is called in records and labels.
+const NAME: &str = "railway";
+
+/// The length of a step.
+const STEP_SECONDS: i64 = 30;
+
+/// After so long a step does not change any more.
+const SETTLED: TimeDelta = TimeDelta::seconds(60);
+
+/// A question that takes longer has failed.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// An answer is not longer than this.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+const QUERY: &str = "query($serviceId: String!, $environmentId: String!, $startDate: DateTime!, $endDate: DateTime!, \
+$stepSeconds: Int) { httpMetricsGroupedByStatus(serviceId: $serviceId, environmentId: $environmentId, \
+startDate: $startDate, endDate: $endDate, stepSeconds: $stepSeconds) { statusCode samples { ts value } } }";
+
+/// A service at Railway.
+#[derive(Debug)]
+pub struct Railway {
+    url: Url,
+    header: (HeaderName, HeaderValue),
+    service: String,
+    environment: String,
+    /// What begins sooner was counted.
+    from: DateTime<Utc>,
+    client: Client,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Option<Data>,
+    #[serde(default)]
+    errors: Vec<Trouble>,
+}
+
+#[derive(Deserialize)]
+struct Trouble {
+    message: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Data {
+    http_metrics_grouped_by_status: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Group {
+    status_code: u16,
+    samples: Vec<Sample>,
+}
+
+#[derive(Deserialize)]
+struct Sample {
+    /// Seconds since 1970, when the step begins.
+    ts: i64,
+    value: f64,
+}
+
+impl Railway {
+    /// The service that Railway's own variables name.
+    pub fn find(url: Url, env: &Env<'_>, from: DateTime<Utc>) -> Result<Self> {
+        let named = |name: &str| env(name).with_context(|| format!("--railway needs {name}"));
+        let header = match (env("RAILWAY_TOKEN"), env("RAILWAY_API_TOKEN")) {
+            (Some(token), _) => (HeaderName::from_static("project-access-token"), token),
+            (None, Some(token)) => (AUTHORIZATION, format!("Bearer {token}")),
+            (None, None) => bail!("--railway needs RAILWAY_TOKEN or RAILWAY_API_TOKEN"),
+        };
+        let header = (header.0, common::secrets::header(&header.1).context("Railway's token")?);
+        let builder = http::builder(url.scheme() == "https").timeout(TIMEOUT);
+        let client = builder.build().context("cannot set up an HTTP client for Railway")?;
+        let [service, environment] = ["RAILWAY_SERVICE_ID", "RAILWAY_ENVIRONMENT_ID"].map(named);
+        Ok(Self { url, header, service: service?, environment: environment?, from, client })
+    }
+
+    /// Asks for what is new and settled, and adds it.
+    pub async fn poll(&mut self, evidence: &mut Evidence, now: DateTime<Utc>) -> Result<()> {
+        let step = TimeDelta::seconds(STEP_SECONDS);
+        let until = now - SETTLED;
+        let variables = json!({
+            "serviceId": self.service, "environmentId": self.environment,
+            "startDate": self.from.to_rfc3339(), "endDate": now.to_rfc3339(), "stepSeconds": STEP_SECONDS,
+        });
+        let body = json!({"query": QUERY, "variables": variables});
+        let request = self.client.post(self.url.clone()).header(self.header.0.clone(), self.header.1.clone());
+        let response = request.json(&body).send().await.map_err(http::explain).map_err(anyhow::Error::msg)?;
+        let status = response.status();
+        let body = http::body(response, MAX_BYTES).await?;
+        let answer: Answer = serde_json::from_slice(&body)
+            .map_err(|_| anyhow!("this is no answer of Railway's API: HTTP status {status}"))?;
+        if let Some(trouble) = answer.errors.first() {
+            bail!("Railway: {}", trouble.message.replace(char::is_control, " "));
+        }
+        let data = answer.data.with_context(|| format!("Railway answers nothing: HTTP status {status}"))?;
+        let mut steps: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
+        for Group { status_code, samples } in data.http_metrics_grouped_by_status {
+            for Sample { ts, value } in samples {
+                let (total, errors) = steps.entry(ts).or_default();
+                let count = count(value)?;
+                *total = total.saturating_add(count);
+                if (500..600).contains(&status_code) {
+                    *errors = errors.saturating_add(count);
+                }
+            }
+        }
+        for (ts, (total, errors)) in steps {
+            let Some(begins) = DateTime::from_timestamp(ts, 0) else { continue };
+            if begins >= self.from && begins + step <= until {
+                evidence.count(begins + step, NAME, Requests { total, errors, ..Requests::default() });
+                self.from = begins + step;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number of requests: whole and not negative.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+fn count(value: f64) -> Result<u64> {
+    if value.is_finite() && value >= 0.0 && (value - value.round()).abs() < 1e-6 {
+        return Ok(value.round() as u64);
+    }
+    bail!("Railway says {value}, which is no number of requests: it may be a rate, which cannot be judged")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_not_taken_for_a_count() {
+        assert_eq!(count(12.0).ok(), Some(12));
+        for value in [0.5, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(count(value).is_err(), "{value}");
+        }
+    }
+}
