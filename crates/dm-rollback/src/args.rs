@@ -8,6 +8,7 @@ use common::flags::{DeploymentArgs, ExportArgs, Format};
 use common::{duration, http};
 use url::Url;
 
+use crate::safeguard_args::SafeguardArgs;
 use crate::source::args::SourceArgs;
 
 const EXAMPLES: &str = "\
@@ -86,6 +87,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub source: SourceArgs,
+
+    #[command(flatten)]
+    pub safeguards: SafeguardArgs,
 
     #[command(flatten)]
     pub deployment: DeploymentArgs,

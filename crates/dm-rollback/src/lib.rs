@@ -9,18 +9,26 @@
 //! | 0 | keep: good, and proven |
 //! | 3 | inconclusive: no data, too little, or the producer died |
 //! | 10 | rolled back, and seen to work again |
-//! | 11 | a rollback is wanted and was not done (`--dry-run`) |
+//! | 11 | a rollback is wanted and was not done: `--dry-run`, or a safeguard |
 //! | 12 | a rollback was tried, and failed or was not verified |
+//! | 75 | a rollback is wanted, and another runs or was a moment ago |
 
 pub mod act;
 pub mod args;
 pub mod baseline;
 pub mod decide;
 pub mod evidence;
+pub mod facts;
 pub mod finding;
+pub mod guard;
+pub mod history;
+pub mod ledger;
+pub mod order;
 pub mod plan;
 pub mod report;
 pub mod rule;
+pub mod safeguard_args;
+pub mod safeguards;
 pub mod source;
 
 use anyhow::{Context as _, Result};
@@ -43,6 +51,7 @@ pub const TOOL: Tool = Tool { name: "dm-rollback", wrapper: false };
 /// Reads the evidence, decides, acts, and says what came of it.
 pub fn run(mut plan: Plan) -> Result<Exit> {
     let clock = SystemClock;
+    let began = clock.now();
     let evidence = plan.sources.gather(&clock)?;
     let verdict = decide::decide(&plan.policy, &evidence, clock.now());
     let plan = plan.of_stream(&evidence);
@@ -53,26 +62,9 @@ pub fn run(mut plan: Plan) -> Result<Exit> {
     let recorder = Recorder::begin(&plan.context.sinks, scope, &clock);
     let mut report = Report::begin(plan.format, &plan.context, &clock).context("cannot write to stdout")?;
     report.verdict(&verdict).context("cannot write to stdout")?;
-    let (exit, result) = match verdict.verdict {
-        Answer::Keep => (Exit::Good, None),
-        Answer::Inconclusive => (Exit::Inconclusive, None),
-        Answer::Rollback => match &plan.action {
-            None => {
-                report.say("dry run: nothing was rolled back");
-                (Exit::RollbackNotDone, None)
-            }
-            Some(action) => {
-                let result = act::roll_back(action, &plan.context, &mut report, &clock);
-                let exit = match result {
-                    RollbackResult::Verified => Exit::RolledBack,
-                    RollbackResult::Unverified | RollbackResult::Failed => Exit::RollbackFailed,
-                };
-                (exit, Some(result))
-            }
-        },
-    };
-    let event = event(&plan, &verdict, result, &stopwatch, &clock);
-    let exit = plan.context.conclude(exit, &recorder.finish(&event, &clock));
+    let acted = guard::act_on(&verdict, &plan, began, &mut report, &clock);
+    let event = event(&plan, &verdict, acted.result, &stopwatch, &clock);
+    let exit = plan.context.conclude(acted.exit, &recorder.finish(&event, &clock));
     report.end(exit, &clock).context("cannot write to stdout")?;
     Ok(exit)
 }

@@ -15,6 +15,7 @@ use crate::TOOL;
 use crate::args::Args;
 use crate::decide::Policy;
 use crate::evidence::Evidence;
+use crate::safeguard_args::Guard;
 use crate::source::Sources;
 
 /// What to do.
@@ -28,8 +29,12 @@ pub struct Plan {
     pub policy: Policy,
     /// Where the evidence comes from.
     pub sources: Sources,
-    /// How; `None` for a dry run.
+    /// How; `None` where no command was given, which only a dry run is allowed.
     pub action: Option<Action>,
+    /// Only decide.
+    pub dry_run: bool,
+    /// What a rollback has to respect.
+    pub guard: Guard,
     /// The form of stdout.
     pub format: Format,
     /// Whether the deployment's id was told, so that the stream's own does not matter.
@@ -76,7 +81,8 @@ pub fn plan(args: Args) -> Result<Plan> {
             "stdin is a terminal: pipe a stream into it, such as dm-health … --format jsonl | dm-rollback …"
         );
     }
-    let action = (!args.dry_run).then(|| Action {
+    let guard = Guard::from(&args.safeguards);
+    let action = has_command.then(|| Action {
         argv: args.command,
         timeout: args.rollback_timeout,
         verify: args.verify_url.into_iter().collect(),
@@ -89,6 +95,8 @@ pub fn plan(args: Args) -> Result<Plan> {
         policy,
         sources,
         action,
+        dry_run: args.dry_run,
+        guard,
         format: args.format.unwrap_or_else(|| Format::for_stdout(stdout().is_terminal())),
         deployment_is_known,
     })

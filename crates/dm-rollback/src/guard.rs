@@ -1,0 +1,261 @@
+//! From a verdict to what is done about it, under the safeguards.
+//!
+//! ```text
+//! lock ─► ledger, journal ─► safeguards ─► intent on the disk ─► command ─► verify ─► outcome on the disk
+//! ```
+//!
+//! Killed at any point, the next run finds in the ledger either nothing, and nothing was done; or an intent without an
+//! outcome, and leaves the rest to a person; or the outcome, and gives it again.
+
+use std::io;
+
+use chrono::{DateTime, Utc};
+use common::clock::Clock;
+use common::env;
+use common::event::RollbackResult;
+use common::exit::Exit;
+use common::journal::Journal;
+use common::label::Label;
+use common::lock::Lock;
+use common::secrets::Secrets;
+use common::stream::{Answer as Judged, Verdict};
+
+use crate::act;
+use crate::facts::Facts;
+use crate::history::History;
+use crate::ledger::{Good, Intent, Ledger, What};
+use crate::plan::{Action, Plan};
+use crate::report::Report;
+use crate::safeguards::{self, Answer, Refusal, Request};
+
+/// The longest reason that the command is told, in bytes: a variable is no place for a report.
+const MAX_REASON_BYTES: usize = 1000;
+
+/// What was done about a verdict.
+#[derive(Debug)]
+pub struct Acted {
+    /// How the tool ends.
+    pub exit: Exit,
+    /// What a rollback came to; `None` where none was carried out by this run.
+    pub result: Option<RollbackResult>,
+    /// The version that was gone back to, where it is known.
+    pub target: Option<Label>,
+    /// The same for people.
+    pub told: String,
+}
+
+impl Acted {
+    fn nothing(exit: Exit, told: impl Into<String>) -> Self {
+        Self { exit, result: None, target: None, told: told.into() }
+    }
+}
+
+impl From<Refusal> for Acted {
+    fn from(refusal: Refusal) -> Self {
+        Self::nothing(refusal.exit, format!("NOT rolled back: {}", refusal.why))
+    }
+}
+
+/// Does what the verdict asks for, as far as the safeguards allow it. `began` is when this tool was started.
+pub fn act_on(
+    verdict: &Verdict,
+    plan: &Plan,
+    began: DateTime<Utc>,
+    report: &mut Report,
+    clock: &dyn Clock,
+) -> Acted {
+    let acted = match Book::open(plan, began) {
+        Ok(book) => book.act_on(verdict, plan, report, clock),
+        Err(why) if verdict.verdict == Judged::Rollback => Refusal {
+            why: format!(
+                "{why}; without it a rollback could be done twice: set DM_STATE_DIR to a folder that is kept"
+            ),
+            exit: Exit::RollbackNotDone,
+        }
+        .into(),
+        Err(why) => Acted::nothing(without_a_rollback(verdict), why),
+    };
+    if !acted.told.is_empty() {
+        report.say(&acted.told);
+    }
+    acted
+}
+
+fn without_a_rollback(verdict: &Verdict) -> Exit {
+    if verdict.verdict == Judged::Keep { Exit::Good } else { Exit::Inconclusive }
+}
+
+/// What is known before anything is done.
+struct Book {
+    ledger: Ledger,
+    history: History,
+    facts: Facts,
+}
+
+impl Book {
+    fn open(plan: &Plan, began: DateTime<Utc>) -> Result<Self, String> {
+        let context = &plan.context;
+        let folder = context.sinks.state_dir.as_ref().ok_or("there is no folder for the ledger")?;
+        let ledger = Ledger::new(folder, &context.identity);
+        let history = History(read(&ledger)?);
+        let journal = Journal::new(folder);
+        let entries = journal
+            .read()
+            .map_err(|error| format!("cannot read the journal {}: {error}", journal.path().display()))?;
+        let facts = Facts::find(context, &entries, &env::system, began);
+        Ok(Self { ledger, history, facts })
+    }
+
+    fn act_on(mut self, verdict: &Verdict, plan: &Plan, report: &mut Report, clock: &dyn Clock) -> Acted {
+        if verdict.verdict == Judged::Rollback {
+            let Some(action) = plan.action.as_ref().filter(|_| !plan.dry_run) else {
+                return self.dry_run(plan, clock);
+            };
+            return match self.ledger.try_lock() {
+                Ok(Some(lock)) => self.roll_back(verdict, action, plan, &lock, report, clock),
+                Ok(None) => held(plan),
+                Err(error) => refused(format!("cannot lock {}: {error}", self.ledger.path().display())),
+            };
+        }
+        let deployment = &plan.context.identity.deployment;
+        // What was seen after a rollback is no evidence about the version that is gone.
+        if let Some(before) = self.history.rollback_of(deployment) {
+            return answered(safeguards::once_a_deployment(&before));
+        }
+        if verdict.verdict == Judged::Keep && !plan.guard.provisional {
+            let kept = self.remember_good(plan, clock.now());
+            let told = kept.err().map(|error| format!("the ledger cannot be written: {error}"));
+            return Acted::nothing(Exit::Good, told.unwrap_or_default());
+        }
+        Acted::nothing(without_a_rollback(verdict), "")
+    }
+
+    /// A version without a name cannot be gone back to.
+    fn remember_good(&mut self, plan: &Plan, now: DateTime<Utc>) -> io::Result<()> {
+        let identity = &plan.context.identity;
+        let Some(version) = identity.version.clone() else { return Ok(()) };
+        let schema = self.facts.schema.as_ref().or_else(|| self.history.schema()).cloned();
+        let good = Good { version, release: plan.guard.release.clone(), schema };
+        self.ledger.append(now, &identity.deployment, What::Good(good))
+    }
+
+    fn ask(&self, plan: &Plan, now: DateTime<Utc>) -> Answer {
+        let request = Request {
+            deployment: &plan.context.identity.deployment,
+            failed: plan.context.identity.version.as_ref(),
+            target: plan.guard.target.as_ref(),
+            facts: &self.facts,
+        };
+        safeguards::ask(&self.history, &request, &plan.guard.limits, now)
+    }
+
+    fn dry_run(&self, plan: &Plan, clock: &dyn Clock) -> Acted {
+        let told = match self.ask(plan, clock.now()) {
+            Answer::Allowed(target) => {
+                let to = target.map_or_else(String::new, |good| format!(", to go back to {}", good.version));
+                plan.action
+                    .as_ref()
+                    .map_or_else(String::new, |action| format!("; it would run{to}: {}", shown(action)))
+            }
+            Answer::Refused(Refusal { why, .. }) => format!("; it would be refused: {why}"),
+            Answer::Done { told, .. } => format!("; {told}"),
+        };
+        Acted::nothing(Exit::RollbackNotDone, format!("dry run: nothing was rolled back{told}"))
+    }
+
+    fn roll_back(
+        &mut self,
+        verdict: &Verdict,
+        action: &Action,
+        plan: &Plan,
+        _lock: &Lock,
+        report: &mut Report,
+        clock: &dyn Clock,
+    ) -> Acted {
+        // Another run may have ended between the look and the lock.
+        match read(&self.ledger) {
+            Ok(entries) => self.history = History(entries),
+            Err(why) => return refused(why),
+        }
+        let target = match self.ask(plan, clock.now()) {
+            Answer::Allowed(target) => target,
+            answer => return answered(answer),
+        };
+        let identity = &plan.context.identity;
+        let schema = self.facts.schema.as_ref().or_else(|| self.history.schema()).cloned();
+        let intent = Intent {
+            failed: identity.version.clone(),
+            target: target.as_ref().map(|good| good.version.clone()),
+            schema,
+            pid: std::process::id(),
+        };
+        if let Err(error) = self.ledger.append(clock.now(), &identity.deployment, What::Intent(intent)) {
+            return refused(format!(
+                "the intent cannot be written to {}: {error}",
+                self.ledger.path().display()
+            ));
+        }
+        match &target {
+            Some(good) => report.say(&format!("rolling back to {}", good.version)),
+            None => report.say(
+                "rolling back to what the command takes for good: no version is known to be, until one is kept (or --target)",
+            ),
+        }
+        let (result, mut told) =
+            act::roll_back(action, &plan.context, variables(verdict, target.as_ref()), clock);
+        let outcome = self.ledger.append(clock.now(), &identity.deployment, What::Outcome { result });
+        if let Err(error) = outcome {
+            told = format!("{told}. The ledger cannot be written: {error}");
+        }
+        let exit = exit_of(result);
+        Acted { exit, result: Some(result), target: target.map(|good| good.version), told }
+    }
+}
+
+fn read(ledger: &Ledger) -> Result<Vec<crate::ledger::Entry>, String> {
+    ledger.read().map_err(|error| format!("cannot read the ledger {}: {error}", ledger.path().display()))
+}
+
+fn exit_of(result: RollbackResult) -> Exit {
+    match result {
+        RollbackResult::Verified => Exit::RolledBack,
+        RollbackResult::Unverified | RollbackResult::Failed => Exit::RollbackFailed,
+    }
+}
+
+fn refused(why: String) -> Acted {
+    Refusal { why, exit: Exit::RollbackNotDone }.into()
+}
+
+fn held(plan: &Plan) -> Acted {
+    let identity = &plan.context.identity;
+    let why = format!("another rollback of {} in {} is under way", identity.service, identity.environment);
+    Refusal { why, exit: Exit::Held }.into()
+}
+
+/// For an answer that leaves nothing to do.
+fn answered(answer: Answer) -> Acted {
+    match answer {
+        Answer::Done { result, told } => Acted::nothing(exit_of(result), told),
+        Answer::Refused(refusal) => refusal.into(),
+        Answer::Allowed(_) => Acted::nothing(Exit::RollbackNotDone, ""),
+    }
+}
+
+/// What the command is told beside the deployment's own variables.
+fn variables(verdict: &Verdict, target: Option<&Good>) -> Vec<(&'static str, String)> {
+    let mut reason = verdict.why.replace(char::is_control, " ");
+    reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
+    let mut variables = vec![("DM_ROLLBACK_REASON", reason)];
+    if let Some(good) = target {
+        variables.push(("DM_ROLLBACK_TARGET", good.version.to_string()));
+        variables.extend(good.release.as_ref().map(|release| ("DM_ROLLBACK_RELEASE", release.to_string())));
+    }
+    variables
+}
+
+/// The command as one would type it, without secrets.
+fn shown(action: &Action) -> String {
+    let words = action.argv.iter().map(|word| word.to_string_lossy().into_owned());
+    Secrets::of_environment().masked(&shell_words::join(words))
+}
