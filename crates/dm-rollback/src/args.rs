@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Parser;
-use common::flags::{DeploymentArgs, ExportArgs, Format};
+use common::flags::{DeploymentArgs, ExportArgs, Format, GitHubArgs};
 use common::{duration, http};
 use url::Url;
 
 use crate::safeguard_args::SafeguardArgs;
 use crate::source::args::SourceArgs;
+use crate::webhook::HookArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,6 +66,9 @@ pub struct Args {
     #[arg(long)]
     pub if_smoke_fails: bool,
 
+    #[command(flatten)]
+    pub hook: HookArgs,
+
     /// Where to see that the rollback worked: three successes in a row [default: what dm-health probed]
     #[arg(long, value_name = "URL", value_parser = http::parse_url)]
     pub verify_url: Option<Url>,
@@ -90,6 +94,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub safeguards: SafeguardArgs,
+
+    #[command(flatten)]
+    pub github: GitHubArgs,
 
     #[command(flatten)]
     pub deployment: DeploymentArgs,

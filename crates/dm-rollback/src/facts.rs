@@ -59,8 +59,7 @@ impl Facts {
             .map_or(began, |ts| ts.min(began));
         let newer = starts()
             .filter(|(identity, stage, ts)| {
-                // A look at the service, or a build, has replaced nothing.
-                is_live_beside_us(identity) && matches!(*stage, "deployment" | "deploy") && *ts > started_at
+                is_live_beside_us(identity) && puts_live(stage) && *ts > started_at
             })
             .max_by_key(|(_, _, ts)| *ts)
             .map(|(identity, _, ts)| (identity.deployment.clone(), ts));
@@ -83,6 +82,33 @@ impl Facts {
             ..Self::default()
         }
     }
+}
+
+/// The last deployment of the service and the environment of `ours`.
+pub fn last_deployment<'a>(entries: &'a [Entry], ours: &Identity) -> Option<&'a Identity> {
+    let starts = entries.iter().filter_map(started).filter(|(identity, stage, _)| {
+        identity.service == ours.service && identity.environment == ours.environment && puts_live(stage)
+    });
+    starts.max_by_key(|(_, _, ts)| *ts).map(|(identity, ..)| identity)
+}
+
+/// The version of the deployment of `ours`, where the journal knows it.
+pub fn version_of(entries: &[Entry], ours: &Identity) -> Option<Label> {
+    let of_ours = |identity: &&Identity| {
+        identity.deployment == ours.deployment
+            && identity.service == ours.service
+            && identity.environment == ours.environment
+    };
+    let identities = entries.iter().rev().map(|entry| match entry {
+        Entry::Started(started) => &started.identity,
+        Entry::Finished(event) => &event.identity,
+    });
+    identities.filter(of_ours).find_map(|identity| identity.version.clone())
+}
+
+/// A look at the service, or a build, has replaced nothing.
+fn puts_live(stage: &str) -> bool {
+    matches!(stage, "deployment" | "deploy")
 }
 
 /// Who, which stage, and when it began.

@@ -40,13 +40,15 @@ pub struct Acted {
     pub result: Option<RollbackResult>,
     /// The version that was gone back to, where it is known.
     pub target: Option<Label>,
+    /// When a rollback failed that this run's success is the end of.
+    pub heals: Option<DateTime<Utc>>,
     /// The same for people.
     pub told: String,
 }
 
 impl Acted {
     fn nothing(exit: Exit, told: impl Into<String>) -> Self {
-        Self { exit, result: None, target: None, told: told.into() }
+        Self { exit, result: None, target: None, heals: None, told: told.into() }
     }
 }
 
@@ -125,7 +127,8 @@ impl Book {
         if verdict.verdict == Judged::Keep && !plan.guard.provisional {
             let kept = self.remember_good(plan, clock.now());
             let told = kept.err().map(|error| format!("the ledger cannot be written: {error}"));
-            return Acted::nothing(Exit::Good, told.unwrap_or_default());
+            let heals = self.history.failed_last();
+            return Acted { heals, ..Acted::nothing(Exit::Good, told.unwrap_or_default()) };
         }
         Acted::nothing(without_a_rollback(verdict), "")
     }
@@ -207,8 +210,13 @@ impl Book {
         if let Err(error) = outcome {
             told = format!("{told}. The ledger cannot be written: {error}");
         }
-        let exit = exit_of(result);
-        Acted { exit, result: Some(result), target: target.map(|good| good.version), told }
+        Acted {
+            exit: exit_of(result),
+            result: Some(result),
+            target: target.map(|good| good.version),
+            heals: self.history.failed_last().filter(|_| result == RollbackResult::Verified),
+            told,
+        }
     }
 }
 

@@ -57,20 +57,23 @@ impl History {
         self.goods().find(|good| Some(&good.version) != but && self.good(&good.version).is_some())
     }
 
-    /// Whether any version ever proved good.
-    pub fn knows_any_good(&self) -> bool {
-        self.goods().next().is_some()
+    /// Whether any version that is not `but` ever proved good, whatever became of it.
+    pub fn had_good(&self, but: Option<&Label>) -> bool {
+        self.goods().any(|good| Some(&good.version) != but)
     }
 
     /// The rollback that put this version live, where nothing proved it good since.
     pub fn put_back(&self, version: &Label) -> Option<Rollback<'_>> {
         let last = self.rollbacks().next()?;
-        let since = self.0.iter().rev().take_while(|entry| !matches!(entry.what, What::Intent(_)));
-        let proven_since = since.into_iter().any(|entry| match &entry.what {
-            What::Good(good) => good.version == *version,
-            _ => false,
-        });
+        let proven_since = self.good_since_rollback().any(|good| good.version == *version);
         (last.intent.target.as_ref() == Some(version) && !proven_since).then_some(last)
+    }
+
+    /// When the last rollback began, where it is not known to have gone well, and nothing proved good since.
+    pub fn failed_last(&self) -> Option<DateTime<Utc>> {
+        let last = self.rollbacks().next().filter(|_| self.good_since_rollback().next().is_none())?;
+        let went_well = last.outcome.is_some_and(|(_, result)| result == RollbackResult::Verified);
+        (!went_well).then_some(last.ts)
     }
 
     /// The last schema that any entry knows.
@@ -84,6 +87,15 @@ impl History {
 
     fn goods(&self) -> impl Iterator<Item = &Good> {
         self.0.iter().rev().filter_map(|entry| match &entry.what {
+            What::Good(good) => Some(good),
+            _ => None,
+        })
+    }
+
+    /// What proved good after the last rollback was begun.
+    fn good_since_rollback(&self) -> impl Iterator<Item = &Good> {
+        let since = self.0.iter().rev().take_while(|entry| !matches!(entry.what, What::Intent(_)));
+        since.filter_map(|entry| match &entry.what {
             What::Good(good) => Some(good),
             _ => None,
         })

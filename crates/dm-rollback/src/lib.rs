@@ -14,6 +14,7 @@
 //! | 75 | a rollback is wanted, and another runs or was a moment ago |
 
 pub mod act;
+pub mod alertmanager;
 pub mod args;
 pub mod baseline;
 pub mod decide;
@@ -30,6 +31,8 @@ pub mod rule;
 pub mod safeguard_args;
 pub mod safeguards;
 pub mod source;
+pub mod tell;
+pub mod webhook;
 
 use anyhow::{Context as _, Result};
 use common::cli::Tool;
@@ -37,6 +40,7 @@ use common::clock::{Clock, Stopwatch, SystemClock};
 use common::context::Ended;
 use common::event::{Detail, Event, EventId, Reason, RollbackResult, Status};
 use common::exit::Exit;
+use common::journal::Journal;
 use common::label::Label;
 use common::record::Recorder;
 use common::scope::Work;
@@ -49,12 +53,10 @@ use report::Report;
 pub const TOOL: Tool = Tool { name: "dm-rollback", wrapper: false };
 
 /// Reads the evidence, decides, acts, and says what came of it.
-pub fn run(mut plan: Plan) -> Result<Exit> {
+pub fn run(plan: Plan) -> Result<Exit> {
     let clock = SystemClock;
     let began = clock.now();
-    let evidence = plan.sources.gather(&clock)?;
-    let verdict = decide::decide(&plan.policy, &evidence, clock.now());
-    let plan = plan.of_stream(&evidence);
+    let (verdict, plan) = judge(plan, &clock)?;
 
     // The clock of the rollback itself: what was watched before belongs to the stage that watched.
     let stopwatch = Stopwatch::start(&clock);
@@ -63,10 +65,26 @@ pub fn run(mut plan: Plan) -> Result<Exit> {
     let mut report = Report::begin(plan.format, &plan.context, &clock).context("cannot write to stdout")?;
     report.verdict(&verdict).context("cannot write to stdout")?;
     let acted = guard::act_on(&verdict, &plan, began, &mut report, &clock);
+    tell::tell(&plan, &verdict, &acted, stopwatch.elapsed(&clock), clock.now());
     let event = event(&plan, &verdict, acted.result, &stopwatch, &clock);
     let exit = plan.context.conclude(acted.exit, &recorder.finish(&event, &clock));
     report.end(exit, &clock).context("cannot write to stdout")?;
     Ok(exit)
+}
+
+/// The verdict, and the plan with what the evidence tells beside it. An alert on stdin is judged first; where it is a
+/// reason to roll back, the sources that were named have to agree.
+fn judge(mut plan: Plan, clock: &dyn Clock) -> Result<(Verdict, Plan)> {
+    if let Some(hook) = &plan.hook {
+        let journal = plan.context.sinks.state_dir.as_deref().map(Journal::new);
+        let verdict =
+            hook.judge(std::io::stdin().lock(), &mut plan.context.identity, journal.as_ref(), clock.now());
+        if verdict.verdict != Answer::Rollback || plan.policy.is_empty() {
+            return Ok((verdict, plan));
+        }
+    }
+    let evidence = plan.sources.gather(clock)?;
+    Ok((decide::decide(&plan.policy, &evidence, clock.now()), plan.of_stream(&evidence)))
 }
 
 fn event(

@@ -23,8 +23,8 @@ pub enum Order {
     CheckVersion {
         /// The ledger.
         book: Book,
-        /// The version.
-        version: Label,
+        /// The version, where it is known.
+        version: Option<Label>,
         /// Whether it may be deployed all the same.
         allowed: bool,
     },
@@ -51,10 +51,11 @@ pub fn order(args: Args) -> Result<Order> {
     let folder =
         context.sinks.state_dir.as_ref().context("there is no folder for the ledger: set DM_STATE_DIR")?;
     let book = Book { ledger: Ledger::new(folder, identity), deployment: identity.deployment.clone() };
-    let version = identity.version.clone().context("which version? Give --app-version, or DM_VERSION")?;
+    let version = identity.version.clone();
     if guard.check_version {
         return Ok(Order::CheckVersion { book, version, allowed: guard.allow_refused });
     }
+    let version = version.context("which version? Give --app-version, or DM_VERSION")?;
     let release = common::flags::given(guard.release.as_ref());
     let schema = common::env::system(crate::facts::SCHEMA_VERSION).as_deref().and_then(Label::nearest);
     Ok(Order::MarkGood(book, Good { version, release, schema }))
@@ -65,7 +66,7 @@ pub fn run(order: Order) -> Result<Exit> {
     match order {
         Order::Judge(plan) => crate::run(*plan),
         Order::MarkGood(book, good) => book.mark_good(good),
-        Order::CheckVersion { book, version, allowed } => book.check_version(&version, allowed),
+        Order::CheckVersion { book, version, allowed } => book.check_version(version.as_ref(), allowed),
     }
 }
 
@@ -79,7 +80,11 @@ impl Book {
         Ok(Exit::Good)
     }
 
-    fn check_version(&self, version: &Label, allowed: bool) -> Result<Exit> {
+    fn check_version(&self, version: Option<&Label>, allowed: bool) -> Result<Exit> {
+        let Some(version) = version else {
+            tell("which version? Give --app-version, or DM_VERSION");
+            return Ok(Exit::Inconclusive);
+        };
         let entries = self
             .ledger
             .read()

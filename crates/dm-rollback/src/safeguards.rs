@@ -192,7 +192,7 @@ fn target(history: &History, request: &Request<'_>, limits: &Limits) -> Result<O
     }
     match history.newest_good(request.failed) {
         Some(good) => Ok(Some(good.clone())),
-        None if history.knows_any_good() || limits.require_target => {
+        None if history.had_good(request.failed) || limits.require_target => {
             Err(refusal("no other version is known to be good: name one with --target VERSION".to_owned()))
         }
         None => Ok(None),
@@ -283,7 +283,10 @@ mod tests {
         let (code, why) = refused(answer(&[], &Facts::default(), &strict));
         assert!(code == 11 && why.contains("no other version is known to be good"), "{why}");
         let only_this = [(0, "d-1", good("2"))];
-        assert_eq!(refused(answer(&only_this, &Facts::default(), &LIMITS)).0, 11);
+        assert_eq!(allowed(answer(&only_this, &Facts::default(), &LIMITS)), None);
+        // What it would go back to by itself may be the one that was rolled back from.
+        let only_bad = [(0, "d-1", good("1")), (1, "d-1", intent("1", None)), (1, "d-1", VERIFIED)];
+        assert_eq!(refused(answer(&only_bad, &Facts::default(), &LIMITS)).0, 11);
     }
 
     #[test]

@@ -4,3 +4,5 @@
 mod killed;
 mod safeguards;
 mod team;
+mod telling;
+mod webhook;

@@ -31,14 +31,13 @@ fn the_first_time_the_command_has_to_know_the_way_back_unless_a_target_is_requir
 }
 
 #[test]
-fn where_only_the_bad_version_was_ever_good_there_is_no_way_back() {
+fn the_version_that_failed_is_never_its_own_way_back() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
-    team.fails("d-2", "1.0", &[], TRACE).code(11).stderr(contains("no other version is known to be good"));
-    team.fails("d-2", "1.0", &["--target", "1.0"], TRACE)
-        .code(11)
-        .stderr(contains("the version that failed"));
-    team.fails("d-2", "1.0", &["--target", "0.9"], TRACE).code(12);
+    let bad = |flags: &[&str]| team.fails("d-2", "1.0", flags, TRACE);
+    bad(&["--require-target"]).code(11).stderr(contains("no other version is known to be good"));
+    bad(&["--target", "1.0"]).code(11).stderr(contains("the target 1.0 is the version that failed"));
+    bad(&["--target", "0.9"]).code(12);
     assert_eq!(team.trace(), ["d-2 from 1.0 to 0.9"]);
 }
 
@@ -134,6 +133,7 @@ fn a_version_that_was_rolled_back_from_is_neither_a_target_nor_deployed_again() 
         .stderr(contains("version 2.0 was rolled back from at").and(contains("--allow-refused")));
     team.tool("d-9", "2.0").args(["--check-version", "--allow-refused"]).assert().code(0);
     team.tool("d-9", "1.0").arg("--check-version").assert().code(0);
+    team.tool("d-9", "").arg("--check-version").assert().code(3).stderr(contains("which version?"));
     team.passes(20);
     team.fails("d-3", "3.0", &["--target", "2.0"], TRACE)
         .code(11)
