@@ -8,6 +8,7 @@ mod counting;
 mod deploy_all;
 mod faithful;
 mod outage;
+mod platforms;
 mod sources_of_truth;
 mod terminal;
 mod transport;
