@@ -54,7 +54,8 @@ impl Acted {
 
 impl From<Refusal> for Acted {
     fn from(refusal: Refusal) -> Self {
-        Self::nothing(refusal.exit, format!("NOT rolled back: {}", refusal.why))
+        let again = if refusal.exit == Exit::RollbackFailed { " again" } else { "" };
+        Self::nothing(refusal.exit, format!("NOT rolled back{again}: {}", refusal.why))
     }
 }
 

@@ -113,33 +113,22 @@ fn alerts(identity: &Identity, verdict: &Verdict, acted: &Acted, now: DateTime<U
     if let Some(since) = acted.heals {
         alerts.push(failed(since, now, "A later deployment or rollback succeeded.".to_owned()));
     }
-    match acted.result {
-        Some(RollbackResult::Verified) => {
-            let from_to =
-                format!("from {} to {}", version(identity.version.as_ref()), version(acted.target.as_ref()));
-            let description = format!("{}. It went back {from_to}, and was seen to work again.", verdict.why);
-            let summary = format!("{place} was rolled back");
-            alerts.push(alert(
-                "DeploymentRolledBack",
-                "info",
-                "log",
-                summary,
-                description,
-                now,
-                now + TOLD_FOR,
-            ));
-        }
-        Some(RollbackResult::Unverified | RollbackResult::Failed) => {
-            let description = format!(
-                "{}. Version {}, because {}. What to do: look which version answers; where it does not work, run the rollback \
-                 by hand, and dm-health after it. Not a second rollback. docs/runbooks/DEPLOYMENT_DeploymentRollbackFailed.md",
-                acted.told,
-                version(identity.version.as_ref()),
-                verdict.why,
-            );
-            alerts.push(failed(now, now + FAILED_FOR, description));
-        }
-        None => {}
+    if acted.exit == Exit::RollbackFailed {
+        let description = format!(
+            "{}. Version {}, because {}. What to do: look which version answers; where it does not work, run the rollback \
+             by hand, and dm-health after it. Not a second rollback. docs/runbooks/DEPLOYMENT_DeploymentRollbackFailed.md",
+            acted.told,
+            version(identity.version.as_ref()),
+            verdict.why,
+        );
+        alerts.push(failed(now, now + FAILED_FOR, description));
+    }
+    if acted.result == Some(RollbackResult::Verified) {
+        let from_to =
+            format!("from {} to {}", version(identity.version.as_ref()), version(acted.target.as_ref()));
+        let description = format!("{}. It went back {from_to}, and was seen to work again.", verdict.why);
+        let summary = format!("{place} was rolled back");
+        alerts.push(alert("DeploymentRolledBack", "info", "log", summary, description, now, now + TOLD_FOR));
     }
     alerts
 }
