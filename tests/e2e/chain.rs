@@ -7,7 +7,7 @@ use testkit::bin::Machine;
 use testkit::sample::Sample;
 
 /// A rollback that really makes the service good again: it switches the fault off, and leaves a trace.
-fn roll_back(machine: &Machine, sample: &Sample) -> String {
+pub(crate) fn roll_back(machine: &Machine, sample: &Sample) -> String {
     let script = machine.folder().join("rollback.sh");
     let text = format!(
         "#!/bin/bash\nset -eu\necho \"$DM_FAILED_VERSION\" >> rolled-back\n\

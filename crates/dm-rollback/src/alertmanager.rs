@@ -9,15 +9,15 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use chrono::{DateTime, Utc};
 use common::http;
 use common::label::without_secrets;
-use reqwest::{RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// What one request may take.
+/// A question that takes longer has failed.
 const BUDGET: Duration = Duration::from_secs(3);
 
 /// The longest answer that is read.
-const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// So much of its own explanation is shown.
 const MAX_EXPLANATION_BYTES: usize = 400;
@@ -48,63 +48,55 @@ pub struct Alert {
 
 /// An alert, as it is read.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Active {
     /// What names it.
     pub labels: BTreeMap<String, String>,
+    /// When it began.
+    pub starts_at: DateTime<Utc>,
 }
 
 impl Alertmanager {
     /// Tells of an alert.
-    pub fn post(&self, alert: &Alert) -> Result<()> {
+    pub async fn post(&self, alert: &Alert) -> Result<()> {
         let body = serde_json::to_vec(&[alert])?;
         self.ask(|client, url| client.post(url).header("Content-Type", "application/json").body(body))
+            .await
             .map(drop)
     }
 
     /// The alerts that are active now, and neither silenced nor inhibited, with all of these labels.
-    pub fn active(&self, labels: &BTreeMap<String, String>) -> Result<Vec<Active>> {
-        let answer = self.ask(|client, mut url| {
-            let mut query = url.query_pairs_mut();
-            query
-                .append_pair("active", "true")
-                .append_pair("silenced", "false")
-                .append_pair("inhibited", "false");
-            for (name, value) in labels {
-                // A matcher's value is quoted as in Go and in JSON.
-                query.append_pair("filter", &format!("{name}={}", serde_json::Value::from(value.as_str())));
-            }
-            drop(query);
-            client.get(url)
-        })?;
-        serde_json::from_slice(&answer)
-            .map_err(|error| anyhow!("the answer of {} is not a list of alerts: {error}", self.shown()))
+    pub async fn active(&self, labels: &BTreeMap<String, String>) -> Result<Vec<Active>> {
+        let only =
+            [("active", "true"), ("silenced", "false"), ("inhibited", "false"), ("unprocessed", "false")];
+        // A matcher's value is quoted as in Go and in JSON.
+        let matcher =
+            |(name, value): (&String, &String)| format!("{name}={}", serde_json::Value::from(value.as_str()));
+        let matchers: Vec<_> = labels.iter().map(|label| ("filter", matcher(label))).collect();
+        let answer = self.ask(|client, url| client.get(url).query(&only).query(&matchers)).await?;
+        serde_json::from_slice(&answer).context("this is no answer of Alertmanager's API v2")
     }
 
-    fn ask(&self, request: impl FnOnce(&reqwest::Client, Url) -> RequestBuilder) -> Result<Vec<u8>> {
+    async fn ask(&self, request: impl FnOnce(&Client, Url) -> RequestBuilder) -> Result<Vec<u8>> {
         let mut url = self.url.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["api", "v2", "alerts"]);
+        let path = format!("{}/api/v2/alerts", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        let client = http::builder(url.scheme() == "https").build().map_err(explained)?;
+        let response = request(&client, url).timeout(BUDGET).send().await.map_err(explained)?;
+        let status = response.status();
+        if !status.is_success() {
+            let explanation = http::body_start(response, MAX_EXPLANATION_BYTES).await;
+            bail!("it answered {status}: {explanation}");
         }
-        let asked = async {
-            let client = http::builder(url.scheme() == "https").build()?;
-            let response = request(&client, url).timeout(BUDGET).send().await?;
-            Ok((response.status(), response))
-        };
-        let whole = async {
-            let (status, response): (_, Response) =
-                asked.await.map_err(|error| anyhow!(http::explain(error)))?;
-            if !status.is_success() {
-                let explanation = http::body_start(response, MAX_EXPLANATION_BYTES).await;
-                bail!("it answered {status}: {explanation}");
-            }
-            http::body(response, MAX_ANSWER_BYTES).await
-        };
-        dm_health::runtime::block_on(whole)
-            .and_then(|answer| answer)
-            .with_context(|| format!("Alertmanager at {}", self.shown()))
+        http::body(response, MAX_ANSWER_BYTES).await
     }
 
-    fn shown(&self) -> String {
+    /// Its URL, without secrets.
+    pub fn shown(&self) -> String {
         without_secrets(&self.url)
     }
+}
+
+fn explained(error: reqwest::Error) -> anyhow::Error {
+    anyhow!(http::explain(error))
 }
