@@ -18,7 +18,7 @@ use common::journal::Journal;
 use common::label::Label;
 use common::lock::Lock;
 use common::secrets::Secrets;
-use common::stream::{Answer as Judged, Verdict};
+use common::stream::{Answer, Verdict};
 
 use crate::act;
 use crate::facts::Facts;
@@ -26,7 +26,7 @@ use crate::history::History;
 use crate::ledger::{Good, Intent, Ledger, What};
 use crate::plan::{Action, Plan};
 use crate::report::Report;
-use crate::safeguards::{self, Answer, Refusal, Request};
+use crate::safeguards::{self, Refusal, Request, Stop};
 
 /// The longest reason that the command is told, in bytes: a variable is no place for a report.
 const MAX_REASON_BYTES: usize = 1000;
@@ -52,6 +52,15 @@ impl Acted {
     }
 }
 
+impl From<Stop> for Acted {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Done { result, told } => Self::nothing(exit_of(result), told),
+            Stop::Refused(refusal) => refusal.into(),
+        }
+    }
+}
+
 impl From<Refusal> for Acted {
     fn from(refusal: Refusal) -> Self {
         let again = if refusal.exit == Exit::RollbackFailed { " again" } else { "" };
@@ -69,12 +78,9 @@ pub fn act_on(
 ) -> Acted {
     let acted = match Book::open(plan, began) {
         Ok(book) => book.act_on(verdict, plan, report, clock),
-        Err(why) if verdict.verdict == Judged::Rollback => Refusal {
-            why: format!(
-                "{why}; without it a rollback could be done twice: set DM_STATE_DIR to a folder that is kept"
-            ),
-            exit: Exit::RollbackNotDone,
-        }
+        Err(why) if verdict.verdict == Answer::Rollback => not_done(format!(
+            "{why}; without it a rollback could be done twice: set DM_STATE_DIR to a folder that is kept"
+        ))
         .into(),
         Err(why) => Acted::nothing(without_a_rollback(verdict), why),
     };
@@ -85,7 +91,7 @@ pub fn act_on(
 }
 
 fn without_a_rollback(verdict: &Verdict) -> Exit {
-    if verdict.verdict == Judged::Keep { Exit::Good } else { Exit::Inconclusive }
+    if verdict.verdict == Answer::Keep { Exit::Good } else { Exit::Inconclusive }
 }
 
 /// What is known before anything is done.
@@ -109,23 +115,19 @@ impl Book {
         Ok(Self { ledger, history, facts })
     }
 
-    fn act_on(mut self, verdict: &Verdict, plan: &Plan, report: &mut Report, clock: &dyn Clock) -> Acted {
-        if verdict.verdict == Judged::Rollback {
+    fn act_on(self, verdict: &Verdict, plan: &Plan, report: &mut Report, clock: &dyn Clock) -> Acted {
+        if verdict.verdict == Answer::Rollback {
             let Some(action) = plan.action.as_ref().filter(|_| !plan.dry_run) else {
                 return self.dry_run(plan, clock);
             };
-            return match self.ledger.try_lock() {
-                Ok(Some(lock)) => self.roll_back(verdict, action, plan, &lock, report, clock),
-                Ok(None) => held(plan),
-                Err(error) => refused(format!("cannot lock {}: {error}", self.ledger.path().display())),
-            };
+            return self.roll_back(verdict, action, plan, report, clock).unwrap_or_else(Acted::from);
         }
         let deployment = &plan.context.identity.deployment;
         // What was seen after a rollback is no evidence about the version that is gone.
         if let Some(before) = self.history.rollback_of(deployment) {
-            return answered(safeguards::once_a_deployment(&before));
+            return safeguards::once_a_deployment(&before).into();
         }
-        if verdict.verdict == Judged::Keep && !plan.guard.provisional {
+        if verdict.verdict == Answer::Keep && !plan.guard.provisional {
             let kept = self.remember_good(plan, clock.now());
             let told = kept.err().map(|error| format!("the ledger cannot be written: {error}"));
             let heals = self.history.failed_last();
@@ -134,16 +136,20 @@ impl Book {
         Acted::nothing(without_a_rollback(verdict), "")
     }
 
+    /// The schema's version, as far as anybody knows it.
+    fn schema(&self) -> Option<Label> {
+        self.facts.schema.as_ref().or_else(|| self.history.schema()).cloned()
+    }
+
     /// A version without a name cannot be gone back to.
-    fn remember_good(&mut self, plan: &Plan, now: DateTime<Utc>) -> io::Result<()> {
+    fn remember_good(&self, plan: &Plan, now: DateTime<Utc>) -> io::Result<()> {
         let identity = &plan.context.identity;
         let Some(version) = identity.version.clone() else { return Ok(()) };
-        let schema = self.facts.schema.as_ref().or_else(|| self.history.schema()).cloned();
-        let good = Good { version, release: plan.guard.release.clone(), schema };
+        let good = Good { version, release: plan.guard.release.clone(), schema: self.schema() };
         self.ledger.append(now, &identity.deployment, What::Good(good))
     }
 
-    fn ask(&self, plan: &Plan, now: DateTime<Utc>) -> Answer {
+    fn ask(&self, plan: &Plan, now: DateTime<Utc>) -> Result<Option<Good>, Stop> {
         let request = Request {
             deployment: &plan.context.identity.deployment,
             failed: plan.context.identity.version.as_ref(),
@@ -155,69 +161,77 @@ impl Book {
 
     fn dry_run(&self, plan: &Plan, clock: &dyn Clock) -> Acted {
         let told = match self.ask(plan, clock.now()) {
-            Answer::Allowed(target) => {
+            Ok(target) => {
                 let to = target.map_or_else(String::new, |good| format!(", to go back to {}", good.version));
                 plan.action
                     .as_ref()
                     .map_or_else(String::new, |action| format!("; it would run{to}: {}", shown(action)))
             }
-            Answer::Refused(Refusal { why, .. }) => format!("; it would be refused: {why}"),
-            Answer::Done { told, .. } => format!("; {told}"),
+            Err(Stop::Refused(Refusal { why, .. })) => format!("; it would be refused: {why}"),
+            Err(Stop::Done { told, .. }) => format!("; {told}"),
         };
         Acted::nothing(Exit::RollbackNotDone, format!("dry run: nothing was rolled back{told}"))
     }
 
     fn roll_back(
-        &mut self,
+        mut self,
         verdict: &Verdict,
         action: &Action,
         plan: &Plan,
-        _lock: &Lock,
         report: &mut Report,
         clock: &dyn Clock,
-    ) -> Acted {
-        // Another run may have ended between the look and the lock.
-        match read(&self.ledger) {
-            Ok(entries) => self.history = History(entries),
-            Err(why) => return refused(why),
-        }
-        let target = match self.ask(plan, clock.now()) {
-            Answer::Allowed(target) => target,
-            answer => return answered(answer),
-        };
-        let identity = &plan.context.identity;
-        let schema = self.facts.schema.as_ref().or_else(|| self.history.schema()).cloned();
-        let intent = Intent {
-            failed: identity.version.clone(),
-            target: target.as_ref().map(|good| good.version.clone()),
-            schema,
-            pid: std::process::id(),
-        };
-        if let Err(error) = self.ledger.append(clock.now(), &identity.deployment, What::Intent(intent)) {
-            return refused(format!(
-                "the intent cannot be written to {}: {error}",
-                self.ledger.path().display()
-            ));
-        }
+    ) -> Result<Acted, Stop> {
+        let (_lock, target) = self.begin(plan, clock.now())?;
         match &target {
             Some(good) => report.say(&format!("rolling back to {}", good.version)),
             None => report.say(
                 "rolling back to what the command takes for good: no version is known to be, until one is kept (or --target)",
             ),
         }
-        let (result, mut told) =
-            act::roll_back(action, &plan.context, variables(verdict, target.as_ref()), clock);
-        let outcome = self.ledger.append(clock.now(), &identity.deployment, What::Outcome { result });
-        if let Err(error) = outcome {
+        let variables = variables(verdict, target.as_ref());
+        let (result, mut told) = act::roll_back(action, &plan.context, variables, clock);
+        let deployment = &plan.context.identity.deployment;
+        if let Err(error) = self.ledger.append(clock.now(), deployment, What::Outcome { result }) {
             told = format!("{told}. The ledger cannot be written: {error}");
         }
-        Acted {
+        Ok(Acted {
             exit: exit_of(result),
             result: Some(result),
             target: target.map(|good| good.version),
             heals: self.history.failed_last().filter(|_| result == RollbackResult::Verified),
             told,
-        }
+        })
+    }
+
+    /// Everything before the command: afterwards it may be started, for as long as the lock is held.
+    fn begin(&mut self, plan: &Plan, now: DateTime<Utc>) -> Result<(Lock, Option<Good>), Stop> {
+        let identity = &plan.context.identity;
+        let path = self.ledger.path();
+        let lock = self
+            .ledger
+            .try_lock()
+            .map_err(|error| not_done(format!("cannot lock {}: {error}", path.display())))?
+            .ok_or_else(|| Refusal {
+                why: format!(
+                    "another rollback of {} in {} is under way",
+                    identity.service, identity.environment
+                ),
+                exit: Exit::Held,
+            })?;
+        // Another run may have ended between the look and the lock.
+        self.history = History(read(&self.ledger).map_err(not_done)?);
+        let target = self.ask(plan, now)?;
+        let intent = Intent {
+            failed: identity.version.clone(),
+            target: target.as_ref().map(|good| good.version.clone()),
+            schema: self.schema(),
+            pid: std::process::id(),
+        };
+        let written = self.ledger.append(now, &identity.deployment, What::Intent(intent));
+        written.map_err(|error| {
+            not_done(format!("the intent cannot be written to {}: {error}", path.display()))
+        })?;
+        Ok((lock, target))
     }
 }
 
@@ -232,23 +246,8 @@ fn exit_of(result: RollbackResult) -> Exit {
     }
 }
 
-fn refused(why: String) -> Acted {
-    Refusal { why, exit: Exit::RollbackNotDone }.into()
-}
-
-fn held(plan: &Plan) -> Acted {
-    let identity = &plan.context.identity;
-    let why = format!("another rollback of {} in {} is under way", identity.service, identity.environment);
-    Refusal { why, exit: Exit::Held }.into()
-}
-
-/// For an answer that leaves nothing to do.
-fn answered(answer: Answer) -> Acted {
-    match answer {
-        Answer::Done { result, told } => Acted::nothing(exit_of(result), told),
-        Answer::Refused(refusal) => refusal.into(),
-        Answer::Allowed(_) => Acted::nothing(Exit::RollbackNotDone, ""),
-    }
+fn not_done(why: String) -> Refusal {
+    Refusal { why, exit: Exit::RollbackNotDone }
 }
 
 /// What the command is told beside the deployment's own variables.

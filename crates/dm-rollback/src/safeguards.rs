@@ -42,20 +42,24 @@ pub struct Request<'a> {
     pub facts: &'a Facts,
 }
 
-/// May it be done?
-#[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
-    /// Yes, to this version; `None` where none is known, and the command has to know by itself.
-    Allowed(Option<Good>),
-    /// This deployment was rolled back before, and this came of it: nothing is to be done.
+/// Why nothing is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// This deployment was rolled back before, and this came of it.
     Done {
         /// What came of it.
         result: RollbackResult,
         /// The same for people.
         told: String,
     },
-    /// No.
+    /// A safeguard objects.
     Refused(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 /// Why not, what to do, and how to end.
@@ -67,10 +71,16 @@ pub struct Refusal {
     pub exit: Exit,
 }
 
-/// Asks every safeguard. The first that objects is told of; those that no later try can satisfy come first.
-pub fn ask(history: &History, request: &Request<'_>, limits: &Limits, now: DateTime<Utc>) -> Answer {
+/// Asks every safeguard, and gives the version to go back to; `None` where none is known, and the command has to know by
+/// itself. The first that objects is told of; those that no later try can satisfy come first.
+pub fn ask(
+    history: &History,
+    request: &Request<'_>,
+    limits: &Limits,
+    now: DateTime<Utc>,
+) -> Result<Option<Good>, Stop> {
     if let Some(before) = history.rollback_of(request.deployment) {
-        return once_a_deployment(&before);
+        return Err(once_a_deployment(&before));
     }
     let objections = [
         kill_switch(request.facts),
@@ -81,31 +91,28 @@ pub fn ask(history: &History, request: &Request<'_>, limits: &Limits, now: DateT
         cool_down(history, limits, now),
     ];
     if let Some(refusal) = objections.into_iter().flatten().next() {
-        return Answer::Refused(refusal);
+        return Err(refusal.into());
     }
-    let target = match target(history, request, limits) {
-        Ok(target) => target,
-        Err(refusal) => return Answer::Refused(refusal),
-    };
+    let target = target(history, request, limits)?;
     match schema(history, request.facts, target.as_ref(), limits) {
-        Some(refusal) => Answer::Refused(refusal),
-        None => Answer::Allowed(target),
+        Some(refusal) => Err(refusal.into()),
+        None => Ok(target),
     }
 }
 
 /// The second time the recorded result is the answer. Where the first was killed, nobody knows what it did: a person has
 /// to look.
-pub fn once_a_deployment(before: &Rollback<'_>) -> Answer {
+pub fn once_a_deployment(before: &Rollback<'_>) -> Stop {
     let deployment = before.deployment;
     match before.outcome {
-        Some((ts, result)) => Answer::Done {
+        Some((ts, result)) => Stop::Done {
             result,
             told: format!(
                 "deployment {deployment} was rolled back before, {result} at {}: nothing is run again",
                 shown(ts)
             ),
         },
-        None => Answer::Refused(Refusal {
+        None => Stop::Refused(Refusal {
             why: format!(
                 "a rollback of deployment {deployment} was begun at {} by process {}, and its end was not recorded: it was \
                  killed, or still runs. Nothing is run again: look which version is live, and act by hand",
@@ -244,6 +251,8 @@ mod tests {
 
     const VERIFIED: What = What::Outcome { result: RollbackResult::Verified };
 
+    type Answer = Result<Option<Good>, Stop>;
+
     /// What is answered where version 2 of deployment d-2 failed, in minute 100.
     fn answer(entries: &[(u32, &str, What)], facts: &Facts, limits: &Limits) -> Answer {
         asked(entries, facts, limits, None)
@@ -258,14 +267,14 @@ mod tests {
 
     fn refused(answer: Answer) -> (u8, String) {
         match answer {
-            Answer::Refused(refusal) => (refusal.exit.code(), refusal.why),
+            Err(Stop::Refused(refusal)) => (refusal.exit.code(), refusal.why),
             other => panic!("not refused: {other:?}"),
         }
     }
 
     fn allowed(answer: Answer) -> Option<String> {
         match answer {
-            Answer::Allowed(target) => target.map(|good| good.version.to_string()),
+            Ok(target) => target.map(|good| good.version.to_string()),
             other => panic!("not allowed: {other:?}"),
         }
     }
@@ -307,7 +316,7 @@ mod tests {
         let (code, why) = refused(answer(&entries, &Facts::default(), &LIMITS));
         assert!(code == 12 && why.contains("by process 4242, and its end was not recorded"), "{why}");
         entries.push((2, "d-2", VERIFIED));
-        let Answer::Done { result, told } = answer(&entries, &Facts::default(), &LIMITS) else {
+        let Err(Stop::Done { result, told }) = answer(&entries, &Facts::default(), &LIMITS) else {
             panic!("done twice")
         };
         assert!(
@@ -358,7 +367,7 @@ mod tests {
         let (code, why) = refused(answer(&[], &off, &LIMITS));
         assert!(code == 11 && why.ends_with("switched off by the file /s/rollback.disabled"), "{why}");
         let done = [(1, "d-2", intent("2", None)), (2, "d-2", VERIFIED)];
-        assert!(matches!(answer(&done, &off, &LIMITS), Answer::Done { .. }));
+        assert!(matches!(answer(&done, &off, &LIMITS), Err(Stop::Done { .. })));
     }
 
     #[test]

@@ -120,6 +120,21 @@ fn who_cannot_be_asked_is_not_taken_at_his_word() {
 }
 
 #[test]
+fn the_sources_that_were_named_have_to_agree_with_the_alert() {
+    let (team, alertmanager) = (team(), alertmanager());
+    fires(&alertmanager, &labels());
+    let agreed = |flags: &[&str]| {
+        let mut tool = team.tool("d-2", "2.0");
+        tool.env("ALERTMANAGER_URL", format!("http://{}", alertmanager.address())).arg("--from-alertmanager");
+        tool.args(flags).args(["--", "sh", "-c", TRACE]).write_stdin(payload("firing", &labels())).assert()
+    };
+    let (silent, short) = (fault::refused(), ["--watch", "1ms", "--if-error-rate", "5"]);
+    agreed(&[&["--prometheus", &silent], &short[..]].concat()).code(3).stderr(contains("inconclusive"));
+    agreed(&["--if-health-fails"]).code(2).stderr(contains("--from-alertmanager reads stdin"));
+    assert!(team.trace().is_empty());
+}
+
+#[test]
 fn the_label_names_the_deployment_and_a_newer_one_is_left_alone() {
     let (team, alertmanager) = (team(), alertmanager());
     let url = format!("http://{}", alertmanager.address());
