@@ -1,6 +1,6 @@
 complete -c dm-smoke -l from-junit -d 'Run nothing: take over the results that another runner wrote as JUnit XML; - is stdin' -r -F
 complete -c dm-smoke -l from-tap -d 'Run nothing: take over the results of a runner that writes TAP; - is stdin' -r -F
-complete -c dm-smoke -l name -d 'The suite\'s name, for results that are taken over [default: the file\'s name]' -r
+complete -c dm-smoke -l name -d 'The suite\'s name, for results that are taken over [default: the file\'s name; of stdin, tap or junit]' -r
 complete -c dm-smoke -l base-url -d 'What the suite\'s relative URLs are put behind; http or https' -r
 complete -c dm-smoke -l jobs -d 'So many tests run at once; the output keeps the suite\'s order' -r
 complete -c dm-smoke -l timeout -d 'The time limit of a test that has none of its own' -r

@@ -101,13 +101,13 @@ pub struct Args {
     pub format: Option<Format>,
 
     #[command(flatten)]
+    pub github: GitHubArgs,
+
+    #[command(flatten)]
     pub source: SourceArgs,
 
     #[command(flatten)]
     pub safeguards: SafeguardArgs,
-
-    #[command(flatten)]
-    pub github: GitHubArgs,
 
     #[command(flatten)]
     pub deployment: DeploymentArgs,
