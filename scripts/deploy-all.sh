@@ -4,7 +4,8 @@
 #   build → deploy → health check → migration → smoke tests → watch and rollback decision
 #
 # Components run side by side; a step begins when the one before it is over for all of them. They are released together,
-# so they are rolled back together: when one proves bad, each that this run deployed goes back.
+# so they are rolled back together: when one proves bad, each that this run deployed goes back. A version that was rolled
+# back from is not deployed again, unless ALLOW_REFUSED=yes.
 #
 #   deploy-all.sh --config deploy.env    your commands, from a file: see deploy.env.example
 #   deploy-all.sh                        the same, from variables of these names
@@ -14,7 +15,7 @@
 # Exit code: 0 deployed and kept; 1 a command failed, and there was nothing to undo: a build, before anything was
 # deployed, or ON_KEEP, after all was kept; 2 wrong usage; 3 inconclusive, the new version is live; 5 the checks
 # themselves failed, the new version is live; 10 bad, rolled back, and the version before was seen to work; 11 bad, and
-# there is no command to roll back with; 12 bad, and a rollback failed or was not verified: page a person. Stopped by a
+# not rolled back: there is no command, or a safeguard held it back; 12 bad, and a rollback failed or was not verified: page a person. Stopped by a
 # signal it dies by it, says what may be live, and rolls nothing back.
 set -euo pipefail
 
@@ -23,6 +24,7 @@ components=(api web)
 deployed=()              # what this run put live, and would have to undo
 declare -A status=()     # the exit codes of the last step, by component
 declare -A gone_back=()  # the components that a verdict rolled back, or wanted to, with dm-rollback's exit code
+proven=yes               # whether every verdict was a good one
 
 say() { printf '== %s\n' "$*" >&2; }
 fail() { printf 'deploy-all.sh: %s\n' "$*" >&2; exit 2; }
@@ -66,7 +68,7 @@ main() {
 with_defaults() {
     : "${SERVICE:=${DM_SERVICE:-app}}" "${HEALTH_INTERVAL:=1s}" "${HEALTH_DEADLINE:=2m}" "${MAX_FAIL:=5}"
     : "${WATCH:=60s}" "${WATCH_INTERVAL:=1s}" "${ERROR_RATE:=5}" "${ON_INCONCLUSIVE:=fail}" "${ON_KEEP:=}"
-    : "${DATABASE_MIGRATE:=}" "${SMOKE_SUITE:=}" "${SMOKE_BASE_URL:=}"
+    : "${DATABASE_MIGRATE:=}" "${SMOKE_SUITE:=}" "${SMOKE_BASE_URL:=}" "${ALLOW_REFUSED:=no}"
     case $ON_INCONCLUSIVE in fail | keep) ;; *) fail "ON_INCONCLUSIVE is '$ON_INCONCLUSIVE', not fail or keep" ;; esac
     # A configuration with misspelt names must not end as a good deployment.
     [ -n "$(with_setting DEPLOY)$(with_setting BUILD)$DATABASE_MIGRATE" ] ||
@@ -95,7 +97,10 @@ deployment() {
     step "build" build "${list[@]}"
     all_well || { say "a build failed; nothing was deployed"; exit 1; }
 
-    mapfile -t deployed < <(with_setting DEPLOY)
+    mapfile -t list < <(with_setting DEPLOY)
+    step "may it be deployed" not_refused "${list[@]}"
+    all_well || { say "this version was rolled back before; nothing was deployed"; exit 1; }
+    deployed=("${list[@]}")
     step "deploy" deploy "${deployed[@]}"
     all_well || undo "a deploy command failed"
 
@@ -115,6 +120,8 @@ deployment() {
     step "watch for $WATCH" watch "${list[@]}"
     conclude "the new version fails its users"
 
+    # Now that nothing follows it is what a later version may go back to.
+    [ $proven = no ] || step "remember as good" mark_good "${deployed[@]}"
     if [ -n "$ON_KEEP" ] && ! run "$SERVICE" bash -c "$ON_KEEP"; then
         say "ON_KEEP FAILED; the new version is live, and good"
         exit 1
@@ -164,7 +171,16 @@ run() {
 
 build() { run "$1" dm-stage build -- bash -c "$(setting "$1" BUILD)"; }
 deploy() { run "$1" dm-stage deploy -- bash -c "$(setting "$1" DEPLOY)"; }
+mark_good() { run "$1" dm-rollback --mark-good; }
 migrate() { run database dm-migrate -- bash -c "$DATABASE_MIGRATE"; }
+
+# Only a version that is known to be bad is held back: one without a name is not known.
+not_refused() {
+    local code=0
+    [ "$ALLOW_REFUSED" != yes ] || return 0
+    run "$1" dm-rollback --check-version || code=$?
+    [ $code != 1 ] || return 1
+}
 
 # Until healthy; if it does not get there, back to what was.
 health() {
@@ -217,7 +233,8 @@ judge() {
     shift
     rollback=$(setting "$component" ROLLBACK)
     url=$(setting "$component" HEALTH_URL)
-    local how=(--format human "$@")
+    # More looks follow each, until the end; and a migration has to leave the version before it working.
+    local how=(--format human --provisional --schema-compatible "$@")
     [ -z "$url" ] || how+=(--verify-url "$url")
     if [ -n "$rollback" ]; then
         how+=(-- bash -c "$rollback")
@@ -233,7 +250,10 @@ all_well() { [[ ${status[*]} =~ ^(0( 0)*)?$ ]]; }
 conclude() {
     local component inconclusive=no
     for component in "${!status[@]}"; do
-        case ${status[$component]} in 10 | 11 | 12) gone_back[$component]=${status[$component]} ;; esac
+        case ${status[$component]} in
+            10 | 11 | 12) gone_back[$component]=${status[$component]} ;;
+            75) gone_back[$component]=11 ;;  # wanted, and held: not done either
+        esac
     done
     # Bad is graver than unknown.
     [ ${#gone_back[@]} = 0 ] || undo "$1"
@@ -246,6 +266,7 @@ conclude() {
     done
     [ $inconclusive = yes ] || return 0
     if [ "$ON_INCONCLUSIVE" = keep ]; then
+        proven=no
         say "inconclusive, and kept, as ON_INCONCLUSIVE says"
     else
         say "INCONCLUSIVE: the new version is live, and not proven good"

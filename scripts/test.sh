@@ -63,6 +63,8 @@ say "setting up"
 have cargo || fail "needs Rust: https://rustup.rs"
 have cc || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y gcc libc6-dev; } ||
     fail "needs a C compiler: apt-get install gcc libc6-dev"
+have curl || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y curl; } ||
+    fail "needs curl, as scripts/rollback/railway.sh does: apt-get install curl"
 for component in rustfmt clippy; do
     have "cargo-${component/rustfmt/fmt}" || rustup component add "$component"
 done

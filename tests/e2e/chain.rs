@@ -7,7 +7,7 @@ use testkit::bin::Machine;
 use testkit::sample::Sample;
 
 /// A rollback that really makes the service good again: it switches the fault off, and leaves a trace.
-fn roll_back(machine: &Machine, sample: &Sample) -> String {
+pub(crate) fn roll_back(machine: &Machine, sample: &Sample) -> String {
     let script = machine.folder().join("rollback.sh");
     let text = format!(
         "#!/bin/bash\nset -eu\necho \"$DM_FAILED_VERSION\" >> rolled-back\n\
@@ -102,7 +102,9 @@ fn a_rollback_that_fails_or_does_not_help_pages_a_person() {
         "{stderr}"
     );
 
-    let useless = format!("{down} | dm-rollback --if-health-fails --verify-deadline 500ms -- true");
+    // Another rollback so soon has to be asked for.
+    let useless =
+        format!("{down} | dm-rollback --if-health-fails --cool-down 0s --verify-deadline 500ms -- true");
     let (output, _) = run(&machine, &useless);
     assert_eq!(output.status.code(), Some(12));
     assert!(String::from_utf8_lossy(&output.stderr).contains("does NOT work"), "{output:?}");

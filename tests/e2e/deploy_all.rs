@@ -60,6 +60,13 @@ fn a_good_version_is_kept_and_a_bad_one_is_undone_with_all_that_came_with_it() {
     let second = stages(&platform, "2");
     assert!(second.contains(&"tea-shop/deployment failure".to_owned()), "{second:#?}");
     assert!(second.contains(&"web/rollback success".to_owned()), "what came with it: {second:#?}");
+
+    let (code, told) = ended(platform.deploy("2", ""));
+    assert!(code == 1 && told.contains("version 2 was rolled back from at"), "{told}");
+    assert!(told.contains("this version was rolled back before; nothing was deployed"), "{told}");
+    assert_eq!(platform.live("api"), "1");
+    let (code, told) = ended(platform.deploy("2", "ALLOW_REFUSED=yes"));
+    assert_eq!(code, 0, "its trouble is over: {told}");
 }
 
 #[test]

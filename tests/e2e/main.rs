@@ -3,11 +3,13 @@
 #![expect(clippy::float_cmp, reason = "counters hold whole numbers")]
 #![expect(clippy::disallowed_methods, reason = "the stories start no background process that holds a pipe")]
 
+mod armed;
 mod chain;
 mod counting;
 mod deploy_all;
 mod faithful;
 mod outage;
+mod platforms;
 mod restoring;
 mod sources_of_truth;
 mod terminal;

@@ -14,3 +14,4 @@ mod rule_files;
 mod runbooks;
 mod shortened;
 mod stack;
+mod workflows;

@@ -32,7 +32,7 @@ const DEPLOY: &str = "set -u
     dm-migrate -- $MIGRATE || exit
     dm-smoke smoke.toml --base-url \"$BASE\" --format jsonl > smoke || true
     dm-health --url \"$BASE/api/orders\" --interval 10ms --watch 1200ms --max-fail 500 --format jsonl |
-        dm-rollback --if-error-rate 20 --verify-url \"$BASE/health\" -- true > verdict";
+        dm-rollback --if-error-rate 20 --cool-down 0s --verify-url \"$BASE/health\" -- true > verdict";
 
 fn deploy(machine: &Machine, service: &Service, migrate: &str) -> Option<i32> {
     common::atomic::write(&machine.folder().join("smoke.toml"), SUITE.as_bytes()).unwrap();

@@ -122,11 +122,16 @@ impl Recording {
 
     /// A server that answers each request, of which it is given the head, with these bytes.
     pub fn answering(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> Self {
+        Self::answering_all(move |request| answer(&request.head))
+    }
+
+    /// A server that answers each request with these bytes.
+    pub fn answering_all(answer: impl Fn(&Request) -> String + Clone + Send + 'static) -> Self {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let recorded = Arc::clone(&requests);
         let url = serve(move |stream| {
             if let Some((request, mut stream)) = request(stream) {
-                let bytes = answer(&request.head);
+                let bytes = answer(&request);
                 // Before the answer: who has that finds the request recorded.
                 recorded.lock().unwrap().push(request);
                 let _ = stream.write_all(bytes.as_bytes());

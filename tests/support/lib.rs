@@ -14,6 +14,7 @@
 //! | [`sample`] | the sample service |
 //! | [`platform`] | the folder to which `deploy-all.sh` deploys it |
 //! | [`fault`] | servers that refuse, hang, answer 500 or never end; and one that records what it is asked |
+//! | [`railway`] | Railway's API, as far as a rollback needs it |
 //! | [`https`] | a server with a good certificate, or a bad one |
 //! | [`terminal`] | a terminal, with a program in its foreground |
 //! | [`tls`] | certificates: an authority, a server's, a client's |
@@ -29,6 +30,7 @@ pub mod platform;
 pub mod postgres;
 pub mod prometheus;
 pub mod pushgateway;
+pub mod railway;
 pub mod sample;
 pub mod server;
 pub mod session;

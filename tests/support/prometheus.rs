@@ -33,13 +33,25 @@ impl Prometheus {
         Self::with(gateway, "", tempfile::tempdir().unwrap())
     }
 
+    /// Starts one that scrapes a service, as the job `name`.
+    pub fn of_service(name: &str, address: &str) -> Self {
+        let job = format!("- job_name: {name}\n  static_configs: [{{targets: ['{address}']}}]\n");
+        Self::start("", &job, tempfile::tempdir().unwrap())
+    }
+
     /// Starts one with `more` in its configuration, such as rules, and its data in `tsdb` below this folder.
     pub fn with(gateway: &Pushgateway, more: &str, data: TempDir) -> Self {
+        let job = format!(
+            "- job_name: pushgateway\n  honor_labels: true\n  static_configs: [{{targets: ['{}']}}]\n",
+            gateway.address()
+        );
+        Self::start(more, &job, data)
+    }
+
+    fn start(more: &str, job: &str, data: TempDir) -> Self {
         let config = data.path().join("prometheus.yml");
         let text = format!(
-            "global: {{scrape_interval: 500ms, evaluation_interval: 500ms}}\n{more}\nscrape_configs:\n- job_name: pushgateway\n  honor_labels: true\n  \
-             static_configs: [{{targets: ['{}']}}]\n",
-            gateway.address()
+            "global: {{scrape_interval: 500ms, evaluation_interval: 500ms}}\n{more}\nscrape_configs:\n{job}"
         );
         common::atomic::write(&config, text.as_bytes()).unwrap();
         let mut command = Command::new(bin::server("prometheus"));

@@ -30,6 +30,11 @@ impl Sample {
         format!("{}/health", self.server.url())
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.server.address
+    }
+
     /// The URL of its orders.
     pub fn orders(&self) -> String {
         format!("{}/api/orders", self.server.url())

@@ -8,6 +8,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::context::Ended;
 use crate::duration::show;
@@ -77,15 +78,26 @@ impl GitHub {
     /// How the stage ended; `told` says in words how the command did.
     pub fn tell(&self, stage: &Stage, ended: &Ended, told: &str) {
         let failed = matches!(ended.status, Status::Failure | Status::Error | Status::Timeout);
-        if self.notices.error && failed {
+        if failed {
             let duration = ended.duration.map(|took| format!(" after {}", show(took))).unwrap_or_default();
-            say(&annotation("error", None, &format!("{stage} failed"), &format!("{told}{duration}")));
+            self.annotate("error", &format!("{stage} failed"), &format!("{told}{duration}"));
         }
+        self.add_row(stage, ended.status.as_str(), ended.duration, if failed { told } else { "" });
+    }
+
+    /// Annotates the run, at this level: `error`, `warning` or `notice`.
+    pub fn annotate(&self, level: &str, title: &str, message: &str) {
+        if self.notices.error {
+            say(&annotation(level, None, title, message));
+        }
+    }
+
+    /// Adds a row about the stage to the step's summary.
+    pub fn add_row(&self, stage: &Stage, status: &str, took: Option<Duration>, why: &str) {
         if let Some(path) = &self.summary {
-            let took = ended.duration.map(show).unwrap_or_default();
-            let why = if failed { told } else { "" };
+            let took = took.map(show).unwrap_or_default();
             // A summary that cannot be written is no reason to say anything: the log has it all.
-            let _ = add_row(path, &[stage.as_str(), ended.status.as_str(), &took, why]);
+            let _ = add_row(path, &[stage.as_str(), status, &took, why]);
         }
     }
 }

@@ -1,14 +1,15 @@
 //! The events on disk: append-only, one JSON line an event, and what the tools fall back on when nothing else is
 //! configured.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::env::Env;
 use crate::event::{Event, EventId, Started};
+use crate::lines;
 use crate::lock::{self, Lock};
 
 /// A full journal file is moved aside at this size.
@@ -70,15 +71,7 @@ impl Journal {
         let mut files: Vec<PathBuf> = (1..=KEPT).rev().map(|n| self.rotated(n)).collect();
         files.push(self.path());
         for path in files {
-            match File::open(&path) {
-                Ok(file) => {
-                    for line in BufReader::new(file).split(b'\n') {
-                        entries.extend(parse(&line?));
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+            entries.extend(lines::read(&path, parse)?);
         }
         Ok(entries)
     }
@@ -98,18 +91,11 @@ pub struct Locked<'a> {
 impl Locked<'_> {
     /// Appends one record.
     pub fn append(&self, record: &impl Serialize) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
         let path = self.journal.path();
         if fs::metadata(&path).is_ok_and(|meta| meta.len() >= ROTATE_AT_BYTES) {
             self.rotate()?;
         }
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path)?;
-        if is_torn(&mut file)? {
-            // A writer was killed in the middle of a line: close it, so that this one stays whole.
-            line.insert(0, b'\n');
-        }
-        file.write_all(&line)
+        lines::append(&path, record).map(drop)
     }
 
     /// Whether an event is in the journal already. Reads the newest files only: the question is asked about an event
@@ -155,18 +141,10 @@ fn parse(line: &[u8]) -> Option<Entry> {
     }
 }
 
-fn is_torn(file: &mut File) -> io::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(false);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+
     use proptest::prelude::*;
 
     use super::*;

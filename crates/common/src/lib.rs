@@ -21,6 +21,7 @@
 //! | [`stop`] | the signals that ask for the end |
 //! | [`atomic`] | files that are never seen half written |
 //! | [`lock`] | one writer at a time |
+//! | [`lines`] | an append-only file of JSON |
 //! | [`http`] | one HTTP client: bounded time, bounded bodies |
 //! | [`json_path`] | what a JSON document should hold |
 //! | [`flags`] | the flags that tools share |
@@ -61,6 +62,7 @@ pub mod identity;
 pub mod journal;
 pub mod json_path;
 pub mod label;
+pub mod lines;
 pub mod lock;
 pub mod metrics;
 pub mod process;

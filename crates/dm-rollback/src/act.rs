@@ -9,7 +9,6 @@ use common::event::RollbackResult;
 use common::process::{self, Signals, Spec, Streams};
 
 use crate::plan::Action;
-use crate::report::Report;
 
 /// So many successes in a row prove that the service works again.
 const IN_A_ROW: u32 = 3;
@@ -23,44 +22,47 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The time between TERM and KILL for a rollback command that takes too long.
 const KILL_AFTER: Duration = Duration::from_secs(10);
 
-/// Rolls back, and looks whether the service works.
+/// Rolls back, and looks whether the service works: what came of it, and the same for people. The command gets
+/// `variables` beside those of the deployment.
 pub fn roll_back(
     action: &Action,
     context: &Context,
-    report: &mut Report,
+    variables: Vec<(&'static str, String)>,
     clock: &dyn Clock,
-) -> RollbackResult {
-    if let Err(why) = run(action, context, clock) {
-        report.say(&format!("the rollback FAILED: {why}. The bad version may still be live: act now"));
-        return RollbackResult::Failed;
+) -> (RollbackResult, String) {
+    if let Err(why) = run(action, context, variables, clock) {
+        let told = format!("the rollback FAILED: {why}. The bad version may still be live: act now");
+        return (RollbackResult::Failed, told);
     }
     if action.verify.is_empty() {
-        report.say("rolled back, NOT verified: nobody told where to look; give --verify-url");
-        return RollbackResult::Unverified;
+        let told = "rolled back, NOT verified: nobody told where to look; give --verify-url";
+        return (RollbackResult::Unverified, told.to_owned());
     }
     for url in &action.verify {
         let shown = common::label::without_secrets(url);
-        match dm_health::verify(url, IN_A_ROW, INTERVAL, TIMEOUT, action.verify_deadline) {
-            Ok(true) => {}
+        let told = match dm_health::verify(url, IN_A_ROW, INTERVAL, TIMEOUT, action.verify_deadline) {
+            Ok(true) => continue,
             Ok(false) => {
                 let deadline = show(action.verify_deadline);
-                report.say(&format!("rolled back, and {shown} does NOT work within {deadline}: act now"));
-                return RollbackResult::Unverified;
+                format!("rolled back, and {shown} does NOT work within {deadline}: act now")
             }
-            Err(error) => {
-                report.say(&format!("rolled back, NOT verified: {shown} could not be probed: {error:#}"));
-                return RollbackResult::Unverified;
-            }
-        }
+            Err(error) => format!("rolled back, NOT verified: {shown} could not be probed: {error:#}"),
+        };
+        return (RollbackResult::Unverified, told);
     }
-    report.say("rolled back and verified");
-    RollbackResult::Verified
+    (RollbackResult::Verified, "rolled back and verified".to_owned())
 }
 
-fn run(action: &Action, context: &Context, clock: &dyn Clock) -> Result<(), String> {
+fn run(
+    action: &Action,
+    context: &Context,
+    variables: Vec<(&'static str, String)>,
+    clock: &dyn Clock,
+) -> Result<(), String> {
     let identity = &context.identity;
     let mut env = context.variables();
     env.push(("DM_PARENT_STAGE", "rollback".to_owned()));
+    env.extend(variables);
     env.extend(identity.version.as_ref().map(|version| ("DM_FAILED_VERSION", version.to_string())));
     let spec = Spec {
         argv: action.argv.clone(),

@@ -4,11 +4,13 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Parser;
-use common::flags::{DeploymentArgs, ExportArgs, Format};
+use common::flags::{DeploymentArgs, ExportArgs, Format, GitHubArgs};
 use common::{duration, http};
 use url::Url;
 
+use crate::safeguard_args::SafeguardArgs;
 use crate::source::args::SourceArgs;
+use crate::webhook::HookArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,6 +27,9 @@ Examples:
       --error-query 'requests_total{job=\"api\",status=~\"5..\"}' --if-error-rate 5 -- ./rollback.sh
   dm-rollback --if-alert ApiDown --if-alert ApiSlow --watch 10m -- ./rollback.sh
   tail -F access.log | dm-rollback --access-log - --if-error-rate 5 --if-latency 1s --watch 5m -- ./rollback.sh
+  dm-rollback --check-version || exit 1                # before a deployment: was it rolled back from?
+  dm-rollback --from-alertmanager --alertmanager-url http://alertmanager:9093 \\
+      --verify-url https://api/health -- scripts/rollback/railway.sh < payload.json
 
 By --if-error-rate 5 the verdict is
   rollback      as soon as the errors of a source prove more than 5 percent, in four or more buckets
@@ -37,12 +42,20 @@ requests before the deployment are known, what failed of them is allowed too, if
 Failures before the first success are a service that is still starting: they do not count, unless
 no success follows.
 
+A version that was kept is what a later one goes back to: $DM_ROLLBACK_TARGET. What was rolled
+back, and from what, is in the ledger beside the journal, before it is done. A deployment is
+rolled back once, a service twice a day, 15 minutes apart; not past a newer deployment or a
+moved schema, not back from a rollback, and not while $DM_STATE_DIR/rollback.disabled is there
+or DM_ROLLBACK_DISABLED is set. docs/observability/rollback.md says how to arm it.
+
 Exit code: 0 keep; 3 inconclusive; 10 rolled back and verified; 11 rollback wanted and not done;
-12 rollback tried, and failed or not verified: page a person; 2 wrong usage; 5 internal error.
+12 rollback tried, and failed or not verified: page a person; 75 held by another rollback, or
+by the time since; 2 wrong usage; 5 internal error; 1 with --check-version: rolled back from.
 With pipefail the rightmost code that is not 0 wins: dm-rollback's.
 
-The command has no stdin, its output goes to stderr, and it finds DM_FAILED_VERSION and the
-deployment's variables in its environment.";
+The command has no stdin, its output goes to stderr, and it finds DM_ROLLBACK_TARGET,
+DM_ROLLBACK_RELEASE, DM_FAILED_VERSION, DM_ROLLBACK_REASON and the deployment's variables in
+its environment. The schema's version is $DM_SCHEMA_VERSION, else what dm-migrate recorded.";
 
 /// Decides from evidence whether to roll back, does it, and verifies it
 #[derive(Debug, Parser)]
@@ -63,6 +76,9 @@ pub struct Args {
     /// Roll back if a smoke test failed
     #[arg(long)]
     pub if_smoke_fails: bool,
+
+    #[command(flatten)]
+    pub hook: HookArgs,
 
     /// Where to see that the rollback worked: three successes in a row [default: what dm-health probed]
     #[arg(long, value_name = "URL", value_parser = http::parse_url)]
@@ -85,7 +101,13 @@ pub struct Args {
     pub format: Option<Format>,
 
     #[command(flatten)]
+    pub github: GitHubArgs,
+
+    #[command(flatten)]
     pub source: SourceArgs,
+
+    #[command(flatten)]
+    pub safeguards: SafeguardArgs,
 
     #[command(flatten)]
     pub deployment: DeploymentArgs,

@@ -9,19 +9,30 @@
 //! | 0 | keep: good, and proven |
 //! | 3 | inconclusive: no data, too little, or the producer died |
 //! | 10 | rolled back, and seen to work again |
-//! | 11 | a rollback is wanted and was not done (`--dry-run`) |
+//! | 11 | a rollback is wanted and was not done: `--dry-run`, or a safeguard |
 //! | 12 | a rollback was tried, and failed or was not verified |
+//! | 75 | a rollback is wanted, and another runs or was a moment ago |
 
 pub mod act;
+pub mod alertmanager;
 pub mod args;
 pub mod baseline;
 pub mod decide;
 pub mod evidence;
+pub mod facts;
 pub mod finding;
+pub mod guard;
+pub mod history;
+pub mod ledger;
+pub mod order;
 pub mod plan;
 pub mod report;
 pub mod rule;
+pub mod safeguard_args;
+pub mod safeguards;
 pub mod source;
+pub mod tell;
+pub mod webhook;
 
 use anyhow::{Context as _, Result};
 use common::cli::Tool;
@@ -29,6 +40,7 @@ use common::clock::{Clock, Stopwatch, SystemClock};
 use common::context::Ended;
 use common::event::{Detail, Event, EventId, Reason, RollbackResult, Status};
 use common::exit::Exit;
+use common::journal::Journal;
 use common::label::Label;
 use common::record::Recorder;
 use common::scope::Work;
@@ -41,11 +53,10 @@ use report::Report;
 pub const TOOL: Tool = Tool { name: "dm-rollback", wrapper: false };
 
 /// Reads the evidence, decides, acts, and says what came of it.
-pub fn run(mut plan: Plan) -> Result<Exit> {
+pub fn run(plan: Plan) -> Result<Exit> {
     let clock = SystemClock;
-    let evidence = plan.sources.gather(&clock)?;
-    let verdict = decide::decide(&plan.policy, &evidence, clock.now());
-    let plan = plan.of_stream(&evidence);
+    let began = clock.now();
+    let (verdict, plan) = judge(plan, &clock)?;
 
     // The clock of the rollback itself: what was watched before belongs to the stage that watched.
     let stopwatch = Stopwatch::start(&clock);
@@ -53,28 +64,27 @@ pub fn run(mut plan: Plan) -> Result<Exit> {
     let recorder = Recorder::begin(&plan.context.sinks, scope, &clock);
     let mut report = Report::begin(plan.format, &plan.context, &clock).context("cannot write to stdout")?;
     report.verdict(&verdict).context("cannot write to stdout")?;
-    let (exit, result) = match verdict.verdict {
-        Answer::Keep => (Exit::Good, None),
-        Answer::Inconclusive => (Exit::Inconclusive, None),
-        Answer::Rollback => match &plan.action {
-            None => {
-                report.say("dry run: nothing was rolled back");
-                (Exit::RollbackNotDone, None)
-            }
-            Some(action) => {
-                let result = act::roll_back(action, &plan.context, &mut report, &clock);
-                let exit = match result {
-                    RollbackResult::Verified => Exit::RolledBack,
-                    RollbackResult::Unverified | RollbackResult::Failed => Exit::RollbackFailed,
-                };
-                (exit, Some(result))
-            }
-        },
-    };
-    let event = event(&plan, &verdict, result, &stopwatch, &clock);
-    let exit = plan.context.conclude(exit, &recorder.finish(&event, &clock));
+    let acted = guard::act_on(&verdict, &plan, began, &mut report, &clock);
+    tell::tell(&plan, &verdict, &acted, stopwatch.elapsed(&clock), clock.now());
+    let event = event(&plan, &verdict, acted.result, &stopwatch, &clock);
+    let exit = plan.context.conclude(acted.exit, &recorder.finish(&event, &clock));
     report.end(exit, &clock).context("cannot write to stdout")?;
     Ok(exit)
+}
+
+/// The verdict, and the plan with what the evidence tells beside it. An alert on stdin is judged first; where it is a
+/// reason to roll back, the sources that were named have to agree.
+fn judge(mut plan: Plan, clock: &dyn Clock) -> Result<(Verdict, Plan)> {
+    if let Some(hook) = &plan.hook {
+        let journal = plan.context.sinks.state_dir.as_deref().map(Journal::new);
+        let verdict =
+            hook.judge(std::io::stdin().lock(), &mut plan.context.identity, journal.as_ref(), clock.now());
+        if verdict.verdict != Answer::Rollback || plan.policy.is_empty() {
+            return Ok((verdict, plan));
+        }
+    }
+    let evidence = plan.sources.gather(clock)?;
+    Ok((decide::decide(&plan.policy, &evidence, clock.now()), plan.of_stream(&evidence)))
 }
 
 fn event(

@@ -15,7 +15,10 @@ use crate::TOOL;
 use crate::args::Args;
 use crate::decide::Policy;
 use crate::evidence::Evidence;
+use crate::safeguard_args::Guard;
 use crate::source::Sources;
+use crate::tell::People;
+use crate::webhook::Hook;
 
 /// What to do.
 #[derive(Debug)]
@@ -28,8 +31,16 @@ pub struct Plan {
     pub policy: Policy,
     /// Where the evidence comes from.
     pub sources: Sources,
-    /// How; `None` for a dry run.
+    /// How an alert's payload on stdin is judged; `None` where stdin is a stream.
+    pub hook: Option<Hook>,
+    /// How; `None` where no command was given, which only a dry run is allowed.
     pub action: Option<Action>,
+    /// Only decide.
+    pub dry_run: bool,
+    /// What a rollback has to respect.
+    pub guard: Guard,
+    /// Who is told what was done.
+    pub people: People,
     /// The form of stdout.
     pub format: Format,
     /// Whether the deployment's id was told, so that the stream's own does not matter.
@@ -62,21 +73,29 @@ pub fn plan(args: Args) -> Result<Plan> {
         health_fails: args.if_health_fails,
         smoke_fails: args.if_smoke_fails,
     };
-    if policy.is_empty() {
+    let mut guard = Guard::from(&args.safeguards);
+    let people = People::new(given(args.source.alertmanager_url.as_ref()), &args.github);
+    let hook = hook(&args, &people)?;
+    // Requests that are fine while an alert fires prove no version.
+    guard.provisional |= hook.is_some();
+    if policy.is_empty() && hook.is_none() {
         bail!(
             "no condition given: --if-error-rate PERCENT, --if-latency, --if-alert, --if-health-fails or --if-smoke-fails"
         );
+    }
+    if !policy.is_empty() && hook.is_some() && sources.reads_stdin() {
+        bail!("--from-alertmanager reads stdin: other conditions beside it need --prometheus or --railway");
     }
     let has_command = args.command.first().is_some_and(|program| !program.is_empty());
     if !has_command && !args.dry_run {
         bail!("no rollback command given: write it after --, or use --dry-run");
     }
-    if sources.reads_stdin() && stdin().is_terminal() {
+    if (sources.reads_stdin() || hook.is_some()) && stdin().is_terminal() {
         bail!(
             "stdin is a terminal: pipe a stream into it, such as dm-health … --format jsonl | dm-rollback …"
         );
     }
-    let action = (!args.dry_run).then(|| Action {
+    let action = has_command.then(|| Action {
         argv: args.command,
         timeout: args.rollback_timeout,
         verify: args.verify_url.into_iter().collect(),
@@ -88,10 +107,28 @@ pub fn plan(args: Args) -> Result<Plan> {
         stage: "rollback".parse().map_err(anyhow::Error::msg)?,
         policy,
         sources,
+        hook,
         action,
+        dry_run: args.dry_run,
+        guard,
+        people,
         format: args.format.unwrap_or_else(|| Format::for_stdout(stdout().is_terminal())),
         deployment_is_known,
     })
+}
+
+fn hook(args: &Args, people: &People) -> Result<Option<Hook>> {
+    if !args.hook.from_alertmanager {
+        return Ok(None);
+    }
+    let Some(alertmanager) = people.alertmanager.clone() else {
+        bail!("--from-alertmanager asks before it acts: give --alertmanager-url");
+    };
+    Ok(Some(Hook {
+        alertmanager,
+        is_deployment_known: given(args.deployment.deployment_id.as_ref()).is_some(),
+        is_version_known: given(args.deployment.app_version.as_ref()).is_some(),
+    }))
 }
 
 impl Plan {

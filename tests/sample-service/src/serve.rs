@@ -1,8 +1,9 @@
 //! The HTTP service.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use axum::extract::State;
@@ -22,6 +23,14 @@ struct Service {
     version: String,
     db: PathBuf,
     faults: Switch,
+    /// The answers to orders, by status.
+    answers: Mutex<BTreeMap<u16, u64>>,
+}
+
+impl Service {
+    fn answers(&self) -> MutexGuard<'_, BTreeMap<u16, u64>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Serves until SIGTERM.
@@ -45,6 +54,7 @@ pub(crate) fn serve(args: Serve) -> Result<()> {
                 latency_ms: u64::try_from(args.latency.as_millis()).unwrap_or(u64::MAX),
                 down: args.down,
             }),
+            answers: Mutex::default(),
         };
         axum::serve(listener, routes(service))
             .with_graceful_shutdown(async move {
@@ -62,6 +72,7 @@ fn routes(service: Service) -> Router {
         .route("/version", get(version))
         .route("/api/orders", get(orders))
         .route("/faults", post(faults))
+        .route("/metrics", get(metrics))
         .with_state(Arc::new(service))
 }
 
@@ -87,6 +98,12 @@ async fn version(State(service): State<Arc<Service>>) -> String {
 }
 
 async fn orders(State(service): State<Arc<Service>>) -> Response {
+    let response = answer(&service).await;
+    *service.answers().entry(response.status().as_u16()).or_default() += 1;
+    response
+}
+
+async fn answer(service: &Service) -> Response {
     let (latency, fails) = service.faults.next();
     tokio::time::sleep(latency).await;
     if service.faults.is_down() {
@@ -99,6 +116,15 @@ async fn orders(State(service): State<Arc<Service>>) -> Response {
         Ok(orders) => Json(orders).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
     }
+}
+
+async fn metrics(State(service): State<Arc<Service>>) -> String {
+    let lines = service
+        .answers()
+        .iter()
+        .map(|(status, count)| format!("http_requests_total{{status=\"{status}\"}} {count}\n"))
+        .collect::<Vec<_>>();
+    format!("# TYPE http_requests_total counter\n{}", lines.concat())
 }
 
 async fn faults(State(service): State<Arc<Service>>, Json(faults): Json<Faults>) -> StatusCode {

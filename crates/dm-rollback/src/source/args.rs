@@ -28,7 +28,7 @@ pub struct SourceArgs {
     #[arg(long, value_name = "NAME")]
     pub if_alert: Vec<Label>,
 
-    /// The Alertmanager that is asked
+    /// The Alertmanager that is asked, and told of a rollback
     // The URL may hold a password.
     #[arg(long, env = "ALERTMANAGER_URL", value_name = "URL", hide_env_values = true)]
     pub alertmanager_url: Option<Maybe<AnyUrl>>,

@@ -165,7 +165,7 @@ fn alerts(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Resul
     }
     let AnyUrl(url) = given(args.alertmanager_url.as_ref())
         .context("--if-alert needs --alertmanager-url or ALERTMANAGER_URL")?;
-    Alerts::new(url, args.if_alert.clone(), identity, since).map(Some)
+    Ok(Some(Alerts::new(url, args.if_alert.clone(), identity, since)))
 }
 
 fn server(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Result<Server> {

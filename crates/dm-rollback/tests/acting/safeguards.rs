@@ -1,0 +1,267 @@
+//! Each safeguard, as a script sees it.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::json;
+
+use crate::team::{TRACE, Team, event, healthy, unhealthy};
+
+#[test]
+fn a_kept_version_is_what_a_bad_one_goes_back_to() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    team.fails("d-2", "2.0", &[], TRACE).code(12).stderr(contains("rolling back to 1.0"));
+    assert_eq!(team.trace(), ["d-2 from 2.0 to 1.0"]);
+    let types: Vec<String> = team.ledger().iter().map(|entry| entry["type"].to_string()).collect();
+    assert_eq!(types, ["\"good\"", "\"intent\"", "\"outcome\""]);
+}
+
+#[test]
+fn the_first_time_the_command_has_to_know_the_way_back_unless_a_target_is_required() {
+    let team = Team::new();
+    team.fails("d-1", "1.0", &["--require-target"], TRACE)
+        .code(11)
+        .stderr(contains("NOT rolled back: no other version is known to be good: name one with --target"));
+    assert!(team.trace().is_empty() && team.ledger().is_empty());
+    team.fails("d-1", "1.0", &[], TRACE).code(12).stderr(contains("no version is known to be"));
+    assert_eq!(team.trace(), ["d-1 from 1.0 to nobody knows"]);
+}
+
+#[test]
+fn the_version_that_failed_is_never_its_own_way_back() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    let bad = |flags: &[&str]| team.fails("d-2", "1.0", flags, TRACE);
+    bad(&["--require-target"]).code(11).stderr(contains("no other version is known to be good"));
+    bad(&["--target", "1.0"]).code(11).stderr(contains("the target 1.0 is the version that failed"));
+    bad(&["--target", "0.9"]).code(12);
+    assert_eq!(team.trace(), ["d-2 from 1.0 to 0.9"]);
+}
+
+#[test]
+fn a_look_that_is_not_the_last_makes_no_version_good() {
+    let team = Team::new();
+    let mut look = team.tool("d-1", "1.0");
+    look.args(["--if-health-fails", "--provisional", "--", "false"]).write_stdin(healthy()).assert().code(0);
+    assert!(team.ledger().is_empty());
+    team.tool("d-1", "1.0")
+        .arg("--mark-good")
+        .assert()
+        .code(0)
+        .stderr(contains("version 1.0 is known to be good"));
+    assert_eq!(team.ledger()[0]["version"], "1.0");
+}
+
+#[test]
+fn the_second_call_of_a_deployment_gives_the_first_one_s_result_and_runs_nothing() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    team.fails("d-2", "2.0", &[], "exit 4").code(12).stderr(contains("exit code 4"));
+    for _ in 0..2 {
+        team.fails("d-2", "2.0", &[], TRACE).code(12).stderr(
+            contains("deployment d-2 was rolled back before, failed at")
+                .and(contains("nothing is run again")),
+        );
+    }
+    // What is seen now is the version that was gone back to, so it says nothing about 2.0.
+    let mut good = team.tool("d-2", "2.0");
+    good.args(["--if-health-fails", "--", "false"]).write_stdin(healthy()).assert().code(12);
+    assert!(team.trace().is_empty());
+    assert_eq!(team.ledger().iter().filter(|entry| entry["type"] == "good").count(), 1);
+}
+
+#[test]
+fn of_two_at_once_one_acts() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    let mut first = team.std_tool("d-2", "2.0");
+    let slow = "echo started >&2; read -r go < go; echo done >> trace";
+    first.args(["--if-health-fails", "--", "sh", "-c", slow]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    make_pipe(&team);
+    let mut first = first.stdout(Stdio::null()).spawn().unwrap();
+    first.stdin.take().unwrap().write_all(unhealthy().as_bytes()).unwrap();
+    let mut told = BufReader::new(first.stderr.take().unwrap()).lines();
+    assert!(told.any(|line| line.unwrap() == "started"));
+    for (deployment, version) in [("d-2", "2.0"), ("d-3", "3.0")] {
+        team.fails(deployment, version, &[], TRACE)
+            .code(75)
+            .stderr(contains("NOT rolled back: another rollback of api in production is under way"));
+    }
+    common::lines::append(&team.path().join("go"), &"go").unwrap();
+    assert_eq!(first.wait().unwrap().code(), Some(12));
+    assert_eq!(team.trace(), ["done"]);
+}
+
+/// A pipe with a name, by which a command is told to go on.
+fn make_pipe(team: &Team) {
+    let made = assert_cmd::Command::new("mkfifo").arg(team.path().join("go")).assert();
+    made.success();
+}
+
+#[test]
+fn a_second_rollback_waits_and_a_third_is_a_person_s() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    team.fails("d-2", "2.0", &[], TRACE).code(12);
+    team.fails("d-3", "3.0", &[], TRACE).code(75).stderr(contains("for another 14m"));
+    team.passes(16);
+    team.fails("d-3", "3.0", &[], TRACE).code(12);
+    team.passes(60);
+    team.fails("d-4", "4.0", &[], TRACE)
+        .code(11)
+        .stderr(contains("2 rollbacks in 24 hours, and 2 are allowed"));
+    team.fails("d-4", "4.0", &["--max-rollbacks-per-day", "3"], TRACE).code(12);
+    assert_eq!(team.trace().len(), 3);
+    team.passes(24 * 60);
+    team.fails("d-5", "5.0", &[], TRACE).code(12);
+    team.fails("d-6", "6.0", &["--cool-down", "0s"], TRACE).code(12);
+}
+
+#[test]
+fn a_version_that_was_rolled_back_from_is_neither_a_target_nor_deployed_again() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    team.tool("d-2", "2.0").arg("--check-version").assert().code(0).stderr("");
+    team.fails("d-2", "2.0", &[], TRACE).code(12);
+    team.tool("d-9", "2.0")
+        .arg("--check-version")
+        .assert()
+        .code(1)
+        .stderr(contains("version 2.0 was rolled back from at").and(contains("--allow-refused")));
+    team.tool("d-9", "2.0").args(["--check-version", "--allow-refused"]).assert().code(0);
+    team.tool("d-9", "1.0").arg("--check-version").assert().code(0);
+    team.tool("d-9", "").arg("--check-version").assert().code(3).stderr(contains("which version?"));
+    team.passes(20);
+    team.fails("d-3", "3.0", &["--target", "2.0"], TRACE)
+        .code(11)
+        .stderr(contains("2.0 was rolled back from"));
+    team.fails("d-3", "3.0", &["--target", "2.0", "--allow-refused"], TRACE).code(12);
+    // Deployed all the same, it proves good: then it is.
+    team.keeps("d-4", "2.0");
+    team.tool("d-9", "2.0").arg("--check-version").assert().code(0);
+}
+
+#[test]
+fn what_a_rollback_put_back_is_not_rolled_back_in_turn() {
+    let team = Team::new();
+    team.keeps("d-0", "0.9");
+    team.keeps("d-1", "1.0");
+    team.fails("d-2", "2.0", &[], TRACE).code(12);
+    team.passes(30);
+    team.fails("d-3", "1.0", &[], TRACE).code(11).stderr(
+        contains("version 1.0 was put back by the rollback of d-2").and(contains("A person has to look")),
+    );
+    let mut inside = team.tool("d-4", "4.0");
+    inside.env("DM_PARENT_STAGE", "rollback").args(["--if-health-fails", "--", "sh", "-c", TRACE]);
+    inside.write_stdin(unhealthy()).assert().code(11).stderr(contains("inside of a rollback"));
+    assert_eq!(team.trace().len(), 1);
+}
+
+#[test]
+fn a_deployment_that_a_newer_one_replaced_is_not_rolled_back() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    team.journals(&event("d-2", "api", "build", &json!({"duration_s": 60.0})));
+    team.journals(&event("d-3", "api", "deploy", &json!({})));
+    team.fails("d-2", "2.0", &[], TRACE).code(11).stderr(contains("deployment d-3 was begun at"));
+    team.fails("d-3", "3.0", &[], TRACE).code(12);
+    assert_eq!(team.trace(), ["d-3 from 3.0 to 1.0"]);
+}
+
+#[test]
+fn a_schema_that_moved_is_no_way_back_unless_the_versions_are_compatible() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    let migration = json!({"type": "migration", "before": "7", "after": "8", "dirty": false, "lock_wait_s": null,
+        "blocked_max": null});
+    team.journals(&event("d-2", "database", "migration", &migration));
+    team.fails("d-2", "2.0", &[], TRACE).code(11).stderr(
+        contains("this deployment's migration has moved the schema").and(contains("--schema-compatible")),
+    );
+    team.fails("d-2", "2.0", &["--schema-compatible"], TRACE).code(12);
+    assert_eq!(team.trace().len(), 1);
+
+    let team = Team::new();
+    let with_schema = |deployment: &str, version: &str, schema: &str, stream: String| {
+        let mut tool = team.tool(deployment, version);
+        tool.env("DM_SCHEMA_VERSION", schema).args(["--if-health-fails", "--", "sh", "-c", TRACE]);
+        tool.write_stdin(stream).assert()
+    };
+    with_schema("d-1", "1.0", "7", healthy()).code(0);
+    with_schema("d-2", "2.0", "8", unhealthy()).code(11).stderr(contains("the schema has moved from 7 to 8"));
+    with_schema("d-3", "3.0", "7", unhealthy()).code(12);
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_run_and_what_would_stop_it() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    let mut dry = team.tool("d-2", "2.0");
+    dry.env("DEPLOY_TOKEN", "very-secret");
+    dry.args(["--if-health-fails", "--dry-run", "--", "./back.sh", "two words", "--token=very-secret"]);
+    dry.write_stdin(unhealthy()).assert().code(11).stderr(contains(
+        "dry run: nothing was rolled back; it would run, to go back to 1.0: ./back.sh 'two words' '--token=***'",
+    ));
+    team.fails("d-2", "2.0", &["--dry-run", "--target", "2.0"], TRACE)
+        .code(11)
+        .stderr(contains("it would be refused: the target 2.0 is the version that failed"));
+    assert!(team.trace().is_empty());
+}
+
+#[test]
+fn a_file_or_a_variable_switches_every_rollback_off() {
+    let team = Team::new();
+    let mut off = team.tool("d-1", "1.0");
+    off.env("DM_ROLLBACK_DISABLED", "1").args(["--if-health-fails", "--", "sh", "-c", TRACE]);
+    off.write_stdin(unhealthy())
+        .assert()
+        .code(11)
+        .stderr(contains("switched off by the variable DM_ROLLBACK_DISABLED"));
+    common::atomic::write(&team.path().join("rollback.disabled"), b"").unwrap();
+    team.fails("d-1", "1.0", &[], TRACE).code(11).stderr(contains("rollback.disabled"));
+    assert!(team.trace().is_empty());
+}
+
+#[test]
+fn without_a_place_for_the_ledger_nothing_is_rolled_back() {
+    let team = Team::new();
+    let mut homeless = team.tool("d-1", "1.0");
+    homeless.env_remove("DM_STATE_DIR").args(["--if-health-fails", "--", "sh", "-c", TRACE]);
+    homeless
+        .write_stdin(unhealthy())
+        .assert()
+        .code(11)
+        .stderr(contains("no folder for the ledger").and(contains("set DM_STATE_DIR")));
+    let mut file = team.tool("d-1", "1.0");
+    common::atomic::write(&team.path().join("file"), b"").unwrap();
+    file.env("DM_STATE_DIR", team.path().join("file")).args(["--if-health-fails", "--", "sh", "-c", TRACE]);
+    file.write_stdin(unhealthy()).assert().code(11).stderr(contains("NOT rolled back"));
+    assert!(team.trace().is_empty());
+}
+
+#[test]
+fn a_ledger_of_another_format_stops_a_rollback_and_not_a_keep() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    common::atomic::write(&team.path().join("rollback/production/api.jsonl"), b"{\"v\":2}\n").unwrap();
+    team.fails("d-2", "2.0", &[], TRACE).code(11).stderr(contains("a line of format 2"));
+    team.keeps("d-3", "3.0");
+    assert!(team.trace().is_empty());
+}
+
+#[test]
+fn the_command_knows_why_and_what_the_platform_calls_its_target() {
+    let team = Team::new();
+    let mut kept = team.tool("d-1", "1.0");
+    kept.env("DM_RELEASE", "web-6f9d")
+        .args(["--if-health-fails", "--", "false"])
+        .write_stdin(healthy())
+        .assert()
+        .code(0);
+    let told = "printf '%s\\n' \"$DM_ROLLBACK_RELEASE\" \"$DM_ROLLBACK_REASON\" \"$DM_PARENT_STAGE\" > trace";
+    team.fails("d-2", "2.0", &[], told).code(12);
+    assert_eq!(team.trace(), ["web-6f9d", "the health check ended as unhealthy", "rollback"]);
+}

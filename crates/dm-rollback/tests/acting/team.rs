@@ -1,0 +1,120 @@
+//! A team with a service: its state directory, its deployments, and what its rollback command left behind.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use assert_cmd::assert::Assert;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// What the command leaves behind: a line each time that it is run.
+pub(crate) const TRACE: &str =
+    "echo \"$DM_DEPLOYMENT_ID from $DM_FAILED_VERSION to ${DM_ROLLBACK_TARGET-nobody knows}\" >> trace";
+
+/// The team's machine.
+pub(crate) struct Team {
+    state: TempDir,
+}
+
+impl Team {
+    pub(crate) fn new() -> Self {
+        Self { state: tempfile::tempdir().unwrap() }
+    }
+
+    /// The tool, for a deployment of a version of the service `api`.
+    pub(crate) fn tool(&self, deployment: &str, version: &str) -> Command {
+        Command::from_std(self.std_tool(deployment, version))
+    }
+
+    pub(crate) fn std_tool(&self, deployment: &str, version: &str) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dm-rollback"));
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("DM_STATE_DIR", self.state.path());
+        command.env("DM_SERVICE", "api").env("DM_ENVIRONMENT", "production");
+        command.env("DM_DEPLOYMENT_ID", deployment).env("DM_VERSION", version);
+        command.current_dir(self.state.path());
+        command
+    }
+
+    /// A deployment that proves good.
+    pub(crate) fn keeps(&self, deployment: &str, version: &str) {
+        let mut tool = self.tool(deployment, version);
+        tool.args(["--if-health-fails", "--", "false"]).write_stdin(healthy()).assert().code(0);
+    }
+
+    /// A deployment that proves bad, with these flags and this rollback command.
+    pub(crate) fn fails(&self, deployment: &str, version: &str, flags: &[&str], command: &str) -> Assert {
+        let mut tool = self.tool(deployment, version);
+        tool.arg("--if-health-fails").args(flags).args(["--", "sh", "-c", command]);
+        tool.write_stdin(unhealthy()).assert()
+    }
+
+    /// Each time that the command was run.
+    pub(crate) fn trace(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.state.path().join("trace")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The entries of the ledger.
+    pub(crate) fn ledger(&self) -> Vec<Value> {
+        let path = self.state.path().join("rollback/production/api.jsonl");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Dates everything in the ledger back, as if so many minutes had passed since.
+    pub(crate) fn passes(&self, minutes: i64) {
+        let path = self.state.path().join("rollback/production/api.jsonl");
+        let lines: Vec<String> = self
+            .ledger()
+            .into_iter()
+            .map(|mut entry| {
+                let ts: chrono::DateTime<chrono::Utc> = serde_json::from_value(entry["ts"].clone()).unwrap();
+                entry["ts"] = json!(ts - chrono::TimeDelta::minutes(minutes));
+                format!("{entry}\n")
+            })
+            .collect();
+        common::atomic::write(&path, lines.concat().as_bytes()).unwrap();
+    }
+
+    /// Puts an event of another tool into the journal.
+    pub(crate) fn journals(&self, event: &Value) {
+        common::journal::Journal::new(self.state.path()).append(event).unwrap();
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.state.path()
+    }
+}
+
+/// An event as `dm-stage` and `dm-migrate` write them, that ended now and took no time.
+pub(crate) fn event(deployment: &str, service: &str, stage: &str, more: &Value) -> Value {
+    let clock = common::clock::SystemClock;
+    let mut event = json!({"v": 1, "type": "stage", "id": "0123456789abcdef", "ts": common::clock::Clock::now(&clock),
+        "tool": "dm-stage", "deployment": deployment, "service": service, "environment": "production", "stage": stage,
+        "trace_id": "0123456789abcdef0123456789abcdef", "status": "success", "duration_s": 0.0, "error_type": null,
+        "exit_code": 0, "signal": null, "cpu_s": null, "max_rss_bytes": null});
+    for (name, value) in more.as_object().unwrap() {
+        event[name] = value.clone();
+    }
+    event
+}
+
+pub(crate) fn unhealthy() -> String {
+    stream(1)
+}
+
+pub(crate) fn healthy() -> String {
+    stream(0)
+}
+
+/// A health check, as far as its end says how it ended. It probed nothing that could be looked at again.
+fn stream(exit: u8) -> String {
+    let ts = "2026-01-01T00:00:00.000Z";
+    let start = json!({"v": 1, "type": "start", "tool": "dm-health", "run": "r", "service": "api",
+        "environment": "production", "deployment": "d", "ts": ts});
+    let end = json!({"v": 1, "type": "end", "ts": ts, "exit": exit, "records": 0});
+    format!("{start}\n{end}\n")
+}

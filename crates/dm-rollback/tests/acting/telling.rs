@@ -1,0 +1,106 @@
+//! Who is told of a rollback: a real Alertmanager, and GitHub Actions.
+
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+use testkit::alertmanager::Alertmanager;
+use testkit::fault;
+
+use crate::team::{Team, unhealthy};
+
+/// An Alertmanager that keeps what it is told to itself.
+pub(crate) fn alertmanager() -> Alertmanager {
+    Alertmanager::with("{route: {receiver: nobody}, receivers: [{name: nobody}]}")
+}
+
+/// The alerts that it has now.
+fn alerts(alertmanager: &Alertmanager) -> Vec<Value> {
+    let url = format!("http://{}/api/v2/alerts?active=true", alertmanager.address());
+    reqwest::blocking::get(url).unwrap().json().unwrap()
+}
+
+#[test]
+fn a_rollback_that_worked_is_news_and_one_that_failed_is_critical_until_one_works() {
+    let (team, told) = (Team::new(), alertmanager());
+    let url = format!("http://{}", told.address());
+    team.keeps("d-1", "1.0");
+    team.fails("d-2", "2.0", &["--alertmanager-url", &url], "exit 4").code(12);
+    let [failed] = alerts(&told).try_into().unwrap();
+    let labels = &failed["labels"];
+    assert_eq!(
+        (&labels["alertname"], &labels["severity"]),
+        (&"DeploymentRollbackFailed".into(), &"critical".into())
+    );
+    assert_eq!((&labels["service"], &labels["environment"]), (&"api".into(), &"production".into()));
+    let description = failed["annotations"]["description"].as_str().unwrap();
+    for part in
+        ["its command ended with exit code 4", "Version 2.0", "What to do: look which version answers"]
+    {
+        assert!(description.contains(part), "{part}: {description}");
+    }
+    assert_eq!(failed["annotations"]["deployment"], "d-2");
+
+    // The next one works: the failure is over, and the news is that.
+    team.passes(20);
+    let good = fault::answering(&fault::answer("200 OK", "well"));
+    let flags = ["--alertmanager-url", &url, "--verify-url", &good];
+    team.fails("d-3", "3.0", &flags, "true").code(10);
+    let [done] = alerts(&told).try_into().unwrap();
+    assert_eq!(
+        (&done["labels"]["alertname"], &done["labels"]["severity"]),
+        (&"DeploymentRolledBack".into(), &"info".into())
+    );
+    assert!(done["annotations"]["description"].as_str().unwrap().contains("from 3.0 to 1.0"), "{done}");
+}
+
+#[test]
+fn what_was_refused_or_kept_is_no_alert() {
+    let (team, told) = (Team::new(), alertmanager());
+    let url = format!("http://{}", told.address());
+    team.fails("d-1", "1.0", &["--alertmanager-url", &url, "--require-target"], "true").code(11);
+    team.fails("d-1", "1.0", &["--alertmanager-url", &url, "--dry-run"], "true").code(11);
+    assert_eq!(alerts(&told), Vec::<Value>::new());
+}
+
+#[test]
+fn an_alertmanager_in_trouble_is_one_warning_and_no_other_exit_code() {
+    let refused = fault::refused();
+    for (url, why) in [
+        (refused.replace("http://", "http://user:pass-word@"), "refused"),
+        (fault::internal_error(), "it answered 500 Internal Server Error: the disk is full"),
+        (fault::hanging(), "no answer in time"),
+    ] {
+        let team = Team::new();
+        let assert = team.fails("d-1", "1.0", &["--alertmanager-url", &url], "exit 4").code(12);
+        let told = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+        assert_eq!(told.matches("nobody was told: Alertmanager at http://").count(), 1, "{told}");
+        assert!(told.contains(why) && !told.contains("pass-word"), "{told}");
+    }
+}
+
+#[test]
+fn github_actions_annotates_what_a_person_has_to_see_and_sums_all_up() {
+    let team = Team::new();
+    let summary = team.path().join("summary.md");
+    let run = |deployment: &str, version: &str, flags: &[&str]| {
+        let mut tool = team.tool(deployment, version);
+        tool.env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_STEP_SUMMARY", &summary)
+            .env("DM_GITHUB", "error,summary");
+        tool.arg("--if-health-fails")
+            .args(flags)
+            .args(["--", "sh", "-c", "exit 4"])
+            .write_stdin(unhealthy())
+            .assert()
+    };
+    run("d-1", "1.0", &["--require-target"]).code(11).stderr(contains(
+        "::error title=api%3A NOT rolled back::the health check ended as unhealthy: NOT rolled",
+    ));
+    run("d-1", "1.0", &[]).code(12).stderr(
+        contains("::error title=api%3A rollback FAILED or not verified::").and(contains("exit code 4")),
+    );
+    let text = std::fs::read_to_string(summary).unwrap();
+    let rows: Vec<&str> = text.lines().skip(2).collect();
+    assert!(rows[0].starts_with("| rollback | NOT rolled back | "), "{text}");
+    assert!(rows[1].starts_with("| rollback | rollback FAILED or not verified | "), "{text}");
+}
