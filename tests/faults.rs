@@ -1,5 +1,6 @@
 //! What can be wrong with a server, and what dm-health and dm-smoke say of it: the right reason, in bounded time and
 //! memory.
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use std::fmt::Write;
 use std::time::Duration;

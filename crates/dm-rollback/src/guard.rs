@@ -265,5 +265,5 @@ fn variables(verdict: &Verdict, target: Option<&Good>) -> Vec<(&'static str, Str
 /// The command as one would type it, without secrets.
 fn shown(action: &Action) -> String {
     let words = action.argv.iter().map(|word| word.to_string_lossy().into_owned());
-    Secrets::of_environment().masked(&shell_words::join(words))
+    Secrets::default().with_environment().masked(&shell_words::join(words))
 }
