@@ -19,14 +19,15 @@ properties=(
     "dm-rollback evidence::tests::any_bytes_are_answered"
 )
 
+cargo test --quiet --release --locked --lib -p common -p dm-rollback -p dm-smoke --no-run
 for property in "${properties[@]}"; do
     read -r crate name <<< "$property"
     started=$SECONDS
     # One that hangs has failed.
-    out=$(timeout 30m cargo test --quiet --release --locked --lib -p "$crate" -- --exact "$name" 2>&1) &&
-        grep -q '^test result: ok. 1 passed' <<< "$out" || {
+    if ! out=$(timeout 30m cargo test --quiet --release --locked --lib -p "$crate" -- --exact "$name" 2>&1) ||
+        ! grep -q '^test result: ok. 1 passed' <<< "$out"; then
         printf '%s\nfuzz.sh: %s failed, or is not there\n' "$out" "$name" >&2
         exit 1
-    }
+    fi
     printf '%s cases in %4d s: %s %s\n' "$PROPTEST_CASES" "$((SECONDS - started))" "$crate" "$name"
 done

@@ -40,7 +40,7 @@
 //! | [`context`] | what every tool knows before it does anything |
 //! | [`github`] | what GitHub Actions is told: groups, annotations, the summary |
 //! | [`status_line`] | one live line at the foot of a terminal |
-//! | [`process`] | a child: spawn, signals, deadline, resource usage |
+//! | [`process`] | a child: spawn, signals, deadline, resource usage; or its output, captured |
 //! | [`wrap`] | a child as a recorded stage |
 #![warn(missing_docs)]
 

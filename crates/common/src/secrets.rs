@@ -42,7 +42,8 @@ pub struct Secrets {
 impl Secrets {
     /// These too.
     pub fn add(&mut self, values: impl IntoIterator<Item = String>) {
-        self.values.extend(values);
+        // Nothing is everywhere.
+        self.values.extend(values.into_iter().filter(|value| !value.is_empty()));
         self.values.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         self.values.dedup();
     }
@@ -105,7 +106,7 @@ mod tests {
     fn the_longest_is_masked_first_and_none_is_shown_by_debug() {
         let mut secrets = Secrets::default();
         secrets.add(["abcd".to_owned()]);
-        secrets.add(["abcdef".to_owned(), "abcd".to_owned()]);
+        secrets.add(["abcdef", "abcd", ""].map(str::to_owned));
         assert_eq!(secrets.masked("abcdef abcd abc"), "*** *** abc");
         assert_eq!(format!("{secrets:?}"), "Secrets { values: 2, .. }");
     }
