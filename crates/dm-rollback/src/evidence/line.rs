@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use common::event::{FORMAT, TestResult};
 use common::stream::{self, Record};
 use serde::Deserialize;
@@ -68,11 +68,12 @@ pub(super) fn parse(line: &[u8]) -> Result<Line<'_>, String> {
 }
 
 fn quickly(line: &[u8]) -> Option<Line<'_>> {
-    let fields: Fields<'_> = serde_json::from_slice(line).ok()?;
+    // Checked once, and not string by string.
+    let fields: Fields<'_> = serde_json::from_str(str::from_utf8(line).ok()?).ok()?;
     if fields.v != FORMAT {
         return None;
     }
-    let ts = fields.ts.parse().ok()?;
+    let ts = time(fields.ts.as_bytes()).or_else(|| fields.ts.parse().ok())?;
     let src = fields.src;
     match (&*fields.kind, fields.ok, fields.total, fields.errors) {
         ("probe", Some(_), ..) if fields.local => Some(Line::Other),
@@ -82,6 +83,23 @@ fn quickly(line: &[u8]) -> Option<Line<'_>> {
         ("count", _, Some(total), Some(errors)) => Some(Line::Count { ts, src, total, errors }),
         _ => None,
     }
+}
+
+/// A time as the tools write it, `2026-01-01T00:00:00.000Z`; the general way takes ten times as long.
+fn time(text: &[u8]) -> Option<DateTime<Utc>> {
+    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
+    if text.len() != 24 || marks.iter().any(|(at, mark)| text[*at] != *mark) {
+        return None;
+    }
+    let number = |from: usize, to: usize| {
+        text[from..to].iter().try_fold(0, |number: u32, digit| {
+            digit.is_ascii_digit().then(|| 10 * number + u32::from(digit - b'0'))
+        })
+    };
+    let date = NaiveDate::from_ymd_opt(number(0, 4)?.cast_signed(), number(5, 7)?, number(8, 10)?)?;
+    Some(
+        date.and_hms_milli_opt(number(11, 13)?, number(14, 16)?, number(17, 19)?, number(20, 23)?)?.and_utc(),
+    )
 }
 
 impl From<Record> for Line<'_> {
@@ -144,6 +162,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_time_is_the_same_in_both_ways(ms in -62_135_596_800_000..253_402_300_799_999_i64, at in 0..24_usize, byte: u8) {
+            let ts = DateTime::from_timestamp_millis(ms).unwrap();
+            let text = ts.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+            prop_assert_eq!(time(text.as_bytes()), Some(ts));
+            let mut other = text.into_bytes();
+            other[at] = byte;
+            if let (Some(quick), Ok(text)) = (time(&other), str::from_utf8(&other)) {
+                prop_assert_eq!(Ok(quick), text.parse::<DateTime<Utc>>());
+            }
+        }
+
         #[test]
         fn what_one_way_takes_the_other_takes_as_well(at in 0..400_usize, byte: u8) {
             let mut line = probe(true).into_bytes();
