@@ -1,6 +1,7 @@
 //! What was seen, counted as it is read: the memory does not grow with it.
 
 mod line;
+mod scan;
 mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -282,7 +283,7 @@ pub(crate) mod tests {
     /// A probe so many seconds after the start.
     pub(crate) fn probe_at(seconds: usize, ok: bool) -> String {
         let ts = DateTime::UNIX_EPOCH + Duration::from_secs(seconds as u64);
-        let ts = ts.to_rfc3339();
+        let ts = ts.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         format!(
             r#"{{"v":1,"type":"probe","seq":1,"ts":"{ts}","name":"api","target":"http://h/health","src":"probe","ok":{ok},"status":null,"latency_ms":null,"phase_ms":{{}},"address":null,"reason":null}}"#
         )

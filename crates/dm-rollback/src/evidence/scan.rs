@@ -1,0 +1,121 @@
+//! A quick look at a line of plain JSON: one object, the strings in it without escapes. A line that is anything else is
+//! left to serde_json, which is asked about every line that this does not take.
+
+/// The members of an object, one after the other.
+pub(super) struct Members<'a> {
+    text: &'a str,
+    at: usize,
+    begun: bool,
+}
+
+/// A value, as far as a verdict may need it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Value<'a> {
+    Text(&'a str),
+    /// A number as it is written.
+    Number(&'a str),
+    Bool(bool),
+    Null,
+    /// An object; what is in it was checked.
+    Object,
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Self { text, at: 0, begun: false }
+    }
+
+    /// The next name and its value; `Some(None)` after the last, at the end of the text; `None` where it is not plain.
+    pub(super) fn next(&mut self) -> Option<Option<(&'a str, Value<'a>)>> {
+        if !self.begun {
+            self.begun = true;
+            self.take(b'{')?;
+        } else if self.peek()? == b'}' {
+            self.at += 1;
+            let rest = &self.text.as_bytes()[self.at..];
+            return rest.iter().all(|byte| matches!(byte, b'\n' | b'\r' | b' ')).then_some(None);
+        } else {
+            self.take(b',')?;
+        }
+        let name = self.string()?;
+        self.take(b':')?;
+        let value = self.value(true)?;
+        Some(Some((name, value)))
+    }
+
+    fn value(&mut self, may_nest: bool) -> Option<Value<'a>> {
+        let rest = &self.text[self.at..];
+        let word = |word: &str, value| rest.starts_with(word).then_some((word.len(), value));
+        let (length, value) = match self.peek()? {
+            b'"' => return self.string().map(Value::Text),
+            b't' => word("true", Value::Bool(true))?,
+            b'f' => word("false", Value::Bool(false))?,
+            b'n' => word("null", Value::Null)?,
+            b'{' if may_nest => return self.object(),
+            _ => {
+                let length = number(rest.as_bytes())?;
+                (length, Value::Number(&rest[..length]))
+            }
+        };
+        self.at += length;
+        Some(value)
+    }
+
+    /// An object of simple values, such as the phases of a probe.
+    fn object(&mut self) -> Option<Value<'a>> {
+        self.take(b'{')?;
+        if self.peek()? != b'}' {
+            loop {
+                self.string()?;
+                self.take(b':')?;
+                self.value(false)?;
+                if self.peek()? == b'}' {
+                    break;
+                }
+                self.take(b',')?;
+            }
+        }
+        self.at += 1;
+        Some(Value::Object)
+    }
+
+    fn string(&mut self) -> Option<&'a str> {
+        self.take(b'"')?;
+        let rest = &self.text.as_bytes()[self.at..];
+        let length = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
+        if rest[length] != b'"' {
+            return None;
+        }
+        let text = &self.text[self.at..self.at + length];
+        self.at += length + 1;
+        Some(text)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn take(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+}
+
+/// The length of the number that the text begins with, without an exponent.
+fn number(text: &[u8]) -> Option<usize> {
+    let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let sign = usize::from(text.first() == Some(&b'-'));
+    let whole = digits(sign);
+    if whole == 0 || (whole > 1 && text[sign] == b'0') {
+        return None;
+    }
+    let mut length = sign + whole;
+    if text.get(length) == Some(&b'.') {
+        let fraction = digits(length + 1);
+        if fraction == 0 {
+            return None;
+        }
+        length += 1 + fraction;
+    }
+    // An exponent is rare, and left to serde_json.
+    (!matches!(text.get(length), Some(b'e' | b'E'))).then_some(length)
+}
