@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// For so long a wait is looked at closely.
-const YOUNG: Duration = Duration::from_secs(10);
+/// For so long a wait is looked at closely: until it was told for the second time.
+const YOUNG: Duration = Duration::from_secs(12);
 
 /// After this, little will change.
 const OLD: Duration = Duration::from_mins(1);
