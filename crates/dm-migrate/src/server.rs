@@ -101,7 +101,7 @@ pub struct Preflight {
 pub struct Own {
     /// It, on the server.
     pub pid: i64,
-    /// With the pid, it names the session for ever.
+    /// With the pid, it names the session for ever; empty where the pid alone does.
     pub backend_start: String,
     /// `active`, `idle`, `idle in transaction`.
     pub state: Option<String>,
