@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use common::event::{FORMAT, TestResult};
 use common::stream::{self, Record};
 
-use super::scan::{Members, Value};
+use super::scan::{Value, members};
 
 /// What a verdict needs of a line.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,14 +53,11 @@ fn quickly(line: &[u8]) -> Option<Line<'_>> {
     const NAMES: [&str; 10] =
         ["v", "type", "ts", "src", "target", "ok", "local", "latency_ms", "total", "errors"];
     let mut found = [None; NAMES.len()];
-    let mut members = Members::of(str::from_utf8(line).ok()?);
-    while let Some((name, value)) = members.next()? {
-        if let Some(at) = NAMES.iter().position(|known| *known == name)
-            && found[at].replace(value).is_some()
-        {
-            return None;
-        }
-    }
+    members(str::from_utf8(line).ok()?, |name, value| {
+        // A name that comes twice is an error elsewhere.
+        let known = NAMES.iter().position(|known| *known == name);
+        known.is_none_or(|at| found[at].replace(value).is_none()).then_some(())
+    })?;
     let [v, kind, ts, src, target, ok, local, latency, total, errors] = found;
     let text = |value| if let Some(Value::Text(text)) = value { Some(text) } else { None };
     let count =

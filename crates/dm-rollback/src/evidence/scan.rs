@@ -1,13 +1,6 @@
 //! A quick look at a line of plain JSON: one object, the strings in it without escapes. A line that is anything else is
 //! left to serde_json, which is asked about every line that this does not take.
 
-/// The members of an object, one after the other.
-pub(super) struct Members<'a> {
-    text: &'a str,
-    at: usize,
-    begun: bool,
-}
-
 /// A value, as far as a verdict may need it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Value<'a> {
@@ -20,29 +13,27 @@ pub(super) enum Value<'a> {
     Object,
 }
 
-impl<'a> Members<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
-        Self { text, at: 0, begun: false }
-    }
+/// Gives each member of the object that a line is to `take`; `None` where the line is not plain, or `take` says so.
+pub(super) fn members<'a>(
+    line: &'a str,
+    mut take: impl FnMut(&'a str, Value<'a>) -> Option<()>,
+) -> Option<()> {
+    let mut scan = Scan { text: line, at: 0 };
+    scan.object(|scan, name| {
+        let value = scan.value(true)?;
+        take(name, value)
+    })?;
+    let rest = &line.as_bytes()[scan.at..];
+    rest.iter().all(|byte| matches!(byte, b'\n' | b'\r' | b' ')).then_some(())
+}
 
-    /// The next name and its value; `Some(None)` after the last, at the end of the text; `None` where it is not plain.
-    pub(super) fn next(&mut self) -> Option<Option<(&'a str, Value<'a>)>> {
-        if !self.begun {
-            self.begun = true;
-            self.take(b'{')?;
-        } else if self.peek()? == b'}' {
-            self.at += 1;
-            let rest = &self.text.as_bytes()[self.at..];
-            return rest.iter().all(|byte| matches!(byte, b'\n' | b'\r' | b' ')).then_some(None);
-        } else {
-            self.take(b',')?;
-        }
-        let name = self.string()?;
-        self.take(b':')?;
-        let value = self.value(true)?;
-        Some(Some((name, value)))
-    }
+/// A place in a text.
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
 
+impl<'a> Scan<'a> {
     fn value(&mut self, may_nest: bool) -> Option<Value<'a>> {
         let rest = &self.text[self.at..];
         let word = |word: &str, value| rest.starts_with(word).then_some((word.len(), value));
@@ -51,7 +42,10 @@ impl<'a> Members<'a> {
             b't' => word("true", Value::Bool(true))?,
             b'f' => word("false", Value::Bool(false))?,
             b'n' => word("null", Value::Null)?,
-            b'{' if may_nest => return self.object(),
+            // Of simple values, such as the phases of a probe.
+            b'{' if may_nest => {
+                return self.object(|scan, _| scan.value(false).map(drop)).map(|()| Value::Object);
+            }
             _ => {
                 let length = number(rest.as_bytes())?;
                 (length, Value::Number(&rest[..length]))
@@ -61,14 +55,14 @@ impl<'a> Members<'a> {
         Some(value)
     }
 
-    /// An object of simple values, such as the phases of a probe.
-    fn object(&mut self) -> Option<Value<'a>> {
+    /// An object, of which `member` reads each value.
+    fn object(&mut self, mut member: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
         self.take(b'{')?;
         if self.peek()? != b'}' {
             loop {
-                self.string()?;
+                let name = self.string()?;
                 self.take(b':')?;
-                self.value(false)?;
+                member(self, name)?;
                 if self.peek()? == b'}' {
                     break;
                 }
@@ -76,7 +70,7 @@ impl<'a> Members<'a> {
             }
         }
         self.at += 1;
-        Some(Value::Object)
+        Some(())
     }
 
     fn string(&mut self) -> Option<&'a str> {
