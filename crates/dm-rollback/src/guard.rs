@@ -26,7 +26,7 @@ use crate::history::History;
 use crate::ledger::{Good, Intent, Ledger, What};
 use crate::plan::{Action, Plan};
 use crate::report::Report;
-use crate::safeguards::{self, Refusal, Request, Stop};
+use crate::safeguards::{self, Refusal, Request, Stop, not_done};
 
 /// The longest reason that the command is told, in bytes: a variable is no place for a report.
 const MAX_REASON_BYTES: usize = 1000;
@@ -244,10 +244,6 @@ fn exit_of(result: RollbackResult) -> Exit {
         RollbackResult::Verified => Exit::RolledBack,
         RollbackResult::Unverified | RollbackResult::Failed => Exit::RollbackFailed,
     }
-}
-
-fn not_done(why: String) -> Refusal {
-    Refusal { why, exit: Exit::RollbackNotDone }
 }
 
 /// What the command is told beside the deployment's own variables.

@@ -32,6 +32,7 @@ pub mod safeguard_args;
 pub mod safeguards;
 pub mod source;
 pub mod tell;
+pub mod way_back;
 pub mod webhook;
 
 use anyhow::{Context as _, Result};

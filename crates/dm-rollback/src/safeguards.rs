@@ -13,6 +13,7 @@ use common::label::Label;
 use crate::facts::Facts;
 use crate::history::{History, Rollback};
 use crate::ledger::Good;
+use crate::way_back;
 
 /// What the operator allows.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,11 +94,7 @@ pub fn ask(
     if let Some(refusal) = objections.into_iter().flatten().next() {
         return Err(refusal.into());
     }
-    let target = target(history, request, limits)?;
-    match schema(history, request.facts, target.as_ref(), limits) {
-        Some(refusal) => Err(refusal.into()),
-        None => Ok(target),
-    }
+    Ok(way_back::find(history, request, limits)?)
 }
 
 /// The second time the recorded result is the answer. Where the first was killed, nobody knows what it did: a person has
@@ -126,42 +123,44 @@ pub fn once_a_deployment(before: &Rollback<'_>) -> Stop {
 
 fn kill_switch(facts: &Facts) -> Option<Refusal> {
     let by = facts.disabled.as_ref()?;
-    refuse(format!("rollbacks are switched off by {by}"))
+    Some(not_done(format!("rollbacks are switched off by {by}")))
 }
 
 fn within_a_rollback(facts: &Facts) -> Option<Refusal> {
     facts.within_rollback.then_some(())?;
-    refuse("this runs inside of a rollback (DM_PARENT_STAGE), and a rollback is never rolled back".to_owned())
+    Some(not_done(
+        "this runs inside of a rollback (DM_PARENT_STAGE), and a rollback is never rolled back".to_owned(),
+    ))
 }
 
 fn freshness(request: &Request<'_>) -> Option<Refusal> {
     let (newer, ts) = request.facts.newer.as_ref()?;
     let deployment = request.deployment;
-    refuse(format!(
+    Some(not_done(format!(
         "deployment {newer} was begun at {}, after {deployment}: what is live now is not what was judged",
         shown(*ts)
-    ))
+    )))
 }
 
 fn rollback_of_a_rollback(history: &History, request: &Request<'_>) -> Option<Refusal> {
     let failed = request.failed?;
     let before = history.put_back(failed)?;
-    refuse(format!(
+    Some(not_done(format!(
         "version {failed} was put back by the rollback of {} at {}, and a rollback is never rolled back: the trouble may \
          not be the version's. A person has to look",
         before.deployment,
         shown(before.ts)
-    ))
+    )))
 }
 
 fn budget(history: &History, limits: &Limits, now: DateTime<Utc>) -> Option<Refusal> {
     let limit = limits.max_a_day;
     let spent = history.rollbacks().filter(|rollback| now - rollback.ts < TimeDelta::hours(24)).count();
     (spent >= limit as usize).then_some(())?;
-    refuse(format!(
+    Some(not_done(format!(
         "{spent} rollbacks in 24 hours, and {limit} are allowed (--max-rollbacks-per-day): deployments of this service have \
          to stop until a person has looked"
-    ))
+    )))
 }
 
 fn cool_down(history: &History, limits: &Limits, now: DateTime<Utc>) -> Option<Refusal> {
@@ -181,56 +180,12 @@ fn cool_down(history: &History, limits: &Limits, now: DateTime<Utc>) -> Option<R
     })
 }
 
-/// The version to go back to: never merely the one before, which may itself be bad.
-fn target(history: &History, request: &Request<'_>, limits: &Limits) -> Result<Option<Good>, Refusal> {
-    let refusal = |why| Refusal { why, exit: Exit::RollbackNotDone };
-    if let Some(target) = request.target {
-        if request.failed == Some(target) {
-            return Err(refusal(format!("the target {target} is the version that failed")));
-        }
-        if let Some(since) = history.refused(target).filter(|_| !limits.allow_refused) {
-            return Err(refusal(format!(
-                "version {target} was rolled back from at {}: name another --target, or --allow-refused",
-                shown(since)
-            )));
-        }
-        let unproven = Good { version: target.clone(), release: None, schema: None };
-        return Ok(Some(history.good(target).cloned().unwrap_or(unproven)));
-    }
-    match history.newest_good(request.failed) {
-        Some(good) => Ok(Some(good.clone())),
-        None if history.had_good(request.failed) || limits.require_target => {
-            Err(refusal("no other version is known to be good: name one with --target VERSION".to_owned()))
-        }
-        None => Ok(None),
-    }
+/// A rollback that is wanted and not done.
+pub(crate) fn not_done(why: String) -> Refusal {
+    Refusal { why, exit: Exit::RollbackNotDone }
 }
 
-/// A version that does not fit the database is no way back.
-fn schema(history: &History, facts: &Facts, target: Option<&Good>, limits: &Limits) -> Option<Refusal> {
-    if limits.schema_compatible {
-        return None;
-    }
-    let asked = "if the version that is gone back to works with it, say --schema-compatible";
-    let now = facts.schema.as_ref().or_else(|| history.schema());
-    match (target.and_then(|good| good.schema.as_ref()), now) {
-        _ if facts.is_schema_dirty => refuse(format!("the migration left the schema half done; {asked}")),
-        (Some(then), Some(now)) if then != now => {
-            refuse(format!("the schema has moved from {then} to {now} since the target was good; {asked}"))
-        }
-        (None, _) if facts.has_schema_moved => {
-            refuse(format!("this deployment's migration has moved the schema; {asked}"))
-        }
-        _ => None,
-    }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "what every safeguard gives")]
-fn refuse(why: String) -> Option<Refusal> {
-    Some(Refusal { why, exit: Exit::RollbackNotDone })
-}
-
-fn shown(ts: DateTime<Utc>) -> String {
+pub(crate) fn shown(ts: DateTime<Utc>) -> String {
     ts.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
