@@ -125,7 +125,6 @@ fn every_panel_has_data_and_the_headlines_are_true() {
     let gateway = Pushgateway::start();
     let folder = tempfile::tempdir().unwrap();
     let rules = shortened::rules(folder.path());
-    let prometheus = Prometheus::with(&gateway, &rules, tempfile::tempdir().unwrap());
     let commit = (SystemClock.now() - std::time::Duration::from_mins(90)).to_rfc3339();
     let machine = Machine::new()
         .with("PUSHGATEWAY_URL", &gateway.url())
@@ -135,10 +134,11 @@ fn every_panel_has_data_and_the_headlines_are_true() {
         .with("DM_COMMIT_TIME", &commit)
         .with("DM_RUNNER_PRICE_PER_MINUTE", "0.6");
 
-    // The first of each counter is where Prometheus begins to count; what comes after it is shown.
+    // What is there before Prometheus is: it begins to count with what it sees first, and shows what comes after that.
     let (good, bad) = (Service::start(0), Service::start(60));
     assert_eq!(deploy(&machine, &bad, "true"), Some(10));
     assert_eq!(deploy(&machine, &good, "true"), Some(0));
+    let prometheus = Prometheus::with(&gateway, &rules, tempfile::tempdir().unwrap());
     prometheus.expect("sum(deployment_total{job=\"dm_counters\",stage=\"deployment\"})", 2.0);
     let before = machine.journal().len();
 

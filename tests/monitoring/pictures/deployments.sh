@@ -32,7 +32,7 @@ deploy() {
     dm-migrate -- bash -c "$2"
     dm-smoke smoke.toml --base-url "$BASE" --format jsonl > smoke || true
     dm-health --url "$BASE/api/orders" --interval 20ms --watch 8s --max-fail 500 --format jsonl |
-        dm-rollback --if-error-rate 5 --verify-url "$BASE/health" -- true > verdict
+        dm-rollback --if-error-rate 5 --cool-down 0s --verify-url "$BASE/health" -- true > verdict
 }
 
 # A migration that waits for somebody's lock, and a reader that waits behind it.
