@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tries to make the readers of other people's text panic: suites, TAP, JUnit XML, JSONPaths, records, what a gateway
+# Tries to make the readers of other people's text panic: suites, TAP, JUnit XML, JSONPaths, records, logs, what a gateway
 # says. Each property is tried with a million texts, or with the number that is given; test.sh tries them with 256.
 # Takes about ten minutes after the build. A text that fails is told, made as short as it can be.
 set -euo pipefail
@@ -17,6 +17,8 @@ properties=(
     "common json_path::tests::any_text_is_read_or_refused"
     "common metrics::parse::tests::no_text_makes_it_panic"
     "dm-rollback evidence::tests::any_bytes_are_answered"
+    "dm-rollback source::access_log::tests::any_bytes_are_answered"
+    "dm-rollback webhook::tests::any_bytes_are_answered"
 )
 
 cargo test --quiet --release --locked --lib -p common -p dm-rollback -p dm-smoke --no-run
