@@ -23,7 +23,7 @@ _dm__rollback() {
 
     case "${cmd}" in
         dm__rollback)
-            opts="-h -V --if-error-rate --if-health-fails --if-smoke-fails --verify-url --verify-deadline --rollback-timeout --dry-run --format --if-latency --if-latency-share --if-alert --alertmanager-url --prometheus --prometheus-token --total-query --error-query --railway --railway-url --access-log --watch --interval --since --baseline --baseline-total --baseline-errors --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --if-error-rate --if-health-fails --if-smoke-fails --from-alertmanager --verify-url --verify-deadline --rollback-timeout --dry-run --format --github --if-latency --if-latency-share --if-alert --alertmanager-url --prometheus --prometheus-token --total-query --error-query --railway --railway-url --access-log --watch --interval --since --baseline --baseline-total --baseline-errors --target --require-target --max-rollbacks-per-day --cool-down --allow-refused --schema-compatible --provisional --release --mark-good --check-version --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -47,6 +47,10 @@ _dm__rollback() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "human jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --github)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --if-latency)
@@ -110,6 +114,22 @@ _dm__rollback() {
                     return 0
                     ;;
                 --baseline-errors)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-rollbacks-per-day)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cool-down)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --release)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -4,10 +4,11 @@ complete -c dm-rollback -l verify-deadline -d 'The time in which the service has
 complete -c dm-rollback -l rollback-timeout -d 'The time limit of the rollback command' -r
 complete -c dm-rollback -l format -d 'What to write to stdout [default: human on a terminal, else jsonl]' -r -f -a "human\t'Sentences for people'
 jsonl\t'JSON Lines, a record a line'"
+complete -c dm-rollback -l github -d 'In GitHub Actions: any of group (fold the output), error (annotate a failure), summary (add a row to the step\'s)' -r
 complete -c dm-rollback -l if-latency -d 'Roll back if too many requests took longer than this' -r
 complete -c dm-rollback -l if-latency-share -d 'The share of such slow requests that is allowed, in percent' -r
 complete -c dm-rollback -l if-alert -d 'Roll back if this alert begins to fire in Alertmanager; may be given more than once. Beside a stream or a log it is looked at once, at the end' -r
-complete -c dm-rollback -l alertmanager-url -d 'The Alertmanager that is asked' -r
+complete -c dm-rollback -l alertmanager-url -d 'The Alertmanager that is asked, and told of a rollback' -r
 complete -c dm-rollback -l prometheus -d 'Count requests in this Prometheus [default: $PROMETHEUS_URL]' -r
 complete -c dm-rollback -l prometheus-token -d 'A bearer token for it: better in the variable, or as file:PATH, than on the command line' -r
 complete -c dm-rollback -l total-query -d 'The counter of requests, as a selector without functions: requests_total{job="api"} [default: a usual one, of the service]' -r
@@ -20,6 +21,10 @@ complete -c dm-rollback -l since -d 'When the deployment began, as a time (RFC 3
 complete -c dm-rollback -l baseline -d 'How much before the deployment to take as the baseline from a server; 0s for none' -r
 complete -c dm-rollback -l baseline-total -d 'The requests before the deployment, where you count them yourself' -r
 complete -c dm-rollback -l baseline-errors -d 'Those of them that failed' -r
+complete -c dm-rollback -l target -d 'The version to go back to [default: the one that was kept last]' -r
+complete -c dm-rollback -l max-rollbacks-per-day -d 'So many rollbacks of a service are done in 24 hours; then a person has to look (11)' -r
+complete -c dm-rollback -l cool-down -d 'The time between two rollbacks of a service (75)' -r
+complete -c dm-rollback -l release -d 'What the platform calls what is deployed, such as a revision; $DM_ROLLBACK_RELEASE when it is gone back to' -r
 complete -c dm-rollback -l service -d 'What is deployed [default: from the CI system, else the repository\'s folder]' -r
 complete -c dm-rollback -l environment -d 'Where it is deployed to [default: from the CI system, else "development"]' -r
 complete -c dm-rollback -l deployment-id -d 'Names the deployment; the same for all tools in it [default: the CI run, else a new one]' -r
@@ -39,7 +44,14 @@ complete -c dm-rollback -l pushgateway-cert -d 'A PEM file with the client\'s ce
 complete -c dm-rollback -l require-export -d 'End with 125 if what happened could not be pushed' -r
 complete -c dm-rollback -l if-health-fails -d 'Roll back if dm-health ended as unhealthy'
 complete -c dm-rollback -l if-smoke-fails -d 'Roll back if a smoke test failed'
+complete -c dm-rollback -l from-alertmanager -d 'Roll back if a payload of Alertmanager\'s webhook on stdin tells of an alert of this service that fires, has the label auto_action="rollback", and is still active by --alertmanager-url'
 complete -c dm-rollback -l dry-run -d 'Only decide: a rollback that is wanted is told of, and not done (11)'
 complete -c dm-rollback -l railway -d 'Count requests in Railway\'s metrics: RAILWAY_SERVICE_ID and RAILWAY_ENVIRONMENT_ID say whose, RAILWAY_TOKEN or RAILWAY_API_TOKEN lets in'
+complete -c dm-rollback -l require-target -d 'Do nothing (11) where no version is known to be good; else, the first time, the command has to know one'
+complete -c dm-rollback -l allow-refused -d 'Allow a --target, or with --check-version a version, that was rolled back from'
+complete -c dm-rollback -l schema-compatible -d 'The version that is gone back to works with the schema as it is now, whatever was migrated'
+complete -c dm-rollback -l provisional -d 'More looks at this deployment follow: a keep does not make its version a known good one yet'
+complete -c dm-rollback -l mark-good -d 'Judge nothing: remember that the deployment\'s version is good'
+complete -c dm-rollback -l check-version -d 'Judge nothing: end with 1 if the deployment\'s version was rolled back from, and did not prove good since'
 complete -c dm-rollback -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dm-rollback -s V -l version -d 'Print version'
