@@ -35,6 +35,7 @@ complete -c dm-smoke -l pushgateway-ca -d 'Trust the certificates in this PEM fi
 complete -c dm-smoke -l pushgateway-cert -d 'A PEM file with the client\'s certificate and its key' -r
 complete -c dm-smoke -l require-export -d 'End with 125 if what happened could not be pushed' -r
 complete -c dm-smoke -l new -d 'Write an example of a suite, with comments: to stdout, or as the file that is named, which must not be there'
+complete -c dm-smoke -l reuse -d 'Keep a connection for the next test [default: a new one for each, so that no test depends on another\'s]'
 complete -c dm-smoke -l check -d 'Only validate the suite'
 complete -c dm-smoke -l annotate -d 'Annotate failures for GitHub Actions, on stderr'
 complete -c dm-smoke -s h -l help -d 'Print help (see more with \'--help\')'

@@ -92,6 +92,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: u16,
 
+    /// Keep a connection for the next test [default: a new one for each, so that no test depends on another's]
+    #[arg(long)]
+    pub reuse: bool,
+
     /// The time limit of a test that has none of its own
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse_positive)]
     pub timeout: Duration,

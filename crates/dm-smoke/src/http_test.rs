@@ -43,8 +43,10 @@ type Key = (Duration, u32);
 pub struct Clients(BTreeMap<Key, Client>);
 
 impl Clients {
-    /// Sets them up.
-    pub fn new(suite: &Suite) -> Result<Self> {
+    /// Sets them up. With `reuse` a connection is kept for the next test; without, no test depends on one that another
+    /// left.
+    pub fn new(suite: &Suite, reuse: bool) -> Result<Self> {
+        let most_idle = if reuse { usize::MAX } else { 0 };
         let mut https = BTreeMap::<Key, bool>::new();
         for test in &suite.tests {
             if let Kind::Http(http) = &test.kind {
@@ -55,8 +57,7 @@ impl Clients {
             let (limit, redirects) = key;
             http::builder(https)
                 .connect_timeout(limit.mul_f64(CONNECT_SHARE))
-                // No test depends on a connection that another one left.
-                .pool_max_idle_per_host(0)
+                .pool_max_idle_per_host(most_idle)
                 .redirect(no_more_than(redirects))
                 .build()
                 .map(|client| (key, client))

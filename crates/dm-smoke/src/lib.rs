@@ -94,7 +94,7 @@ fn smoke(run: &Run) -> Result<Exit> {
     let surroundings = Surroundings {
         // A command may show what it finds in its environment.
         secrets: run.suite.secrets.clone().with_environment(),
-        clients: Clients::new(&run.suite)?,
+        clients: Clients::new(&run.suite, run.reuse)?,
         env: environment(run),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

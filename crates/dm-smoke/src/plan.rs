@@ -41,6 +41,8 @@ pub struct Run {
     pub base_url: Option<Url>,
     /// How it is run.
     pub limits: Limits,
+    /// Whether a connection is kept for the next test.
+    pub reuse: bool,
 }
 
 /// Where results are told, and what they are worth.
@@ -93,11 +95,13 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
         max_fail: args.max_fail,
         deadline: args.deadline,
     };
+    let reuse = args.reuse;
     Ok(Plan::Run(Box::new(Run {
         output: output(args, suite.name.clone(), Some(path.to_owned()))?,
         suite,
         base_url,
         limits,
+        reuse,
     })))
 }
 

@@ -143,6 +143,19 @@ fn redirects_are_followed_as_far_as_is_said() {
 }
 
 #[test]
+fn each_test_has_a_connection_of_its_own_unless_they_are_reused() {
+    for (flags, connections) in [(&[][..], 3), (&["--reuse"][..], 1)] {
+        let server =
+            Server::start(|_| answer(200, "").replace("connection: close", "connection: keep-alive"));
+        let suite =
+            ["a", "b", "c"].map(|name| format!("[[test]]\nname = '{name}'\nhttp = {{ url = '/' }}\n"));
+        let told = ["--base-url", &server.url, "--jobs", "1"];
+        Place::with_suite(&suite.concat()).smoke(&[&told[..], flags].concat()).code(0);
+        assert_eq!((server.requests().len(), server.connections()), (3, connections), "{flags:?}");
+    }
+}
+
+#[test]
 fn a_form_is_sent_as_a_browser_does() {
     let server = Server::start(|_| answer(200, "<input name=csrf value=t0ken>"));
     let suite = r#"

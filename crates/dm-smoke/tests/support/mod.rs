@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -104,23 +105,31 @@ pub(crate) fn tests(records: &[Record]) -> Vec<&stream::Test> {
 pub(crate) struct Server {
     pub(crate) url: String,
     requests: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Server {
     /// Answers each request by its first line, `GET /path HTTP/1.1`; after an empty answer the connection stays
-    /// open and silent.
+    /// open and silent. One that says `connection: keep-alive` is not the last of its connection.
     pub(crate) fn start(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (seen, answer, accepted) = (Arc::clone(&requests), Arc::new(answer), Arc::clone(&connections));
         thread::spawn(move || {
             for connection in listener.incoming() {
+                accepted.fetch_add(1, Ordering::Relaxed);
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 thread::spawn(move || serve(connection.unwrap(), &seen, &*answer));
             }
         });
-        Self { url, requests }
+        Self { url, requests, connections }
+    }
+
+    /// The number of connections so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// The requests so far: everything up to the body.
@@ -130,21 +139,25 @@ impl Server {
 }
 
 fn serve(mut connection: TcpStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -> String) {
-    let mut head = String::new();
     let mut reader = BufReader::new(connection.try_clone().unwrap());
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).unwrap_or(0) == 0 {
-            return;
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                return;
+            }
         }
-    }
-    let first = head.lines().next().unwrap().to_owned();
-    seen.lock().unwrap().push(head);
-    let answer = answer(&first);
-    if answer.is_empty() {
-        drop(reader.read_to_end(&mut Vec::new()));
-    } else {
+        let first = head.lines().next().unwrap().to_owned();
+        seen.lock().unwrap().push(head);
+        let answer = answer(&first);
+        if answer.is_empty() {
+            return drop(reader.read_to_end(&mut Vec::new()));
+        }
         // A client that has gone away is the test's business.
         drop(connection.write_all(answer.as_bytes()));
+        if !answer.contains("connection: keep-alive") {
+            return;
+        }
     }
 }
 
