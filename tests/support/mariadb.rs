@@ -155,7 +155,10 @@ impl Mariadb {
         server.args(["--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0"]);
         // The kernel has few of its own requests for all who run as nobody.
         server.arg("--innodb-use-native-aio=0");
-        nobody::run(in_private(server))
+        // Not as root. It changes its user by itself, once it is loaded: nobody may not be let into the folder that it
+        // was unpacked in.
+        server.args(nobody::name().map(|name| format!("--user={name}")));
+        in_private(server)
     }
 }
 

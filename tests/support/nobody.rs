@@ -35,6 +35,11 @@ pub(crate) fn run(mut command: Command) -> Command {
     command
 }
 
+/// The name of who it runs as; `None` where the tests do not run as root, and everything runs as they do.
+pub(crate) fn name() -> Option<String> {
+    instead_of_root().map(|nobody| nobody.name)
+}
+
 fn instead_of_root() -> Option<User> {
     geteuid().is_root().then(|| User::from_name("nobody").unwrap().unwrap())
 }
