@@ -106,7 +106,7 @@ impl Book {
         let context = &plan.context;
         let folder = context.sinks.state_dir.as_ref().ok_or("there is no folder for the ledger")?;
         let ledger = Ledger::new(folder, &context.identity);
-        let history = History(read(&ledger)?);
+        let history = history_of(&ledger)?;
         let journal = Journal::new(folder);
         let entries = journal
             .read()
@@ -219,7 +219,7 @@ impl Book {
                 exit: Exit::Held,
             })?;
         // Another run may have ended between the look and the lock.
-        self.history = History(read(&self.ledger).map_err(not_done)?);
+        self.history = history_of(&self.ledger).map_err(not_done)?;
         let target = self.ask(plan, now)?;
         let intent = Intent {
             failed: identity.version.clone(),
@@ -235,8 +235,10 @@ impl Book {
     }
 }
 
-fn read(ledger: &Ledger) -> Result<Vec<crate::ledger::Entry>, String> {
-    ledger.read().map_err(|error| format!("cannot read the ledger {}: {error}", ledger.path().display()))
+/// What the ledger says; an error is for people.
+pub(crate) fn history_of(ledger: &Ledger) -> Result<History, String> {
+    let path = ledger.path();
+    ledger.read().map(History).map_err(|error| format!("cannot read the ledger {}: {error}", path.display()))
 }
 
 fn exit_of(result: RollbackResult) -> Exit {

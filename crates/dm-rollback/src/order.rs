@@ -1,6 +1,6 @@
 //! What this run is for: to judge a deployment, or to ask or tell the ledger something.
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Error, Result, bail};
 use common::clock::{Clock, SystemClock};
 use common::context::Context;
 use common::exit::Exit;
@@ -8,9 +8,10 @@ use common::label::Label;
 
 use crate::TOOL;
 use crate::args::Args;
-use crate::history::History;
+use crate::guard::history_of;
 use crate::ledger::{Good, Ledger, What};
 use crate::plan::{self, Plan};
+use crate::safeguards::shown;
 
 /// What is to be done.
 #[derive(Debug)]
@@ -85,16 +86,13 @@ impl Book {
             tell("which version? Give --app-version, or DM_VERSION");
             return Ok(Exit::Inconclusive);
         };
-        let entries = self
-            .ledger
-            .read()
-            .map_err(|error| anyhow!("cannot read the ledger {}: {error}", self.ledger.path().display()))?;
-        let Some(since) = History(entries).refused(version).filter(|_| !allowed) else {
+        let history = history_of(&self.ledger).map_err(Error::msg)?;
+        let Some(since) = history.refused(version).filter(|_| !allowed) else {
             return Ok(Exit::Good);
         };
         tell(&format!(
             "version {version} was rolled back from at {}: deploy another, or say --allow-refused",
-            since.format("%Y-%m-%d %H:%M:%SZ")
+            shown(since)
         ));
         Ok(Exit::Bad)
     }
