@@ -6,12 +6,12 @@ use std::time::Duration;
 use common::duration;
 use common::event::Reason;
 use common::json_path::{Difference, Expectation};
-use common::secrets::Secrets;
 use regex::bytes::Regex;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::Value;
 
 use crate::excerpt;
+use crate::secret::Hidden;
 
 /// Statuses that are good.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl HttpExpected {
         &self,
         observed: &'a HttpObserved,
         document: &Result<Value, String>,
-        secrets: &Secrets,
+        hidden: &Hidden<'_>,
     ) -> Result<(), Mismatch<'a>> {
         if !self.status.include(observed.status) {
             return Err(Mismatch {
@@ -146,7 +146,7 @@ impl HttpExpected {
         }
         self.check_headers(&observed.headers)?;
         self.check_body(observed)?;
-        self.check_json(observed, document, secrets)?;
+        self.check_json(observed, document, hidden)?;
         match self.max_latency {
             Some(most) if observed.latency > most => Err(Mismatch {
                 reason: Reason::TooSlow,
@@ -194,7 +194,7 @@ impl HttpExpected {
         &self,
         observed: &'a HttpObserved,
         document: &Result<Value, String>,
-        secrets: &Secrets,
+        hidden: &Hidden<'_>,
     ) -> Result<(), Mismatch<'a>> {
         for expectation in &self.json {
             let unmet = |what| Err(Mismatch { reason: Reason::BodyMismatch, what, evidence: &observed.body });
@@ -206,7 +206,7 @@ impl HttpExpected {
                     if let Err(Difference { expected, found }) = expectation.check(document) {
                         let evidence: &[u8] = if found.is_some() { b"" } else { &observed.body };
                         // Masked before it is cut: half a secret would not be found any more.
-                        let found = found.map(|found| secrets.masked(&found));
+                        let found = found.map(|found| hidden.masked(&found));
                         let what = Difference { expected, found }.to_string();
                         return Err(Mismatch { reason: Reason::BodyMismatch, what, evidence });
                     }

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use common::clock::{Clock, Stopwatch, SystemClock};
 use common::event::TestResult;
-use common::secrets::Secrets;
 use common::stream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::outcome::Failure;
 use crate::runner::{Surroundings, seq};
+use crate::secret::Hidden;
 use crate::suite::{Kind, Test};
 use crate::template::Values;
-use crate::{command_test, http_test, secret};
+use crate::{command_test, http_test};
 
 /// A test to be tried.
 #[derive(Debug)]
@@ -48,13 +48,11 @@ impl Attempts {
     /// Tries until the test passes, or was tried often enough; `None` when it was stopped.
     pub async fn carry_out(self, at: usize) -> Option<Done> {
         let clock = SystemClock;
-        let mut secrets = self.surroundings.secrets.clone();
-        secrets.add(secret::forms(self.values.values().cloned()));
         let mut attempts = 1;
         let mut before = None;
         loop {
             let stopwatch = Stopwatch::start(&clock);
-            let outcome = self.attempt(&secrets, &clock).await?;
+            let outcome = self.attempt(&clock).await?;
             let (values, result, failure) = match outcome {
                 // What was wrong before is what there is to say of a flaky test.
                 Ok(values) if before.is_some() => (values, TestResult::Flaky, before.take()),
@@ -83,17 +81,17 @@ impl Attempts {
         }
     }
 
-    async fn attempt(&self, secrets: &Secrets, clock: &SystemClock) -> Option<Result<Values, Failure>> {
+    async fn attempt(&self, clock: &SystemClock) -> Option<Result<Values, Failure>> {
         let (test, given) = (&self.test, &self.surroundings);
+        let hidden = Hidden::new(&given.secrets, &self.values);
         match &test.kind {
             Kind::Http(http) => tokio::select! {
-                told = http_test::run(http, test.limit, secrets, &given.clients, &self.values, clock) => Some(told),
+                told = http_test::run(http, test.limit, hidden, &given.clients, clock) => Some(told),
                 () = self.stop() => None,
             },
             Kind::Command(command) => {
                 let stop = self.stop();
-                let told =
-                    command_test::run(command, test.limit, secrets, &given.env, &self.values, stop).await?;
+                let told = command_test::run(command, test.limit, &hidden, &given.env, stop).await?;
                 Some(told.map(|()| Values::new()))
             }
         }

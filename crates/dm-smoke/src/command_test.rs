@@ -8,12 +8,12 @@ use std::time::Duration;
 use common::duration;
 use common::event::Reason;
 use common::process::{Captured, Output, explain};
-use common::secrets::Secrets;
 use tokio::process::Command;
 use tokio::time::sleep;
 
 use crate::assertion::CommandObserved;
 use crate::outcome::Failure;
+use crate::secret::Hidden;
 use crate::suite::CommandTest;
 use crate::template::Values;
 
@@ -24,12 +24,11 @@ const KEPT: usize = 64 * 1024;
 pub async fn run(
     test: &CommandTest,
     limit: Duration,
-    secrets: &Secrets,
+    hidden: &Hidden<'_>,
     env: &[(&'static str, String)],
-    values: &Values,
     stopped: impl Future<Output = ()>,
 ) -> Option<Result<(), Failure>> {
-    let mut running = match Captured::start(&mut command(test, env, values)) {
+    let mut running = match Captured::start(&mut command(test, env, hidden.values)) {
         Ok(running) => running,
         Err(error) => {
             let error = explain(OsStr::new(&test.program), &error);
@@ -38,7 +37,7 @@ pub async fn run(
     };
     let told = tokio::select! {
         output = running.output(KEPT) => match output {
-            Ok(output) => judge(test, output, secrets),
+            Ok(output) => judge(test, output, hidden),
             Err(error) => Err(Failure::error(Reason::Other, format!("cannot wait: {error}"))),
         },
         () = sleep(limit) => {
@@ -64,8 +63,8 @@ fn command(test: &CommandTest, env: &[(&'static str, String)], values: &Values) 
     command
 }
 
-fn judge(test: &CommandTest, output: Output, secrets: &Secrets) -> Result<(), Failure> {
+fn judge(test: &CommandTest, output: Output, hidden: &Hidden<'_>) -> Result<(), Failure> {
     let Output { status, stdout, stderr } = output;
     let observed = CommandObserved { exit: status.code(), signal: status.signal(), stdout, stderr };
-    test.expected.check(&observed).map_err(|mismatch| Failure::unmet(&mismatch, secrets))
+    test.expected.check(&observed).map_err(|mismatch| Failure::unmet(&mismatch, hidden))
 }

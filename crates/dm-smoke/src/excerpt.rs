@@ -1,13 +1,13 @@
 //! Other people's text as it may be shown: in one line, of bounded length, without the secrets that are known.
 
-use common::secrets::Secrets;
+use crate::secret::Hidden;
 
 /// The most characters that are shown of anything.
 pub const MAX_CHARS: usize = 200;
 
 /// The beginning of `text`, masked, escaped and in quotes.
-pub fn of(text: &[u8], secrets: &Secrets) -> String {
-    quoted(secrets.masked(&String::from_utf8_lossy(text)).trim())
+pub fn of(text: &[u8], hidden: &Hidden<'_>) -> String {
+    quoted(hidden.masked(&String::from_utf8_lossy(text)).trim())
 }
 
 /// The beginning of `text`, escaped and in quotes.
@@ -46,11 +46,15 @@ fn escape(c: char) -> String {
 
 #[cfg(test)]
 mod tests {
+    use common::secrets::Secrets;
+
     use super::*;
+    use crate::template::Values;
 
     #[test]
     fn an_excerpt_is_one_bounded_line() {
-        let none = Secrets::default();
+        let (known, values) = (Secrets::default(), Values::new());
+        let none = Hidden::new(&known, &values);
         assert_eq!(
             of(b" {\"a\": 'b\\c'}\r\n\x1b[31m\xff ", &none),
             "\"{\"a\": 'b\\c'}\\r\\n\\u{1b}[31m\u{fffd}\""
@@ -64,9 +68,10 @@ mod tests {
 
     #[test]
     fn a_secret_is_masked_before_the_text_is_cut() {
-        let mut secrets = Secrets::default();
-        secrets.add(["longsecret".to_owned()]);
-        let shown = of(format!("{}longsecret", "x".repeat(MAX_CHARS - 4)).as_bytes(), &secrets);
+        let (mut known, values) = (Secrets::default(), Values::new());
+        known.add(["longsecret".to_owned()]);
+        let shown =
+            of(format!("{}longsecret", "x".repeat(MAX_CHARS - 4)).as_bytes(), &Hidden::new(&known, &values));
         assert!(!shown.contains("long"), "{shown}");
     }
 }

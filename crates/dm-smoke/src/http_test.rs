@@ -11,7 +11,6 @@ use common::duration;
 use common::event::Reason;
 use common::http;
 use common::label::without_secrets;
-use common::secrets::Secrets;
 use percent_encoding::utf8_percent_encode;
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -24,7 +23,7 @@ use crate::assertion::{HttpObserved, Mismatch};
 use crate::capture::Capture;
 use crate::excerpt;
 use crate::outcome::Failure;
-use crate::secret::{self, IN_A_PATH};
+use crate::secret::{Hidden, IN_A_PATH};
 use crate::suite::{Body, HttpTest, Kind, Suite};
 use crate::template::Values;
 
@@ -83,25 +82,21 @@ fn no_more_than(redirects: u32) -> Policy {
 pub async fn run(
     test: &HttpTest,
     limit: Duration,
-    secrets: &Secrets,
+    hidden: Hidden<'_>,
     clients: &Clients,
-    values: &Values,
     clock: &(dyn Clock + Sync),
 ) -> Result<Values, Failure> {
-    let url = match url(test, values) {
+    let url = match url(test, hidden.values) {
         Ok(url) => url,
         Err(why) => return Err(Failure::error(Reason::Other, why).of(test.method.as_str())),
     };
-    let mut secrets = secrets.clone();
-    secrets.add(secret::in_url(&url));
-    let tested = format!("{} {}", test.method, secrets.masked(&without_secrets(&url)));
+    let hidden = Hidden { url: Some(&url), ..hidden };
     let told = match clients.0.get(&(limit, test.redirects)) {
         Some(client) => {
-            let is_https = url.scheme() == "https";
-            match timeout(limit, exchange(test, url, client, values, clock)).await {
-                Ok(Ok(observed)) => judge(test, &observed, &secrets),
+            match timeout(limit, exchange(test, url.clone(), client, hidden.values, clock)).await {
+                Ok(Ok(observed)) => judge(test, &observed, hidden),
                 Ok(Err(Trouble::Local(why))) => Err(Failure::error(Reason::Other, why)),
-                Ok(Err(Trouble::Remote(error))) => Err(failure(error, limit, is_https)),
+                Ok(Err(Trouble::Remote(error))) => Err(failure(error, limit, url.scheme() == "https")),
                 Err(_) => Err(Failure::error(
                     Reason::ReadTimeout,
                     format!("no complete answer within {}", duration::show(limit)),
@@ -110,7 +105,7 @@ pub async fn run(
         }
         None => Err(Failure::error(Reason::Other, "no HTTP client was set up")),
     };
-    told.map_err(|failure| failure.of(&tested))
+    told.map_err(|failure| failure.of(&format!("{} {}", test.method, hidden.masked(&without_secrets(&url)))))
 }
 
 /// A captured value stays within its place in the path, unless it is where the URL begins.
@@ -162,7 +157,7 @@ async fn exchange(
     let mut answer = request.send().await?;
     let mut observed = HttpObserved {
         status: answer.status().as_u16(),
-        headers: answer.headers().clone(),
+        headers: std::mem::take(answer.headers_mut()),
         body: Vec::new(),
         cut: false,
         latency: Duration::ZERO,
@@ -197,7 +192,7 @@ fn headers(test: &HttpTest, values: &Values) -> Result<HeaderMap, Trouble> {
     Ok(headers)
 }
 
-fn judge(test: &HttpTest, observed: &HttpObserved, secrets: &Secrets) -> Result<Values, Failure> {
+fn judge(test: &HttpTest, observed: &HttpObserved, hidden: Hidden<'_>) -> Result<Values, Failure> {
     let wanted = !test.expected.json.is_empty() || test.capture.iter().any(Capture::is_json);
     let document = match observed.cut {
         _ if !wanted => Ok(Value::Null),
@@ -209,10 +204,10 @@ fn judge(test: &HttpTest, observed: &HttpObserved, secrets: &Secrets) -> Result<
     let captured: Vec<_> =
         test.capture.iter().map(|capture| capture.take(observed, document.as_ref().ok())).collect();
     // What other tests are given is hidden here too, should this one not pass.
-    let mut secrets = secrets.clone();
-    secrets.add(secret::forms(captured.iter().flatten().cloned()));
-    let unmet = |mismatch: Mismatch<'_>| Failure::unmet(&mismatch, &secrets);
-    test.expected.check(observed, &document, &secrets).map_err(unmet)?;
+    let taken: Vec<_> = captured.iter().flatten().cloned().collect();
+    let hidden = Hidden { captured: &taken, ..hidden };
+    let unmet = |mismatch: Mismatch<'_>| Failure::unmet(&mismatch, &hidden);
+    test.expected.check(observed, &document, &hidden).map_err(unmet)?;
     let mut values = Values::new();
     for (capture, value) in test.capture.iter().zip(captured) {
         let value = value.map_err(|what| {

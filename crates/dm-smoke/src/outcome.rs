@@ -1,10 +1,10 @@
 //! What one test came to, before it has a place in a report.
 
 use common::event::{Reason, TestResult};
-use common::secrets::Secrets;
 
 use crate::assertion::Mismatch;
 use crate::excerpt;
+use crate::secret::Hidden;
 
 /// Why a test did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +19,11 @@ pub struct Failure {
 
 impl Failure {
     /// An expectation that was not met.
-    pub fn unmet(mismatch: &Mismatch<'_>, secrets: &Secrets) -> Self {
+    pub fn unmet(mismatch: &Mismatch<'_>, hidden: &Hidden<'_>) -> Self {
         let message = if mismatch.evidence.trim_ascii().is_empty() {
             mismatch.what.clone()
         } else {
-            format!("{}: {}", mismatch.what, excerpt::of(mismatch.evidence, secrets))
+            format!("{}: {}", mismatch.what, excerpt::of(mismatch.evidence, hidden))
         };
         Self { result: TestResult::Fail, reason: mismatch.reason, message }
     }

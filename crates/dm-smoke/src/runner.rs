@@ -135,7 +135,7 @@ fn conclude(
     // It may have been told what another captured while it ran.
     if let Some(message) = &mut test.message {
         let mut secrets = Secrets::default();
-        secrets.add(secret::forms(values.values().cloned()));
+        secrets.add(secret::forms(values.values()));
         *message = secrets.masked(message);
     }
     if matches!(test.result, TestResult::Pass | TestResult::Flaky) {

@@ -1,13 +1,44 @@
 //! What must not be shown of a test, even where a service or a command repeats it.
 
+use common::secrets::Secrets;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Url, form_urlencoded};
+
+use crate::template::Values;
 
 /// Shorter texts are no secrets, and to mask them would mask everything.
 const SHORTEST: usize = 4;
 
 /// What is encoded where a value becomes a part of a URL.
 pub const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What one test must not show. Put together only where something is shown: a test that passes shows nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Hidden<'a> {
+    /// The secrets of the suite and of the environment.
+    pub known: &'a Secrets,
+    /// What the tests before captured.
+    pub values: &'a Values,
+    /// Where the request went.
+    pub url: Option<&'a Url>,
+    /// What the test itself captured.
+    pub captured: &'a [String],
+}
+
+impl<'a> Hidden<'a> {
+    /// Before there is a request.
+    pub fn new(known: &'a Secrets, values: &'a Values) -> Self {
+        Self { known, values, url: None, captured: &[] }
+    }
+
+    /// The text with every secret masked.
+    pub fn masked(&self, text: &str) -> String {
+        let mut secrets = self.known.clone();
+        secrets.add(forms(self.values.values().chain(self.captured)));
+        secrets.add(self.url.map(in_url).unwrap_or_default());
+        secrets.masked(text)
+    }
+}
 
 /// The password and the query's values in `url`, as they are written and as they are read.
 pub fn in_url(url: &Url) -> Vec<String> {
@@ -24,16 +55,16 @@ pub fn in_url(url: &Url) -> Vec<String> {
 }
 
 /// These, in every form in which they are sent: as they are, in JSON, in a URL, in a form.
-pub fn forms(values: impl IntoIterator<Item = String>) -> Vec<String> {
+pub fn forms<'a>(values: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     let mut secrets = Vec::new();
     for value in values {
         let json = serde_json::Value::from(value.as_str()).to_string();
         secrets.push(json.trim_matches('"').to_owned());
-        secrets.push(utf8_percent_encode(&value, IN_A_PATH).to_string());
+        secrets.push(utf8_percent_encode(value, IN_A_PATH).to_string());
         secrets.push(form_urlencoded::byte_serialize(value.as_bytes()).collect());
         // A value that ends with a newline is shown without it.
         secrets.push(value.trim().to_owned());
-        secrets.push(value);
+        secrets.push(value.clone());
     }
     long_enough(secrets)
 }
@@ -45,20 +76,29 @@ fn long_enough(mut secrets: Vec<String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use common::secrets::Secrets;
-
     use super::*;
 
     #[test]
     fn what_the_url_hides_is_masked_wherever_it_is_repeated() {
         let url = Url::parse("http://user:p%40ssword@h/x?token=abc%2Bdef&v=1&empty=").unwrap();
-        let masked = |url: &Url, text: &str| {
-            let mut secrets = Secrets::default();
-            secrets.add(in_url(url));
-            secrets.masked(text)
-        };
+        let (known, values) = (Secrets::default(), Values::new());
+        let masked =
+            |url: &Url, text: &str| Hidden { url: Some(url), ..Hidden::new(&known, &values) }.masked(text);
         let shown = masked(&url, "p@ssword p%40ssword abc+def abc%2Bdef user v=1");
         assert_eq!(shown, "*** *** *** *** user v=1");
         assert_eq!(masked(&Url::parse("http://sometoken@h/").unwrap(), "sometoken"), "***");
+    }
+
+    #[test]
+    fn what_was_captured_is_masked_in_every_form_in_which_it_is_sent() {
+        let mut known = Secrets::default();
+        known.add(["known-one".to_owned()]);
+        let values = Values::from([("id".to_owned(), "a b/c\"d\n".to_owned())]);
+        let captured = ["just taken".to_owned()];
+        let hidden = Hidden { captured: &captured, ..Hidden::new(&known, &values) };
+        assert_eq!(
+            hidden.masked("known-one; a b/c\"d; a%20b%2Fc%22d%0A; a+b%2Fc%22d%0A; a b/c\\\"d\\n; just+taken"),
+            "***; ***; ***; ***; ***; ***"
+        );
     }
 }

@@ -123,7 +123,7 @@ fn suite(
     secrets.sort_unstable();
     secrets.dedup();
     let mut hidden = Secrets::default();
-    hidden.add(secret::forms(secrets));
+    hidden.add(secret::forms(&secrets));
     // Every request may go to it, and a command may show the variable that it finds it in.
     hidden.add(given.base_url.map(secret::in_url).unwrap_or_default());
     Some(Suite { name: name?, tests: tests.collect(), secrets: hidden })

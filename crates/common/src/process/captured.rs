@@ -92,7 +92,8 @@ impl Drop for Captured {
 
 /// Reads a stream to its end, where it has not ended, and keeps its beginning.
 async fn read(stream: &mut Option<impl AsyncRead + Unpin>, beginning: &mut Vec<u8>, kept: usize) {
-    let mut chunk = [0; 4096];
+    // On the heap: a future is moved about, and should be small.
+    let mut chunk = vec![0; 4096];
     // A pipe that cannot be read is over.
     while let Some(pipe) = stream
         && let Ok(read @ 1..) = pipe.read(&mut chunk).await

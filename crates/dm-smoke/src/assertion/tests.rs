@@ -1,8 +1,11 @@
 use super::*;
 
+use common::secrets::Secrets;
 use reqwest::header::{CONTENT_TYPE, ETAG, HeaderValue};
 
 use StatusPattern::{Class, Exactly};
+
+use crate::template::Values;
 
 fn answer(status: u16, body: &str, ms: u64) -> HttpObserved {
     HttpObserved {
@@ -51,11 +54,12 @@ fn headers_regexes_and_json() {
         (json("$.no"), &document, Some("nothing found, expected $.no; hello")),
         (json("$.no"), &none(), Some("the body is not JSON, expected $.no; hello")),
     ];
-    let mut secrets = Secrets::default();
-    secrets.add(["hush-hush".to_owned()]);
+    let (mut known, values) = (Secrets::default(), Values::new());
+    known.add(["hush-hush".to_owned()]);
+    let hidden = Hidden::new(&known, &values);
     for (expected, document, wanted) in table {
         let observed = answer(200, "hello", 1);
-        let told = expected.check(&observed, document, &secrets).err();
+        let told = expected.check(&observed, document, &hidden).err();
         let told = told.map(|told| format!("{}; {}", told.what, String::from_utf8_lossy(told.evidence)));
         assert_eq!(told.as_deref(), wanted, "{expected:?}");
     }
@@ -97,9 +101,10 @@ fn http() {
             Some((Reason::BadStatus, "status 500, expected 2xx")),
         ),
     ];
+    let (known, values) = (Secrets::default(), Values::new());
     for (expected, observed, wanted) in table {
         let told = expected
-            .check(&observed, &none(), &Secrets::default())
+            .check(&observed, &none(), &Hidden::new(&known, &values))
             .err()
             .map(|mismatch| (mismatch.reason, mismatch.what));
         assert_eq!(told, wanted.map(|(reason, what)| (reason, what.to_owned())), "{expected:?}");
@@ -110,7 +115,8 @@ fn http() {
 fn a_body_that_was_cut_is_said_to_be() {
     let expected = HttpExpected { body_contains: Some("ok".to_owned()), ..HttpExpected::default() };
     let observed = HttpObserved { cut: true, ..answer(200, "k", 1) };
-    let mismatch = expected.check(&observed, &none(), &Secrets::default()).unwrap_err();
+    let (known, values) = (Secrets::default(), Values::new());
+    let mismatch = expected.check(&observed, &none(), &Hidden::new(&known, &values)).unwrap_err();
     assert_eq!(mismatch.what, "the first MiB of the body does not contain \"ok\"");
 }
 
