@@ -2,7 +2,6 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -27,11 +26,13 @@ pub(crate) fn give(file: &Path, copy: &Path) {
     }
 }
 
-/// The same command, not as root.
-pub(crate) fn run(mut command: Command) -> Command {
-    if let Some(nobody) = instead_of_root() {
-        command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
-    }
+/// A command, not as root. It may read what root may: the server can be unpacked below a folder that only root enters.
+pub(crate) fn command(program: &Path) -> Command {
+    let Some(nobody) = instead_of_root() else { return Command::new(program) };
+    let mut command = Command::new("setpriv");
+    command.arg(format!("--reuid={}", nobody.uid)).arg(format!("--regid={}", nobody.gid));
+    command.args(["--clear-groups", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]);
+    command.arg(program);
     command
 }
 

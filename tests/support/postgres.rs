@@ -157,13 +157,18 @@ pub fn program(name: &str) -> PathBuf {
 }
 
 /// A program of the server, which refuses to run as root.
-fn server_command(program: &str) -> Command {
-    nobody::run(command(program))
+fn server_command(name: &str) -> Command {
+    let program = program(name);
+    on_its_own(nobody::command(&program), &program)
 }
 
 fn command(name: &str) -> Command {
     let program = program(name);
-    let mut command = Command::new(&program);
+    on_its_own(Command::new(&program), &program)
+}
+
+/// The command with nothing of our surroundings.
+fn on_its_own(mut command: Command, program: &Path) -> Command {
     command.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/");
     // What was unpacked beside the programs, the machine may not have.
     if program.starts_with(bin::servers()) {
