@@ -39,6 +39,7 @@
 //! | [`record`] | one event to the journal, the textfile and the gateway |
 //! | [`context`] | what every tool knows before it does anything |
 //! | [`github`] | what GitHub Actions is told: groups, annotations, the summary |
+//! | [`paint`] | colours for what people read at a glance |
 //! | [`status_line`] | one live line at the foot of a terminal |
 //! | [`process`] | a child: spawn, signals, deadline, resource usage; or its output, captured |
 //! | [`wrap`] | a child as a recorded stage |
@@ -65,6 +66,7 @@ pub mod label;
 pub mod lines;
 pub mod lock;
 pub mod metrics;
+pub mod paint;
 pub mod process;
 pub mod record;
 pub mod scope;

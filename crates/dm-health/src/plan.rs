@@ -9,6 +9,7 @@ use common::context::Context;
 use common::duration::show;
 use common::flags::Format;
 use common::label::Stage;
+use common::paint::Paint;
 
 use crate::TOOL;
 use crate::args::Args;
@@ -47,7 +48,7 @@ pub fn plan(args: Args) -> Result<Plan> {
     let terminal = std::io::stdout().is_terminal();
     let style = match args.format.unwrap_or(Format::for_stdout(terminal)) {
         Format::Jsonl => Style::JsonLines,
-        Format::Human => Style::Human { live: terminal },
+        Format::Human => Style::Human { live: terminal, paint: Paint::on(&std::io::stdout()) },
     };
     Ok(Plan {
         context: Context::find(TOOL.name, &args.deployment, &args.export)?,

@@ -7,7 +7,8 @@ use common::context::Context;
 use common::event::EventId;
 use common::exit::Exit;
 use common::flags::Format;
-use common::stream::{Record, Verdict, Writer};
+use common::paint::Paint;
+use common::stream::{Answer, Record, Verdict, Writer};
 
 use crate::TOOL;
 
@@ -41,7 +42,14 @@ impl Report {
         if let Some(records) = &mut self.records {
             records.record(&Record::Verdict(verdict.clone()))?;
         }
-        self.say(&format!("{}: {}", verdict.verdict.as_str(), verdict.why));
+        let paint = if self.records.is_some() { Paint::on(&stderr()) } else { Paint::on(&stdout()) };
+        let answer = verdict.verdict.as_str();
+        let answer = match verdict.verdict {
+            Answer::Keep => paint.good(answer),
+            Answer::Rollback => paint.bad(answer),
+            Answer::Inconclusive => paint.doubtful(answer),
+        };
+        self.say(&format!("{answer}: {}", verdict.why));
         Ok(())
     }
 

@@ -64,6 +64,19 @@ fn few_errors_of_many_requests_keep_the_version() {
 }
 
 #[test]
+fn the_verdict_has_the_colour_of_what_it_means_where_colours_are_asked_for() {
+    for (errors, shown) in
+        [(10, "\u{1b}[32mkeep\u{1b}[0m: 10"), (300, "\u{1b}[1m\u{1b}[31mrollback\u{1b}[0m: 300")]
+    {
+        let state = tempfile::tempdir().unwrap();
+        let mut command = dm_rollback(&state);
+        command.env("CLICOLOR_FORCE", "1").args(["--if-error-rate", "5", "--", "true"]);
+        let records = contains("\"verdict\"").and(contains("\u{1b}").not());
+        command.write_stdin(counted(1000, errors)).assert().stderr(contains(shown)).stdout(records);
+    }
+}
+
+#[test]
 fn many_errors_roll_back_and_the_command_knows_what_it_undoes() {
     let state = tempfile::tempdir().unwrap();
     let assert = decided(&state, &counted(100, 30)).code(12);

@@ -100,10 +100,13 @@ fn smoke(run: &Run) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let lines: Vec<usize> = run.suite.tests.iter().map(|test| test.line).collect();
     told(&run.output, &lines, lines.len(), |report| {
+        let stopwatch = Stopwatch::start(&SystemClock);
         let told = runtime.block_on(runner::run(&run.suite, &run.limits, surroundings, report));
+        let took = Some(stopwatch.elapsed(&SystemClock));
         // A name that is still being resolved would be waited for.
         runtime.shutdown_background();
-        told
+        let (tests, ended) = told?;
+        Ok(Verdict { tests, ended, took, flaky_fails: run.output.flaky_fails })
     })
 }
 
@@ -115,7 +118,8 @@ fn take_over(output: &Output, source: &Source) -> Result<Exit> {
         for test in &tests {
             report.test(test).context("cannot write to stdout")?;
         }
-        Ok((tests, read.broken.map_or(Ended::Whole, Ended::Broken)))
+        let ended = read.broken.map_or(Ended::Whole, Ended::Broken);
+        Ok(Verdict { tests, ended, took: None, flaky_fails: output.flaky_fails })
     })
 }
 
@@ -124,7 +128,7 @@ fn told(
     output: &Output,
     lines: &[usize],
     tests: usize,
-    act: impl FnOnce(&mut Report<io::Stdout>) -> Result<(Vec<common::stream::Test>, Ended)>,
+    act: impl FnOnce(&mut Report<io::Stdout>) -> Result<Verdict>,
 ) -> Result<Exit> {
     let clock = SystemClock;
     let stopwatch = Stopwatch::start(&clock);
@@ -134,12 +138,16 @@ fn told(
     let head = Head { start, suite: output.suite.to_string(), tests };
     let mut report = Report::begin(output.format, io::stdout(), &head)
         .context("cannot write to stdout")?
-        .with_progress(tests);
+        .for_people(tests);
     let scope = output.context.scope(&stage, Work::Smoke, stopwatch.started_at);
     let recorder = Recorder::begin(&output.context.sinks, scope, &clock);
 
-    let (tests, ended) = act(&mut report).unwrap_or_else(|error| (Vec::new(), broken(&error)));
-    let mut verdict = Verdict { tests, ended, flaky_fails: output.flaky_fails };
+    let mut verdict = act(&mut report).unwrap_or_else(|error| Verdict {
+        tests: Vec::new(),
+        ended: broken(&error),
+        took: None,
+        flaky_fails: output.flaky_fails,
+    });
     for ReportFile { format, path } in &output.reports {
         if let Err(error) = report::write_file(path, *format, &head, &verdict, clock.now()) {
             let error = anyhow!(error).context(format!("cannot write the report {}", path.display()));

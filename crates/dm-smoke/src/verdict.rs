@@ -1,5 +1,7 @@
 //! What a suite came to, as a pure function of its tests' results and of how the run ended.
 
+use std::time::Duration;
+
 use common::event::{Reason, Status, TestResult};
 use common::exit::Exit;
 use common::stream::Test;
@@ -26,6 +28,8 @@ pub struct Verdict {
     pub tests: Vec<Test>,
     /// How the run ended.
     pub ended: Ended,
+    /// How long it took; `None` for what another runner found.
+    pub took: Option<Duration>,
     /// Whether a flaky test is bad.
     pub flaky_fails: bool,
 }
@@ -103,7 +107,7 @@ mod tests {
                 message: None,
             })
             .collect();
-        Verdict { tests, ended, flaky_fails: false }
+        Verdict { tests, ended, took: None, flaky_fails: false }
     }
 
     #[test]

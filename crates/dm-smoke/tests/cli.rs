@@ -43,7 +43,9 @@ fn all_pass() {
     Place::with_suite(&suite)
         .smoke(&["--base-url", &server.url, "--format", "human"])
         .code(0)
-        .stdout(is_match(r"\Aok    health \(\d+ms\)\nok    tool \(\d+ms\)\n2 passed\n\z").unwrap())
+        .stdout(
+            is_match(r"\Aok    health \(\d+ms\)\nok    tool \(\d+ms\)\n2 passed in [\d.]+m?s\n\z").unwrap(),
+        )
         .stderr(is_empty());
 }
 
@@ -59,7 +61,7 @@ fn one_fails_and_it_is_said_why() {
             "GET {}/health?token=***: status 503, expected 2xx: \"database\\nis down\"\n",
             server.url
         )))
-        .stdout(contains("1 passed, 1 failed\n"));
+        .stdout(contains("1 passed, 1 failed in "));
 }
 
 #[test]
@@ -347,7 +349,7 @@ fn people_and_the_ci_system_read_of_the_same_run() {
     place
         .smoke(&["--format", "human", "--report", "junit=smoke.xml", "--report", "jsonl=smoke.jsonl"])
         .code(1)
-        .stdout(contains("1 passed, 1 failed\n"));
+        .stdout(contains("1 passed, 1 failed in "));
     let read = |name| std::fs::read_to_string(place.path(name)).unwrap();
     let xml = read("smoke.xml");
     assert!(
@@ -375,6 +377,21 @@ fn failures_are_annotated_on_stderr_and_stdout_stays_what_it_is() {
 fn progress_is_for_terminals_and_leaves_no_trace_in_pipes() {
     let place = Place::with_suite(&shell("good", "true", ""));
     place.smoke(&["--format", "human"]).code(0).stdout(contains("\u{1b}").not()).stderr(is_empty());
+}
+
+#[test]
+fn results_have_colours_where_they_are_asked_for() {
+    let place = Place::with_suite(&(shell("good", "true", "") + &shell("bad", "false", "")));
+    let told = |variables: &[&str]| {
+        let mut command = place.command();
+        command.args(["--format", "human"]).envs(variables.iter().map(|name| (name, "1")));
+        assert_cmd::Command::from_std(command).timeout(PATIENCE).assert().code(1)
+    };
+    let coloured = contains("\u{1b}[32mok   \u{1b}[0m good").and(contains("\u{1b}[31mFAIL \u{1b}[0m bad"));
+    // The log of a CI run shows colours, and is no terminal.
+    told(&["CLICOLOR_FORCE"]).stdout(coloured);
+    let plain = contains("ok    good").and(contains("FAIL  bad")).and(contains("\u{1b}").not());
+    told(&["CLICOLOR_FORCE", "NO_COLOR"]).stdout(plain);
 }
 
 fn which(program: &str) -> bool {

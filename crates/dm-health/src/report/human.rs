@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use common::duration::show;
+use common::paint::Paint;
 use common::stream::Start;
 
 use crate::policy::Step;
@@ -23,6 +24,7 @@ const MAX_LISTED: usize = 20;
 pub struct Human<'a, W> {
     out: W,
     live: Option<Live>,
+    paint: Paint,
     targets: &'a [Target],
     /// Of each target, whether its last probe succeeded.
     was_ok: Vec<bool>,
@@ -30,9 +32,15 @@ pub struct Human<'a, W> {
 }
 
 impl<'a, W: Write> Human<'a, W> {
-    pub(super) fn begin(out: W, live: bool, targets: &'a [Target], start: &Start) -> io::Result<Self> {
+    pub(super) fn begin(
+        out: W,
+        live: bool,
+        paint: Paint,
+        targets: &'a [Target],
+        start: &Start,
+    ) -> io::Result<Self> {
         let live = live.then(Live::begin);
-        let mut human = Self { out, live, targets, was_ok: vec![false; targets.len()], closed: false };
+        let mut human = Self { out, live, paint, targets, was_ok: vec![false; targets.len()], closed: false };
         let interval = start.interval_ms.map(Duration::from_millis).map(show).unwrap_or_default();
         match targets {
             [target] => human.line(&format!("polling {} every {interval}", target.shown))?,
@@ -59,7 +67,7 @@ impl<'a, W: Write> Human<'a, W> {
                 [_] => None,
                 several => several.get(target).map(|target| target.name.as_str()),
             };
-            self.line(&line(name, outcome))?;
+            self.line(&line(name, outcome, self.paint))?;
         }
         if step == Step::WatchBegins {
             self.line("healthy; watching on")?;
@@ -115,19 +123,24 @@ impl<'a, W: Write> Human<'a, W> {
     }
 }
 
-fn line(name: Option<&str>, outcome: &Outcome) -> String {
+fn line(name: Option<&str>, outcome: &Outcome, paint: Paint) -> String {
     let time = time(outcome.sent_at);
     let name = name.map(|name| format!("{name}  ")).unwrap_or_default();
     let took = outcome.latency.map(|latency| shown_ms(milliseconds(latency))).unwrap_or_default();
     match (&outcome.failure, outcome.status) {
         (Some(failure), _) if failure.is_local => {
-            format!("{time}  ???  {took:>9}  {name}not probed: {}: {}", failure.reason, failure.message)
+            let what = paint.doubtful("??? ");
+            format!("{time}  {what} {took:>9}  {name}not probed: {}: {}", failure.reason, failure.message)
         }
         (Some(failure), _) => {
-            format!("{time}  FAIL {took:>9}  {name}{}: {}", failure.reason, failure.message)
+            let what = paint.bad("FAIL");
+            format!("{time}  {what} {took:>9}  {name}{}: {}", failure.reason, failure.message)
         }
-        (None, Some(status)) => format!("{time}  ok   {took:>9}  {name}{status}"),
-        (None, None) => format!("{time}  ok   {took:>9}  {name}").trim_end().to_owned(),
+        (None, status) => {
+            let what = paint.good("ok  ");
+            let status = status.map(|status| status.to_string()).unwrap_or_default();
+            format!("{time}  {what} {took:>9}  {name}{status}").trim_end().to_owned()
+        }
     }
 }
 
@@ -211,7 +224,7 @@ mod tests {
         };
         let targets: Vec<Target> = names.iter().map(target).collect();
         let mut out = Vec::new();
-        let mut human = Human::begin(&mut out, false, &targets, &start).unwrap();
+        let mut human = Human::begin(&mut out, false, Paint::PLAIN, &targets, &start).unwrap();
         let mut seen = Tallies::new(targets.len());
         for (index, ok) in oks.iter().enumerate() {
             let target = index % targets.len();

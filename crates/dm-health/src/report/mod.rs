@@ -6,6 +6,7 @@ mod live;
 use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
+use common::paint::Paint;
 use common::stream::{Probe, Record, Start, Writer};
 
 use crate::policy::{Found, Step};
@@ -22,6 +23,8 @@ pub enum Style {
     Human {
         /// Whether there is a live line, as on a terminal.
         live: bool,
+        /// Its colours.
+        paint: Paint,
     },
 }
 
@@ -39,7 +42,7 @@ impl<'a, W: Write> Report<'a, W> {
     pub fn begin(out: W, style: Style, targets: &'a [Target], start: Start) -> io::Result<Self> {
         match style {
             Style::JsonLines => Ok(Self::JsonLines(Writer::begin(out, start)?, targets)),
-            Style::Human { live } => Human::begin(out, live, targets, &start).map(Self::Human),
+            Style::Human { live, paint } => Human::begin(out, live, paint, targets, &start).map(Self::Human),
         }
     }
 

@@ -85,7 +85,8 @@ fn on_a_terminal_successes_are_one_live_line_that_is_gone_at_the_end() {
     let assert = Command::from_std(terminal).timeout(Duration::from_secs(20)).assert().code(0);
     let shown = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
     assert!(shown.contains("1 probe, 1 failed  ✗"), "{shown}");
-    assert_eq!(shown.matches("  ok  ").count(), 1, "{shown}");
+    assert!(shown.contains("  \u{1b}[1m\u{1b}[31mFAIL\u{1b}[0m  "), "{shown}");
+    assert_eq!(shown.matches("  \u{1b}[32mok  \u{1b}[0m  ").count(), 1, "{shown}");
     let (_, end) = shown.rsplit_once("\u{1b}[2K").unwrap();
     assert!(end.trim_start().starts_with("127.0.0.1 is healthy: it answered well 5 times in a row"), "{end}");
 }

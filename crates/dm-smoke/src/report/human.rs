@@ -4,23 +4,29 @@ use std::time::Duration;
 
 use common::duration::show;
 use common::event::TestResult;
+use common::paint::Paint;
 use common::stream::Test;
 
 use crate::verdict::{Ended, Verdict};
 
 /// One test.
-pub fn test(test: &Test) -> String {
+pub fn test(test: &Test, paint: Paint) -> String {
     let result = match test.result {
-        TestResult::Pass => "ok",
-        TestResult::Fail => "FAIL",
-        TestResult::Error => "ERROR",
-        TestResult::Skip => "skip",
-        TestResult::Flaky => "flaky",
+        TestResult::Pass => paint.good("ok   "),
+        TestResult::Fail => paint.bad("FAIL "),
+        TestResult::Error => paint.bad("ERROR"),
+        TestResult::Skip => paint.doubtful("skip "),
+        TestResult::Flaky => paint.doubtful("flaky"),
     };
     let message = test.message.as_ref().map(|message| format!("\n      {message}")).unwrap_or_default();
-    let attempts = if test.attempts > 1 { format!(", attempt {}", test.attempts) } else { String::new() };
     let took = show(Duration::from_millis(test.duration_ms));
-    format!("{result:<5} {} ({took}{attempts}){message}\n", test.name)
+    let how = match test.attempts {
+        // Not begun.
+        0 => String::new(),
+        1 => format!(" ({took})"),
+        attempts => format!(" ({took}, attempt {attempts})"),
+    };
+    format!("{result} {}{how}{message}\n", test.name)
 }
 
 /// The summary.
@@ -31,14 +37,15 @@ pub fn end(verdict: &Verdict) -> String {
         .filter(|(tests, _)| *tests > 0)
         .map(|(tests, word)| format!("{tests} {word}"))
         .collect();
-    let counts = if counts.is_empty() { "no test was run".to_owned() } else { counts.join(", ") };
+    let took = verdict.took.map(|took| format!(" in {}", show(took))).unwrap_or_default();
+    let told = if counts.is_empty() { "no test was run".to_owned() } else { counts.join(", ") + &took };
     let early = match &verdict.ended {
         Ended::Whole | Ended::Unread => String::new(),
         Ended::Deadline => "; the deadline came first".to_owned(),
         Ended::Stopped(signal) => format!("; stopped by signal {signal}"),
         Ended::Broken(why) => format!("; {why}"),
     };
-    format!("{counts}{early}\n")
+    format!("{told}{early}\n")
 }
 
 fn word(result: TestResult) -> &'static str {

@@ -25,6 +25,10 @@ pub fn document(suite: &str, started: DateTime<Utc>, verdict: &Verdict) -> io::R
     }));
     let mut report = Report::new(suite);
     report.set_timestamp(started);
+    if let Some(took) = verdict.took {
+        tests.set_time(took);
+        report.set_time(took);
+    }
     report.add_test_suite(tests);
     report.to_string().map_err(io::Error::other)
 }
@@ -103,6 +107,7 @@ mod tests {
                 test("shaky", TestResult::Flaky, Some(Reason::TooSlow), Some("took 9s")),
             ],
             ended: Ended::Stopped(15),
+            took: Some(Duration::from_millis(2250)),
             flaky_fails: false,
         };
         let text = document("shop", DateTime::UNIX_EPOCH, &verdict).unwrap();
@@ -117,5 +122,6 @@ mod tests {
         ] {
             assert!(text.contains(wanted), "{wanted}\n{text}");
         }
+        assert_eq!(text.matches(" time=\"2.250\">").count(), 2, "{text}");
     }
 }

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
+use common::paint::Paint;
 use common::stream::{Record, Start, Test, Writer};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -19,7 +20,7 @@ use crate::verdict::Verdict;
 #[derive(Debug)]
 pub enum Report<W> {
     /// Lines for people.
-    Human(Lines<W>, ProgressBar),
+    Human(Lines<W>, ProgressBar, Paint),
     /// JSON Lines.
     Jsonl(Writer<W>),
     /// TAP.
@@ -43,7 +44,7 @@ impl<W: Write> Report<W> {
     /// Begins a report.
     pub fn begin(format: Format, out: W, head: &Head) -> io::Result<Self> {
         Ok(match format {
-            Format::Human => Self::Human(Lines { out, closed: false }, ProgressBar::hidden()),
+            Format::Human => Self::Human(Lines { out, closed: false }, ProgressBar::hidden(), Paint::PLAIN),
             Format::Jsonl => Self::Jsonl(Writer::begin(out, head.start.clone())?),
             Format::Tap => {
                 let mut lines = Lines { out, closed: false };
@@ -54,16 +55,14 @@ impl<W: Write> Report<W> {
         })
     }
 
-    /// Lets people see how far it is, where both streams are a terminal's: lines stand above the bar.
+    /// Lets people see how far it is, where both streams are a terminal's: lines stand above the bar. With colours, where
+    /// stdout shows them.
     #[must_use]
-    pub fn with_progress(self, tests: usize) -> Self {
+    pub fn for_people(self, tests: usize) -> Self {
         match self {
-            Self::Human(lines, _) if io::stdout().is_terminal() && io::stderr().is_terminal() => {
-                let style = ProgressStyle::with_template("{bar:30} {pos} of {len} tests, {elapsed}");
-                let bar = ProgressBar::new(tests as u64);
-                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-                bar.tick();
-                Self::Human(lines, bar)
+            Self::Human(lines, hidden, _) => {
+                let both = io::stdout().is_terminal() && io::stderr().is_terminal();
+                Self::Human(lines, if both { progress(tests) } else { hidden }, Paint::on(&io::stdout()))
             }
             report => report,
         }
@@ -72,9 +71,9 @@ impl<W: Write> Report<W> {
     /// Tells of one test.
     pub fn test(&mut self, test: &Test) -> io::Result<()> {
         match self {
-            Self::Human(lines, bar) => {
+            Self::Human(lines, bar, paint) => {
                 bar.inc(1);
-                bar.suspend(|| lines.write(&human::test(test)))
+                bar.suspend(|| lines.write(&human::test(test, *paint)))
             }
             Self::Jsonl(writer) => writer.record(&Record::Test(test.clone())),
             Self::Tap(lines) => lines.write(&tap::test(test)),
@@ -85,7 +84,7 @@ impl<W: Write> Report<W> {
     /// Ends the report.
     pub fn end(&mut self, verdict: &Verdict, ts: DateTime<Utc>) -> io::Result<()> {
         match self {
-            Self::Human(lines, bar) => {
+            Self::Human(lines, bar, _) => {
                 bar.finish_and_clear();
                 lines.write(&human::end(verdict))
             }
@@ -98,10 +97,18 @@ impl<W: Write> Report<W> {
     /// Whether the reader has gone away.
     pub fn is_closed(&self) -> bool {
         match self {
-            Self::Human(lines, _) | Self::Tap(lines) | Self::Junit(lines, _) => lines.closed,
+            Self::Human(lines, ..) | Self::Tap(lines) | Self::Junit(lines, _) => lines.closed,
             Self::Jsonl(writer) => writer.is_closed(),
         }
     }
+}
+
+fn progress(tests: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} tests, {elapsed}");
+    let bar = ProgressBar::new(tests as u64);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.tick();
+    bar
 }
 
 /// Writes a whole report as a file. Whoever looks at it sees all of it or none.

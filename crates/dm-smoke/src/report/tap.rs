@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_run_that_is_broken_off_bails_out() {
-        let end = |ended| end(&Verdict { tests: Vec::new(), ended, flaky_fails: false });
+        let end = |ended| end(&Verdict { tests: Vec::new(), ended, took: None, flaky_fails: false });
         assert_eq!(end(Ended::Whole), "");
         assert_eq!(end(Ended::Stopped(15)), "Bail out! Stopped by signal 15\n");
         assert_eq!(end(Ended::Broken("a\nb".to_owned())), "Bail out! a b\n");

@@ -70,7 +70,8 @@ fn no_test_is_begun_once_enough_have_failed() {
     place
         .smoke(&["--jobs", "1", "--max-fail", "1", "--format", "human"])
         .code(1)
-        .stdout(contains("1 failed, 3 skipped\n"));
+        .stdout(contains("skip  d\n      not begun: 1 did not pass"))
+        .stdout(contains("1 failed, 3 skipped in "));
 }
 
 #[test]
