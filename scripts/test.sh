@@ -28,8 +28,10 @@ install_servers() {
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
     private_apt "$work" update
     # The databases come with the libraries that the machine does not have; not with LLVM, which PostgreSQL can do without.
-    mapfile -t needed < <(private_apt "$work" -s --no-install-recommends install postgresql mariadb-server-core |
-        awk '$1 == "Inst" && $2 ~ /^(postgresql(-client)?-[0-9]+|lib)/ && $2 !~ /^libc6$|llvm|perl/ { print $2 }')
+    private_apt "$work" -s --no-install-recommends install postgresql mariadb-server-core > "$work/plan" ||
+        fail "apt-get does not know how to install postgresql and mariadb-server-core"
+    mapfile -t needed < <(awk '$1 == "Inst" && $2 ~ /^(postgresql(-client)?-[0-9]+|lib)/ &&
+        $2 !~ /^libc6$|llvm|perl/ { print $2 }' "$work/plan")
     (cd "$work" && private_apt "$work" download "${packages[@]}" "${needed[@]}")
     for package in "$work"/*.deb; do
         dpkg-deb -x "$package" "$work/root"
