@@ -156,7 +156,8 @@ step() {
     done
 }
 
-label() { sed -u "s/^/[$1] /"; }
+# An annotation for GitHub Actions is one only at the beginning of a line.
+label() { sed -u "/^::\(error\|warning\|notice\) /!s/^/[$1] /"; }
 
 # Runs a command for a component, or only says so.
 run() {

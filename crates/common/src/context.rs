@@ -82,6 +82,11 @@ impl Context {
         })
     }
 
+    /// The stage as people are told of it, with its service: `api/build`.
+    pub fn named(&self, stage: &Stage) -> String {
+        format!("{}/{stage}", self.identity.service)
+    }
+
     /// What a recorder is told when work on `stage` begins.
     pub fn scope(&self, stage: &Stage, work: Work, started_at: DateTime<Utc>) -> Scope {
         Scope {

@@ -14,7 +14,6 @@ use crate::context::Ended;
 use crate::duration::show;
 use crate::env::Env;
 use crate::event::Status;
-use crate::label::Stage;
 
 /// What is wanted of it: any of `group`, `error` and `summary`, with commas.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,8 +60,8 @@ impl GitHub {
         Self { notices, summary }
     }
 
-    /// The stage begins.
-    pub fn begin(&self, stage: &Stage) {
+    /// The stage of this name begins.
+    pub fn begin(&self, stage: &str) {
         if self.notices.group {
             say(&format!("::group::{stage}"));
         }
@@ -76,7 +75,7 @@ impl GitHub {
     }
 
     /// How the stage ended; `told` says in words how the command did.
-    pub fn tell(&self, stage: &Stage, ended: &Ended, told: &str) {
+    pub fn tell(&self, stage: &str, ended: &Ended, told: &str) {
         let failed = matches!(ended.status, Status::Failure | Status::Error | Status::Timeout);
         if failed {
             let duration = ended.duration.map(|took| format!(" after {}", show(took))).unwrap_or_default();
@@ -93,11 +92,11 @@ impl GitHub {
     }
 
     /// Adds a row about the stage to the step's summary.
-    pub fn add_row(&self, stage: &Stage, status: &str, took: Option<Duration>, why: &str) {
+    pub fn add_row(&self, stage: &str, status: &str, took: Option<Duration>, why: &str) {
         if let Some(path) = &self.summary {
             let took = took.map(show).unwrap_or_default();
             // A summary that cannot be written is no reason to say anything: the log has it all.
-            let _ = add_row(path, &[stage.as_str(), status, &took, why]);
+            let _ = add_row(path, &[stage, status, &took, why]);
         }
     }
 }

@@ -54,7 +54,7 @@ pub fn tell(plan: &Plan, verdict: &Verdict, acted: &Acted, took: Duration, now: 
     if let Some(level) = level {
         github.annotate(level, &format!("{}: {status}", identity.service), &whole);
     }
-    github.add_row(&plan.stage, status, Some(took), &whole);
+    github.add_row(&plan.context.named(&plan.stage), status, Some(took), &whole);
 
     let Some(alertmanager) = &plan.people.alertmanager else { return };
     let alerts = alerts(identity, verdict, acted, now);

@@ -24,7 +24,7 @@ pub fn skip(context: &Context, stage: &Stage, reason: &Label, github: &GitHub) -
         status: Status::Skipped,
         reason: None,
     };
-    github.tell(stage, &ended, reason.as_str());
+    github.tell(&context.named(stage), &ended, reason.as_str());
     let detail = Detail::Stage(ChildUse { skip_reason: Some(reason.clone()), ..ChildUse::default() });
     let event = context.event(stage, ended, detail);
     Ok(context.conclude(Exit::Good, &recorder.finish(&event, &clock)))

@@ -286,6 +286,7 @@ fn github_is_told_of_a_failure_where_it_runs_and_nobody_elsewhere() {
         let output = dm_stage(&state)
             .args(["build", "--github", "group,error,summary", "--", "sh", "-c", script])
             .env_remove("GITHUB_ACTIONS")
+            .env("DM_SERVICE", "api")
             .env("GITHUB_STEP_SUMMARY", &summary)
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
@@ -302,18 +303,18 @@ fn github_is_told_of_a_failure_where_it_runs_and_nobody_elsewhere() {
     let (stdout, stderr) = run(&[("GITHUB_ACTIONS", "true")], "echo out; exit 2");
     assert_eq!(stdout, "out\n");
     let lines: Vec<&str> = stderr.lines().collect();
-    assert_eq!(lines[..2], ["::group::build", "::endgroup::"]);
-    assert!(lines[2].starts_with("::error title=build failed::exit code 2 after "), "{stderr}");
+    assert_eq!(lines[..2], ["::group::api/build", "::endgroup::"]);
+    assert!(lines[2].starts_with("::error title=api/build failed::exit code 2 after "), "{stderr}");
 
     let (_, stderr) = run(&[("GITHUB_ACTIONS", "true")], "true");
-    assert_eq!(stderr, "::group::build\n::endgroup::\n");
+    assert_eq!(stderr, "::group::api/build\n::endgroup::\n");
     let summary = std::fs::read_to_string(summary).unwrap();
     let rows: Vec<&str> = summary.lines().collect();
     assert_eq!(rows[0], "| stage | status | duration | why |");
     assert!(
-        rows[2].starts_with("| build | failure | ") && rows[2].ends_with(" | exit code 2 |"),
+        rows[2].starts_with("| api/build | failure | ") && rows[2].ends_with(" | exit code 2 |"),
         "{summary}"
     );
-    assert!(rows[3].starts_with("| build | success | ") && rows[3].ends_with(" |  |"), "{summary}");
+    assert!(rows[3].starts_with("| api/build | success | ") && rows[3].ends_with(" |  |"), "{summary}");
     assert_eq!(rows.len(), 4);
 }

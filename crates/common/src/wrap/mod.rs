@@ -100,7 +100,7 @@ pub fn run(wrap: &Wrap, mut beside: impl Beside) -> Result<Exit> {
     let id = EventId::random();
     let mut spec = spec(wrap, &id, &beside);
     let Wrap { context, stage, .. } = wrap;
-    wrap.github.begin(stage);
+    wrap.github.begin(&context.named(stage));
     let started = process::start(&spec, &clock);
     let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
     let scope = context.scope(stage, wrap.work, started_at);
@@ -120,7 +120,7 @@ pub fn run(wrap: &Wrap, mut beside: impl Beside) -> Result<Exit> {
         status: outcome.status,
         reason: outcome.reason,
     };
-    wrap.github.tell(stage, &ended, &outcome.told());
+    wrap.github.tell(&context.named(stage), &ended, &outcome.told());
     let event = context.event(stage, ended, beside.detail(outcome.used));
     Ok(context.conclude(outcome.exit, &recorder.finish(&event, &clock)))
 }

@@ -101,6 +101,6 @@ fn github_actions_annotates_what_a_person_has_to_see_and_sums_all_up() {
     );
     let text = std::fs::read_to_string(summary).unwrap();
     let rows: Vec<&str> = text.lines().skip(2).collect();
-    assert!(rows[0].starts_with("| rollback | NOT rolled back | "), "{text}");
-    assert!(rows[1].starts_with("| rollback | rollback FAILED or not verified | "), "{text}");
+    assert!(rows[0].starts_with("| api/rollback | NOT rolled back | "), "{text}");
+    assert!(rows[1].starts_with("| api/rollback | rollback FAILED or not verified | "), "{text}");
 }
