@@ -8,6 +8,7 @@ mod chain;
 mod counting;
 mod deploy_all;
 mod faithful;
+mod installing;
 mod outage;
 mod platforms;
 mod restoring;

@@ -1,0 +1,52 @@
+//! scripts/install.sh: the tools where a person's other programs are.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use testkit::bin;
+
+fn install(prefix: &Path, from: &Path, more: &[&str]) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("scripts/install.sh");
+    let mut command = Command::new(script);
+    command.arg("--prefix").arg(prefix).arg("--from").arg(from).args(more);
+    command.env("PATH", "/usr/bin:/bin").output().unwrap()
+}
+
+#[test]
+fn the_tools_are_installed_with_their_manuals_and_completions() {
+    let prefix = tempfile::tempdir().unwrap();
+    let built = bin::path("dm-stage").parent().unwrap().to_owned();
+    let output = install(prefix.path(), &built, &[]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("bin is not on PATH"), "{told}");
+    for tool in ["dm-stage", "dm-health", "dm-smoke", "dm-migrate", "dm-rollback"] {
+        let program = prefix.path().join("bin").join(tool);
+        let version = Command::new(program).arg("--version").output().unwrap();
+        assert!(String::from_utf8_lossy(&version.stdout).starts_with(tool), "{version:?}");
+        for file in [
+            format!("man/man1/{tool}.1"),
+            format!("bash-completion/completions/{tool}"),
+            format!("zsh/site-functions/_{tool}"),
+            format!("fish/vendor_completions.d/{tool}.fish"),
+        ] {
+            let text = std::fs::read_to_string(prefix.path().join("share").join(&file)).unwrap();
+            assert!(text.contains(tool), "{file}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_installed_where_something_is_missing_or_unknown() {
+    let (prefix, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for (more, why) in [
+        (&["dm-stage"][..], "there is no dm-stage in"),
+        (&["dm-stagee"], "unknown argument 'dm-stagee': the tools are dm-stage"),
+        (&["--prefix"], "--prefix needs a folder"),
+    ] {
+        let output = install(prefix.path(), empty.path(), more);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && told.contains(why), "{more:?}: {told}");
+    }
+    assert_eq!(prefix.path().read_dir().unwrap().count(), 0);
+}
