@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use testkit::bin;
+use testkit::bin::{self, Machine};
 
 fn install(prefix: &Path, from: &Path, more: &[&str]) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("scripts/install.sh");
@@ -49,4 +49,30 @@ fn nothing_is_installed_where_something_is_missing_or_unknown() {
         assert!(output.status.code() == Some(2) && told.contains(why), "{more:?}: {told}");
     }
     assert_eq!(prefix.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn a_script_with_the_helpers_runs_with_and_without_the_tools() {
+    let helpers = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("scripts/metrics_utils.sh");
+    let script = format!(
+        ". '{}'\nset -eu\ndm_stage deployment --start > /dev/null\ndm_stage build --timeout 1m -- echo 'a  b' c\n\
+         dm_migrate -- sh -c 'exit 7' || echo $?\ndm_stage deploy -- false\necho never",
+        helpers.display()
+    );
+    let machine = Machine::new();
+    for installed in [true, false] {
+        let mut command = machine.shell(&script);
+        if !installed {
+            command.env("PATH", "/usr/bin:/bin");
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "a  b c\n7\n");
+        let told = String::from_utf8_lossy(&output.stderr);
+        let missing = "dm-stage is not on PATH: the commands run without it\n";
+        assert_eq!(told, if installed { "" } else { missing });
+    }
+    let journal = machine.journal();
+    let stages: Vec<&str> = journal.iter().filter_map(|event| event["stage"].as_str()).collect();
+    assert_eq!(stages, ["deployment", "build", "migration", "deploy"]);
 }
