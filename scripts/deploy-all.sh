@@ -156,8 +156,8 @@ step() {
     done
 }
 
-# An annotation for GitHub Actions is one only at the beginning of a line.
-label() { sed -u "/^::\(error\|warning\|notice\) /!s/^/[$1] /"; }
+# What GitHub Actions is to do it finds only at the beginning of a line. Groups would mix: components run side by side.
+label() { sed -u "/^::\(add-mask::\|\(error\|warning\|notice\)\( \|::\)\)/!s/^/[$1] /"; }
 
 # Runs a command for a component, or only says so.
 run() {

@@ -21,15 +21,18 @@ while [ $# -gt 0 ]; do
         --prefix) [ -n "${2:-}" ] || fail "--prefix needs a folder"; prefix=$2; shift 2 ;;
         --from) [ -n "${2:-}" ] || fail "--from needs a folder"; from=$2; shift 2 ;;
         --help | -h) usage; exit 0 ;;
-        *) [[ " ${all[*]} " = *" $1 "* ]] || fail "unknown argument '$1': the tools are ${all[*]}"; tools+=("$1"); shift ;;
+        dm-stage | dm-health | dm-smoke | dm-migrate | dm-rollback) tools+=("$1"); shift ;;
+        *) fail "unknown argument '$1': the tools are ${all[*]}" ;;
     esac
 done
+prefix=${prefix%/}
 [ ${#tools[@]} -gt 0 ] || tools=("${all[@]}")
 
 if [ -z "$from" ]; then
     command -v cargo > /dev/null || fail "needs Rust: https://rustup.rs"
-    target=${CARGO_TARGET_DIR:-$here/target}
-    cargo build --release --locked --manifest-path "$here/Cargo.toml" --target-dir "$target" "${tools[@]/#/--package=}"
+    # From here, and not with the toolchain or the settings of the folder that it is called from.
+    target=$(realpath -m "${CARGO_TARGET_DIR:-$here/target}")
+    (cd "$here" && cargo build --release --locked --target-dir "$target" "${tools[@]/#/--package=}")
     from=$target/release
 fi
 # All or nothing: none is installed where one is missing.

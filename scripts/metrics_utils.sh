@@ -4,8 +4,8 @@
 #   dm_stage build -- cargo build --release    for    dm-stage build -- cargo build --release
 #   dm_migrate -- sqlx migrate run             for    dm-migrate -- sqlx migrate run
 #
-# With the tools they are the same. Without, there is one warning, and the command runs as it is: not recorded, and without
-# what the flags before it ask for, such as a time limit.
+# With the tools they are the same. Without, each shell says so once, and the command runs as it is: not recorded, and without
+# what the flags before it ask for, such as a time limit. --skip REASON skips it all the same.
 
 dm_stage() { dm_or_plain dm-stage "$@"; }
 dm_migrate() { dm_or_plain dm-migrate "$@"; }
@@ -15,11 +15,22 @@ dm_or_plain() {
         "$@"
         return
     fi
-    [ -n "${dm_missing_told:-}" ] || printf '%s is not on PATH: the commands run without it\n' "$1" >&2
+    local tool=$1 skip=''
+    [ -n "${dm_missing_told:-}" ] || printf '%s is not on PATH: the commands run without it\n' "$tool" >&2
     dm_missing_told=yes
-    while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done
-    # Without a command, as with --start, --finish or --skip, there is nothing to run.
-    [ $# -gt 0 ] || return 0
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        case $1 in
+            --start | --finish | --flush | --timeline) return 0 ;;
+            --skip) skip=${2:-} ;;
+            --skip=*) skip=${1#--skip=} ;;
+        esac
+        shift
+    done
+    [ -z "$skip" ] || return 0
+    if [ $# -lt 2 ]; then
+        printf '%s: there is no command: write it after --\n' "$tool" >&2
+        return 125
+    fi
     shift
     "$@"
 }

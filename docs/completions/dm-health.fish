@@ -18,7 +18,7 @@ complete -c dm-health -l timeout -d 'For one probe, from resolving the name to t
 complete -c dm-health -l grace -d 'Probes sent in this first time may fail: they do not count towards --max-fail' -r
 complete -c dm-health -l deadline -d 'Give up where it is not healthy after this time [default: never]' -r
 complete -c dm-health -l watch -d 'Once healthy, go on for this time, and until no failure is pending: --max-fail in a row still prove it unhealthy' -r
-complete -c dm-health -l format -d 'The form of stdout [default: human on a terminal, jsonl on a pipe]' -r -f -a "human\t'Sentences for people; in colours on a terminal, unless `NO_COLOR` is set'
+complete -c dm-health -l format -d 'The form of stdout [default: human on a terminal, jsonl on a pipe]' -r -f -a "human\t'Sentences for people; in colours on a terminal, unless NO_COLOR is set'
 jsonl\t'JSON Lines, a record a line'"
 complete -c dm-health -l service -d 'What is deployed [default: from the CI system, else the repository\'s folder]' -r
 complete -c dm-health -l environment -d 'Where it is deployed to [default: from the CI system, else "development"]' -r

@@ -2,7 +2,7 @@ complete -c dm-rollback -l if-error-rate -d 'Roll back if more than this share o
 complete -c dm-rollback -l verify-url -d 'Where to see that the rollback worked: three successes in a row [default: what dm-health probed]' -r
 complete -c dm-rollback -l verify-deadline -d 'The time in which the service has to be seen to work after the rollback' -r
 complete -c dm-rollback -l rollback-timeout -d 'The time limit of the rollback command' -r
-complete -c dm-rollback -l format -d 'What to write to stdout [default: human on a terminal, else jsonl]' -r -f -a "human\t'Sentences for people; in colours on a terminal, unless `NO_COLOR` is set'
+complete -c dm-rollback -l format -d 'What to write to stdout [default: human on a terminal, else jsonl]' -r -f -a "human\t'Sentences for people; in colours on a terminal, unless NO_COLOR is set'
 jsonl\t'JSON Lines, a record a line'"
 complete -c dm-rollback -l github -d 'In GitHub Actions: any of group (fold the output), error (annotate a failure), summary (add a row to the step\'s)' -r
 complete -c dm-rollback -l if-latency -d 'Roll back if too many requests took longer than this' -r

@@ -12,7 +12,7 @@ complete -c dm-smoke -l max-fail -d 'Begin no more tests once so many did not pa
 complete -c dm-smoke -l deadline -d 'The time limit of the whole run; what is not finished by then is skipped' -r
 complete -c dm-smoke -l filter -d 'Run only tests whose names match, and those that they depend on' -r
 complete -c dm-smoke -l tag -d 'Run only tests that have this tag, and those that they depend on; repeated: any of these' -r
-complete -c dm-smoke -l format -d 'What stdout carries [default: human on a terminal, else jsonl]' -r -f -a "human\t'A line a test, and a summary; in colours on a terminal, unless `NO_COLOR` is set'
+complete -c dm-smoke -l format -d 'What stdout carries [default: human on a terminal, else jsonl]' -r -f -a "human\t'A line a test, and a summary; in colours on a terminal, unless NO_COLOR is set'
 jsonl\t'JSON Lines: start, test, end'
 tap\t'The Test Anything Protocol, version 14'
 junit\t'JUnit XML, written at the end'"

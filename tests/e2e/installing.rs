@@ -56,7 +56,9 @@ fn a_script_with_the_helpers_runs_with_and_without_the_tools() {
     let helpers = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("scripts/metrics_utils.sh");
     let script = format!(
         ". '{}'\nset -eu\ndm_stage deployment --start > /dev/null\ndm_stage build --timeout 1m -- echo 'a  b' c\n\
-         dm_migrate -- sh -c 'exit 7' || echo $?\ndm_stage deploy -- false\necho never",
+         dm_migrate -- sh -c 'exit 7' || echo $?\ndm_stage docs --skip same -- echo never\n\
+         dm_stage test --skip '' -- echo tested\ndm_stage lint ./lint.sh 2> /dev/null || echo $?\n\
+         dm_stage deploy -- false\necho never",
         helpers.display()
     );
     let machine = Machine::new();
@@ -67,12 +69,12 @@ fn a_script_with_the_helpers_runs_with_and_without_the_tools() {
         }
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "a  b c\n7\n");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "a  b c\n7\ntested\n125\n");
         let told = String::from_utf8_lossy(&output.stderr);
         let missing = "dm-stage is not on PATH: the commands run without it\n";
         assert_eq!(told, if installed { "" } else { missing });
     }
     let journal = machine.journal();
     let stages: Vec<&str> = journal.iter().filter_map(|event| event["stage"].as_str()).collect();
-    assert_eq!(stages, ["deployment", "build", "migration", "deploy"]);
+    assert_eq!(stages, ["deployment", "build", "migration", "docs", "test", "deploy"]);
 }

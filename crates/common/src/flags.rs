@@ -45,7 +45,7 @@ impl FromStr for PushTo {
 /// The form of a tool's stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Sentences for people; in colours on a terminal, unless `NO_COLOR` is set
+    /// Sentences for people; in colours on a terminal, unless NO_COLOR is set
     Human,
     /// JSON Lines, a record a line
     Jsonl,

@@ -166,7 +166,7 @@ pub enum Flaky {
 /// A format of stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A line a test, and a summary; in colours on a terminal, unless `NO_COLOR` is set
+    /// A line a test, and a summary; in colours on a terminal, unless NO_COLOR is set
     Human,
     /// JSON Lines: start, test, end
     Jsonl,

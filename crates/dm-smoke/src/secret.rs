@@ -13,7 +13,8 @@ const SHORTEST: usize = 4;
 pub const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What one test must not show. Put together only where something is shown: a test that passes shows nothing.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "it must not be shown")]
 pub struct Hidden<'a> {
     /// The secrets of the suite and of the environment.
     pub known: &'a Secrets,

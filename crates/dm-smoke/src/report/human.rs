@@ -21,7 +21,7 @@ pub fn test(test: &Test, paint: Paint) -> String {
     let message = test.message.as_ref().map(|message| format!("\n      {message}")).unwrap_or_default();
     let took = show(Duration::from_millis(test.duration_ms));
     let how = match test.attempts {
-        // Not begun.
+        // Not begun, or not finished.
         0 => String::new(),
         1 => format!(" ({took})"),
         attempts => format!(" ({took}, attempt {attempts})"),
