@@ -13,7 +13,7 @@ const MAX_TEXT: usize = 4096;
 /// Reads a document.
 pub fn parse(text: &str) -> Told {
     let mut reading = Reading::default();
-    let broken = reading.all(&mut Reader::from_str(text.trim_start_matches('\u{feff}'))).err();
+    let broken = reading.all(&mut Reader::from_str(text)).err();
     Told { tests: reading.tests, broken }
 }
 
@@ -80,7 +80,8 @@ impl Reading {
             _ => return Ok(()),
         };
         if let Some(case) = &mut self.case {
-            // Skipped wins: a test that is still to be written has a failure beside it. The worst is told of the others.
+            // Skipped wins over a failure, which a test that is still to be written has beside it; not over an error: what
+            // was skipped can still break as it is torn down.
             if weight(result) > weight(case.result) {
                 case.result = result;
                 case.message = attribute(element, "message").filter(|message| says_something(message));
@@ -124,8 +125,8 @@ fn weight(result: TestResult) -> u8 {
         TestResult::Pass => 0,
         TestResult::Flaky => 1,
         TestResult::Fail => 2,
-        TestResult::Error => 3,
-        TestResult::Skip => 4,
+        TestResult::Skip => 3,
+        TestResult::Error => 4,
     }
 }
 
@@ -162,7 +163,21 @@ mod tests {
         assert!(broken("").starts_with("no JUnit XML"));
         assert!(broken("<testsuites></testsuite>").starts_with("not XML"));
         assert_eq!(parse("<testsuites><testsuite><testcase name='a'/>").tests.len(), 1);
-        assert_eq!(parse("\u{feff}<testsuite name='x'/>"), Told::default());
+        assert_eq!(parse("<testsuite name='x'/>"), Told::default());
+    }
+
+    #[test]
+    fn an_error_is_worse_than_a_skip_which_explains_a_failure() {
+        for (told, result) in [
+            ("<skipped/><error message='in teardown'/>", TestResult::Error),
+            ("<error message='in teardown'/><skipped/>", TestResult::Error),
+            ("<failure message='to do'/><skipped/>", TestResult::Skip),
+            ("<skipped/><failure message='to do'/>", TestResult::Skip),
+            ("<flakyFailure/><failure/>", TestResult::Fail),
+        ] {
+            let text = format!("<testsuite><testcase name='t'>{told}</testcase></testsuite>");
+            assert_eq!(parse(&text).tests[0].result, result, "{told}");
+        }
     }
 
     #[test]

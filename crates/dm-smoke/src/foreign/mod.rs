@@ -69,9 +69,10 @@ pub fn read(source: &Source) -> Told {
         return broken(format!("{shown} is longer than {} MiB", MAX_BYTES >> 20));
     }
     let text = String::from_utf8_lossy(&bytes);
+    let text = text.trim_start_matches('\u{feff}');
     let told = match source.format {
-        Format::Junit => junit::parse(&text),
-        Format::Tap => tap::parse(&text),
+        Format::Junit => junit::parse(text),
+        Format::Tap => tap::parse(text),
     };
     Told { broken: told.broken.map(|why| format!("{shown}: {why}")), ..told }
 }

@@ -35,8 +35,9 @@ pub fn test(test: &Test) -> String {
 /// Nothing after a whole run; else that the rest of the plan will not come, and why.
 pub fn end(verdict: &Verdict) -> String {
     match &verdict.ended {
-        // What was not finished is told as skipped.
-        Ended::Whole | Ended::Deadline | Ended::Unread => String::new(),
+        Ended::Whole | Ended::Unread => String::new(),
+        // What was not finished is told as skipped, and would be taken for good.
+        Ended::Deadline => "Bail out! The deadline came first\n".to_owned(),
         Ended::Stopped(signal) => format!("Bail out! Stopped by signal {signal}\n"),
         Ended::Broken(why) => format!("Bail out! {}\n", in_one_line(why)),
     }
@@ -97,6 +98,7 @@ mod tests {
     fn a_run_that_is_broken_off_bails_out() {
         let end = |ended| end(&Verdict { tests: Vec::new(), ended, took: None, flaky_fails: false });
         assert_eq!(end(Ended::Whole), "");
+        assert_eq!(end(Ended::Deadline), "Bail out! The deadline came first\n");
         assert_eq!(end(Ended::Stopped(15)), "Bail out! Stopped by signal 15\n");
         assert_eq!(end(Ended::Broken("a\nb".to_owned())), "Bail out! a b\n");
     }

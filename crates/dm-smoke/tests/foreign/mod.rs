@@ -194,6 +194,8 @@ fn results_from_stdin_need_no_name() {
     for (from, text, name) in [
         ("--from-tap", "1..1\nok 1 - a\n", "tap"),
         ("--from-junit", "<testsuites><testsuite><testcase name='a'/></testsuite></testsuites>", "junit"),
+        ("--from-tap", "\u{feff}1..1\nok 1 - a\n", "tap"),
+        ("--from-junit", "\u{feff}<testsuite><testcase name='a'/></testsuite>", "junit"),
     ] {
         let place = Place::with_suite("");
         take_over(&place, &[from, "-"], text).code(0);
