@@ -227,7 +227,8 @@ pub struct OutputExpected {
 }
 
 impl OutputExpected {
-    fn check<'a>(&self, name: &str, printed: &'a [u8]) -> Result<(), Mismatch<'a>> {
+    fn check<'a>(&self, name: &str, printed: &'a [u8], cut: bool) -> Result<(), Mismatch<'a>> {
+        let name = if cut { format!("the first MiB of {name}") } else { name.to_owned() };
         let unmet = |what| Err(Mismatch { reason: Reason::Assertion, what, evidence: printed });
         match (&self.contains, &self.matches) {
             (Some(part), _) if !contains(printed, part) => {
@@ -259,6 +260,8 @@ pub struct CommandObserved {
     pub exit: Option<i32>,
     /// The signal that killed it.
     pub signal: Option<i32>,
+    /// Whether there was more of its output, and of its errors.
+    pub cut: [bool; 2],
     /// Its output, as far as it was kept.
     pub stdout: Vec<u8>,
     /// Its errors, as far as they were kept.
@@ -279,8 +282,9 @@ impl CommandExpected {
             let what = format!("{came}, expected exit code {}", self.exit);
             return Err(Mismatch { reason, what, evidence: spoken });
         }
-        self.stdout.check("stdout", &observed.stdout)?;
-        self.stderr.check("stderr", &observed.stderr)
+        let [stdout_cut, stderr_cut] = observed.cut;
+        self.stdout.check("stdout", &observed.stdout, stdout_cut)?;
+        self.stderr.check("stderr", &observed.stderr, stderr_cut)
     }
 }
 

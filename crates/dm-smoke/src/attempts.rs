@@ -45,25 +45,26 @@ pub struct Done {
 }
 
 impl Attempts {
-    /// Tries until the test passes, or was tried often enough; `None` when it was stopped.
+    /// Tries until the test passes, or was tried often enough; `None` when it was stopped before anything was known.
     pub async fn carry_out(self, at: usize) -> Option<Done> {
         let clock = SystemClock;
         let mut attempts = 1;
         let mut before = None;
         loop {
             let stopwatch = Stopwatch::start(&clock);
-            let outcome = self.attempt(&clock).await?;
+            // What was wrong before it was stopped is known, and is what there is to say of it.
+            let (outcome, is_last) = match self.attempt(&clock).await {
+                Some(outcome) => (outcome, attempts >= self.most),
+                None => (Err(before.take()?), true),
+            };
             let (values, result, failure) = match outcome {
                 // What was wrong before is what there is to say of a flaky test.
                 Ok(values) if before.is_some() => (values, TestResult::Flaky, before.take()),
                 Ok(values) => (values, TestResult::Pass, None),
-                Err(failure) if attempts < self.most => {
+                Err(failure) if !is_last && self.wait().await => {
                     attempts += 1;
                     before = Some(failure);
-                    tokio::select! {
-                        () = sleep(self.delay) => continue,
-                        () = self.stop() => return None,
-                    }
+                    continue;
                 }
                 Err(failure) => (Values::new(), failure.result, Some(failure)),
             };
@@ -94,6 +95,14 @@ impl Attempts {
                 let told = command_test::run(command, test.limit, &hidden, &given.env, stop).await?;
                 Some(told.map(|()| Values::new()))
             }
+        }
+    }
+
+    /// Waits for the time of the next attempt; false when it was stopped meanwhile.
+    async fn wait(&self) -> bool {
+        tokio::select! {
+            () = sleep(self.delay) => true,
+            () = self.stop() => false,
         }
     }
 

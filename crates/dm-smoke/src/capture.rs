@@ -2,7 +2,7 @@
 
 use common::json_path::Path;
 use regex::bytes::Regex;
-use reqwest::header::HeaderName;
+use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 use crate::assertion::HttpObserved;
@@ -43,12 +43,14 @@ impl Capture {
                 Some(value) => Ok(value.to_string()),
             },
             Source::Header(name, regex) => {
-                let header =
-                    observed.headers.get(name).ok_or_else(|| missing(&format!("no header {name}")))?;
+                // A header may come more than once.
+                let mut headers = observed.headers.get_all(name).iter().map(HeaderValue::as_bytes).peekable();
+                let first = *headers.peek().ok_or_else(|| missing(&format!("no header {name}")))?;
                 match regex {
-                    Some(regex) => part(regex, header.as_bytes())
+                    Some(regex) => headers
+                        .find_map(|header| part(regex, header))
                         .ok_or_else(|| missing(&format!("nothing in the header {name} matches: nothing"))),
-                    None => Ok(String::from_utf8_lossy(header.as_bytes()).into_owned()),
+                    None => Ok(String::from_utf8_lossy(first).into_owned()),
                 }
             }
             Source::Body(regex) => {

@@ -18,7 +18,7 @@ use crate::suite::CommandTest;
 use crate::template::Values;
 
 /// So much of each stream is kept.
-const KEPT: usize = 64 * 1024;
+const KEPT: usize = 1024 * 1024;
 
 /// Runs the command and compares. `None` when it was `stopped`.
 pub async fn run(
@@ -65,6 +65,12 @@ fn command(test: &CommandTest, env: &[(&'static str, String)], values: &Values) 
 
 fn judge(test: &CommandTest, output: Output, hidden: &Hidden<'_>) -> Result<(), Failure> {
     let Output { status, stdout, stderr } = output;
-    let observed = CommandObserved { exit: status.code(), signal: status.signal(), stdout, stderr };
+    let observed = CommandObserved {
+        exit: status.code(),
+        signal: status.signal(),
+        cut: [&stdout, &stderr].map(|kept| kept.len() >= KEPT),
+        stdout,
+        stderr,
+    };
     test.expected.check(&observed).map_err(|mismatch| Failure::unmet(&mismatch, hidden))
 }

@@ -110,6 +110,15 @@ pub async fn run(
 
 /// A captured value stays within its place in the path, unless it is where the URL begins.
 fn url(test: &HttpTest, values: &Values) -> Result<Url, String> {
+    // No encoding keeps these two from being steps in the path.
+    if !test.url.begins_with_value()
+        && let Some(name) = test
+            .url
+            .names()
+            .find(|name| values.get(*name).is_some_and(|value| matches!(value.as_str(), "." | "..")))
+    {
+        return Err(format!("the captured value {name} is a step to another path"));
+    }
     let encoded = |value: &str| utf8_percent_encode(value, IN_A_PATH).to_string();
     let filled =
         if test.url.begins_with_value() { test.url.plain(values) } else { test.url.fill(values, encoded) };

@@ -44,13 +44,20 @@ impl Verdict {
         self.tests.iter().find(|test| test.result == result)
     }
 
-    /// The exit code. A run that was broken off is never good, however good its tests were.
+    /// The exit code. A run that was broken off is never good, however good its tests were; what is proven bad stays so.
     pub fn exit(&self) -> Exit {
+        let mut bad = self.tests.iter().filter(|test| self.is_bad(test.result)).peekable();
         match self.ended {
             Ended::Stopped(signal) => Exit::Signal(signal),
             Ended::Unread => Exit::Signal(nix::libc::SIGPIPE),
-            Ended::Broken(_) => Exit::CouldNotJudge,
+            // A program that this machine does not have says nothing of the service.
+            _ if bad.peek().is_some()
+                && bad.all(|test| matches!(test.reason, Some(Reason::NotFound | Reason::NotExecutable))) =>
+            {
+                Exit::CouldNotJudge
+            }
             _ if self.tests.iter().any(|test| self.is_bad(test.result)) => Exit::Bad,
+            Ended::Broken(_) => Exit::CouldNotJudge,
             Ended::Deadline => Exit::TimedOut,
             Ended::Whole if self.tests.iter().all(|test| test.result == TestResult::Skip) => Exit::NothingRan,
             Ended::Whole => Exit::Good,
@@ -122,7 +129,23 @@ mod tests {
     fn the_exit_code_and_the_record_follow_from_the_results() {
         let refused = (Error, Some(Reason::Refused));
         let bad_status = (Fail, Some(Reason::BadStatus));
+        let missing = (Error, Some(Reason::NotFound));
+        let broken = || Ended::Broken("no room for the report".to_owned());
         let table = [
+            (verdict(&[(Pass, None)], broken()), Exit::CouldNotJudge, Status::Error, Some(Reason::Other)),
+            (verdict(&[bad_status], broken()), Exit::Bad, Status::Failure, Some(Reason::Assertion)),
+            (
+                verdict(&[(Pass, None), missing], Ended::Whole),
+                Exit::CouldNotJudge,
+                Status::Error,
+                Some(Reason::Other),
+            ),
+            (
+                verdict(&[missing, bad_status], Ended::Whole),
+                Exit::Bad,
+                Status::Failure,
+                Some(Reason::Assertion),
+            ),
             (verdict(&[(Pass, None)], Ended::Whole), Exit::Good, Status::Success, None),
             (
                 verdict(&[(Pass, None), refused], Ended::Whole),

@@ -380,6 +380,42 @@ fn progress_is_for_terminals_and_leaves_no_trace_in_pipes() {
 }
 
 #[test]
+fn a_report_goes_to_a_pipe_as_to_a_file() {
+    let place = Place::with_suite(&shell("good", "true", ""));
+    let told = place.smoke(&["--format", "human", "--report", "tap=/dev/stdout"]).code(0);
+    told.stdout(contains("TAP version 14\n1..1\nok 1 - good\n").and(contains("1 passed in ")));
+}
+
+#[test]
+fn a_report_that_cannot_be_written_hides_no_failure() {
+    let place = Place::with_suite(&shell("bad", "exit 3", ""));
+    place.smoke(&["--report", "junit=."]).code(1).stderr(contains("cannot write the report ."));
+    let place = Place::with_suite(&shell("good", "true", ""));
+    place.smoke(&["--report", "junit=."]).code(5).stderr(contains("cannot write the report ."));
+}
+
+#[test]
+fn a_program_that_is_not_there_says_nothing_of_the_service() {
+    let place = Place::with_suite("[[test]]\nname = 'tool'\ncommand = ['no-such-tool']\n");
+    place
+        .smoke(&["--format", "human"])
+        .code(5)
+        .stdout(contains("ERROR tool").and(contains("not found in PATH")));
+    assert_eq!(place.event().status, Status::Error);
+}
+
+#[test]
+fn what_a_command_says_last_is_looked_at_too() {
+    let script = "seq 1 20000; echo 0 failed";
+    let place = Place::with_suite(&shell("runner", script, "expect = { stdout_contains = '0 failed' }"));
+    place.smoke(&[]).code(0);
+    let place =
+        Place::with_suite(&shell("runner", "seq 1 200000", "expect = { stdout_contains = 'failed' }"));
+    let cut = contains("the first MiB of stdout does not contain");
+    place.smoke(&[]).code(1).stdout(cut);
+}
+
+#[test]
 fn results_have_colours_where_they_are_asked_for() {
     let place = Place::with_suite(&(shell("good", "true", "") + &shell("bad", "false", "")));
     let told = |variables: &[&str]| {

@@ -18,7 +18,7 @@ fn answer(status: u16, body: &str, ms: u64) -> HttpObserved {
 }
 
 fn ended(exit: Option<i32>, signal: Option<i32>, stdout: &str, stderr: &str) -> CommandObserved {
-    CommandObserved { exit, signal, stdout: stdout.into(), stderr: stderr.into() }
+    CommandObserved { exit, signal, cut: [false; 2], stdout: stdout.into(), stderr: stderr.into() }
 }
 
 fn none() -> Result<Value, String> {

@@ -180,3 +180,16 @@ fn a_form_is_sent_as_a_browser_does() {
     assert!(form.contains("content-type: application/x-www-form-urlencoded\r\n"), "{form}");
     assert!(form.contains("content-length: 19\r\n"), "csrf=t0ken&text=a+b: {form}");
 }
+
+#[test]
+fn a_header_that_comes_twice_is_captured_from_where_it_matches_and_no_value_leads_to_another_path() {
+    let server = Server::start(|_| {
+        "HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: sid=..\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()
+    });
+    let capture = "capture = { sid = { header = 'set-cookie', regex = 'sid=([^;]+)' } }";
+    let suite = crate::http("login", "/login", capture) + &crate::http("user", "/users/{{sid}}/profile", "");
+    let place = Place::with_suite(&suite);
+    let told = place.smoke(&["--base-url", &server.url, "--format", "human", "--jobs", "1"]).code(1);
+    told.stdout(contains("ok    login").and(contains("the captured value sid is a step to another path")));
+    assert_eq!(server.requests().len(), 1);
+}

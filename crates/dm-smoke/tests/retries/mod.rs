@@ -87,6 +87,15 @@ fn what_is_not_finished_at_the_deadline_is_skipped() {
 }
 
 #[test]
+fn what_failed_again_and_again_until_the_deadline_has_failed() {
+    let place = Place::with_suite(&shell("bad", "exit 3", ""));
+    let args = ["--retries", "20", "--retry-delay", "1h", "--deadline", "500ms"];
+    let told = results(&place, &args, 1);
+    assert_eq!((told.len(), told[0].1), (1, TestResult::Fail), "{told:?}");
+    assert_eq!(place.event().status, Status::Failure);
+}
+
+#[test]
 fn chosen_tests_are_run_with_those_they_depend_on() {
     let suite = shell("one", "true", "tags = ['slow']")
         + &shell("two", "true", "depends_on = 'one'\ntags = ['critical', 'slow']")
