@@ -51,12 +51,15 @@ JSON value, or a list of these; all values found have to compare. A header is a 
 capture takes a JSONPath, { header = …, regex = … } or { regex = … }; {{name}} puts the value into a url, a query, a
 header, a body or a variable of a command (env = { TOKEN = \"{{token}}\" }), and makes that test wait for this one. A
 test whose depends_on did not pass is skipped. {{env.NAME}} is a variable of dm-smoke's environment. Captured values,
-these variables, and all whose names say that they hold a secret are masked in every output. Commands find DM_BASE_URL, DM_DEPLOYMENT_ID, DM_SERVICE and DM_ENVIRONMENT in
-their environment.
+these variables, and all whose names say that they hold a secret are masked in every output, from four characters on.
+Commands find DM_BASE_URL, DM_DEPLOYMENT_ID, DM_SERVICE and DM_ENVIRONMENT in their environment.
+
+The first MiB of a body, and of a command's output, is looked at. Requests go through the proxies that HTTP_PROXY,
+HTTPS_PROXY and NO_PROXY name.
 
 Exit code: 0 all passed; 1 at least one did not; 2 wrong usage or a bad suite, and nothing was run; 4 no test was run;
-5 could not judge, as when another runner broke off; 124 the deadline came first, and nothing was bad until then.
-Stopped by a signal, dm-smoke dies by it. No trouble with recording changes the code.";
+5 could not judge, as when another runner broke off or a test's program is not there; 124 the deadline came first, and
+nothing was bad until then. Stopped by a signal, dm-smoke dies by it. No trouble with recording changes the code.";
 
 /// Runs a suite of smoke tests against what was deployed
 #[derive(Debug, Parser)]

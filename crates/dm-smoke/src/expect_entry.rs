@@ -16,6 +16,11 @@ const COMMAND: [&str; 4] = ["exit", "stdout_contains", "stdout_matches", "stderr
 /// What an HTTP test expects.
 pub fn http(entry: Option<&Value<'_>>, faults: &mut Faults) -> HttpExpected {
     let Some(mut fields) = fields(entry, faults) else { return HttpExpected::default() };
+    if let Some(value) =
+        fields.get("json").filter(|value| value.get_ref().as_array().is_some_and(|list| list.is_empty()))
+    {
+        faults.note(value.span(), "an empty list expects nothing");
+    }
     refuse(&mut fields, &COMMAND, "an http test", &HTTP, faults);
     let expected = HttpExpected {
         status: fields.get("status").map(|value| statuses(value, faults)).unwrap_or_default(),
@@ -77,6 +82,10 @@ fn refuse(
 /// A field that is a regular expression.
 pub fn regex(name: &'static str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Regex> {
     let text = fields.text(name, faults)?;
+    if text.get_ref().is_empty() {
+        faults.note(text.span(), format!("{name} must not be empty: nothing would not match"));
+        return None;
+    }
     faults
         .sift(text.span(), Regex::new(text.get_ref()).map_err(|error| excerpt::one_line(&error.to_string())))
 }

@@ -1,7 +1,11 @@
 //! What must not be shown of a test, even where a service or a command repeats it.
 
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use common::secrets::Secrets;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::{Url, form_urlencoded};
 
 use crate::template::Values;
@@ -52,7 +56,15 @@ pub fn in_url(url: &Url) -> Vec<String> {
         let read = form_urlencoded::parse(written.as_bytes()).map(|(text, _)| text.into_owned());
         secrets.extend([written.to_owned()].into_iter().chain(read));
     }
+    secrets.extend(basic(url));
     long_enough(secrets)
+}
+
+/// A user and password as a header carries them (RFC 7617).
+fn basic(url: &Url) -> Option<String> {
+    let read = |text: &str| percent_decode_str(text).decode_utf8().map(Cow::into_owned).ok();
+    let pair = format!("{}:{}", read(url.username())?, read(url.password()?)?);
+    Some(STANDARD.encode(pair))
 }
 
 /// These, in every form in which they are sent: as they are, in JSON, in a URL, in a form.
@@ -60,7 +72,11 @@ pub fn forms<'a>(values: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     let mut secrets = Vec::new();
     for value in values {
         let json = serde_json::Value::from(value.as_str()).to_string();
-        secrets.push(json.trim_matches('"').to_owned());
+        let json = json.trim_matches('"');
+        let ascii = in_ascii(json);
+        // Some escape the slash too.
+        secrets.extend([json, &ascii].map(|json| json.replace('/', "\\/")));
+        secrets.extend([json.to_owned(), ascii]);
         secrets.push(utf8_percent_encode(value, IN_A_PATH).to_string());
         secrets.push(form_urlencoded::byte_serialize(value.as_bytes()).collect());
         // A value that ends with a newline is shown without it.
@@ -68,6 +84,19 @@ pub fn forms<'a>(values: impl IntoIterator<Item = &'a String>) -> Vec<String> {
         secrets.push(value.clone());
     }
     long_enough(secrets)
+}
+
+/// JSON as those write it who escape all that is not ASCII.
+fn in_ascii(json: &str) -> String {
+    let mut ascii = String::new();
+    for c in json.chars() {
+        if c.is_ascii() {
+            ascii.push(c);
+        } else {
+            ascii.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    ascii
 }
 
 fn long_enough(mut secrets: Vec<String>) -> Vec<String> {
@@ -85,8 +114,9 @@ mod tests {
         let (known, values) = (Secrets::default(), Values::new());
         let masked =
             |url: &Url, text: &str| Hidden { url: Some(url), ..Hidden::new(&known, &values) }.masked(text);
-        let shown = masked(&url, "p@ssword p%40ssword abc+def abc%2Bdef user v=1");
-        assert_eq!(shown, "*** *** *** *** user v=1");
+        // printf %s user:p@ssword | base64
+        let shown = masked(&url, "p@ssword p%40ssword abc+def abc%2Bdef user v=1 Basic dXNlcjpwQHNzd29yZA==");
+        assert_eq!(shown, "*** *** *** *** user v=1 Basic ***");
         assert_eq!(masked(&Url::parse("http://sometoken@h/").unwrap(), "sometoken"), "***");
     }
 
@@ -101,5 +131,15 @@ mod tests {
             hidden.masked("known-one; a b/c\"d; a%20b%2Fc%22d%0A; a+b%2Fc%22d%0A; a b/c\\\"d\\n; just+taken"),
             "***; ***; ***; ***; ***; ***"
         );
+    }
+
+    #[test]
+    fn a_secret_is_found_in_json_however_it_is_escaped() {
+        let mut known = Secrets::default();
+        known.add(forms(&["ab/ß😀".to_owned()]));
+        let values = Values::new();
+        let shown = Hidden::new(&known, &values)
+            .masked(r#"["ab/ß😀", "ab\/ß😀", "ab/\u00df\ud83d\ude00", "ab\/\u00df\ud83d\ude00"]"#);
+        assert_eq!(shown, r#"["***", "***", "***", "***"]"#);
     }
 }

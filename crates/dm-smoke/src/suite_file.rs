@@ -250,7 +250,7 @@ fn test(entry: &Value<'_>, reading: &mut Reading<'_>) -> Option<(Test, Links)> {
 fn check_name(name: &Spanned<&str>, faults: &mut Faults) {
     if name.get_ref().trim().is_empty() {
         faults.note(name.span(), "the name of a test must not be empty");
-    } else if name.get_ref().chars().any(char::is_control) {
+    } else if name.get_ref().chars().any(|c| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')) {
         faults.note(name.span(), "the name of a test is one line, without control characters");
     }
 }

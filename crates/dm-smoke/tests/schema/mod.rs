@@ -74,6 +74,8 @@ fn the_schema_and_the_parser_agree() {
         http("status = '20x'"),
         http("status = []"),
         http("body_contains = ''"),
+        http("body_matches = ''"),
+        http("json = []"),
         http("headers = { a = {} }"),
         http("headers = { a = { contains = 'x', matches = 'y' } }"),
         http("json = 3"),
