@@ -57,6 +57,7 @@ impl Attempts {
                 Some(outcome) => (outcome, attempts >= self.most),
                 None => (Err(before.take()?), true),
             };
+            let took = stopwatch.elapsed(&clock);
             let (values, result, failure) = match outcome {
                 // What was wrong before is what there is to say of a flaky test.
                 Ok(values) if before.is_some() => (values, TestResult::Flaky, before.take()),
@@ -74,7 +75,7 @@ impl Attempts {
                 name: self.test.name.clone(),
                 result,
                 attempts,
-                duration_ms: u64::try_from(stopwatch.elapsed(&clock).as_millis()).unwrap_or(u64::MAX),
+                duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 reason: failure.as_ref().map(|failure| failure.reason),
                 message: failure.map(|failure| failure.message),
             };
