@@ -123,7 +123,8 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration::parse_positive)]
     pub timeout: Duration,
 
-    /// Probes sent in this first time may fail: they do not count towards --max-fail
+    /// Probes sent in this first time may fail, until it is healthy: they count neither towards --max-fail nor towards
+    /// --fail-rate. The --watch after that has no grace
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::parse)]
     pub grace: Duration,
 
