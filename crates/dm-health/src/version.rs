@@ -26,7 +26,7 @@ pub struct Version {
 /// Where an answer names its version.
 #[derive(Debug, Clone)]
 pub enum Place {
-    /// Somewhere in the body, as a word of its own: 1.4 is not in 1.4.2.
+    /// Somewhere in the body, as a word of its own: 1.4 is not in 1.4.2, nor in 1.4~rc1.
     Body,
     /// In this header.
     Header(HeaderName),
@@ -56,7 +56,8 @@ impl Version {
         let (reason, found) = match &self.place {
             Place::Body => {
                 let body = String::from_utf8_lossy(&answer.body);
-                if has_word(&body, expected) {
+                // PHP writes a slash in JSON as \/.
+                if has_word(&body, expected) || has_word(&body.replace("\\/", "/"), expected) {
                     return None;
                 }
                 let bytes = answer.body.len();
@@ -89,16 +90,27 @@ fn in_json(path: &Path, body: &[u8]) -> Result<String, String> {
     }
 }
 
-/// Tags are written with a v and without.
 fn is_same(found: &str, expected: &str) -> bool {
-    let bare = |version: &str| version.trim().trim_start_matches('v').to_owned();
     bare(found) == bare(expected)
 }
 
+/// Tags are written with a v and without.
+fn bare(version: &str) -> &str {
+    version.trim().trim_start_matches('v')
+}
+
+/// Whether the version is somewhere in the body, and neither the beginning nor the end of a longer one.
 fn has_word(body: &str, expected: &str) -> bool {
-    body.split(|c: char| !(c.is_alphanumeric() || "._+-".contains(c)))
-        // A sentence may end behind it.
-        .any(|word| is_same(word.trim_end_matches('.'), expected))
+    let expected = bare(expected);
+    let belongs = |c: char| c.is_alphanumeric() || "._+-~".contains(c);
+    body.char_indices().any(|(at, _)| {
+        let (before, rest) = body.split_at(at);
+        rest.strip_prefix(expected).is_some_and(|behind| {
+            // A sentence may end behind it.
+            !before.trim_end_matches('v').ends_with(belongs)
+                && !behind.trim_start_matches('.').starts_with(belongs)
+        })
+    })
 }
 
 /// A line of what somebody else's service says.
@@ -109,6 +121,7 @@ fn shown(found: &str) -> String {
 #[cfg(test)]
 mod tests {
     use hyper::HeaderMap;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -143,6 +156,52 @@ mod tests {
         assert!(old("json:$.v", "<html>").starts_with("the body of 6 bytes is not JSON: "));
         assert_eq!(old("body", "1.4.30 1.4"), "version 1.4.3 is not named in the body of 10 bytes");
         assert_eq!(unmet("1.4", "body", "1.4.2").unwrap(), "version 1.4 is not named in the body of 5 bytes");
+    }
+
+    #[test]
+    fn a_version_in_the_body_may_have_any_character_in_it() {
+        let json = |version: &str| format!(r#"{{"version":"{version}","ok":true}}"#);
+        for version in ["release/1.2", "1:2.3~rc1", "v2.0+build.7", "a@b", "1.2 (build 3)", "\u{e9}t\u{e9}-1"]
+        {
+            assert_eq!(unmet(version, "body", &json(version)), None, "{version}");
+        }
+        // As PHP writes it.
+        assert_eq!(unmet("release/1.2", "body", &json(r"release\/1.2")), None);
+        assert_eq!(unmet("1.2", "body", "api:1.2 nginx/1.2, as of 1.2: well"), None);
+    }
+
+    #[test]
+    fn a_part_of_another_version_is_not_the_version() {
+        for (expected, body) in [
+            ("1.2", "1.2.1"),
+            ("2.1", "12.1"),
+            ("2.1", "1.2.1"),
+            ("2.3", "2.3~rc1"),
+            ("2.3", "2.3-rc1"),
+            ("release/1.2", "release/1.2.1"),
+            ("release/1.2", "prerelease/1.2"),
+            ("1:2.3", "11:2.3 1:2.3.1 1:2.3+b"),
+            ("1.2", "dev1.2"),
+        ] {
+            assert!(unmet(expected, "body", body).is_some(), "{expected} in {body}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_version_that_stands_alone_is_found_and_one_in_a_longer_word_is_not(
+            version in "[0-9a-u][ -~]{0,8}[0-9a-z]",
+            (before, behind) in ("(.{0,9}[ \",/:=])?v?", "([ \",;.].{0,9})?"),
+            more in "[0-9a-u_+~-]",
+        ) {
+            // An end of a sentence, and not the beginning of a longer version.
+            prop_assume!(!behind.starts_with('.') || behind == ".");
+            prop_assert!(has_word(&[&*before, &version, &behind].concat(), &version));
+            prop_assert!(!has_word(&[&*more, &version].concat(), &version));
+            prop_assert!(!has_word(&[&*version, &more].concat(), &version));
+        }
     }
 
     #[test]

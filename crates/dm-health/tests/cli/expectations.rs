@@ -45,6 +45,10 @@ fn the_version_that_has_to_answer_is_looked_for_where_it_is_named() {
         let run = Run::new(&server.url("/"), &format!("{flags} --max-fail 1"));
         run.assert().code(1).stderr(contains(told));
     }
+    for version in ["release/1.2", "1:2.3~rc1"] {
+        let server = Server::start(&[Reply::Version(version)]);
+        Run::new(&server.url("/"), &format!("--expect-version {version} --max-fail 1")).assert().code(0);
+    }
     let run = Run::new("http://127.0.0.1:1/", "--version-at body");
     run.assert().code(2).stderr(contains("--expect-version"));
 }
