@@ -49,6 +49,11 @@ impl FromStr for Place {
     }
 }
 
+/// A version that can be expected. One that is empty would be found in everything.
+pub fn parse(text: &str) -> Result<String, &'static str> {
+    if bare(text).is_empty() { Err("it names no version: is a variable unset?") } else { Ok(text.to_owned()) }
+}
+
 impl Version {
     /// Why the answer is another version's, where it is.
     pub fn unmet(&self, answer: &Http) -> Option<Failure> {

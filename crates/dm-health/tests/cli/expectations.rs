@@ -54,6 +54,28 @@ fn the_version_that_has_to_answer_is_looked_for_where_it_is_named() {
 }
 
 #[test]
+fn an_expectation_that_is_empty_is_refused_and_not_met_by_everything() {
+    let server = Server::start(&[OK]);
+    for (flag, empty) in [
+        ("--expect-body", ""),
+        ("--expect-body-regex", ""),
+        ("--expect-json", " "),
+        ("--expect-header", ""),
+        ("--expect-status", ""),
+        ("--expect-version", ""),
+        ("--expect-version", " "),
+        ("--expect-version", "v"),
+    ] {
+        let mut run = Run::new(&server.url("/"), "");
+        run.args.extend([flag.to_owned(), empty.to_owned()]);
+        let says =
+            contains(format!("invalid value '{empty}' for '{flag} <")).and(contains("is a variable unset?"));
+        run.assert().code(2).stdout(is_empty()).stderr(says);
+    }
+    assert_eq!(server.requests(), Vec::<String>::new());
+}
+
+#[test]
 fn an_answer_that_takes_too_long_is_a_failure() {
     let server = Server::start(&[OK]);
     let run = Run::new(&server.url("/"), "--max-latency 1ns --max-fail 2");
