@@ -65,8 +65,7 @@ impl Version {
                 if has_word(&body, expected) || has_word(&body.replace("\\/", "/"), expected) {
                     return None;
                 }
-                let bytes = answer.body.len();
-                let message = format!("version {expected} is not named in the body of {bytes} bytes");
+                let message = format!("version {expected} is not named in {}", answer.extent());
                 return Some(Failure::new(Reason::BodyMismatch, message));
             }
             Place::Header(name) => {
@@ -74,7 +73,7 @@ impl Version {
                 let found = value.map(Cow::into_owned).ok_or_else(|| format!("no header {name}"));
                 (Reason::Assertion, found)
             }
-            Place::Json(path) => (Reason::BodyMismatch, in_json(path, &answer.body)),
+            Place::Json(path) => (Reason::BodyMismatch, in_json(path, answer)),
         };
         let told = match found {
             Ok(found) if is_same(&found, expected) => return None,
@@ -85,10 +84,8 @@ impl Version {
     }
 }
 
-fn in_json(path: &Path, body: &[u8]) -> Result<String, String> {
-    let document: Value = serde_json::from_slice(body)
-        .map_err(|error| format!("the body of {} bytes is not JSON: {error}", body.len()))?;
-    match path.first(&document) {
+fn in_json(path: &Path, answer: &Http) -> Result<String, String> {
+    match path.first(&answer.json()?) {
         None => Err("the body names no version there".to_owned()),
         Some(Value::String(text)) => Ok(text.clone()),
         Some(other) => Ok(other.to_string()),
@@ -133,7 +130,7 @@ mod tests {
     fn unmet(expected: &str, place: &str, body: &str) -> Option<String> {
         let mut headers = HeaderMap::new();
         headers.insert("x-app-version", "v1.4.2".parse().unwrap());
-        let answer = Http { status: 200, headers, body: body.as_bytes().to_vec() };
+        let answer = Http { status: 200, headers, body: body.as_bytes().to_vec(), cut: false };
         let version = Version { expected: expected.to_owned(), place: place.parse().unwrap() };
         version.unmet(&answer).map(|failure| failure.message)
     }

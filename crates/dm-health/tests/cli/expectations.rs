@@ -91,6 +91,22 @@ fn a_long_body_is_not_read_to_its_end() {
 }
 
 #[test]
+fn json_that_is_longer_than_what_is_read_is_said_to_be_so() {
+    const MIB: usize = 1 << 20;
+    let too_long = "the body is longer than a MiB, and is not read as JSON";
+    for flags in ["--expect-json $.db", "--expect-version up --version-at json:$.db"] {
+        for (length, code, says) in [(MIB, 0, ""), (MIB + 1, 1, too_long)] {
+            let server = Server::start(&[Reply::Json(length)]);
+            let run = Run::new(&server.url("/"), &format!("{flags} --max-fail 1 --timeout 15s"));
+            run.assert().code(code).stderr(contains(says));
+        }
+    }
+    let server = Server::start(&[Reply::Json(MIB + 1)]);
+    let run = Run::new(&server.url("/"), "--max-fail 1 --timeout 15s --expect-body }");
+    run.assert().code(1).stderr(contains("the first MiB of the body does not contain \"}\""));
+}
+
+#[test]
 fn a_probe_that_is_longer_than_the_interval_is_told_and_moves_no_other() {
     let server = Server::start(&[Reply::Hang, OK]);
     let assert = Run::new(&server.url("/"), "--timeout 130ms").assert().code(0);
