@@ -41,7 +41,7 @@ Exit code:
   4    the reader of the output went away before the first probe was done
   5    a fault of dm-health, or the output could not be written
   124  not healthy by --deadline
-Stopped by INT or TERM, dm-health dies by it. No trouble with recording changes the code.";
+Stopped by INT, TERM or HUP, dm-health dies by it. No trouble with recording changes the code.";
 
 /// Polls a service until it is healthy, or until it is proven unhealthy
 #[derive(Debug, Parser)]
