@@ -15,7 +15,7 @@ complete -c dm-health -l min-success -d 'So many successes in a row prove it hea
 complete -c dm-health -l interval -d 'From one probe to the next; a slow probe does not move those after it' -r
 complete -c dm-health -l jitter -d 'Send each probe later by a random time of up to this, so that many that poll do not knock at once' -r
 complete -c dm-health -l timeout -d 'For one probe, from resolving the name to the end of the answer' -r
-complete -c dm-health -l grace -d 'Probes sent in this first time may fail: they do not count towards --max-fail' -r
+complete -c dm-health -l grace -d 'Probes sent in this first time may fail, until it is healthy: they count neither towards --max-fail nor towards --fail-rate. The --watch after that has no grace' -r
 complete -c dm-health -l deadline -d 'Give up where it is not healthy after this time [default: never]' -r
 complete -c dm-health -l watch -d 'Once healthy, go on for this time, and until no failure is pending: --max-fail in a row still prove it unhealthy' -r
 complete -c dm-health -l format -d 'The form of stdout [default: human on a terminal, jsonl on a pipe]' -r -f -a "human\t'Sentences for people; in colours on a terminal, unless NO_COLOR is set'

@@ -147,7 +147,7 @@ pub struct GatewayArgs {
 #[command(next_help_heading = "Recording")]
 pub struct ExportArgs {
     /// A metrics file for node_exporter's textfile collector; its name has to end in .prom
-    #[arg(long, env = "DM_TEXTFILE", value_name = "FILE")]
+    #[arg(long, env = "DM_TEXTFILE", value_name = "FILE", value_parser = maybe_metrics_file)]
     pub textfile: Option<Maybe<PathBuf>>,
     /// The folder of the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]
     #[arg(long, env = "DM_STATE_DIR", value_name = "FOLDER")]
@@ -173,6 +173,18 @@ fn maybe_duration(text: &str) -> Result<Maybe<Duration>, String> {
         Ok(Maybe(None))
     } else {
         duration::parse_positive(text).map(|value| Maybe(Some(value)))
+    }
+}
+
+fn maybe_metrics_file(text: &str) -> Result<Maybe<PathBuf>, String> {
+    if text.is_empty() {
+        return Ok(Maybe(None));
+    }
+    let path = PathBuf::from(text);
+    if path.extension().is_some_and(|extension| extension == "prom") {
+        Ok(Maybe(Some(path)))
+    } else {
+        Err("its name does not end in .prom, and node_exporter reads no other".to_owned())
     }
 }
 

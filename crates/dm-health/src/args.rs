@@ -1,9 +1,10 @@
 //! What was typed.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
-use clap::builder::NonEmptyStringValueParser;
 use common::duration;
 use common::flags::{DeploymentArgs, ExportArgs, Format};
 use common::json_path;
@@ -14,7 +15,7 @@ use crate::address::Named;
 use crate::fail_rate::FailRate;
 use crate::header::Header;
 use crate::status::Expected;
-use crate::version::Place;
+use crate::version::{self, Place};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,7 +41,7 @@ Exit code:
   4    the reader of the output went away before the first probe was done
   5    a fault of dm-health, or the output could not be written
   124  not healthy by --deadline
-Stopped by INT or TERM, dm-health dies by it. No trouble with recording changes the code.";
+Stopped by INT, TERM or HUP, dm-health dies by it. No trouble with recording changes the code.";
 
 /// Polls a service until it is healthy, or until it is proven unhealthy
 #[derive(Debug, Parser)]
@@ -58,28 +59,28 @@ pub struct Args {
     pub name: Option<Label>,
 
     /// The status of a healthy answer, a code or a class: 204, 2xx; several with commas. Redirects are not followed
-    #[arg(long, value_name = "STATUS", value_delimiter = ',', default_value = "2xx")]
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', default_value = "2xx", value_parser = not_empty::<Expected>)]
     pub expect_status: Vec<Expected>,
 
     /// A header of a healthy answer, 'NAME: VALUE', such as the version that has to answer; may be given again
-    #[arg(long, value_name = "HEADER")]
+    #[arg(long, value_name = "HEADER", value_parser = not_empty::<Header>)]
     pub expect_header: Vec<Header>,
 
     /// A text in the body of a healthy answer, in its first MiB
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = not_empty::<String>)]
     pub expect_body: Option<String>,
 
     /// A regular expression that matches in that part of the body, such as '"version": *"1\.4\.'
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", value_parser = not_empty::<Regex>)]
     pub expect_body_regex: Option<Regex>,
 
     /// What the body has to hold as JSON: a JSONPath (RFC 9535), alone or with == != < <= > >= =~ and a JSON value, such
     /// as '$.version == "42"'; may be given again
-    #[arg(long, value_name = "EXPECTATION")]
+    #[arg(long, value_name = "EXPECTATION", value_parser = not_empty::<json_path::Expectation>)]
     pub expect_json: Vec<json_path::Expectation>,
 
     /// The version that has to answer, so that an old instance that is still there does not pass for the new one
-    #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "VERSION", value_parser = version::parse)]
     pub expect_version: Option<String>,
 
     /// Where an answer names its version: header:NAME, json:JSONPATH, or body, where it is a word of its own
@@ -123,7 +124,8 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration::parse_positive)]
     pub timeout: Duration,
 
-    /// Probes sent in this first time may fail: they do not count towards --max-fail
+    /// Probes sent in this first time may fail, until it is healthy: they count neither towards --max-fail nor towards
+    /// --fail-rate. The --watch after that has no grace
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::parse)]
     pub grace: Duration,
 
@@ -144,6 +146,14 @@ pub struct Args {
 
     #[command(flatten)]
     pub export: ExportArgs,
+}
+
+/// What was typed, where that is something: a script whose variable is unset would expect what every answer meets.
+fn not_empty<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty: is a variable unset?".to_owned());
+    }
+    text.parse().map_err(|error: T::Err| error.to_string())
 }
 
 #[cfg(test)]

@@ -76,8 +76,9 @@ fn poll(
     })??;
     let sentence = sentence(&ending, plan, policy, tallies);
     Ok(match report.end(clock.now(), ending.exit(&tallies.whole).code(), &sentence, tallies) {
-        Ok(()) => ending,
-        Err(error) => Ending::Unwritable(error),
+        // A terminal that was closed cannot be written to, and is why it ended.
+        Err(error) if !matches!(ending, Ending::Signal(_) | Ending::ReaderGone) => Ending::Unwritable(error),
+        _ => ending,
     })
 }
 

@@ -8,6 +8,7 @@ use common::event::Reason;
 use common::json_path;
 use hyper::HeaderMap;
 use regex::bytes::Regex;
+use serde_json::Value;
 
 use crate::header::Header;
 use crate::probe::Failure;
@@ -51,8 +52,29 @@ pub struct Http {
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The beginning of the body, mostly all of it.
+    /// The first MiB of the body, mostly all of it.
     pub body: Vec<u8>,
+    /// Whether there was more of it.
+    pub cut: bool,
+}
+
+impl Http {
+    /// What was looked at, for people.
+    pub fn extent(&self) -> String {
+        if self.cut {
+            "the first MiB of the body".to_owned()
+        } else {
+            format!("the body of {} bytes", self.body.len())
+        }
+    }
+
+    /// The body as a JSON document, or why it is none.
+    pub fn json(&self) -> Result<Value, String> {
+        if self.cut {
+            return Err("the body is longer than a MiB, and is not read as JSON".to_owned());
+        }
+        serde_json::from_slice(&self.body).map_err(|error| format!("{} is not JSON: {error}", self.extent()))
+    }
 }
 
 impl Expectations {
@@ -61,7 +83,7 @@ impl Expectations {
         let http = answer.http.as_ref().and_then(|http| {
             self.not_in_head(http)
                 .or_else(|| self.version.as_ref()?.unmet(http))
-                .or_else(|| self.not_in_body(&http.body))
+                .or_else(|| self.not_in_body(http))
         });
         http.or_else(|| self.ends_soon(answer.certificate?)).or_else(|| self.too_slow(latency))
     }
@@ -81,22 +103,22 @@ impl Expectations {
         None
     }
 
-    fn not_in_body(&self, body: &[u8]) -> Option<Failure> {
+    fn not_in_body(&self, answer: &Http) -> Option<Failure> {
         let mismatch = |message| Some(Failure::new(Reason::BodyMismatch, message));
         if let Some(text) = &self.body
-            && !contains(body, text.as_bytes())
+            && !contains(&answer.body, text.as_bytes())
         {
-            return mismatch(format!("the body of {} bytes does not contain {text:?}", body.len()));
+            return mismatch(format!("{} does not contain {text:?}", answer.extent()));
         }
-        if let Some(regex) = self.body_regex.as_ref().filter(|regex| !regex.is_match(body)) {
-            return mismatch(format!("the body of {} bytes does not match {:?}", body.len(), regex.as_str()));
+        if let Some(regex) = self.body_regex.as_ref().filter(|regex| !regex.is_match(&answer.body)) {
+            return mismatch(format!("{} does not match {:?}", answer.extent(), regex.as_str()));
         }
         if self.json.is_empty() {
             return None;
         }
-        let document = match serde_json::from_slice(body) {
+        let document = match answer.json() {
             Ok(document) => document,
-            Err(error) => return mismatch(format!("the body of {} bytes is not JSON: {error}", body.len())),
+            Err(why) => return mismatch(why),
         };
         let difference = self.json.iter().find_map(|expected| expected.check(&document).err())?;
         mismatch(difference.to_string())
@@ -129,7 +151,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append("x-app-version", "41".parse().unwrap());
         headers.append("x-app-version", "42".parse().unwrap());
-        let http = Http { status: 200, headers, body: b"{\"version\":\"42\"}".to_vec() };
+        let http = Http { status: 200, headers, body: b"{\"version\":\"42\"}".to_vec(), cut: false };
         let answer = Answer { http: Some(http), certificate: Some(TimeDelta::days(30)) };
         let expectations = Expectations { status: vec![Expected::Class(2)], ..expectations.clone() };
         let failure = expectations.unmet(&answer, Duration::from_millis(30))?;

@@ -13,7 +13,8 @@ pub struct Rules {
     pub fail_rate: Option<FailRate>,
     /// Successes in a row that prove it healthy; at least 1.
     pub min_success: u32,
-    /// Failures of probes sent in this first time do not count; the rate leaves out all probes sent in it.
+    /// Failures of probes sent in this first time do not count, nor does the rate take in its probes: what begins may
+    /// still fail. Once all are healthy it is over, however long it is, for what fails then has begun.
     pub grace: Duration,
     /// It has to be healthy before this time has passed.
     pub deadline: Option<Duration>,
@@ -102,8 +103,9 @@ impl Policy {
         if self.deadline().is_some_and(|deadline| now >= deadline) {
             return Step::End(Verdict::DeadlinePassed);
         }
+        let counts = self.watch_until.is_some() || sent >= self.rules.grace;
         if let Some(verdict) =
-            self.targets.get_mut(target).and_then(|seen| seen.probed(&self.rules, sent, found))
+            self.targets.get_mut(target).and_then(|seen| seen.probed(&self.rules, counts, found))
         {
             return Step::End(verdict);
         }
@@ -156,9 +158,9 @@ impl Policy {
 }
 
 impl Seen {
-    /// Takes in a probe, and says whether it proves the target unhealthy, or that nothing can be proven.
-    fn probed(&mut self, rules: &Rules, sent: Duration, found: Found) -> Option<Verdict> {
-        let counts = sent >= rules.grace;
+    /// Takes in a probe, whose failure `counts` or not, and says whether it proves the target unhealthy, or that nothing
+    /// can be proven.
+    fn probed(&mut self, rules: &Rules, counts: bool, found: Found) -> Option<Verdict> {
         let one_more = |row: u32| row.saturating_add(u32::from(counts));
         match found {
             Found::Good => {
@@ -230,6 +232,24 @@ mod tests {
             assert_eq!(second(&mut policy, at, false), Step::Continue);
         }
         assert_eq!(second(&mut policy, 14, false), Step::End(Verdict::Unhealthy));
+    }
+
+    #[test]
+    fn the_grace_time_ends_with_healthy_and_not_before_all_are() {
+        let (grace, watch) = (Duration::from_mins(1), Some(Duration::from_secs(5)));
+        let mut policy = Policy::new(Rules { max_fail: 2, min_success: 1, grace, watch, ..RULES }, 2);
+        assert_eq!(of(&mut policy, 0, 0, true), Step::Continue);
+        for at in 1..4 {
+            assert_eq!(of(&mut policy, 0, at, false), Step::Continue);
+        }
+        // Sent in the grace time, and back when it is over.
+        assert!(policy.sends(Duration::from_secs(4)));
+        assert_eq!(of(&mut policy, 0, 5, true), Step::Continue);
+        assert_eq!(of(&mut policy, 1, 5, true), Step::WatchBegins);
+        let (sent, now) = (Duration::from_secs(4), Duration::from_secs(6));
+        assert_eq!(policy.probed(1, sent, now, Found::Bad), Step::Continue);
+        assert_eq!(policy.passed(Duration::from_secs(20)), Step::Continue);
+        assert_eq!(of(&mut policy, 1, 20, false), Step::End(Verdict::Unhealthy));
     }
 
     #[test]

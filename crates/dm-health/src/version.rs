@@ -26,7 +26,7 @@ pub struct Version {
 /// Where an answer names its version.
 #[derive(Debug, Clone)]
 pub enum Place {
-    /// Somewhere in the body, as a word of its own: 1.4 is not in 1.4.2.
+    /// Somewhere in the body, as a word of its own: 1.4 is not in 1.4.2, nor in 1.4~rc1.
     Body,
     /// In this header.
     Header(HeaderName),
@@ -49,6 +49,11 @@ impl FromStr for Place {
     }
 }
 
+/// A version that can be expected. One that is empty would be found in everything.
+pub fn parse(text: &str) -> Result<String, &'static str> {
+    if bare(text).is_empty() { Err("it names no version: is a variable unset?") } else { Ok(text.to_owned()) }
+}
+
 impl Version {
     /// Why the answer is another version's, where it is.
     pub fn unmet(&self, answer: &Http) -> Option<Failure> {
@@ -56,11 +61,11 @@ impl Version {
         let (reason, found) = match &self.place {
             Place::Body => {
                 let body = String::from_utf8_lossy(&answer.body);
-                if has_word(&body, expected) {
+                // PHP writes a slash in JSON as \/.
+                if has_word(&body, expected) || has_word(&body.replace("\\/", "/"), expected) {
                     return None;
                 }
-                let bytes = answer.body.len();
-                let message = format!("version {expected} is not named in the body of {bytes} bytes");
+                let message = format!("version {expected} is not named in {}", answer.extent());
                 return Some(Failure::new(Reason::BodyMismatch, message));
             }
             Place::Header(name) => {
@@ -68,7 +73,7 @@ impl Version {
                 let found = value.map(Cow::into_owned).ok_or_else(|| format!("no header {name}"));
                 (Reason::Assertion, found)
             }
-            Place::Json(path) => (Reason::BodyMismatch, in_json(path, &answer.body)),
+            Place::Json(path) => (Reason::BodyMismatch, in_json(path, answer)),
         };
         let told = match found {
             Ok(found) if is_same(&found, expected) => return None,
@@ -79,26 +84,35 @@ impl Version {
     }
 }
 
-fn in_json(path: &Path, body: &[u8]) -> Result<String, String> {
-    let document: Value = serde_json::from_slice(body)
-        .map_err(|error| format!("the body of {} bytes is not JSON: {error}", body.len()))?;
-    match path.first(&document) {
+fn in_json(path: &Path, answer: &Http) -> Result<String, String> {
+    match path.first(&answer.json()?) {
         None => Err("the body names no version there".to_owned()),
         Some(Value::String(text)) => Ok(text.clone()),
         Some(other) => Ok(other.to_string()),
     }
 }
 
-/// Tags are written with a v and without.
 fn is_same(found: &str, expected: &str) -> bool {
-    let bare = |version: &str| version.trim().trim_start_matches('v').to_owned();
     bare(found) == bare(expected)
 }
 
+/// Tags are written with a v and without.
+fn bare(version: &str) -> &str {
+    version.trim().trim_start_matches('v')
+}
+
+/// Whether the version is somewhere in the body, and neither the beginning nor the end of a longer one.
 fn has_word(body: &str, expected: &str) -> bool {
-    body.split(|c: char| !(c.is_alphanumeric() || "._+-".contains(c)))
-        // A sentence may end behind it.
-        .any(|word| is_same(word.trim_end_matches('.'), expected))
+    let expected = bare(expected);
+    let belongs = |c: char| c.is_alphanumeric() || "._+-~".contains(c);
+    body.char_indices().any(|(at, _)| {
+        let (before, rest) = body.split_at(at);
+        rest.strip_prefix(expected).is_some_and(|behind| {
+            // A sentence may end behind it.
+            !before.trim_end_matches('v').ends_with(belongs)
+                && !behind.trim_start_matches('.').starts_with(belongs)
+        })
+    })
 }
 
 /// A line of what somebody else's service says.
@@ -109,13 +123,14 @@ fn shown(found: &str) -> String {
 #[cfg(test)]
 mod tests {
     use hyper::HeaderMap;
+    use proptest::prelude::*;
 
     use super::*;
 
     fn unmet(expected: &str, place: &str, body: &str) -> Option<String> {
         let mut headers = HeaderMap::new();
         headers.insert("x-app-version", "v1.4.2".parse().unwrap());
-        let answer = Http { status: 200, headers, body: body.as_bytes().to_vec() };
+        let answer = Http { status: 200, headers, body: body.as_bytes().to_vec(), cut: false };
         let version = Version { expected: expected.to_owned(), place: place.parse().unwrap() };
         version.unmet(&answer).map(|failure| failure.message)
     }
@@ -143,6 +158,52 @@ mod tests {
         assert!(old("json:$.v", "<html>").starts_with("the body of 6 bytes is not JSON: "));
         assert_eq!(old("body", "1.4.30 1.4"), "version 1.4.3 is not named in the body of 10 bytes");
         assert_eq!(unmet("1.4", "body", "1.4.2").unwrap(), "version 1.4 is not named in the body of 5 bytes");
+    }
+
+    #[test]
+    fn a_version_in_the_body_may_have_any_character_in_it() {
+        let json = |version: &str| format!(r#"{{"version":"{version}","ok":true}}"#);
+        for version in ["release/1.2", "1:2.3~rc1", "v2.0+build.7", "a@b", "1.2 (build 3)", "\u{e9}t\u{e9}-1"]
+        {
+            assert_eq!(unmet(version, "body", &json(version)), None, "{version}");
+        }
+        // As PHP writes it.
+        assert_eq!(unmet("release/1.2", "body", &json(r"release\/1.2")), None);
+        assert_eq!(unmet("1.2", "body", "api:1.2 nginx/1.2, as of 1.2: well"), None);
+    }
+
+    #[test]
+    fn a_part_of_another_version_is_not_the_version() {
+        for (expected, body) in [
+            ("1.2", "1.2.1"),
+            ("2.1", "12.1"),
+            ("2.1", "1.2.1"),
+            ("2.3", "2.3~rc1"),
+            ("2.3", "2.3-rc1"),
+            ("release/1.2", "release/1.2.1"),
+            ("release/1.2", "prerelease/1.2"),
+            ("1:2.3", "11:2.3 1:2.3.1 1:2.3+b"),
+            ("1.2", "dev1.2"),
+        ] {
+            assert!(unmet(expected, "body", body).is_some(), "{expected} in {body}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_version_that_stands_alone_is_found_and_one_in_a_longer_word_is_not(
+            version in "[0-9a-u][ -~]{0,8}[0-9a-z]",
+            (before, behind) in ("(.{0,9}[ \",/:=])?v?", "([ \",;.].{0,9})?"),
+            more in "[0-9a-u_+~-]",
+        ) {
+            // An end of a sentence, and not the beginning of a longer version.
+            prop_assume!(!behind.starts_with('.') || behind == ".");
+            prop_assert!(has_word(&[&*before, &version, &behind].concat(), &version));
+            prop_assert!(!has_word(&[&*more, &version].concat(), &version));
+            prop_assert!(!has_word(&[&*version, &more].concat(), &version));
+        }
     }
 
     #[test]

@@ -236,6 +236,7 @@ fn wrong_usage_is_125_and_one_line_before_anything_runs() {
     };
     fails(&["build", "--timeout", "3", "--", "echo"], "a duration needs a unit, such as 3s");
     fails(&["build", "--pushgateway-url", "localhost:9091", "--", "echo"], "not http or https");
+    fails(&["build", "--textfile", "dm.txt", "--", "echo"], "its name does not end in .prom");
     fails(&["build", "--unknown", "--", "echo"], "unexpected argument '--unknown'");
     fails(&["build"], "no command given: write dm-stage build -- COMMAND");
     fails(&["build", "--", ""], "no command given");

@@ -34,6 +34,7 @@ pub use captured::{Captured, Output};
 pub use kin::living;
 pub use oom::OomKills;
 pub use signals::Signals;
+pub(crate) use signals::is_ignored;
 pub use start_error::{StartError, explain};
 
 /// Between two looks at processes that are told to end: nothing reports the end of a grandchild.

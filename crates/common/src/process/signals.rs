@@ -48,9 +48,8 @@ pub struct Signals {
 impl Signals {
     /// Starts watching. Before the child starts: a signal in between must not be lost.
     pub fn watch() -> io::Result<Self> {
-        let ignored = ignored_signals();
         // A signal that was ignored before us, as under nohup, stays ignored in the child: no handler.
-        let wanted = FORWARDED.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
+        let wanted = FORWARDED.into_iter().filter(|signal| !is_ignored(*signal));
         let (read, write) = UnixStream::pair()?;
         let delivery =
             SignalDelivery::with_pipe(read, write, WithOrigin::default(), wanted.chain([SIGCHLD]))?;
@@ -129,8 +128,7 @@ impl Mask {
         let before = SigSet::thread_get_mask()?;
         from(Signal::SIGCHLD).thread_unblock()?;
         let mut mask = Self { before, suspension: None };
-        let is_ignored = ignored_signals() & (1 << (Signal::SIGTSTP as i32 - 1)) != 0;
-        if !is_ignored && !before.contains(Signal::SIGTSTP) {
+        if !is_ignored(Signal::SIGTSTP as i32) && !before.contains(Signal::SIGTSTP) {
             let suspend = from(Signal::SIGTSTP);
             mask.suspension =
                 Some(SignalFd::with_flags(&suspend, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?);
@@ -167,13 +165,14 @@ fn from(signal: Signal) -> SigSet {
     SigSet::from_iter([signal])
 }
 
-/// The set of signals that this process inherited as ignored, as a bit mask; empty where the kernel does not tell. Read
-/// once: nothing in here ignores one.
-fn ignored_signals() -> u64 {
+/// Whether this process inherited the signal as ignored; false where the kernel does not tell. Looked at once: nothing
+/// in here ignores one.
+pub(crate) fn is_ignored(signal: i32) -> bool {
     static IGNORED: OnceLock<u64> = OnceLock::new();
-    *IGNORED.get_or_init(|| {
+    let ignored = IGNORED.get_or_init(|| {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
         mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
-    })
+    });
+    ignored & (1 << (signal - 1)) != 0
 }

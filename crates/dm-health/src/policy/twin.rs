@@ -18,14 +18,14 @@ struct Input {
     what: What,
 }
 
-/// The probes of one target that have come back: when they were sent, and what they found.
-fn probes(history: &[Input], target: usize) -> Vec<(Duration, Found)> {
+/// The probes of one target that have come back: when they were sent, what they found, and which input that was.
+fn probes(history: &[Input], target: usize) -> Vec<(Duration, Found, usize)> {
     let mut sent = Duration::ZERO;
     let mut probes = Vec::new();
-    for input in history.iter().filter(|input| input.target == target) {
+    for (at, input) in history.iter().enumerate().filter(|(_, input)| input.target == target) {
         match input.what {
             What::Sent => sent = input.now,
-            What::Done(found) => probes.push((sent, found)),
+            What::Done(found) => probes.push((sent, found, at)),
             What::Nothing => {}
         }
     }
@@ -52,15 +52,18 @@ fn slow(rules: &Rules, history: &[Input], targets: usize) -> Step {
     if decides && !by_deadline && rules.deadline.is_some_and(|deadline| last.now >= deadline) {
         return Step::End(Verdict::DeadlinePassed);
     }
+    // No grace for what has been healthy.
+    let counts = |probe: &&(Duration, Found, usize)| {
+        probe.0 >= rules.grace || healthy.is_some_and(|end| probe.2 >= end)
+    };
     let mut pending = false;
     for target in 0..targets {
         let probes = probes(history, target);
-        let counted = || probes.iter().rev().filter(|p| p.0 >= rules.grace);
-        let since_good =
-            || probes.iter().rev().take_while(|p| p.1 != Found::Good).filter(|p| p.0 >= rules.grace);
+        let counted = || probes.iter().rev().filter(counts);
+        let since_good = || probes.iter().rev().take_while(|p| p.1 != Found::Good).filter(counts);
         let failing = since_good().filter(|p| p.1 == Found::Bad).count();
         let nothing = probes.iter().rev().take_while(|p| p.1 == Found::Nothing);
-        let nothing = nothing.filter(|p| p.0 >= rules.grace).count();
+        let nothing = nothing.filter(counts).count();
         if nothing >= rules.max_fail as usize {
             return Step::End(Verdict::CannotTell);
         }
@@ -139,6 +142,10 @@ proptest! {
             };
             history.push(Input { now, target: target.unwrap_or(0), what });
             prop_assert_eq!(step, slow(&rules, &history, targets), "after {:?}", history);
+            if step == Step::End(Verdict::Healthy) {
+                let last = |target| probes(&history, target).last().map(|probe| probe.1);
+                prop_assert!((0..targets).all(|target| last(target) == Some(Found::Good)), "{:?}", history);
+            }
             if matches!(step, Step::End(_)) {
                 break;
             }

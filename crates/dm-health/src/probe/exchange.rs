@@ -13,7 +13,8 @@ use crate::expectations::Http;
 use super::failure::Failure;
 use super::timeline::{Phase, Timeline};
 
-/// So much of a body is read. A health check has no more to say, and a large download is no health check.
+/// So much of a body is looked at: a MiB, as messages and the help say. A health check has no more to say, and a large
+/// download is no health check.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// A connection that speaks HTTP/1.1.
@@ -53,12 +54,14 @@ impl Connection {
         *status = Some(head.status.as_u16());
         timeline.enter(Phase::Transfer);
         let mut body = Vec::new();
-        while body.len() < MAX_BODY_BYTES
+        while body.len() <= MAX_BODY_BYTES
             && let Some(frame) = rest.frame().await
         {
             let frame = frame.map_err(failed)?;
             body.extend_from_slice(frame.data_ref().map_or(&[], Bytes::as_ref));
         }
-        Ok(Http { status: head.status.as_u16(), headers: head.headers, body })
+        let cut = body.len() > MAX_BODY_BYTES;
+        body.truncate(MAX_BODY_BYTES);
+        Ok(Http { status: head.status.as_u16(), headers: head.headers, body, cut })
     }
 }

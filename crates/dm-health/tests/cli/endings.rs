@@ -24,6 +24,49 @@ fn a_signal_ends_it_with_an_end_and_a_record() {
     assert_eq!((&event["status"], &event["error_type"]), (&"cancelled".into(), &"cancelled".into()));
 }
 
+/// The run as a terminal starts it, or with `--ignore-signal=HUP` as nohup does, whatever these tests were started by.
+fn started_by_env(run: &Run, signals: &str) -> Child {
+    let command = run.command();
+    let mut env = std::process::Command::new("env");
+    env.arg(signals).arg(command.get_program()).args(command.get_args()).env_clear();
+    env.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    env.stdout(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_hang_up_ends_it_with_the_program_that_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let url = format!("exec:sh -c 'exec 3> {}; sleep 1000 & wait'", pipe.display());
+    let run = Run::new(&url, "--timeout 1h");
+    let child = started_by_env(&run, "--default-signal=HUP");
+    // Opened once the program runs, and at its end once all of it is gone.
+    let mut lifeline = fs::File::open(&pipe).unwrap();
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGHUP).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(1));
+    let records = lines(&String::from_utf8(output.stdout).unwrap());
+    let end = records.last().unwrap();
+    assert_eq!((&end["type"], &end["exit"]), (&"end".into(), &129.into()));
+    assert_eq!(run.event()["status"], "cancelled");
+    lifeline.read_to_end(&mut Vec::new()).unwrap();
+}
+
+#[test]
+fn under_nohup_it_goes_on() {
+    let server = Server::start(&[OK]);
+    let mut child = started_by_env(&Run::new(&server.url("/"), "--watch 1h"), "--ignore-signal=HUP");
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+    stdout.nth(1).unwrap().unwrap();
+    kill(pid, Signal::SIGHUP).unwrap();
+    assert!(stdout.nth(3).unwrap().unwrap().contains("probe"));
+    kill(pid, Signal::SIGTERM).unwrap();
+    stdout.for_each(drop);
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+}
+
 #[test]
 fn a_closed_pipe_ends_it_quietly_and_at_once() {
     for format in ["jsonl", "human"] {
@@ -83,6 +126,7 @@ fn wrong_usage_is_2_and_one_line() {
         ("http://h", "--expect-header version", "NAME: VALUE"),
         ("http://h", "--expect-status 2", "class such as 2xx"),
         ("http://h", "--min-success 9 --deadline 100ms", "no longer than that"),
+        ("http://h", "--textfile dm.txt", "does not end in .prom"),
         ("http://h", "--no-such-flag", "--no-such-flag"),
         ("http://h", "--format tap", "tap"),
     ] {

@@ -45,8 +45,34 @@ fn the_version_that_has_to_answer_is_looked_for_where_it_is_named() {
         let run = Run::new(&server.url("/"), &format!("{flags} --max-fail 1"));
         run.assert().code(1).stderr(contains(told));
     }
+    for version in ["release/1.2", "1:2.3~rc1"] {
+        let server = Server::start(&[Reply::Version(version)]);
+        Run::new(&server.url("/"), &format!("--expect-version {version} --max-fail 1")).assert().code(0);
+    }
     let run = Run::new("http://127.0.0.1:1/", "--version-at body");
     run.assert().code(2).stderr(contains("--expect-version"));
+}
+
+#[test]
+fn an_expectation_that_is_empty_is_refused_and_not_met_by_everything() {
+    let server = Server::start(&[OK]);
+    for (flag, empty) in [
+        ("--expect-body", ""),
+        ("--expect-body-regex", ""),
+        ("--expect-json", " "),
+        ("--expect-header", ""),
+        ("--expect-status", ""),
+        ("--expect-version", ""),
+        ("--expect-version", " "),
+        ("--expect-version", "v"),
+    ] {
+        let mut run = Run::new(&server.url("/"), "");
+        run.args.extend([flag.to_owned(), empty.to_owned()]);
+        let says =
+            contains(format!("invalid value '{empty}' for '{flag} <")).and(contains("is a variable unset?"));
+        run.assert().code(2).stdout(is_empty()).stderr(says);
+    }
+    assert_eq!(server.requests(), Vec::<String>::new());
 }
 
 #[test]
@@ -62,6 +88,22 @@ fn a_long_body_is_not_read_to_its_end() {
     let server = Server::start(&[Reply::EndlessBody]);
     let assert = Run::new(&server.url("/"), "--timeout 15s").assert().code(0);
     assert_eq!(oks(&probes(&assert)), [true]);
+}
+
+#[test]
+fn json_that_is_longer_than_what_is_read_is_said_to_be_so() {
+    const MIB: usize = 1 << 20;
+    let too_long = "the body is longer than a MiB, and is not read as JSON";
+    for flags in ["--expect-json $.db", "--expect-version up --version-at json:$.db"] {
+        for (length, code, says) in [(MIB, 0, ""), (MIB + 1, 1, too_long)] {
+            let server = Server::start(&[Reply::Json(length)]);
+            let run = Run::new(&server.url("/"), &format!("{flags} --max-fail 1 --timeout 15s"));
+            run.assert().code(code).stderr(contains(says));
+        }
+    }
+    let server = Server::start(&[Reply::Json(MIB + 1)]);
+    let run = Run::new(&server.url("/"), "--max-fail 1 --timeout 15s --expect-body }");
+    run.assert().code(1).stderr(contains("the first MiB of the body does not contain \"}\""));
 }
 
 #[test]

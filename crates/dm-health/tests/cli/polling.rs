@@ -66,6 +66,20 @@ fn failures_in_the_grace_time_do_not_count() {
 }
 
 #[test]
+fn the_grace_time_ends_with_the_first_healthy_answer() {
+    let server = Server::start(&[DOWN, DOWN, OK, DOWN]);
+    let run = Run::new(&server.url("/"), "--grace 1m --watch 1m --max-fail 4");
+    let assert = run.assert().code(1).stderr(contains("failed 4 times in a row"));
+    assert_eq!(oks(&probes(&assert)), [false, false, true, false, false, false, false]);
+    assert_eq!(run.event()["status"], "failure");
+
+    let server = Server::start(&[DOWN, OK, DOWN, OK, DOWN, OK]);
+    let run = Run::new(&server.url("/"), "--grace 1m --watch 1m --fail-rate 2/3");
+    let assert = run.assert().code(1).stderr(contains("reached the --fail-rate 2/3"));
+    assert_eq!(oks(&probes(&assert)), [false, true, false, true, false]);
+}
+
+#[test]
 fn a_watch_goes_on_after_healthy_and_ends_with_0() {
     let server = Server::start(&[OK, DOWN, OK]);
     let assert = Run::new(&server.url("/"), "--watch 400ms").assert().code(0).stderr(is_empty());

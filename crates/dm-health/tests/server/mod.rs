@@ -20,6 +20,8 @@ pub(crate) enum Reply {
     HalfABody,
     /// A body that does not end.
     EndlessBody,
+    /// A JSON document of so many bytes.
+    Json(usize),
     /// The connection is reset.
     Reset,
     /// Something that is not HTTP.
@@ -61,7 +63,8 @@ impl Server {
                     },
                     Reply::Hang | Reply::HalfABody => hanging.push(stream),
                     Reply::EndlessBody => while stream.write_all(&[b'x'; 8192]).is_ok() {},
-                    Reply::Status(_) | Reply::Version(_) | Reply::Reset | Reply::Garbage => {}
+                    Reply::Status(_) | Reply::Version(_) | Reply::Json(_) | Reply::Reset | Reply::Garbage => {
+                    }
                 }
             }
         });
@@ -111,6 +114,11 @@ fn bytes(reply: Reply) -> Vec<u8> {
             let length = body.len();
             format!("HTTP/1.1 200 OK\r\nX-App-Version: {version}\r\ncontent-length: {length}\r\n\r\n{body}")
                 .into_bytes()
+        }
+        Reply::Json(length) => {
+            let padding = length - r#"{"db":"up","x":""}"#.len();
+            let body = format!("{{\"db\":\"up\",\"x\":\"{}\"}}", "x".repeat(padding));
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
         }
         Reply::KeepAlive => bytes(Reply::Status(200)),
         Reply::HalfABody => b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_vec(),

@@ -69,6 +69,27 @@ fn told_to_stop_it_ends_its_commands_records_and_dies_by_the_signal() {
 }
 
 #[test]
+fn a_hang_up_ends_it_with_its_commands() {
+    let place = Place::with_suite(&shell("long", "exec 3>lifeline; sleep 1000 & wait", "timeout = '1h'"));
+    let lifeline = place.lifeline();
+    let command = place.command();
+    // Whatever these tests were started by, nohup too.
+    let mut env = std::process::Command::new("env");
+    env.arg("--default-signal=HUP").arg(command.get_program()).args(command.get_args()).env_clear();
+    env.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    env.current_dir(command.get_current_dir().unwrap());
+    let child = env.stdout(Stdio::piped()).spawn().unwrap();
+    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("begun"));
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGHUP).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(1));
+    let records = records(&output.stdout);
+    assert!(matches!(records.last(), Some(Record::End { exit: 129, records: 0, .. })), "{records:?}");
+    assert_eq!(place.event().status, Status::Cancelled);
+    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("all gone"));
+}
+
+#[test]
 fn killed_it_leaves_the_old_report_or_none() {
     let suite = shell("first", "true", "")
         + &shell("long", "echo $$ > pid; exec 3>lifeline; sleep 1000 & wait", "timeout = '1h'");
