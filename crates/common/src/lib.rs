@@ -18,7 +18,6 @@
 //! | [`label`] | values that are safe as labels; stage names |
 //! | [`secrets`] | what must not be shown of other people's text |
 //! | [`cli`] | the `main` of every tool, and the one place where errors are told |
-//! | [`stop`] | the signals that ask for the end |
 //! | [`atomic`] | files that are never seen half written |
 //! | [`lock`] | one writer at a time |
 //! | [`lines`] | an append-only file of JSON |
@@ -42,6 +41,7 @@
 //! | [`paint`] | colours for what people read at a glance |
 //! | [`status_line`] | one live line at the foot of a terminal |
 //! | [`process`] | a child: spawn, signals, deadline, resource usage; or its output, captured |
+//! | [`stop`] | the signals that ask for the end |
 //! | [`wrap`] | a child as a recorded stage |
 #![warn(missing_docs)]
 
