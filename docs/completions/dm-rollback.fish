@@ -14,7 +14,7 @@ complete -c dm-rollback -l prometheus-token -d 'A bearer token for it: better in
 complete -c dm-rollback -l total-query -d 'The counter of requests, as a selector without functions: requests_total{job="api"} [default: a usual one, of the service]' -r
 complete -c dm-rollback -l error-query -d 'The counter of failed requests, likewise [default: the first, with a status of 5xx]' -r
 complete -c dm-rollback -l railway-url -d 'Where Railway\'s API is' -r
-complete -c dm-rollback -l access-log -d 'Count requests in an access log on stdin (-): nginx\'s combined format, or JSON Lines' -r -f -a "-\t''"
+complete -c dm-rollback -l access-log -d 'Count requests in an access log on stdin (-): nginx\'s combined format, with $request_time after it for --if-latency, or JSON Lines' -r -f -a "-\t''"
 complete -c dm-rollback -l watch -d 'Watch for so long; it ends sooner only to roll back [default: 5m where a server is asked]' -r
 complete -c dm-rollback -l interval -d 'The time between two questions to a server, and between two lines that say how it stands' -r
 complete -c dm-rollback -l since -d 'When the deployment began, as a time (RFC 3339) or so long ago; what is older is the baseline [default: now where a server is asked, or a log is watched]' -r

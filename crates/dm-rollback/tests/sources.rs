@@ -41,8 +41,12 @@ fn history(data: &Path, now: DateTime<Utc>) {
     let mut text = "# TYPE http_requests counter\n".to_owned();
     let mut series = |name: &str, per_ten: [u64; 2], restarts: bool| {
         let mut value = 1000;
-        for step in 0..60 {
-            value += per_ten[usize::from(step >= 30)];
+        // The minute to come has samples too, of nothing more: it is still scraped.
+        for step in 0..66 {
+            value += if step < 60 { per_ten[usize::from(step >= 30)] } else { 0 };
+            if name.contains("gone") && step >= 40 {
+                break;
+            }
             if restarts && step == 45 {
                 // The process began again, and lost what it had counted since the last scrape.
                 value = 0;
@@ -60,6 +64,7 @@ fn history(data: &Path, now: DateTime<Utc>) {
     series(r#"service="bad",instance="b",status="200""#, [10, 10], false);
     series(r#"service="old",status="200""#, [93, 93], false);
     series(r#"service="old",status="500""#, [7, 7], false);
+    series(r#"service="gone",status="200""#, [10, 10], false);
     series(r#"service="silent",status="200""#, [0, 0], false);
     series(r#"job="good",code="200""#, [10, 10], false);
     series(r#"app="mute""#, [10, 10], false);
@@ -120,6 +125,7 @@ fn prometheus_counts_requests_before_and_after_the_deployment() {
     asked("nobody", &[])
         .code(3)
         .stderr(contains("no usual counter of requests with service, job or app = nobody"));
+    asked("gone", &[]).code(3).stderr(contains("is it still scraped?"));
     asked("silent", &[]).code(3).stderr(contains("no request was seen"));
     asked("mute", &[]).code(3).stderr(contains("no label of http_requests_total tells the status"));
     let typo = |total, error| asked("x", &["--total-query", total, "--error-query", error]).code(3);
@@ -194,7 +200,7 @@ fn an_access_log_is_counted_as_it_is_written() {
     assert_eq!((&kept["total"], &kept["baseline"]["total"]), (&60.into(), &60.into()));
     // Slow requests are another condition.
     let slow = ["--if-latency", "1s", "--if-error-rate", "5"];
-    let slow = verdict(&decided(log(|_| 200, "1.5"), &slow).code(11));
+    let slow = verdict(&decided(log(|_| 200, "1.500"), &slow).code(11));
     assert_eq!((&slow["condition"], &slow["errors"]), (&"latency".into(), &41.into()));
     decided("\u{0}\u{1}\n".repeat(9), &five).code(3).stderr(contains("9 of 9 lines are neither"));
     let cut = ["--watch", "10m"];

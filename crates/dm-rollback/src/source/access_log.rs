@@ -19,15 +19,18 @@ const NAME: &str = "access_log";
 /// So many lines that cannot be read are the log's own oddities; more are another format.
 const ODD_LINES: u64 = 10;
 
+/// That none of so many expected requests comes by chance happens once in 20,000 times (Poisson).
+const FEW: f64 = 10.0;
+
 /// Of the combined format: the time, the status, and what the team added at the end.
 const COMBINED: &str = r#"^\S+ \S+ .*?\[([^\]]+)\] "(?:[^"\\]|\\.)*" (\d{3}) (?:\d+|-)(.*)$"#;
 
 const TIMES: [&str; 7] = ["time_iso8601", "time_local", "@timestamp", "timestamp", "time", "ts", "msec"];
 const STATUS: [&str; 3] = ["status", "status_code", "code"];
-/// With the milliseconds of their unit.
+/// With the milliseconds of their unit. A bare `duration` is not among them: it is nanoseconds here, seconds there.
 const DURATIONS: [(&str, f64); 5] = [
     ("request_time", 1000.0),
-    ("duration", 1000.0),
+    ("duration_seconds", 1000.0),
     ("duration_ms", 1.0),
     ("latency_ms", 1.0),
     ("response_time_ms", 1.0),
@@ -48,6 +51,8 @@ struct Log {
     combined: Option<Regex>,
     lines: u64,
     odd: u64,
+    /// The first and the last time that a line tells.
+    span: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 /// Reads stdin to its end, or for so long, or until it is proof.
@@ -57,9 +62,15 @@ pub fn read(
     clock: &dyn Clock,
     mut looked: impl FnMut(&Evidence),
 ) -> Evidence {
-    let mut log =
-        Log { evidence: Evidence::new(asked), combined: Regex::new(COMBINED).ok(), lines: 0, odd: 0 };
+    let mut log = Log {
+        evidence: Evidence::new(asked),
+        combined: Regex::new(COMBINED).ok(),
+        lines: 0,
+        odd: 0,
+        span: None,
+    };
     let stopwatch = Stopwatch::start(clock);
+    let mut last_read = Duration::ZERO;
     let mut input = stdin().lock();
     let mut chunk = vec![0; 64 * 1024];
     let mut rest: Vec<u8> = Vec::new();
@@ -68,7 +79,15 @@ pub fn read(
             let left = watch.saturating_sub(stopwatch.elapsed(clock));
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
             match poll(&mut [PollFd::new(input.as_fd(), PollFlags::POLLIN)], timeout) {
-                Ok(0) if stopwatch.elapsed(clock) >= watch => break,
+                Ok(0) if stopwatch.elapsed(clock) >= watch => {
+                    let silence = stopwatch.elapsed(clock).saturating_sub(last_read);
+                    if log.went_silent(silence, watch) {
+                        let (silence, whole) = (show(silence), show(watch));
+                        log.evidence.damage =
+                            Some(format!("the log told nothing in the last {silence} of {whole}"));
+                    }
+                    break;
+                }
                 Ok(0) | Err(nix::errno::Errno::EINTR) => continue,
                 _ if left.is_zero() => break,
                 _ => {}
@@ -83,6 +102,7 @@ pub fn read(
                 break;
             }
             Ok(count) => {
+                last_read = stopwatch.elapsed(clock);
                 rest.extend_from_slice(&chunk[..count]);
                 log.take_lines(&mut rest);
                 looked(&log.evidence);
@@ -117,6 +137,7 @@ impl Log {
             self.odd += 1;
             return;
         };
+        self.span = Some(self.span.map_or((ts, ts), |(first, last)| (first.min(ts), last.max(ts))));
         let slow = self.evidence.asked().latency.zip(milliseconds).map(|(latency, ms)| latency.is_slow(ms));
         let requests = Requests {
             total: 1,
@@ -127,11 +148,23 @@ impl Log {
         self.evidence.count(ts, NAME, requests);
     }
 
+    /// Whether lines should have come in the `silence` at the end of the watch. A quarter of it is left to a server that
+    /// writes its log now and then; and where only a few lines were to be expected, none is no surprise.
+    fn went_silent(&self, silence: Duration, watch: Duration) -> bool {
+        let Some((first, last)) = self.span else { return false };
+        let told_in = (last - first).to_std().unwrap_or_default().max(Duration::from_secs(1));
+        #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
+        let expected = self.lines as f64 * silence.as_secs_f64() / told_in.as_secs_f64();
+        expected > FEW && silence > watch / 4
+    }
+
     fn of_combined(&self, line: &str) -> Option<Entry> {
         let found = self.combined.as_ref()?.captures(line)?;
-        let last = found[3].split_ascii_whitespace().next_back().unwrap_or_default();
-        let seconds = last.rsplit_once('=').map_or(last, |(_, value)| value).parse::<f64>().ok();
-        let milliseconds = seconds.filter(|seconds| *seconds >= 0.0).map(|seconds| seconds * 1000.0);
+        let milliseconds = found[3]
+            .split_ascii_whitespace()
+            .rev()
+            .find_map(|field| seconds_of_nginx(field.rsplit_once('=').map_or(field, |(_, value)| value)));
+        let milliseconds = milliseconds.map(|seconds| seconds * 1000.0);
         Some(Entry { ts: time(&found[1])?, status: found[2].parse().ok()?, milliseconds })
     }
 
@@ -144,6 +177,13 @@ impl Log {
         self.evidence.finish();
         self.evidence
     }
+}
+
+/// nginx writes seconds with three decimals. Anything else can be of any unit, or no time at all.
+fn seconds_of_nginx(text: &str) -> Option<f64> {
+    let (whole, decimals) = text.split_once('.')?;
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number(whole) && is_number(decimals) && decimals.len() == 3).then(|| text.parse().ok())?
 }
 
 fn of_json(line: &str) -> Option<Entry> {
@@ -182,7 +222,13 @@ mod tests {
     use crate::evidence::tests::FIVE;
 
     fn log() -> Log {
-        Log { evidence: Evidence::new(FIVE), combined: Regex::new(COMBINED).ok(), lines: 0, odd: 0 }
+        Log {
+            evidence: Evidence::new(FIVE),
+            combined: Regex::new(COMBINED).ok(),
+            lines: 0,
+            odd: 0,
+            span: None,
+        }
     }
 
     #[test]
@@ -194,10 +240,15 @@ mod tests {
         assert_eq!(log().of_combined(combined), entry(None));
         assert_eq!(log().of_combined(&format!("{combined} 0.250")), entry(Some(250.0)));
         assert_eq!(log().of_combined(&format!("{combined} rt=0.250")), entry(Some(250.0)));
+        assert_eq!(log().of_combined(&format!("{combined} rt=0.250 len=512")), entry(Some(250.0)));
+        // Apache's %D is in microseconds, and nothing says so.
+        assert_eq!(log().of_combined(&format!("{combined} 35210")), entry(None));
+        assert_eq!(log().of_combined(&format!("{combined} -0.250 1.5 \"a.250\"")), entry(None));
+        assert_eq!(of_json(r#"{"ts":1767225600.0,"status":503,"duration":58.33}"#), entry(None));
         for json in [
             r#"{"time_iso8601":"2026-01-01T01:00:00+01:00","status":503,"request_time":0.25}"#,
             r#"{"time":"01/Jan/2026:00:00:00 +0000","status":"503","request_time":"0.250"}"#,
-            r#"{"ts":1767225600.0,"status":503,"duration":0.25}"#,
+            r#"{"ts":1767225600.0,"status":503,"duration_seconds":0.25}"#,
             r#"{"timestamp":1767225600000,"status_code":503,"latency_ms":250}"#,
         ] {
             assert_eq!(of_json(json), entry(Some(250.0)), "{json}");
@@ -218,6 +269,20 @@ mod tests {
         assert_eq!(read(100, 10), (false, 100));
         assert_eq!(read(100, 11), (true, 100));
         assert_eq!(read(0, 1), (true, 0));
+    }
+
+    #[test]
+    fn a_log_that_stops_is_told_from_one_with_little_to_tell() {
+        let silent = |lines: u64, told_in: i64, silence: u64| {
+            let first = DateTime::UNIX_EPOCH;
+            let span = Some((first, first + chrono::TimeDelta::seconds(told_in)));
+            Log { lines, span, ..log() }.went_silent(Duration::from_secs(silence), Duration::from_mins(1))
+        };
+        assert!(silent(600, 30, 30));
+        assert!(!silent(600, 45, 15), "a server that writes four times a minute");
+        assert!(!silent(6, 30, 30), "one request in five seconds");
+        assert!(!silent(10_000, 86_400, 30), "old lines say how little there is to tell");
+        assert!(!log().went_silent(Duration::from_mins(1), Duration::from_mins(1)));
     }
 
     proptest! {

@@ -59,7 +59,8 @@ pub struct SourceArgs {
     #[arg(long, env = "DM_RAILWAY_URL", value_name = "URL", value_parser = parse_url, hide = true, default_value = "https://backboard.railway.com/graphql/v2")]
     pub railway_url: Url,
 
-    /// Count requests in an access log on stdin (-): nginx's combined format, or JSON Lines
+    /// Count requests in an access log on stdin (-): nginx's combined format, with $request_time after it for --if-latency,
+    /// or JSON Lines
     #[arg(long, value_name = "-", value_parser = ["-"], group = "source")]
     pub access_log: Option<String>,
 

@@ -6,6 +6,7 @@ pub mod args;
 pub mod counters;
 pub mod prometheus;
 pub mod railway;
+pub mod scrapes;
 pub mod server;
 
 use std::io::{BufReader, stdin};

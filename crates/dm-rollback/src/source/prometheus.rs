@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use chrono::{DateTime, TimeDelta, Utc};
+use common::duration::show;
 use common::http;
 use common::label::Label;
 use regex_lite::Regex;
@@ -14,6 +15,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use url::Url;
 
 use super::counters::{Counters, Counts, Increases, Labels, Sample};
+use super::scrapes::Scrapes;
 use crate::evidence::{Evidence, Requests};
 
 /// What this source is called in records and labels.
@@ -60,6 +62,8 @@ pub struct Prometheus {
     from: DateTime<Utc>,
     client: Client,
     counters: Counters,
+    /// When it was scraped.
+    scrapes: Scrapes,
     seen: bool,
     seen_errors: bool,
     /// Errors of which the requests were not seen yet.
@@ -123,6 +127,7 @@ impl Prometheus {
             from,
             client,
             counters,
+            scrapes: Scrapes::default(),
             seen: false,
             seen_errors: false,
             owed: 0,
@@ -156,13 +161,15 @@ impl Prometheus {
             all.into_iter()
                 .map(|series| {
                     let status = STATUS.iter().find_map(|label| series.metric.get(*label));
-                    let status = status.with_context(|| no_status(&series.metric))?;
+                    let is_code = |status: &&String| status.starts_with(|c: char| c.is_ascii_digit());
+                    let status = status.filter(is_code).with_context(|| no_status(&series.metric))?;
                     let counts = if status.starts_with('5') { Counts::Bad } else { Counts::Good };
                     Ok((series.metric.clone(), counts, series.samples()))
                 })
                 .collect::<Result<_>>()?
         };
         self.counters.begin(samples.iter().flat_map(|(_, _, samples)| samples));
+        self.scrapes.see(samples.iter().map(|(_, _, samples)| samples.as_slice()));
         let mut increases = Increases::new();
         for (series, counts, samples) in &samples {
             self.counters.add(series, *counts, samples, &mut increases);
@@ -182,6 +189,13 @@ impl Prometheus {
     pub async fn finish(&self, now: DateTime<Utc>) -> Result<()> {
         if let Some(selector) = self.total.as_ref().filter(|_| !self.seen) {
             bail!("Prometheus has no series {selector}");
+        }
+        if let Some(silence) = self.scrapes.silence(now) {
+            let selector = self.total.as_deref().unwrap_or_default();
+            bail!(
+                "Prometheus has no sample of {selector} from the last {}: is it still scraped?",
+                show(silence)
+            );
         }
         if self.owed > 0 {
             bail!("--error-query counts {} more errors than --total-query counts requests", self.owed);

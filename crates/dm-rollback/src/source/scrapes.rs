@@ -1,0 +1,58 @@
+//! When samples were taken: a version that crashed is not scraped any more, and fails no request either. Pure.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::counters::Sample;
+
+/// So many scrapes may fail, and the clocks be apart by this time.
+const MISSED: i64 = 4;
+const APART_MS: i64 = 10_000;
+
+/// The newest sample, and how far samples are apart, in milliseconds.
+#[derive(Debug, Default)]
+pub struct Scrapes {
+    newest: Option<i64>,
+    interval: i64,
+}
+
+impl Scrapes {
+    /// Takes in series, each in the order of time.
+    pub fn see<'a>(&mut self, series: impl Iterator<Item = &'a [Sample]>) {
+        for samples in series {
+            let (Some((first, _)), Some((last, _))) = (samples.first(), samples.last()) else { continue };
+            self.newest = self.newest.max(Some(*last));
+            let gaps = i64::try_from(samples.len()).unwrap_or(i64::MAX) - 1;
+            self.interval = self.interval.max((last - first).checked_div(gaps).unwrap_or_default());
+        }
+    }
+
+    /// How long ago the newest sample was taken, where newer ones are overdue.
+    pub fn silence(&self, now: DateTime<Utc>) -> Option<Duration> {
+        let silence = now.timestamp_millis() - self.newest?;
+        let is_overdue = silence > self.interval.saturating_mul(MISSED).saturating_add(APART_MS);
+        is_overdue.then(|| Duration::from_millis(silence.unsigned_abs()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_overdue_after_four_scrapes() {
+        let silence = |times: &[&[i64]], now: i64| {
+            let mut scrapes = Scrapes::default();
+            let series: Vec<Vec<Sample>> =
+                times.iter().map(|times| times.iter().map(|ts| (ts * 1000, 1.0)).collect()).collect();
+            scrapes.see(series.iter().map(Vec::as_slice));
+            scrapes.silence(DateTime::from_timestamp(now, 0).unwrap()).map(|silence| silence.as_secs())
+        };
+        assert_eq!(silence(&[&[0, 15, 30]], 100), None);
+        assert_eq!(silence(&[&[0, 15, 30]], 101), Some(71));
+        assert_eq!(silence(&[&[0, 15, 30], &[90, 105]], 101), None, "another instance is there");
+        assert_eq!(silence(&[&[0]], 11), Some(11));
+        assert_eq!(silence(&[&[]], 1000), None, "what was never there is told elsewhere");
+    }
+}
