@@ -266,6 +266,9 @@ mod tests {
         assert_eq!(verdict(health, 5, 1, 0).verdict, Answer::Inconclusive);
         let smoke = Policy { smoke_fails: true, ..Policy::default() };
         assert_eq!(verdict(smoke, 1, 0, 5).verdict, Answer::Inconclusive, "a dm-health stream");
+        let mut contradiction = read(&[START.replace("dm-health", "dm-smoke"), end(0, 0)]);
+        contradiction.failed_tests = 1;
+        assert_eq!(decide(&smoke, &contradiction, DateTime::UNIX_EPOCH).verdict, Answer::Inconclusive);
     }
 
     #[test]

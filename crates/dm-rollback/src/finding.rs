@@ -46,6 +46,13 @@ pub fn of_producer(evidence: &Evidence, producer: &str, condition: Condition) ->
         return found(Answer::Inconclusive, format!("the stream is {other}'s, not {producer}'s"));
     }
     match evidence.exit {
+        Some(0) if evidence.failed_tests > 0 => {
+            let failed = evidence.failed_tests;
+            found(
+                Answer::Inconclusive,
+                format!("{producer} ended well, and told of {failed} tests that failed"),
+            )
+        }
         Some(0) => found(Answer::Keep, format!("{producer} ended well")),
         Some(1) if condition == Condition::SmokeFails => {
             found(Answer::Rollback, format!("smoke tests failed: {}", evidence.failed_tests))

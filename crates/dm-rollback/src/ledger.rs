@@ -97,8 +97,8 @@ impl Ledger {
         lock::try_exclusive(&self.folder.join(format!("{}.lock", self.name)))
     }
 
-    /// Every entry, oldest first. A torn line was never acted on, and is left out; a line of another format is an
-    /// error, for it may say what must not be done.
+    /// Every entry, oldest first. A torn line, which ends too early, was never acted on, and is left out; a line that is
+    /// damaged or of another format is an error, for it may say what must not be done.
     pub fn read(&self) -> io::Result<Vec<Entry>> {
         lines::read(&self.path(), parse)?.into_iter().collect()
     }
@@ -116,7 +116,11 @@ impl Ledger {
 }
 
 fn parse(line: &[u8]) -> Option<io::Result<Entry>> {
-    let value: serde_json::Value = serde_json::from_slice(line).ok()?;
+    let value: serde_json::Value = match serde_json::from_slice(line) {
+        Ok(value) => value,
+        Err(error) if error.is_eof() => return None,
+        Err(error) => return Some(Err(Error::new(ErrorKind::InvalidData, error))),
+    };
     if value["v"] != FORMAT {
         let told = format!("it has a line of format {}; this tool reads format {FORMAT}", value["v"]);
         return Some(Err(Error::new(ErrorKind::InvalidData, told)));
@@ -179,6 +183,10 @@ pub(crate) mod tests {
         assert!(ledger.read().unwrap_err().to_string().contains("a line of format 2"));
         common::atomic::write(&ledger.path(), b"{\"v\":1,\"type\":\"maybe\"}\n").unwrap();
         assert!(ledger.read().is_err());
+        for damaged in ["{\"v\":1,\"type\":\"inten,\"x\":1}\n", "\0\0\0\n", "}\n"] {
+            common::atomic::write(&ledger.path(), damaged.as_bytes()).unwrap();
+            assert!(ledger.read().is_err(), "{damaged:?}");
+        }
     }
 
     #[test]

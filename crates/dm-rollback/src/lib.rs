@@ -63,14 +63,17 @@ pub fn run(plan: Plan) -> Result<Exit> {
     let stopwatch = Stopwatch::start(&clock);
     let scope = plan.context.scope(&plan.stage, Work::Rollback, stopwatch.started_at);
     let recorder = Recorder::begin(&plan.context.sinks, scope, &clock);
-    let mut report = Report::begin(plan.format, &plan.context, &clock).context("cannot write to stdout")?;
-    report.verdict(&verdict).context("cannot write to stdout")?;
+    let mut report = Report::begin(plan.format, &plan.context, &clock);
+    report.verdict(&verdict);
     let acted = guard::act_on(&verdict, &plan, began, &mut report, &clock);
     tell::tell(&plan, &verdict, &acted, stopwatch.elapsed(&clock), clock.now());
     let event = event(&plan, &verdict, acted.result, &stopwatch, &clock);
     let exit = plan.context.conclude(acted.exit, &recorder.finish(&event, &clock));
-    report.end(exit, &clock).context("cannot write to stdout")?;
-    Ok(exit)
+    match report.end(exit, &clock) {
+        // Whoever was to read of it did not; what was done is done, and its code says so.
+        Err(error) if exit == Exit::Good => Err(error).context("cannot write to stdout"),
+        _ => Ok(exit),
+    }
 }
 
 /// The verdict, and the plan with what the evidence tells beside it. An alert on stdin is judged first; where it is a

@@ -21,26 +21,22 @@ pub fn note(text: &str) {
 #[derive(Debug)]
 pub struct Report {
     /// `None` where stdout is for people.
-    records: Option<Writer<Stdout>>,
+    records: Option<io::Result<Writer<Stdout>>>,
 }
 
 impl Report {
-    /// Begins the stream, if stdout carries one.
-    pub fn begin(format: Format, context: &Context, clock: &dyn Clock) -> io::Result<Self> {
-        let records = match format {
-            Format::Human => None,
-            Format::Jsonl => {
-                let start = context.stream_start(&EventId::random(), clock.now(), None);
-                Some(Writer::begin(stdout(), start)?)
-            }
-        };
-        Ok(Self { records })
+    /// Begins the stream, if stdout carries one. A stdout that cannot be written stops no rollback: it is told at the end.
+    pub fn begin(format: Format, context: &Context, clock: &dyn Clock) -> Self {
+        let begin = || Writer::begin(stdout(), context.stream_start(&EventId::random(), clock.now(), None));
+        Self { records: (format == Format::Jsonl).then(begin) }
     }
 
     /// The verdict, before anything is done about it.
-    pub fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
-        if let Some(records) = &mut self.records {
-            records.record(&Record::Verdict(verdict.clone()))?;
+    pub fn verdict(&mut self, verdict: &Verdict) {
+        if let Some(Ok(records)) = &mut self.records
+            && let Err(error) = records.record(&Record::Verdict(verdict.clone()))
+        {
+            self.records = Some(Err(error));
         }
         let paint = if self.records.is_some() { Paint::on(&stderr()) } else { Paint::on(&stdout()) };
         let answer = verdict.verdict.as_str();
@@ -50,7 +46,6 @@ impl Report {
             Answer::Inconclusive => paint.doubtful(answer),
         };
         self.say(&format!("{answer}: {}", verdict.why));
-        Ok(())
     }
 
     /// A sentence for people: on stdout where that is theirs, else on stderr.
@@ -64,10 +59,10 @@ impl Report {
     }
 
     /// Ends the stream.
-    pub fn end(&mut self, exit: Exit, clock: &dyn Clock) -> io::Result<()> {
-        match &mut self.records {
+    pub fn end(self, exit: Exit, clock: &dyn Clock) -> io::Result<()> {
+        match self.records {
             None => Ok(()),
-            Some(records) => records.end(clock.now(), exit.code()),
+            Some(records) => records?.end(clock.now(), exit.code()),
         }
     }
 }

@@ -64,6 +64,19 @@ fn few_errors_of_many_requests_keep_the_version() {
 }
 
 #[test]
+fn a_stdout_that_cannot_be_written_stops_no_rollback() {
+    for (errors, code, traces) in [(30, 12, true), (0, 5, false)] {
+        let state = tempfile::tempdir().unwrap();
+        let script = "exec \"$0\" --if-error-rate 5 -- sh -c 'echo >> trace' > /dev/full";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_dm-rollback")]).current_dir(state.path());
+        command.env("DM_STATE_DIR", state.path()).env("DM_SERVICE", "api").env("DM_VERSION", "2.0");
+        command.env("PUSHGATEWAY_URL", "disabled").write_stdin(counted(100, errors)).assert().code(code);
+        assert_eq!(state.path().join("trace").exists(), traces);
+    }
+}
+
+#[test]
 fn the_verdict_has_the_colour_of_what_it_means_where_colours_are_asked_for() {
     for (errors, shown) in
         [(10, "\u{1b}[32mkeep\u{1b}[0m: 10"), (300, "\u{1b}[1m\u{1b}[31mrollback\u{1b}[0m: 300")]
