@@ -70,9 +70,13 @@ pub fn run(plan: Plan) -> Result<Exit> {
     let event = event(&plan, &verdict, acted.result, &stopwatch, &clock);
     let exit = plan.context.conclude(acted.exit, &recorder.finish(&event, &clock));
     match report.end(exit, &clock) {
-        // Whoever was to read of it did not; what was done is done, and its code says so.
         Err(error) if exit == Exit::Good => Err(error).context("cannot write to stdout"),
-        _ => Ok(exit),
+        Err(error) => {
+            // What was done is done, and its code says so.
+            report::note(&format!("cannot write to stdout: {error}"));
+            Ok(exit)
+        }
+        Ok(()) => Ok(exit),
     }
 }
 

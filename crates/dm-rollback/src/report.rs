@@ -20,7 +20,7 @@ pub fn note(text: &str) {
 /// Where the tool tells.
 #[derive(Debug)]
 pub struct Report {
-    /// `None` where stdout is for people.
+    /// `None` where stdout is for people; an error from when it could not be written on.
     records: Option<io::Result<Writer<Stdout>>>,
 }
 

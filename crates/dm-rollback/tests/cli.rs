@@ -71,7 +71,12 @@ fn a_stdout_that_cannot_be_written_stops_no_rollback() {
         let mut command = Command::new("sh");
         command.args(["-c", script, env!("CARGO_BIN_EXE_dm-rollback")]).current_dir(state.path());
         command.env("DM_STATE_DIR", state.path()).env("DM_SERVICE", "api").env("DM_VERSION", "2.0");
-        command.env("PUSHGATEWAY_URL", "disabled").write_stdin(counted(100, errors)).assert().code(code);
+        command
+            .env("PUSHGATEWAY_URL", "disabled")
+            .write_stdin(counted(100, errors))
+            .assert()
+            .code(code)
+            .stderr(contains("cannot write to stdout: No space left"));
         assert_eq!(state.path().join("trace").exists(), traces);
     }
 }
