@@ -19,10 +19,16 @@ pub(crate) const EXPORT_BUDGET: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Maybe<T>(pub Option<T>);
 
+impl<T> Maybe<T> {
+    fn read<E>(text: &str, read: impl FnOnce(&str) -> Result<T, E>) -> Result<Self, E> {
+        if text.is_empty() { Ok(Self(None)) } else { read(text).map(|value| Self(Some(value))) }
+    }
+}
+
 impl<T: FromStr<Err: Debug>> FromStr for Maybe<T> {
     type Err = T::Err;
     fn from_str(text: &str) -> Result<Self, T::Err> {
-        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(|value| Self(Some(value))) }
+        Self::read(text, str::parse)
     }
 }
 
@@ -169,23 +175,16 @@ fn switch(text: &str) -> Result<bool, String> {
 }
 
 fn maybe_duration(text: &str) -> Result<Maybe<Duration>, String> {
-    if text.is_empty() {
-        Ok(Maybe(None))
-    } else {
-        duration::parse_positive(text).map(|value| Maybe(Some(value)))
-    }
+    Maybe::read(text, duration::parse_positive)
 }
 
 fn maybe_metrics_file(text: &str) -> Result<Maybe<PathBuf>, String> {
-    if text.is_empty() {
-        return Ok(Maybe(None));
-    }
-    let path = PathBuf::from(text);
-    if path.extension().is_some_and(|extension| extension == "prom") {
-        Ok(Maybe(Some(path)))
-    } else {
-        Err("its name does not end in .prom, and node_exporter reads no other".to_owned())
-    }
+    Maybe::read(text, |text| {
+        let path = PathBuf::from(text);
+        let is_read = path.extension().is_some_and(|extension| extension == "prom");
+        let why = "its name does not end in .prom, and node_exporter reads no other";
+        is_read.then_some(path).ok_or_else(|| why.to_owned())
+    })
 }
 
 /// The value of a flag or its variable, where one was given and is not empty.

@@ -19,13 +19,14 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::attempts::{Attempts, Done};
+use crate::excerpt;
 use crate::http_test::Clients;
 use crate::report::Report;
 use crate::schedule::Schedule;
+use crate::secret::Hidden;
 use crate::suite::{Suite, Test};
 use crate::template::Values;
 use crate::verdict::Ended;
-use crate::{excerpt, secret};
 
 /// What every test is given.
 #[derive(Debug)]
@@ -134,9 +135,7 @@ fn conclude(
     let Done { at, mut test, values: captured } = done;
     // It may have been told what another captured while it ran.
     if let Some(message) = &mut test.message {
-        let mut secrets = Secrets::default();
-        secrets.add(secret::forms(values.values()));
-        *message = secrets.masked(message);
+        *message = Hidden::new(&Secrets::default(), values).masked(message);
     }
     if matches!(test.result, TestResult::Pass | TestResult::Flaky) {
         if !captured.is_empty() {

@@ -46,17 +46,14 @@ impl Verdict {
 
     /// The exit code. A run that was broken off is never good, however good its tests were; what is proven bad stays so.
     pub fn exit(&self) -> Exit {
-        let mut bad = self.tests.iter().filter(|test| self.is_bad(test.result)).peekable();
+        let bad = || self.tests.iter().filter(|test| self.is_bad(test.result));
+        // A program that this machine does not have says nothing of the service.
+        let is_missing = |test: &Test| matches!(test.reason, Some(Reason::NotFound | Reason::NotExecutable));
         match self.ended {
             Ended::Stopped(signal) => Exit::Signal(signal),
             Ended::Unread => Exit::Signal(nix::libc::SIGPIPE),
-            // A program that this machine does not have says nothing of the service.
-            _ if bad.peek().is_some()
-                && bad.all(|test| matches!(test.reason, Some(Reason::NotFound | Reason::NotExecutable))) =>
-            {
-                Exit::CouldNotJudge
-            }
-            _ if self.tests.iter().any(|test| self.is_bad(test.result)) => Exit::Bad,
+            _ if bad().any(|test| !is_missing(test)) => Exit::Bad,
+            _ if bad().next().is_some() => Exit::CouldNotJudge,
             Ended::Broken(_) => Exit::CouldNotJudge,
             Ended::Deadline => Exit::TimedOut,
             Ended::Whole if self.tests.iter().all(|test| test.result == TestResult::Skip) => Exit::NothingRan,

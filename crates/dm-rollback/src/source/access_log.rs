@@ -62,13 +62,7 @@ pub fn read(
     clock: &dyn Clock,
     mut looked: impl FnMut(&Evidence),
 ) -> Evidence {
-    let mut log = Log {
-        evidence: Evidence::new(asked),
-        combined: Regex::new(COMBINED).ok(),
-        lines: 0,
-        odd: 0,
-        span: None,
-    };
+    let mut log = Log::new(asked);
     let stopwatch = Stopwatch::start(clock);
     let mut last_read = Duration::ZERO;
     let mut input = stdin().lock();
@@ -115,6 +109,11 @@ pub fn read(
 }
 
 impl Log {
+    fn new(asked: Asked) -> Self {
+        let evidence = Evidence::new(asked);
+        Self { evidence, combined: Regex::new(COMBINED).ok(), lines: 0, odd: 0, span: None }
+    }
+
     /// Takes the lines that are whole.
     fn take_lines(&mut self, rest: &mut Vec<u8>) {
         let mut begin = 0;
@@ -222,13 +221,7 @@ mod tests {
     use crate::evidence::tests::FIVE;
 
     fn log() -> Log {
-        Log {
-            evidence: Evidence::new(FIVE),
-            combined: Regex::new(COMBINED).ok(),
-            lines: 0,
-            odd: 0,
-            span: None,
-        }
+        Log::new(FIVE)
     }
 
     #[test]
