@@ -212,7 +212,7 @@ fn dm_smoke_gives_each_fault_its_reason() {
         answering("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")
     );
     wanted.push(("endless redirects".to_owned(), "bad_status".to_owned()));
-    common::atomic::write(&machine.folder().join("faults.toml"), suite.as_bytes()).unwrap();
+    common::fs::atomic::write(&machine.folder().join("faults.toml"), suite.as_bytes()).unwrap();
     let mut command = Command::from_std(machine.tool("dm-smoke"));
     let output = command.args(["faults.toml", "--timeout", "20s"]).timeout(PATIENCE).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");

@@ -138,7 +138,7 @@ fn with_full_journal() -> Machine {
     assert!(with(machine.tool("dm-stage"), &["build", "--", "true"]).status().unwrap().success());
     let path = machine.folder().join("state/journal.jsonl");
     let line = std::fs::read(&path).unwrap();
-    common::atomic::write(&path, &line.repeat(7 * 1024 * 1024 / line.len())).unwrap();
+    common::fs::atomic::write(&path, &line.repeat(7 * 1024 * 1024 / line.len())).unwrap();
     machine
 }
 
@@ -232,7 +232,8 @@ fn memory() {
     let machine = Machine::new();
     let base = sample.health().replace("/health", "");
     let suite = machine.folder().join("smoke.toml");
-    common::atomic::write(&suite, b"[[test]]\nname = \"health\"\nhttp = { url = \"/health\" }\n").unwrap();
+    common::fs::atomic::write(&suite, b"[[test]]\nname = \"health\"\nhttp = { url = \"/health\" }\n")
+        .unwrap();
     let watch = format!("dm-health --url {base}/health --interval 10ms --watch 2s --format jsonl");
     let recorded = machine.folder().join("stream.jsonl");
     assert!(machine.shell(&format!("{watch} > {}", recorded.display())).status().unwrap().success());

@@ -118,7 +118,7 @@ fn suite(tests: impl TryInto<usize>) -> String {
 }
 
 fn write(path: &Path, text: &str) {
-    common::atomic::write(path, text.as_bytes()).unwrap();
+    common::fs::atomic::write(path, text.as_bytes()).unwrap();
 }
 
 fn is_there(program: &str) -> bool {

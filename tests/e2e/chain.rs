@@ -16,7 +16,7 @@ pub(crate) fn roll_back(machine: &Machine, sample: &Sample) -> String {
          Content-Length: %s\\r\\n\\r\\n%s' \"${{#body}}\" \"$body\" >&3\ngrep -q ' 200 ' <&3\n",
         address = sample.faults().trim_start_matches("http://").replace("/faults", "").replace(':', "/")
     );
-    common::atomic::write(&script, text.as_bytes()).unwrap();
+    common::fs::atomic::write(&script, text.as_bytes()).unwrap();
     format!("bash {}", script.display())
 }
 
@@ -137,7 +137,7 @@ fn a_dry_run_says_what_it_would_do_and_does_nothing() {
 fn failing_smoke_tests_roll_back() {
     let (machine, sample) = (Machine::new().with("DM_VERSION", "2"), Sample::start(100));
     let suite = machine.folder().join("smoke.toml");
-    common::atomic::write(&suite, b"[[test]]\nname = \"orders\"\nhttp = { url = \"/api/orders\" }\n")
+    common::fs::atomic::write(&suite, b"[[test]]\nname = \"orders\"\nhttp = { url = \"/api/orders\" }\n")
         .unwrap();
     let base = sample.orders().replace("/api/orders", "");
     let (output, verdict) = run(

@@ -200,7 +200,7 @@ fn killed_at_any_moment_the_next_tool_makes_the_counter_exact() {
 fn a_state_directory_that_cannot_be_written_does_not_stop_the_push() {
     let gateway = Pushgateway::start();
     let machine = machine(&gateway.url());
-    common::atomic::write(&machine.folder().join("a-file"), b"").unwrap();
+    common::fs::atomic::write(&machine.folder().join("a-file"), b"").unwrap();
     for (folder, already) in [("/proc/nowhere", 0.0), ("a-file", 1.0)] {
         let output = build(&machine).env("DM_STATE_DIR", folder).output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();

@@ -119,7 +119,7 @@ fn failed_smoke_tests_put_everything_back() {
     let platform = with_good_version();
     let suite = platform.machine().folder().join("smoke.toml");
     let text = "[[test]]\nname = \"no such page\"\nhttp = { url = \"/nowhere\" }\n";
-    common::atomic::write(&suite, text.as_bytes()).unwrap();
+    common::fs::atomic::write(&suite, text.as_bytes()).unwrap();
     let (code, told) = ended(platform.deploy("2", &format!("SMOKE_SUITE={}", suite.display())));
     assert_eq!(code, 10, "{told}");
     assert!(told.contains("smoke tests failed"), "{told}");

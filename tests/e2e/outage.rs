@@ -50,7 +50,7 @@ fn no_tool_changes_its_answer_for_a_gateway_in_trouble() {
     for gateway in [fault::refused(), fault::hanging(), fault::internal_error()] {
         for (tool, args, code) in &tools {
             let machine = Machine::new().with("PUSHGATEWAY_URL", &gateway).with("DM_EXPORT_BUDGET", "300ms");
-            common::atomic::write(&machine.folder().join("smoke.toml"), suite.as_bytes()).unwrap();
+            common::fs::atomic::write(&machine.folder().join("smoke.toml"), suite.as_bytes()).unwrap();
             let assert = assert_cmd::Command::from_std(machine.tool(tool)).args(args).assert().code(*code);
             let told = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
             assert_eq!(told.matches("not pushed to").count(), 1, "{tool} {gateway}: {told}");

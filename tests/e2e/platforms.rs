@@ -18,7 +18,7 @@ fn with_fake(name: &str, cases: &str) -> Machine {
          *) echo \"unexpected: $*\" >&2; exit 64 ;;\nesac\n"
     );
     let path = folder.join(name);
-    common::atomic::write(&path, text.as_bytes()).unwrap();
+    common::fs::atomic::write(&path, text.as_bytes()).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     machine
 }
@@ -156,7 +156,7 @@ const HEROKU: &str = r#"
 fn heroku_goes_back_to_a_release_that_succeeded() {
     let machine = with_fake("heroku", HEROKU);
     let outcome =
-        |text: &str| common::atomic::write(&machine.folder().join("outcome"), text.as_bytes()).unwrap();
+        |text: &str| common::fs::atomic::write(&machine.folder().join("outcome"), text.as_bytes()).unwrap();
     let run = |verb: &str, release: &str| {
         script(&machine, "heroku", verb, &[("HEROKU_APP", "shop"), ("DM_ROLLBACK_RELEASE", release)])
     };
@@ -179,7 +179,7 @@ fn at_railway(manner: Manner, verb: &str, release: &str) -> (Output, Vec<String>
     let folder = machine.folder().join("bin");
     std::fs::create_dir(&folder).unwrap();
     let text = "#!/bin/bash\nprintf '%s\\n' \"$*\" >> \"${0%/bin/*}/calls\"\nexec /usr/bin/curl \"$@\"\n";
-    common::atomic::write(&folder.join("curl"), text.as_bytes()).unwrap();
+    common::fs::atomic::write(&folder.join("curl"), text.as_bytes()).unwrap();
     std::fs::set_permissions(folder.join("curl"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let variables = [
         ("RAILWAY_API_URL", server.url.as_str()),

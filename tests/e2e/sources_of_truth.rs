@@ -24,7 +24,7 @@ const DEPLOY: &str = "set -u
         dm-rollback --if-error-rate 5 --verify-url \"$BASE/health\" -- true > verdict";
 
 fn deploy(machine: &Machine, sample: &Sample) -> Command {
-    common::atomic::write(&machine.folder().join("smoke.toml"), SUITE.as_bytes()).unwrap();
+    common::fs::atomic::write(&machine.folder().join("smoke.toml"), SUITE.as_bytes()).unwrap();
     let mut command = machine.tool("dm-stage");
     command.args(["deployment", "--", "bash", "-c", DEPLOY]);
     command.env("BASE", sample.health().replace("/health", ""));

@@ -14,7 +14,7 @@ fn twice(flags: &str, story: impl Fn(&Machine, &str)) {
 
 /// Puts `script` where a command can be made of it.
 fn script(machine: &Machine, name: &str, text: &str) {
-    common::atomic::write(&machine.folder().join(name), text.as_bytes()).unwrap();
+    common::fs::atomic::write(&machine.folder().join(name), text.as_bytes()).unwrap();
 }
 
 /// An interactive shell, with job control.

@@ -117,7 +117,7 @@ fn a_user_and_a_password_in_the_url() {
 fn a_token_and_headers_are_in_every_request() {
     let machine = machine("disabled");
     let token = machine.folder().join("token");
-    common::atomic::write(&token, b"s3cret\n").unwrap();
+    common::fs::atomic::write(&token, b"s3cret\n").unwrap();
     let file = format!("file:{}", token.display());
     for given in ["s3cret", &file] {
         let gateway = Recording::empty_gateway();

@@ -161,7 +161,7 @@ fn history(data: &Path) {
     }
     text.push_str("# EOF\n");
     let file = data.join("history");
-    common::atomic::write(&file, text.as_bytes()).unwrap();
+    common::fs::atomic::write(&file, text.as_bytes()).unwrap();
     let made = Command::new(server("promtool"))
         .args(["tsdb", "create-blocks-from", "openmetrics", "--quiet"])
         .args([&file, &data.join("tsdb")])

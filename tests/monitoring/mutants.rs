@@ -222,10 +222,10 @@ fn keep(test: &mut Value, kind: &str, wanted: impl Fn(&Value) -> bool) {
 
 /// Whether the alert's tests pass with these rules.
 fn passes(folder: &Path, alert: &str, rules: &Value) -> bool {
-    common::atomic::write(&folder.join("rules.json"), rules.to_string().as_bytes()).unwrap();
+    common::fs::atomic::write(&folder.join("rules.json"), rules.to_string().as_bytes()).unwrap();
     tests_of(alert, rules).iter().all(|tests| {
         let file = folder.join("test.json");
-        common::atomic::write(&file, tests.to_string().as_bytes()).unwrap();
+        common::fs::atomic::write(&file, tests.to_string().as_bytes()).unwrap();
         let run = Command::new(server("promtool")).args(["test", "rules"]).arg(&file).output().unwrap();
         run.status.success()
     })

@@ -35,7 +35,7 @@ const DEPLOY: &str = "set -u
         dm-rollback --if-error-rate 20 --cool-down 0s --verify-url \"$BASE/health\" -- true > verdict";
 
 fn deploy(machine: &Machine, service: &Service, migrate: &str) -> Option<i32> {
-    common::atomic::write(&machine.folder().join("smoke.toml"), SUITE.as_bytes()).unwrap();
+    common::fs::atomic::write(&machine.folder().join("smoke.toml"), SUITE.as_bytes()).unwrap();
     let mut command = machine.tool("dm-stage");
     command.args(["deployment", "--", "bash", "-c", DEPLOY]).env("MIGRATE", migrate);
     let output = command.env("BASE", service.health().replace("/health", "")).output().unwrap();

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use common::metrics::family::{self, Kind};
 use promql_parser::parser::{self, Expr, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
+use telemetry::metrics::catalog::{self, Kind};
 
 use crate::repository;
 
@@ -53,13 +53,13 @@ pub(crate) fn faults(expression: &str) -> Vec<String> {
 
 /// Every series that there is: of the tools, of the gateway and Prometheus, and of the recording rules.
 fn known() -> BTreeSet<String> {
-    let of_family = |family: &&family::Family| match family.kind {
+    let of_family = |family: &&catalog::Family| match family.kind {
         Kind::Histogram => {
             ["_bucket", "_count", "_sum"].map(|ending| format!("{}{ending}", family.name)).to_vec()
         }
         Kind::Counter | Kind::Gauge => vec![family.name.to_owned()],
     };
-    let mut known: BTreeSet<String> = family::ALL.iter().flat_map(of_family).collect();
+    let mut known: BTreeSet<String> = catalog::ALL.iter().flat_map(of_family).collect();
     known.extend(NOT_OURS.map(str::to_owned));
     known.extend(repository::rules().into_iter().filter_map(|rule| rule.record));
     known

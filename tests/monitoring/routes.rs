@@ -16,7 +16,7 @@ pub(crate) fn without_switch(config: &str) -> String {
 /// The receivers that `config` finds for an alert with these labels, in the order of their names.
 fn told(config: &str, labels: &BTreeMap<String, String>) -> Vec<String> {
     let file = tempfile::NamedTempFile::new().unwrap();
-    common::atomic::write(file.path(), config.as_bytes()).unwrap();
+    common::fs::atomic::write(file.path(), config.as_bytes()).unwrap();
     let mut args = vec!["config".to_owned(), "routes".to_owned(), "test".to_owned()];
     args.push(format!("--config.file={}", file.path().display()));
     args.extend(labels.iter().map(|(name, value)| format!("{name}={value}")));

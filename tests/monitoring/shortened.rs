@@ -34,7 +34,7 @@ pub(crate) fn rules(folder: &Path) -> String {
         }
         // YAML reads JSON.
         let path: PathBuf = folder.join(Path::new(&name).with_extension("json").file_name().unwrap());
-        common::atomic::write(&path, file.to_string().as_bytes()).unwrap();
+        common::fs::atomic::write(&path, file.to_string().as_bytes()).unwrap();
         writeln!(lines, "- {}", path.display()).unwrap();
     }
     lines

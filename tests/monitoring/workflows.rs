@@ -49,7 +49,7 @@ fn step(machine: &Machine, steps: &Value, name: &str) -> Command {
     let steps = steps.as_array().unwrap();
     let step = steps.iter().find(|step| step["name"] == name).unwrap_or_else(|| panic!("no step {name}"));
     let script = machine.folder().join("step.sh");
-    common::atomic::write(&script, step["run"].as_str().unwrap().as_bytes()).unwrap();
+    common::fs::atomic::write(&script, step["run"].as_str().unwrap().as_bytes()).unwrap();
     let mut command = machine.shell("exec bash --noprofile --norc -eo pipefail \"$1\"");
     command.arg("bash").arg(script).current_dir(path(""));
     command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", machine.folder().join("summary"));

@@ -20,7 +20,7 @@ impl Alertmanager {
     pub fn with(config: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let file = data.path().join("alertmanager.yml");
-        common::atomic::write(&file, config.as_bytes()).unwrap();
+        common::fs::atomic::write(&file, config.as_bytes()).unwrap();
         let mut command = Command::new(bin::server("prometheus-alertmanager"));
         // scripts/test.sh made it look for its templates where it is started.
         let templates = bin::shared("prometheus/alertmanager");

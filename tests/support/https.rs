@@ -43,7 +43,7 @@ impl Default for Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let made = Self { issuer, folder: tempfile::tempdir().unwrap() };
-        common::atomic::write(&made.file(), made.issuer.pem().as_bytes()).unwrap();
+        common::fs::atomic::write(&made.file(), made.issuer.pem().as_bytes()).unwrap();
         made
     }
 }

@@ -39,7 +39,7 @@ impl Platform {
             ". '{}'\nHEALTH_INTERVAL=20ms HEALTH_DEADLINE=20s WATCH=1s WATCH_INTERVAL=10ms\n{config}\n",
             script("sample/deploy.env").display()
         );
-        common::atomic::write(&path, text.as_bytes()).unwrap();
+        common::fs::atomic::write(&path, text.as_bytes()).unwrap();
         let mut command = self.machine.shell(&format!("exec '{}' \"$@\"", script("deploy-all.sh").display()));
         command.args(["deploy-all.sh", "--config"]).arg(path).env("DM_VERSION", version);
         command

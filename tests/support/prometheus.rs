@@ -53,7 +53,7 @@ impl Prometheus {
         let text = format!(
             "global: {{scrape_interval: 500ms, evaluation_interval: 500ms}}\n{more}\nscrape_configs:\n{job}"
         );
-        common::atomic::write(&config, text.as_bytes()).unwrap();
+        common::fs::atomic::write(&config, text.as_bytes()).unwrap();
         let mut command = Command::new(bin::server("prometheus"));
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", data.path().join("tsdb").display()));

@@ -78,7 +78,7 @@ impl Certificates {
 
     /// Writes one more file beside them.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
-        common::atomic::write(&self.path(name), text.as_bytes()).unwrap();
+        common::fs::atomic::write(&self.path(name), text.as_bytes()).unwrap();
         self.path(name)
     }
 

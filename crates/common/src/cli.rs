@@ -47,7 +47,7 @@ fn end<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             // Help on a closed pipe is no error.
             let _ = error.print();
-            return Exit::Good;
+            return Exit::Success;
         }
         Err(error) => {
             warn(tool.name, &[format!("{}; see {} --help", usage_error(&error), tool.name)]);

@@ -27,7 +27,7 @@ pub fn parse_positive(text: &str) -> Result<Duration, String> {
 }
 
 /// A duration for people, to the precision that matters: `41ms`, `8.1s`, `12m04s`, `2h05m`.
-pub fn show(duration: Duration) -> String {
+pub fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0 => format!("{}ms", duration.as_millis()),
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn people_see_the_digits_that_matter() {
-        let shown = |ms| show(Duration::from_millis(ms));
+        let shown = |ms| format_duration(Duration::from_millis(ms));
         assert_eq!(shown(41), "41ms");
         assert_eq!(shown(8_149), "8.1s");
         assert_eq!(shown(724_000), "12m04s");

@@ -5,13 +5,13 @@ use std::process::ExitStatus;
 
 /// How a tool ends.
 ///
-/// For scripts the exit code is the interface: [`Exit::Good`] must be hard to reach by accident.
+/// For scripts the exit code is the interface: [`Exit::Success`] must be hard to reach by accident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// 0: good, and proven: healthy, all passed, kept.
-    Good,
+    Success,
     /// 1: bad, and proven: unhealthy, a test failed.
-    Bad,
+    Failure,
     /// 2: wrong usage or bad configuration, found before anything ran.
     Usage,
     /// 3: no data, too little data, or the producer died.
@@ -27,7 +27,7 @@ pub enum Exit {
     /// 12: a rollback was tried and failed, or was not verified: page a person.
     RollbackFailed,
     /// 75: held by a lock or a cool-down: try later.
-    Held,
+    TryLater,
     /// 124: the tool's own time limit.
     TimedOut,
     /// 125: a wrapper's own fault.
@@ -46,8 +46,8 @@ impl Exit {
     /// The number a shell sees. For [`Exit::Signal`] it is 128 + n.
     pub fn code(self) -> u8 {
         match self {
-            Self::Good => 0,
-            Self::Bad => 1,
+            Self::Success => 0,
+            Self::Failure => 1,
             Self::Usage => 2,
             Self::Inconclusive => 3,
             Self::NothingRan => 4,
@@ -55,7 +55,7 @@ impl Exit {
             Self::RolledBack => 10,
             Self::RollbackNotDone => 11,
             Self::RollbackFailed => 12,
-            Self::Held => 75,
+            Self::TryLater => 75,
             Self::TimedOut => 124,
             Self::WrapperFault => 125,
             Self::NotExecutable => 126,
@@ -66,7 +66,7 @@ impl Exit {
     }
 
     /// The exit of a wrapper whose child ended with `status`.
-    pub fn of_child(status: ExitStatus) -> Self {
+    pub fn from_child(status: ExitStatus) -> Self {
         match (status.code(), status.signal()) {
             (Some(code), _) => Self::Child(u8::try_from(code).unwrap_or(u8::MAX)),
             (None, Some(signal)) => Self::Signal(signal),
@@ -81,9 +81,9 @@ mod tests {
 
     #[test]
     fn a_child_code_passes_unchanged_and_a_signal_is_128_plus_n() {
-        assert_eq!(Exit::of_child(ExitStatus::from_raw(3 << 8)), Exit::Child(3));
-        assert_eq!(Exit::of_child(ExitStatus::from_raw(255 << 8)).code(), 255);
-        assert_eq!(Exit::of_child(ExitStatus::from_raw(15)), Exit::Signal(15));
+        assert_eq!(Exit::from_child(ExitStatus::from_raw(3 << 8)), Exit::Child(3));
+        assert_eq!(Exit::from_child(ExitStatus::from_raw(255 << 8)).code(), 255);
+        assert_eq!(Exit::from_child(ExitStatus::from_raw(15)), Exit::Signal(15));
         assert_eq!(Exit::Signal(9).code(), 137);
     }
 }

@@ -14,7 +14,7 @@ pub fn builder(https: bool) -> ClientBuilder {
 }
 
 /// The body, read whole; an error above `max` bytes.
-pub async fn body(mut response: Response, max: usize) -> Result<Vec<u8>> {
+pub async fn read_body(mut response: Response, max: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if bytes.len() + chunk.len() > max {
@@ -26,7 +26,7 @@ pub async fn body(mut response: Response, max: usize) -> Result<Vec<u8>> {
 }
 
 /// The beginning of a body as one line of text, for an explanation; empty where it cannot be read.
-pub async fn body_start(mut response: Response, max: usize) -> String {
+pub async fn read_body_prefix(mut response: Response, max: usize) -> String {
     let mut bytes = Vec::new();
     while bytes.len() < max
         && let Ok(Some(chunk)) = response.chunk().await
@@ -48,7 +48,7 @@ pub fn parse_url(text: &str) -> Result<Url, String> {
 }
 
 /// An error and its causes in one line, without the URL that reqwest puts into its own: it may hold a secret.
-pub fn explain(error: reqwest::Error) -> String {
+pub fn describe_error(error: reqwest::Error) -> String {
     let error = error.without_url();
     let timed_out = error.is_timeout();
     let mut causes: Vec<String> = vec![error.to_string()];

@@ -24,7 +24,7 @@ impl Label {
 impl Label {
     /// The nearest label to a text that nobody can be asked to correct, such as a CI system's variable:
     /// control characters become `_` and the end is cut off. `None` for an empty text.
-    pub fn nearest(text: &str) -> Option<Self> {
+    pub fn sanitize(text: &str) -> Option<Self> {
         let mut kept: String = text.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
         kept.truncate(kept.floor_char_boundary(MAX_BYTES));
         kept.parse().ok()
@@ -124,7 +124,7 @@ impl fmt::Display for Stage {
 
 /// A URL as it may be shown, recorded and labelled: without its password, and without query values,
 /// which is where tokens are put.
-pub fn without_secrets(url: &Url) -> String {
+pub fn redact_url(url: &Url) -> String {
     let mut shown = url.clone();
     if !shown.username().is_empty() || shown.password().is_some() {
         // Setting fails only for URLs that cannot have a user, and those have none to hide.
@@ -152,8 +152,8 @@ mod tests {
         assert!("".parse::<Label>().is_err());
         assert!("a\nb".parse::<Label>().is_err());
         assert!("x".repeat(129).parse::<Label>().is_err());
-        assert_eq!(Label::nearest(&"ü\n".repeat(90)).unwrap().as_str(), "ü_".repeat(42) + "ü");
-        assert_eq!(Label::nearest(""), None);
+        assert_eq!(Label::sanitize(&"ü\n".repeat(90)).unwrap().as_str(), "ü_".repeat(42) + "ü");
+        assert_eq!(Label::sanitize(""), None);
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn urls_lose_their_secrets() {
-        let shown = |text: &str| without_secrets(&Url::parse(text).unwrap());
+        let shown = |text: &str| redact_url(&Url::parse(text).unwrap());
         assert_eq!(shown("https://u:p@h/x?token=abc&v=1#f"), "https://***@h/x?token=***&v=***");
         assert_eq!(shown("http://h:80/health"), "http://h/health");
     }

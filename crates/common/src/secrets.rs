@@ -24,7 +24,7 @@ pub fn read(given: Option<String>) -> Result<Option<String>> {
 }
 
 /// A header's value that holds a secret. The error does not repeat it.
-pub fn header(text: &str) -> Result<HeaderValue> {
+pub fn header_value(text: &str) -> Result<HeaderValue> {
     let mut value =
         HeaderValue::from_str(text).map_err(|_| anyhow!("a secret has a control character in it"))?;
     value.set_sensitive(true);
@@ -33,13 +33,13 @@ pub fn header(text: &str) -> Result<HeaderValue> {
 
 /// The secrets that are known, and the shape of a password in a URL.
 #[derive(Clone, Default)]
-pub struct Secrets {
+pub struct Redactor {
     /// The longest first: one may be a part of another.
     values: Vec<String>,
     in_url: Option<Regex>,
 }
 
-impl Secrets {
+impl Redactor {
     /// These too.
     pub fn add(&mut self, values: impl IntoIterator<Item = String>) {
         // Nothing is everywhere.
@@ -66,7 +66,7 @@ impl Secrets {
     }
 
     /// The text with every secret masked.
-    pub fn masked(&self, text: &str) -> String {
+    pub fn redact(&self, text: &str) -> String {
         let text = self.values.iter().fold(text.to_owned(), |text, value| text.replace(value, MASK));
         match &self.in_url {
             Some(pattern) => pattern.replace_all(&text, format!("${{1}}{MASK}@")).into_owned(),
@@ -75,9 +75,9 @@ impl Secrets {
     }
 }
 
-impl fmt::Debug for Secrets {
+impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secrets").field("values", &self.values.len()).finish_non_exhaustive()
+        f.debug_struct("Redactor").field("values", &self.values.len()).finish_non_exhaustive()
     }
 }
 
@@ -95,19 +95,19 @@ mod tests {
             ("HOME", "/home/ada"),
         ];
         let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let secrets = Secrets::default().with_variables(owned);
+        let secrets = Redactor::default().with_variables(owned);
         assert_eq!(
-            secrets.masked("abcdefgh abcdef c2VjcmV0 short /home/ada postgres://u:p4ss@db/x http://h:80/"),
+            secrets.redact("abcdefgh abcdef c2VjcmV0 short /home/ada postgres://u:p4ss@db/x http://h:80/"),
             "*** *** *** short /home/ada postgres://u:***@db/x http://h:80/"
         );
     }
 
     #[test]
     fn the_longest_is_masked_first_and_none_is_shown_by_debug() {
-        let mut secrets = Secrets::default();
+        let mut secrets = Redactor::default();
         secrets.add(["abcd".to_owned()]);
         secrets.add(["abcdef", "abcd", ""].map(str::to_owned));
-        assert_eq!(secrets.masked("abcdef abcd abc"), "*** *** abc");
-        assert_eq!(format!("{secrets:?}"), "Secrets { values: 2, .. }");
+        assert_eq!(secrets.redact("abcdef abcd abc"), "*** *** abc");
+        assert_eq!(format!("{secrets:?}"), "Redactor { values: 2, .. }");
     }
 }

@@ -5,11 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
+use common::args::{DeploymentArgs, Format};
 use common::duration;
-use common::flags::{DeploymentArgs, ExportArgs, Format};
 use common::json_path;
 use common::label::Label;
 use regex::bytes::Regex;
+use telemetry::args::ExportArgs;
 
 use crate::address::Named;
 use crate::fail_rate::FailRate;

@@ -5,16 +5,17 @@ use std::ops::ControlFlow;
 use std::thread;
 
 use anyhow::{Context as _, Result};
+use child_process::ShutdownSignals;
 use common::cli::warn;
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::context::{Context, Ended};
+use common::event::Completion;
 use common::event::EventId;
 use common::exit::Exit;
-use common::record::Recorder;
-use common::scope::Scope;
-use common::scope::Work;
-use common::stop::StopSignals;
-use common::stream::Start;
+use common::records::Start;
+use telemetry::context::Context;
+use telemetry::recorder::Recorder;
+use telemetry::work::WorkItem;
+use telemetry::work::WorkKind;
 
 use crate::ending::{Ending, Subject};
 use crate::plan::Plan;
@@ -31,14 +32,14 @@ pub fn run(plan: &Plan) -> Result<Exit> {
     let started = Stopwatch::start(&clock);
     let id = EventId::random();
     let probers = Prober::of_each(&plan.targets, &plan.expected, plan.manner, &clock)?;
-    let scope = plan.context.scope(&plan.stage, Work::Health, started.started_at);
+    let scope = plan.context.work_item(&plan.stage, WorkKind::Health, started.started_at);
     let recorder = begin_recording(&plan.context, scope, clock);
     let mut tallies = Tallies::new(plan.targets.len());
     let mut policy = Policy::new(plan.rules.clone(), plan.targets.len());
     let start = plan.context.stream_start(&id, started.started_at, Some(plan.pace.every));
     let ending = poll(plan, start, probers, &mut policy, &mut tallies, clock)?;
     let (status, reason) = ending.status(&tallies.whole);
-    let ended = Ended { id, ts: clock.now(), duration: Some(started.elapsed(&clock)), status, reason };
+    let ended = Completion { id, ts: clock.now(), duration: Some(started.elapsed(&clock)), status, reason };
     let event = plan.context.event(&plan.stage, ended, tallies.detail(&plan.targets));
     if is_told_on_stderr(&ending, plan.style) {
         warn(plan.context.tool, &[sentence(&ending, plan, &policy, &tallies)]);
@@ -65,7 +66,7 @@ fn poll(
         tell(&mut report, tallies, target, outcome, step)
     };
     let ending = block_on(async {
-        let mut signals = StopSignals::watch().context("cannot watch for signals")?;
+        let mut signals = ShutdownSignals::watch().context("cannot watch for signals")?;
         let ended = async {
             tokio::select! {
                 signal = signals.next() => Ending::Signal(signal),
@@ -118,7 +119,7 @@ fn sentence(ending: &Ending, plan: &Plan, policy: &Policy, tallies: &Tallies) ->
 
 /// Begins on a thread of its own, for a slow disk or a held lock is not to delay the first probe. The answer waits for
 /// it.
-fn begin_recording(context: &Context, scope: Scope, clock: SystemClock) -> impl FnOnce() -> Recorder {
+fn begin_recording(context: &Context, scope: WorkItem, clock: SystemClock) -> impl FnOnce() -> Recorder {
     let sinks = context.sinks.clone();
     let begin = move || Recorder::begin(&sinks, scope, &clock);
     let beside = thread::Builder::new().name("recorder".to_owned()).spawn(begin.clone());

@@ -112,7 +112,7 @@ fn height(latency: Duration, max: Duration) -> char {
 mod tests {
     use chrono::TimeDelta;
     use common::event::Reason;
-    use common::stream::Phases;
+    use common::records::Phases;
 
     use super::*;
     use crate::probe::Failure;

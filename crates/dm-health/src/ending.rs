@@ -2,7 +2,7 @@
 
 use std::io;
 
-use common::duration::show;
+use common::duration::format_duration;
 use common::event::{Reason, Status};
 use common::exit::Exit;
 
@@ -26,8 +26,8 @@ impl Ending {
     /// The exit code. Without a verdict it is never that of one.
     pub fn exit(&self, seen: &Tally) -> Exit {
         match self {
-            Self::Verdict(Verdict::Healthy) => Exit::Good,
-            Self::Verdict(Verdict::Unhealthy | Verdict::FailsTooOften) => Exit::Bad,
+            Self::Verdict(Verdict::Healthy) => Exit::Success,
+            Self::Verdict(Verdict::Unhealthy | Verdict::FailsTooOften) => Exit::Failure,
             Self::Verdict(Verdict::DeadlinePassed) => Exit::TimedOut,
             Self::Signal(signal) => Exit::Signal(*signal),
             Self::ReaderGone if seen.probes == 0 => Exit::NothingRan,
@@ -61,11 +61,11 @@ impl Ending {
                     format!(
                         "{} became healthy, and nothing proved otherwise for {}",
                         about.counted(),
-                        show(watch)
+                        format_duration(watch)
                     )
                 }
                 (Some(watch), _) => {
-                    format!("{} became healthy and stayed so for {}", about.counted(), show(watch))
+                    format!("{} became healthy and stayed so for {}", about.counted(), format_duration(watch))
                 }
                 (None, [name]) => format!("{name} is healthy: it answered well {}", times(rules.min_success)),
                 (None, _) => {
@@ -86,7 +86,7 @@ impl Ending {
                 )
             }
             Self::Verdict(Verdict::DeadlinePassed) => {
-                let limit = rules.deadline.map(show).unwrap_or_default();
+                let limit = rules.deadline.map(format_duration).unwrap_or_default();
                 let was = if about.names.len() == 1 { "was" } else { "were" };
                 format!("{} {was} not healthy within {limit}{}", about.listed(), about.last_failure())
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use common::duration::show;
+use common::duration::format_duration;
 use common::event::Reason;
 use common::json_path;
 use hyper::HeaderMap;
@@ -134,7 +134,11 @@ impl Expectations {
 
     fn too_slow(&self, latency: Duration) -> Option<Failure> {
         let limit = self.max_latency.filter(|limit| latency > *limit)?;
-        let message = format!("answered after {}, expected within {}", show(latency), show(limit));
+        let message = format!(
+            "answered after {}, expected within {}",
+            format_duration(latency),
+            format_duration(limit)
+        );
         Some(Failure::new(Reason::TooSlow, message))
     }
 }

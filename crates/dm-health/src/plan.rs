@@ -5,11 +5,11 @@ use std::io::IsTerminal;
 
 use anyhow::{Result, bail};
 use chrono::TimeDelta;
-use common::context::Context;
-use common::duration::show;
-use common::flags::Format;
+use common::args::Format;
+use common::duration::format_duration;
 use common::label::Stage;
-use common::paint::Paint;
+use common::term::style::Palette;
+use telemetry::context::Context;
 
 use crate::TOOL;
 use crate::args::Args;
@@ -48,10 +48,10 @@ pub fn plan(args: Args) -> Result<Plan> {
     let terminal = std::io::stdout().is_terminal();
     let style = match args.format.unwrap_or(Format::for_stdout(terminal)) {
         Format::Jsonl => Style::JsonLines,
-        Format::Human => Style::Human { live: terminal, paint: Paint::on(&std::io::stdout()) },
+        Format::Human => Style::Human { live: terminal, paint: Palette::on(&std::io::stdout()) },
     };
     Ok(Plan {
-        context: Context::find(TOOL.name, &args.deployment, &args.export)?,
+        context: Context::resolve(TOOL.name, &args.deployment, &args.export)?,
         stage: "health_check".parse().map_err(anyhow::Error::msg)?,
         targets,
         expected: Expectations {
@@ -121,7 +121,11 @@ fn check(args: &Args) -> Result<()> {
         bail!("--min-success 0 would find every service healthy: give 1 or more");
     }
     if args.jitter >= args.interval {
-        bail!("--jitter {} is no shorter than --interval {}", show(args.jitter), show(args.interval));
+        bail!(
+            "--jitter {} is no shorter than --interval {}",
+            format_duration(args.jitter),
+            format_duration(args.interval)
+        );
     }
     let soonest = args.interval.saturating_mul(args.min_success - 1);
     if let Some(deadline) = args.deadline
@@ -130,9 +134,9 @@ fn check(args: &Args) -> Result<()> {
         bail!(
             "--min-success {} at --interval {} takes {}, and --deadline {} is no longer than that",
             args.min_success,
-            show(args.interval),
-            show(soonest),
-            show(deadline)
+            format_duration(args.interval),
+            format_duration(soonest),
+            format_duration(deadline)
         );
     }
     if let Some(watch) = args.watch
@@ -140,8 +144,8 @@ fn check(args: &Args) -> Result<()> {
     {
         bail!(
             "--watch {} is shorter than --interval {}: no probe is in it",
-            show(watch),
-            show(args.interval)
+            format_duration(watch),
+            format_duration(args.interval)
         );
     }
     Ok(())

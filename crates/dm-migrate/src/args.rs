@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Parser;
+use common::args::{DeploymentArgs, EmptyAsNone};
 use common::duration;
-use common::flags::{DeploymentArgs, ExportArgs, LimitArgs, Maybe};
+use dm_stage::LimitArgs;
+use telemetry::args::ExportArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,7 +84,7 @@ pub struct Args {
 pub struct DatabaseArgs {
     /// The database to watch: better in the variable, or as file:PATH, than on the command line
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<Maybe<String>>,
+    pub database_url: Option<EmptyAsNone<String>>,
     /// Do not run the command where the database cannot be watched: end with 125
     #[arg(long)]
     pub require_monitor: bool,

@@ -43,9 +43,9 @@ pub fn run(plan: Plan) -> Result<Exit> {
         Some(Err(error)) if error.is::<Held>() => {
             // Nothing ran, and there is nothing to record: what is recorded as running is the other one.
             warn(TOOL.name, &[format!("{error:#}")]);
-            return Ok(Exit::Held);
+            return Ok(Exit::TryLater);
         }
         Some(Err(error)) => return Err(error),
     };
-    common::wrap::run(&wrap, migration.on_failure(on_failure))
+    dm_stage::runner::run(&wrap, migration.on_failure(on_failure))
 }

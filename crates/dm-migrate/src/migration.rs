@@ -7,7 +7,7 @@ use common::cli::warn;
 use common::clock::SystemClock;
 use common::event::{ChildUse, Detail, Reason, Status};
 use common::exit::Exit;
-use common::wrap::{Beside, Outcome};
+use dm_stage::runner::{Outcome, StageHooks};
 
 use crate::TOOL;
 use crate::expected::Expected;
@@ -94,7 +94,7 @@ impl Migration {
         warn(TOOL.name, self.seen.versions.since(&self.before, well).as_slice());
         if let Some(unmet) = self.expected.unmet(&self.before, &self.seen.versions).filter(|_| well) {
             warn(TOOL.name, &[unmet]);
-            outcome.exit = Exit::Bad;
+            outcome.exit = Exit::Failure;
             outcome.status = Status::Failure;
             outcome.reason = Some(Reason::MigrationFailed);
         }
@@ -115,7 +115,7 @@ impl Migration {
     }
 }
 
-impl Beside for Migration {
+impl StageHooks for Migration {
     fn env(&self) -> Vec<(&'static str, String)> {
         self.env.clone()
     }

@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use child_process::{self, Signals, Spec, StdioMode};
 use common::clock::Clock;
-use common::duration::show;
-use common::process::{self, Signals, Spec, Streams};
+use common::duration::format_duration;
 
 /// A command to run after a failure.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl OnFailure {
         let spec = Spec {
             argv: self.argv,
             env: self.env,
-            streams: Streams::Aside,
+            streams: StdioMode::Detached,
             stderr_tail: 0,
             timeout,
             kill_after: self.kill_after,
@@ -45,7 +45,8 @@ impl OnFailure {
         };
         let ended = (|| {
             let mut signals = Signals::watch().context("cannot watch for signals")?;
-            let running = process::start(&spec, clock).map_err(|error| anyhow::Error::msg(error.message))?;
+            let running =
+                child_process::start(&spec, clock).map_err(|error| anyhow::Error::msg(error.message))?;
             running.wait(&mut signals, clock, &mut || {}).context("it was lost")
         })();
         let ended = match ended {
@@ -54,7 +55,10 @@ impl OnFailure {
         };
         match (ended.used.exit_code, ended.used.signal) {
             _ if ended.timed_out => {
-                format!("--on-failure FAILED: it did not end within {}", show(timeout.unwrap_or_default()))
+                format!(
+                    "--on-failure FAILED: it did not end within {}",
+                    format_duration(timeout.unwrap_or_default())
+                )
             }
             (Some(0), _) => "--on-failure succeeded".to_owned(),
             (Some(code), _) => format!("--on-failure FAILED: exit code {code}"),

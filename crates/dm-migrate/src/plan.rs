@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use common::context::Context;
+use common::args::non_empty;
 use common::env;
 use common::event::{EventId, Reason};
-use common::flags::given;
-use common::github::GitHub;
-use common::scope::Work;
-use common::wrap::{Rules, Wrap};
+use common::github_actions::GitHub;
+use dm_stage::runner::{StageRun, SuccessCriteria};
+use telemetry::context::Context;
+use telemetry::work::WorkKind;
 
 use crate::TOOL;
 use crate::address::Address;
@@ -28,7 +28,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Plan {
     /// The command.
-    pub wrap: Wrap,
+    pub wrap: StageRun,
     /// The database to watch.
     pub database: Option<Watched>,
     /// What is run after a failure.
@@ -58,11 +58,11 @@ pub fn plan(args: Args) -> Result<Plan> {
         );
     }
     let database = watched(&args.database, args.status)?;
-    let wrap = Wrap {
-        context: Context::find(TOOL.name, &args.deployment, &args.export)?,
+    let wrap = StageRun {
+        context: Context::resolve(TOOL.name, &args.deployment, &args.export)?,
         stage: "migration".parse().map_err(anyhow::Error::msg)?,
-        work: Work::Migration,
-        rules: Rules::new(Reason::MigrationFailed),
+        work: WorkKind::Migration,
+        rules: SuccessCriteria::new(Reason::MigrationFailed),
         retries: 0,
         retry_delay: Duration::ZERO,
         tail: 0,
@@ -77,9 +77,9 @@ pub fn plan(args: Args) -> Result<Plan> {
     Ok(Plan { wrap, database, on_failure })
 }
 
-fn on_failure(command: &str, wrap: &Wrap) -> Result<OnFailure> {
+fn on_failure(command: &str, wrap: &StageRun) -> Result<OnFailure> {
     let argv = words(command).context("--on-failure")?;
-    let mut env = wrap.context.variables();
+    let mut env = wrap.context.child_env();
     env.push(("DM_PARENT_STAGE", wrap.stage.to_string()));
     Ok(OnFailure { argv, env, timeout: wrap.timeout, kill_after: wrap.kill_after })
 }
@@ -88,7 +88,7 @@ fn watched(args: &DatabaseArgs, live: bool) -> Result<Option<Watched>> {
     let expected = Expected { version: args.expect_version.clone(), change: args.expect_change };
     // What is expected has to be seen, and what is locked has to be reached.
     let required = args.require_monitor || args.advisory_lock || expected != Expected::default();
-    let Some(url) = given(args.database_url.as_ref()) else {
+    let Some(url) = non_empty(args.database_url.as_ref()) else {
         if required {
             bail!("--require-monitor, --expect-… and --advisory-lock need a database: set DATABASE_URL");
         }

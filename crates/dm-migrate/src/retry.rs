@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use common::duration::show;
+use common::duration::format_duration;
 
 use crate::monitor::Seen;
 use crate::version::Versions;
@@ -52,13 +52,14 @@ impl Retries {
 impl Answer {
     /// For people.
     pub fn told(&self, retries: Retries) -> Option<String> {
-        let gave_up = format!("the migration gave up after waiting {} for a lock", show(retries.limit));
+        let gave_up =
+            format!("the migration gave up after waiting {} for a lock", format_duration(retries.limit));
         match self {
             Self::NotTheLock => None,
             Self::GiveUp(why) => Some(format!("{gave_up}; it is not run again: {why}")),
             Self::Again(pause) => Some(format!(
                 "{gave_up}; it is run again in {}; attempts left: {}",
-                show(*pause),
+                format_duration(*pause),
                 retries.left
             )),
         }

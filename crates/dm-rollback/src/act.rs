@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use child_process::{self, Signals, Spec, StdioMode};
 use common::clock::Clock;
-use common::context::Context;
-use common::duration::show;
+use common::duration::format_duration;
 use common::event::RollbackResult;
-use common::process::{self, Signals, Spec, Streams};
+use telemetry::context::Context;
 
 use crate::plan::Action;
 
@@ -39,11 +39,11 @@ pub fn roll_back(
         return (RollbackResult::Unverified, told.to_owned());
     }
     for url in &action.verify {
-        let shown = common::label::without_secrets(url);
+        let shown = common::label::redact_url(url);
         let told = match dm_health::verify(url, IN_A_ROW, INTERVAL, TIMEOUT, action.verify_deadline) {
             Ok(true) => continue,
             Ok(false) => {
-                let deadline = show(action.verify_deadline);
+                let deadline = format_duration(action.verify_deadline);
                 format!("rolled back, and {shown} does NOT work within {deadline}: act now")
             }
             Err(error) => format!("rolled back, NOT verified: {shown} could not be probed: {error:#}"),
@@ -60,14 +60,14 @@ fn run(
     clock: &dyn Clock,
 ) -> Result<(), String> {
     let identity = &context.identity;
-    let mut env = context.variables();
+    let mut env = context.child_env();
     env.push(("DM_PARENT_STAGE", "rollback".to_owned()));
     env.extend(variables);
     env.extend(identity.version.as_ref().map(|version| ("DM_FAILED_VERSION", version.to_string())));
     let spec = Spec {
         argv: action.argv.clone(),
         env,
-        streams: Streams::Aside,
+        streams: StdioMode::Detached,
         stderr_tail: 0,
         timeout: Some(action.timeout),
         kill_after: KILL_AFTER,
@@ -75,12 +75,12 @@ fn run(
         may_outlive: true,
     };
     let mut signals = Signals::watch().map_err(|error| format!("cannot watch for signals: {error}"))?;
-    let running = process::start(&spec, clock).map_err(|error| error.message)?;
+    let running = child_process::start(&spec, clock).map_err(|error| error.message)?;
     let finished = running
         .wait(&mut signals, clock, &mut || {})
         .map_err(|error| format!("its command was lost: {error}"))?;
     if finished.timed_out {
-        return Err(format!("its command did not end within {}", show(action.timeout)));
+        return Err(format!("its command did not end within {}", format_duration(action.timeout)));
     }
     match (finished.used.exit_code, finished.used.signal) {
         (Some(0), _) => Ok(()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use chrono::{DateTime, Utc};
 use common::http;
-use common::label::without_secrets;
+use common::label::redact_url;
 use reqwest::{Client, RequestBuilder};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -85,18 +85,18 @@ impl Alertmanager {
         let response = request(&client, url).timeout(BUDGET).send().await.map_err(explained)?;
         let status = response.status();
         if !status.is_success() {
-            let explanation = http::body_start(response, MAX_EXPLANATION_BYTES).await;
+            let explanation = http::read_body_prefix(response, MAX_EXPLANATION_BYTES).await;
             bail!("it answered {status}: {explanation}");
         }
-        http::body(response, MAX_ANSWER_BYTES).await
+        http::read_body(response, MAX_ANSWER_BYTES).await
     }
 
     /// Its URL, without secrets.
     pub fn shown(&self) -> String {
-        without_secrets(&self.url)
+        redact_url(&self.url)
     }
 }
 
 fn explained(error: reqwest::Error) -> anyhow::Error {
-    anyhow!(http::explain(error))
+    anyhow!(http::describe_error(error))
 }

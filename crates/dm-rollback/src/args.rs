@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Parser;
-use common::flags::{DeploymentArgs, ExportArgs, Format, GitHubArgs};
+use common::args::{DeploymentArgs, Format};
+use common::github_actions::GitHubArgs;
 use common::{duration, http};
+use telemetry::args::ExportArgs;
 use url::Url;
 
 use crate::safeguard_args::SafeguardArgs;

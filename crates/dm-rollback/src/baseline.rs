@@ -1,6 +1,6 @@
 //! What was there before the deployment is not the new version's fault. Pure.
 
-use common::stream::Baseline;
+use common::records::Baseline;
 
 /// Fewer requests before the deployment say nothing.
 const MIN_BASELINE: u64 = 100;

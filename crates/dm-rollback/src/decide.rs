@@ -1,9 +1,9 @@
 //! The decision: what was seen in, a verdict out. Pure.
 
 use chrono::{DateTime, Utc};
-use common::duration::show;
+use common::duration::format_duration;
 use common::event::Condition;
-use common::stream::{Answer, Verdict};
+use common::records::{Decision, Verdict};
 
 use crate::evidence::{Evidence, Judged, Latency};
 use crate::finding::{Finding, Numbers, of_alert, of_producer, of_requests};
@@ -38,7 +38,7 @@ pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdi
     let mut findings = Vec::new();
     if let Some(why) = &evidence.damage {
         let why = why.clone();
-        findings.push(Finding { answer: Answer::Inconclusive, condition: None, why, numbers: None });
+        findings.push(Finding { answer: Decision::Inconclusive, condition: None, why, numbers: None });
     }
     if policy.alert {
         findings.push(of_alert(evidence.alert.as_ref()));
@@ -55,26 +55,26 @@ pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdi
                 .extend(of_requests(evidence, Condition::ErrorRate, percent, "failed", |seen| &seen.errors));
         }
         if let Some(Latency { limit, share }) = policy.latency {
-            let slow = format!("took longer than {}", show(limit));
+            let slow = format!("took longer than {}", format_duration(limit));
             findings.extend(of_requests(evidence, Condition::Latency, share, &slow, |seen| &seen.slow));
         }
     }
     let weight = |finding: &Finding| match finding.answer {
-        Answer::Rollback => 0,
-        Answer::Inconclusive => 1,
-        Answer::Keep => 2,
+        Decision::Rollback => 0,
+        Decision::Inconclusive => 1,
+        Decision::Keep => 2,
     };
     // The first of the gravest decides; its numbers are the verdict's.
     let decisive = findings.into_iter().min_by_key(weight);
     let (answer, condition, numbers, why) = match decisive {
         Some(Finding { answer, condition, numbers, why }) => (answer, condition, numbers, why),
-        None => (Answer::Inconclusive, None, None, "nothing was asked".to_owned()),
+        None => (Decision::Inconclusive, None, None, "nothing was asked".to_owned()),
     };
     verdict(answer, condition, numbers, why, policy, evidence, now)
 }
 
 fn verdict(
-    answer: Answer,
+    answer: Decision,
     condition: Option<Condition>,
     numbers: Option<Numbers>,
     why: String,
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    use common::stream::Baseline;
+    use common::records::Baseline;
 
     use crate::evidence::tests::{START, end, probe_at, read, stream};
     use crate::evidence::{self, Alert, Asked};
@@ -134,32 +134,32 @@ mod tests {
         decide(&policy, &stream(exit, &probes), DateTime::UNIX_EPOCH)
     }
 
-    fn answer(good: usize, bad: usize) -> Answer {
+    fn answer(good: usize, bad: usize) -> Decision {
         verdict(FIVE, 0, good, bad).verdict
     }
 
     #[test]
     fn errors_roll_back_only_with_enough_of_them() {
-        assert_eq!(answer(70, 50), Answer::Rollback);
-        assert_eq!(answer(70, 30), Answer::Inconclusive, "a blip of three buckets");
-        assert_eq!(answer(7, 3), Answer::Inconclusive, "a blip of three seconds");
-        assert_eq!(answer(6, 3), Answer::Inconclusive, "9 requests");
-        assert_eq!(answer(10, 2), Answer::Inconclusive, "2 errors");
+        assert_eq!(answer(70, 50), Decision::Rollback);
+        assert_eq!(answer(70, 30), Decision::Inconclusive, "a blip of three buckets");
+        assert_eq!(answer(7, 3), Decision::Inconclusive, "a blip of three seconds");
+        assert_eq!(answer(6, 3), Decision::Inconclusive, "9 requests");
+        assert_eq!(answer(10, 2), Decision::Inconclusive, "2 errors");
     }
 
     #[test]
     fn a_version_is_kept_only_with_enough_requests() {
-        assert_eq!(answer(52, 0), Answer::Keep);
-        assert_eq!(answer(51, 0), Answer::Inconclusive);
-        assert_eq!(answer(95, 5), Answer::Keep, "exactly the threshold is not more than it");
-        assert_eq!(answer(0, 0), Answer::Inconclusive);
+        assert_eq!(answer(52, 0), Decision::Keep);
+        assert_eq!(answer(51, 0), Decision::Inconclusive);
+        assert_eq!(answer(95, 5), Decision::Keep, "exactly the threshold is not more than it");
+        assert_eq!(answer(0, 0), Decision::Inconclusive);
     }
 
     #[test]
     fn the_numbers_of_the_verdict_are_those_of_the_source_that_decided() {
         let verdict = verdict(FIVE, 0, 60, 100);
         // Ten seconds a bucket: four of them, and the first request after them.
-        assert_eq!((verdict.verdict, verdict.total, verdict.errors), (Answer::Rollback, 101, 41));
+        assert_eq!((verdict.verdict, verdict.total, verdict.errors), (Decision::Rollback, 101, 41));
         assert!(verdict.evidence >= verdict.needed.map(|needed| needed - 1e-9) && verdict.needed > Some(4.0));
         assert!(verdict.detectable_percent.unwrap() > 5.0);
         let why = "41 of 101 requests failed (probe, 40.6 %): more than 5 %, evidence ";
@@ -180,7 +180,7 @@ mod tests {
         };
         let told = Baseline { total: 1000, errors: 70 };
         let verdict = decided(Asked { baseline: Some(told), ..evidence::tests::FIVE });
-        assert_eq!((verdict.verdict, verdict.baseline), (Answer::Keep, Some(told)));
+        assert_eq!((verdict.verdict, verdict.baseline), (Decision::Keep, Some(told)));
         assert!(verdict.threshold_used_percent > Some(8.4) && verdict.threshold_percent == Some(5.0));
         assert!(
             verdict.why.ends_with("not more than 8.4 %, which is what there was before"),
@@ -191,7 +191,7 @@ mod tests {
         let since = Some(DateTime::UNIX_EPOCH + Duration::from_secs(299));
         let verdict = decided(Asked { since, ..evidence::tests::FIVE });
         let before = Baseline { total: 300, errors: 21 };
-        assert_eq!((verdict.verdict, verdict.baseline, verdict.total), (Answer::Keep, Some(before), 300));
+        assert_eq!((verdict.verdict, verdict.baseline, verdict.total), (Decision::Keep, Some(before), 300));
     }
 
     #[test]
@@ -210,14 +210,14 @@ mod tests {
             lines.push(end(0, 120));
             decide(policy, &Evidence::read(lines.join("\n").as_bytes(), asked, |_| {}), DateTime::UNIX_EPOCH)
         };
-        assert_eq!(decided(60, &policy, asked).verdict, Answer::Keep);
+        assert_eq!(decided(60, &policy, asked).verdict, Decision::Keep);
         let verdict = decided(2, &policy, asked);
-        assert_eq!((verdict.verdict, verdict.condition), (Answer::Rollback, Some(Condition::Latency)));
+        assert_eq!((verdict.verdict, verdict.condition), (Decision::Rollback, Some(Condition::Latency)));
         assert!(verdict.why.contains("requests took longer than 1.0s (probe, 5"), "{}", verdict.why);
         // Next to errors, of which there are none.
         let both = Policy { error_rate: Some(5.0), ..policy };
         let verdict = decided(2, &both, Asked { error_rate: Some(5.0), ..asked });
-        assert_eq!((verdict.verdict, verdict.condition), (Answer::Rollback, Some(Condition::Latency)));
+        assert_eq!((verdict.verdict, verdict.condition), (Decision::Rollback, Some(Condition::Latency)));
     }
 
     #[test]
@@ -225,18 +225,18 @@ mod tests {
         let policy = Policy { alert: true, ..Policy::default() };
         let name = || "ApiDown".to_owned();
         for (alert, answer) in [
-            (Some(Alert::Firing(name())), Answer::Rollback),
-            (Some(Alert::FiredBefore(name())), Answer::Inconclusive),
-            (Some(Alert::Quiet), Answer::Keep),
-            (Some(Alert::Unknown(name())), Answer::Inconclusive),
-            (None, Answer::Inconclusive),
+            (Some(Alert::Firing(name())), Decision::Rollback),
+            (Some(Alert::FiredBefore(name())), Decision::Inconclusive),
+            (Some(Alert::Quiet), Decision::Keep),
+            (Some(Alert::Unknown(name())), Decision::Inconclusive),
+            (None, Decision::Inconclusive),
         ] {
             let mut evidence = Evidence::default();
             evidence.alert = alert;
             assert_eq!(decide(&policy, &evidence, DateTime::UNIX_EPOCH).verdict, answer);
             // It stands on its own; to keep, nothing may be damaged.
             evidence.damage = Some("cut".to_owned());
-            let answer = if answer == Answer::Keep { Answer::Inconclusive } else { answer };
+            let answer = if answer == Decision::Keep { Decision::Inconclusive } else { answer };
             assert_eq!(decide(&policy, &evidence, DateTime::UNIX_EPOCH).verdict, answer);
         }
     }
@@ -254,21 +254,21 @@ mod tests {
         }
         lines.push(end(0, 10));
         let verdict = decide(&FIVE, &read(&lines), DateTime::UNIX_EPOCH);
-        assert_eq!((verdict.verdict, verdict.total, verdict.errors), (Answer::Rollback, 100, 30));
+        assert_eq!((verdict.verdict, verdict.total, verdict.errors), (Decision::Rollback, 100, 30));
     }
 
     #[test]
     fn a_producer_s_exit_code_is_a_condition_of_its_own() {
         let health = Policy { health_fails: true, ..Policy::default() };
-        assert_eq!(verdict(health, 1, 0, 5).verdict, Answer::Rollback);
-        assert_eq!(verdict(health, 124, 0, 5).verdict, Answer::Rollback);
-        assert_eq!(verdict(health, 0, 1, 0).verdict, Answer::Keep);
-        assert_eq!(verdict(health, 5, 1, 0).verdict, Answer::Inconclusive);
+        assert_eq!(verdict(health, 1, 0, 5).verdict, Decision::Rollback);
+        assert_eq!(verdict(health, 124, 0, 5).verdict, Decision::Rollback);
+        assert_eq!(verdict(health, 0, 1, 0).verdict, Decision::Keep);
+        assert_eq!(verdict(health, 5, 1, 0).verdict, Decision::Inconclusive);
         let smoke = Policy { smoke_fails: true, ..Policy::default() };
-        assert_eq!(verdict(smoke, 1, 0, 5).verdict, Answer::Inconclusive, "a dm-health stream");
+        assert_eq!(verdict(smoke, 1, 0, 5).verdict, Decision::Inconclusive, "a dm-health stream");
         let mut contradiction = read(&[START.replace("dm-health", "dm-smoke"), end(0, 0)]);
         contradiction.failed_tests = 1;
-        assert_eq!(decide(&smoke, &contradiction, DateTime::UNIX_EPOCH).verdict, Answer::Inconclusive);
+        assert_eq!(decide(&smoke, &contradiction, DateTime::UNIX_EPOCH).verdict, Decision::Inconclusive);
     }
 
     #[test]
@@ -276,15 +276,15 @@ mod tests {
         let both = Policy { health_fails: true, ..FIVE };
         assert_eq!(verdict(both, 1, 60, 0).condition, Some(Condition::HealthFails));
         assert_eq!(verdict(both, 0, 70, 30).condition, Some(Condition::ErrorRate));
-        assert_eq!(verdict(both, 0, 60, 0).verdict, Answer::Keep);
-        assert_eq!(verdict(both, 0, 20, 0).verdict, Answer::Inconclusive);
+        assert_eq!(verdict(both, 0, 60, 0).verdict, Decision::Keep);
+        assert_eq!(verdict(both, 0, 20, 0).verdict, Decision::Inconclusive);
     }
 
     proptest! {
         #[test]
         fn more_errors_never_weaken_the_case(good in 0..300_usize, bad in 0..300_usize) {
-            if answer(good, bad) == Answer::Rollback {
-                prop_assert_eq!(answer(good, bad + 1), Answer::Rollback);
+            if answer(good, bad) == Decision::Rollback {
+                prop_assert_eq!(answer(good, bad + 1), Decision::Rollback);
             }
         }
 
@@ -301,7 +301,7 @@ mod tests {
             bytes.splice(at..until, garbage);
             let asked = Asked { error_rate: Some(5.0), ..Asked::default() };
             let evidence = Evidence::read(bytes.as_slice(), asked, |_| {});
-            prop_assert_ne!(decide(&FIVE, &evidence, DateTime::UNIX_EPOCH).verdict, Answer::Rollback);
+            prop_assert_ne!(decide(&FIVE, &evidence, DateTime::UNIX_EPOCH).verdict, Decision::Rollback);
         }
 
         #[test]
@@ -310,7 +310,7 @@ mod tests {
             let mut evidence = stream(0, &probes);
             evidence.damage = Some("cut".to_owned());
             let all = Policy { health_fails: true, smoke_fails: true, alert: true, ..FIVE };
-            prop_assert_eq!(decide(&all, &evidence, DateTime::UNIX_EPOCH).verdict, Answer::Inconclusive);
+            prop_assert_eq!(decide(&all, &evidence, DateTime::UNIX_EPOCH).verdict, Decision::Inconclusive);
         }
     }
 }

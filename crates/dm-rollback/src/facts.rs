@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use common::context::Context;
 use common::env::Env;
 use common::event::{Detail, Event};
 use common::identity::Identity;
-use common::journal::Entry;
 use common::label::Label;
+use telemetry::context::Context;
+use telemetry::journal::Entry;
 
 /// The schema's version, where a deploy script knows it.
 pub const SCHEMA_VERSION: &str = "DM_SCHEMA_VERSION";
@@ -75,7 +75,7 @@ impl Facts {
         let schema = env(SCHEMA_VERSION).or_else(|| migration.and_then(|(_, after, _)| after.clone()));
         Self {
             newer,
-            schema: schema.as_deref().and_then(Label::nearest),
+            schema: schema.as_deref().and_then(Label::sanitize),
             has_schema_moved: migration
                 .is_some_and(|(before, after, _)| after.is_some() && before.is_some() && before != after),
             is_schema_dirty: migration.is_some_and(|(_, _, dirty)| dirty == Some(true)),
@@ -130,7 +130,7 @@ fn disabled(state_dir: Option<&Path>, env: &Env<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
-    use common::flags::DeploymentArgs;
+    use common::args::DeploymentArgs;
     use serde_json::json;
 
     use super::*;
@@ -142,7 +142,7 @@ mod tests {
             deployment_id: Some("d-2".parse().unwrap()),
             ..DeploymentArgs::default()
         };
-        Identity::find(&args, &|_| None, Path::new("/nowhere"))
+        Identity::resolve(&args, &|_| None, Path::new("/nowhere"))
     }
 
     fn at(minute: i64) -> DateTime<Utc> {
@@ -215,7 +215,7 @@ mod tests {
     fn a_file_or_a_variable_switches_rollbacks_off() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(disabled(Some(folder.path()), &|_| None), None);
-        common::atomic::write(&folder.path().join(SWITCH), b"").unwrap();
+        common::fs::atomic::write(&folder.path().join(SWITCH), b"").unwrap();
         assert!(disabled(Some(folder.path()), &|_| None).unwrap().contains("rollback.disabled"));
         assert!(disabled(None, &|_| Some("1".to_owned())).unwrap().contains(DISABLED));
     }

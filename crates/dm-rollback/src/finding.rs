@@ -1,7 +1,7 @@
 //! What each condition says of what was seen. Pure.
 
 use common::event::Condition;
-use common::stream::Answer;
+use common::records::Decision;
 
 use crate::baseline::requests_to_keep;
 use crate::evidence::{Alert, Evidence, Judged, Seen};
@@ -12,7 +12,7 @@ use crate::source_label;
 #[derive(Debug)]
 pub struct Finding {
     /// Its answer.
-    pub answer: Answer,
+    pub answer: Decision,
     /// Which one; `None` where what was seen can be used for none.
     pub condition: Option<Condition>,
     /// In a sentence.
@@ -43,25 +43,25 @@ pub fn of_producer(evidence: &Evidence, producer: &str, condition: Condition) ->
     let found = |answer, why| Finding { answer, condition: Some(condition), why, numbers: None };
     if evidence.producer.as_deref() != Some(producer) {
         let other = evidence.producer.as_deref().unwrap_or("nobody");
-        return found(Answer::Inconclusive, format!("the stream is {other}'s, not {producer}'s"));
+        return found(Decision::Inconclusive, format!("the stream is {other}'s, not {producer}'s"));
     }
     match evidence.exit {
         Some(0) if evidence.failed_tests > 0 => {
             let failed = evidence.failed_tests;
             found(
-                Answer::Inconclusive,
+                Decision::Inconclusive,
                 format!("{producer} ended well, and told of {failed} tests that failed"),
             )
         }
-        Some(0) => found(Answer::Keep, format!("{producer} ended well")),
+        Some(0) => found(Decision::Keep, format!("{producer} ended well")),
         Some(1) if condition == Condition::SmokeFails => {
-            found(Answer::Rollback, format!("smoke tests failed: {}", evidence.failed_tests))
+            found(Decision::Rollback, format!("smoke tests failed: {}", evidence.failed_tests))
         }
-        Some(1) => found(Answer::Rollback, "the health check ended as unhealthy".to_owned()),
-        Some(124) => found(Answer::Rollback, format!("{producer} reached its deadline")),
+        Some(1) => found(Decision::Rollback, "the health check ended as unhealthy".to_owned()),
+        Some(124) => found(Decision::Rollback, format!("{producer} reached its deadline")),
         code => {
             let code = code.map_or_else(|| "no code".to_owned(), |code| code.to_string());
-            found(Answer::Inconclusive, format!("{producer} could not judge: it ended with {code}"))
+            found(Decision::Inconclusive, format!("{producer} could not judge: it ended with {code}"))
         }
     }
 }
@@ -69,14 +69,14 @@ pub fn of_producer(evidence: &Evidence, producer: &str, condition: Condition) ->
 /// What Alertmanager says. What fired before the deployment is not known to be its fault.
 pub fn of_alert(alert: Option<&Alert>) -> Finding {
     let (answer, why) = match alert {
-        Some(Alert::Firing(name)) => (Answer::Rollback, format!("the alert {name} fires")),
+        Some(Alert::Firing(name)) => (Decision::Rollback, format!("the alert {name} fires")),
         Some(Alert::FiredBefore(name)) => {
             let why = format!("the alert {name} fires, and did so before the deployment already");
-            (Answer::Inconclusive, why)
+            (Decision::Inconclusive, why)
         }
-        Some(Alert::Quiet) => (Answer::Keep, "no alert that was asked about fires".to_owned()),
-        Some(Alert::Unknown(why)) => (Answer::Inconclusive, why.clone()),
-        None => (Answer::Inconclusive, "Alertmanager was not asked".to_owned()),
+        Some(Alert::Quiet) => (Decision::Keep, "no alert that was asked about fires".to_owned()),
+        Some(Alert::Unknown(why)) => (Decision::Inconclusive, why.clone()),
+        None => (Decision::Inconclusive, "Alertmanager was not asked".to_owned()),
     };
     Finding { answer, condition: Some(Condition::Alert), why, numbers: None }
 }
@@ -102,7 +102,7 @@ pub fn of_requests(
     if found.is_empty() {
         let why = "no request was seen".to_owned();
         return vec![Finding {
-            answer: Answer::Inconclusive,
+            answer: Decision::Inconclusive,
             condition: Some(condition),
             why,
             numbers: None,
@@ -111,9 +111,9 @@ pub fn of_requests(
     found
 }
 
-fn of_source(percent: f64, judged: &Judged) -> (Answer, String) {
+fn of_source(percent: f64, judged: &Judged) -> (Decision, String) {
     let (Some(rate), Some(rule), Some(used)) = (judged.percent(), &judged.rule, judged.allowed) else {
-        return (Answer::Inconclusive, "no request was seen".to_owned());
+        return (Decision::Inconclusive, "no request was seen".to_owned());
     };
     let needed = requests_to_keep(used);
     let (proof, proven) = (rule.evidence(), Rule::needed());
@@ -123,20 +123,20 @@ fn of_source(percent: f64, judged: &Judged) -> (Answer, String) {
         format!("{percent} %")
     };
     if rule.is_decisive() {
-        return (Answer::Rollback, format!("more than {allowed}, evidence {proof:.1} of {proven:.1}"));
+        return (Decision::Rollback, format!("more than {allowed}, evidence {proof:.1} of {proven:.1}"));
     }
     if rate > used {
         if judged.total >= MIN_REQUESTS && judged.bad >= MIN_ERRORS {
             let why = format!("more than {allowed}, and not proven: evidence {proof:.1} of {proven:.1}");
-            return (Answer::Inconclusive, why);
+            return (Decision::Inconclusive, why);
         }
         let why =
             format!("too few to judge; {MIN_REQUESTS} requests and {MIN_ERRORS} of them bad are needed");
-        return (Answer::Inconclusive, why);
+        return (Decision::Inconclusive, why);
     }
     if judged.total >= needed {
-        (Answer::Keep, format!("not more than {allowed}"))
+        (Decision::Keep, format!("not more than {allowed}"))
     } else {
-        (Answer::Inconclusive, format!("too few to say that it is good; {needed} requests are needed"))
+        (Decision::Inconclusive, format!("too few to say that it is good; {needed} requests are needed"))
     }
 }

@@ -14,11 +14,11 @@ use common::clock::Clock;
 use common::env;
 use common::event::RollbackResult;
 use common::exit::Exit;
-use common::journal::Journal;
+use common::fs::lock::Lock;
 use common::label::Label;
-use common::lock::Lock;
-use common::secrets::Secrets;
-use common::stream::{Answer, Verdict};
+use common::records::{Decision, Verdict};
+use common::secrets::Redactor;
+use telemetry::journal::Journal;
 
 use crate::act;
 use crate::facts::Facts;
@@ -78,7 +78,7 @@ pub fn act_on(
 ) -> Acted {
     let acted = match Book::open(plan, began) {
         Ok(book) => book.act_on(verdict, plan, report, clock),
-        Err(why) if verdict.verdict == Answer::Rollback => not_done(format!(
+        Err(why) if verdict.verdict == Decision::Rollback => not_done(format!(
             "{why}; without it a rollback could be done twice: set DM_STATE_DIR to a folder that is kept"
         ))
         .into(),
@@ -91,7 +91,7 @@ pub fn act_on(
 }
 
 fn without_a_rollback(verdict: &Verdict) -> Exit {
-    if verdict.verdict == Answer::Keep { Exit::Good } else { Exit::Inconclusive }
+    if verdict.verdict == Decision::Keep { Exit::Success } else { Exit::Inconclusive }
 }
 
 /// What is known before anything is done.
@@ -116,7 +116,7 @@ impl Book {
     }
 
     fn act_on(self, verdict: &Verdict, plan: &Plan, report: &mut Report, clock: &dyn Clock) -> Acted {
-        if verdict.verdict == Answer::Rollback {
+        if verdict.verdict == Decision::Rollback {
             let Some(action) = plan.action.as_ref().filter(|_| !plan.dry_run) else {
                 return self.dry_run(plan, clock);
             };
@@ -127,11 +127,11 @@ impl Book {
         if let Some(before) = self.history.rollback_of(deployment) {
             return safeguards::once_a_deployment(&before).into();
         }
-        if verdict.verdict == Answer::Keep && !plan.guard.provisional {
+        if verdict.verdict == Decision::Keep && !plan.guard.provisional {
             let kept = self.remember_good(plan, clock.now());
             let told = kept.err().map(|error| format!("the ledger cannot be written: {error}"));
             let heals = self.history.failed_last();
-            return Acted { heals, ..Acted::nothing(Exit::Good, told.unwrap_or_default()) };
+            return Acted { heals, ..Acted::nothing(Exit::Success, told.unwrap_or_default()) };
         }
         Acted::nothing(without_a_rollback(verdict), "")
     }
@@ -216,7 +216,7 @@ impl Book {
                     "another rollback of {} in {} is under way",
                     identity.service, identity.environment
                 ),
-                exit: Exit::Held,
+                exit: Exit::TryLater,
             })?;
         // Another run may have ended between the look and the lock.
         self.history = history_of(&self.ledger).map_err(not_done)?;
@@ -263,5 +263,5 @@ fn variables(verdict: &Verdict, target: Option<&Good>) -> Vec<(&'static str, Str
 /// The command as one would type it, without secrets.
 fn shown(action: &Action) -> String {
     let words = action.argv.iter().map(|word| word.to_string_lossy().into_owned());
-    Secrets::default().with_environment().masked(&shell_words::join(words))
+    Redactor::default().with_environment().redact(&shell_words::join(words))
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use common::event::{FORMAT, RollbackResult};
+use common::fs::jsonl;
+use common::fs::lock::{self, Lock};
 use common::identity::Identity;
 use common::label::Label;
-use common::lines;
-use common::lock::{self, Lock};
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded::byte_serialize;
 
@@ -100,7 +100,7 @@ impl Ledger {
     /// Every entry, oldest first. A torn line, which ends too early, was never acted on, and is left out; a line that is
     /// damaged or of another format is an error, for it may say what must not be done.
     pub fn read(&self) -> io::Result<Vec<Entry>> {
-        lines::read(&self.path(), parse)?.into_iter().collect()
+        jsonl::read(&self.path(), parse)?.into_iter().collect()
     }
 
     /// Appends an entry. When it returns, the entry survives a loss of power.
@@ -109,7 +109,7 @@ impl Ledger {
         let _lock = lock::exclusive(&self.folder.join(format!("{}.append.lock", self.name)))?;
         let is_new = !path.exists();
         let entry = Entry { v: FORMAT, ts, deployment: deployment.clone(), what };
-        lines::append(&path, &entry)?.sync_all()?;
+        jsonl::append(&path, &entry)?.sync_all()?;
         // The name of a new file is the folder's to keep.
         if is_new { File::open(&self.folder)?.sync_all() } else { Ok(()) }
     }
@@ -132,7 +132,7 @@ fn parse(line: &[u8]) -> Option<io::Result<Entry>> {
 pub(crate) mod tests {
     use std::fs::OpenOptions;
 
-    use common::flags::DeploymentArgs;
+    use common::args::DeploymentArgs;
     use proptest::prelude::*;
 
     use super::*;
@@ -156,7 +156,7 @@ pub(crate) mod tests {
 
     fn ledger(folder: &Path, service: &str) -> Ledger {
         let args = DeploymentArgs { service: Some(service.parse().unwrap()), ..DeploymentArgs::default() };
-        Ledger::new(folder, &Identity::find(&args, &|_| None, Path::new("/nowhere/shop")))
+        Ledger::new(folder, &Identity::resolve(&args, &|_| None, Path::new("/nowhere/shop")))
     }
 
     #[test]
@@ -179,12 +179,12 @@ pub(crate) mod tests {
         assert_eq!(ledger.read().unwrap(), []);
         ledger.append(DateTime::UNIX_EPOCH, &label("d-1"), good("1")).unwrap();
         assert_eq!(ledger.read().unwrap().len(), 1);
-        common::atomic::write(&ledger.path(), b"{\"v\":2,\"type\":\"good\"}\n").unwrap();
+        common::fs::atomic::write(&ledger.path(), b"{\"v\":2,\"type\":\"good\"}\n").unwrap();
         assert!(ledger.read().unwrap_err().to_string().contains("a line of format 2"));
-        common::atomic::write(&ledger.path(), b"{\"v\":1,\"type\":\"maybe\"}\n").unwrap();
+        common::fs::atomic::write(&ledger.path(), b"{\"v\":1,\"type\":\"maybe\"}\n").unwrap();
         assert!(ledger.read().is_err());
         for damaged in ["{\"v\":1,\"type\":\"inten,\"x\":1}\n", "\0\0\0\n", "}\n"] {
-            common::atomic::write(&ledger.path(), damaged.as_bytes()).unwrap();
+            common::fs::atomic::write(&ledger.path(), damaged.as_bytes()).unwrap();
             assert!(ledger.read().is_err(), "{damaged:?}");
         }
     }

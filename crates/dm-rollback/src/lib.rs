@@ -38,14 +38,14 @@ pub mod webhook;
 use anyhow::{Context as _, Result};
 use common::cli::Tool;
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::context::Ended;
+use common::event::Completion;
 use common::event::{Detail, Event, EventId, Reason, RollbackResult, Status};
 use common::exit::Exit;
-use common::journal::Journal;
 use common::label::Label;
-use common::record::Recorder;
-use common::scope::Work;
-use common::stream::{Answer, Verdict};
+use common::records::{Decision, Verdict};
+use telemetry::journal::Journal;
+use telemetry::recorder::Recorder;
+use telemetry::work::WorkKind;
 
 use plan::Plan;
 use report::Report;
@@ -61,7 +61,7 @@ pub fn run(plan: Plan) -> Result<Exit> {
 
     // The clock of the rollback itself: what was watched before belongs to the stage that watched.
     let stopwatch = Stopwatch::start(&clock);
-    let scope = plan.context.scope(&plan.stage, Work::Rollback, stopwatch.started_at);
+    let scope = plan.context.work_item(&plan.stage, WorkKind::Rollback, stopwatch.started_at);
     let recorder = Recorder::begin(&plan.context.sinks, scope, &clock);
     let mut report = Report::begin(plan.format, &plan.context, &clock);
     report.verdict(&verdict);
@@ -70,7 +70,7 @@ pub fn run(plan: Plan) -> Result<Exit> {
     let event = event(&plan, &verdict, acted.result, &stopwatch, &clock);
     let exit = plan.context.conclude(acted.exit, &recorder.finish(&event, &clock));
     match report.end(exit, &clock) {
-        Err(error) if exit == Exit::Good => Err(error).context("cannot write to stdout"),
+        Err(error) if exit == Exit::Success => Err(error).context("cannot write to stdout"),
         Err(error) => {
             // What was done is done, and its code says so.
             report::note(&format!("cannot write to stdout: {error}"));
@@ -87,7 +87,7 @@ fn judge(mut plan: Plan, clock: &dyn Clock) -> Result<(Verdict, Plan)> {
         let journal = plan.context.sinks.state_dir.as_deref().map(Journal::new);
         let verdict =
             hook.judge(std::io::stdin().lock(), &mut plan.context.identity, journal.as_ref(), clock.now());
-        if verdict.verdict != Answer::Rollback || plan.policy.is_empty() {
+        if verdict.verdict != Decision::Rollback || plan.policy.is_empty() {
             return Ok((verdict, plan));
         }
     }
@@ -107,10 +107,10 @@ fn event(
         Some(RollbackResult::Unverified | RollbackResult::Failed) => {
             (Status::Failure, Some(Reason::RollbackFailed))
         }
-        None if verdict.verdict == Answer::Keep => (Status::Success, None),
+        None if verdict.verdict == Decision::Keep => (Status::Success, None),
         None => (Status::Skipped, None),
     };
-    let ended = Ended {
+    let ended = Completion {
         id: EventId::random(),
         ts: clock.now(),
         duration: Some(stopwatch.elapsed(clock)),
@@ -129,5 +129,5 @@ fn event(
 
 /// A source's name as a label; what a stream says is bounded before it becomes a series.
 pub(crate) fn source_label(src: &str) -> Label {
-    Label::nearest(src).or_else(|| Label::nearest("unknown")).expect("not empty")
+    Label::sanitize(src).or_else(|| Label::sanitize("unknown")).expect("not empty")
 }

@@ -2,9 +2,9 @@
 
 use anyhow::{Context as _, Error, Result, bail};
 use common::clock::{Clock, SystemClock};
-use common::context::Context;
 use common::exit::Exit;
 use common::label::Label;
+use telemetry::context::Context;
 
 use crate::TOOL;
 use crate::args::Args;
@@ -47,7 +47,7 @@ pub fn order(args: Args) -> Result<Order> {
     if !args.command.is_empty() {
         bail!("--mark-good and --check-version run no command");
     }
-    let context = Context::find(TOOL.name, &args.deployment, &args.export)?;
+    let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
     let identity = &context.identity;
     let folder =
         context.sinks.state_dir.as_ref().context("there is no folder for the ledger: set DM_STATE_DIR")?;
@@ -57,8 +57,8 @@ pub fn order(args: Args) -> Result<Order> {
         return Ok(Order::CheckVersion { book, version, allowed: guard.allow_refused });
     }
     let version = version.context("which version? Give --app-version, or DM_VERSION")?;
-    let release = common::flags::given(guard.release.as_ref());
-    let schema = common::env::system(crate::facts::SCHEMA_VERSION).as_deref().and_then(Label::nearest);
+    let release = common::args::non_empty(guard.release.as_ref());
+    let schema = common::env::system(crate::facts::SCHEMA_VERSION).as_deref().and_then(Label::sanitize);
     Ok(Order::MarkGood(book, Good { version, release, schema }))
 }
 
@@ -78,7 +78,7 @@ impl Book {
         let kept = self.ledger.append(SystemClock.now(), &self.deployment, What::Good(good));
         kept.with_context(|| format!("cannot write the ledger {}", path.display()))?;
         tell(&told);
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 
     fn check_version(&self, version: Option<&Label>, allowed: bool) -> Result<Exit> {
@@ -88,13 +88,13 @@ impl Book {
         };
         let history = history_of(&self.ledger).map_err(Error::msg)?;
         let Some(since) = history.refused(version).filter(|_| !allowed) else {
-            return Ok(Exit::Good);
+            return Ok(Exit::Success);
         };
         tell(&format!(
             "version {version} was rolled back from at {}: deploy another, or say --allow-refused",
             shown(since)
         ));
-        Ok(Exit::Bad)
+        Ok(Exit::Failure)
     }
 }
 

@@ -5,10 +5,10 @@ use std::io::{IsTerminal, stdin, stdout};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use common::args::{Format, non_empty};
 use common::clock::{Clock as _, SystemClock};
-use common::context::Context;
-use common::flags::{Format, given};
 use common::label::{Label, Stage};
+use telemetry::context::Context;
 use url::Url;
 
 use crate::TOOL;
@@ -62,7 +62,7 @@ pub struct Action {
 
 /// Finds out what to do.
 pub fn plan(args: Args) -> Result<Plan> {
-    let context = Context::find(TOOL.name, &args.deployment, &args.export)?;
+    let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
     let stream = args.if_health_fails || args.if_smoke_fails;
     let now = SystemClock.now();
     let sources = Sources::plan(&args.source, args.if_error_rate, stream, &context.identity, now)?;
@@ -74,7 +74,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         smoke_fails: args.if_smoke_fails,
     };
     let mut guard = Guard::from(&args.safeguards);
-    let people = People::new(given(args.source.alertmanager_url.as_ref()), &args.github);
+    let people = People::new(non_empty(args.source.alertmanager_url.as_ref()), &args.github);
     let hook = hook(&args, &people)?;
     // Requests that are fine while an alert fires prove no version.
     guard.provisional |= hook.is_some();
@@ -101,7 +101,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         verify: args.verify_url.into_iter().collect(),
         verify_deadline: args.verify_deadline,
     });
-    let deployment_is_known = given(args.deployment.deployment_id.as_ref()).is_some();
+    let deployment_is_known = non_empty(args.deployment.deployment_id.as_ref()).is_some();
     Ok(Plan {
         context,
         stage: "rollback".parse().map_err(anyhow::Error::msg)?,
@@ -126,8 +126,8 @@ fn hook(args: &Args, people: &People) -> Result<Option<Hook>> {
     };
     Ok(Some(Hook {
         alertmanager,
-        is_deployment_known: given(args.deployment.deployment_id.as_ref()).is_some(),
-        is_version_known: given(args.deployment.app_version.as_ref()).is_some(),
+        is_deployment_known: non_empty(args.deployment.deployment_id.as_ref()).is_some(),
+        is_version_known: non_empty(args.deployment.app_version.as_ref()).is_some(),
     }))
 }
 
@@ -136,7 +136,7 @@ impl Plan {
     #[must_use]
     pub fn of_stream(mut self, evidence: &Evidence) -> Self {
         if !self.deployment_is_known
-            && let Some(deployment) = evidence.deployment.as_deref().and_then(Label::nearest)
+            && let Some(deployment) = evidence.deployment.as_deref().and_then(Label::sanitize)
         {
             self.context.identity.deployment = deployment;
         }

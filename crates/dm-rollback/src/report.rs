@@ -2,13 +2,13 @@
 
 use std::io::{self, Stdout, Write, stderr, stdout};
 
+use common::args::Format;
 use common::clock::Clock;
-use common::context::Context;
 use common::event::EventId;
 use common::exit::Exit;
-use common::flags::Format;
-use common::paint::Paint;
-use common::stream::{Answer, Record, Verdict, Writer};
+use common::records::{Decision, Record, RecordWriter, Verdict};
+use common::term::style::Palette;
+use telemetry::context::Context;
 
 use crate::TOOL;
 
@@ -21,13 +21,14 @@ pub fn note(text: &str) {
 #[derive(Debug)]
 pub struct Report {
     /// `None` where stdout is for people; an error from when it could not be written on.
-    records: Option<io::Result<Writer<Stdout>>>,
+    records: Option<io::Result<RecordWriter<Stdout>>>,
 }
 
 impl Report {
     /// Begins the stream, if stdout carries one. A stdout that cannot be written stops no rollback: it is told at the end.
     pub fn begin(format: Format, context: &Context, clock: &dyn Clock) -> Self {
-        let begin = || Writer::begin(stdout(), context.stream_start(&EventId::random(), clock.now(), None));
+        let begin =
+            || RecordWriter::begin(stdout(), context.stream_start(&EventId::random(), clock.now(), None));
         Self { records: (format == Format::Jsonl).then(begin) }
     }
 
@@ -38,12 +39,12 @@ impl Report {
         {
             self.records = Some(Err(error));
         }
-        let paint = if self.records.is_some() { Paint::on(&stderr()) } else { Paint::on(&stdout()) };
+        let paint = if self.records.is_some() { Palette::on(&stderr()) } else { Palette::on(&stdout()) };
         let answer = verdict.verdict.as_str();
         let answer = match verdict.verdict {
-            Answer::Keep => paint.good(answer),
-            Answer::Rollback => paint.bad(answer),
-            Answer::Inconclusive => paint.doubtful(answer),
+            Decision::Keep => paint.good(answer),
+            Decision::Rollback => paint.bad(answer),
+            Decision::Inconclusive => paint.warning(answer),
         };
         self.say(&format!("{answer}: {}", verdict.why));
     }

@@ -41,7 +41,7 @@ pub struct SafeguardArgs {
 
     /// What the platform calls what is deployed, such as a revision; $DM_ROLLBACK_RELEASE when it is gone back to
     #[arg(long, env = "DM_RELEASE", value_name = "ID")]
-    pub release: Option<common::flags::Maybe<Label>>,
+    pub release: Option<common::args::EmptyAsNone<Label>>,
 
     /// Judge nothing: remember that the deployment's version is good
     #[arg(long, group = "question")]
@@ -76,7 +76,7 @@ impl From<&SafeguardArgs> for Guard {
                 require_target: args.require_target,
             },
             target: args.target.clone(),
-            release: common::flags::given(args.release.as_ref()),
+            release: common::args::non_empty(args.release.as_ref()),
             provisional: args.provisional,
         }
     }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::duration::show;
+use common::duration::format_duration;
 use common::event::RollbackResult;
 use common::exit::Exit;
 use common::label::Label;
@@ -174,9 +174,9 @@ fn cool_down(history: &History, limits: &Limits, now: DateTime<Utc>) -> Option<R
             "the last rollback was that of {} at {}: for another {} there is none (--cool-down)",
             last.deployment,
             shown(ended),
-            show(left)
+            format_duration(left)
         ),
-        exit: Exit::Held,
+        exit: Exit::TryLater,
     })
 }
 
@@ -206,28 +206,33 @@ mod tests {
 
     const VERIFIED: What = What::Outcome { result: RollbackResult::Verified };
 
-    type Answer = Result<Option<Good>, Stop>;
+    type Decision = Result<Option<Good>, Stop>;
 
     /// What is answered where version 2 of deployment d-2 failed, in minute 100.
-    fn answer(entries: &[(u32, &str, What)], facts: &Facts, limits: &Limits) -> Answer {
+    fn answer(entries: &[(u32, &str, What)], facts: &Facts, limits: &Limits) -> Decision {
         asked(entries, facts, limits, None)
     }
 
-    fn asked(entries: &[(u32, &str, What)], facts: &Facts, limits: &Limits, target: Option<&str>) -> Answer {
+    fn asked(
+        entries: &[(u32, &str, What)],
+        facts: &Facts,
+        limits: &Limits,
+        target: Option<&str>,
+    ) -> Decision {
         let (deployment, failed, target) = (label("d-2"), label("2"), target.map(label));
         let request =
             Request { deployment: &deployment, failed: Some(&failed), target: target.as_ref(), facts };
         ask(&history(entries), &request, limits, at(100))
     }
 
-    fn refused(answer: Answer) -> (u8, String) {
+    fn refused(answer: Decision) -> (u8, String) {
         match answer {
             Err(Stop::Refused(refusal)) => (refusal.exit.code(), refusal.why),
             other => panic!("not refused: {other:?}"),
         }
     }
 
-    fn allowed(answer: Answer) -> Option<String> {
+    fn allowed(answer: Decision) -> Option<String> {
         match answer {
             Ok(target) => target.map(|good| good.version.to_string()),
             other => panic!("not allowed: {other:?}"),

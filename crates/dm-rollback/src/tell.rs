@@ -7,11 +7,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::event::RollbackResult;
 use common::exit::Exit;
-use common::flags::GitHubArgs;
-use common::github::GitHub;
+use common::github_actions::GitHub;
+use common::github_actions::GitHubArgs;
 use common::http::parse_url;
 use common::identity::Identity;
-use common::stream::Verdict;
+use common::records::Verdict;
 
 use crate::TOOL;
 use crate::alertmanager::{Alert, Alertmanager};
@@ -40,7 +40,7 @@ impl People {
     /// This Alertmanager, and what GitHub is to be told.
     pub fn new(alertmanager: Option<AnyUrl>, github: &GitHubArgs) -> Self {
         let alertmanager = alertmanager.map(|AnyUrl(url)| Alertmanager { url });
-        Self { alertmanager, github: github.runner() }
+        Self { alertmanager, github: github.outputs() }
     }
 }
 
@@ -54,7 +54,7 @@ pub fn tell(plan: &Plan, verdict: &Verdict, acted: &Acted, took: Duration, now: 
     if let Some(level) = level {
         github.annotate(level, &format!("{}: {status}", identity.service), &whole);
     }
-    github.add_row(&plan.context.named(&plan.stage), status, Some(took), &whole);
+    github.add_row(&plan.context.qualified_name(&plan.stage), status, Some(took), &whole);
 
     let Some(alertmanager) = &plan.people.alertmanager else { return };
     let alerts = alerts(identity, verdict, acted, now);
@@ -74,9 +74,9 @@ pub fn tell(plan: &Plan, verdict: &Verdict, acted: &Acted, took: Duration, now: 
 /// In a few words, and whether that is an annotation.
 fn in_short(exit: Exit) -> (&'static str, Option<&'static str>) {
     match exit {
-        Exit::Good => ("kept", None),
+        Exit::Success => ("kept", None),
         Exit::RolledBack => ("rolled back", Some("warning")),
-        Exit::RollbackNotDone | Exit::Held => ("NOT rolled back", Some("error")),
+        Exit::RollbackNotDone | Exit::TryLater => ("NOT rolled back", Some("error")),
         Exit::RollbackFailed => ("rollback FAILED or not verified", Some("error")),
         _ => ("inconclusive", Some("warning")),
     }

@@ -9,10 +9,10 @@ use std::io::Read;
 use chrono::{DateTime, Utc};
 use common::event::Condition;
 use common::identity::Identity;
-use common::journal::{Entry, Journal};
 use common::label::Label;
-use common::stream::{Answer, Verdict};
+use common::records::{Decision, Verdict};
 use serde::Deserialize;
+use telemetry::journal::{Entry, Journal};
 
 use crate::alertmanager::Alertmanager;
 use crate::facts;
@@ -69,8 +69,8 @@ impl Hook {
         now: DateTime<Utc>,
     ) -> Verdict {
         match self.reason(input, identity, journal) {
-            Ok(why) => verdict(Answer::Rollback, why, now),
-            Err(why) => verdict(Answer::Inconclusive, why, now),
+            Ok(why) => verdict(Decision::Rollback, why, now),
+            Err(why) => verdict(Decision::Inconclusive, why, now),
         }
     }
 
@@ -161,10 +161,10 @@ fn choose<'a>(alerts: &'a [Alert], identity: &Identity) -> Result<&'a Alert, Str
 
 /// Of a text from outside: short, and in one line.
 fn nearest(text: &str) -> String {
-    Label::nearest(text).map_or_else(|| "an alert without a name".to_owned(), |label| label.to_string())
+    Label::sanitize(text).map_or_else(|| "an alert without a name".to_owned(), |label| label.to_string())
 }
 
-fn verdict(answer: Answer, why: String, now: DateTime<Utc>) -> Verdict {
+fn verdict(answer: Decision, why: String, now: DateTime<Utc>) -> Verdict {
     Verdict {
         ts: now,
         verdict: answer,
@@ -185,7 +185,7 @@ fn verdict(answer: Answer, why: String, now: DateTime<Utc>) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use common::flags::DeploymentArgs;
+    use common::args::DeploymentArgs;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -197,7 +197,7 @@ mod tests {
             environment: Some("production".parse().unwrap()),
             ..DeploymentArgs::default()
         };
-        Identity::find(&args, &|_| None, std::path::Path::new("/nowhere"))
+        Identity::resolve(&args, &|_| None, std::path::Path::new("/nowhere"))
     }
 
     fn payload(status: &str, labels: &serde_json::Value) -> String {

@@ -70,7 +70,7 @@ fn history(data: &Path, now: DateTime<Utc>) {
     series(r#"app="mute""#, [10, 10], false);
     text.push_str("# EOF\n");
     let file = data.join("history");
-    common::atomic::write(&file, text.as_bytes()).unwrap();
+    common::fs::atomic::write(&file, text.as_bytes()).unwrap();
     let mut promtool = Command::new(server("promtool"));
     promtool.args(["tsdb", "create-blocks-from", "openmetrics", "--quiet"]);
     promtool.args([&file, &data.join("tsdb")]).assert().success();

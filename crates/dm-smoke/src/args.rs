@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use common::args::DeploymentArgs;
 use common::duration;
-use common::flags::{DeploymentArgs, ExportArgs};
 use common::label::Label;
 use regex::Regex;
+use telemetry::args::ExportArgs;
 
 const MORE_HELP: &str = "\
 Examples:

@@ -152,8 +152,8 @@ impl HttpExpected {
                 reason: Reason::TooSlow,
                 what: format!(
                     "took {}, expected at most {}",
-                    duration::show(observed.latency),
-                    duration::show(most)
+                    duration::format_duration(observed.latency),
+                    duration::format_duration(most)
                 ),
                 evidence: b"",
             }),

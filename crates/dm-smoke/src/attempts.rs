@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use common::clock::{Clock, Stopwatch, SystemClock};
 use common::event::TestResult;
-use common::stream;
+use common::records;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -39,7 +39,7 @@ pub struct Done {
     /// Its place in the suite.
     pub at: usize,
     /// Its result.
-    pub test: stream::Test,
+    pub test: records::Test,
     /// What it captured.
     pub values: Values,
 }
@@ -69,7 +69,7 @@ impl Attempts {
                 }
                 Err(failure) => (Values::new(), failure.result, Some(failure)),
             };
-            let test = stream::Test {
+            let test = records::Test {
                 seq: seq(at),
                 ts: clock.now(),
                 name: self.test.name.clone(),

@@ -5,9 +5,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::Duration;
 
+use child_process::{Captured, Output, explain};
 use common::duration;
 use common::event::Reason;
-use common::process::{Captured, Output, explain};
 use tokio::process::Command;
 use tokio::time::sleep;
 
@@ -42,7 +42,7 @@ pub async fn run(
         },
         () = sleep(limit) => {
             running.end().await;
-            Err(Failure::error(Reason::Timeout, format!("did not end within {}", duration::show(limit))))
+            Err(Failure::error(Reason::Timeout, format!("did not end within {}", duration::format_duration(limit))))
         }
         () = stopped => {
             running.end().await;

@@ -46,14 +46,14 @@ fn escape(c: char) -> String {
 
 #[cfg(test)]
 mod tests {
-    use common::secrets::Secrets;
+    use common::secrets::Redactor;
 
     use super::*;
     use crate::template::Values;
 
     #[test]
     fn an_excerpt_is_one_bounded_line() {
-        let (known, values) = (Secrets::default(), Values::new());
+        let (known, values) = (Redactor::default(), Values::new());
         let none = Hidden::new(&known, &values);
         assert_eq!(
             of(b" {\"a\": 'b\\c'}\r\n\x1b[31m\xff ", &none),
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_masked_before_the_text_is_cut() {
-        let (mut known, values) = (Secrets::default(), Values::new());
+        let (mut known, values) = (Redactor::default(), Values::new());
         known.add(["longsecret".to_owned()]);
         let shown =
             of(format!("{}longsecret", "x".repeat(MAX_CHARS - 4)).as_bytes(), &Hidden::new(&known, &values));

@@ -10,7 +10,7 @@ use common::clock::{Clock, Stopwatch};
 use common::duration;
 use common::event::Reason;
 use common::http;
-use common::label::without_secrets;
+use common::label::redact_url;
 use percent_encoding::utf8_percent_encode;
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -99,13 +99,13 @@ pub async fn run(
                 Ok(Err(Trouble::Remote(error))) => Err(failure(error, limit, url.scheme() == "https")),
                 Err(_) => Err(Failure::error(
                     Reason::ReadTimeout,
-                    format!("no complete answer within {}", duration::show(limit)),
+                    format!("no complete answer within {}", duration::format_duration(limit)),
                 )),
             }
         }
         None => Err(Failure::error(Reason::Other, "no HTTP client was set up")),
     };
-    told.map_err(|failure| failure.of(&format!("{} {}", test.method, hidden.masked(&without_secrets(&url)))))
+    told.map_err(|failure| failure.of(&format!("{} {}", test.method, hidden.masked(&redact_url(&url)))))
 }
 
 /// A captured value stays within its place in the path, unless it is where the URL begins.
@@ -231,10 +231,10 @@ fn failure(error: reqwest::Error, limit: Duration, https: bool) -> Failure {
     let reason = classify(&error, https);
     let message = match reason {
         Reason::ConnectTimeout => {
-            format!("no connection within {}", duration::show(limit.mul_f64(CONNECT_SHARE)))
+            format!("no connection within {}", duration::format_duration(limit.mul_f64(CONNECT_SHARE)))
         }
         Reason::Refused => "connection refused".to_owned(),
-        _ => excerpt::bounded(&http::explain(error)),
+        _ => excerpt::bounded(&http::describe_error(error)),
     };
     Failure::error(reason, message)
 }

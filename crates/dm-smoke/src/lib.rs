@@ -39,12 +39,11 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow};
 use common::cli::{Tool, warn};
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::context;
-use common::event::{Detail, EventId, TestResult};
+use common::event::{Completion, Detail, EventId, TestResult};
 use common::exit::Exit;
 use common::label::Stage;
-use common::record::Recorder;
-use common::scope::Work;
+use telemetry::recorder::Recorder;
+use telemetry::work::WorkKind;
 
 use args::ReportFile;
 use foreign::Source;
@@ -80,13 +79,13 @@ fn write_example(path: Option<&Path>) -> Result<Exit> {
     let Some(path) = path else { return print(EXAMPLE) };
     let mut file = File::create_new(path).with_context(|| format!("cannot create {}", path.display()))?;
     file.write_all(EXAMPLE.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(Exit::Good)
+    Ok(Exit::Success)
 }
 
 fn print(text: &str) -> Result<Exit> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
-        _ => Ok(Exit::Good),
+        _ => Ok(Exit::Success),
     }
 }
 
@@ -139,7 +138,7 @@ fn told(
     let mut report = Report::begin(output.format, io::stdout(), &head)
         .context("cannot write to stdout")?
         .for_people(tests);
-    let scope = output.context.scope(&stage, Work::Smoke, stopwatch.started_at);
+    let scope = output.context.work_item(&stage, WorkKind::Smoke, stopwatch.started_at);
     let recorder = Recorder::begin(&output.context.sinks, scope, &clock);
 
     let mut verdict = act(&mut report).unwrap_or_else(|error| Verdict {
@@ -165,13 +164,12 @@ fn told(
     }
     let (status, reason) = verdict.status();
     let results = TestResult::ALL.iter().map(|&result| (result, verdict.count(result))).collect();
-    let ended =
-        context::Ended { id, ts: clock.now(), duration: Some(stopwatch.elapsed(&clock)), status, reason };
+    let ended = Completion { id, ts: clock.now(), duration: Some(stopwatch.elapsed(&clock)), status, reason };
     let event = output.context.event(&stage, ended, Detail::Smoke { suite: output.suite.clone(), results });
     Ok(output.context.conclude(verdict.exit(), &recorder.finish(&event, &clock)))
 }
 
-fn annotate(file: Option<&Path>, lines: &[usize], tests: &[common::stream::Test]) {
+fn annotate(file: Option<&Path>, lines: &[usize], tests: &[common::records::Test]) {
     let annotations = tests.iter().filter_map(|test| {
         let line = usize::try_from(test.seq).ok().and_then(|seq| lines.get(seq.checked_sub(1)?)).copied();
         report::annotation::of(test, file.zip(line))
@@ -186,7 +184,7 @@ fn broken(error: &anyhow::Error) -> Ended {
 
 /// What the commands find in their environment.
 fn environment(run: &Run) -> Vec<(&'static str, String)> {
-    let mut env = run.output.context.variables();
+    let mut env = run.output.context.child_env();
     env.extend(
         run.base_url.as_ref().map(|url| ("DM_BASE_URL", url.as_str().trim_end_matches('/').to_owned())),
     );

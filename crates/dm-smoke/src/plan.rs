@@ -4,10 +4,10 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use common::context::Context;
 use common::env;
 use common::http::parse_url;
 use common::label::Label;
+use telemetry::context::Context;
 use url::Url;
 
 use crate::TOOL;
@@ -112,8 +112,8 @@ fn plan_foreign(mut args: Args) -> Result<Plan> {
         (None, None) => bail!("give a suite"),
     };
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let of_file = || Label::nearest(&stem).filter(|name| name.as_str() != "-");
-    let name = args.name.take().or_else(of_file).or_else(|| Label::nearest(by_default));
+    let of_file = || Label::sanitize(&stem).filter(|name| name.as_str() != "-");
+    let name = args.name.take().or_else(of_file).or_else(|| Label::sanitize(by_default));
     let Some(name) = name else { bail!("give the results a --name") };
     let source = Source { format, path };
     Ok(Plan::TakeOver(Box::new(output(args, name, None)?), source))
@@ -123,7 +123,7 @@ fn output(args: Args, suite: Label, file: Option<PathBuf>) -> Result<Output> {
     check_folders(&args.report)?;
     let by_default = || if std::io::stdout().is_terminal() { Format::Human } else { Format::Jsonl };
     Ok(Output {
-        context: Context::find(TOOL.name, &args.deployment, &args.export)?,
+        context: Context::resolve(TOOL.name, &args.deployment, &args.export)?,
         suite,
         format: args.format.unwrap_or_else(by_default),
         reports: args.report,

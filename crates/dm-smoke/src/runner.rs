@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use child_process::ShutdownSignals;
 use chrono::{DateTime, Utc};
 use common::clock::{Clock, SystemClock};
 use common::duration;
 use common::event::TestResult;
-use common::secrets::Secrets;
-use common::stop::StopSignals;
-use common::stream;
+use common::records;
+use common::secrets::Redactor;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -32,7 +32,7 @@ use crate::verdict::Ended;
 #[derive(Debug)]
 pub struct Surroundings {
     /// What must not be shown.
-    pub secrets: Secrets,
+    pub secrets: Redactor,
     /// For the requests.
     pub clients: Clients,
     /// The variables of the commands.
@@ -60,9 +60,9 @@ pub async fn run<W: Write>(
     limits: &Limits,
     surroundings: Surroundings,
     report: &mut Report<W>,
-) -> Result<(Vec<stream::Test>, Ended)> {
+) -> Result<(Vec<records::Test>, Ended)> {
     let clock = SystemClock;
-    let mut signals = StopSignals::watch()?;
+    let mut signals = ShutdownSignals::watch()?;
     let surroundings = Arc::new(surroundings);
     // Dropped or set, it tells the running tests to stop.
     let (stop, stopped) = watch::channel(false);
@@ -113,7 +113,7 @@ pub async fn run<W: Write>(
     }
     if let (Ended::Deadline, Some(deadline)) = (&ended, limits.deadline) {
         let left = (0..suite.tests.len()).filter(|&at| !finished.has(seq(at))).collect();
-        let why = format!("not finished within the deadline of {}", duration::show(deadline));
+        let why = format!("not finished within the deadline of {}", duration::format_duration(deadline));
         let _ = finished.take(skip(left, suite, &clock, &why));
     }
     finished.flush();
@@ -131,11 +131,11 @@ fn conclude(
     suite: &Suite,
     schedule: &mut Schedule,
     values: &mut Arc<Values>,
-) -> Vec<stream::Test> {
+) -> Vec<records::Test> {
     let Done { at, mut test, values: captured } = done;
     // It may have been told what another captured while it ran.
     if let Some(message) = &mut test.message {
-        *message = Hidden::new(&Secrets::default(), values).masked(message);
+        *message = Hidden::new(&Redactor::default(), values).masked(message);
     }
     if matches!(test.result, TestResult::Pass | TestResult::Flaky) {
         if !captured.is_empty() {
@@ -154,18 +154,18 @@ fn conclude(
     [test].into_iter().chain(skipped).collect()
 }
 
-fn is_bad(test: &stream::Test) -> bool {
+fn is_bad(test: &records::Test) -> bool {
     matches!(test.result, TestResult::Fail | TestResult::Error)
 }
 
-fn skip(places: Vec<usize>, suite: &Suite, clock: &dyn Clock, why: &str) -> Vec<stream::Test> {
+fn skip(places: Vec<usize>, suite: &Suite, clock: &dyn Clock, why: &str) -> Vec<records::Test> {
     let ts = clock.now();
     let tests = places.into_iter().filter_map(|at| Some((suite.tests.get(at)?, at)));
     tests.map(|(test, at)| skipped(test, at, ts, why.to_owned())).collect()
 }
 
-fn skipped(test: &Test, at: usize, ts: DateTime<Utc>, why: String) -> stream::Test {
-    stream::Test {
+fn skipped(test: &Test, at: usize, ts: DateTime<Utc>, why: String) -> records::Test {
+    records::Test {
         seq: seq(at),
         ts,
         name: test.name.clone(),
@@ -185,8 +185,8 @@ pub fn seq(at: usize) -> u64 {
 /// The tests that are final: those before the first that is not are reported, the others wait.
 struct Finished<'a, W> {
     report: &'a mut Report<W>,
-    tests: Vec<stream::Test>,
-    waiting: BTreeMap<u64, stream::Test>,
+    tests: Vec<records::Test>,
+    waiting: BTreeMap<u64, records::Test>,
     next: u64,
     /// How many did not pass.
     bad: u64,
@@ -198,7 +198,7 @@ impl<'a, W: Write> Finished<'a, W> {
     }
 
     /// Takes tests and reports what can be reported. The error is a reason to end the run.
-    fn take(&mut self, tests: Vec<stream::Test>) -> Result<(), Ended> {
+    fn take(&mut self, tests: Vec<records::Test>) -> Result<(), Ended> {
         self.bad += tests.iter().map(|test| u64::from(is_bad(test))).sum::<u64>();
         self.waiting.extend(tests.into_iter().map(|test| (test.seq, test)));
         while let Some(test) = self.waiting.remove(&self.next) {
@@ -220,7 +220,7 @@ impl<'a, W: Write> Finished<'a, W> {
         }
     }
 
-    fn report(&mut self, test: stream::Test) -> io::Result<()> {
+    fn report(&mut self, test: records::Test) -> io::Result<()> {
         let told = self.report.test(&test);
         self.tests.push(test);
         told

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::secrets::Secrets;
+use common::secrets::Redactor;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::{Url, form_urlencoded};
 
@@ -21,7 +21,7 @@ pub const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').rem
 #[expect(missing_debug_implementations, reason = "it must not be shown")]
 pub struct Hidden<'a> {
     /// The secrets of the suite and of the environment.
-    pub known: &'a Secrets,
+    pub known: &'a Redactor,
     /// What the tests before captured.
     pub values: &'a Values,
     /// Where the request went.
@@ -32,7 +32,7 @@ pub struct Hidden<'a> {
 
 impl<'a> Hidden<'a> {
     /// Before there is a request.
-    pub fn new(known: &'a Secrets, values: &'a Values) -> Self {
+    pub fn new(known: &'a Redactor, values: &'a Values) -> Self {
         Self { known, values, url: None, captured: &[] }
     }
 
@@ -41,7 +41,7 @@ impl<'a> Hidden<'a> {
         let mut secrets = self.known.clone();
         secrets.add(forms(self.values.values().chain(self.captured)));
         secrets.add(self.url.map(in_url).unwrap_or_default());
-        secrets.masked(text)
+        secrets.redact(text)
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn what_the_url_hides_is_masked_wherever_it_is_repeated() {
         let url = Url::parse("http://user:p%40ssword@h/x?token=abc%2Bdef&v=1&empty=").unwrap();
-        let (known, values) = (Secrets::default(), Values::new());
+        let (known, values) = (Redactor::default(), Values::new());
         let masked =
             |url: &Url, text: &str| Hidden { url: Some(url), ..Hidden::new(&known, &values) }.masked(text);
         // printf %s user:p@ssword | base64
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_was_captured_is_masked_in_every_form_in_which_it_is_sent() {
-        let mut known = Secrets::default();
+        let mut known = Redactor::default();
         known.add(["known-one".to_owned()]);
         let values = Values::from([("id".to_owned(), "a b/c\"d\n".to_owned())]);
         let captured = ["just taken".to_owned()];
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_found_in_json_however_it_is_escaped() {
-        let mut known = Secrets::default();
+        let mut known = Redactor::default();
         known.add(forms(&["ab/ß😀".to_owned()]));
         let values = Values::new();
         let shown = Hidden::new(&known, &values)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::label::Label;
-use common::secrets::Secrets;
+use common::secrets::Redactor;
 use reqwest::Method;
 use reqwest::header::HeaderName;
 use serde_json::Value;
@@ -21,7 +21,7 @@ pub struct Suite {
     /// Its tests, in order.
     pub tests: Vec<Arc<Test>>,
     /// What must not be shown of what they see. Not a test's own: a service may tell one what it was told by another.
-    pub secrets: Secrets,
+    pub secrets: Redactor,
 }
 
 impl Suite {

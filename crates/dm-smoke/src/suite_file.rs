@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use common::env::Env;
 use common::label::Label;
-use common::secrets::Secrets;
+use common::secrets::Redactor;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 use url::Url;
@@ -93,7 +93,7 @@ fn suite(
     let mut fields = Fields::new(&document);
     let name = match fields.text("name", faults) {
         Some(name) => faults.sift(name.span(), name.get_ref().parse::<Label>()),
-        None => Label::nearest(stem),
+        None => Label::sanitize(stem),
     };
     if let Some(value) = fields.get("test").filter(|value| !value.get_ref().is_array()) {
         fields::mistyped::<()>(value, "[[test]]", faults);
@@ -122,7 +122,7 @@ fn suite(
         tests.into_iter().zip(waits_for).map(|(test, depends_on)| Arc::new(Test { depends_on, ..test }));
     secrets.sort_unstable();
     secrets.dedup();
-    let mut hidden = Secrets::default();
+    let mut hidden = Redactor::default();
     hidden.add(secret::forms(&secrets));
     // Every request may go to it, and a command may show the variable that it finds it in.
     hidden.add(given.base_url.map(secret::in_url).unwrap_or_default());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::event::{Reason, Status, TestResult};
 use common::exit::Exit;
-use common::stream::Test;
+use common::records::Test;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,12 +52,12 @@ impl Verdict {
         match self.ended {
             Ended::Stopped(signal) => Exit::Signal(signal),
             Ended::Unread => Exit::Signal(nix::libc::SIGPIPE),
-            _ if bad().any(|test| !is_missing(test)) => Exit::Bad,
+            _ if bad().any(|test| !is_missing(test)) => Exit::Failure,
             _ if bad().next().is_some() => Exit::CouldNotJudge,
             Ended::Broken(_) => Exit::CouldNotJudge,
             Ended::Deadline => Exit::TimedOut,
             Ended::Whole if self.tests.iter().all(|test| test.result == TestResult::Skip) => Exit::NothingRan,
-            Ended::Whole => Exit::Good,
+            Ended::Whole => Exit::Success,
         }
     }
 
@@ -72,8 +72,8 @@ impl Verdict {
     /// The status and the class of error, for the record.
     pub fn status(&self) -> (Status, Option<Reason>) {
         match self.exit() {
-            Exit::Good => (Status::Success, None),
-            Exit::Bad => (Status::Failure, Some(self.reason())),
+            Exit::Success => (Status::Success, None),
+            Exit::Failure => (Status::Failure, Some(self.reason())),
             Exit::TimedOut => (Status::Timeout, Some(Reason::Timeout)),
             Exit::Signal(_) => (Status::Cancelled, Some(Reason::Cancelled)),
             _ => (Status::Error, Some(Reason::Other)),
@@ -119,7 +119,7 @@ mod tests {
         let good = verdict(&[(Pass, None), (TestResult::Flaky, Some(Reason::TooSlow))], Ended::Whole);
         assert_eq!(good.status(), (Status::Success, None));
         let bad = Verdict { flaky_fails: true, ..good };
-        assert_eq!((bad.exit(), bad.status()), (Exit::Bad, (Status::Failure, Some(Reason::TooSlow))));
+        assert_eq!((bad.exit(), bad.status()), (Exit::Failure, (Status::Failure, Some(Reason::TooSlow))));
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
         let broken = || Ended::Broken("no room for the report".to_owned());
         let table = [
             (verdict(&[(Pass, None)], broken()), Exit::CouldNotJudge, Status::Error, Some(Reason::Other)),
-            (verdict(&[bad_status], broken()), Exit::Bad, Status::Failure, Some(Reason::Assertion)),
+            (verdict(&[bad_status], broken()), Exit::Failure, Status::Failure, Some(Reason::Assertion)),
             (
                 verdict(&[(Pass, None), missing], Ended::Whole),
                 Exit::CouldNotJudge,
@@ -139,26 +139,26 @@ mod tests {
             ),
             (
                 verdict(&[missing, bad_status], Ended::Whole),
-                Exit::Bad,
+                Exit::Failure,
                 Status::Failure,
                 Some(Reason::Assertion),
             ),
-            (verdict(&[(Pass, None)], Ended::Whole), Exit::Good, Status::Success, None),
+            (verdict(&[(Pass, None)], Ended::Whole), Exit::Success, Status::Success, None),
             (
                 verdict(&[(Pass, None), refused], Ended::Whole),
-                Exit::Bad,
+                Exit::Failure,
                 Status::Failure,
                 Some(Reason::Refused),
             ),
             (
                 verdict(&[refused, bad_status], Ended::Whole),
-                Exit::Bad,
+                Exit::Failure,
                 Status::Failure,
                 Some(Reason::Assertion),
             ),
             (
                 verdict(&[(Pass, None), (TestResult::Skip, None)], Ended::Whole),
-                Exit::Good,
+                Exit::Success,
                 Status::Success,
                 None,
             ),
@@ -176,7 +176,7 @@ mod tests {
             ),
             (
                 verdict(&[bad_status, (TestResult::Skip, None)], Ended::Deadline),
-                Exit::Bad,
+                Exit::Failure,
                 Status::Failure,
                 Some(Reason::Assertion),
             ),

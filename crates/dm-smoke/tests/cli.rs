@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use std::sync::mpsc;
 
 use common::event::{Detail, Reason, Status, TestResult};
-use common::stream::Record;
+use common::records::Record;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, is_match, starts_with};
 

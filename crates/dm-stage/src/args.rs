@@ -3,12 +3,15 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use crate::runner::ErrorPattern;
+use crate::runner::LimitArgs;
 use clap::Parser;
+use common::args::{DeploymentArgs, EmptyAsNone};
 use common::duration;
 use common::event::Status;
-use common::flags::{DeploymentArgs, ExportArgs, GitHubArgs, LimitArgs, Maybe};
+use common::github_actions::GitHubArgs;
 use common::label::{Label, Stage};
-use common::wrap::ErrorPattern;
+use telemetry::args::ExportArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,7 +74,7 @@ pub struct Args {
 
     /// Run nothing, and record the stage as skipped for this reason; an empty reason skips nothing
     #[arg(long, value_name = "REASON", conflicts_with_all = ["start", "finish", "timeline", "flush"])]
-    pub skip: Option<Maybe<Label>>,
+    pub skip: Option<EmptyAsNone<Label>>,
 
     /// On a terminal, show one live line at its foot: the stage, for how long it runs, and how long it took last time
     #[arg(long)]

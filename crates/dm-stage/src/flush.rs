@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use common::duration::show;
+use common::duration::format_duration;
 use common::exit::Exit;
-use common::gateway::{Endpoint, GatewayClient, Left, Outbox, settle};
+use telemetry::pushgateway::{Endpoint, GatewayClient, Left, Outbox, settle};
 
 /// What to send, and where to.
 #[derive(Debug)]
@@ -27,11 +27,11 @@ pub fn flush(flush: &Flush) -> Result<Exit> {
     let told = runtime.block_on(async { tokio::time::timeout(flush.budget, settle(&client, &outbox)).await });
     let place = flush.endpoint.shown();
     match told {
-        Ok(Ok(Left(0))) => Ok(Exit::Good),
+        Ok(Ok(Left(0))) => Ok(Exit::Success),
         Ok(Ok(Left(groups))) => {
             bail!("{groups} groups at {place} are not settled: refused, or written by others at this moment")
         }
         Ok(Err(error)) => Err(error).with_context(|| format!("not pushed to {place} yet")),
-        Err(_) => bail!("not pushed to {place} yet: no answer within {}", show(flush.budget)),
+        Err(_) => bail!("not pushed to {place} yet: no answer within {}", format_duration(flush.budget)),
     }
 }

@@ -8,11 +8,15 @@
 //! its own; 126 and 127: the command cannot be executed, or is not there.
 
 pub mod args;
-pub mod finish;
+
 pub mod flush;
 pub mod plan;
+pub mod runner;
 pub mod skip;
 pub mod timeline;
+pub mod two_step;
+
+pub use runner::LimitArgs;
 
 use anyhow::Result;
 use common::cli::Tool;
@@ -27,10 +31,10 @@ pub const TOOL: Tool = Tool { name: "dm-stage", wrapper: true };
 /// Does what the plan says.
 pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
-        Plan::Wrap(wrap) => common::wrap::run(&wrap, Detail::Stage),
+        Plan::Run(wrap) => runner::run(&wrap, Detail::Stage),
         Plan::Skip { context, stage, reason, github } => skip::skip(&context, &stage, &reason, &github),
-        Plan::Start { context, stage } => finish::start(&context, &stage),
-        Plan::Finish { context, stage, status } => finish::finish(&context, &stage, status),
+        Plan::Start { context, stage } => two_step::start(&context, &stage),
+        Plan::Finish { context, stage, status } => two_step::finish(&context, &stage, status),
         Plan::Flush(flush) => flush::flush(&flush),
         Plan::Timeline { state_dir, deployment } => timeline::show(&state_dir, deployment.as_ref()),
     }

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
+use crate::runner::{StageRun, SuccessCriteria};
 use anyhow::{Context as _, Result, bail};
-use common::context::{Context, state_dir};
+use common::args::non_empty;
 use common::event::{Reason, Status};
-use common::flags::given;
-use common::github::GitHub;
+use common::github_actions::GitHub;
 use common::label::{Label, Stage};
-use common::scope::Work;
-use common::wrap::{Rules, Wrap};
+use telemetry::context::{Context, state_dir};
+use telemetry::work::WorkKind;
 
 use crate::TOOL;
 use crate::args::Args;
@@ -19,7 +19,7 @@ use crate::flush::Flush;
 #[derive(Debug)]
 pub enum Plan {
     /// Run a command as a stage.
-    Wrap(Wrap),
+    Run(StageRun),
     /// Record that a stage is skipped.
     Skip {
         /// Who and where.
@@ -65,7 +65,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         return Ok(Plan::Timeline { state_dir, deployment });
     }
     if args.flush {
-        let context = Context::find(TOOL.name, &args.deployment, &args.export)?;
+        let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
         let endpoint = context.sinks.gateway.context("no Pushgateway to send to: set PUSHGATEWAY_URL")?;
         let state_dir =
             context.sinks.state_dir.context("no journal to send from: set DM_STATE_DIR, or HOME")?;
@@ -74,28 +74,32 @@ pub fn plan(args: Args) -> Result<Plan> {
     let Some(stage) = args.stage else {
         bail!("no stage given: write dm-stage STAGE -- COMMAND, such as dm-stage build -- cargo build");
     };
-    let context = Context::find(TOOL.name, &args.deployment, &args.export)?;
+    let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
     if args.start {
         return Ok(Plan::Start { context, stage });
     }
     if let Some(status) = args.finish {
         return Ok(Plan::Finish { context, stage, status });
     }
-    if let Some(reason) = given(args.skip.as_ref()) {
-        return Ok(Plan::Skip { context, stage, reason, github: args.github.runner() });
+    if let Some(reason) = non_empty(args.skip.as_ref()) {
+        return Ok(Plan::Skip { context, stage, reason, github: args.github.outputs() });
     }
     if args.command.first().is_none_or(|program| program.is_empty()) {
         bail!("no command given: write dm-stage {stage} -- COMMAND");
     }
-    Ok(Plan::Wrap(Wrap {
+    Ok(Plan::Run(StageRun {
         context,
         stage,
-        work: Work::Stage,
-        rules: Rules { failure: Reason::ExitCode, allowed: args.allow_exit, patterns: args.error_pattern },
+        work: WorkKind::Stage,
+        rules: SuccessCriteria {
+            failure: Reason::ExitCode,
+            allowed: args.allow_exit,
+            patterns: args.error_pattern,
+        },
         retries: args.retries,
         retry_delay: args.retry_delay,
         tail: args.tail.into(),
-        github: args.github.runner(),
+        github: args.github.outputs(),
         status: args.status,
         argv: args.command,
         timeout: args.limit.timeout,

@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use common::duration;
 use common::event::{Detail, Event, Status};
 use common::exit::Exit;
-use common::journal::{Entry, Journal};
 use common::label::Label;
+use telemetry::journal::{Entry, Journal};
 
 /// The bar's width in characters.
 const WIDTH: usize = 40;
@@ -39,7 +39,7 @@ pub fn show(state_dir: &Path, deployment: Option<&Label>) -> Result<Exit> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(error).context("cannot print the timeline")
         }
-        _ => Ok(Exit::Good),
+        _ => Ok(Exit::Success),
     }
 }
 
@@ -68,7 +68,7 @@ fn render(events: &[&Event]) -> String {
         let share = event.duration_s.unwrap_or(0.0) / whole;
         let shown = event.duration_s.map_or_else(
             || "?".to_owned(),
-            |seconds| duration::show(Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+            |seconds| duration::format_duration(Duration::try_from_secs_f64(seconds).unwrap_or_default()),
         );
         let name = format!("{}/{}", event.identity.service, name(event));
         let line = format!("  {name:<24} {} {shown:>7}  {}", bar(offset, share), outcome(event));

@@ -42,7 +42,7 @@ fn the_dashboards_are_those_of_their_source() {
     for dashboard in DASHBOARDS {
         let (name, text) = (file(dashboard), format!("{:#}\n", dashboard.json()));
         if update {
-            common::atomic::write(&path(&name), text.as_bytes()).unwrap();
+            common::fs::atomic::write(&path(&name), text.as_bytes()).unwrap();
         }
         assert!(
             std::fs::read_to_string(path(&name)).is_ok_and(|now| now == text),

@@ -35,7 +35,7 @@ fn install(folder: &Path) {
     npm.args(["3m", "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-timeout=60000"]);
     let output = npm.current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    common::atomic::write(&installed, lock.as_bytes()).unwrap();
+    common::fs::atomic::write(&installed, lock.as_bytes()).unwrap();
 }
 
 /// Each dashboard as a constant of its type, and the first with each fault, of which each has to be one.
@@ -61,10 +61,10 @@ fn grafana_s_own_types_accept_the_dashboards_and_no_fault() {
     let folder = testkit::bin::build().join("grafana-types");
     std::fs::create_dir_all(&folder).unwrap();
     for name in ["package.json", "package-lock.json", "tsconfig.json", "board.ts"] {
-        common::atomic::write(&folder.join(name), text(&format!("{SOURCE}/{name}")).as_bytes()).unwrap();
+        common::fs::atomic::write(&folder.join(name), text(&format!("{SOURCE}/{name}")).as_bytes()).unwrap();
     }
     install(&folder);
-    common::atomic::write(&folder.join("check.ts"), program().as_bytes()).unwrap();
+    common::fs::atomic::write(&folder.join("check.ts"), program().as_bytes()).unwrap();
     let output = Command::new("node")
         .args(["node_modules/typescript/bin/tsc", "-p", "."])
         .current_dir(&folder)

@@ -2,12 +2,13 @@
 
 mod closed_sets;
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::identity::Identity;
+use crate::identity::{Identity, random_hex};
 use crate::label::{Label, Stage};
-use crate::trace::random_hex;
 
 pub use closed_sets::{Condition, Reason, RollbackResult, Status, TestResult};
 
@@ -60,7 +61,7 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead_time_s: Option<f64>,
     /// Seconds for which the service was broken, of a deployment that finds that to be over. Like the next field it is
-    /// known only beside the gateway's state, and so is never in the journal: see [`crate::metrics::Outage`].
+    /// known only beside the gateway's state, and so is never in the journal: see [`telemetry::metrics::Outage`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_s: Option<f64>,
     /// Since when deployments fail, in seconds since the epoch; 0 when they do not.
@@ -244,4 +245,19 @@ pub enum StartTag {
     /// `start`
     #[serde(rename = "start")]
     Start,
+}
+
+/// How work ended.
+#[derive(Debug, Clone)]
+pub struct Completion {
+    /// The id that it had from its start.
+    pub id: EventId,
+    /// When.
+    pub ts: DateTime<Utc>,
+    /// How long it took, by the monotonic clock; `None` where the start is not known.
+    pub duration: Option<Duration>,
+    /// How.
+    pub status: Status,
+    /// Why not well.
+    pub reason: Option<Reason>,
 }

@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 
+use child_process::{Captured, explain};
 use common::event::Reason;
-use common::process::{Captured, explain};
 use tokio::process::Command;
 
 use super::failure::Failure;

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::duration::show;
+use common::duration::format_duration;
 use common::event::Reason;
 use dns_lookup::{LookupError, LookupErrorKind};
 use nix::errno::Errno;
@@ -49,7 +49,7 @@ impl Failure {
     }
 
     pub(super) fn timed_out(phase: Phase, limit: Duration) -> Self {
-        let limit = show(limit);
+        let limit = format_duration(limit);
         let (reason, message) = match phase {
             Phase::Resolve => {
                 return Self::local(Reason::Dns, format!("no resolver answered within {limit}"));
@@ -63,7 +63,10 @@ impl Failure {
     }
 
     pub(super) fn not_ended(limit: Duration) -> Self {
-        Self::new(Reason::Timeout, format!("it had not ended after {}, and was killed", show(limit)))
+        Self::new(
+            Reason::Timeout,
+            format!("it had not ended after {}, and was killed", format_duration(limit)),
+        )
     }
 
     /// The answer that there is no such name is the service's trouble; no answer is ours.

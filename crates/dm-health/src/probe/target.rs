@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use common::label::{Label, without_secrets};
+use common::label::{Label, redact_url};
 use url::Url;
 
 use super::endpoint::Endpoint;
@@ -42,7 +42,7 @@ impl Target {
                 let port = url.port_or_known_default().context("the URL has no port")?;
                 let default = host.to_string();
                 let endpoint = Endpoint::new(host, port, url.scheme() == "https")?;
-                (default, without_secrets(url), Protocol::Http(endpoint, Get::new(url)?))
+                (default, redact_url(url), Protocol::Http(endpoint, Get::new(url)?))
             }
             Address::Tcp(HostPort { host, port }) => {
                 let endpoint = Endpoint::new(host.clone(), *port, false)?;

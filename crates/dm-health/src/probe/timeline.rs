@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::clock::{Clock, Stopwatch};
-use common::stream::Phases;
+use common::records::Phases;
 
 /// The phases of a request, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::mem;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use common::duration::show;
-use common::paint::Paint;
-use common::stream::Start;
+use common::duration::format_duration;
+use common::records::Start;
+use common::term::style::Palette;
 
 use crate::policy::Step;
 use crate::probe::{Outcome, Target, milliseconds};
@@ -24,7 +24,7 @@ const MAX_LISTED: usize = 20;
 pub struct Human<'a, W> {
     out: W,
     live: Option<Live>,
-    paint: Paint,
+    paint: Palette,
     targets: &'a [Target],
     /// Of each target, whether its last probe succeeded.
     was_ok: Vec<bool>,
@@ -35,13 +35,13 @@ impl<'a, W: Write> Human<'a, W> {
     pub(super) fn begin(
         out: W,
         live: bool,
-        paint: Paint,
+        paint: Palette,
         targets: &'a [Target],
         start: &Start,
     ) -> io::Result<Self> {
         let live = live.then(Live::begin);
         let mut human = Self { out, live, paint, targets, was_ok: vec![false; targets.len()], closed: false };
-        let interval = start.interval_ms.map(Duration::from_millis).map(show).unwrap_or_default();
+        let interval = start.interval_ms.map(Duration::from_millis).map(format_duration).unwrap_or_default();
         match targets {
             [target] => human.line(&format!("polling {} every {interval}", target.shown))?,
             several => {
@@ -123,13 +123,13 @@ impl<'a, W: Write> Human<'a, W> {
     }
 }
 
-fn line(name: Option<&str>, outcome: &Outcome, paint: Paint) -> String {
+fn line(name: Option<&str>, outcome: &Outcome, paint: Palette) -> String {
     let time = time(outcome.sent_at);
     let name = name.map(|name| format!("{name}  ")).unwrap_or_default();
     let took = outcome.latency.map(|latency| shown_ms(milliseconds(latency))).unwrap_or_default();
     match (&outcome.failure, outcome.status) {
         (Some(failure), _) if failure.is_local => {
-            let what = paint.doubtful("??? ");
+            let what = paint.warning("??? ");
             format!("{time}  {what} {took:>9}  {name}not probed: {}: {}", failure.reason, failure.message)
         }
         (Some(failure), _) => {
@@ -157,7 +157,7 @@ fn course(tally: &Tally) -> String {
     let availability = format!("availability {}.{:02} %", hundredths / 100, hundredths % 100);
     match tally.failures {
         0 => availability,
-        _ => format!("{availability}, longest outage {}", show(tally.course.longest_outage())),
+        _ => format!("{availability}, longest outage {}", format_duration(tally.course.longest_outage())),
     }
 }
 
@@ -191,7 +191,7 @@ fn shown_ms(ms: f64) -> String {
 #[cfg(test)]
 mod tests {
     use common::event::Reason;
-    use common::stream::Phases;
+    use common::records::Phases;
 
     use super::*;
     use crate::probe::Failure;
@@ -224,7 +224,7 @@ mod tests {
         };
         let targets: Vec<Target> = names.iter().map(target).collect();
         let mut out = Vec::new();
-        let mut human = Human::begin(&mut out, false, Paint::PLAIN, &targets, &start).unwrap();
+        let mut human = Human::begin(&mut out, false, Palette::PLAIN, &targets, &start).unwrap();
         let mut seen = Tallies::new(targets.len());
         for (index, ok) in oks.iter().enumerate() {
             let target = index % targets.len();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::duration::show;
+use common::duration::format_duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A live line on stdout. It is drawn anew at every probe, and gone at the end.
@@ -21,7 +21,7 @@ impl Live {
         // It is no stopwatch: tenths would only flicker.
         let since = match self.0.elapsed().as_secs() {
             seconds @ 0..60 => format!("{seconds}s"),
-            seconds => show(Duration::from_secs(seconds)),
+            seconds => format_duration(Duration::from_secs(seconds)),
         };
         self.0.set_message(format!("{since}  {counts}  {sparkline}"));
         self.0.tick();

@@ -6,8 +6,8 @@ mod live;
 use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
-use common::paint::Paint;
-use common::stream::{Probe, Record, Start, Writer};
+use common::records::{Probe, Record, RecordWriter, Start};
+use common::term::style::Palette;
 
 use crate::policy::{Found, Step};
 use crate::probe::{Outcome, Target, milliseconds};
@@ -24,7 +24,7 @@ pub enum Style {
         /// Whether there is a live line, as on a terminal.
         live: bool,
         /// Its colours.
-        paint: Paint,
+        paint: Palette,
     },
 }
 
@@ -32,7 +32,7 @@ pub enum Style {
 #[derive(Debug)]
 pub enum Report<'a, W> {
     /// A record a line, of these targets.
-    JsonLines(Writer<W>, &'a [Target]),
+    JsonLines(RecordWriter<W>, &'a [Target]),
     /// Sentences.
     Human(Human<'a, W>),
 }
@@ -41,7 +41,7 @@ impl<'a, W: Write> Report<'a, W> {
     /// Begins it.
     pub fn begin(out: W, style: Style, targets: &'a [Target], start: Start) -> io::Result<Self> {
         match style {
-            Style::JsonLines => Ok(Self::JsonLines(Writer::begin(out, start)?, targets)),
+            Style::JsonLines => Ok(Self::JsonLines(RecordWriter::begin(out, start)?, targets)),
             Style::Human { live, paint } => Human::begin(out, live, paint, targets, &start).map(Self::Human),
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use common::duration::show;
+use common::duration::format_duration;
 
 use crate::mask::one_line;
 use crate::server::{Blocker, Own, Victims, Wanted};
@@ -16,7 +16,7 @@ pub(super) fn blocked(
     blockers: &[Blocker],
     victims: Victims,
 ) -> Vec<String> {
-    let mut lines = vec![format!("waiting {} for a lock{}", show(age), what(wanted, own))];
+    let mut lines = vec![format!("waiting {} for a lock{}", format_duration(age), what(wanted, own))];
     lines.extend(blockers.iter().map(blocker));
     if blockers.is_empty() {
         lines.push("  who holds it is unknown".to_owned());
@@ -53,12 +53,12 @@ fn blocker(it: &Blocker) -> String {
         let _ = write!(line, " at {client}");
     }
     match (&it.state, it.in_state) {
-        (Some(state), Some(age)) => drop(write!(line, ", {state} for {}", show(age))),
+        (Some(state), Some(age)) => drop(write!(line, ", {state} for {}", format_duration(age))),
         (Some(state), None) => drop(write!(line, ", {state}")),
         (None, _) => line.push_str(", state unknown"),
     }
     if let Some(age) = it.transaction {
-        let _ = write!(line, ", in a transaction for {}", show(age));
+        let _ = write!(line, ", in a transaction for {}", format_duration(age));
     }
     let waits = if it.is_root { "" } else { ", waits itself" };
     let _ = write!(line, ", holds {}{waits}", known(it.holds.as_deref()));
@@ -67,7 +67,8 @@ fn blocker(it: &Blocker) -> String {
 }
 
 fn behind(victims: Victims) -> String {
-    let longest = victims.longest.map(|age| format!(", the longest for {}", show(age))).unwrap_or_default();
+    let longest =
+        victims.longest.map(|age| format!(", the longest for {}", format_duration(age))).unwrap_or_default();
     match victims.count {
         None => "  who waits behind it is unknown".to_owned(),
         Some(0) => "  nobody waits behind it yet".to_owned(),
@@ -78,11 +79,11 @@ fn behind(victims: Victims) -> String {
 
 /// A migration that has run for long, and does not wait.
 pub(super) fn running(elapsed: Duration, own: &[Own], progress: &[String]) -> Vec<String> {
-    let mut lines = vec![format!("running for {}", show(elapsed))];
+    let mut lines = vec![format!("running for {}", format_duration(elapsed))];
     for session in own {
         let statement = session.query.as_deref().unwrap_or("unknown");
         let state = known(session.state.as_deref());
-        let age = session.running.map(|age| format!(" for {}", show(age))).unwrap_or_default();
+        let age = session.running.map(|age| format!(" for {}", format_duration(age))).unwrap_or_default();
         lines.push(format!("  pid {}, {state}{age}: {statement}", session.pid));
     }
     if own.is_empty() {
@@ -104,7 +105,7 @@ pub(super) fn live_blocked(age: Duration, blockers: &[Blocker], victims: Victims
         }
     };
     let behind = victims.count.map(|count| format!(", {count} wait behind it")).unwrap_or_default();
-    format!(", waits {} for {whom}{behind}", show(age))
+    format!(", waits {} for {whom}{behind}", format_duration(age))
 }
 
 /// The live line of one that works, after the time.

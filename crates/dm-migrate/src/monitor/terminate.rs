@@ -2,7 +2,7 @@
 //! that they asked for, and never of a superuser, a replication or one of the server's own processes.
 
 use anyhow::Result;
-use common::duration::show;
+use common::duration::format_duration;
 
 use crate::mask::one_line;
 use crate::server::{Blocker, Server, TerminateRules};
@@ -50,7 +50,7 @@ fn told(it: &Blocker) -> String {
         known(&it.user),
         known(&it.application),
         known(&it.state),
-        it.in_state.map(show).unwrap_or_default()
+        it.in_state.map(format_duration).unwrap_or_default()
     )
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use common::process::living;
+use child_process::descendants;
 
 /// The processes of the migration, and their connections to the server.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct Connections {
 impl Connections {
     /// Those at this moment; none without a `/proc`.
     pub(super) fn now(server_port: u16) -> Self {
-        let pids: Vec<i32> = living().into_iter().map(nix::unistd::Pid::as_raw).collect();
+        let pids: Vec<i32> = descendants().into_iter().map(nix::unistd::Pid::as_raw).collect();
         let sockets: BTreeSet<String> = pids.iter().flat_map(|pid| sockets(*pid)).collect();
         let mut ports = BTreeSet::new();
         for table in ["/proc/net/tcp", "/proc/net/tcp6"] {

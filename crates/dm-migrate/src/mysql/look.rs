@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::Result;
-use common::duration::show;
+use common::duration::format_duration;
 
 use super::MySql;
 use super::connections::Connections;
@@ -68,7 +68,7 @@ pub(super) async fn in_the_way(database: &MySql) -> Result<Vec<String>> {
     let rows = database.texts(&sql).await?;
     let told = rows.into_iter().map(|row| {
         let [id, user, command, age] = columns(row).map(Option::unwrap_or_default);
-        let age = show(seconds(&age).unwrap_or_default());
+        let age = format_duration(seconds(&age).unwrap_or_default());
         format!("a transaction is open for {age}: session {id}, user {}, {command}", one_line(&user))
     });
     Ok(told.collect())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use common::duration::show;
+use common::duration::format_duration;
 
 use super::Postgres;
 use crate::mask::one_line;
@@ -100,7 +100,7 @@ impl Findings {
         lines.extend(self.transactions.iter().map(|open| {
             format!(
                 "a transaction is open for {}: pid {}, user {}, app \"{}\", {}",
-                show(open.age),
+                format_duration(open.age),
                 open.pid,
                 open.user,
                 one_line(&open.application),

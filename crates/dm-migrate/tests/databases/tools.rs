@@ -17,7 +17,7 @@ fn tool(name: &str) -> Option<PathBuf> {
 
 fn write(file: &Path, text: &str) {
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    common::atomic::write(file, text.as_bytes()).unwrap();
+    common::fs::atomic::write(file, text.as_bytes()).unwrap();
 }
 
 /// One step of a story: how it ends, and what is told of the schema.

@@ -69,7 +69,7 @@ fn main() {
     matched::print(&healthy[0], &faulty);
     if let Some(path) = std::env::args_os().nth(1) {
         let drawn = picture::draw(&healthy[1], &faulty);
-        common::atomic::write(path.as_ref(), drawn.as_bytes()).expect("the picture cannot be written");
+        common::fs::atomic::write(path.as_ref(), drawn.as_bytes()).expect("the picture cannot be written");
     }
 }
 

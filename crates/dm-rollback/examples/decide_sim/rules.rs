@@ -1,7 +1,7 @@
 //! The rules that are compared. Those of others are those of their sources, not of their documentation: Argo Rollouts'
 //! analysis/analysis.go, Flagger's pkg/controller/scheduler.go, Kayenta's NetflixACAJudge.
 
-use common::stream::Baseline;
+use common::records::Baseline;
 use dm_rollback::baseline::threshold_used;
 use dm_rollback::rule::Rule;
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use common::event::{FORMAT, TestResult};
-use common::stream::{self, Record};
+use common::records::{self, Record};
 
 use super::scan::{Value, members};
 
@@ -40,11 +40,11 @@ pub(super) enum Line<'a> {
     Other,
 }
 
-/// Reads a line. What it does not know is read by [`stream::parse`], which also says what is wrong.
+/// Reads a line. What it does not know is read by [`records::parse`], which also says what is wrong.
 pub(super) fn parse(line: &[u8]) -> Result<Line<'_>, String> {
     match quickly(line) {
         Some(line) => Ok(line),
-        None => stream::parse(&String::from_utf8_lossy(line)).map(Line::from),
+        None => records::parse(&String::from_utf8_lossy(line)).map(Line::from),
     }
 }
 
@@ -138,7 +138,7 @@ mod tests {
         for line in [probe(true), probe(false), count.to_owned(), local] {
             let quick = quickly(line.as_bytes());
             assert!(quick.is_some(), "{line}");
-            assert_eq!(quick, stream::parse(&line).ok().map(Line::from));
+            assert_eq!(quick, records::parse(&line).ok().map(Line::from));
         }
     }
 
@@ -150,7 +150,7 @@ mod tests {
         let weather = r#"{"v":1,"type":"weather","ok":"sunny"}"#.to_owned();
         for line in [START.to_owned(), end(1, 2), weather, escaped, exact, spaced] {
             assert_eq!(quickly(line.as_bytes()), None);
-            assert_eq!(parse(line.as_bytes()), stream::parse(&line).map(Line::from));
+            assert_eq!(parse(line.as_bytes()), records::parse(&line).map(Line::from));
         }
         for bad in
             ["", "{", "[]", "null", r#"{"v":1,"type":"count","ts":"now","src":"a","total":1,"errors":1}"#]
@@ -193,7 +193,7 @@ mod tests {
             let at = at % line.len();
             line[at] = byte;
             // A field that no verdict needs is not looked into; where both read it, they read the same.
-            if let (Some(quick), Ok(slow)) = (quickly(&line), stream::parse(&String::from_utf8_lossy(&line))) {
+            if let (Some(quick), Ok(slow)) = (quickly(&line), records::parse(&String::from_utf8_lossy(&line))) {
                 prop_assert_eq!(quick, Line::from(slow));
             }
         }

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use common::event::SourceCount;
 use common::http::parse_url;
 use common::label::MASK;
-use common::stream::Baseline;
+use common::records::Baseline;
 use url::Url;
 
 use crate::source_label;

@@ -1,6 +1,6 @@
 //! What one source showed: requests, those that failed, those that were slow. Pure.
 
-use common::stream::Baseline;
+use common::records::Baseline;
 
 use super::Asked;
 use crate::baseline::threshold_used;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use common::clock::{Clock, Stopwatch};
-use common::duration::show;
+use common::duration::format_duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use regex_lite::Regex;
 use serde_json::{Map, Value};
@@ -76,7 +76,7 @@ pub fn read(
                 Ok(0) if stopwatch.elapsed(clock) >= watch => {
                     let silence = stopwatch.elapsed(clock).saturating_sub(last_read);
                     if log.went_silent(silence, watch) {
-                        let (silence, whole) = (show(silence), show(watch));
+                        let (silence, whole) = (format_duration(silence), format_duration(watch));
                         log.evidence.damage =
                             Some(format!("the log told nothing in the last {silence} of {whole}"));
                     }
@@ -90,7 +90,7 @@ pub fn read(
         match input.read(&mut chunk) {
             Ok(0) => {
                 if let Some(watch) = watch {
-                    let (seen, whole) = (show(stopwatch.elapsed(clock)), show(watch));
+                    let (seen, whole) = (format_duration(stopwatch.elapsed(clock)), format_duration(watch));
                     log.evidence.damage = Some(format!("the log ended after {seen} of {whole}"));
                 }
                 break;

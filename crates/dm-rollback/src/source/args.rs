@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
+use common::args::EmptyAsNone;
 use common::duration::{parse, parse_positive};
-use common::flags::Maybe;
 use common::http::parse_url;
 use common::label::Label;
 use url::Url;
@@ -31,7 +31,7 @@ pub struct SourceArgs {
     /// The Alertmanager that is asked, and told of a rollback
     // The URL may hold a password.
     #[arg(long, env = "ALERTMANAGER_URL", value_name = "URL", hide_env_values = true)]
-    pub alertmanager_url: Option<Maybe<AnyUrl>>,
+    pub alertmanager_url: Option<EmptyAsNone<AnyUrl>>,
 
     /// Count requests in this Prometheus [default: $PROMETHEUS_URL]
     #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = parse_url, group = "source")]
@@ -39,7 +39,7 @@ pub struct SourceArgs {
 
     /// A bearer token for it: better in the variable, or as file:PATH, than on the command line
     #[arg(long, env = "PROMETHEUS_TOKEN", value_name = "SECRET", hide_env_values = true)]
-    pub prometheus_token: Option<Maybe<String>>,
+    pub prometheus_token: Option<EmptyAsNone<String>>,
 
     /// The counter of requests, as a selector without functions: requests_total{job="api"}
     /// [default: a usual one, of the service]

@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
+use common::args::non_empty;
 use common::clock::{Clock, Stopwatch};
-use common::duration::show;
+use common::duration::format_duration;
 use common::env;
-use common::flags::given;
 use common::http::parse_url;
 use common::identity::Identity;
+use common::records::Baseline;
 use common::secrets;
-use common::stream::Baseline;
 use dm_health::runtime::block_on;
 
 use crate::evidence::{Alert, Asked, Evidence, Latency};
@@ -128,7 +128,7 @@ impl Sources {
             let now = stopwatch.elapsed(clock);
             if now.saturating_sub(told) >= interval {
                 told = now;
-                note(&format!("after {}: {}", show(now), standing(evidence)));
+                note(&format!("after {}: {}", format_duration(now), standing(evidence)));
             }
         };
         match &mut self.origin {
@@ -164,7 +164,7 @@ fn alerts(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Resul
     if args.if_alert.is_empty() {
         return Ok(None);
     }
-    let AnyUrl(url) = given(args.alertmanager_url.as_ref())
+    let AnyUrl(url) = non_empty(args.alertmanager_url.as_ref())
         .context("--if-alert needs --alertmanager-url or ALERTMANAGER_URL")?;
     Ok(Some(Alerts::new(url, args.if_alert.clone(), identity, since)))
 }
@@ -186,7 +186,7 @@ fn server(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Resul
     for (flag, selector) in [("--total-query", &args.total_query), ("--error-query", &args.error_query)] {
         selector.as_deref().map_or(Ok(()), |selector| check_selector(flag, selector))?;
     }
-    let token = secrets::read(given(args.prometheus_token.as_ref()))?;
+    let token = secrets::read(non_empty(args.prometheus_token.as_ref()))?;
     let prometheus = Prometheus::new(url, token.as_deref(), identity.service.clone(), from)?;
     let prometheus = prometheus.with_queries(args.total_query.clone(), args.error_query.clone());
     Ok(Server::Prometheus(Box::new(prometheus)))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use chrono::{DateTime, TimeDelta, Utc};
-use common::duration::show;
+use common::duration::format_duration;
 use common::http;
 use common::label::Label;
 use regex_lite::Regex;
@@ -111,7 +111,7 @@ impl Prometheus {
     /// A Prometheus that is asked for what it has from `from` on.
     pub fn new(url: Url, token: Option<&str>, service: Label, from: DateTime<Utc>) -> Result<Self> {
         let authorization = token
-            .map(|token| common::secrets::header(&format!("Bearer {token}")))
+            .map(|token| common::secrets::header_value(&format!("Bearer {token}")))
             .transpose()
             .context("the token for Prometheus")?;
         let builder = http::builder(url.scheme() == "https").timeout(TIMEOUT);
@@ -194,7 +194,7 @@ impl Prometheus {
             let selector = self.total.as_deref().unwrap_or_default();
             bail!(
                 "Prometheus has no sample of {selector} from the last {}: is it still scraped?",
-                show(silence)
+                format_duration(silence)
             );
         }
         if self.owed > 0 {
@@ -252,9 +252,9 @@ impl Prometheus {
         if let Some(value) = &self.authorization {
             request = request.header(AUTHORIZATION, value.clone());
         }
-        let response = request.send().await.map_err(http::explain).map_err(anyhow::Error::msg)?;
+        let response = request.send().await.map_err(http::describe_error).map_err(anyhow::Error::msg)?;
         let status = response.status();
-        let body = http::body(response, MAX_BYTES).await?;
+        let body = http::read_body(response, MAX_BYTES).await?;
         let answer: Answer<T> = serde_json::from_slice(&body)
             .map_err(|_| anyhow!("this is no answer of Prometheus: HTTP status {status}"))?;
         match (answer.data, answer.error) {

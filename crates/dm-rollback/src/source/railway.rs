@@ -91,7 +91,7 @@ impl Railway {
             (None, Some(token)) => (AUTHORIZATION, format!("Bearer {token}")),
             (None, None) => bail!("--railway needs RAILWAY_TOKEN or RAILWAY_API_TOKEN"),
         };
-        let header = (header.0, common::secrets::header(&header.1).context("Railway's token")?);
+        let header = (header.0, common::secrets::header_value(&header.1).context("Railway's token")?);
         let builder = http::builder(url.scheme() == "https").timeout(TIMEOUT);
         let client = builder.build().context("cannot set up an HTTP client for Railway")?;
         let [service, environment] = ["RAILWAY_SERVICE_ID", "RAILWAY_ENVIRONMENT_ID"].map(named);
@@ -108,9 +108,10 @@ impl Railway {
         });
         let body = json!({"query": QUERY, "variables": variables});
         let request = self.client.post(self.url.clone()).header(self.header.0.clone(), self.header.1.clone());
-        let response = request.json(&body).send().await.map_err(http::explain).map_err(anyhow::Error::msg)?;
+        let response =
+            request.json(&body).send().await.map_err(http::describe_error).map_err(anyhow::Error::msg)?;
         let status = response.status();
-        let body = http::body(response, MAX_BYTES).await?;
+        let body = http::read_body(response, MAX_BYTES).await?;
         let answer: Answer = serde_json::from_slice(&body)
             .map_err(|_| anyhow!("this is no answer of Railway's API: HTTP status {status}"))?;
         if let Some(trouble) = answer.errors.first() {

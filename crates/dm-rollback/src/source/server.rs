@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use child_process::ShutdownSignals;
 use chrono::{DateTime, Utc};
 use common::clock::{Clock, Stopwatch};
-use common::duration::show;
-use common::stop::StopSignals;
+use common::duration::format_duration;
 
 use super::alerts::Alerts;
 use super::prometheus::Prometheus;
@@ -52,7 +52,7 @@ pub async fn watch(
     clock: &dyn Clock,
     mut looked: impl FnMut(&Evidence),
 ) -> Result<Evidence> {
-    let mut signals = StopSignals::watch()?;
+    let mut signals = ShutdownSignals::watch()?;
     let mut evidence = Evidence::new(asked);
     let stopwatch = Stopwatch::start(clock);
     loop {
@@ -79,8 +79,8 @@ pub async fn watch(
         tokio::select! {
             () = tokio::time::sleep(interval.min(left)) => {}
             _ = signals.next() => {
-                let seen = show(stopwatch.elapsed(clock));
-                evidence.damage = Some(format!("it was stopped after {seen} of {}", show(watch)));
+                let seen = format_duration(stopwatch.elapsed(clock));
+                evidence.damage = Some(format!("it was stopped after {seen} of {}", format_duration(watch)));
                 break;
             }
         }

@@ -90,7 +90,7 @@ fn of_two_at_once_one_acts() {
             .code(75)
             .stderr(contains("NOT rolled back: another rollback of api in production is under way"));
     }
-    common::lines::append(&team.path().join("go"), &"go").unwrap();
+    common::fs::jsonl::append(&team.path().join("go"), &"go").unwrap();
     assert_eq!(first.wait().unwrap().code(), Some(12));
     assert_eq!(team.trace(), ["done"]);
 }
@@ -220,7 +220,7 @@ fn a_file_or_a_variable_switches_every_rollback_off() {
         .assert()
         .code(11)
         .stderr(contains("switched off by the variable DM_ROLLBACK_DISABLED"));
-    common::atomic::write(&team.path().join("rollback.disabled"), b"").unwrap();
+    common::fs::atomic::write(&team.path().join("rollback.disabled"), b"").unwrap();
     team.fails("d-1", "1.0", &[], TRACE).code(11).stderr(contains("rollback.disabled"));
     assert!(team.trace().is_empty());
 }
@@ -236,7 +236,7 @@ fn without_a_place_for_the_ledger_nothing_is_rolled_back() {
         .code(11)
         .stderr(contains("no folder for the ledger").and(contains("set DM_STATE_DIR")));
     let mut file = team.tool("d-1", "1.0");
-    common::atomic::write(&team.path().join("file"), b"").unwrap();
+    common::fs::atomic::write(&team.path().join("file"), b"").unwrap();
     file.env("DM_STATE_DIR", team.path().join("file")).args(["--if-health-fails", "--", "sh", "-c", TRACE]);
     file.write_stdin(unhealthy()).assert().code(11).stderr(contains("NOT rolled back"));
     assert!(team.trace().is_empty());
@@ -246,7 +246,7 @@ fn without_a_place_for_the_ledger_nothing_is_rolled_back() {
 fn a_ledger_of_another_format_stops_a_rollback_and_not_a_keep() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
-    common::atomic::write(&team.path().join("rollback/production/api.jsonl"), b"{\"v\":2}\n").unwrap();
+    common::fs::atomic::write(&team.path().join("rollback/production/api.jsonl"), b"{\"v\":2}\n").unwrap();
     team.fails("d-2", "2.0", &[], TRACE).code(11).stderr(contains("a line of format 2"));
     team.keeps("d-3", "3.0");
     assert!(team.trace().is_empty());

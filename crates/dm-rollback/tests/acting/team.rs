@@ -76,12 +76,12 @@ impl Team {
                 format!("{entry}\n")
             })
             .collect();
-        common::atomic::write(&path, lines.concat().as_bytes()).unwrap();
+        common::fs::atomic::write(&path, lines.concat().as_bytes()).unwrap();
     }
 
     /// Puts an event of another tool into the journal.
     pub(crate) fn journals(&self, event: &Value) {
-        common::journal::Journal::new(self.state.path()).append(event).unwrap();
+        telemetry::journal::Journal::new(self.state.path()).append(event).unwrap();
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -1,6 +1,6 @@
 use super::*;
 
-use common::secrets::Secrets;
+use common::secrets::Redactor;
 use reqwest::header::{CONTENT_TYPE, ETAG, HeaderValue};
 
 use StatusPattern::{Class, Exactly};
@@ -54,7 +54,7 @@ fn headers_regexes_and_json() {
         (json("$.no"), &document, Some("nothing found, expected $.no; hello")),
         (json("$.no"), &none(), Some("the body is not JSON, expected $.no; hello")),
     ];
-    let (mut known, values) = (Secrets::default(), Values::new());
+    let (mut known, values) = (Redactor::default(), Values::new());
     known.add(["hush-hush".to_owned()]);
     let hidden = Hidden::new(&known, &values);
     for (expected, document, wanted) in table {
@@ -101,7 +101,7 @@ fn http() {
             Some((Reason::BadStatus, "status 500, expected 2xx")),
         ),
     ];
-    let (known, values) = (Secrets::default(), Values::new());
+    let (known, values) = (Redactor::default(), Values::new());
     for (expected, observed, wanted) in table {
         let told = expected
             .check(&observed, &none(), &Hidden::new(&known, &values))
@@ -115,7 +115,7 @@ fn http() {
 fn a_body_that_was_cut_is_said_to_be() {
     let expected = HttpExpected { body_contains: Some("ok".to_owned()), ..HttpExpected::default() };
     let observed = HttpObserved { cut: true, ..answer(200, "k", 1) };
-    let (known, values) = (Secrets::default(), Values::new());
+    let (known, values) = (Redactor::default(), Values::new());
     let mismatch = expected.check(&observed, &none(), &Hidden::new(&known, &values)).unwrap_err();
     assert_eq!(mismatch.what, "the first MiB of the body does not contain \"ok\"");
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use common::event::{Reason, TestResult};
-use common::stream::Test;
+use common::records::Test;
 
 use crate::excerpt;
 

@@ -217,7 +217,7 @@ mod tests {
         fn what_is_written_here_can_be_read_here(name in "[^\\s\\p{C}][^\\p{C}\\p{Zl}\\p{Zp}]{0,30}[^\\s\\p{C}]", bad in any::<bool>()) {
             let (result, message) =
                 if bad { (TestResult::Fail, Some("why".to_owned())) } else { (TestResult::Pass, None) };
-            let test = common::stream::Test {
+            let test = common::records::Test {
                 seq: 1, ts: chrono::DateTime::UNIX_EPOCH, name: name.clone(), result, attempts: 1, duration_ms: 12,
                 reason: None, message: message.clone(),
             };

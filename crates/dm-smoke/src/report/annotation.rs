@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use common::event::TestResult;
-use common::github::annotation;
-use common::stream::Test;
+use common::github_actions::annotation;
+use common::records::Test;
 
 /// A test's annotation; `None` for one that passed. `place` is the test's file and line, where it has any.
 pub fn of(test: &Test, place: Option<(&Path, usize)>) -> Option<String> {

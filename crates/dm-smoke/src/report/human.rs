@@ -2,24 +2,24 @@
 
 use std::time::Duration;
 
-use common::duration::show;
+use common::duration::format_duration;
 use common::event::TestResult;
-use common::paint::Paint;
-use common::stream::Test;
+use common::records::Test;
+use common::term::style::Palette;
 
 use crate::verdict::{Ended, Verdict};
 
 /// One test.
-pub fn test(test: &Test, paint: Paint) -> String {
+pub fn test(test: &Test, paint: Palette) -> String {
     let result = match test.result {
         TestResult::Pass => paint.good("ok   "),
         TestResult::Fail => paint.bad("FAIL "),
         TestResult::Error => paint.bad("ERROR"),
-        TestResult::Skip => paint.doubtful("skip "),
-        TestResult::Flaky => paint.doubtful("flaky"),
+        TestResult::Skip => paint.warning("skip "),
+        TestResult::Flaky => paint.warning("flaky"),
     };
     let message = test.message.as_ref().map(|message| format!("\n      {message}")).unwrap_or_default();
-    let took = show(Duration::from_millis(test.duration_ms));
+    let took = format_duration(Duration::from_millis(test.duration_ms));
     let how = match test.attempts {
         // Not begun, or not finished.
         0 => String::new(),
@@ -37,7 +37,7 @@ pub fn end(verdict: &Verdict) -> String {
         .filter(|(tests, _)| *tests > 0)
         .map(|(tests, word)| format!("{tests} {word}"))
         .collect();
-    let took = verdict.took.map(|took| format!(" in {}", show(took))).unwrap_or_default();
+    let took = verdict.took.map(|took| format!(" in {}", format_duration(took))).unwrap_or_default();
     let told = if counts.is_empty() { "no test was run".to_owned() } else { counts.join(", ") + &took };
     let early = match &verdict.ended {
         Ended::Whole | Ended::Unread => String::new(),

@@ -9,8 +9,8 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use common::paint::Paint;
-use common::stream::{Record, Start, Test, Writer};
+use common::records::{Record, RecordWriter, Start, Test};
+use common::term::style::Palette;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Format;
@@ -20,9 +20,9 @@ use crate::verdict::Verdict;
 #[derive(Debug)]
 pub enum Report<W> {
     /// Lines for people.
-    Human(Lines<W>, ProgressBar, Paint),
+    Human(Lines<W>, ProgressBar, Palette),
     /// JSON Lines.
-    Jsonl(Writer<W>),
+    Jsonl(RecordWriter<W>),
     /// TAP.
     Tap(Lines<W>),
     /// JUnit XML, which is told at the end.
@@ -44,8 +44,8 @@ impl<W: Write> Report<W> {
     /// Begins a report.
     pub fn begin(format: Format, out: W, head: &Head) -> io::Result<Self> {
         Ok(match format {
-            Format::Human => Self::Human(Lines { out, closed: false }, ProgressBar::hidden(), Paint::PLAIN),
-            Format::Jsonl => Self::Jsonl(Writer::begin(out, head.start.clone())?),
+            Format::Human => Self::Human(Lines { out, closed: false }, ProgressBar::hidden(), Palette::PLAIN),
+            Format::Jsonl => Self::Jsonl(RecordWriter::begin(out, head.start.clone())?),
             Format::Tap => {
                 let mut lines = Lines { out, closed: false };
                 lines.write(&tap::begin(head.tests))?;
@@ -62,7 +62,7 @@ impl<W: Write> Report<W> {
         match self {
             Self::Human(lines, hidden, _) => {
                 let both = io::stdout().is_terminal() && io::stderr().is_terminal();
-                Self::Human(lines, if both { progress(tests) } else { hidden }, Paint::on(&io::stdout()))
+                Self::Human(lines, if both { progress(tests) } else { hidden }, Palette::on(&io::stdout()))
             }
             report => report,
         }
@@ -125,7 +125,7 @@ pub fn write_file(
         report.test(test)?;
     }
     report.end(verdict, ts)?;
-    common::atomic::write(path, &bytes)
+    common::fs::atomic::write(path, &bytes)
 }
 
 /// Text to a reader who may go away, which is no error.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use common::stream::Test;
+use common::records::Test;
 
 use crate::verdict::{Ended, Verdict};
 

@@ -177,7 +177,7 @@ fn a_test_that_needs_values_waits_for_those_that_bring_them() {
     let crate::suite::Body::Json(json) = &login.body else { panic!("{login:?}") };
     let filled = json.fill(&Values::new());
     assert_eq!(filled, serde_json::json!({ "user": "me", "n": 1, "list": ["hush-hush", true, 1.5] }));
-    assert_eq!(suite.secrets.masked("hush-hush"), "***");
+    assert_eq!(suite.secrets.redact("hush-hush"), "***");
 }
 
 #[test]

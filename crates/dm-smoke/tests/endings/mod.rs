@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::mpsc;
 
 use common::event::{Detail, Reason, Status, TestResult};
-use common::stream::Record;
+use common::records::Record;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use predicates::prelude::*;

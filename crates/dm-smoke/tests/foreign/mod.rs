@@ -4,7 +4,7 @@ use std::path::Path;
 
 use common::event::TestResult::{Error, Fail, Pass, Skip};
 use common::event::{Detail, Status, TestResult};
-use common::stream::Record;
+use common::records::Record;
 use predicates::prelude::*;
 use predicates::str::contains;
 

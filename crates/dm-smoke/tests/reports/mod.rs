@@ -18,7 +18,7 @@ fn tap_can_be_parsed() {
     // Perl's own parser, where there is one; many know no version above 13, which is the same for such a stream.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("smoke.tap");
-    common::atomic::write(&file, text.replace("version 14", "version 13").as_bytes()).unwrap();
+    common::fs::atomic::write(&file, text.replace("version 14", "version 13").as_bytes()).unwrap();
     if which("prove") {
         assert_cmd::Command::new("prove").args(["--exec", "cat"]).arg(&file).assert().code(1).stdout(
             contains("Failed 1/2 subtests")

@@ -1,7 +1,7 @@
 //! Stories of tests that are tried again, chosen, or never begun.
 
 use common::event::{Detail, Status, TestResult};
-use common::stream::Record;
+use common::records::Record;
 use predicates::str::{contains, is_match};
 
 use crate::shell;

@@ -10,8 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::event::Event;
-use common::journal::{Entry, Journal};
-use common::stream::{self, Record};
+use common::records::{self, Record};
+use telemetry::journal::{Entry, Journal};
 use tempfile::TempDir;
 
 /// Longer than anything here takes; only a test that fails waits for it.
@@ -25,7 +25,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn with_suite(suite: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        common::atomic::write(&folder.path().join("smoke.toml"), suite.as_bytes()).unwrap();
+        common::fs::atomic::write(&folder.path().join("smoke.toml"), suite.as_bytes()).unwrap();
         Self { folder }
     }
 
@@ -87,11 +87,11 @@ impl Place {
 
 /// What stdout carried, as records.
 pub(crate) fn records(stdout: &[u8]) -> Vec<Record> {
-    String::from_utf8(stdout.to_vec()).unwrap().lines().map(|line| stream::parse(line).unwrap()).collect()
+    String::from_utf8(stdout.to_vec()).unwrap().lines().map(|line| records::parse(line).unwrap()).collect()
 }
 
 /// The tests among the records.
-pub(crate) fn tests(records: &[Record]) -> Vec<&stream::Test> {
+pub(crate) fn tests(records: &[Record]) -> Vec<&records::Test> {
     records
         .iter()
         .filter_map(|record| match record {

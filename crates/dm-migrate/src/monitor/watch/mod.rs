@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use common::cli::warn;
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::duration::show;
+use common::duration::format_duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
@@ -274,7 +274,7 @@ impl<S: Server> Watch<S> {
             self.say(&[format!(
                 "cancelled the statement of the migration's session, pid {}: it waited {} for a lock",
                 session.pid,
-                show(age)
+                format_duration(age)
             )]);
         }
         Ok(true)

@@ -1,0 +1,90 @@
+//! Why a command could not be started.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use common::event::Reason;
+use common::exit::Exit;
+
+/// Why a child could not be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartError {
+    /// 126 or 127, as a shell would say; 125 where the fault is not the command's.
+    pub exit: Exit,
+    /// The class.
+    pub reason: Reason,
+    /// For people.
+    pub message: String,
+}
+
+impl StartError {
+    /// A fault that is not the command's.
+    pub fn of_wrapper(message: String) -> Self {
+        Self { exit: Exit::WrapperFault, reason: Reason::Other, message }
+    }
+}
+
+/// Why `program` could not be started. Names the true cause: the kernel says "no such file" of a missing
+/// interpreter, a missing directory and a missing working directory, too.
+pub fn explain(program: &OsStr, error: &io::Error) -> StartError {
+    let path = Path::new(program);
+    let name = path.display();
+    let has_folder = path.components().count() > 1;
+    let os_error = error.raw_os_error().map(Errno::from_raw);
+    let (exit, message) = match error.kind() {
+        ErrorKind::NotFound if has_folder && path.exists() => {
+            let interpreter = interpreter(path).map_or_else(String::new, |line| format!(" {line}"));
+            (Exit::NotFound, format!("{name}: its interpreter{interpreter} is missing"))
+        }
+        ErrorKind::NotFound if !Path::new(".").exists() => {
+            (Exit::NotFound, format!("{name}: the working directory is gone"))
+        }
+        ErrorKind::NotFound if has_folder => match missing_folder(path) {
+            Some(folder) => (Exit::NotFound, format!("{name}: there is no directory {}", folder.display())),
+            None => (Exit::NotFound, format!("{name}: no such file")),
+        },
+        ErrorKind::NotFound => (Exit::NotFound, format!("{name}: not found in PATH")),
+        ErrorKind::NotADirectory => (Exit::NotFound, format!("{name}: a part of its path is no directory")),
+        ErrorKind::PermissionDenied if path.is_dir() => {
+            (Exit::NotExecutable, format!("{name}: is a directory"))
+        }
+        ErrorKind::PermissionDenied if has_folder && path.is_file() => {
+            (Exit::NotExecutable, format!("{name}: is not executable; chmod +x it"))
+        }
+        _ => match os_error {
+            Some(Errno::ENOEXEC) => {
+                (Exit::NotExecutable, format!("{name}: neither a program nor a script with a #! line"))
+            }
+            Some(Errno::ETXTBSY) => {
+                (Exit::NotExecutable, format!("{name}: is being written to by another process"))
+            }
+            Some(Errno::E2BIG) => {
+                (Exit::NotExecutable, format!("{name}: its arguments and the environment are too long"))
+            }
+            // No memory, no process, no descriptor left: not the command's fault.
+            Some(Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE) => {
+                return StartError::of_wrapper(format!("cannot run {name}: {error}"));
+            }
+            _ => (Exit::NotExecutable, format!("{name}: {error}")),
+        },
+    };
+    let reason = if exit == Exit::NotFound { Reason::NotFound } else { Reason::NotExecutable };
+    StartError { exit, reason, message: format!("cannot run {message}") }
+}
+
+/// The first directory on the way to `path` that is not there.
+fn missing_folder(path: &Path) -> Option<&Path> {
+    let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    folders.take_while(|folder| !folder.exists()).last()
+}
+
+fn interpreter(path: &Path) -> Option<String> {
+    let mut start = Vec::new();
+    File::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
+    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    Some(String::from_utf8_lossy(line).trim().to_owned())
+}

@@ -1,0 +1,71 @@
+//! The flags that tools share, as what was typed.
+
+use crate::label::Label;
+use std::fmt::Debug;
+use std::str::FromStr;
+
+/// A value that may be empty, and then counts as absent: CI systems set the variables that they have no value for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmptyAsNone<T>(pub Option<T>);
+
+impl<T> EmptyAsNone<T> {
+    /// Reads a value with `read`, unless it is empty: as a value parser for a flag.
+    ///
+    /// # Errors
+    /// The error of `read`.
+    pub fn parse_with<E>(text: &str, read: impl FnOnce(&str) -> Result<T, E>) -> Result<Self, E> {
+        if text.is_empty() { Ok(Self(None)) } else { read(text).map(|value| Self(Some(value))) }
+    }
+}
+
+impl<T: FromStr<Err: Debug>> FromStr for EmptyAsNone<T> {
+    type Err = T::Err;
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        Self::parse_with(text, str::parse)
+    }
+}
+
+/// The form of a tool's stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Sentences for people; in colours on a terminal, unless NO_COLOR is set
+    Human,
+    /// JSON Lines, a record a line
+    Jsonl,
+}
+
+impl Format {
+    /// What stdout carries where nobody told: people look at terminals, programs read pipes.
+    pub fn for_stdout(is_terminal: bool) -> Self {
+        if is_terminal { Self::Human } else { Self::Jsonl }
+    }
+}
+
+/// Which deployment the tool works for.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Deployment")]
+pub struct DeploymentArgs {
+    /// What is deployed [default: from the CI system, else the repository's folder]
+    #[arg(long, env = "DM_SERVICE", value_name = "NAME")]
+    pub service: Option<EmptyAsNone<Label>>,
+    /// Where it is deployed to [default: from the CI system, else "development"]
+    #[arg(long, env = "DM_ENVIRONMENT", value_name = "NAME")]
+    pub environment: Option<EmptyAsNone<Label>>,
+    /// Names the deployment; the same for all tools in it [default: the CI run, else a new one]
+    #[arg(long, env = "DM_DEPLOYMENT_ID", value_name = "ID")]
+    pub deployment_id: Option<EmptyAsNone<Label>>,
+    /// The version that is deployed [default: the tag, else the commit]
+    #[arg(long, env = "DM_VERSION", value_name = "VERSION")]
+    pub app_version: Option<EmptyAsNone<Label>>,
+    /// The commit that is deployed [default: from the CI system, else git]
+    #[arg(long, env = "DM_COMMIT", value_name = "HASH")]
+    pub commit: Option<EmptyAsNone<Label>>,
+    /// The page of the CI run [default: from the CI system]
+    #[arg(long, env = "DM_RUN_URL", value_name = "URL")]
+    pub run_url: Option<EmptyAsNone<Label>>,
+}
+
+/// The value of a flag or its variable, where one was given and is not empty.
+pub fn non_empty<T: Clone>(flag: Option<&EmptyAsNone<T>>) -> Option<T> {
+    flag.and_then(|EmptyAsNone(value)| value.clone())
+}

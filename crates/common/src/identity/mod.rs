@@ -1,0 +1,135 @@
+//! Which deployment this is. Each part comes from the first that knows it: flag, `DM_*` variable (both through
+//! [`crate::args::DeploymentArgs`]), the CI system's own variables, git, a default.
+
+mod ci;
+mod git;
+mod trace;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::args::{DeploymentArgs, non_empty};
+use crate::env::Env;
+use crate::label::Label;
+pub use trace::{Trace, random_hex};
+
+/// Counter groups are spread over this many slots, so that neighbouring runs never share one.
+pub const SLOTS: u64 = 4;
+
+/// The deployment that a tool works for, as every record and every series carries it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The deployment's id; one for all tools in it.
+    pub deployment: Label,
+    /// What is deployed.
+    pub service: Label,
+    /// Where it is deployed to.
+    pub environment: Label,
+    /// The version that is deployed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Label>,
+    /// The full hash of the commit that is deployed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Label>,
+    /// The branch that is deployed, where the CI system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<Label>,
+    /// Who started the CI run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Label>,
+    /// The page of the CI run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_url: Option<Label>,
+    /// The CI run number mod [`SLOTS`]; 0 where there is none.
+    #[serde(default)]
+    pub slot: u64,
+    /// Where in a trace this tool stands.
+    #[serde(flatten)]
+    pub trace: Trace,
+}
+
+impl Identity {
+    /// Finds out which deployment this is. Never fails: what nobody told has a default.
+    pub fn resolve(args: &DeploymentArgs, env: &Env<'_>, folder: &Path) -> Self {
+        let run = ci::detect(env);
+        let checkout = git::find(folder);
+        let nearest = |text: &Option<String>| text.as_deref().and_then(Label::sanitize);
+        let folder_name = || {
+            let top = checkout.as_ref().map_or(folder, |checkout| &checkout.top);
+            Label::sanitize(&top.file_name()?.to_string_lossy())
+        };
+        let commit = non_empty(args.commit.as_ref())
+            .or_else(|| nearest(&run.commit))
+            .or_else(|| nearest(&checkout.as_ref().and_then(|checkout| checkout.commit.clone())));
+        let short = |commit: &Label| Label::sanitize(commit.as_str().get(..12)?);
+        Self {
+            deployment: non_empty(args.deployment_id.as_ref())
+                .or_else(|| nearest(&run.run_id))
+                .unwrap_or_else(|| known(&format!("d-{}", random_hex(5)))),
+            service: non_empty(args.service.as_ref())
+                .or_else(|| nearest(&run.service))
+                .or_else(folder_name)
+                .unwrap_or_else(|| known("default")),
+            environment: non_empty(args.environment.as_ref())
+                .or_else(|| nearest(&run.environment))
+                .unwrap_or_else(|| known("development")),
+            version: non_empty(args.app_version.as_ref())
+                .or_else(|| nearest(&run.version))
+                .or_else(|| commit.as_ref().and_then(short)),
+            commit,
+            branch: nearest(&run.branch),
+            actor: nearest(&run.actor),
+            run_url: non_empty(args.run_url.as_ref())
+                .or_else(|| run.run_url.as_ref().and_then(|url| url.parse().ok())),
+            slot: run.run_number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) % SLOTS,
+            trace: Trace::from_env(env),
+        }
+    }
+}
+
+/// A label made from a text that is known to be one.
+fn known(text: &str) -> Label {
+    Label::sanitize(text).expect("a text of the program's own is not empty")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(args: &DeploymentArgs, variables: &[(&str, &str)]) -> Identity {
+        let env =
+            |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        Identity::resolve(args, &env, Path::new("/nowhere/shop"))
+    }
+
+    #[test]
+    fn with_nothing_told_the_folder_names_the_service() {
+        let identity = find(&DeploymentArgs::default(), &[]);
+        assert_eq!(identity.service.as_str(), "shop");
+        assert_eq!(identity.environment.as_str(), "development");
+        assert!(identity.deployment.as_str().starts_with("d-"));
+        assert_eq!((identity.version, identity.slot), (None, 0));
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_ci_system() {
+        let variables = [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_REPOSITORY", "acme/shop"),
+            ("GITHUB_SHA", "0123456789abcdef"),
+            ("GITHUB_RUN_ID", "77"),
+            ("GITHUB_RUN_ATTEMPT", "1"),
+            ("GITHUB_RUN_NUMBER", "6"),
+            ("GITHUB_REF_NAME", "main"),
+            ("GITHUB_ACTOR", "ada"),
+        ];
+        let args = DeploymentArgs { service: Some("api".parse().unwrap()), ..DeploymentArgs::default() };
+        let identity = find(&args, &variables);
+        assert_eq!(identity.service.as_str(), "api");
+        assert_eq!(identity.deployment.as_str(), "77-1");
+        assert_eq!(identity.version.unwrap().as_str(), "0123456789ab");
+        assert_eq!(identity.slot, 2);
+        assert_eq!((identity.branch.unwrap().as_str(), identity.actor.unwrap().as_str()), ("main", "ada"));
+    }
+}

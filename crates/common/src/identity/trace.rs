@@ -1,0 +1,125 @@
+//! W3C Trace Context (<https://www.w3.org/TR/trace-context/>), version 00: which trace a stage is in.
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::env::Env;
+
+/// A position in a trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The trace: 32 lower-case hexadecimal digits, not all zero.
+    pub trace_id: String,
+    /// The span above this one: 16 lower-case hexadecimal digits, or `None` at the top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_span_id: Option<String>,
+}
+
+impl Trace {
+    /// The trace that the environment tells of: by `TRACEPARENT`, else as a run of GitHub Actions; else a new one. A
+    /// malformed `TRACEPARENT` is ignored, as the specification wants it.
+    pub fn from_env(env: &Env<'_>) -> Self {
+        let of_github = || Some(Self::from_github_run(&env("GITHUB_RUN_ID")?, &env("GITHUB_RUN_ATTEMPT")?));
+        let new = || Self { trace_id: random_hex(16), parent_span_id: None };
+        env("TRACEPARENT").as_deref().and_then(parse).or_else(of_github).unwrap_or_else(new)
+    }
+
+    /// The trace of a run of GitHub Actions, below the run's own span, with the ids that OpenTelemetry's
+    /// `githubreceiver` gives them: what it collects and what we record join without coordination.
+    pub fn from_github_run(run_id: &str, attempt: &str) -> Self {
+        let hashed = |what: &str| {
+            let hash = Sha256::digest(format!("{run_id}{attempt}{what}"));
+            hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+        };
+        let (trace, span) = (hashed("t"), hashed("s"));
+        Self { trace_id: trace[..32].to_owned(), parent_span_id: Some(span[16..32].to_owned()) }
+    }
+
+    /// The `TRACEPARENT` for work below the span `span_id`. Sampled: what a deployment does is always recorded.
+    pub fn traceparent(&self, span_id: &str) -> String {
+        format!("00-{}-{span_id}-01", self.trace_id)
+    }
+}
+
+fn parse(text: &str) -> Option<Trace> {
+    let mut parts = text.trim().split('-');
+    let (version, trace_id, span_id) = (parts.next()?, parts.next()?, parts.next()?);
+    parts.next()?;
+    let valid = |part: &str, len: usize| {
+        part.len() == len
+            && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+            && part.bytes().any(|b| b != b'0')
+    };
+    // A later version may add fields; its first four mean what version 00's mean. ff is forbidden.
+    (version.len() == 2 && version != "ff" && valid(trace_id, 32) && valid(span_id, 16))
+        .then(|| Trace { trace_id: trace_id.to_owned(), parent_span_id: Some(span_id.to_owned()) })
+}
+
+/// `bytes` random bytes in hexadecimal.
+pub fn random_hex(bytes: usize) -> String {
+    let mut buffer = [0_u8; 16];
+    let random = &mut buffer[..bytes.min(16)];
+    if getrandom::fill(random).is_err() {
+        // No entropy source: an id made of the process id is weaker, and better than no telemetry.
+        random.fill(0);
+        for (slot, byte) in random.iter_mut().zip(std::process::id().to_le_bytes()) {
+            *slot = byte;
+        }
+    }
+    random.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn find(variables: &[(&str, &str)]) -> Trace {
+        Trace::from_env(&|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn a_run_of_github_actions_has_the_ids_that_its_collector_gives_it() {
+        let run = [("GITHUB_RUN_ID", "4242"), ("GITHUB_RUN_ATTEMPT", "1")];
+        let trace = find(&run);
+        // printf 42421t | sha256sum | head -c 32; printf 42421s | sha256sum | cut -c 17-32
+        assert_eq!(trace.trace_id, "6a11f1c4957c295dafe16d781244c3ef");
+        assert_eq!(trace.parent_span_id.as_deref(), Some("130c2aa62f59822e"));
+        let inside = find(&[run[0], run[1], ("TRACEPARENT", PARENT)]);
+        assert_eq!(inside.trace_id, "0af7651916cd43dd8448eb211c80319c");
+    }
+
+    #[test]
+    fn a_valid_parent_is_continued() {
+        let trace = find(&[("TRACEPARENT", PARENT)]);
+        assert_eq!(trace.trace_id, "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(trace.parent_span_id.as_deref(), Some("b7ad6b7169203331"));
+        assert_eq!(
+            trace.traceparent("00f067aa0ba902b7"),
+            "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"
+        );
+    }
+
+    #[test]
+    fn anything_else_starts_a_new_trace() {
+        for bad in [
+            "",
+            "x",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+        ] {
+            let trace = find(&[("TRACEPARENT", bad)]);
+            assert_eq!(trace.parent_span_id, None, "{bad}");
+            assert_eq!(trace.trace_id.len(), 32);
+        }
+    }
+}

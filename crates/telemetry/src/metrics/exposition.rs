@@ -1,0 +1,249 @@
+//! Families as data: what a gateway's group or a textfile holds, and how two of them are brought together.
+
+use std::collections::BTreeMap;
+
+use super::catalog::{Family, Kind};
+
+/// The labels of one series.
+pub type Labels = BTreeMap<String, String>;
+
+/// The value of one series.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Of a counter or a gauge.
+    Number(f64),
+    /// Of a histogram.
+    Histogram(Histogram),
+}
+
+/// A histogram's state. Counts are cumulative, as in the text format.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Histogram {
+    /// Upper bound and cumulative count, in ascending order, without `+Inf`.
+    pub buckets: Vec<(f64, f64)>,
+    /// The sum of all observations.
+    pub sum: f64,
+    /// The number of observations.
+    pub count: f64,
+}
+
+impl Histogram {
+    /// No observations in buckets with these bounds.
+    pub fn empty(bounds: &[f64]) -> Self {
+        Self { buckets: bounds.iter().map(|bound| (*bound, 0.0)).collect(), sum: 0.0, count: 0.0 }
+    }
+
+    /// One observation more.
+    pub fn observe(&mut self, value: f64) {
+        for (bound, count) in &mut self.buckets {
+            if value <= *bound {
+                *count += 1.0;
+            }
+        }
+        self.sum += value;
+        self.count += 1.0;
+    }
+
+    fn has_bounds_of(&self, other: &Self) -> bool {
+        self.buckets.len() == other.buckets.len()
+            && self.buckets.iter().zip(&other.buckets).all(|((a, _), (b, _))| a.total_cmp(b).is_eq())
+    }
+}
+
+/// One family and its series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// The type.
+    pub kind: Kind,
+    /// The help text.
+    pub help: String,
+    /// The series.
+    pub series: BTreeMap<Labels, Value>,
+}
+
+/// Families by name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Exposition {
+    /// The families.
+    pub families: BTreeMap<String, Group>,
+}
+
+/// Two histograms of one name with different buckets; they are never merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnequalBuckets(pub String);
+
+impl Exposition {
+    /// Whether there is no series at all.
+    pub fn is_empty(&self) -> bool {
+        self.families.values().all(|group| group.series.is_empty())
+    }
+
+    /// The value of one series that is a number.
+    pub fn number(&self, family: &Family, labels: &[(&str, &str)]) -> Option<f64> {
+        match self.families.get(family.name)?.series.get(&owned(labels))? {
+            Value::Number(number) => Some(*number),
+            Value::Histogram(_) => None,
+        }
+    }
+
+    /// Sets one series.
+    pub fn set(&mut self, family: &Family, labels: &[(&str, &str)], value: f64) {
+        self.group(family).series.insert(owned(labels), Value::Number(value));
+    }
+
+    /// Adds to one series, which begins at 0.
+    pub fn increase(&mut self, family: &Family, labels: &[(&str, &str)], by: f64) {
+        let value = self.group(family).series.entry(owned(labels)).or_insert(Value::Number(0.0));
+        if let Value::Number(number) = value {
+            *number += by;
+        }
+    }
+
+    /// The histogram of one series, which begins empty, with buckets up to `bounds`.
+    pub fn histogram(&mut self, family: &Family, labels: &[(&str, &str)], bounds: &[f64]) -> &mut Histogram {
+        let empty = || Value::Histogram(Histogram::empty(bounds));
+        let value = self.group(family).series.entry(owned(labels)).or_insert_with(empty);
+        if !matches!(value, Value::Histogram(_)) {
+            *value = empty();
+        }
+        match value {
+            Value::Histogram(histogram) => histogram,
+            Value::Number(_) => unreachable!("replaced above"),
+        }
+    }
+
+    /// Adds every series of `more` to this one: the sum of two counts of the same things.
+    ///
+    /// Histograms with other buckets are left as they are here and returned.
+    pub fn add(&mut self, more: &Self) -> Vec<UnequalBuckets> {
+        let mut refused = Vec::new();
+        for (name, theirs) in &more.families {
+            let ours = self.entry(name, theirs);
+            for (labels, value) in &theirs.series {
+                match (ours.series.get_mut(labels), value) {
+                    (None, value) => {
+                        ours.series.insert(labels.clone(), value.clone());
+                    }
+                    (Some(Value::Number(sum)), Value::Number(number)) => *sum += number,
+                    (Some(Value::Histogram(sum)), Value::Histogram(histogram))
+                        if sum.has_bounds_of(histogram) =>
+                    {
+                        for ((_, count), (_, more)) in sum.buckets.iter_mut().zip(&histogram.buckets) {
+                            *count += more;
+                        }
+                        sum.sum += histogram.sum;
+                        sum.count += histogram.count;
+                    }
+                    (Some(_), _) => refused.push(UnequalBuckets(name.clone())),
+                }
+            }
+        }
+        refused
+    }
+
+    /// Puts `newer` in the place of the same families' series that carry all of `scope`: what a POST of a group does.
+    pub fn replace(&mut self, newer: &Self, scope: &[(&str, &str)]) {
+        for (name, theirs) in &newer.families {
+            let ours = self.entry(name, theirs);
+            let in_scope = |labels: &Labels| {
+                scope.iter().all(|(name, value)| labels.get(*name).is_some_and(|found| found == value))
+            };
+            ours.series.retain(|labels, _| !in_scope(labels));
+            ours.series.extend(theirs.series.clone());
+        }
+    }
+
+    /// The same series with `labels` added to each.
+    #[must_use]
+    pub fn with_labels(mut self, labels: &[(&str, &str)]) -> Self {
+        for group in self.families.values_mut() {
+            group.series = std::mem::take(&mut group.series)
+                .into_iter()
+                .map(|(mut own, value)| {
+                    own.extend(owned(labels));
+                    (own, value)
+                })
+                .collect();
+        }
+        self
+    }
+
+    fn group(&mut self, family: &Family) -> &mut Group {
+        self.families.entry(family.name.to_owned()).or_insert_with(|| Group {
+            kind: family.kind,
+            help: family.help.to_owned(),
+            series: BTreeMap::new(),
+        })
+    }
+
+    /// The family `name` here, with the type and help of `theirs`: the tools' own text wins over one read back.
+    fn entry(&mut self, name: &str, theirs: &Group) -> &mut Group {
+        let group = self.families.entry(name.to_owned()).or_insert_with(|| Group {
+            kind: theirs.kind,
+            help: String::new(),
+            series: BTreeMap::new(),
+        });
+        group.kind = theirs.kind;
+        group.help.clone_from(&theirs.help);
+        group
+    }
+}
+
+fn owned(labels: &[(&str, &str)]) -> Labels {
+    labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::catalog;
+
+    #[test]
+    fn counts_add_up_and_unknown_series_are_kept() {
+        let mut held = Exposition::default();
+        held.increase(catalog::TOTAL, &[("status", "success")], 41.0);
+        held.increase(catalog::TOTAL, &[("status", "of_a_later_version")], 2.0);
+        let mut more = Exposition::default();
+        more.increase(catalog::TOTAL, &[("status", "success")], 1.0);
+        more.increase(catalog::TOTAL, &[("status", "failure")], 0.0);
+        assert_eq!(held.add(&more), []);
+        let numbers: Vec<_> = held.families["deployment_total"].series.values().cloned().collect();
+        assert_eq!(numbers, [Value::Number(0.0), Value::Number(2.0), Value::Number(42.0)]);
+    }
+
+    #[test]
+    fn histograms_with_other_buckets_are_never_merged() {
+        let observed = |bounds: &[f64], value| {
+            let mut exposition = Exposition::default();
+            exposition.histogram(catalog::TIME_TO_DEPLOY, &[], bounds).observe(value);
+            exposition
+        };
+        let mut held = observed(&[10.0, 20.0], 15.0);
+        assert_eq!(held.add(&observed(&[10.0, 20.0], 5.0)), []);
+        assert_eq!(
+            held.histogram(catalog::TIME_TO_DEPLOY, &[], &[]),
+            &Histogram { buckets: vec![(10.0, 1.0), (20.0, 2.0)], sum: 20.0, count: 2.0 }
+        );
+        let before = held.clone();
+        assert_eq!(
+            held.add(&observed(&[10.0, 30.0], 5.0)),
+            [UnequalBuckets("time_to_deploy_seconds".to_owned())]
+        );
+        assert_eq!(held, before);
+    }
+
+    #[test]
+    fn replacing_touches_only_its_own_scope() {
+        let duration = |stage, status, value| {
+            let mut exposition = Exposition::default();
+            exposition.set(catalog::DURATION, &[("stage", stage), ("status", status)], value);
+            exposition
+        };
+        let mut held = duration("build", "failure", 9.0);
+        held.replace(&duration("deploy", "success", 4.0), &[("stage", "deploy")]);
+        held.replace(&duration("build", "success", 3.0), &[("stage", "build")]);
+        let mut expected = duration("build", "success", 3.0);
+        expected.set(catalog::DURATION, &[("stage", "deploy"), ("status", "success")], 4.0);
+        assert_eq!(held, expected);
+    }
+}

@@ -1,0 +1,161 @@
+//! The same families in a file for `node_exporter`'s textfile collector, or any scraper of files.
+//!
+//! The file belongs to this machine, so counters are added to what it holds. There is no group around it: every
+//! series carries its environment, service and stage.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::metrics::encode::encode;
+use crate::metrics::exposition::UnequalBuckets;
+use crate::metrics::{
+    Contribution, Exposition, Outage, catalog, contribution, migration_in_progress, parse::parse, zeros,
+};
+use crate::work::{WorkItem, WorkKind};
+use common::event::Event;
+use common::fs::atomic;
+use common::fs::lock;
+use common::identity::Identity;
+
+/// A textfile.
+#[derive(Debug, Clone)]
+pub struct Textfile {
+    path: PathBuf,
+}
+
+impl Textfile {
+    /// The file at `path`, which need not exist yet. The collector reads only names that end in `.prom`.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Says that the work has begun.
+    pub fn open(&self, scope: &WorkItem) -> Result<()> {
+        let zeros = zeros(scope.work, &scope.stage, scope.parent.as_ref());
+        self.merge(scope, |_| Contribution { state: in_progress(scope, 1.0), counters: zeros }).map(drop)
+    }
+
+    /// Says what the work came to.
+    pub fn close(&self, scope: &WorkItem, event: &Event) -> Result<Vec<UnequalBuckets>> {
+        self.merge(scope, |held| {
+            let mut event = event.clone();
+            if event.stage.is_deployment() {
+                Outage::of(|stage, family| held.number(family, &labels(scope, stage))).add(&mut event);
+            }
+            let mut state = in_progress(scope, 0.0);
+            let Contribution { state: left, counters } = contribution(&event);
+            state.families.extend(left.families);
+            Contribution { state, counters }
+        })
+    }
+
+    /// Adds what `new` makes of what the file holds.
+    fn merge(
+        &self,
+        scope: &WorkItem,
+        new: impl FnOnce(&Exposition) -> Contribution,
+    ) -> Result<Vec<UnequalBuckets>> {
+        let labels = labels(scope, scope.stage.as_str());
+        let failed = || format!("cannot write the metrics file {}", self.path.display());
+        let mut lock_path = self.path.clone().into_os_string();
+        lock_path.push(".lock");
+        let _lock = lock::exclusive(Path::new(&lock_path)).with_context(failed)?;
+        let mut held = match fs::read_to_string(&self.path) {
+            Ok(text) => parse(&text, |_| true, |_| true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Exposition::default(),
+            // Adding to nothing would look like a reset and count everything again.
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.path.display())),
+        };
+        let new = new(&held);
+        held.replace(&new.state.with_labels(&labels), &labels);
+        let refused = held.add(&new.counters.with_labels(&labels));
+        atomic::write(&self.path, &encode(&held)?).with_context(failed)?;
+        Ok(refused)
+    }
+}
+
+fn labels<'a>(scope: &'a WorkItem, stage: &'a str) -> [(&'static str, &'a str); 3] {
+    let Identity { environment, service, .. } = &scope.identity;
+    [("environment", environment.as_str()), ("service", service.as_str()), ("stage", stage)]
+}
+
+fn in_progress(scope: &WorkItem, value: f64) -> Exposition {
+    let mut state = match scope.work {
+        WorkKind::Migration => migration_in_progress(value, scope.started_s()),
+        WorkKind::Stage | WorkKind::Health | WorkKind::Smoke | WorkKind::Rollback => Exposition::default(),
+    };
+    if scope.stage.is_deployment() {
+        state.set(catalog::IN_PROGRESS, &[], value);
+    }
+    state
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::stage_event;
+    use common::event::Status;
+
+    fn run(file: &Textfile, event: &Event) {
+        let scope = WorkItem {
+            identity: event.identity.clone(),
+            stage: event.stage.clone(),
+            parent: None,
+            beats_for_run: false,
+            work: WorkKind::Stage,
+            started_at: event.ts,
+        };
+        file.open(&scope).unwrap();
+        assert_eq!(file.close(&scope, event).unwrap(), []);
+    }
+
+    #[test]
+    fn counters_grow_over_runs_and_stages_stand_side_by_side() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dm.prom");
+        let file = Textfile::new(&path);
+        for stage in ["build", "deployment", "build"] {
+            run(&file, &stage_event(stage));
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for line in [
+            r#"deployment_total{environment="production",service="api",stage="build",status="success"} 2"#,
+            r#"deployment_total{environment="production",service="api",stage="deployment",status="success"} 1"#,
+            r#"deployment_total{environment="production",service="api",stage="deployment",status="failure"} 0"#,
+            r#"deployment_in_progress{environment="production",service="api",stage="deployment"} 0"#,
+            r#"time_to_deploy_seconds_bucket{environment="production",service="api",stage="deployment",le="30"} 1"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(
+            !text.contains(r#"deployment_in_progress{environment="production",service="api",stage="build"}"#)
+        );
+    }
+
+    #[test]
+    fn an_outage_of_a_minute_is_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dm.prom");
+        let file = Textfile::new(&path);
+        let mut event = stage_event("deployment");
+        event.status = Status::Failure;
+        run(&file, &event);
+        event.status = Status::Success;
+        event.ts += chrono::TimeDelta::minutes(1);
+        run(&file, &event);
+        run(&file, &event);
+        let text = fs::read_to_string(&path).unwrap();
+        let labels = r#"{environment="production",service="api",stage="deployment"}"#;
+        for line in [
+            // The minute, and the 12.4 s that the first deployment took.
+            format!("deployment_time_to_restore_seconds_sum{labels} 72.4"),
+            format!("deployment_time_to_restore_seconds_count{labels} 1"),
+            format!("deployment_failing_since_timestamp_seconds{labels} 0"),
+        ] {
+            assert!(text.lines().any(|found| found.starts_with(&line)), "{line}\n{text}");
+        }
+    }
+}
