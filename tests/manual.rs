@@ -53,7 +53,7 @@ fn the_man_pages_and_completions_are_those_of_the_tools() {
     let update = std::env::var_os("UPDATE_MANUAL").is_some();
     let tools = [
         dm_health::args::Args::command(),
-        dm_migrate::args::Args::command(),
+        dm_migrate::Args::command(),
         dm_rollback::args::Args::command(),
         dm_smoke::args::Args::command(),
         dm_stage::args::Args::command(),

@@ -76,6 +76,11 @@ impl Stage {
     /// The outermost stage: the deployment as a whole.
     pub const DEPLOYMENT: &str = "deployment";
 
+    /// The stage that `dm-migrate` records.
+    pub fn migration() -> Self {
+        Self("migration".to_owned())
+    }
+
     /// The text of the name.
     pub fn as_str(&self) -> &str {
         &self.0
