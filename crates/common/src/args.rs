@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::str::FromStr;
 
+use secrecy::SecretString;
+
 use crate::label::Label;
 
 /// A value that counts as absent if it is empty: CI systems set variables for which they have no value to "".
@@ -24,6 +26,14 @@ impl<T: FromStr<Err: Debug>> FromStr for EmptyAsNone<T> {
     fn from_str(text: &str) -> Result<Self, T::Err> {
         Self::parse_with(text, str::parse)
     }
+}
+
+/// Parses a secret, or `None` if it is empty. For use as a clap value parser.
+///
+/// # Errors
+/// Never; clap expects a `Result`.
+pub fn parse_secret(text: &str) -> Result<EmptyAsNone<SecretString>, String> {
+    Ok(EmptyAsNone((!text.is_empty()).then(|| text.into())))
 }
 
 /// The form of a tool's stdout.

@@ -5,6 +5,7 @@ use std::{fmt, fs};
 use anyhow::{Context, Result, anyhow};
 use regex_lite::Regex;
 use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::env;
 use crate::label::MASK;
@@ -16,11 +17,11 @@ const SHORTEST: usize = 6;
 const NAMES: [&str; 8] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "AUTH", "COOKIE"];
 
 /// Resolves a configured secret: the value itself, or the content of the file that `file:PATH` names.
-pub fn read(given: Option<String>) -> Result<Option<String>> {
-    let Some(text) = given else { return Ok(None) };
-    let Some(path) = text.strip_prefix("file:") else { return Ok(Some(text)) };
+pub fn read(configured: Option<SecretString>) -> Result<Option<SecretString>> {
+    let Some(secret) = configured else { return Ok(None) };
+    let Some(path) = secret.expose_secret().strip_prefix("file:") else { return Ok(Some(secret)) };
     let content = fs::read_to_string(path).with_context(|| format!("cannot read the secret in {path}"))?;
-    Ok(Some(content.trim_end().to_owned()))
+    Ok(Some(content.trim_end().into()))
 }
 
 /// A header value that holds a secret. Its `Debug` output and the error do not contain the secret.

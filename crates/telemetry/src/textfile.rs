@@ -34,7 +34,7 @@ impl Textfile {
 
     /// Says that the work has begun.
     pub fn open(&self, scope: &WorkItem) -> Result<()> {
-        let zeros = zeros(scope.work, &scope.stage, scope.parent.as_ref());
+        let zeros = zeros(scope.kind, &scope.stage, scope.parent.as_ref());
         self.merge(scope, |_| Contribution { state: in_progress(scope, 1.0), counters: zeros }).map(drop)
     }
 
@@ -83,7 +83,7 @@ fn labels<'a>(scope: &'a WorkItem, stage: &'a str) -> [(&'static str, &'a str); 
 }
 
 fn in_progress(scope: &WorkItem, value: f64) -> Exposition {
-    let mut state = match scope.work {
+    let mut state = match scope.kind {
         WorkKind::Migration => migration_in_progress(value, scope.started_s()),
         WorkKind::Stage | WorkKind::Health | WorkKind::Smoke | WorkKind::Rollback => Exposition::default(),
     };
@@ -104,8 +104,8 @@ mod tests {
             identity: event.identity.clone(),
             stage: event.stage.clone(),
             parent: None,
-            beats_for_run: false,
-            work: WorkKind::Stage,
+            beats_for_deployment: false,
+            kind: WorkKind::Stage,
             started_at: event.ts,
         };
         file.open(&scope).unwrap();

@@ -48,7 +48,11 @@ impl SuccessCriteria {
 
 impl Outcome {
     /// Of a command that ran. `out_of_memory` asks the kernel whether it has killed for want of memory meanwhile.
-    pub(super) fn of(finished: &ChildExit, rules: &SuccessCriteria, out_of_memory: impl Fn() -> bool) -> Self {
+    pub(super) fn of(
+        finished: &ChildExit,
+        rules: &SuccessCriteria,
+        out_of_memory: impl Fn() -> bool,
+    ) -> Self {
         let by_child = Exit::from_child(finished.status);
         let killed = matches!(by_child, Exit::Signal(signal) if signal == Signal::SIGKILL as i32);
         let told = || rules.patterns.iter().find(|pattern| pattern.is_in(&finished.used.stderr_tail));
