@@ -40,7 +40,7 @@ impl Snapshot {
 
     /// The outage that the state of this service and environment shows.
     pub(super) fn outage(&self, identity: &Identity) -> Outage {
-        Outage::of(|stage, family| {
+        Outage::from_state(|stage, family| {
             let state = self.group(&GroupKey::state(identity, &stage.parse().ok()?))?;
             state.number(family, &[])
         })
