@@ -56,7 +56,7 @@ fn the_man_pages_and_completions_are_those_of_the_tools() {
         dm_migrate::args::Args::command(),
         dm_rollback::args::Args::command(),
         dm_smoke::args::Args::command(),
-        dm_stage::args::Args::command(),
+        dm_stage::Args::command(),
     ];
     for (file, text) in tools.into_iter().flat_map(pages) {
         let path = docs.join(&file);

@@ -21,7 +21,7 @@ pub struct Flush {
 }
 
 /// Sends all pending events, and verifies that they arrived.
-pub fn flush(flush: &Flush) -> Result<Exit> {
+pub(crate) fn flush(flush: &Flush) -> Result<Exit> {
     let client = GatewayClient::new(&flush.endpoint, flush.budget)?;
     let outbox = Outbox::new(&flush.state_dir);
     let settled = async { tokio::time::timeout(flush.budget, settle(&client, &outbox)).await };
