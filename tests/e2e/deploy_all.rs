@@ -134,7 +134,7 @@ fn without_a_way_back_a_person_is_called() {
     let (code, told) = ended(bad);
     // No release was ever proven good, so the web front end cannot go back either: that is the graver news.
     assert_eq!(code, 12, "{told}");
-    assert!(told.contains("NOT everything was rolled back and verified: act now"), "{told}");
+    assert!(told.contains("not every component was rolled back and verified; act now"), "{told}");
     assert!(told.contains("dry run: nothing was rolled back"), "{told}");
 }
 
