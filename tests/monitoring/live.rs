@@ -37,7 +37,7 @@ impl Fixture {
     /// Runs a script on the machine and checks its exit code.
     fn run(&self, script: &str, code: i32) {
         let mut command = self.machine.shell(script);
-        command.env("GOOD", self.good.health().replace("/health", "")).env("NOBODY", fault::refused());
+        command.env("GOOD", self.good.health().replace("/health", "")).env("REFUSED", fault::refused());
         command.env("BAD", self.bad.health().replace("/health", ""));
         // Scripts preload $CLOCK to shift the clock of a tool, or to make it run faster.
         let clock = library("libfaketime.so.1");
@@ -96,7 +96,7 @@ const SCENARIOS: [Scenario; 13] = [
     },
     Scenario {
         name: "HealthCheckFailuresPostDeploy",
-        cause: ("dm-health --url $NOBODY --interval 10ms --max-fail 5", 1),
+        cause: ("dm-health --url $REFUSED --interval 10ms --max-fail 5", 1),
         recovery: Some(("dm-health --url $GOOD/health --interval 10ms --min-success 3", 0)),
     },
     Scenario { name: "PostDeployErrorRateHigh", cause: (WATCH_BAD, 10), recovery: Some((WATCH_GOOD, 0)) },

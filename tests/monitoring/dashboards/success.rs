@@ -73,7 +73,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Burn rate, 6 h",
-        description: "How many times faster than allowed a budget is used up. Above 6, with 3 bad events or more, somebody is paged.",
+        description: "How many times faster than allowed a budget is used up. Above 6, with 3 bad events or more, the person on call is paged.",
         kind: Kind::Lines,
         unit: "short",
         queries: &[("max by (slo) (slo:burn_rate:ratio6h{@S})", "{{slo}}")],
