@@ -173,7 +173,7 @@ fn a_cancelled_deployment_says_what_is_live_and_undoes_nothing() {
     }
     let status = deployment.wait().unwrap();
     assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "{told}");
-    assert!(told.contains("the new version of api web may be live, and was not judged"), "{told}");
+    assert!(told.contains("the new version of api web may be live and was not judged"), "{told}");
     assert_eq!((platform.live("api").as_str(), platform.live("web").as_str()), ("2", "2"));
 }
 

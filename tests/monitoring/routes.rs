@@ -52,7 +52,11 @@ fn each_severity_has_a_receiver_and_rollback_alerts_have_two() {
         // A team's own alert, whose severity is unknown here, is sent rather than lost.
         ("", "", vec!["slack"]),
     ] {
-        assert_eq!(receivers(&config, &labels("Anything", severity, action)), expected, "{severity} {action}");
+        assert_eq!(
+            receivers(&config, &labels("Anything", severity, action)),
+            expected,
+            "{severity} {action}"
+        );
     }
     assert_eq!(receivers(&config, &labels("DeploymentWatchdog", "none", "")), ["watchdog"]);
 }
