@@ -21,7 +21,7 @@ fn check_step(name: &str, step: &Value) {
 }
 
 #[test]
-fn workflows_have_minimal_permissions_and_take_input_by_variables() {
+fn workflows_have_minimal_permissions_and_no_inlined_input() {
     for name in [names("docs/observability/examples", ".yml"), names(".github/workflows", ".yml")].concat() {
         let workflow: Value = yaml(&name);
         assert_eq!(workflow["permissions"], serde_json::json!({}), "{name}: grant permissions to jobs");
@@ -59,7 +59,7 @@ fn step(machine: &Machine, steps: &Value, name: &str) -> Command {
 }
 
 #[test]
-fn the_deployment_workflow_deploys_the_sample_and_shows_its_timeline() {
+fn the_workflow_deploys_the_sample_and_shows_the_timeline() {
     let machine = Machine::new();
     let workflow: Value = yaml(".github/workflows/deploy-full-stack.yml");
     let job = &workflow["jobs"]["deploy"];

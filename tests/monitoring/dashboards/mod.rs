@@ -78,7 +78,7 @@ fn every_panel_has_a_title_a_description_and_a_unit() {
 }
 
 #[test]
-fn every_query_parses_names_existing_series_and_uses_the_variables() {
+fn every_query_parses_and_uses_existing_series_and_variables() {
     for (_, panel) in panels() {
         for (query, _) in panel.queries {
             assert_eq!(promql::faults(&substituted(query)), Vec::<String>::new(), "in {}", panel.title);
