@@ -134,7 +134,7 @@ fn without_a_way_back_a_person_is_called() {
     let (code, told) = ended(bad);
     // No release was ever proven good, so the web front end cannot go back either: that is the graver news.
     assert_eq!(code, 12, "{told}");
-    assert!(told.contains("NOT everything was rolled back and verified: act now"), "{told}");
+    assert!(told.contains("not every component was rolled back and verified; act now"), "{told}");
     assert!(told.contains("dry run: nothing was rolled back"), "{told}");
 }
 
@@ -173,7 +173,7 @@ fn a_cancelled_deployment_says_what_is_live_and_undoes_nothing() {
     }
     let status = deployment.wait().unwrap();
     assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "{told}");
-    assert!(told.contains("the new version of api web may be live, and was not judged"), "{told}");
+    assert!(told.contains("the new version of api web may be live and was not judged"), "{told}");
     assert_eq!((platform.live("api").as_str(), platform.live("web").as_str()), ("2", "2"));
 }
 

@@ -40,7 +40,7 @@ fn the_tools_are_installed_with_their_manuals_and_completions() {
 fn nothing_is_installed_where_something_is_missing_or_unknown() {
     let (prefix, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for (more, why) in [
-        (&["dm-stage"][..], "there is no dm-stage in"),
+        (&["dm-stage"][..], "there is no program dm-stage in"),
         (&["dm-stagee"], "unknown argument 'dm-stagee': the tools are dm-stage"),
         (&["--prefix"], "--prefix needs a folder"),
     ] {
@@ -71,7 +71,7 @@ fn a_script_with_the_helpers_runs_with_and_without_the_tools() {
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "a  b c\n7\ntested\n125\n");
         let told = String::from_utf8_lossy(&output.stderr);
-        let missing = "dm-stage is not on PATH: the commands run without it\n";
+        let missing = "dm-stage is not on PATH: commands run without it\n";
         assert_eq!(told, if installed { "" } else { missing });
     }
     let journal = machine.journal();

@@ -69,11 +69,11 @@ fn kubernetes_goes_back_to_the_revision_that_a_replicaset_has_now() {
         script(&machine, "kubernetes", verb, &variables)
     };
     assert_eq!(good(&run("current", "")), "web-bad");
-    refused(&run("", ""), "is not a ReplicaSet: keep versions with DM_RELEASE");
+    refused(&run("", ""), "is not a ReplicaSet: record versions with DM_RELEASE");
     refused(&run("", "--all"), "is not a ReplicaSet");
     refused(&run("", "web-gone"), "has no ReplicaSet web-gone (any more)");
     refused(&run("", "other-1"), "has no ReplicaSet other-1");
-    assert!(good(&run("", "web-bad")).contains("live already"));
+    assert!(good(&run("", "web-bad")).contains("already live"));
     assert_eq!(changes(&machine, &[" get "]), Vec::<String>::new());
     good(&run("", "web-good"));
     let changed = [
@@ -104,9 +104,9 @@ fn helm_goes_back_to_a_revision_that_was_deployed_and_never_to_a_failed_one() {
     assert_eq!(good(&run("current", "")), "5");
     refused(&run("", ""), "is not a revision");
     refused(&run("", "0"), "is not a revision");
-    refused(&run("", "4"), "revision 4 of web is failed: it never was good");
+    refused(&run("", "4"), "revision 4 of web is failed: it was never good");
     refused(&run("", "2"), "no revision 2 (any more)");
-    assert!(good(&run("", "5")).contains("live already"));
+    assert!(good(&run("", "5")).contains("already live"));
     assert_eq!(changes(&machine, &["history"]), Vec::<String>::new());
     good(&run("", "3"));
     assert_eq!(
@@ -132,9 +132,9 @@ fn fly_deploys_an_image_again_that_a_release_completed_with() {
     };
     assert_eq!(good(&run("current", "")), "registry.fly.io/shop:deployment-8");
     refused(&run("", "1.4.2"), "is not an image");
-    refused(&run("", "registry.fly.io/shop:deployment-9"), "is not an image of one of the last releases");
-    refused(&run("", "registry.fly.io/shop:deployment-"), "is not an image of one of the last releases");
-    assert!(good(&run("", "registry.fly.io/shop:deployment-8")).contains("live already"));
+    refused(&run("", "registry.fly.io/shop:deployment-9"), "is not an image of a recent release");
+    refused(&run("", "registry.fly.io/shop:deployment-"), "is not an image of a recent release");
+    assert!(good(&run("", "registry.fly.io/shop:deployment-8")).contains("already live"));
     assert_eq!(changes(&machine, &["releases"]), Vec::<String>::new());
     good(&run("", "registry.fly.io/shop:deployment-7"));
     assert_eq!(
@@ -163,10 +163,10 @@ fn heroku_goes_back_to_a_release_that_succeeded() {
     assert_eq!(good(&run("current", "")), "v42");
     refused(&run("", "42"), "is not a release");
     refused(&run("", "v41"), "release v41 of shop is 'failed', not succeeded");
-    assert!(good(&run("", "v42")).contains("live already"));
+    assert!(good(&run("", "v42")).contains("already live"));
     assert_eq!(changes(&machine, &["info"]), Vec::<String>::new());
     outcome("failed");
-    refused(&run("", "v40"), "the release that goes back to v40 failed");
+    refused(&run("", "v40"), "the rollback to v40 failed");
     outcome("succeeded");
     good(&run("", "v40"));
     assert_eq!(changes(&machine, &["info"]), ["releases:rollback v40 --app shop"; 2]);
@@ -224,13 +224,16 @@ fn railway_is_not_asked_for_what_it_cannot_do_and_its_own_words_are_told() {
     refused(&output, "its image is gone. Deploy that version again");
     assert_eq!(asks_to_roll_back(&bodies), 0);
     let (output, bodies) = at_railway(WELL, "", bad);
-    refused(&output, "Railway says no: {\"data\":null,\"errors\":[{\"message\":\"Deployment not found\"}]}");
+    refused(
+        &output,
+        "Railway rejected the request: {\"data\":null,\"errors\":[{\"message\":\"Deployment not found\"}]}",
+    );
     assert_eq!(asks_to_roll_back(&bodies), 0);
     let (output, bodies) = at_railway(WELL, "", "1.4.2");
     refused(&output, "'1.4.2' is not a deployment");
     assert_eq!(bodies.len(), 0);
     let crashes = Manner { course: &["DEPLOYING", "CRASHED"], ..WELL };
-    refused(&at_railway(crashes, "", target).0, &format!("{new}, which goes back to {target}, is CRASHED"));
+    refused(&at_railway(crashes, "", target).0, &format!("{new}, the rollback to {target}, is CRASHED"));
     let hangs = Manner { course: &["DEPLOYING"], ..WELL };
     refused(&at_railway(hangs, "", target).0, "is still DEPLOYING");
 }
