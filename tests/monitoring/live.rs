@@ -64,15 +64,15 @@ impl Story {
 /// A cause that was there before Prometheus was.
 const NOTHING: &str = "true";
 /// Watches BAD or GOOD and judges it, by a limit for which few requests are enough: a slow machine makes no more.
-const WATCH_BAD: &str = "dm-health --url $BAD/api/orders --interval 10ms --watch 1200ms --max-fail 500 --format jsonl | \
+const WATCH_BAD: &str = "dm-health --url $BAD/api/orders --interval 10ms --watch 1m --max-fail 500 --format jsonl | \
     dm-rollback --if-error-rate 20 --verify-url $GOOD/health -- true";
 const WATCH_GOOD: &str = "dm-health --url $GOOD/api/orders --interval 10ms --watch 1200ms --format jsonl | \
     dm-rollback --if-error-rate 20 -- true";
 const SMOKE: &str = "for n in 1 2 3 4 5 6; do \
     printf '[[test]]\\nname = \"%s\"\\nhttp = { url = \"/health\" }\\nexpect = { status = 404 }\\n' $n; done > smoke.toml
-    FAKETIME=-3570s LD_PRELOAD=$CLOCK dm-smoke smoke.toml --base-url $GOOD";
-const ROLLED_BACK: &str = "dm-health --url $BAD/api/orders --interval 10ms --watch 1200ms --max-fail 500 --format jsonl | \
-    FAKETIME=-870s LD_PRELOAD=$CLOCK dm-rollback --if-error-rate 20 --verify-url $GOOD/health -- true";
+    FAKETIME=-3555s LD_PRELOAD=$CLOCK dm-smoke smoke.toml --base-url $GOOD";
+const ROLLED_BACK: &str = "dm-health --url $BAD/api/orders --interval 10ms --watch 1m --max-fail 500 --format jsonl | \
+    FAKETIME=-855s LD_PRELOAD=$CLOCK dm-rollback --if-error-rate 20 --verify-url $GOOD/health -- true";
 /// A second of this is a minute to the tool, and a second to the command that it runs.
 const SLOW_BUILD: &str = "export FAKETIME='-130s x60' DM_EXPORT_BUDGET=1h; unset FAKETIME_DONT_FAKE_MONOTONIC
     LD_PRELOAD=$CLOCK dm-stage build -- env -u LD_PRELOAD sleep 2.1";
@@ -226,7 +226,7 @@ fn each_of_the_thirteen_alerts_fires_and_ends() {
                 slow.switch("{\"latency_ms\":1100}");
                 let machine = Machine::new()
                     .with("PUSHGATEWAY_URL", &gateway.url())
-                    .with("DM_EXPORT_BUDGET", "30s")
+                    .with("DM_EXPORT_BUDGET", "5m")
                     .with("DM_SERVICE", story.name)
                     .with("SLOW", &slow.health().replace("/health", ""));
                 let scene = Scene { machine, good, bad };
@@ -250,14 +250,13 @@ fn each_of_the_thirteen_alerts_fires_and_ends() {
     });
 
     // Last, as it takes the others' data away.
-    let address = gateway.address().to_owned();
     let before = inbox.requests().len();
-    drop(gateway);
+    let stopped = gateway.stop();
     let caused = Instant::now();
     wait_for(&inbox, before, "PushgatewayDown", "", "firing");
     seconds.lock().unwrap().push(("PushgatewayDown", caused.elapsed().as_secs_f64()));
     let before = inbox.requests().len();
-    let _back = Pushgateway::with(&address, &[]);
+    let _back = stopped.start();
     wait_for(&inbox, before, "PushgatewayDown", "", "resolved");
 
     // Who may roll back is told of what begins, never of what ends.

@@ -44,7 +44,7 @@ fn is_alive(pid: &str) -> bool {
 /// Waits for the end of a process that is not ours.
 fn wait_for_the_end_of(pid: &str) {
     if Path::new(&format!("/proc/{pid}")).exists() {
-        let waited = Command::new("timeout").args(["20", "tail", "--pid", pid, "-f", "/dev/null"]).status();
+        let waited = Command::new("timeout").args(["120", "tail", "--pid", pid, "-f", "/dev/null"]).status();
         assert!(waited.unwrap().success(), "process {pid} is still there");
     }
 }
@@ -64,7 +64,7 @@ fn after_a_time_limit_nothing_is_left_wherever_it_went() {
         pids.display()
     );
     let status = dm_stage(&state)
-        .args(["build", "--timeout", "1s", "--kill-after", "100ms", "--", "sh", "-c", &script])
+        .args(["build", "--timeout", "3s", "--kill-after", "100ms", "--", "sh", "-c", &script])
         .status()
         .unwrap();
     assert_eq!(status.code(), Some(124));
@@ -139,7 +139,7 @@ fn as_the_first_process_of_a_container_it_leaves_no_zombies_and_says_a_signal_by
     let status = Command::new("unshare")
         .args(container)
         .arg(env!("CARGO_BIN_EXE_dm-stage"))
-        .args(["build", "--timeout", "20s", "--", "sh", "-c", script])
+        .args(["build", "--timeout", "2m", "--", "sh", "-c", script])
         .env("DM_STATE_DIR", state.path())
         .status()
         .unwrap();
