@@ -65,15 +65,15 @@ impl Scenario {
 /// The cause existed before Prometheus started.
 const PREEXISTING: &str = "true";
 /// Watches BAD or GOOD and evaluates it. The limit is high, because a slow machine makes only a few requests.
-const WATCH_BAD: &str = "dm-health --url $BAD/api/orders --interval 10ms --watch 1200ms --max-fail 500 --format jsonl | \
+const WATCH_BAD: &str = "dm-health --url $BAD/api/orders --interval 10ms --watch 1m --max-fail 500 --format jsonl | \
     dm-rollback --if-error-rate 20 --verify-url $GOOD/health -- true";
-const WATCH_GOOD: &str = "dm-health --url $GOOD/api/orders --interval 10ms --watch 1200ms --format jsonl | \
+const WATCH_GOOD: &str = "dm-health --url $GOOD/api/orders --interval 10ms --watch 1m --format jsonl | \
     dm-rollback --if-error-rate 20 -- true";
 const SMOKE: &str = "for n in 1 2 3 4 5 6; do \
     printf '[[test]]\\nname = \"%s\"\\nhttp = { url = \"/health\" }\\nexpect = { status = 404 }\\n' $n; done > smoke.toml
-    FAKETIME=-3570s LD_PRELOAD=$CLOCK dm-smoke smoke.toml --base-url $GOOD";
-const ROLLED_BACK: &str = "dm-health --url $BAD/api/orders --interval 10ms --watch 1200ms --max-fail 500 --format jsonl | \
-    FAKETIME=-870s LD_PRELOAD=$CLOCK dm-rollback --if-error-rate 20 --verify-url $GOOD/health -- true";
+    FAKETIME=-3555s LD_PRELOAD=$CLOCK dm-smoke smoke.toml --base-url $GOOD";
+const ROLLED_BACK: &str = "dm-health --url $BAD/api/orders --interval 10ms --watch 1m --max-fail 500 --format jsonl | \
+    FAKETIME=-855s LD_PRELOAD=$CLOCK dm-rollback --if-error-rate 20 --verify-url $GOOD/health -- true";
 /// For the tool, each second counts as a minute; for the command that it runs, it is a second.
 const SLOW_BUILD: &str = "export FAKETIME='-130s x60' DM_EXPORT_BUDGET=1h; unset FAKETIME_DONT_FAKE_MONOTONIC
     LD_PRELOAD=$CLOCK dm-stage build -- env -u LD_PRELOAD sleep 2.1";
@@ -230,7 +230,7 @@ fn each_of_the_thirteen_alerts_fires_and_ends() {
                 slow.switch("{\"latency_ms\":1100}");
                 let machine = Machine::new()
                     .with("PUSHGATEWAY_URL", &gateway.url())
-                    .with("DM_EXPORT_BUDGET", "30s")
+                    .with("DM_EXPORT_BUDGET", "5m")
                     .with("DM_SERVICE", scenario.name)
                     .with("SLOW", &slow.health().replace("/health", ""));
                 let fixture = Fixture { machine, good, bad };
@@ -254,14 +254,13 @@ fn each_of_the_thirteen_alerts_fires_and_ends() {
     });
 
     // Last, because it takes the other alerts' data away.
-    let address = gateway.address().to_owned();
     let before = inbox.requests().len();
-    drop(gateway);
+    let stopped = gateway.stop();
     let caused_at = Instant::now();
     wait_for(&inbox, before, "PushgatewayDown", "", "firing");
     seconds.lock().unwrap().push(("PushgatewayDown", caused_at.elapsed().as_secs_f64()));
     let before = inbox.requests().len();
-    let _restarted = Pushgateway::with(&address, &[]);
+    let _restarted = stopped.start();
     wait_for(&inbox, before, "PushgatewayDown", "", "resolved");
 
     // The hook that may roll back gets firing alerts, but never resolved ones.

@@ -18,10 +18,10 @@ fn assert(by: &[&str], args: &[String]) -> Assert {
     let state = tempfile::tempdir().unwrap();
     let mut command = Command::new(by[0]);
     command.args(&by[1..]).arg(env!("CARGO_BIN_EXE_dm-health")).args(args);
-    command.args(["--interval", "20ms", "--max-fail", "3", "--timeout", "10s"]);
+    command.args(["--interval", "20ms", "--max-fail", "3", "--timeout", "1m"]);
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command.env("DM_STATE_DIR", state.path()).env("PUSHGATEWAY_URL", "disabled");
-    assert_cmd::Command::from_std(command).timeout(Duration::from_secs(30)).assert()
+    assert_cmd::Command::from_std(command).timeout(Duration::from_mins(2)).assert()
 }
 
 fn url(url: &str) -> Vec<String> {

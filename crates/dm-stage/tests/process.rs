@@ -38,7 +38,7 @@ fn is_alive(pid: &str) -> bool {
 /// Waits for the end of a process that is not our child.
 fn wait_for_end_of(pid: &str) {
     if Path::new(&format!("/proc/{pid}")).exists() {
-        let waited = Command::new("timeout").args(["20", "tail", "--pid", pid, "-f", "/dev/null"]).status();
+        let waited = Command::new("timeout").args(["120", "tail", "--pid", pid, "-f", "/dev/null"]).status();
         assert!(waited.unwrap().success(), "process {pid} is still there");
     }
 }
@@ -58,7 +58,7 @@ fn a_time_limit_leaves_no_process_behind() {
         pids.display()
     );
     let status = dm_stage(&state)
-        .args(["build", "--timeout", "1s", "--kill-after", "100ms", "--", "sh", "-c", &script])
+        .args(["build", "--timeout", "3s", "--kill-after", "100ms", "--", "sh", "-c", &script])
         .status()
         .unwrap();
     assert_eq!(status.code(), Some(124));
@@ -133,7 +133,7 @@ fn as_pid_1_it_leaves_no_zombies_and_exits_with_128_plus_n() {
     let status = Command::new("unshare")
         .args(container)
         .arg(env!("CARGO_BIN_EXE_dm-stage"))
-        .args(["build", "--timeout", "20s", "--", "sh", "-c", script])
+        .args(["build", "--timeout", "2m", "--", "sh", "-c", script])
         .env("DM_STATE_DIR", state.path())
         .status()
         .unwrap();
