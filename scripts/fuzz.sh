@@ -14,7 +14,7 @@ properties=(
     "dm-smoke foreign::tap::tests::a_real_report_broken_anywhere_is_read_or_refused"
     "dm-smoke foreign::junit::tests::any_text_is_read_or_refused"
     "dm-smoke foreign::junit::tests::a_real_report_broken_anywhere_is_read_or_refused"
-    "common json_path::tests::any_text_is_read_or_refused"
+    "http-expect json::tests::any_text_is_read_or_refused"
     "common metrics::parse::tests::no_text_makes_it_panic"
     "dm-rollback evidence::tests::any_bytes_are_answered"
     "dm-rollback source::access_log::tests::any_bytes_are_answered"

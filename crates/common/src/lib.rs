@@ -22,7 +22,6 @@
 //! | [`lock`] | one writer at a time |
 //! | [`lines`] | an append-only file of JSON |
 //! | [`http`] | one HTTP client: bounded time, bounded bodies |
-//! | [`json_path`] | what a JSON document should hold |
 //! | [`flags`] | the flags that tools share |
 //! | [`ci`] | what a CI system's variables say of the run |
 //! | [`git`] | the commit checked out here |
@@ -61,7 +60,6 @@ pub mod github;
 pub mod http;
 pub mod identity;
 pub mod journal;
-pub mod json_path;
 pub mod label;
 pub mod lines;
 pub mod lock;
