@@ -47,7 +47,7 @@ fn a_dead_gateway_costs_one_warning() {
             .and(predicate::function(|text: &str| text.lines().count() == 2))
     };
     run(&fault::refused()).stderr(warned("Connection refused"));
-    run_with_budget(&fault::hanging(), SHORT).stderr(warned("no answer"));
+    run_with_budget(&fault::hanging(), SHORT).stderr(warned("no response"));
     run(&fault::internal_error()).stderr(warned("500 Internal Server Error to a read: the disk is full"));
 }
 
@@ -134,7 +134,7 @@ fn a_tool_gives_up_an_answer_that_drips() {
 fn an_answer_that_is_too_long_for_a_gateway_is_not_read_to_its_end() {
     let megabytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 100 * 1024 * 1024);
     for start in [megabytes.as_str(), "HTTP/1.1 200 OK\r\n\r\n"] {
-        run(&fault::pouring(start)).stderr(warned("the answer is longer than"));
+        run(&fault::pouring(start)).stderr(warned("the response is longer than"));
         run_with_budget(&fault::pouring(start), SHORT).stderr(warned("not pushed"));
     }
     // The same in the head. Of an error message only the beginning is read.
@@ -149,7 +149,7 @@ fn a_redirect_is_not_followed() {
         let path = head.split(' ').nth(1).unwrap_or("/");
         answer(&format!("302 Found\r\nLocation: /again{path}"), "")
     });
-    run(&gateway.url).stderr(warned("302 Found to a ").and(contains("give the URL that it redirects to")));
+    run(&gateway.url).stderr(warned("302 Found to a ").and(contains("configure the URL that it redirects to")));
     let heads = gateway.heads();
     assert!(!heads.is_empty() && !heads.iter().any(|head| head.contains(" /again/")), "{heads:#?}");
     // The same for a redirect to the same URL.
@@ -167,7 +167,7 @@ fn nothing_is_pushed_to_a_server_that_is_not_a_pushgateway() {
         assert!(!heads.iter().any(|head| head.starts_with("PUT ")), "{heads:#?}");
     }
     let page = Recording::answering(|_| answer("200 OK", "hello"));
-    run(&page.url).stderr(warned("what answered a read is not a Pushgateway"));
+    run(&page.url).stderr(warned("the server that responded to a read is not a Pushgateway"));
 }
 
 #[test]

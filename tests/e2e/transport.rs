@@ -241,13 +241,13 @@ fn a_configuration_that_cannot_work_is_refused_before_anything_runs() {
         (&[("PUSHGATEWAY_PASSWORD", "hunter2")], "--pushgateway-password needs --pushgateway-user"),
         (&[("PUSHGATEWAY_USER", "u"), ("PUSHGATEWAY_TOKEN", "hunter2")], "not both"),
         (&[("PUSHGATEWAY_TOKEN", "file:/no/such/secret")], "cannot read the secret in /no/such/secret"),
-        (&[("PUSHGATEWAY_HEADERS", "hunter2")], "write NAME: VALUE, one a line"),
+        (&[("PUSHGATEWAY_HEADERS", "hunter2")], "write NAME: VALUE, one per line"),
         (&[("PUSHGATEWAY_CA", "/no/such/ca.pem")], "--pushgateway-ca: cannot read /no/such/ca.pem"),
-        (&[("PUSHGATEWAY_CA", junk.to_str().unwrap())], "--pushgateway-ca holds no PEM certificates"),
+        (&[("PUSHGATEWAY_CA", junk.to_str().unwrap())], "--pushgateway-ca contains no PEM certificates"),
         (&[("PUSHGATEWAY_CERT", "/no/such/cert.pem")], "--pushgateway-cert: cannot read /no/such/cert.pem"),
         (
             &[("PUSHGATEWAY_CERT", junk.to_str().unwrap())],
-            "--pushgateway-cert holds no PEM certificate with its key",
+            "--pushgateway-cert contains no PEM certificate with its key",
         ),
         // Both are valid PEM: the error appears only when they are used.
         (&[("PUSHGATEWAY_CA", envelope.to_str().unwrap())], "--pushgateway-ca: "),

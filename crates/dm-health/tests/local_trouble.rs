@@ -69,6 +69,6 @@ fn out_of_descriptors_nothing_can_be_told() {
 #[test]
 fn a_program_that_is_not_there_says_nothing_about_the_service() {
     let assert = assert(&["env"], &url("exec:/no/such/program")).code(3);
-    let assert = assert.stderr(contains("cannot run /no/such/program: there is no directory /no"));
+    let assert = assert.stderr(contains("cannot run /no/such/program: directory /no does not exist"));
     assert_eq!(probes(&assert)[2]["reason"], "not_found");
 }
