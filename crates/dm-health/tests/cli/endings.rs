@@ -115,8 +115,8 @@ fn wrong_usage_is_2_and_one_line() {
         ("localhost:80", "", "scheme"),
         ("ftp://host", "", "scheme"),
         ("not a url", "", "not a URL"),
-        ("http://h/a", "--url http://h/b", "two targets are called h: give each a name"),
-        ("http://h/a", "--url web=http://h/b --name api", "give each its own"),
+        ("http://h/a", "--url http://h/b", "two targets have the name h: give each a unique name"),
+        ("http://h/a", "--url web=http://h/b --name api", "name each one"),
         ("http://h", "--timeout 3", "needs a unit"),
         ("http://h", "--max-fail 0", "--max-fail 0"),
         ("http://h", "--fail-rate 6/5", "failures/probes, such as 5/20"),
@@ -126,7 +126,7 @@ fn wrong_usage_is_2_and_one_line() {
         ("http://h", "--expect-header version", "NAME: VALUE"),
         ("http://h", "--expect-status 2", "class such as 2xx"),
         ("http://h", "--min-success 9 --deadline 100ms", "no longer than that"),
-        ("http://h", "--textfile dm.txt", "does not end in .prom"),
+        ("http://h", "--textfile dm.txt", "must end in .prom"),
         ("http://h", "--no-such-flag", "--no-such-flag"),
         ("http://h", "--format tap", "tap"),
     ] {
@@ -147,7 +147,7 @@ fn help_has_examples_and_the_exit_codes() {
     let mut run = Run::new("", "");
     run.args = vec!["--help".to_owned()];
     let help = contains("Examples:").and(contains("set -o pipefail")).and(contains("Exit code"));
-    run.assert().code(0).stdout(help.and(contains("In a row, because")));
+    run.assert().code(0).stdout(help.and(contains("Consecutive, because")));
     run.args = vec!["--version".to_owned()];
     run.assert().code(0).stdout(contains("dm-health"));
 }
@@ -181,12 +181,12 @@ fn no_secret_is_shown_or_recorded() {
 
 #[test]
 fn others_can_verify_with_it() {
-    let (every, timeout) = (Duration::from_millis(20), Duration::from_secs(2));
+    let (every, timeout) = (Duration::from_millis(20), Duration::from_secs(30));
     let verify = |server: &Server, deadline| {
         dm_health::verify(&server.url("/").parse().unwrap(), 2, every, timeout, deadline).unwrap()
     };
     let recovering = Server::start(&[DOWN, DOWN, DOWN, DOWN, DOWN, DOWN, OK]);
-    assert!(verify(&recovering, Duration::from_secs(10)));
+    assert!(verify(&recovering, Duration::from_mins(2)));
     assert_eq!(recovering.requests().len(), 8);
     assert!(!verify(&Server::start(&[OK, DOWN, OK, DOWN]), Duration::from_millis(150)));
     assert!(!verify(&Server::start(&[Reply::Hang]), Duration::from_millis(50)));

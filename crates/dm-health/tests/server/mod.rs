@@ -39,7 +39,7 @@ impl Server {
         let server = Self { address: listener.local_addr().unwrap(), requests: Arc::default() };
         let (replies, requests) = (replies.to_vec(), Arc::clone(&server.requests));
         thread::spawn(move || {
-            // Kept, or they would be closed.
+            // KeptConnection, or they would be closed.
             let mut hanging = Vec::new();
             for (index, stream) in listener.incoming().enumerate() {
                 let mut stream = stream.unwrap();
@@ -71,10 +71,9 @@ impl Server {
         server
     }
 
-    /// A URL where nobody listens.
+    /// A URL that refuses connections.
     pub(crate) fn refusing() -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}/", listener.local_addr().unwrap())
+        format!("{}/", testkit::fault::refused())
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
