@@ -67,7 +67,7 @@ const PREEXISTING: &str = "true";
 /// Watches BAD or GOOD and evaluates it. The limit is high, because a slow machine makes only a few requests.
 const WATCH_BAD: &str = "dm-health --url $BAD/api/orders --interval 10ms --watch 1200ms --max-fail 500 --format jsonl | \
     dm-rollback --if-error-rate 20 --verify-url $GOOD/health -- true";
-const WATCH_GOOD: &str = "dm-health --url $GOOD/api/orders --interval 10ms --watch 1m --format jsonl | \
+const WATCH_GOOD: &str = "dm-health --url $GOOD/api/orders --interval 10ms --watch 1200ms --format jsonl | \
     dm-rollback --if-error-rate 20 -- true";
 const SMOKE: &str = "for n in 1 2 3 4 5 6; do \
     printf '[[test]]\\nname = \"%s\"\\nhttp = { url = \"/health\" }\\nexpect = { status = 404 }\\n' $n; done > smoke.toml

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_signal_ends_it_with_an_end_and_a_record() {
+fn a_signal_ends_the_stream_and_is_recorded() {
     let server = Server::start(&[OK]);
     let run = Run::new(&server.url("/"), "--watch 1h");
     let mut child = run.spawn();
@@ -34,7 +34,7 @@ fn started_by_env(run: &Run, signals: &str) -> Child {
 }
 
 #[test]
-fn a_hang_up_ends_it_with_the_program_that_it_runs() {
+fn a_hang_up_also_ends_the_program_of_a_probe() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -54,7 +54,7 @@ fn a_hang_up_ends_it_with_the_program_that_it_runs() {
 }
 
 #[test]
-fn under_nohup_it_goes_on() {
+fn under_nohup_it_continues() {
     let server = Server::start(&[OK]);
     let mut child = started_by_env(&Run::new(&server.url("/"), "--watch 1h"), "--ignore-signal=HUP");
     let pid = Pid::from_raw(child.id().cast_signed());
@@ -68,7 +68,7 @@ fn under_nohup_it_goes_on() {
 }
 
 #[test]
-fn a_closed_pipe_ends_it_quietly_and_at_once() {
+fn a_closed_pipe_ends_it_at_once_without_a_message() {
     for format in ["jsonl", "human"] {
         let server = Server::start(&[OK]);
         let mut run = Run::new(&server.url("/"), &format!("--watch 2h --format {format}"));
@@ -98,7 +98,7 @@ fn without_a_reader_from_the_start_nothing_runs() {
 }
 
 #[test]
-fn a_full_disk_is_told() {
+fn a_full_disk_is_reported() {
     let server = Server::start(&[OK]);
     let run = Run::new(&server.url("/"), "");
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -110,7 +110,7 @@ fn a_full_disk_is_told() {
 }
 
 #[test]
-fn wrong_usage_is_2_and_one_line() {
+fn wrong_usage_exits_with_2_and_one_line() {
     for (url, flags, message) in [
         ("localhost:80", "", "scheme"),
         ("ftp://host", "", "scheme"),
@@ -119,7 +119,7 @@ fn wrong_usage_is_2_and_one_line() {
         ("http://h/a", "--url web=http://h/b --name api", "name each one"),
         ("http://h", "--timeout 3", "needs a unit"),
         ("http://h", "--max-fail 0", "--max-fail 0"),
-        ("http://h", "--fail-rate 6/5", "failures/probes, such as 5/20"),
+        ("http://h", "--fail-rate 6/5", "write FAILURES/PROBES, such as 5/20"),
         ("http://h", "--min-cert-days 14", "no --url is one"),
         ("http://h", "--expect-body-regex (", "unclosed group"),
         ("http://h", "--expect-json version", "does not begin with $"),
@@ -153,7 +153,7 @@ fn help_has_examples_and_the_exit_codes() {
 }
 
 #[test]
-fn no_secret_is_shown_or_recorded() {
+fn no_secret_is_printed_or_recorded() {
     let server = Server::start(&[DOWN]);
     let url = server.url("/health?token=hunter2").replace("http://", "http://user:pa55@");
     for format in ["jsonl", "human"] {
@@ -180,7 +180,7 @@ fn no_secret_is_shown_or_recorded() {
 }
 
 #[test]
-fn others_can_verify_with_it() {
+fn the_library_verifies_a_url() {
     let (every, timeout) = (Duration::from_millis(20), Duration::from_secs(30));
     let verify = |server: &Server, deadline| {
         dm_health::verify(&server.url("/").parse().unwrap(), 2, every, timeout, deadline).unwrap()

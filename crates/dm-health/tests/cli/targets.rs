@@ -33,7 +33,7 @@ fn several_targets_are_healthy_when_all_are() {
 }
 
 #[test]
-fn several_targets_are_unhealthy_when_one_is_however_slow_the_others_are() {
+fn several_targets_are_unhealthy_when_one_is() {
     let slow = Server::start(&[Reply::Hang]);
     let mut run = Run::new(&format!("slow={}", slow.url("/")), "--timeout 1h --max-fail 3");
     add_target(&mut run, "down", &Server::refusing());
@@ -43,9 +43,9 @@ fn several_targets_are_unhealthy_when_one_is_however_slow_the_others_are() {
 }
 
 #[test]
-fn a_watch_of_many_ends_though_their_turns_leave_no_pause() {
+fn a_watch_of_many_targets_ends() {
     let server = Server::start(&[OK]);
-    // A machine that is busy with other tests may be late to answer so many.
+    // A machine that is busy with other tests may respond late to so many probes.
     let mut run = Run::new(&format!("t0={}", server.url("/")), "--watch 1s --timeout 1m");
     // A turn every millisecond.
     run.interval("1s");
@@ -61,7 +61,7 @@ fn the_deadline_names_the_targets_that_were_not_healthy() {
 }
 
 #[test]
-fn the_latencies_of_several_targets_are_series_of_their_own() {
+fn each_of_several_targets_has_its_own_latency_series() {
     let mut run = Run::new(&format!("api={}", Server::start(&[OK]).url("/")), "");
     add_target(&mut run, "web", &Server::start(&[OK]).url("/"));
     let textfile = run.state.path().join("dm.prom");
@@ -75,7 +75,7 @@ fn the_latencies_of_several_targets_are_series_of_their_own() {
 }
 
 #[test]
-fn on_a_terminal_successes_are_one_live_line_that_is_gone_at_the_end() {
+fn on_a_terminal_a_live_line_shows_successes() {
     let server = Server::start(&[DOWN, OK]);
     let run = Run::new(&server.url("/"), "--min-success 5");
     let line = format!("{} {}", env!("CARGO_BIN_EXE_dm-health"), run.args.join(" "));

@@ -1,4 +1,4 @@
-//! A small HTTP server that answers as it is told: one reply a connection, the last one for ever.
+//! A small HTTP server with scripted replies: one reply per connection, and the last one for ever.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -20,7 +20,7 @@ pub(crate) enum Reply {
     HalfABody,
     /// A body that does not end.
     EndlessBody,
-    /// A JSON document of so many bytes.
+    /// A JSON document of this many bytes.
     Json(usize),
     /// The connection is reset.
     Reset,
