@@ -120,7 +120,7 @@ fn wrong_usage_exits_with_2_and_one_line() {
         ("http://h", "--timeout 3", "needs a unit"),
         ("http://h", "--max-fail 0", "--max-fail 0"),
         ("http://h", "--fail-rate 6/5", "write FAILURES/PROBES, such as 5/20"),
-        ("http://h", "--min-cert-days 14", "no --url is one"),
+        ("http://h", "--min-cert-days 14", "no --url has that scheme"),
         ("http://h", "--expect-body-regex (", "unclosed group"),
         ("http://h", "--expect-json version", "does not begin with $"),
         ("http://h", "--expect-header version", "NAME: VALUE"),
