@@ -8,14 +8,13 @@ use anyhow::{Context as _, Result};
 use child_process::ShutdownSignals;
 use common::cli::warn;
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::event::Completion;
-use common::event::EventId;
+use common::event::{Completion, EventId};
 use common::exit::Exit;
 use common::records::Start;
+use common::runtime;
 use telemetry::context::Context;
 use telemetry::recorder::Recorder;
-use telemetry::work::WorkItem;
-use telemetry::work::WorkKind;
+use telemetry::work::{WorkItem, WorkKind};
 
 use crate::plan::Plan;
 use crate::policy::{Policy, Step, Verdict};
@@ -25,7 +24,6 @@ use crate::report::{Report, Style};
 use crate::run_outcome::{RunOutcome, Subject};
 use crate::stats::RunStats;
 use crate::stdout_closed::stdout_closed;
-use common::runtime;
 
 /// Polls as planned, and records the outcome.
 pub(crate) fn run(plan: &Plan) -> Result<Exit> {
@@ -97,7 +95,7 @@ fn report_probe<W: io::Write>(
     let seq = run_stats.total.probes + run_stats.total.not_probed;
     match report.probe(seq, target, probe, step, run_stats) {
         Err(error) => ControlFlow::Break(RunOutcome::Unwritable(error)),
-        // A verdict stays the verdict, even if nobody reads its last line.
+        // A verdict stays the verdict, even if its last line is not read.
         Ok(()) if report.is_closed() && !matches!(step, Step::Finish(_)) => {
             ControlFlow::Break(RunOutcome::OutputClosed)
         }
