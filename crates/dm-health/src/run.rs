@@ -30,7 +30,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Exit> {
     let clock = SystemClock;
     let started = Stopwatch::start(&clock);
     let id = EventId::random();
-    let probers = Prober::for_targets(&plan.targets, &plan.expected, plan.options, &clock)?;
+    let probers = Prober::for_targets(&plan.targets, plan.options, &clock)?;
     let work = plan.context.work_item(&plan.stage, WorkKind::Health, started.started_at);
     let recorder = begin_recording(&plan.context, work, clock);
     let mut run_stats = RunStats::new(plan.targets.len());
@@ -73,7 +73,7 @@ fn poll_and_report(
                 () = stdout_closed() => RunOutcome::OutputClosed,
             }
         };
-        anyhow::Ok(poll(probers, policy, plan.schedule, &clock, stopped, on_probe).await)
+        anyhow::Ok(poll(probers, &plan.expected, policy, plan.schedule, &clock, stopped, on_probe).await)
     })??;
     let sentence = sentence(&outcome, plan, policy, run_stats);
     Ok(match report.end(clock.now(), outcome.exit(&run_stats.total).code(), &sentence, run_stats) {
