@@ -216,7 +216,7 @@ impl fmt::Debug for Prober<'_> {
     }
 }
 
-/// What a probe has found so far. It survives if the time limit cuts off the probe.
+/// The results so far. They survive if the time limit cuts off the probe.
 #[derive(Default)]
 struct PartialOutcome {
     address: Option<SocketAddr>,
