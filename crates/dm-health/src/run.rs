@@ -74,7 +74,8 @@ fn poll_and_report(
             }
         };
         anyhow::Ok(poll(probers, &plan.expected, policy, plan.schedule, &clock, stopped, on_probe).await)
-    })??;
+    });
+    let outcome = outcome.context("cannot set up the event loop")??;
     let sentence = sentence(&outcome, plan, policy, run_stats);
     Ok(match report.end(clock.now(), outcome.exit(&run_stats.total).code(), &sentence, run_stats) {
         // A closed terminal cannot be written to. That is why polling stopped, so it is not a second error.
