@@ -36,7 +36,7 @@ fn probes(assert: &Assert) -> Vec<Value> {
 }
 
 #[test]
-fn without_a_network_the_outcome_is_inconclusive() {
+fn without_a_network_the_result_is_inconclusive() {
     let apart = ["unshare", "--map-root-user", "--net"];
     let may = Command::new(apart[0]).args(&apart[1..]).arg("true").stderr(Stdio::null()).status();
     if !may.is_ok_and(|status| status.success()) {
@@ -58,7 +58,7 @@ fn without_a_network_the_outcome_is_inconclusive() {
 }
 
 #[test]
-fn without_descriptors_the_outcome_is_inconclusive() {
+fn without_descriptors_the_result_is_inconclusive() {
     let hanging = Server::start(&[Reply::Hang]);
     let args: Vec<String> = (0..60).flat_map(|n| url(&format!("t{n}={}", hanging.url("/")))).collect();
     let assert = assert(&["sh", "-c", "ulimit -n 40; exec \"$0\" \"$@\""], &args);
@@ -67,7 +67,7 @@ fn without_descriptors_the_outcome_is_inconclusive() {
 }
 
 #[test]
-fn with_a_missing_program_the_outcome_is_inconclusive() {
+fn a_missing_program_says_nothing_about_the_service() {
     let assert = assert(&["env"], &url("exec:/no/such/program")).code(3);
     let assert = assert.stderr(contains("cannot run /no/such/program: directory /no does not exist"));
     assert_eq!(probes(&assert)[2]["reason"], "not_found");

@@ -88,7 +88,7 @@ fn a_program_is_healthy_if_it_exits_with_0() {
 }
 
 #[test]
-fn a_program_that_takes_too_long_is_killed_with_its_children() {
+fn a_slow_program_is_killed_with_its_descendants() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -118,7 +118,7 @@ fn the_arguments_of_a_program_are_not_printed() {
 }
 
 #[test]
-fn a_body_can_only_be_expected_over_http() {
+fn http_expectations_need_an_http_target() {
     let state = tempfile::tempdir().unwrap();
     let one_line = predicate::function(|text: &str| text.lines().count() == 1);
     let http_only = command(&state, "tcp://h:1").args(["--expect-body", "ok"]).assert();

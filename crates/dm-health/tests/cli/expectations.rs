@@ -11,7 +11,7 @@ fn the_expected_status_can_be_configured() {
 }
 
 #[test]
-fn a_healthy_old_version_does_not_count_as_the_new_one() {
+fn a_healthy_old_version_is_not_the_new_one() {
     for (flag, expected, reason) in [
         ("--expect-header", "x-app-version: 42", "assertion"),
         ("--expect-body", "\"version\":\"42\"", "body_mismatch"),
@@ -29,18 +29,18 @@ fn a_healthy_old_version_does_not_count_as_the_new_one() {
 }
 
 #[test]
-fn the_expected_version_is_read_from_each_location() {
+fn the_expected_version_is_read_from_its_location() {
     let old = "version 41 responded, expected version 42";
-    for (place, message, reason) in [
+    for (location, message, reason) in [
         ("header:X-App-Version", old, "assertion"),
         ("json:$.version", old, "body_mismatch"),
         ("body", "version 42 does not appear in the body", "body_mismatch"),
     ] {
         let server = Server::start(&[Reply::Version("41"), Reply::Version("42")]);
-        let flags = format!("--expect-version 42 --version-at {place}");
+        let flags = format!("--expect-version 42 --version-at {location}");
         let records = probes(&Run::new(&server.url("/"), &flags).assert().code(0));
-        assert_eq!(oks(&records), [false, true], "{place}");
-        assert_eq!(records[0]["reason"], reason, "{place}");
+        assert_eq!(oks(&records), [false, true], "{location}");
+        assert_eq!(records[0]["reason"], reason, "{location}");
         let server = Server::start(&[Reply::Version("41")]);
         let run = Run::new(&server.url("/"), &format!("{flags} --max-fail 1"));
         run.assert().code(1).stderr(contains(message));
@@ -76,7 +76,7 @@ fn an_empty_expectation_is_an_error() {
 }
 
 #[test]
-fn a_response_that_takes_too_long_is_a_failure() {
+fn a_slow_response_is_a_failure() {
     let server = Server::start(&[OK]);
     let run = Run::new(&server.url("/"), "--max-latency 1ns --max-fail 2");
     let records = probes(&run.assert().code(1).stderr(contains("too_slow")));
@@ -94,7 +94,7 @@ fn a_long_body_is_not_read_completely() {
 }
 
 #[test]
-fn json_that_is_too_long_to_read_is_reported() {
+fn a_body_too_long_for_json_is_reported() {
     const MIB: usize = 1 << 20;
     let too_long = "the body is longer than a MiB, and is not read as JSON";
     for flags in ["--expect-json $.db", "--expect-version up --version-at json:$.db"] {
@@ -110,7 +110,7 @@ fn json_that_is_too_long_to_read_is_reported() {
 }
 
 #[test]
-fn a_probe_longer_than_the_interval_does_not_delay_others() {
+fn a_slow_probe_skips_turns_and_delays_no_other() {
     let server = Server::start(&[Reply::Hang, OK]);
     let assert = Run::new(&server.url("/"), "--timeout 1s").assert().code(0);
     let probes = probes(&assert);
@@ -121,7 +121,7 @@ fn a_probe_longer_than_the_interval_does_not_delay_others() {
 }
 
 #[test]
-fn a_connection_is_kept_if_requested() {
+fn a_connection_is_reused_with_reuse() {
     let server = Server::start(&[Reply::KeepAlive]);
     let run = Run::new(&server.url("/"), "--reuse --min-success 3 --jitter 5ms");
     let probes = probes(&run.assert().code(0));
@@ -134,7 +134,7 @@ fn a_connection_is_kept_if_requested() {
 }
 
 #[test]
-fn if_the_server_drops_a_kept_connection_another_is_opened() {
+fn a_connection_that_the_server_closed_is_replaced() {
     let server = Server::start(&[OK]);
     let assert = Run::new(&server.url("/"), "--reuse --min-success 5").assert().code(0);
     assert_eq!(oks(&probes(&assert)), [true; 5]);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_signal_ends_it_with_an_end_record_and_an_event() {
+fn a_signal_ends_the_stream_and_is_recorded() {
     let server = Server::start(&[OK]);
     let run = Run::new(&server.url("/"), "--watch 1h");
     let mut child = run.spawn();
@@ -34,7 +34,7 @@ fn started_by_env(run: &Run, signals: &str) -> Child {
 }
 
 #[test]
-fn a_hangup_also_ends_the_program_that_it_runs() {
+fn a_hang_up_also_ends_the_program_of_a_probe() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -54,7 +54,7 @@ fn a_hangup_also_ends_the_program_that_it_runs() {
 }
 
 #[test]
-fn under_nohup_a_hangup_is_ignored() {
+fn under_nohup_it_continues() {
     let server = Server::start(&[OK]);
     let mut child = started_by_env(&Run::new(&server.url("/"), "--watch 1h"), "--ignore-signal=HUP");
     let pid = Pid::from_raw(child.id().cast_signed());
@@ -68,7 +68,7 @@ fn under_nohup_a_hangup_is_ignored() {
 }
 
 #[test]
-fn a_closed_pipe_ends_it_immediately_without_a_message() {
+fn a_closed_pipe_ends_it_at_once_without_a_message() {
     for format in ["jsonl", "human"] {
         let server = Server::start(&[OK]);
         let mut run = Run::new(&server.url("/"), &format!("--watch 2h --format {format}"));
@@ -119,13 +119,13 @@ fn wrong_usage_exits_with_2_and_one_line() {
         ("http://h/a", "--url web=http://h/b --name api", "name each one"),
         ("http://h", "--timeout 3", "needs a unit"),
         ("http://h", "--max-fail 0", "--max-fail 0"),
-        ("http://h", "--fail-rate 6/5", "FAILURES/PROBES, such as 5/20"),
+        ("http://h", "--fail-rate 6/5", "write FAILURES/PROBES, such as 5/20"),
         ("http://h", "--min-cert-days 14", "no --url has that scheme"),
         ("http://h", "--expect-body-regex (", "unclosed group"),
         ("http://h", "--expect-json version", "does not begin with $"),
         ("http://h", "--expect-header version", "NAME: VALUE"),
         ("http://h", "--expect-status 2", "class such as 2xx"),
-        ("http://h", "--min-success 9 --deadline 100ms", "--deadline 100ms is too short"),
+        ("http://h", "--min-success 9 --deadline 100ms", "is too short"),
         ("http://h", "--textfile dm.txt", "must end in .prom"),
         ("http://h", "--no-such-flag", "--no-such-flag"),
         ("http://h", "--format tap", "tap"),

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_first_success_ends_it_with_0() {
+fn it_exits_with_0_after_the_first_success() {
     let server = Server::start(&[DOWN, DOWN, OK]);
     let run = Run::new(&server.url("/health"), "");
     let assert = run.assert().code(0).stderr(is_empty());
@@ -28,7 +28,7 @@ fn the_first_success_ends_it_with_0() {
 }
 
 #[test]
-fn each_probe_is_a_well_formed_request_on_a_new_connection() {
+fn each_request_uses_a_new_connection() {
     let server = Server::start(&[DOWN, OK]);
     Run::new(&server.url("/health?v=1"), "").assert().code(0);
     let requests = server.requests();
@@ -66,7 +66,7 @@ fn failures_in_the_grace_time_do_not_count() {
 }
 
 #[test]
-fn the_grace_time_ends_when_the_target_is_healthy() {
+fn the_grace_time_ends_with_the_first_healthy_response() {
     let server = Server::start(&[DOWN, DOWN, OK, DOWN]);
     let run = Run::new(&server.url("/"), "--grace 1m --watch 1m --max-fail 4");
     let assert = run.assert().code(1).stderr(contains("failed 4 times in a row"));
@@ -80,21 +80,21 @@ fn the_grace_time_ends_when_the_target_is_healthy() {
 }
 
 #[test]
-fn a_watch_continues_after_healthy_and_ends_with_0() {
+fn a_watch_continues_after_healthy_and_exits_with_0() {
     let server = Server::start(&[OK, DOWN, OK]);
     let assert = Run::new(&server.url("/"), "--watch 1s").assert().code(0).stderr(is_empty());
     assert!(probes(&assert).len() >= 3);
 }
 
 #[test]
-fn a_watch_detects_a_target_that_becomes_unhealthy() {
+fn a_watch_detects_a_service_that_becomes_unhealthy() {
     let server = Server::start(&[OK, OK, DOWN]);
     let assert = Run::new(&server.url("/"), "--watch 1m --max-fail 3").assert().code(1);
     assert_eq!(oks(&probes(&assert)), [true, true, false, false, false]);
 }
 
 #[test]
-fn intermittent_failures_reach_the_failure_rate() {
+fn intermittent_failures_reach_the_fail_rate() {
     let server = Server::start(&[OK, DOWN, OK, OK, DOWN, OK, DOWN, OK]);
     let run = Run::new(&server.url("/"), "--watch 1m --fail-rate 3/6");
     let assert =

@@ -9,7 +9,7 @@ use hyper_util::service::TowerToHyperService;
 use tonic_health::ServingStatus;
 use tonic_health::server::health_reporter;
 
-/// Starts a server that reports `status` for `shop.Cart`, and "serving" for the server as a whole.
+/// Starts a server that reports the given status for `shop.Cart`, and SERVING for the server as a whole.
 pub(crate) fn start(status: ServingStatus) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
