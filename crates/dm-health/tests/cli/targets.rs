@@ -71,9 +71,9 @@ fn each_of_several_targets_has_its_own_latency_series() {
     run.assert().code(0);
     let text = fs::read_to_string(textfile).unwrap();
     let latency = text.lines().filter(|line| line.starts_with("api_health_check_latency_ms{"));
-    let of =
+    let series =
         |target: &str| latency.clone().filter(|line| line.contains(&format!("target=\"{target}\""))).count();
-    assert_eq!((of("api"), of("web")), (3, 3), "{text}");
+    assert_eq!((series("api"), series("web")), (3, 3), "{text}");
 }
 
 #[test]
