@@ -1,8 +1,8 @@
-//! What is probed otherwise than by HTTP: a connection, the health service of gRPC, a program.
+//! Stories of targets without HTTP: a TCP connection, the gRPC health service, a program.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod grpc;
-#[expect(dead_code, reason = "these stories need a part of it")]
+#[expect(dead_code, reason = "these stories use only a part of it")]
 mod server;
 
 use std::fs;
@@ -17,7 +17,7 @@ use server::{Reply, Server};
 use tempfile::TempDir;
 use tonic_health::ServingStatus;
 
-/// Polls until it failed once or succeeded once, and gives the exit code, the first probe and stderr.
+/// Polls until the first failure or success. Returns the exit code, the first probe and stderr.
 fn probe(url: &str, flags: &[&str]) -> (i32, Value, String) {
     let state = tempfile::tempdir().unwrap();
     let assert = command(&state, url).args(["--max-fail", "1"]).args(flags).assert();
@@ -92,7 +92,7 @@ fn a_slow_program_is_killed_with_its_descendants() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    // The grandchild holds the pipe open for as long as it lives.
+    // The grandchild keeps the pipe open while it lives.
     let url = format!("exec:sh -c 'sleep 1000 > {} & wait'", pipe.display());
     let reader = std::thread::spawn({
         let pipe = pipe.clone();

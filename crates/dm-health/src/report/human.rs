@@ -233,4 +233,15 @@ mod tests {
     fn several_targets_are_reported_by_name() {
         insta::assert_snapshot!(report(&["api", "web"], &[true, false, true, true]));
     }
+
+    #[test]
+    fn a_probe_that_could_not_be_sent_is_not_a_failure_of_the_target() {
+        let local = Failure::local(Reason::Dns, "no resolver responded within 2.0s");
+        let outcome = ProbeOutcome { failure: Some(local), status: None, latency: None, ..outcome(false) };
+        let mut stats = Stats::default();
+        stats.add(&ProbeOutcome { skipped: 2, ..outcome.clone() });
+        let lines =
+            [probe_line(Some("api"), &outcome, Palette::PLAIN), summary(&stats), availability(&stats)];
+        insta::assert_snapshot!(lines.join("\n"));
+    }
 }

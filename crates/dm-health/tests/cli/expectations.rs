@@ -1,4 +1,4 @@
-//! What a good answer is, and how it is asked for.
+//! Stories of expectations and of requests.
 
 use super::*;
 
@@ -21,10 +21,10 @@ fn a_healthy_old_version_is_not_the_new_one() {
         let server = Server::start(&[Reply::Version("41"), Reply::Version("41"), Reply::Version("42")]);
         let mut run = Run::new(&server.url("/"), "");
         run.args.extend([flag.to_owned(), expected.to_owned()]);
-        let found = probes(&run.assert().code(0));
-        assert_eq!(oks(&found), [false, false, true], "{flag}");
-        assert_eq!((&found[0]["status"], &found[0]["reason"]), (&200.into(), &reason.into()));
-        assert!(found[0]["latency_ms"].is_number());
+        let records = probes(&run.assert().code(0));
+        assert_eq!(oks(&records), [false, false, true], "{flag}");
+        assert_eq!((&records[0]["status"], &records[0]["reason"]), (&200.into(), &reason.into()));
+        assert!(records[0]["latency_ms"].is_number());
     }
 }
 
@@ -38,9 +38,9 @@ fn the_expected_version_is_read_from_its_location() {
     ] {
         let server = Server::start(&[Reply::Version("41"), Reply::Version("42")]);
         let flags = format!("--expect-version 42 --version-at {location}");
-        let found = probes(&Run::new(&server.url("/"), &flags).assert().code(0));
-        assert_eq!(oks(&found), [false, true], "{location}");
-        assert_eq!(found[0]["reason"], reason, "{location}");
+        let records = probes(&Run::new(&server.url("/"), &flags).assert().code(0));
+        assert_eq!(oks(&records), [false, true], "{location}");
+        assert_eq!(records[0]["reason"], reason, "{location}");
         let server = Server::start(&[Reply::Version("41")]);
         let run = Run::new(&server.url("/"), &format!("{flags} --max-fail 1"));
         run.assert().code(1).stderr(contains(message));
@@ -79,12 +79,15 @@ fn an_empty_expectation_is_an_error() {
 fn a_slow_response_is_a_failure() {
     let server = Server::start(&[OK]);
     let run = Run::new(&server.url("/"), "--max-latency 1ns --max-fail 2");
-    let found = probes(&run.assert().code(1).stderr(contains("too_slow")));
-    assert!(found.iter().all(|probe| probe["reason"] == "too_slow" && probe["status"] == 200), "{found:?}");
+    let records = probes(&run.assert().code(1).stderr(contains("too_slow")));
+    assert!(
+        records.iter().all(|probe| probe["reason"] == "too_slow" && probe["status"] == 200),
+        "{records:?}"
+    );
 }
 
 #[test]
-fn a_long_body_is_not_read_to_its_end() {
+fn a_long_body_is_not_read_completely() {
     let server = Server::start(&[Reply::EndlessBody]);
     let assert = Run::new(&server.url("/"), "--timeout 1m").assert().code(0);
     assert_eq!(oks(&probes(&assert)), [true]);
@@ -125,7 +128,7 @@ fn a_connection_is_reused_with_reuse() {
     assert_eq!(probes.len(), 3);
     assert!(probes[0]["phase_ms"]["connect"].is_number() && probes[2]["phase_ms"]["connect"].is_null());
     assert!(probes.iter().all(|probe| probe["address"] == server.address().as_str()));
-    // The first connection; the server reads no more of it, and sees no other.
+    // All three requests arrived on one connection.
     assert_eq!(server.requests().len(), 3);
     assert!(!server.requests()[0].contains("connection: close"), "{:?}", server.requests());
 }

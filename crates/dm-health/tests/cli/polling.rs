@@ -1,4 +1,4 @@
-//! When it is healthy, when it is not, and when it asks.
+//! Stories of when a target is healthy, when it is not, and when it is probed.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn it_exits_with_0_after_the_first_success() {
 }
 
 #[test]
-fn each_request_uses_a_new_connection_and_closes_it() {
+fn each_request_uses_a_new_connection() {
     let server = Server::start(&[DOWN, OK]);
     Run::new(&server.url("/health?v=1"), "").assert().code(0);
     let requests = server.requests();

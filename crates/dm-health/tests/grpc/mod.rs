@@ -1,4 +1,4 @@
-//! The standard health service of gRPC, as tonic implements it.
+//! tonic's implementation of the standard gRPC health service.
 
 use std::net::{SocketAddr, TcpListener};
 use std::thread;

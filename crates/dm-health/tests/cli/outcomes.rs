@@ -1,4 +1,4 @@
-//! How it ends, and what it says of that.
+//! Stories of how a run ends, and of what it reports then.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn a_signal_ends_the_stream_and_is_recorded() {
     assert_eq!((&event["status"], &event["error_type"]), (&"cancelled".into(), &"cancelled".into()));
 }
 
-/// The run as a terminal starts it, or with `--ignore-signal=HUP` as nohup does, whatever these tests were started by.
+/// Starts the run as a terminal does, or with `--ignore-signal=HUP` as nohup does, however the tests were started.
 fn started_by_env(run: &Run, signals: &str) -> Child {
     let command = run.command();
     let mut env = std::process::Command::new("env");
@@ -41,7 +41,7 @@ fn a_hang_up_also_ends_the_program_of_a_probe() {
     let url = format!("exec:sh -c 'exec 3> {}; sleep 1000 & wait'", pipe.display());
     let run = Run::new(&url, "--timeout 1h");
     let child = started_by_env(&run, "--default-signal=HUP");
-    // Opened once the program runs, and at its end once all of it is gone.
+    // Opening succeeds when the program runs; reading ends when all of its processes are gone.
     let mut lifeline = fs::File::open(&pipe).unwrap();
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGHUP).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -87,7 +87,7 @@ fn a_closed_pipe_ends_it_at_once_without_a_message() {
 }
 
 #[test]
-fn without_a_reader_from_the_start_nothing_runs() {
+fn if_no_reader_was_ever_there_nothing_runs() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let run = Run::new(&Server::refusing(), "");
@@ -171,7 +171,7 @@ fn no_secret_is_printed_or_recorded() {
             assert!(!everything.contains(secret), "{everything}");
         }
     }
-    // And yet they are used.
+    // The server still receives them.
     let request = &server.requests()[0];
     assert!(
         request.contains("token=hunter2") && request.contains("authorization: Basic dXNlcjpwYTU1"),
