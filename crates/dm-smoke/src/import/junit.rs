@@ -1,34 +1,34 @@
-//! JUnit XML, as runners really write it. There is no standard: nothing is required but suites, cases and names.
+//! JUnit XML. There is no standard, so the parser requires only suites, test cases and names.
 
 use common::event::TestResult;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use super::{Case, Told, duration};
+use super::{ImportedReport, ImportedTest, duration};
 
-/// More of a message is not kept.
+/// The most bytes of a message that are kept.
 const MAX_TEXT: usize = 4096;
 
-/// Reads a document.
-pub fn parse(text: &str) -> Told {
-    let mut reading = Reading::default();
-    let broken = reading.all(&mut Reader::from_str(text)).err();
-    Told { tests: reading.tests, broken }
+/// Parses a JUnit XML document.
+pub fn parse(text: &str) -> ImportedReport {
+    let mut parser = Parser::default();
+    let incomplete = parser.all(&mut Reader::from_str(text)).err();
+    ImportedReport { tests: parser.tests, incomplete }
 }
 
 #[derive(Default)]
-struct Reading {
-    tests: Vec<Case>,
-    /// The case that is open.
-    case: Option<Case>,
-    /// Whether text belongs to what the open case says of itself.
+struct Parser {
+    tests: Vec<ImportedTest>,
+    /// The open test test.
+    test: Option<ImportedTest>,
+    /// Whether the text belongs to the message of the open test test.
     is_message: bool,
     depth: usize,
     seen_root: bool,
 }
 
-impl Reading {
+impl Parser {
     fn all(&mut self, reader: &mut Reader<&[u8]>) -> Result<(), String> {
         loop {
             let event = reader
@@ -49,11 +49,11 @@ impl Reading {
                 }
                 Event::Text(text) => self.text(&String::from_utf8_lossy(&text)),
                 Event::CData(text) => self.text(&String::from_utf8_lossy(&text)),
-                Event::GeneralRef(entity) => self.text(&resolved(&entity)),
+                Event::GeneralRef(entity) => self.text(&resolve(&entity)),
                 Event::Eof if self.depth > 0 => {
-                    return Err("ends in the middle: its runner broke off".to_owned());
+                    return Err("ends too early: the runner did not finish".to_owned());
                 }
-                Event::Eof if !self.seen_root => return Err("no JUnit XML".to_owned()),
+                Event::Eof if !self.seen_root => return Err("not JUnit XML".to_owned()),
                 Event::Eof => return Ok(()),
                 _ => {}
             }
@@ -65,12 +65,12 @@ impl Reading {
         if !self.seen_root {
             self.seen_root = matches!(name.as_ref(), b"testsuites" | b"testsuite");
             if !self.seen_root {
-                return Err("no JUnit XML: it does not begin with testsuites".to_owned());
+                return Err("not JUnit XML: the root is not testsuites or testsuite".to_owned());
             }
         }
         let result = match name.as_ref() {
             b"testcase" => {
-                self.case = Some(new_case(element));
+                self.test = Some(new_test(element));
                 return Ok(());
             }
             b"failure" => TestResult::Fail,
@@ -79,21 +79,21 @@ impl Reading {
             b"flakyFailure" | b"flakyError" => TestResult::Flaky,
             _ => return Ok(()),
         };
-        if let Some(case) = &mut self.case {
-            // Skipped wins over a failure, which a test that is still to be written has beside it; not over an error: what
-            // was skipped can still break as it is torn down.
-            if weight(result) > weight(case.result) {
-                case.result = result;
-                case.message = attribute(element, "message").filter(|message| says_something(message));
-                self.is_message = case.message.is_none();
+        if let Some(test) = &mut self.test {
+            // Skipped overrides a failure: a pending test has both. An error overrides skipped: the teardown of a skipped
+            // test can fail.
+            if precedence(result) > precedence(test.result) {
+                test.result = result;
+                test.message = attribute(element, "message").filter(|message| is_informative(message));
+                self.is_message = test.message.is_none();
             }
         }
         Ok(())
     }
 
     fn text(&mut self, text: &str) {
-        if let Some(case) = self.case.as_mut().filter(|_| self.is_message) {
-            let message = case.message.get_or_insert_default();
+        if let Some(test) = self.test.as_mut().filter(|_| self.is_message) {
+            let message = test.message.get_or_insert_default();
             if message.len() < MAX_TEXT {
                 message.push_str(text);
             }
@@ -103,24 +103,24 @@ impl Reading {
     fn end(&mut self, name: &[u8]) {
         self.is_message = false;
         if name == b"testcase" {
-            self.tests.extend(self.case.take());
+            self.tests.extend(self.test.take());
         }
     }
 }
 
-/// The reporters of Go write this beside every failure, and what it was below it.
-fn says_something(message: &str) -> bool {
+/// Go reporters set the message "Failed" on every failure, and put the explanation into the text.
+fn is_informative(message: &str) -> bool {
     !matches!(message.trim(), "" | "Failed")
 }
 
-/// The character that is meant. An entity of the document's own is not followed: it can be a file.
-fn resolved(entity: &BytesRef<'_>) -> String {
+/// The character of a reference. Custom entities are not resolved, because they can name files.
+fn resolve(entity: &BytesRef<'_>) -> String {
     let character = entity.resolve_char_ref().ok().flatten().map(String::from);
     let named = || Some(resolve_predefined_entity(&entity.decode().ok()?)?.to_owned());
     character.or_else(named).unwrap_or_else(|| " ".to_owned())
 }
 
-fn weight(result: TestResult) -> u8 {
+fn precedence(result: TestResult) -> u8 {
     match result {
         TestResult::Pass => 0,
         TestResult::Flaky => 1,
@@ -130,10 +130,10 @@ fn weight(result: TestResult) -> u8 {
     }
 }
 
-fn new_case(element: &BytesStart<'_>) -> Case {
+fn new_test(element: &BytesStart<'_>) -> ImportedTest {
     let name = attribute(element, "name").unwrap_or_default();
     let class = attribute(element, "classname").filter(|class| !class.is_empty());
-    Case {
+    ImportedTest {
         name: class.map_or_else(|| name.clone(), |class| format!("{class}: {name}")),
         result: TestResult::Pass,
         duration: attribute(element, "time").map(|time| duration(&time, 1.0)).unwrap_or_default(),
@@ -156,37 +156,37 @@ mod tests {
 
     #[test]
     fn a_document_that_ends_early_or_is_none_is_broken() {
-        let broken = |text: &str| parse(text).broken.unwrap_or_default();
-        assert!(broken("<testsuites><testsuite><testcase name='a'/>").starts_with("ends in the middle"));
-        assert!(broken("<testsuites><testsuite").starts_with("not XML"));
-        assert!(broken("<html></html>").starts_with("no JUnit XML"));
-        assert!(broken("").starts_with("no JUnit XML"));
-        assert!(broken("<testsuites></testsuite>").starts_with("not XML"));
+        let incomplete = |text: &str| parse(text).incomplete.unwrap_or_default();
+        assert!(incomplete("<testsuites><testsuite><testcase name='a'/>").starts_with("ends too early"));
+        assert!(incomplete("<testsuites><testsuite").starts_with("not XML"));
+        assert!(incomplete("<html></html>").starts_with("not JUnit XML"));
+        assert!(incomplete("").starts_with("not JUnit XML"));
+        assert!(incomplete("<testsuites></testsuite>").starts_with("not XML"));
         assert_eq!(parse("<testsuites><testsuite><testcase name='a'/>").tests.len(), 1);
-        assert_eq!(parse("<testsuite name='x'/>"), Told::default());
+        assert_eq!(parse("<testsuite name='x'/>"), ImportedReport::default());
     }
 
     #[test]
     fn an_error_is_worse_than_a_skip_which_explains_a_failure() {
-        for (told, result) in [
+        for (element, result) in [
             ("<skipped/><error message='in teardown'/>", TestResult::Error),
             ("<error message='in teardown'/><skipped/>", TestResult::Error),
             ("<failure message='to do'/><skipped/>", TestResult::Skip),
             ("<skipped/><failure message='to do'/>", TestResult::Skip),
             ("<flakyFailure/><failure/>", TestResult::Fail),
         ] {
-            let text = format!("<testsuite><testcase name='t'>{told}</testcase></testsuite>");
-            assert_eq!(parse(&text).tests[0].result, result, "{told}");
+            let text = format!("<testsuite><testcase name='t'>{element}</testcase></testsuite>");
+            assert_eq!(parse(&text).tests[0].result, result, "{element}");
         }
     }
 
     #[test]
     fn entities_of_the_document_are_not_followed() {
-        let told = parse(
+        let report = parse(
             "<!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><testsuite><testcase name='t'><failure>&a;</failure>\
              </testcase></testsuite>",
         );
-        assert_eq!(told.tests[0].message.as_deref(), Some(" "));
+        assert_eq!(report.tests[0].message.as_deref(), Some(" "));
     }
 
     proptest! {

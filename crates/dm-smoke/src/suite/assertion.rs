@@ -1,49 +1,50 @@
-//! What was expected against what was observed. Pure: nothing in here acts.
+//! Compares the observed result of a test with the expected one. Pure, without I/O.
 
 use std::time::Duration;
 
 use common::duration;
 use common::event::Reason;
-use http_expect::{Response, ResponseExpectation, TextExpectation};
-
-use crate::excerpt;
-use crate::secret::Hidden;
+use http_expect::{Response, ResponseExpectation, TextExpectation, excerpt};
 
 /// An expectation that was not met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch<'a> {
-    /// The class.
+    /// The class of the failure.
     pub reason: Reason,
-    /// What came and what was expected, for people.
+    /// The actual and the expected value, for people.
     pub what: String,
-    /// The text that shows it, as it came: of any length, and perhaps with secrets in it.
+    /// The output that shows it, of any length. It can contain secrets.
     pub evidence: &'a [u8],
 }
 
 /// What an HTTP test expects.
 #[derive(Debug, Clone, Default)]
 pub struct HttpExpected {
-    /// The status, the headers and the body.
+    /// The expected status, headers and body.
     pub response: ResponseExpectation,
-    /// The time that the whole answer may take.
+    /// The most time until the response is complete.
     pub max_latency: Option<Duration>,
 }
 
-/// What an HTTP test observed.
+/// The observed result of an HTTP test.
 #[derive(Debug)]
 pub struct HttpObserved {
     /// The response.
     pub response: Response,
-    /// From the first step to the last byte read.
+    /// The time from the start of the connection to the last byte.
     pub latency: Duration,
 }
 
 impl HttpExpected {
-    /// Compares; the response first, for it explains what else is wrong.
-    pub fn check<'a>(&'a self, observed: &'a HttpObserved, hidden: &Hidden<'_>) -> Result<(), Mismatch<'a>> {
+    /// Compares the response first: it explains a long latency. `redact` masks the secrets in a message.
+    pub fn check<'a>(
+        &'a self,
+        observed: &'a HttpObserved,
+        redact: impl Fn(&str) -> String,
+    ) -> Result<(), Mismatch<'a>> {
         self.response.check(&observed.response).map_err(|mismatch| Mismatch {
             reason: reason(&mismatch),
-            what: mismatch.summary(|text| hidden.masked(text)),
+            what: mismatch.summary(redact),
             evidence: mismatch.evidence(),
         })?;
         match self.max_latency {
@@ -75,44 +76,44 @@ fn reason(mismatch: &http_expect::Mismatch<'_>) -> Reason {
 pub struct CommandExpected {
     /// The exit code.
     pub exit: u8,
-    /// What it prints.
+    /// The expected output.
     pub stdout: TextExpectation,
-    /// What it says on stderr.
+    /// The expected error output.
     pub stderr: TextExpectation,
 }
 
-/// What a command test observed.
+/// The observed result of a command test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandObserved {
-    /// The exit code; `None` for a command that a signal killed.
+    /// The exit code; `None` if a signal killed the command.
     pub exit: Option<i32>,
-    /// The signal that killed it.
+    /// The signal that killed the command.
     pub signal: Option<i32>,
-    /// Whether there was more of its output, and of its errors.
-    pub cut: [bool; 2],
-    /// Its output, as far as it was kept.
+    /// Whether stdout and stderr were longer than the part that was kept.
+    pub truncated: [bool; 2],
+    /// The beginning of its stdout.
     pub stdout: Vec<u8>,
-    /// Its errors, as far as they were kept.
+    /// The beginning of its stderr.
     pub stderr: Vec<u8>,
 }
 
 impl CommandExpected {
-    /// Compares; the exit code first, for it explains what else is wrong.
+    /// Compares the exit code first: it explains a wrong output.
     pub fn check<'a>(&self, observed: &'a CommandObserved) -> Result<(), Mismatch<'a>> {
-        let spoken =
+        let output =
             if observed.stderr.trim_ascii().is_empty() { &observed.stdout } else { &observed.stderr };
         if observed.exit != Some(i32::from(self.exit)) {
-            let (reason, came) = match (observed.exit, observed.signal) {
+            let (reason, actual) = match (observed.exit, observed.signal) {
                 (Some(code), _) => (Reason::ExitCode, format!("exit code {code}")),
                 (None, Some(signal)) => (Reason::Signal, format!("killed by signal {signal}")),
                 (None, None) => (Reason::Other, "no exit code".to_owned()),
             };
-            let what = format!("{came}, expected exit code {}", self.exit);
-            return Err(Mismatch { reason, what, evidence: spoken });
+            let what = format!("{actual}, expected exit code {}", self.exit);
+            return Err(Mismatch { reason, what, evidence: output });
         }
-        let [stdout_cut, stderr_cut] = observed.cut;
-        check_output(&self.stdout, "stdout", &observed.stdout, stdout_cut)?;
-        check_output(&self.stderr, "stderr", &observed.stderr, stderr_cut)
+        let [stdout_truncated, stderr_truncated] = observed.truncated;
+        check_output(&self.stdout, "stdout", &observed.stdout, stdout_truncated)?;
+        check_output(&self.stderr, "stderr", &observed.stderr, stderr_truncated)
     }
 }
 

@@ -1,43 +1,43 @@
-//! The Test Anything Protocol, versions 12 to 14. The tests are those that are not indented: a subtest that fails
-//! fails the test that it belongs to.
+//! The Test Anything Protocol, versions 12 to 14 (<https://testanything.org>). Indented subtests are skipped: a failed subtest
+//! fails its parent.
 
 use std::time::Duration;
 
 use common::event::TestResult;
 
-use super::{Case, Told, duration};
+use super::{ImportedReport, ImportedTest, duration};
 
-/// Reads a stream.
-pub fn parse(text: &str) -> Told {
-    let mut reading = Reading::default();
+/// Parses a TAP stream.
+pub fn parse(text: &str) -> ImportedReport {
+    let mut parser = Parser::default();
     for line in text.lines() {
-        reading.line(line.trim_end());
-        if reading.bailed_out.is_some() {
+        parser.line(line.trim_end());
+        if parser.bailed_out.is_some() {
             break;
         }
     }
-    let came = reading.tests.len() as u64;
-    let broken = match (reading.bailed_out, reading.plan) {
-        (Some(why), _) => Some(format!("the runner bailed out: {why}")),
-        (None, None) => Some("there is no plan: its runner broke off, or this is no TAP".to_owned()),
-        (None, Some(plan)) if plan != came => {
-            Some(format!("the plan promises {plan} tests, and {came} came: its runner broke off"))
-        }
+    let received = parser.tests.len() as u64;
+    let incomplete = match (parser.bailed_out, parser.plan) {
+        (Some(reason), _) => Some(format!("the runner bailed out: {reason}")),
+        (None, None) => Some("there is no plan: the runner did not finish, or this is not TAP".to_owned()),
+        (None, Some(plan)) if plan != received => Some(format!(
+            "the plan is {plan} tests, but the report has {received}: the runner did not finish"
+        )),
         (None, Some(_)) => None,
     };
-    Told { tests: reading.tests, broken }
+    ImportedReport { tests: parser.tests, incomplete }
 }
 
 #[derive(Default)]
-struct Reading {
-    tests: Vec<Case>,
+struct Parser {
+    tests: Vec<ImportedTest>,
     plan: Option<u64>,
     bailed_out: Option<String>,
-    /// Within a YAML block.
+    /// Whether the parser is in a YAML block.
     in_block: bool,
 }
 
-impl Reading {
+impl Parser {
     fn line(&mut self, line: &str) {
         if self.in_block {
             self.in_block = line.trim() != "...";
@@ -52,14 +52,14 @@ impl Reading {
             let number = plan.split_whitespace().next().unwrap_or_default();
             self.plan = number.parse().ok().or(self.plan);
         } else if let Some(why) = line.strip_prefix("Bail out!") {
-            self.bailed_out = Some(crate::excerpt::bounded(why.trim()));
+            self.bailed_out = Some(http_expect::excerpt::bounded(why.trim()));
         } else if let Some(comment) = line.strip_prefix('#') {
             self.comment(comment.trim());
         }
     }
 
     fn test(&mut self, is_ok: bool, rest: &str) {
-        // `okay` is no test.
+        // `okay` is not a test line.
         if !(rest.is_empty() || rest.starts_with(' ')) {
             return;
         }
@@ -71,29 +71,30 @@ impl Reading {
         let word = directive_word(directive).unwrap_or_default();
         let result = match word.as_str() {
             "skip" | "skipped" => TestResult::Skip,
-            // A test that is still to be written fails rightly.
+            // A TODO test is expected to fail.
             "todo" if !is_ok => TestResult::Skip,
             _ if is_ok => TestResult::Pass,
             _ => TestResult::Fail,
         };
-        let why = directive.split_once(' ').map(|(_, why)| why.trim()).filter(|why| !why.is_empty());
+        let reason =
+            directive.split_once(' ').map(|(_, reason)| reason.trim()).filter(|reason| !reason.is_empty());
         let name = if description.is_empty() { format!("test {number}") } else { description };
-        self.tests.push(Case {
+        self.tests.push(ImportedTest {
             name,
             result,
             duration: Duration::ZERO,
-            message: why.filter(|_| result == TestResult::Skip).map(str::to_owned),
+            message: reason.filter(|_| result == TestResult::Skip).map(str::to_owned),
         });
     }
 
-    /// A line of a YAML block that is worth something.
+    /// A line of a YAML block.
     fn entry(&mut self, line: &str) {
         let Some((key, value)) = line.split_once(':') else { return self.first_line(line) };
         let Some(case) = self.tests.last_mut() else { return };
         let value = value.trim().trim_matches(['\'', '"']);
         match key {
             "duration_ms" => case.duration = duration(value, 0.001),
-            // A text of several lines begins in the next.
+            // A block scalar starts on the next line.
             "message" | "error" if case.result == TestResult::Fail && case.message.is_none() => {
                 case.message =
                     Some(if value.starts_with(['|', '>']) { String::new() } else { value.to_owned() });
@@ -102,7 +103,7 @@ impl Reading {
         }
     }
 
-    /// The first line of a message that begins in the line after its key.
+    /// The first line of a block scalar.
     fn first_line(&mut self, line: &str) {
         let message = self.tests.last_mut().and_then(|case| case.message.as_mut());
         if let Some(message) = message.filter(|message| message.is_empty()) {
@@ -110,7 +111,7 @@ impl Reading {
         }
     }
 
-    /// What runners without YAML say of a failure.
+    /// Runners without YAML blocks explain a failure in a comment.
     fn comment(&mut self, comment: &str) {
         if let Some(case) = self.tests.last_mut()
             && case.result == TestResult::Fail
@@ -123,14 +124,14 @@ impl Reading {
     }
 }
 
-/// The word of a directive, in lower case. Some write `# SKIP: why`.
+/// The keyword of a directive in lower case. Some runners write `# SKIP: reason`.
 fn directive_word(directive: &str) -> Option<String> {
     let word = directive.split_whitespace().next()?.trim_end_matches(':').to_ascii_lowercase();
     matches!(word.as_str(), "skip" | "skipped" | "todo").then_some(word)
 }
 
-/// The description, unescaped, and the directive after it. Not every runner escapes a `#` in a name: only one that stands
-/// alone, with a directive's word after it, begins a directive.
+/// Splits a test line into its unescaped description and its directive. Not every runner escapes `#` in a name, so a
+/// directive starts only at a separate `#` with a keyword after it.
 fn directive(text: &str) -> (String, &str) {
     let mut description = String::new();
     let mut chars = text.char_indices();
@@ -164,15 +165,18 @@ mod tests {
 
     #[test]
     fn a_stream_without_all_its_tests_is_broken() {
-        let broken = |text: &str| parse(text).broken.unwrap_or_default();
-        assert_eq!(broken("1..2\nok 1\nok 2\n"), "");
-        assert_eq!(broken("ok\nok\n1..2\n"), "");
-        assert!(broken("1..3\nok 1\nok 2\n").starts_with("the plan promises 3 tests, and 2 came"));
-        assert!(broken("1..1\nok 1\nok 2\n").starts_with("the plan promises 1 tests, and 2 came"));
-        assert!(broken("ok 1\n").starts_with("there is no plan"));
-        assert!(broken("").starts_with("there is no plan"));
-        assert_eq!(broken("1..2\nok 1\nBail out! no database\nok 2\n"), "the runner bailed out: no database");
-        assert_eq!(parse("1..0 # SKIP nothing here\n"), Told::default());
+        let incomplete = |text: &str| parse(text).incomplete.unwrap_or_default();
+        assert_eq!(incomplete("1..2\nok 1\nok 2\n"), "");
+        assert_eq!(incomplete("ok\nok\n1..2\n"), "");
+        assert!(incomplete("1..3\nok 1\nok 2\n").starts_with("the plan is 3 tests, but the report has 2"));
+        assert!(incomplete("1..1\nok 1\nok 2\n").starts_with("the plan is 1 tests, but the report has 2"));
+        assert!(incomplete("ok 1\n").starts_with("there is no plan"));
+        assert!(incomplete("").starts_with("there is no plan"));
+        assert_eq!(
+            incomplete("1..2\nok 1\nBail out! no database\nok 2\n"),
+            "the runner bailed out: no database"
+        );
+        assert_eq!(parse("1..0 # SKIP nothing here\n"), ImportedReport::default());
     }
 
     #[test]
@@ -214,7 +218,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_here_can_be_read_here(name in "[^\\s\\p{C}][^\\p{C}\\p{Zl}\\p{Zp}]{0,30}[^\\s\\p{C}]", bad in any::<bool>()) {
+        fn the_tap_output_can_be_imported(name in "[^\\s\\p{C}][^\\p{C}\\p{Zl}\\p{Zp}]{0,30}[^\\s\\p{C}]", bad in any::<bool>()) {
             let (result, message) =
                 if bad { (TestResult::Fail, Some("why".to_owned())) } else { (TestResult::Pass, None) };
             let test = common::records::Test {
@@ -222,10 +226,10 @@ mod tests {
                 reason: None, message: message.clone(),
             };
             let text = crate::report::tap::begin(1) + &crate::report::tap::test(&test);
-            let told = parse(&text);
-            prop_assert_eq!(told.broken, None);
-            let wanted = Case { name, result, duration: Duration::from_millis(12), message };
-            prop_assert_eq!(told.tests, vec![wanted]);
+            let report = parse(&text);
+            prop_assert_eq!(report.incomplete, None);
+            let expected = ImportedTest { name, result, duration: Duration::from_millis(12), message };
+            prop_assert_eq!(report.tests, vec![expected]);
         }
     }
 }

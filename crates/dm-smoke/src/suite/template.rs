@@ -1,14 +1,14 @@
-//! Texts with values to be filled in: `{{token}}` is what a test before this one captured, `{{env.API_TOKEN}}` a variable
-//! of the environment, `{{"{{"}}` two braces.
+//! Templates: `{{token}}` is a value that an earlier test captured, `{{env.API_TOKEN}}` an environment variable and
+//! `{{"{{"}}` two braces.
 
 use std::collections::BTreeMap;
 
 use common::env::Env;
 
-/// What was captured, by name.
+/// Captured values, by name.
 pub type Values = BTreeMap<String, String>;
 
-/// A text, its variables of the environment already filled in.
+/// A parsed template. Its environment variables are already replaced.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
 
@@ -19,25 +19,30 @@ enum Piece {
 }
 
 impl Template {
-    /// Reads a template. Every variable's value is added to `secrets`: what is kept out of the file is one.
+    /// Parses a template. The value of every environment variable is added to `secrets`: users keep secrets out of the
+    /// file.
+    ///
+    /// # Errors
+    ///
+    /// If `{{` is not closed, a name is invalid, or an environment variable is not set.
     pub fn parse(text: &str, env: &Env<'_>, secrets: &mut Vec<String>) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
             pieces.push(Piece::Text(before.to_owned()));
             let (inside, after) =
-                after.split_once("}}").ok_or("{{ without }}; two braces are written as {{\"{{\"}}")?;
+                after.split_once("}}").ok_or("{{ without }}; write two braces as {{\"{{\"}}")?;
             pieces.push(match inside.trim() {
                 "\"{{\"" => Piece::Text("{{".to_owned()),
                 name => match name.strip_prefix("env.") {
                     Some(variable) => {
                         let value = env(variable).ok_or_else(|| {
-                            format!("the variable {variable} is not set in the environment, or is empty")
+                            format!("the environment variable {variable} is not set, or empty")
                         })?;
                         secrets.push(value.clone());
                         Piece::Text(value)
                     }
-                    None => Piece::Captured(checked_name(name)?),
+                    None => Piece::Captured(value_name(name)?),
                 },
             });
             rest = after;
@@ -47,14 +52,14 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// The same with a text before it.
+    /// Puts a text before the template.
     #[must_use]
-    pub fn behind(mut self, text: &str) -> Self {
+    pub fn prefixed_with(mut self, text: &str) -> Self {
         self.0.insert(0, Piece::Text(text.to_owned()));
         self
     }
 
-    /// The names of the captured values in it.
+    /// The names of the captured values that it uses.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Captured(name) => Some(name.as_str()),
@@ -62,39 +67,39 @@ impl Template {
         })
     }
 
-    /// Whether the text begins with a captured value.
-    pub fn begins_with_value(&self) -> bool {
+    /// Whether the template starts with a captured value.
+    pub fn starts_with_value(&self) -> bool {
         matches!(self.0.first(), Some(Piece::Captured(_)))
     }
 
-    /// The text, each value written by `write`. A value that is not there is left out.
-    pub fn fill(&self, values: &Values, write: impl Fn(&str) -> String) -> String {
+    /// The text with each captured value encoded by `encode`. Missing values are left out.
+    pub fn render_with(&self, values: &Values, encode: impl Fn(&str) -> String) -> String {
         self.0
             .iter()
             .map(|piece| match piece {
                 Piece::Text(text) => text.clone(),
-                Piece::Captured(name) => values.get(name).map(|value| write(value)).unwrap_or_default(),
+                Piece::Captured(name) => values.get(name).map(|value| encode(value)).unwrap_or_default(),
             })
             .collect()
     }
 
-    /// The text, with the values as they are.
-    pub fn plain(&self, values: &Values) -> String {
-        self.fill(values, str::to_owned)
+    /// The text with the captured values as they are.
+    pub fn render(&self, values: &Values) -> String {
+        self.render_with(values, str::to_owned)
     }
 }
 
-/// The name of a captured value.
-pub fn checked_name(name: &str) -> Result<String, String> {
-    let fits = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+/// Checks the name of a captured value: ASCII letters, digits and `_`, not starting with a digit.
+pub fn value_name(name: &str) -> Result<String, String> {
+    let is_valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if fits {
+    if is_valid {
         return Ok(name.to_owned());
     }
     Err(format!(
-        "`{}` is no name of a captured value, which is letters, digits and _, such as {{{{token}}}}, or \
-         {{{{env.API_TOKEN}}}} for a variable; two braces are written as {{{{\"{{{{\"}}}}",
-        crate::excerpt::bounded(name)
+        "`{}` is not the name of a captured value; use letters, digits and _, such as {{{{token}}}}, or \
+         {{{{env.API_TOKEN}}}} for an environment variable; write two braces as {{{{\"{{{{\"}}}}",
+        http_expect::excerpt::bounded(name)
     ))
 }
 
@@ -111,29 +116,29 @@ mod tests {
     }
 
     #[test]
-    fn values_and_variables_are_filled_in() {
+    fn values_and_variables_are_inserted() {
         let (template, secrets) = parse("/{{ a }}/{{env.KEY}}?{{\"{{\"}}}}{{b}}").unwrap();
         let values = Values::from([("a".to_owned(), "x y".to_owned()), ("b".to_owned(), "{{a}}".to_owned())]);
-        // What was captured is no template.
-        assert_eq!(template.plain(&values), "/x y/s3cret?{{}}{{a}}");
-        assert_eq!(template.fill(&values, |value| value.replace(' ', "+")), "/x+y/s3cret?{{}}{{a}}");
+        // Braces in a captured value stay as they are.
+        assert_eq!(template.render(&values), "/x y/s3cret?{{}}{{a}}");
+        assert_eq!(template.render_with(&values, |value| value.replace(' ', "+")), "/x+y/s3cret?{{}}{{a}}");
         assert_eq!(template.names().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(secrets, ["s3cret"]);
-        assert!(!template.begins_with_value() && parse("{{a}}").unwrap().0.begins_with_value());
+        assert!(!template.starts_with_value() && parse("{{a}}").unwrap().0.starts_with_value());
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused() {
+    fn invalid_templates_are_refused() {
         assert!(parse("{{a").unwrap_err().contains("{{ without }}"));
-        assert!(parse("{{a b}}").unwrap_err().starts_with("`a b` is no name"));
-        assert!(parse("{{}}").unwrap_err().contains("written as {{\"{{\"}}"));
+        assert!(parse("{{a b}}").unwrap_err().starts_with("`a b` is not the name"));
+        assert!(parse("{{}}").unwrap_err().contains("two braces as {{\"{{\"}}"));
         assert!(parse("{{env.NO}}").unwrap_err().contains("variable NO is not set"));
     }
 
     proptest! {
         #[test]
         fn a_text_without_braces_is_itself(text in "[^{}]{0,40}") {
-            prop_assert_eq!(parse(&text).unwrap().0.plain(&Values::new()), text);
+            prop_assert_eq!(parse(&text).unwrap().0.render(&Values::new()), text);
         }
 
         #[test]
