@@ -1,7 +1,7 @@
-//! What the migration waits for, who is in its way, and who waits behind it.
+//! The locks that the migration waits for, its blockers, and the sessions that wait behind it.
 //!
-//! Who has a metadata lock is told by `performance_schema`, which MariaDB leaves off by default. Then the holder is one
-//! of those with a transaction that is open, and said to be so perhaps.
+//! `performance_schema` reports the holders of metadata locks, but MariaDB disables it by default. Then every session with
+//! an open transaction is a possible blocker.
 
 use anyhow::Result;
 
@@ -10,13 +10,13 @@ use super::sessions::{columns, is_wait, seconds};
 use crate::redact::{StringSyntax, redact_sql};
 use crate::server::{Blocker, LockRequest, Server, Waiters};
 
-/// The metadata locks that ours wait for.
+/// Selects the metadata locks that the migration's sessions wait for.
 const PENDING: &str = "select t.processlist_id as pid, m.lock_type, m.object_type, m.object_schema, m.object_name, \
         m.owner_thread_id \
     from performance_schema.metadata_locks m join performance_schema.threads t on t.thread_id = m.owner_thread_id \
     where m.lock_status = 'PENDING' and t.processlist_id in ({ours})";
 
-/// What they wait for. Since when, the server does not tell.
+/// The locks that the migration's sessions wait for. The server does not report since when.
 pub(super) async fn lock_requests(database: &MySql) -> Result<Vec<LockRequest>> {
     let sql = format!(
         "select id, coalesce(state, '') from information_schema.processlist where id in ({})",
@@ -34,7 +34,7 @@ pub(super) async fn lock_requests(database: &MySql) -> Result<Vec<LockRequest>> 
     for row in states {
         let [id, state] = columns(row).map(Option::unwrap_or_default);
         let Ok(pid) = id.parse() else { continue };
-        if is_wait(&state) && !requests.iter().any(|it| it.pid == pid) {
+        if is_wait(&state) && !requests.iter().any(|request| request.pid == pid) {
             let lock = state.trim_start_matches("Waiting for ").to_owned();
             requests.push(LockRequest { pid, lock, waiting_for: None });
         }
@@ -58,7 +58,7 @@ pub(super) async fn lock_requests(database: &MySql) -> Result<Vec<LockRequest>> 
     Ok(requests)
 }
 
-/// Whom they wait for.
+/// The sessions that the migration waits for.
 pub(super) async fn blockers(database: &MySql) -> Result<Vec<Blocker>> {
     if !database.can_see_others {
         return Ok(Vec::new());
@@ -95,7 +95,7 @@ pub(super) async fn blockers(database: &MySql) -> Result<Vec<Blocker>> {
     Ok(blockers)
 }
 
-/// Who has a row that ours wait for, with what they hold.
+/// The sessions that hold a row that the migration waits for: the id, and a description of the lock.
 async fn row_holders(database: &MySql, ours: &str) -> Vec<Vec<Option<String>>> {
     let mariadb = format!(
         "select b.trx_mysql_thread_id, 'a row' from information_schema.innodb_lock_waits w \
@@ -106,7 +106,7 @@ async fn row_holders(database: &MySql, ours: &str) -> Vec<Vec<Option<String>>> {
     if let Ok(rows) = database.text_rows(&mariadb).await {
         return rows;
     }
-    // MySQL 8 tells it there, to those who may read it.
+    // MySQL 8 has this view, if the account may read it.
     let mysql =
         format!("select blocking_pid, 'a row' from sys.innodb_lock_waits where waiting_pid in ({ours})");
     database.text_rows(&mysql).await.unwrap_or_default()
@@ -132,11 +132,11 @@ async fn blocker(
         is_certain,
         user,
         client,
-        // Who has a lock and does nothing is in a transaction.
+        // An idle session that holds a lock is in a transaction.
         state: Some(if is_idle { "idle in transaction" } else { "active" }.to_owned()),
         in_state_for: in_state_for.and_then(|time| seconds(&time)),
         transaction_age: transaction.and_then(|time| seconds(&time)),
-        // The last statement of an idle session is not told.
+        // The server does not report the last statement of an idle session.
         query: query.map(|query| redact_sql(&query, StringSyntax::MySql)),
         holds,
         is_root: !state.is_some_and(|state| is_wait(&state)),
@@ -145,7 +145,8 @@ async fn blocker(
     }))
 }
 
-/// Who waits behind them: where the server does not tell for what, all that wait for a table.
+/// The sessions that wait behind the migration. If the server does not report for which lock a session waits, all sessions
+/// that wait for a table.
 pub(super) async fn waiters(database: &MySql) -> Result<Waiters> {
     if !database.can_see_others {
         return Ok(Waiters::default());
