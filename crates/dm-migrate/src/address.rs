@@ -31,7 +31,7 @@ impl Address {
                 Ok(Self::Postgres(Box::new(postgres::address::Address::parse(rest, env)?)))
             }
             "mysql" | "mariadb" => Ok(Self::MySql(Box::new(mysql::address::Address::parse(rest)?))),
-            "sqlite" | "sqlite3" => Ok(Self::Sqlite(sqlite::files(rest))),
+            "sqlite" | "sqlite3" => Ok(Self::Sqlite(sqlite::candidate_paths(rest))),
             _ => {
                 bail!("is not for PostgreSQL, MySQL, MariaDB or SQLite; other databases cannot be monitored")
             }
