@@ -125,7 +125,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// Whether it is in a statement, or in a transaction that has not failed.
-    pub(crate) fn is_at_work(&self) -> bool {
+    pub(crate) fn is_working(&self) -> bool {
         matches!(self.state.as_deref(), Some("active" | "idle in transaction"))
     }
 }

@@ -185,8 +185,8 @@ impl<S: Server> Poller<S> {
 
     /// Handles a poll in which no session of the migration waits.
     async fn poll_running(&mut self, sessions: &[Session], elapsed: Duration) {
-        let at_work = sessions.iter().any(Session::is_at_work);
-        self.waits.record_poll(self.clock.instant(), None, at_work);
+        let is_working = sessions.iter().any(Session::is_working);
+        self.waits.record_poll(self.clock.instant(), None, is_working);
         let is_due = self.run_reports.is_due(elapsed);
         if !is_due && self.config.live.is_none() {
             return;

@@ -14,7 +14,7 @@ use crate::server::{Blocker, LockRequest, Server, Waiters};
 const PENDING: &str = "select t.processlist_id as pid, m.lock_type, m.object_type, m.object_schema, m.object_name, \
         m.owner_thread_id \
     from performance_schema.metadata_locks m join performance_schema.threads t on t.thread_id = m.owner_thread_id \
-    where m.lock_status = 'PENDING' and t.processlist_id in ({ours})";
+    where m.lock_status = 'PENDING' and t.processlist_id in ({ids})";
 
 /// The locks that the migration's sessions wait for. The server does not report since when.
 pub(super) async fn lock_requests(database: &MySql) -> Result<Vec<LockRequest>> {
@@ -25,7 +25,7 @@ pub(super) async fn lock_requests(database: &MySql) -> Result<Vec<LockRequest>> 
     let states = database.text_rows(&sql).await?;
     let mut requests: Vec<LockRequest> = Vec::new();
     if database.reports_lock_holders {
-        for row in database.text_rows(&PENDING.replace("{ours}", &database.migration_id_list())).await? {
+        for row in database.text_rows(&PENDING.replace("{ids}", &database.migration_id_list())).await? {
             let [pid, mode, _, schema, table] = columns(row).map(Option::unwrap_or_default);
             let lock = format!("{mode} lock on {schema}.{table}");
             requests.extend(pid.parse().ok().map(|pid| LockRequest { pid, lock, waiting_for: None }));
@@ -63,8 +63,8 @@ pub(super) async fn blockers(database: &MySql) -> Result<Vec<Blocker>> {
     if !database.can_see_others {
         return Ok(Vec::new());
     }
-    let ours = database.migration_id_list();
-    let mut holders = row_holders(database, &ours).await;
+    let ids = database.migration_id_list();
+    let mut holders = row_holders(database, &ids).await;
     if database.reports_lock_holders {
         let sql = format!(
             "select t.processlist_id, group_concat(distinct concat(g.lock_type, ' on ', g.object_schema, '.', \
@@ -74,7 +74,7 @@ pub(super) async fn blockers(database: &MySql) -> Result<Vec<Blocker>> {
                  and g.owner_thread_id <> w.owner_thread_id and g.lock_status = 'GRANTED' \
              join performance_schema.threads t on t.thread_id = g.owner_thread_id \
              where t.processlist_id is not null group by t.processlist_id",
-            PENDING.replace("{ours}", &ours)
+            PENDING.replace("{ids}", &ids)
         );
         holders.extend(database.text_rows(&sql).await?);
     }
@@ -82,7 +82,7 @@ pub(super) async fn blockers(database: &MySql) -> Result<Vec<Blocker>> {
     if !is_certain {
         let open = format!(
             "select trx_mysql_thread_id, null from information_schema.innodb_trx \
-             where trx_mysql_thread_id not in ({ours}) order by trx_started limit 5"
+             where trx_mysql_thread_id not in ({ids}) order by trx_started limit 5"
         );
         holders = database.text_rows(&open).await?;
     }
@@ -96,19 +96,19 @@ pub(super) async fn blockers(database: &MySql) -> Result<Vec<Blocker>> {
 }
 
 /// The sessions that hold a row that the migration waits for: the id, and a description of the lock.
-async fn row_holders(database: &MySql, ours: &str) -> Vec<Vec<Option<String>>> {
+async fn row_holders(database: &MySql, ids: &str) -> Vec<Vec<Option<String>>> {
     let mariadb = format!(
         "select b.trx_mysql_thread_id, 'a row' from information_schema.innodb_lock_waits w \
          join information_schema.innodb_trx r on r.trx_id = w.requesting_trx_id \
          join information_schema.innodb_trx b on b.trx_id = w.blocking_trx_id \
-         where r.trx_mysql_thread_id in ({ours})"
+         where r.trx_mysql_thread_id in ({ids})"
     );
     if let Ok(rows) = database.text_rows(&mariadb).await {
         return rows;
     }
     // MySQL 8 has this view, if the account may read it.
     let mysql =
-        format!("select blocking_pid, 'a row' from sys.innodb_lock_waits where waiting_pid in ({ours})");
+        format!("select blocking_pid, 'a row' from sys.innodb_lock_waits where waiting_pid in ({ids})");
     database.text_rows(&mysql).await.unwrap_or_default()
 }
 
@@ -151,7 +151,7 @@ pub(super) async fn waiters(database: &MySql) -> Result<Waiters> {
     if !database.can_see_others {
         return Ok(Waiters::default());
     }
-    let ours = database.migration_id_list();
+    let ids = database.migration_id_list();
     let sql = if database.reports_lock_holders {
         format!(
             "select count(distinct t.processlist_id), max(t.processlist_time) from ({}) w \
@@ -159,13 +159,13 @@ pub(super) async fn waiters(database: &MySql) -> Result<Waiters> {
                  and v.object_schema <=> w.object_schema and v.object_name <=> w.object_name \
                  and v.lock_status = 'PENDING' \
              join performance_schema.threads t on t.thread_id = v.owner_thread_id \
-             where t.processlist_id not in ({ours})",
-            PENDING.replace("{ours}", &ours)
+             where t.processlist_id not in ({ids})",
+            PENDING.replace("{ids}", &ids)
         )
     } else {
         format!(
             "select count(*), max(time) from information_schema.processlist \
-             where state = 'Waiting for table metadata lock' and id not in ({ours})"
+             where state = 'Waiting for table metadata lock' and id not in ({ids})"
         )
     };
     let row = database.text_rows(&sql).await?.into_iter().next().unwrap_or_default();
