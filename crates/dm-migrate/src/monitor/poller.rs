@@ -100,12 +100,10 @@ impl<S: Server> Poller<S> {
             Ok(pause) => pause,
             Err(error) => {
                 if self.database.take().is_some() {
-                    self.report(&[format!(
-                        "lost the connection to the database: {error:#}; the command continues"
-                    )]);
+                    self.report(&[format!("monitoring is interrupted: {error:#}; the command continues")]);
                 }
                 if let Ok(database) = connect(&self.address, &self.config).await {
-                    self.report(&["reconnected to the database".to_owned()]);
+                    self.report(&["monitoring continues".to_owned()]);
                     self.database = Some(database);
                 }
                 INTERVAL

@@ -11,7 +11,7 @@ use crate::redact::{StringSyntax, redact_sql};
 use crate::server::{Blocker, LockRequest, Server, Waiters};
 
 /// Selects the metadata locks that the migration's sessions wait for.
-const PENDING: &str = "select t.processlist_id as pid, m.lock_type, m.object_type, m.object_schema, m.object_name, \
+const PENDING_LOCKS: &str = "select t.processlist_id as pid, m.lock_type, m.object_type, m.object_schema, m.object_name, \
         m.owner_thread_id \
     from performance_schema.metadata_locks m join performance_schema.threads t on t.thread_id = m.owner_thread_id \
     where m.lock_status = 'PENDING' and t.processlist_id in ({ids})";
@@ -25,7 +25,7 @@ pub(super) async fn lock_requests(database: &MySql) -> Result<Vec<LockRequest>> 
     let states = database.text_rows(&sql).await?;
     let mut requests: Vec<LockRequest> = Vec::new();
     if database.reports_lock_holders {
-        for row in database.text_rows(&PENDING.replace("{ids}", &database.migration_id_list())).await? {
+        for row in database.text_rows(&PENDING_LOCKS.replace("{ids}", &database.migration_id_list())).await? {
             let [pid, mode, _, schema, table] = columns(row).map(Option::unwrap_or_default);
             let lock = format!("{mode} lock on {schema}.{table}");
             requests.extend(pid.parse().ok().map(|pid| LockRequest { pid, lock, waiting_for: None }));
@@ -74,7 +74,7 @@ pub(super) async fn blockers(database: &MySql) -> Result<Vec<Blocker>> {
                  and g.owner_thread_id <> w.owner_thread_id and g.lock_status = 'GRANTED' \
              join performance_schema.threads t on t.thread_id = g.owner_thread_id \
              where t.processlist_id is not null group by t.processlist_id",
-            PENDING.replace("{ids}", &ids)
+            PENDING_LOCKS.replace("{ids}", &ids)
         );
         holders.extend(database.text_rows(&sql).await?);
     }
@@ -160,7 +160,7 @@ pub(super) async fn waiters(database: &MySql) -> Result<Waiters> {
                  and v.lock_status = 'PENDING' \
              join performance_schema.threads t on t.thread_id = v.owner_thread_id \
              where t.processlist_id not in ({ids})",
-            PENDING.replace("{ids}", &ids)
+            PENDING_LOCKS.replace("{ids}", &ids)
         )
     } else {
         format!(
