@@ -54,9 +54,9 @@ process of the server, and needs the role pg_signal_backend. Each terminated
 session is reported and recorded.
 
 Failure: nothing is undone automatically. --on-failure COMMAND runs once
-after a migration that failed or exceeded --timeout, but not after one that
-was ended by a signal. It has the same --timeout, and gets the versions of
-the schema in DM_MIGRATION_BEFORE and DM_MIGRATION_AFTER.
+after a migration that failed or exceeded --timeout, but not if dm-migrate
+itself was asked to stop (TERM, INT). It has the same --timeout, and gets the
+versions of the schema in DM_MIGRATION_BEFORE and DM_MIGRATION_AFTER.
 
 Exit code: that of the command. If a signal kills the command, dm-migrate
 dies by the same signal. 1: the command succeeded, but --expect-version or

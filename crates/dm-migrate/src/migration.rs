@@ -64,9 +64,7 @@ impl Migration {
             }
         }
     }
-}
 
-impl Migration {
     /// Sets the command to run after a failure.
     #[must_use]
     pub(crate) fn on_failure(self, on_failure: Option<OnFailure>) -> Self {

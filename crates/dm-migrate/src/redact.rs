@@ -1,12 +1,12 @@
-//! A statement as it may be shown: on one line, not too long, and without the values in it, which may be anybody's.
+//! Redacts SQL statements for output: on one line, truncated, and without values, which may be personal data.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// So much of a statement is shown.
-const LONGEST: usize = 160;
+/// The maximum length of a statement, in bytes.
+const MAX_LENGTH: usize = 160;
 
-/// How a server's strings are written.
+/// The syntax of strings, quoted names and comments on a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StringSyntax {
     /// `'it''s'`, `E'\\n'`, `$$…$$`; `"…"` is a name.
@@ -15,7 +15,7 @@ pub(crate) enum StringSyntax {
     MySql,
 }
 
-/// StringSyntax and numbers become `?`, comments go, white space becomes one space. What is cut off ends in `…`.
+/// Replaces strings and numbers by `?`, removes comments, and collapses white space. A truncated statement ends in `…`.
 pub(crate) fn redact_sql(sql: &str, strings: StringSyntax) -> String {
     let is_mysql = strings == StringSyntax::MySql;
     let mut out = String::new();
@@ -25,8 +25,8 @@ pub(crate) fn redact_sql(sql: &str, strings: StringSyntax) -> String {
         let was_in_word = std::mem::replace(&mut in_word, c.is_alphanumeric() || c == '_');
         match c {
             '\'' => {
-                // The E of E'…' is no word, but what follows it is read as such a string.
-                let escapes = is_mysql || out.ends_with(['E', 'e']) && !was_in_longer_word(&out);
+                // An E before the quote starts a string with escapes, unless it is the end of a longer word.
+                let escapes = is_mysql || out.ends_with(['E', 'e']) && !ends_in_longer_word(&out);
                 skip_string(&mut rest, c, escapes);
                 out.push('?');
             }
@@ -68,14 +68,14 @@ pub(crate) fn redact_sql(sql: &str, strings: StringSyntax) -> String {
         }
     }
     let mut shown = out.trim_end().to_owned();
-    if shown.len() > LONGEST {
-        shown.truncate(shown.floor_char_boundary(LONGEST));
+    if shown.len() > MAX_LENGTH {
+        shown.truncate(shown.floor_char_boundary(MAX_LENGTH));
         shown.push('…');
     }
     shown
 }
 
-/// A name that somebody else chose, without what would break the line.
+/// Replaces control characters, because a name from another session must not break the line.
 pub(crate) fn one_line(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { '_' } else { c }).collect()
 }
@@ -86,12 +86,12 @@ fn space(out: &mut String) {
     }
 }
 
-/// Whether the last letter of `out` belongs to a word of more than itself.
-fn was_in_longer_word(out: &str) -> bool {
+/// Whether the last letter of `out` belongs to a word of at least two characters.
+fn ends_in_longer_word(out: &str) -> bool {
     out.chars().rev().nth(1).is_some_and(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// To the end of a string, or of the text, which the server cuts off.
+/// Skips to the end of a string, or of the text, because the server truncates statements.
 fn skip_string(rest: &mut Peekable<Chars<'_>>, quote: char, escapes: bool) {
     while let Some(c) = rest.next() {
         if c == '\\' && escapes || c == quote && rest.peek() == Some(&quote) {
@@ -102,7 +102,7 @@ fn skip_string(rest: &mut Peekable<Chars<'_>>, quote: char, escapes: bool) {
     }
 }
 
-/// After a `$`: skips `tag$ … $tag$`, and says whether it was that. A parameter such as `$1` is none.
+/// After a `$`: skips `tag$ … $tag$`, and returns whether it was such a string. A parameter such as `$1` is not.
 fn skip_dollar_string(rest: &mut Peekable<Chars<'_>>) -> bool {
     let ahead: String = rest.clone().collect();
     let Some((tag, body)) = ahead.split_once('$') else { return false };
@@ -119,7 +119,7 @@ fn skip_dollar_string(rest: &mut Peekable<Chars<'_>>) -> bool {
     true
 }
 
-/// After a `/`: to the end of a comment; they nest.
+/// After a `/`: skips to the end of a comment; comments can be nested.
 fn skip_comment(rest: &mut Peekable<Chars<'_>>) {
     let mut depth = 0_u32;
     let mut last = '/';
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn mysql_writes_its_strings_in_its_own_way() {
+    fn mysql_s_string_syntax_is_supported() {
         for (sql, shown) in [
             (r"select 'it\'s secret', `a name`", "select ?, `a name`"),
             ("select \"a \\\" secret\" # secret\nfrom t", "select ? from t"),
@@ -172,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn long_statements_are_cut() {
+    fn long_statements_are_truncated() {
         let shown = redact_sql(&"ü".repeat(500), StringSyntax::Standard);
         assert!(shown.ends_with('…') && shown.len() < 170, "{shown}");
     }
 
     proptest! {
         #[test]
-        fn no_string_is_ever_shown(before in "[a-z =(]{0,9}", secret in "[A-Z]{3,9}", after in "[a-z, )]{0,9}") {
+        fn strings_are_never_shown(before in "[a-z =(]{0,9}", secret in "[A-Z]{3,9}", after in "[a-z, )]{0,9}") {
             for (quote, strings) in [('\'', StringSyntax::Standard), ('\'', StringSyntax::MySql), ('"', StringSyntax::MySql)] {
                 let quoted = redact_sql(&format!("{before} {quote}{secret}{quote} {after}"), strings);
                 prop_assert!(!quoted.contains(&secret), "{}", quoted);

@@ -39,7 +39,7 @@ impl Retries {
         } else if self.remaining == 0 {
             Decision::GiveUp("no attempts remain")
         } else if observation.versions.0.is_empty() {
-            Decision::GiveUp("without a version table it is unknown whether a part of it was applied")
+            Decision::GiveUp("no version table shows whether a part of it was applied")
         } else if !observation.versions.is_unchanged(before) {
             Decision::GiveUp("a part of it was applied")
         } else {

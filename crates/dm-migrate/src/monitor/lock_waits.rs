@@ -21,12 +21,12 @@ struct Wait {
 
 impl LockWaits {
     /// Records a poll at `at`. `waiting` is how long a session of the migration has waited; `None` if none waits.
-    /// `at_work` is whether a session is in a statement, or in a transaction that has not failed.
-    pub(super) fn record_poll(&mut self, at: Instant, waiting: Option<Duration>, at_work: bool) {
+    /// `is_working` is whether a session is in a statement, or in a transaction that has not failed.
+    pub(super) fn record_poll(&mut self, at: Instant, waiting: Option<Duration>, is_working: bool) {
         self.has_polled = true;
         // After its statement failed, a tool may need a while to report that and exit.
         let over = if waiting.is_none() { self.longest(at) } else { None };
-        self.unproductive = if at_work { None } else { over };
+        self.unproductive = if is_working { None } else { over };
         match (self.current, waiting) {
             // A shorter wait than before is a new one.
             (Some(before), Some(length)) if length < before.length => {
@@ -97,10 +97,10 @@ mod tests {
     fn the_last_wait_counts_if_no_work_followed_it() {
         let start = SystemClock.instant();
         let ms = Duration::from_millis;
-        let longest = |at_work: bool| {
+        let longest = |is_working: bool| {
             let mut waits = LockWaits::default();
             waits.record_poll(start + ms(1000), Some(ms(700)), true);
-            waits.record_poll(start + ms(1200), None, at_work);
+            waits.record_poll(start + ms(1200), None, is_working);
             waits.record_poll(start + ms(1400), None, false);
             waits.longest(start + ms(9000))
         };

@@ -112,7 +112,7 @@ pub(super) fn status_blocked(age: Duration, blockers: &[Blocker], waiters: Waite
 
 /// The live line of a migration that makes progress, after the elapsed time.
 pub(super) fn status_running(progress: &[String]) -> String {
-    progress.iter().fold(String::new(), |all, line| all + ", pid " + line)
+    progress.iter().fold(String::new(), |text, line| text + ", pid " + line)
 }
 
 fn or_unknown(value: Option<&str>) -> String {

@@ -104,9 +104,9 @@ impl Monitor {
 
     /// Cancels the statements of the migration; returns when they have ended or cannot be cancelled.
     pub(crate) fn cancel(&self) {
-        let (reply, done) = sync_channel(1);
+        let (reply, cancelled) = sync_channel(1);
         if self.commands.send(Command::Cancel(reply)).is_ok() {
-            let _ = done.recv_timeout(REPLY_LIMIT);
+            let _ = cancelled.recv_timeout(REPLY_LIMIT);
         }
     }
 

@@ -100,12 +100,10 @@ impl<S: Server> Poller<S> {
             Ok(pause) => pause,
             Err(error) => {
                 if self.database.take().is_some() {
-                    self.report(&[format!(
-                        "lost the connection to the database: {error:#}; the command continues"
-                    )]);
+                    self.report(&[format!("monitoring is interrupted: {error:#}; the command continues")]);
                 }
                 if let Ok(database) = connect(&self.address, &self.config).await {
-                    self.report(&["reconnected to the database".to_owned()]);
+                    self.report(&["monitoring continues".to_owned()]);
                     self.database = Some(database);
                 }
                 INTERVAL
@@ -185,8 +183,8 @@ impl<S: Server> Poller<S> {
 
     /// Handles a poll in which no session of the migration waits.
     async fn poll_running(&mut self, sessions: &[Session], elapsed: Duration) {
-        let at_work = sessions.iter().any(Session::is_at_work);
-        self.waits.record_poll(self.clock.instant(), None, at_work);
+        let is_working = sessions.iter().any(Session::is_working);
+        self.waits.record_poll(self.clock.instant(), None, is_working);
         let is_due = self.run_reports.is_due(elapsed);
         if !is_due && self.config.live.is_none() {
             return;

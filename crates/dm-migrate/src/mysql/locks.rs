@@ -1,7 +1,7 @@
-//! What the migration waits for, who is in its way, and who waits behind it.
+//! The locks that the migration waits for, its blockers, and the sessions that wait behind it.
 //!
-//! Who has a metadata lock is told by `performance_schema`, which MariaDB leaves off by default. Then the holder is one
-//! of those with a transaction that is open, and said to be so perhaps.
+//! `performance_schema` reports the holders of metadata locks, but MariaDB disables it by default. Then every session with
+//! an open transaction is a possible blocker.
 
 use anyhow::Result;
 
@@ -10,13 +10,13 @@ use super::sessions::{columns, is_wait, seconds};
 use crate::redact::{StringSyntax, redact_sql};
 use crate::server::{Blocker, LockRequest, Server, Waiters};
 
-/// The metadata locks that ours wait for.
-const PENDING: &str = "select t.processlist_id as pid, m.lock_type, m.object_type, m.object_schema, m.object_name, \
+/// Selects the metadata locks that the migration's sessions wait for.
+const PENDING_LOCKS: &str = "select t.processlist_id as pid, m.lock_type, m.object_type, m.object_schema, m.object_name, \
         m.owner_thread_id \
     from performance_schema.metadata_locks m join performance_schema.threads t on t.thread_id = m.owner_thread_id \
-    where m.lock_status = 'PENDING' and t.processlist_id in ({ours})";
+    where m.lock_status = 'PENDING' and t.processlist_id in ({ids})";
 
-/// What they wait for. Since when, the server does not tell.
+/// The locks that the migration's sessions wait for. The server does not report since when.
 pub(super) async fn lock_requests(database: &MySql) -> Result<Vec<LockRequest>> {
     let sql = format!(
         "select id, coalesce(state, '') from information_schema.processlist where id in ({})",
@@ -25,7 +25,7 @@ pub(super) async fn lock_requests(database: &MySql) -> Result<Vec<LockRequest>> 
     let states = database.text_rows(&sql).await?;
     let mut requests: Vec<LockRequest> = Vec::new();
     if database.reports_lock_holders {
-        for row in database.text_rows(&PENDING.replace("{ours}", &database.migration_id_list())).await? {
+        for row in database.text_rows(&PENDING_LOCKS.replace("{ids}", &database.migration_id_list())).await? {
             let [pid, mode, _, schema, table] = columns(row).map(Option::unwrap_or_default);
             let lock = format!("{mode} lock on {schema}.{table}");
             requests.extend(pid.parse().ok().map(|pid| LockRequest { pid, lock, waiting_for: None }));
@@ -34,7 +34,7 @@ pub(super) async fn lock_requests(database: &MySql) -> Result<Vec<LockRequest>> 
     for row in states {
         let [id, state] = columns(row).map(Option::unwrap_or_default);
         let Ok(pid) = id.parse() else { continue };
-        if is_wait(&state) && !requests.iter().any(|it| it.pid == pid) {
+        if is_wait(&state) && !requests.iter().any(|request| request.pid == pid) {
             let lock = state.trim_start_matches("Waiting for ").to_owned();
             requests.push(LockRequest { pid, lock, waiting_for: None });
         }
@@ -58,13 +58,13 @@ pub(super) async fn lock_requests(database: &MySql) -> Result<Vec<LockRequest>> 
     Ok(requests)
 }
 
-/// Whom they wait for.
+/// The sessions that the migration waits for.
 pub(super) async fn blockers(database: &MySql) -> Result<Vec<Blocker>> {
     if !database.can_see_others {
         return Ok(Vec::new());
     }
-    let ours = database.migration_id_list();
-    let mut holders = row_holders(database, &ours).await;
+    let ids = database.migration_id_list();
+    let mut holders = row_holders(database, &ids).await;
     if database.reports_lock_holders {
         let sql = format!(
             "select t.processlist_id, group_concat(distinct concat(g.lock_type, ' on ', g.object_schema, '.', \
@@ -74,7 +74,7 @@ pub(super) async fn blockers(database: &MySql) -> Result<Vec<Blocker>> {
                  and g.owner_thread_id <> w.owner_thread_id and g.lock_status = 'GRANTED' \
              join performance_schema.threads t on t.thread_id = g.owner_thread_id \
              where t.processlist_id is not null group by t.processlist_id",
-            PENDING.replace("{ours}", &ours)
+            PENDING_LOCKS.replace("{ids}", &ids)
         );
         holders.extend(database.text_rows(&sql).await?);
     }
@@ -82,7 +82,7 @@ pub(super) async fn blockers(database: &MySql) -> Result<Vec<Blocker>> {
     if !is_certain {
         let open = format!(
             "select trx_mysql_thread_id, null from information_schema.innodb_trx \
-             where trx_mysql_thread_id not in ({ours}) order by trx_started limit 5"
+             where trx_mysql_thread_id not in ({ids}) order by trx_started limit 5"
         );
         holders = database.text_rows(&open).await?;
     }
@@ -95,20 +95,20 @@ pub(super) async fn blockers(database: &MySql) -> Result<Vec<Blocker>> {
     Ok(blockers)
 }
 
-/// Who has a row that ours wait for, with what they hold.
-async fn row_holders(database: &MySql, ours: &str) -> Vec<Vec<Option<String>>> {
+/// The sessions that hold a row that the migration waits for: the id, and a description of the lock.
+async fn row_holders(database: &MySql, ids: &str) -> Vec<Vec<Option<String>>> {
     let mariadb = format!(
         "select b.trx_mysql_thread_id, 'a row' from information_schema.innodb_lock_waits w \
          join information_schema.innodb_trx r on r.trx_id = w.requesting_trx_id \
          join information_schema.innodb_trx b on b.trx_id = w.blocking_trx_id \
-         where r.trx_mysql_thread_id in ({ours})"
+         where r.trx_mysql_thread_id in ({ids})"
     );
     if let Ok(rows) = database.text_rows(&mariadb).await {
         return rows;
     }
-    // MySQL 8 tells it there, to those who may read it.
+    // MySQL 8 has this view, if the account may read it.
     let mysql =
-        format!("select blocking_pid, 'a row' from sys.innodb_lock_waits where waiting_pid in ({ours})");
+        format!("select blocking_pid, 'a row' from sys.innodb_lock_waits where waiting_pid in ({ids})");
     database.text_rows(&mysql).await.unwrap_or_default()
 }
 
@@ -132,11 +132,11 @@ async fn blocker(
         is_certain,
         user,
         client,
-        // Who has a lock and does nothing is in a transaction.
+        // An idle session that holds a lock is in a transaction.
         state: Some(if is_idle { "idle in transaction" } else { "active" }.to_owned()),
         in_state_for: in_state_for.and_then(|time| seconds(&time)),
         transaction_age: transaction.and_then(|time| seconds(&time)),
-        // The last statement of an idle session is not told.
+        // The server does not report the last statement of an idle session.
         query: query.map(|query| redact_sql(&query, StringSyntax::MySql)),
         holds,
         is_root: !state.is_some_and(|state| is_wait(&state)),
@@ -145,12 +145,13 @@ async fn blocker(
     }))
 }
 
-/// Who waits behind them: where the server does not tell for what, all that wait for a table.
+/// The sessions that wait behind the migration. If the server does not report for which lock a session waits, all sessions
+/// that wait for a table.
 pub(super) async fn waiters(database: &MySql) -> Result<Waiters> {
     if !database.can_see_others {
         return Ok(Waiters::default());
     }
-    let ours = database.migration_id_list();
+    let ids = database.migration_id_list();
     let sql = if database.reports_lock_holders {
         format!(
             "select count(distinct t.processlist_id), max(t.processlist_time) from ({}) w \
@@ -158,13 +159,13 @@ pub(super) async fn waiters(database: &MySql) -> Result<Waiters> {
                  and v.object_schema <=> w.object_schema and v.object_name <=> w.object_name \
                  and v.lock_status = 'PENDING' \
              join performance_schema.threads t on t.thread_id = v.owner_thread_id \
-             where t.processlist_id not in ({ours})",
-            PENDING.replace("{ours}", &ours)
+             where t.processlist_id not in ({ids})",
+            PENDING_LOCKS.replace("{ids}", &ids)
         )
     } else {
         format!(
             "select count(*), max(time) from information_schema.processlist \
-             where state = 'Waiting for table metadata lock' and id not in ({ours})"
+             where state = 'Waiting for table metadata lock' and id not in ({ids})"
         )
     };
     let row = database.text_rows(&sql).await?.into_iter().next().unwrap_or_default();

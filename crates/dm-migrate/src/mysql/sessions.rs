@@ -1,4 +1,4 @@
-//! The migration's sessions, and what stands in its way before it starts.
+//! The migration's sessions, and the long transactions before it starts.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -11,29 +11,30 @@ use super::connections::Connections;
 use crate::redact::{StringSyntax, one_line, redact_sql};
 use crate::server::{Server, Session};
 
-/// Above this, a transaction is long: a change of its tables waits for it, and everybody else behind that.
-const LONG: &str = "30";
+/// The age in seconds from which a transaction is reported. A change of its tables waits for it, and other sessions wait
+/// behind the change.
+const LONG_TRANSACTION_S: &str = "30";
 
-/// So many of them are told.
+/// The maximum number of reported transactions.
 const MAX_REPORTED: usize = 5;
 
-/// The sessions of the migration, and those that were.
+/// The sessions of the migration, including those whose client has exited.
 pub(super) async fn find(database: &MySql) -> Result<Vec<Session>> {
     let sql = "select id, host, command, state, time, left(info, 1000) from information_schema.processlist \
          where id <> connection_id() order by id";
     let rows = database.text_rows(sql).await?;
     let in_row_lock = in_row_lock(database).await;
-    let connections = Connections::now(database.port);
+    let connections = Connections::current(database.port);
     let by_process = sessions_by_process(database, &connections).await;
     let mut ids = database.migration_ids.lock().unwrap_or_else(PoisonError::into_inner);
     let mut sessions = Vec::new();
     for row in rows {
         let [Some(id), Some(host), command, state, time, query] = columns(row) else { continue };
         let Ok(pid) = id.parse() else { continue };
-        let (place, port) = place(&host);
-        let ours = port.is_some_and(|port| connections.ports.contains(&port))
-            && is_same(place, &database.client_host);
-        if ours || by_process.contains(&id) {
+        let (client_host, port) = split_host(&host);
+        let is_own_port = port.is_some_and(|port| connections.ports.contains(&port))
+            && is_same_host(client_host, &database.client_host);
+        if is_own_port || by_process.contains(&id) {
             ids.insert(pid);
         }
         if !ids.contains(&pid) {
@@ -52,7 +53,7 @@ pub(super) async fn find(database: &MySql) -> Result<Vec<Session>> {
     Ok(sessions)
 }
 
-/// Transactions that have been open for long, and whether they can be seen.
+/// Warnings about transactions that have been open for long, or about the missing privilege to see them.
 pub(super) async fn long_transactions(database: &MySql) -> Result<Vec<String>> {
     if !database.can_see_others {
         let account = one_line(&database.account);
@@ -63,7 +64,7 @@ pub(super) async fn long_transactions(database: &MySql) -> Result<Vec<String>> {
     let sql = format!(
         "select t.trx_mysql_thread_id, p.user, p.command, timestampdiff(second, t.trx_started, now()) \
          from information_schema.innodb_trx t join information_schema.processlist p on p.id = t.trx_mysql_thread_id \
-         where t.trx_started < now() - interval {LONG} second order by t.trx_started limit {MAX_REPORTED}"
+         where t.trx_started < now() - interval {LONG_TRANSACTION_S} second order by t.trx_started limit {MAX_REPORTED}"
     );
     let rows = database.text_rows(&sql).await?;
     let warnings = rows.into_iter().map(|row| {
@@ -74,7 +75,7 @@ pub(super) async fn long_transactions(database: &MySql) -> Result<Vec<String>> {
     Ok(warnings.collect())
 }
 
-/// Those that wait for a row; nobody where that is not to be seen.
+/// The ids of the sessions that wait for a row; empty if the account cannot see them.
 async fn in_row_lock(database: &MySql) -> Vec<String> {
     if !database.can_see_others {
         return Vec::new();
@@ -84,37 +85,38 @@ async fn in_row_lock(database: &MySql) -> Vec<String> {
     rows.into_iter().filter_map(|row| row.into_iter().next()?).collect()
 }
 
-/// Those that name a process of the migration, and come from this machine: by a socket they have no port.
+/// The ids of the sessions on this machine whose client reports a process of the migration. A session that uses a socket
+/// has no port.
 async fn sessions_by_process(database: &MySql, connections: &Connections) -> Vec<String> {
-    if !is_same(&database.client_host, "localhost") {
+    if !is_same_host(&database.client_host, "localhost") {
         return Vec::new();
     }
     let sql = "select a.processlist_id, a.attr_value from performance_schema.session_connect_attrs a \
          join information_schema.processlist p on p.id = a.processlist_id \
          where a.attr_name = '_pid' and p.host = 'localhost'";
     let rows = database.text_rows(sql).await.unwrap_or_default();
-    let ours = rows.into_iter().filter_map(|row| {
+    let ids = rows.into_iter().filter_map(|row| {
         let [id, pid] = columns(row);
         pid?.parse().is_ok_and(|pid| connections.pids.contains(&pid)).then_some(id?)
     });
-    ours.collect()
+    ids.collect()
 }
 
-/// `127.0.0.1:41926`: the place and the port; by a socket, there is none.
-pub(super) fn place(host: &str) -> (&str, Option<u16>) {
+/// Splits a host such as `127.0.0.1:41926` into name and port; a socket has no port.
+pub(super) fn split_host(host: &str) -> (&str, Option<u16>) {
     match host.rsplit_once(':') {
-        Some((place, port)) if port.parse::<u16>().is_ok() => (place, port.parse().ok()),
+        Some((name, port)) if port.parse::<u16>().is_ok() => (name, port.parse().ok()),
         _ => (host, None),
     }
 }
 
-/// Whether two places are one, as far as the server can tell.
-fn is_same(one: &str, other: &str) -> bool {
-    let is_here = |place: &str| matches!(place, "localhost" | "127.0.0.1" | "::1");
-    one == other || is_here(one) && is_here(other)
+/// Whether two names mean the same host; the server has several for its own.
+fn is_same_host(one: &str, other: &str) -> bool {
+    let is_local = |name: &str| matches!(name, "localhost" | "127.0.0.1" | "::1");
+    one == other || is_local(one) && is_local(other)
 }
 
-/// Whether a session in this state waits for a lock of the server.
+/// Whether a session in this state waits for a lock.
 pub(super) fn is_wait(state: &str) -> bool {
     state == "User lock"
         || state.starts_with("Waiting for") && (state.ends_with(" lock") || state.ends_with("table flush"))
@@ -124,7 +126,7 @@ pub(super) fn seconds(text: &str) -> Option<Duration> {
     text.parse().ok().map(crate::server::seconds)
 }
 
-/// A row of as many columns as are wanted.
+/// The first `N` columns of a row; missing ones are `None`.
 pub(super) fn columns<const N: usize>(row: Vec<Option<String>>) -> [Option<String>; N] {
     let mut row = row.into_iter();
     std::array::from_fn(|_| row.next().flatten())
@@ -135,15 +137,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_comes_from_a_place_and_perhaps_a_port() {
-        assert_eq!(place("10.0.0.7:41926"), ("10.0.0.7", Some(41926)));
-        assert_eq!(place("::1:41926"), ("::1", Some(41926)));
-        assert_eq!(place("localhost"), ("localhost", None));
-        assert!(is_same("localhost", "127.0.0.1") && !is_same("10.0.0.7", "127.0.0.1"));
+    fn a_host_is_split_into_name_and_port() {
+        assert_eq!(split_host("10.0.0.7:41926"), ("10.0.0.7", Some(41926)));
+        assert_eq!(split_host("::1:41926"), ("::1", Some(41926)));
+        assert_eq!(split_host("localhost"), ("localhost", None));
+        assert!(is_same_host("localhost", "127.0.0.1") && !is_same_host("10.0.0.7", "127.0.0.1"));
     }
 
     #[test]
-    fn a_wait_is_known_by_its_state() {
+    fn a_lock_wait_is_recognized_by_the_state() {
         for state in [
             "Waiting for table metadata lock",
             "Waiting for backup lock",

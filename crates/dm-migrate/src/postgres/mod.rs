@@ -1,6 +1,6 @@
-//! PostgreSQL. The migration's sessions are known by the `application_name` that they are given.
+//! PostgreSQL. The monitor identifies the migration's sessions by their `application_name`, which dm-migrate sets.
 //!
-//! A connection never waits: each statement is its own transaction, and has little time.
+//! The monitor never waits for a lock: each statement is its own transaction with a short time limit.
 
 pub(crate) mod address;
 mod advisory;
@@ -22,14 +22,14 @@ use crate::lock_held::LockHeld;
 use crate::server::{Blocker, Dialect, LockRequest, Preflight, Server, Session, TerminateRules, Waiters};
 use address::Address;
 
-/// What a statement of ours may take, on the server and on the way.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The time limit of a statement of the monitor, including the network.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(3);
 
-/// A transaction of the monitor's would keep `CREATE INDEX CONCURRENTLY` waiting; so would a statement that hangs.
-const SETTINGS: &str = "set application_name = 'dm-migrate monitor'; set statement_timeout = '2s'; \
+/// The settings of the monitor's session. `CREATE INDEX CONCURRENTLY` would wait for a long statement of the monitor.
+const SESSION_SETTINGS: &str = "set application_name = 'dm-migrate monitor'; set statement_timeout = '2s'; \
     set lock_timeout = '500ms'; set jit = off";
 
-/// A connection.
+/// A connection to a PostgreSQL server.
 #[derive(Debug)]
 pub(crate) struct Postgres {
     client: Client,
@@ -46,18 +46,22 @@ impl Server for Postgres {
         quote: '"',
     };
 
-    const NO_SESSION_REASON: Option<&'static str> = Some("its tool does not read PGAPPNAME");
+    const NO_SESSION_REASON: Option<&'static str> =
+        Some("its tool does not read PGAPPNAME, or has not connected yet");
 
     const ENFORCES_LOCK_TIMEOUT: bool = true;
 
     async fn connect(address: &Address, name: &str) -> Result<Self> {
         let tls = tls::connector(&address.trust)?;
-        let limit = address.config.get_connect_timeout().copied().unwrap_or_default() + PATIENCE;
-        let connected = timeout(limit, address.config.connect(tls)).await.context("no answer in time")?;
+        let limit = address.config.get_connect_timeout().copied().unwrap_or_default() + STATEMENT_LIMIT;
+        let connected =
+            timeout(limit, address.config.connect(tls)).await.context("the server did not answer in time")?;
         let (client, connection) = connected?;
-        // Its error is told to the statement that is waiting.
+        // The pending statement returns the error of the connection.
         tokio::spawn(connection);
-        timeout(PATIENCE, client.batch_execute(SETTINGS)).await.context("no answer in time")??;
+        timeout(STATEMENT_LIMIT, client.batch_execute(SESSION_SETTINGS))
+            .await
+            .context("the server did not answer in time")??;
         Ok(Self { client, name: name.to_owned() })
     }
 
@@ -78,8 +82,9 @@ impl Server for Postgres {
     }
 
     async fn text_rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-        let messages =
-            timeout(PATIENCE, self.client.simple_query(sql)).await.context("no answer in time")??;
+        let messages = timeout(STATEMENT_LIMIT, self.client.simple_query(sql))
+            .await
+            .context("the server did not answer in time")??;
         let rows = messages.iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
@@ -121,21 +126,21 @@ impl Server for Postgres {
 }
 
 impl Postgres {
-    /// The rows of one statement. It is not prepared, which a pooler between us and the server may not like.
+    /// Runs one statement. It is not prepared, because a connection pooler may not support prepared statements.
     async fn rows(&self, sql: &str, values: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>> {
         let rows = self.client.query_typed(sql, values);
-        Ok(timeout(PATIENCE, rows).await.context("no answer in time")??)
+        Ok(timeout(STATEMENT_LIMIT, rows).await.context("the server did not answer in time")??)
     }
 
-    /// The rows of one statement whose `$1` is the migration's `application_name`.
+    /// Runs one statement whose `$1` is the migration's `application_name`.
     async fn rows_for_migration(&self, sql: &str) -> Result<Vec<Row>> {
         self.rows(sql, &[(&self.name, Type::TEXT)]).await
     }
 
-    /// Signals a session of the migration: the pid alone could by now be somebody else's.
-    async fn signal(&self, how: &str, session: &Session) -> Result<()> {
+    /// Signals a session of the migration. Name and start are compared because the server may have reused the pid.
+    async fn signal(&self, function: &str, session: &Session) -> Result<()> {
         let sql = format!(
-            "select {how}(pid) from pg_stat_activity \
+            "select {function}(pid) from pg_stat_activity \
              where application_name = $1 and pid = $2::int8 and backend_start = $3::text::timestamptz"
         );
         let values: [(&(dyn ToSql + Sync), Type); 3] =

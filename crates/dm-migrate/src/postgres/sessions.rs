@@ -1,7 +1,7 @@
-//! One look at the database: what our sessions do, who blocks them, and who waits behind them.
+//! The queries of a poll: the migration's sessions, their blockers, and the sessions that wait behind them.
 //!
-//! Who waits for whom is read from `pg_locks` and `pg_blocking_pids`, which everybody may read; states, statements and
-//! ages are NULL to a role that may not see them, and stay `None` here.
+//! Every role may read `pg_locks` and `pg_blocking_pids`. States, statements and ages are NULL for a role that may not see
+//! them, and become `None`.
 
 use anyhow::{Context, Result};
 
@@ -9,9 +9,10 @@ use super::Postgres;
 use crate::redact::{StringSyntax, redact_sql};
 use crate::server::{Blocker, LockRequest, Session, Waiters, seconds};
 
-/// The sessions of the migration, by the name that they were given.
+/// The sessions of the migration, by their `application_name`.
 pub(super) async fn find(database: &Postgres) -> Result<Vec<Session>> {
-    // The function behind pg_stat_activity: without the view's joins it is planned in half the time, and asked for often.
+    // The function behind pg_stat_activity: without the joins of the view, planning takes half the time, and this query is
+    // frequent.
     let sql = "select a.pid, a.backend_start::text, a.state, \
              case when a.state is not null then left(a.query, 1000) end, \
              extract(epoch from clock_timestamp() - a.query_start)::float8, \
@@ -30,7 +31,7 @@ pub(super) async fn find(database: &Postgres) -> Result<Vec<Session>> {
             is_waiting: row.try_get(5)?,
         });
     }
-    // Of one that may not be seen, the table of locks still tells whether it waits.
+    // For sessions whose state is hidden, pg_locks still shows whether they wait.
     if sessions.iter().any(|session| session.state.is_none()) {
         let waiting = database.rows("select distinct pid from pg_locks where not granted", &[]).await?;
         let waiting: Vec<i32> = waiting.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_>>()?;
@@ -41,9 +42,9 @@ pub(super) async fn find(database: &Postgres) -> Result<Vec<Session>> {
     Ok(sessions)
 }
 
-/// What they wait for; the longest wait first.
+/// The locks that the migration's sessions wait for; the longest wait first.
 pub(super) async fn lock_requests(database: &Postgres) -> Result<Vec<LockRequest>> {
-    // The column is new in version 14: asked for in this way, its absence is no error.
+    // The column `waitstart` is new in version 14. Read through JSON, its absence is no error.
     let sql = "select l.pid, l.mode || case when l.relation is null then ' on a ' || l.locktype \
                  else ' on ' || l.relation::regclass::text end, \
              extract(epoch from clock_timestamp() - (to_jsonb(l) ->> 'waitstart')::timestamptz)::float8 \
@@ -58,13 +59,13 @@ pub(super) async fn lock_requests(database: &Postgres) -> Result<Vec<LockRequest
         .collect()
 }
 
-/// Who waits for whom, and which of them are ours.
+/// Common table expressions: the pids of the migration, and the edges of the wait graph.
 const EDGES: &str = "mine as (select pid from pg_stat_get_activity(null) where application_name = $1), \
     edge as (select w.pid as waiter, b.pid as blocker \
         from (select distinct pid from pg_locks where not granted) w \
         cross join lateral unnest(pg_blocking_pids(w.pid)) as b (pid))";
 
-/// Whom they wait for, and whom those wait for; the roots of it first.
+/// The sessions that the migration waits for, directly or through others; those that do not wait themselves first.
 pub(super) async fn blockers(database: &Postgres) -> Result<Vec<Blocker>> {
     let sql = format!(
         "with recursive {EDGES}, up as ( \
@@ -108,7 +109,7 @@ pub(super) async fn blockers(database: &Postgres) -> Result<Vec<Blocker>> {
         .collect()
 }
 
-/// Who waits behind them.
+/// The sessions that wait for the migration, directly or through others.
 pub(super) async fn waiters(database: &Postgres) -> Result<Waiters> {
     let sql = format!(
         "with recursive {EDGES}, down as ( \
@@ -120,13 +121,13 @@ pub(super) async fn waiters(database: &Postgres) -> Result<Waiters> {
          where waiter not in (select pid from mine)"
     );
     let rows = database.rows_for_migration(&sql).await?;
-    let row = rows.first().context("the server did not count")?;
+    let row = rows.first().context("the server did not return the number of waiting sessions")?;
     let count: i64 = row.try_get(0)?;
     let longest = row.try_get::<_, Option<f64>>(1)?.map(seconds);
     Ok(Waiters { count: Some(count.unsigned_abs()), longest })
 }
 
-/// How far their statements are, for those of which PostgreSQL tells it.
+/// The progress of the statements for which PostgreSQL reports it, one line per session.
 pub(super) async fn progress(database: &Postgres) -> Result<Vec<String>> {
     let sql = "select a.pid || ': ' || p.what || case when p.total > 0 \
                  then ', ' || round(100.0 * p.done / p.total) || ' % of the blocks' else '' end \

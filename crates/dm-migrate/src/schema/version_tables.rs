@@ -1,38 +1,38 @@
-//! The version tables of the tools: by what each is known, and how it is read.
+//! The version tables of the migration tools: how to identify and how to read each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::TableVersion;
 
-/// A kind of version table.
+/// The kind of version table that a tool uses.
 #[derive(Debug, PartialEq)]
 pub(super) struct TableKind {
-    /// The tool.
+    /// The name of the tool.
     tool: &'static str,
-    /// Its table, in small letters.
+    /// The name of its table, in lower case.
     table: &'static str,
-    /// A column that is there.
+    /// A column that the table has.
     has: &'static str,
-    /// A column that is not, or a table beside it that is not.
+    /// A column that the table does not have; may be empty.
     lacks: &'static str,
-    /// What is read of each row, in SQL that every server knows: the version, in one column or more; 1 where it was
-    /// applied; 1 where it was half applied, 0 where not, null where the tool does not say.
+    /// The selected columns, in SQL that all servers support: the version, in one or more columns; 1 if it was applied;
+    /// and 1 if it was partly applied, 0 if not, null if the tool keeps no such mark.
     row: &'static str,
     newest: Newest,
 }
 
-/// Which of the rows has the schema's version.
+/// Which row has the version of the schema.
 #[derive(Debug, PartialEq)]
 enum Newest {
-    /// That of the greatest number; versions of digits are numbers, however they are stored.
+    /// The row with the greatest number. Versions of digits count as numbers, even if they are stored as text.
     Number,
-    /// The last in this order that has one.
+    /// The last row with a version, ordered by this column.
     Last(&'static str),
-    /// All of them.
+    /// All rows together.
     All,
 }
 
-/// The tools. Of two shapes that fit one table, the first is meant.
+/// All known kinds. If two fit a table, the first one counts.
 const TABLE_KINDS: &[TableKind] = &[
     kind(
         "sqlx",
@@ -90,25 +90,25 @@ const fn kind(
     TableKind { tool, table, has, lacks, row, newest }
 }
 
-/// A table that is there.
+/// A table that exists in the database.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Table {
     pub(super) schema: String,
-    /// As it is written.
+    /// The name, with the case of the database.
     name: String,
 }
 
-/// Tables, and the names of their columns in small letters.
+/// Tables with the names of their columns, in lower case.
 pub(super) type Tables = BTreeMap<Table, BTreeSet<String>>;
 
-/// The names of the tables that have to be asked for, as SQL's strings.
+/// The names of the tables to query, as a list of SQL strings.
 pub(super) fn table_names() -> String {
-    // This one tells whose another is.
+    // This table distinguishes Rails from other tools with the same version table.
     let names = TABLE_KINDS.iter().map(|kind| kind.table).chain(["ar_internal_metadata"]);
     names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
 }
 
-/// From rows of schema, table and column.
+/// Builds the tables from rows of schema, table and column.
 pub(super) fn tables_from_rows(rows: Vec<Vec<Option<String>>>) -> Tables {
     let mut tables = Tables::new();
     for row in rows {
@@ -141,9 +141,9 @@ impl TableKind {
     pub(super) fn sql(&self, table: &Table, quote: char) -> String {
         let quote = |name: &str| format!("{quote}{}{quote}", name.replace(quote, &format!("{quote}{quote}")));
         let quoted = |name: &str| format!("{}.{}", quote(&table.schema), quote(name));
-        // Liquibase's second table is written as its first.
-        let is_small = table.name.chars().any(char::is_lowercase);
-        let lock = quoted(&format!("{}{}", table.name, if is_small { "lock" } else { "LOCK" }));
+        // Liquibase uses the same case for both of its tables.
+        let is_lowercase = table.name.chars().any(char::is_lowercase);
+        let lock = quoted(&format!("{}{}", table.name, if is_lowercase { "lock" } else { "LOCK" }));
         let order = match self.newest {
             Newest::Number => String::new(),
             Newest::Last(column) => format!(" order by {column}"),
@@ -152,14 +152,14 @@ impl TableKind {
         format!("select {} from {}{order}", self.row.replace("{lock}", &lock), quoted(&table.name))
     }
 
-    /// What the rows come to; `None` where they have too few columns.
+    /// The version from the selected rows; `None` if they have too few columns.
     pub(super) fn read(&self, schema: String, rows: Vec<Vec<Option<String>>>) -> Option<TableVersion> {
         let (mut versions, mut applied, mut dirty) = (Vec::new(), 0, None);
         for mut row in rows {
-            let is_half = row.pop()?;
+            let is_partial = row.pop()?;
             applied += i64::from(row.pop()?.as_deref() == Some("1"));
-            if let Some(is_half) = is_half {
-                dirty = Some(dirty == Some(true) || is_half == "1");
+            if let Some(is_partial) = is_partial {
+                dirty = Some(dirty == Some(true) || is_partial == "1");
             }
             versions.extend(row.into_iter().collect::<Option<Vec<_>>>().map(|parts| parts.join(".")));
         }
@@ -177,16 +177,16 @@ mod tests {
     use super::*;
 
     fn with(tables: &[(&str, &str)]) -> Tables {
-        let each =
+        let columns =
             tables.iter().flat_map(|(table, columns)| columns.split(' ').map(move |column| (*table, column)));
         let row = |(table, column): (&str, &str)| {
             ["public", table, column].map(|text| Some(text.to_owned())).to_vec()
         };
-        tables_from_rows(each.map(row).collect())
+        tables_from_rows(columns.map(row).collect())
     }
 
     #[test]
-    fn a_table_is_known_by_its_columns() {
+    fn a_tool_is_identified_by_the_columns_of_its_table() {
         for (columns, tool) in [
             (&[("schema_migrations", "version dirty")][..], "golang-migrate"),
             (&[("schema_migrations", "version"), ("ar_internal_metadata", "key value")], "rails"),
@@ -198,13 +198,13 @@ mod tests {
             (&[("DATABASECHANGELOG", "ID ORDEREXECUTED"), ("DATABASECHANGELOGLOCK", "LOCKED")], "liquibase"),
             (&[("alembic_version", "version_num")], "alembic"),
         ] {
-            let found: Vec<&str> = identify(&with(columns)).iter().map(|(_, kind)| kind.tool).collect();
-            assert_eq!(found, [tool], "{columns:?}");
+            let tools: Vec<&str> = identify(&with(columns)).iter().map(|(_, kind)| kind.tool).collect();
+            assert_eq!(tools, [tool], "{columns:?}");
         }
     }
 
     #[test]
-    fn names_are_quoted_as_the_server_wants_it() {
+    fn names_are_quoted_in_the_server_s_dialect() {
         let table = Table { schema: "a`b".to_owned(), name: "DATABASECHANGELOG".to_owned() };
         let kind = TABLE_KINDS.iter().find(|kind| kind.tool == "liquibase").unwrap();
         assert_eq!(
@@ -220,15 +220,15 @@ mod tests {
         let row = |version: Option<&str>, half: &str| {
             vec![version.map(str::to_owned), Some("1".to_owned()), Some(half.to_owned())]
         };
-        let found = kind.read(String::new(), vec![row(Some("1.1"), "0"), row(None, "0")]).unwrap();
-        assert_eq!((found.version.as_deref(), found.applied, found.dirty), (Some("1.1"), 2, Some(false)));
-        let found = kind.read(String::new(), vec![row(None, "1"), row(Some("1.2"), "0")]).unwrap();
-        assert_eq!((found.version.as_deref(), found.dirty), (Some("1.2"), Some(true)));
+        let table = kind.read(String::new(), vec![row(Some("1.1"), "0"), row(None, "0")]).unwrap();
+        assert_eq!((table.version.as_deref(), table.applied, table.dirty), (Some("1.1"), 2, Some(false)));
+        let table = kind.read(String::new(), vec![row(None, "1"), row(Some("1.2"), "0")]).unwrap();
+        assert_eq!((table.version.as_deref(), table.dirty), (Some("1.2"), Some(true)));
         assert_eq!(kind.read(String::new(), vec![vec![None]]), None);
     }
 
     #[test]
-    fn a_table_of_one_s_own_is_none_of_them() {
+    fn an_unrelated_table_is_not_a_version_table() {
         assert!(identify(&with(&[("schema_migrations", "id"), ("orders", "version dirty")])).is_empty());
     }
 }

@@ -31,7 +31,7 @@ fn wait_until_no_migration_waits(server: &Mariadb) {
     let sql = "select count(*) from information_schema.processlist where user <> 'web' and state like 'Waiting for%lock'";
     eventually("no migration waits", || match server.sql(sql).as_str() {
         "0" => Ok(()),
-        found => Err(found.to_owned()),
+        other => Err(other.to_owned()),
     });
 }
 
@@ -110,7 +110,7 @@ fn only_the_sessions_of_the_migration_are_ended() {
     let waiting = "select count(*) from information_schema.processlist where state like 'Waiting for%lock'";
     eventually("the other session waits", || match server.sql(waiting).as_str() {
         "1" => Ok(()),
-        found => Err(found.to_owned()),
+        other => Err(other.to_owned()),
     });
     let finished = run(&server, "migrator", &["--timeout", "3s"], MARIADB_ALTER).end();
     assert_eq!(finished.status.code(), Some(124), "{}", finished.stderr);
@@ -127,7 +127,7 @@ fn only_the_sessions_of_the_migration_are_ended() {
     killed.send(Signal::SIGKILL);
     eventually("the server notices the lost client", || match server.sql(waiting).as_str() {
         "1" => Ok(()),
-        found => Err(found.to_owned()),
+        other => Err(other.to_owned()),
     });
 }
 

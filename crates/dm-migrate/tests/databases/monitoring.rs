@@ -177,8 +177,8 @@ fn the_migration_runs_if_the_database_cannot_be_monitored() {
     for (url, cause) in [
         ("postgres://u:s3cr3t@127.0.0.1:1/d", "cannot connect to the database"),
         ("mysql://u:s3cr3t@127.0.0.1:1/d", "cannot connect to the database"),
-        ("oracle://u:s3cr3t@h/d", "nothing else can be watched"),
-        ("s3cr3t", "is no URL"),
+        ("oracle://u:s3cr3t@h/d", "other databases cannot be monitored"),
+        ("s3cr3t", "is not a URL"),
         ("file:/no/such/file", "cannot read /no/such/file"),
     ] {
         let finished = run(url, &[]);

@@ -36,7 +36,7 @@ fn the_version_is_read_before_and_after() {
 
     let finished = run(&folder, &absolute, &["--advisory-lock"], "select 1").end();
     assert_eq!(finished.status.code(), Some(125), "{}", finished.stderr);
-    assert!(finished.stderr.contains("--advisory-lock needs a server"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("--advisory-lock needs a database server"), "{}", finished.stderr);
     let finished = run(&folder, &absolute, &["--terminate-blockers"], "select 1").end();
     assert!(finished.stderr.contains("--terminate-blockers is for PostgreSQL only"), "{}", finished.stderr);
 }
