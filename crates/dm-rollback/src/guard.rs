@@ -23,7 +23,7 @@ use telemetry::journal::Journal;
 use crate::act;
 use crate::facts::Facts;
 use crate::history::History;
-use crate::ledger::{Good, Intent, Ledger, What};
+use crate::ledger::{KnownGood, Intent, Ledger, EntryKind};
 use crate::plan::{Action, Plan};
 use crate::report::Report;
 use crate::safeguards::{self, Refusal, Request, Stop, not_done};
@@ -33,7 +33,7 @@ const MAX_REASON_BYTES: usize = 1000;
 
 /// What was done about a verdict.
 #[derive(Debug)]
-pub struct Acted {
+pub struct ActionOutcome {
     /// How the tool ends.
     pub exit: Exit,
     /// What a rollback came to; `None` where none was carried out by this run.
@@ -46,13 +46,13 @@ pub struct Acted {
     pub told: String,
 }
 
-impl Acted {
+impl ActionOutcome {
     fn nothing(exit: Exit, told: impl Into<String>) -> Self {
         Self { exit, result: None, target: None, heals: None, told: told.into() }
     }
 }
 
-impl From<Stop> for Acted {
+impl From<Stop> for ActionOutcome {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Done { result, told } => Self::nothing(exit_of(result), told),
@@ -61,7 +61,7 @@ impl From<Stop> for Acted {
     }
 }
 
-impl From<Refusal> for Acted {
+impl From<Refusal> for ActionOutcome {
     fn from(refusal: Refusal) -> Self {
         let again = if refusal.exit == Exit::RollbackFailed { " again" } else { "" };
         Self::nothing(refusal.exit, format!("NOT rolled back{again}: {}", refusal.why))
@@ -75,14 +75,14 @@ pub fn act_on(
     began: DateTime<Utc>,
     report: &mut Report,
     clock: &dyn Clock,
-) -> Acted {
+) -> ActionOutcome {
     let acted = match Book::open(plan, began) {
         Ok(book) => book.act_on(verdict, plan, report, clock),
         Err(why) if verdict.verdict == Decision::Rollback => not_done(format!(
             "{why}; without it a rollback could be done twice: set DM_STATE_DIR to a folder that is kept"
         ))
         .into(),
-        Err(why) => Acted::nothing(without_a_rollback(verdict), why),
+        Err(why) => ActionOutcome::nothing(without_a_rollback(verdict), why),
     };
     if !acted.told.is_empty() {
         report.say(&acted.told);
@@ -115,12 +115,12 @@ impl Book {
         Ok(Self { ledger, history, facts })
     }
 
-    fn act_on(self, verdict: &Verdict, plan: &Plan, report: &mut Report, clock: &dyn Clock) -> Acted {
+    fn act_on(self, verdict: &Verdict, plan: &Plan, report: &mut Report, clock: &dyn Clock) -> ActionOutcome {
         if verdict.verdict == Decision::Rollback {
             let Some(action) = plan.action.as_ref().filter(|_| !plan.dry_run) else {
                 return self.dry_run(plan, clock);
             };
-            return self.roll_back(verdict, action, plan, report, clock).unwrap_or_else(Acted::from);
+            return self.roll_back(verdict, action, plan, report, clock).unwrap_or_else(ActionOutcome::from);
         }
         let deployment = &plan.context.identity.deployment;
         // What was seen after a rollback is no evidence about the version that is gone.
@@ -131,9 +131,9 @@ impl Book {
             let kept = self.remember_good(plan, clock.now());
             let told = kept.err().map(|error| format!("the ledger cannot be written: {error}"));
             let heals = self.history.failed_last();
-            return Acted { heals, ..Acted::nothing(Exit::Success, told.unwrap_or_default()) };
+            return ActionOutcome { heals, ..ActionOutcome::nothing(Exit::Success, told.unwrap_or_default()) };
         }
-        Acted::nothing(without_a_rollback(verdict), "")
+        ActionOutcome::nothing(without_a_rollback(verdict), "")
     }
 
     /// The schema's version, as far as anybody knows it.
@@ -145,11 +145,11 @@ impl Book {
     fn remember_good(&self, plan: &Plan, now: DateTime<Utc>) -> io::Result<()> {
         let identity = &plan.context.identity;
         let Some(version) = identity.version.clone() else { return Ok(()) };
-        let good = Good { version, release: plan.guard.release.clone(), schema: self.schema() };
-        self.ledger.append(now, &identity.deployment, What::Good(good))
+        let good = KnownGood { version, release: plan.guard.release.clone(), schema: self.schema() };
+        self.ledger.append(now, &identity.deployment, EntryKind::Good(good))
     }
 
-    fn ask(&self, plan: &Plan, now: DateTime<Utc>) -> Result<Option<Good>, Stop> {
+    fn ask(&self, plan: &Plan, now: DateTime<Utc>) -> Result<Option<KnownGood>, Stop> {
         let request = Request {
             deployment: &plan.context.identity.deployment,
             failed: plan.context.identity.version.as_ref(),
@@ -159,7 +159,7 @@ impl Book {
         safeguards::ask(&self.history, &request, &plan.guard.limits, now)
     }
 
-    fn dry_run(&self, plan: &Plan, clock: &dyn Clock) -> Acted {
+    fn dry_run(&self, plan: &Plan, clock: &dyn Clock) -> ActionOutcome {
         let told = match self.ask(plan, clock.now()) {
             Ok(target) => {
                 let to = target.map_or_else(String::new, |good| format!(", to go back to {}", good.version));
@@ -170,7 +170,7 @@ impl Book {
             Err(Stop::Refused(Refusal { why, .. })) => format!("; it would be refused: {why}"),
             Err(Stop::Done { told, .. }) => format!("; {told}"),
         };
-        Acted::nothing(Exit::RollbackNotDone, format!("dry run: nothing was rolled back{told}"))
+        ActionOutcome::nothing(Exit::RollbackNotDone, format!("dry run: nothing was rolled back{told}"))
     }
 
     fn roll_back(
@@ -180,7 +180,7 @@ impl Book {
         plan: &Plan,
         report: &mut Report,
         clock: &dyn Clock,
-    ) -> Result<Acted, Stop> {
+    ) -> Result<ActionOutcome, Stop> {
         let (_lock, target) = self.begin(plan, clock.now())?;
         match &target {
             Some(good) => report.say(&format!("rolling back to {}", good.version)),
@@ -191,10 +191,10 @@ impl Book {
         let variables = variables(verdict, target.as_ref());
         let (result, mut told) = act::roll_back(action, &plan.context, variables, clock);
         let deployment = &plan.context.identity.deployment;
-        if let Err(error) = self.ledger.append(clock.now(), deployment, What::Outcome { result }) {
+        if let Err(error) = self.ledger.append(clock.now(), deployment, EntryKind::Outcome { result }) {
             told = format!("{told}. The ledger cannot be written: {error}");
         }
-        Ok(Acted {
+        Ok(ActionOutcome {
             exit: exit_of(result),
             result: Some(result),
             target: target.map(|good| good.version),
@@ -204,7 +204,7 @@ impl Book {
     }
 
     /// Everything before the command: afterwards it may be started, for as long as the lock is held.
-    fn begin(&mut self, plan: &Plan, now: DateTime<Utc>) -> Result<(Lock, Option<Good>), Stop> {
+    fn begin(&mut self, plan: &Plan, now: DateTime<Utc>) -> Result<(Lock, Option<KnownGood>), Stop> {
         let identity = &plan.context.identity;
         let path = self.ledger.path();
         let lock = self
@@ -227,7 +227,7 @@ impl Book {
             schema: self.schema(),
             pid: std::process::id(),
         };
-        let written = self.ledger.append(now, &identity.deployment, What::Intent(intent));
+        let written = self.ledger.append(now, &identity.deployment, EntryKind::Intent(intent));
         written.map_err(|error| {
             not_done(format!("the intent cannot be written to {}: {error}", path.display()))
         })?;
@@ -249,7 +249,7 @@ fn exit_of(result: RollbackResult) -> Exit {
 }
 
 /// What the command is told beside the deployment's own variables.
-fn variables(verdict: &Verdict, target: Option<&Good>) -> Vec<(&'static str, String)> {
+fn variables(verdict: &Verdict, target: Option<&KnownGood>) -> Vec<(&'static str, String)> {
     let mut reason = verdict.why.replace(char::is_control, " ");
     reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
     let mut variables = vec![("DM_ROLLBACK_REASON", reason)];

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use common::event::RollbackResult;
 use common::label::Label;
 
-use crate::ledger::{Entry, Good, Intent, What};
+use crate::ledger::{Entry, KnownGood, Intent, EntryKind};
 
 /// The entries of a ledger, oldest first.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +27,7 @@ impl History {
     /// Every rollback, newest first.
     pub fn rollbacks(&self) -> impl Iterator<Item = Rollback<'_>> {
         self.0.iter().enumerate().rev().filter_map(|(at, entry)| match &entry.what {
-            What::Intent(intent) => Some(Rollback {
+            EntryKind::Intent(intent) => Some(Rollback {
                 ts: entry.ts,
                 deployment: &entry.deployment,
                 intent,
@@ -43,7 +43,7 @@ impl History {
     }
 
     /// The last good word on a version, unless a bad one came after it.
-    pub fn good(&self, version: &Label) -> Option<&Good> {
+    pub fn good(&self, version: &Label) -> Option<&KnownGood> {
         self.last_word(version).and_then(Result::ok)
     }
 
@@ -53,7 +53,7 @@ impl History {
     }
 
     /// The version that proved good last, of those that are not `but` and were not rolled back from since.
-    pub fn newest_good(&self, but: Option<&Label>) -> Option<&Good> {
+    pub fn newest_good(&self, but: Option<&Label>) -> Option<&KnownGood> {
         self.goods().find(|good| Some(&good.version) != but && self.good(&good.version).is_some())
     }
 
@@ -79,32 +79,32 @@ impl History {
     /// The last schema that any entry knows.
     pub fn schema(&self) -> Option<&Label> {
         self.0.iter().rev().find_map(|entry| match &entry.what {
-            What::Good(good) => good.schema.as_ref(),
-            What::Intent(intent) => intent.schema.as_ref(),
-            What::Outcome { .. } => None,
+            EntryKind::Good(good) => good.schema.as_ref(),
+            EntryKind::Intent(intent) => intent.schema.as_ref(),
+            EntryKind::Outcome { .. } => None,
         })
     }
 
-    fn goods(&self) -> impl Iterator<Item = &Good> {
+    fn goods(&self) -> impl Iterator<Item = &KnownGood> {
         self.0.iter().rev().filter_map(|entry| match &entry.what {
-            What::Good(good) => Some(good),
+            EntryKind::Good(good) => Some(good),
             _ => None,
         })
     }
 
     /// What proved good after the last rollback was begun.
-    fn good_since_rollback(&self) -> impl Iterator<Item = &Good> {
-        let since = self.0.iter().rev().take_while(|entry| !matches!(entry.what, What::Intent(_)));
+    fn good_since_rollback(&self) -> impl Iterator<Item = &KnownGood> {
+        let since = self.0.iter().rev().take_while(|entry| !matches!(entry.what, EntryKind::Intent(_)));
         since.filter_map(|entry| match &entry.what {
-            What::Good(good) => Some(good),
+            EntryKind::Good(good) => Some(good),
             _ => None,
         })
     }
 
-    fn last_word(&self, version: &Label) -> Option<Result<&Good, DateTime<Utc>>> {
+    fn last_word(&self, version: &Label) -> Option<Result<&KnownGood, DateTime<Utc>>> {
         self.0.iter().rev().find_map(|entry| match &entry.what {
-            What::Good(good) if good.version == *version => Some(Ok(good)),
-            What::Intent(intent) if intent.failed.as_ref() == Some(version) => Some(Err(entry.ts)),
+            EntryKind::Good(good) if good.version == *version => Some(Ok(good)),
+            EntryKind::Intent(intent) if intent.failed.as_ref() == Some(version) => Some(Err(entry.ts)),
             _ => None,
         })
     }
@@ -113,7 +113,7 @@ impl History {
         self.0.iter().skip(from).filter(|entry| entry.deployment == *deployment).find_map(|entry| match entry
             .what
         {
-            What::Outcome { result } => Some((entry.ts, result)),
+            EntryKind::Outcome { result } => Some((entry.ts, result)),
             _ => None,
         })
     }
@@ -127,8 +127,8 @@ pub(crate) mod tests {
     use crate::ledger::tests::{good, intent, label};
 
     /// What happened in these minutes, to these deployments.
-    pub(crate) fn history(entries: &[(u32, &str, What)]) -> History {
-        let entry = |(minute, deployment, what): &(u32, &str, What)| Entry {
+    pub(crate) fn history(entries: &[(u32, &str, EntryKind)]) -> History {
+        let entry = |(minute, deployment, what): &(u32, &str, EntryKind)| Entry {
             v: FORMAT,
             ts: at(*minute),
             deployment: label(deployment),
@@ -167,7 +167,7 @@ pub(crate) mod tests {
 
     #[test]
     fn an_outcome_belongs_to_the_intent_before_it() {
-        let outcome = What::Outcome { result: RollbackResult::Verified };
+        let outcome = EntryKind::Outcome { result: RollbackResult::Verified };
         let history =
             history(&[(0, "d-1", intent("1", None)), (1, "d-2", intent("2", None)), (2, "d-2", outcome)]);
         assert_eq!(history.rollback_of(&label("d-1")).unwrap().outcome, None);

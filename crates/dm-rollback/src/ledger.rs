@@ -32,15 +32,15 @@ pub struct Entry {
     pub deployment: Label,
     /// What happened.
     #[serde(flatten)]
-    pub what: What,
+    pub what: EntryKind,
 }
 
 /// What can happen to a version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum What {
+pub enum EntryKind {
     /// It proved good.
-    Good(Good),
+    Good(KnownGood),
     /// It is about to be rolled back from: written before the command is started.
     Intent(Intent),
     /// What came of the rollback of this deployment.
@@ -52,7 +52,7 @@ pub enum What {
 
 /// A version that proved good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Good {
+pub struct KnownGood {
     /// The version.
     pub version: Label,
     /// What the platform calls it, such as a revision, where that was told.
@@ -104,7 +104,7 @@ impl Ledger {
     }
 
     /// Appends an entry. When it returns, the entry survives a loss of power.
-    pub fn append(&self, ts: DateTime<Utc>, deployment: &Label, what: What) -> io::Result<()> {
+    pub fn append(&self, ts: DateTime<Utc>, deployment: &Label, what: EntryKind) -> io::Result<()> {
         let path = self.path();
         let _lock = lock::exclusive(&self.folder.join(format!("{}.append.lock", self.name)))?;
         let is_new = !path.exists();
@@ -142,11 +142,11 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn good(version: &str) -> What {
-        What::Good(Good { version: label(version), release: None, schema: None })
+        EntryKind::Good(KnownGood { version: label(version), release: None, schema: None })
     }
 
     pub(crate) fn intent(failed: &str, target: Option<&str>) -> What {
-        What::Intent(Intent {
+        EntryKind::Intent(Intent {
             failed: Some(label(failed)),
             target: target.map(label),
             schema: None,
@@ -211,7 +211,7 @@ pub(crate) mod tests {
             let whole = std::fs::read(ledger.path()).unwrap();
             let cut = cut.min(whole.len());
             OpenOptions::new().write(true).open(ledger.path()).unwrap().set_len(cut as u64).unwrap();
-            ledger.append(ts, &label("d-3"), What::Outcome { result: RollbackResult::Failed }).unwrap();
+            ledger.append(ts, &label("d-3"), EntryKind::Outcome { result: RollbackResult::Failed }).unwrap();
             let read = ledger.read().unwrap();
             // A line is whole without its line feed too.
             let ends = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);

@@ -9,7 +9,7 @@ use telemetry::context::Context;
 use crate::TOOL;
 use crate::args::Args;
 use crate::guard::history_of;
-use crate::ledger::{Good, Ledger, What};
+use crate::ledger::{KnownGood, Ledger, EntryKind};
 use crate::plan::{self, Plan};
 use crate::safeguards::shown;
 
@@ -19,7 +19,7 @@ pub enum Order {
     /// Judge, and act on the verdict.
     Judge(Box<Plan>),
     /// Remember that a version is good.
-    MarkGood(Book, Good),
+    MarkGood(Book, KnownGood),
     /// Say whether a version was rolled back from; `allowed` where that is no matter.
     CheckVersion {
         /// The ledger.
@@ -59,7 +59,7 @@ pub fn order(args: Args) -> Result<Order> {
     let version = version.context("which version? Give --app-version, or DM_VERSION")?;
     let release = common::args::non_empty(guard.release.as_ref());
     let schema = common::env::system(crate::facts::SCHEMA_VERSION).as_deref().and_then(Label::sanitize);
-    Ok(Order::MarkGood(book, Good { version, release, schema }))
+    Ok(Order::MarkGood(book, KnownGood { version, release, schema }))
 }
 
 /// Does it.
@@ -72,10 +72,10 @@ pub fn run(order: Order) -> Result<Exit> {
 }
 
 impl Book {
-    fn mark_good(&self, good: Good) -> Result<Exit> {
+    fn mark_good(&self, good: KnownGood) -> Result<Exit> {
         let told = format!("version {} is known to be good", good.version);
         let path = self.ledger.path();
-        let kept = self.ledger.append(SystemClock.now(), &self.deployment, What::Good(good));
+        let kept = self.ledger.append(SystemClock.now(), &self.deployment, EntryKind::Good(good));
         kept.with_context(|| format!("cannot write the ledger {}", path.display()))?;
         tell(&told);
         Ok(Exit::Success)

@@ -17,7 +17,7 @@ use crate::decide::Policy;
 use crate::evidence::Evidence;
 use crate::safeguard_args::Guard;
 use crate::source::Sources;
-use crate::tell::People;
+use crate::tell::Notifiers;
 use crate::webhook::Hook;
 
 /// What to do.
@@ -40,7 +40,7 @@ pub struct Plan {
     /// What a rollback has to respect.
     pub guard: Guard,
     /// Who is told what was done.
-    pub people: People,
+    pub people: Notifiers,
     /// The form of stdout.
     pub format: Format,
     /// Whether the deployment's id was told, so that the stream's own does not matter.
@@ -74,7 +74,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         smoke_fails: args.if_smoke_fails,
     };
     let mut guard = Guard::from(&args.safeguards);
-    let people = People::new(non_empty(args.source.alertmanager_url.as_ref()), &args.github);
+    let people = Notifiers::new(non_empty(args.source.alertmanager_url.as_ref()), &args.github);
     let hook = hook(&args, &people)?;
     // Requests that are fine while an alert fires prove no version.
     guard.provisional |= hook.is_some();
@@ -117,7 +117,7 @@ pub fn plan(args: Args) -> Result<Plan> {
     })
 }
 
-fn hook(args: &Args, people: &People) -> Result<Option<Hook>> {
+fn hook(args: &Args, people: &Notifiers) -> Result<Option<Hook>> {
     if !args.hook.from_alertmanager {
         return Ok(None);
     }

@@ -12,7 +12,7 @@ use common::label::Label;
 
 use crate::facts::Facts;
 use crate::history::{History, Rollback};
-use crate::ledger::Good;
+use crate::ledger::KnownGood;
 use crate::way_back;
 
 /// What the operator allows.
@@ -79,7 +79,7 @@ pub fn ask(
     request: &Request<'_>,
     limits: &Limits,
     now: DateTime<Utc>,
-) -> Result<Option<Good>, Stop> {
+) -> Result<Option<KnownGood>, Stop> {
     if let Some(before) = history.rollback_of(request.deployment) {
         return Err(once_a_deployment(&before));
     }
@@ -193,7 +193,7 @@ pub(crate) fn shown(ts: DateTime<Utc>) -> String {
 mod tests {
     use super::*;
     use crate::history::tests::{at, history};
-    use crate::ledger::What;
+    use crate::ledger::EntryKind;
     use crate::ledger::tests::{good, intent, label};
 
     const LIMITS: Limits = Limits {
@@ -204,17 +204,17 @@ mod tests {
         require_target: false,
     };
 
-    const VERIFIED: What = What::Outcome { result: RollbackResult::Verified };
+    const VERIFIED: EntryKind = EntryKind::Outcome { result: RollbackResult::Verified };
 
-    type Decision = Result<Option<Good>, Stop>;
+    type Decision = Result<Option<KnownGood>, Stop>;
 
     /// What is answered where version 2 of deployment d-2 failed, in minute 100.
-    fn answer(entries: &[(u32, &str, What)], facts: &Facts, limits: &Limits) -> Decision {
+    fn answer(entries: &[(u32, &str, EntryKind)], facts: &Facts, limits: &Limits) -> Decision {
         asked(entries, facts, limits, None)
     }
 
     fn asked(
-        entries: &[(u32, &str, What)],
+        entries: &[(u32, &str, EntryKind)],
         facts: &Facts,
         limits: &Limits,
         target: Option<&str>,
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn a_schema_that_moved_is_no_way_back_unless_the_versions_are_compatible() {
         let with_schema =
-            |schema| What::Good(Good { version: label("1"), release: None, schema: Some(label(schema)) });
+            |schema| EntryKind::Good(KnownGood { version: label("1"), release: None, schema: Some(label(schema)) });
         let compatible = Limits { schema_compatible: true, ..LIMITS };
         let now = Facts { schema: Some(label("8")), ..Facts::default() };
         let moved = Facts { has_schema_moved: true, ..Facts::default() };
@@ -355,8 +355,8 @@ mod tests {
 
     #[test]
     fn a_schema_that_another_deployment_moved_is_remembered() {
-        let seven = What::Good(Good { version: label("1"), release: None, schema: Some(label("7")) });
-        let moved = What::Intent(crate::ledger::Intent {
+        let seven = EntryKind::Good(KnownGood { version: label("1"), release: None, schema: Some(label("7")) });
+        let moved = EntryKind::Intent(crate::ledger::Intent {
             failed: Some(label("x")),
             target: Some(label("1")),
             schema: Some(label("8")),

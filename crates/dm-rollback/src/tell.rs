@@ -15,7 +15,7 @@ use common::records::Verdict;
 
 use crate::TOOL;
 use crate::alertmanager::{Alert, Alertmanager};
-use crate::guard::Acted;
+use crate::guard::ActionOutcome;
 use crate::plan::Plan;
 use crate::source::args::AnyUrl;
 
@@ -30,13 +30,13 @@ const MAX_BYTES: usize = 1000;
 
 /// Who is told.
 #[derive(Debug, Clone)]
-pub struct People {
+pub struct Notifiers {
     /// Alertmanager, where there is one.
     pub alertmanager: Option<Alertmanager>,
     github: GitHub,
 }
 
-impl People {
+impl Notifiers {
     /// This Alertmanager, and what GitHub is to be told.
     pub fn new(alertmanager: Option<AnyUrl>, github: &GitHubArgs) -> Self {
         let alertmanager = alertmanager.map(|AnyUrl(url)| Alertmanager { url });
@@ -45,7 +45,7 @@ impl People {
 }
 
 /// Tells everybody. What goes wrong with that is one warning.
-pub fn tell(plan: &Plan, verdict: &Verdict, acted: &Acted, took: Duration, now: DateTime<Utc>) {
+pub fn tell(plan: &Plan, verdict: &Verdict, acted: &ActionOutcome, took: Duration, now: DateTime<Utc>) {
     let identity = &plan.context.identity;
     let github = &plan.people.github;
     let (status, level) = in_short(acted.exit);
@@ -84,7 +84,7 @@ fn in_short(exit: Exit) -> (&'static str, Option<&'static str>) {
 
 /// What Alertmanager is told. The labels are those of the rules in config/prometheus, so that the same news by way of
 /// Prometheus is no second alert.
-fn alerts(identity: &Identity, verdict: &Verdict, acted: &Acted, now: DateTime<Utc>) -> Vec<Alert> {
+fn alerts(identity: &Identity, verdict: &Verdict, acted: &ActionOutcome, now: DateTime<Utc>) -> Vec<Alert> {
     let alert =
         |name: &str, severity: &str, action: &str, summary: String, description: String, from, to| Alert {
             labels: BTreeMap::from([

@@ -2,12 +2,12 @@
 
 use crate::facts::Facts;
 use crate::history::History;
-use crate::ledger::Good;
+use crate::ledger::KnownGood;
 use crate::safeguards::{Limits, Refusal, Request, not_done, shown};
 
 /// The version to go back to; `None` where none is known, and the command has to know by itself. Its cases are among the
 /// tests of [`crate::safeguards::ask`].
-pub fn find(history: &History, request: &Request<'_>, limits: &Limits) -> Result<Option<Good>, Refusal> {
+pub fn find(history: &History, request: &Request<'_>, limits: &Limits) -> Result<Option<KnownGood>, Refusal> {
     let target = target(history, request, limits)?;
     if !limits.schema_compatible {
         schema(history, request.facts, target.as_ref())?;
@@ -16,7 +16,7 @@ pub fn find(history: &History, request: &Request<'_>, limits: &Limits) -> Result
 }
 
 /// The version to go back to: never merely the one before, which may itself be bad.
-fn target(history: &History, request: &Request<'_>, limits: &Limits) -> Result<Option<Good>, Refusal> {
+fn target(history: &History, request: &Request<'_>, limits: &Limits) -> Result<Option<KnownGood>, Refusal> {
     if let Some(target) = request.target {
         if request.failed == Some(target) {
             return Err(not_done(format!("the target {target} is the version that failed")));
@@ -27,7 +27,7 @@ fn target(history: &History, request: &Request<'_>, limits: &Limits) -> Result<O
                 shown(since)
             )));
         }
-        let unproven = Good { version: target.clone(), release: None, schema: None };
+        let unproven = KnownGood { version: target.clone(), release: None, schema: None };
         return Ok(Some(history.good(target).cloned().unwrap_or(unproven)));
     }
     match history.newest_good(request.failed) {
@@ -40,7 +40,7 @@ fn target(history: &History, request: &Request<'_>, limits: &Limits) -> Result<O
 }
 
 /// A version that does not fit the database is no way back.
-fn schema(history: &History, facts: &Facts, target: Option<&Good>) -> Result<(), Refusal> {
+fn schema(history: &History, facts: &Facts, target: Option<&KnownGood>) -> Result<(), Refusal> {
     let asked = "if the version that is gone back to works with it, say --schema-compatible";
     let now = facts.schema.as_ref().or_else(|| history.schema());
     let why = match (target.and_then(|good| good.schema.as_ref()), now) {
