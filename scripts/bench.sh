@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Measures what the tools cost, in a release build, as ratios within one run. Takes three minutes after the build;
-# `bench.sh wrapping`, `health`, `smoke` and `rollback` run that part alone.
+# Measures the cost of the tools in a release build, as ratios within one run. Takes three minutes after the build.
+#
+#   scripts/bench.sh [wrapping | health | smoke | rollback]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 [ -e "${CARGO_TARGET_DIR:-target}/test-servers/usr/bin/prometheus-pushgateway" ] ||
     command -v prometheus-pushgateway > /dev/null || {
-    printf 'bench.sh: needs prometheus-pushgateway; ./scripts/test.sh fetches it\n' >&2
+    printf 'bench.sh: needs prometheus-pushgateway: ./scripts/test.sh installs it\n' >&2
     exit 1
 }
 cargo build --release --locked --workspace

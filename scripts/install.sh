@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds the tools and installs them, with their man pages and completions:
+# Builds the tools and installs them with their man pages and shell completions:
 #
-#   install.sh                       all five, below ~/.local
-#   install.sh --prefix /usr/local   below another folder
-#   install.sh --from target/debug   as they are in a folder: nothing is compiled
-#   install.sh dm-stage dm-health    only these
+#   install.sh                       install all five tools in ~/.local
+#   install.sh --prefix /usr/local   install them in another folder
+#   install.sh --from target/debug   install the programs from a folder, without compiling them
+#   install.sh dm-stage dm-health    install only these tools
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -29,15 +29,15 @@ prefix=${prefix%/}
 [ ${#tools[@]} -gt 0 ] || tools=("${all[@]}")
 
 if [ -z "$from" ]; then
-    command -v cargo > /dev/null || fail "needs Rust: https://rustup.rs"
-    # From here, and not with the toolchain or the settings of the folder that it is called from.
+    command -v cargo > /dev/null || fail "needs Rust: install it from https://rustup.rs"
+    # Build in the repository, so that the toolchain and the cargo settings of the current folder do not apply.
     target=$(realpath -m "${CARGO_TARGET_DIR:-$here/target}")
     (cd "$here" && cargo build --release --locked --target-dir "$target" "${tools[@]/#/--package=}")
     from=$target/release
 fi
-# All or nothing: none is installed where one is missing.
+# All or nothing: if one program is missing, install none.
 for tool in "${tools[@]}"; do
-    [ -x "$from/$tool" ] || fail "there is no $tool in $from"
+    [ -x "$from/$tool" ] || fail "there is no program $tool in $from"
 done
 for tool in "${tools[@]}"; do
     install -D -m 755 "$from/$tool" "$prefix/bin/$tool"
@@ -47,4 +47,4 @@ for tool in "${tools[@]}"; do
     install -D -m 644 "$here/docs/completions/$tool.fish" "$prefix/share/fish/vendor_completions.d/$tool.fish"
 done
 printf 'installed in %s: %s\n' "$prefix/bin" "${tools[*]}"
-[[ :$PATH: = *":$prefix/bin:"* ]] || printf 'install.sh: %s is not on PATH\n' "$prefix/bin" >&2
+[[ :$PATH: = *":$prefix/bin:"* ]] || printf 'install.sh: %s is not on PATH; add it to use the tools\n' "$prefix/bin" >&2

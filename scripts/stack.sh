@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Prometheus, Pushgateway and Alertmanager with the configuration of config/, on free ports of this machine and in a
-# private folder, to try it out:
+# Runs Prometheus, Pushgateway and Alertmanager with the configuration in config/, on free ports of this machine and in a
+# private folder, to try them out:
 #
-#   scripts/stack.sh up         start them, and print where they are
+#   scripts/stack.sh up         start the servers and print their URLs
 #   PUSHGATEWAY_URL=http://… scripts/demo.sh
-#   scripts/stack.sh status     what runs, and which alerts are pending, firing, or resolved in the last hour
-#   scripts/stack.sh down       stop them, by the ids of those started, and remove the folder
+#   scripts/stack.sh status     print the running servers, and the alerts that are pending, firing, or were resolved in the
+#                               last hour
+#   scripts/stack.sh down       stop the servers that were started, and remove the folder
 #
-# They are Debian's packages: those that ./scripts/test.sh has unpacked, else those on PATH. $DM_STACK_DIR is the folder, by
-# default .stack in the target folder. Nobody is told of an alert: the receivers of alertmanager.yml are not there.
+# The programs are Debian's: those that ./scripts/test.sh has unpacked, or else those on PATH. $DM_STACK_DIR is the folder,
+# by default .stack in the target folder. Nobody is notified of alerts, because the receivers of alertmanager.yml do not
+# exist.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +20,7 @@ servers=$target/test-servers/usr
 PATH=$(cd "$servers/bin" 2>/dev/null && pwd || printf /nonexistent):$PATH
 names=(pushgateway alertmanager prometheus)
 
-# Each alert as one line: pending, firing, or resolved within the last hour; its severity and name; what it is about.
+# Each alert in one line: its state (pending, firing, or resolved within the last hour), severity, name, and labels.
 alerts='max by (line) (label_join(
   ALERTS{alertname!="DeploymentWatchdog"}
   or
@@ -28,13 +30,13 @@ alerts='max by (line) (label_join(
 
 fail() { printf 'stack.sh: %s\n' "$*" >&2; exit 1; }
 
-# Whether the process is the one that was started: an id alone may be somebody else's by now.
-runs() {
+# Whether the server is still the process that was started: its id may belong to another process by now.
+is_running() {
     local pid_file=$stack/$1.pid
     [ -e "$pid_file" ] && tr '\0' ' ' 2>/dev/null < "/proc/$(<"$pid_file")/cmdline" | grep -qF -- "$stack"
 }
 
-# Starts a server with its log and its id in the folder, and waits until it says where it listens.
+# Starts a server, writes its log and process id to the folder, and waits until it logs its address.
 start() {
     local name=$1 folder=$2 address
     shift 2
@@ -51,21 +53,21 @@ start() {
         sleep 0.1
     done
     cat "$stack/$name.log" >&2
-    fail "$name did not start"
+    fail "$name did not start: see its log above"
 }
 
 up() {
     local program templates=$servers/share/prometheus/alertmanager
     for program in prometheus prometheus-pushgateway prometheus-alertmanager; do
-        command -v "$program" > /dev/null || fail "needs $program: ./scripts/test.sh fetches it, or apt-get install $program"
+        command -v "$program" > /dev/null || fail "needs $program: run ./scripts/test.sh, which downloads it, or apt-get install $program"
     done
-    ! runs prometheus || fail "it is up already: scripts/stack.sh status"
+    ! is_running prometheus || fail "the stack is already running: see scripts/stack.sh status"
     mkdir -p "$stack"
     stack=$(cd "$stack" && pwd)
     trap stop EXIT
     start pushgateway "$stack" prometheus-pushgateway --web.listen-address=127.0.0.1:0 \
         --persistence.file="$stack/pushgateway.data" --persistence.interval=5s
-    # Nobody is to be told: the secrets' files are not there, and nothing is sent while the quiet phase is on.
+    # Alertmanager sends nothing: the route "monitoring only" is active, and the files of the secrets do not exist.
     cp config/alertmanager/alertmanager.yml "$stack/"
     [ -d "$templates" ] || templates=$stack
     start alertmanager "$templates" prometheus-alertmanager --config.file="$stack/alertmanager.yml" \
@@ -76,9 +78,9 @@ up() {
         config/prometheus/prometheus.yml > "$stack/prometheus.yml"
     start prometheus "$stack" prometheus --config.file="$stack/prometheus.yml" \
         --storage.tsdb.path="$stack/prometheus" --storage.tsdb.retention.time=40d --web.listen-address=127.0.0.1:0
-    # It listens before it answers.
+    # Prometheus listens before it can answer queries.
     until promtool query instant "$(<"$stack/prometheus.url")" 'vector(1)' > /dev/null 2>&1; do
-        runs prometheus || fail "prometheus ended: $(tail -n 3 "$stack/prometheus.log")"
+        is_running prometheus || fail "prometheus ended: $(tail -n 3 "$stack/prometheus.log")"
         sleep 0.1
     done
     trap - EXIT
@@ -90,7 +92,7 @@ address() { sed 's|^http://||' "$stack/$1.url"; }
 status() {
     local name code=0
     for name in "${names[@]}"; do
-        if runs "$name"; then
+        if is_running "$name"; then
             printf '%-13s %s\n' "$name" "$(<"$stack/$name.url")"
         else
             printf '%-13s is not running\n' "$name"
@@ -106,10 +108,10 @@ status() {
 stop() {
     local name pid
     for name in "${names[@]}"; do
-        if runs "$name"; then
+        if is_running "$name"; then
             pid=$(<"$stack/$name.pid")
             kill "$pid"
-            while runs "$name"; do sleep 0.1; done
+            while is_running "$name"; do sleep 0.1; done
         fi
     done
     rm -rf "$stack"
@@ -120,5 +122,5 @@ case "${1:-}" in
     up) up ;;
     status) status ;;
     down) stop ;;
-    *) fail "say up, down or status: see the head of this file" ;;
+    *) fail "unknown command '${1:-}': use up, down or status" ;;
 esac

@@ -1,19 +1,33 @@
 #!/usr/bin/env bash
-# Sets up what the tests need, then runs all of them: format, lints, tests, shell scripts.
+# Sets up everything that the tests need, then checks format, lints, shell scripts and dependencies, and runs the tests.
 #
 # The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, MariaDB) and shellcheck are Debian's
-# packages, unpacked into a private folder: no root, no service that is left running, nothing installed on the machine.
-# Where npm is there, one test takes Grafana's types from it.
-set -euo pipefail
+# packages, unpacked into a private folder: without root, without services that keep running, and without installing
+# anything on the machine. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm
+# one test downloads Grafana's types.
+#
+# DM_TEST_MINUTES limits the time of the tests, without their compilation (by default 20 minutes).
+set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(libfaketime mariadb-client-core mariadb-server-core prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
 programs=(prometheus promtool prometheus-alertmanager amtool prometheus-pushgateway shellcheck)
 
-say() { printf '\n== %s\n' "$*"; }
+section='start'
+say() {
+    section=$1
+    printf '\n== %s\n' "$section"
+}
 fail() { printf 'test.sh: %s\n' "$*" >&2; exit 1; }
 
-# Runs apt-get on a private state, so that neither root nor the machine's own package lists are needed.
+# No failure is silent, whatever the command itself prints.
+report() {
+    local code=$?
+    [ $code = 0 ] || printf '\ntest.sh: FAILED (exit code %s) in the section "%s"\n' "$code" "$section" >&2
+}
+trap report EXIT
+
+# Runs apt-get with a private state folder: it needs neither root nor the package lists of the machine.
 private_apt() {
     local state=$1
     shift
@@ -23,30 +37,31 @@ private_apt() {
 
 install_servers() {
     local folder=$1 work package needed
-    command -v apt-get >/dev/null || fail "needs ${programs[*]} on PATH, or a Debian machine to take them from"
+    command -v apt-get >/dev/null || fail "needs ${programs[*]} on PATH, or apt-get to download them from Debian"
     work=$(mktemp -d)
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
-    private_apt "$work" update
-    # The databases come with the libraries that the machine does not have; not with LLVM, which PostgreSQL can do without.
+    private_apt "$work" update || fail "apt-get update failed: are the Debian mirrors reachable?"
+    # The databases, with the libraries that the machine does not have. PostgreSQL does not need LLVM.
     private_apt "$work" -s --no-install-recommends install postgresql mariadb-server-core > "$work/plan" ||
-        fail "apt-get does not know how to install postgresql and mariadb-server-core"
+        fail "apt-get cannot install postgresql and mariadb-server-core: $(tail -n 3 "$work/plan")"
     mapfile -t needed < <(awk '$1 == "Inst" && $2 ~ /^(postgresql(-client)?-[0-9]+|lib)/ &&
         $2 !~ /^libc6$|llvm|perl/ { print $2 }' "$work/plan")
-    (cd "$work" && private_apt "$work" download "${packages[@]}" "${needed[@]}")
+    (cd "$work" && private_apt "$work" download "${packages[@]}" "${needed[@]}") ||
+        fail "apt-get could not download ${packages[*]} ${needed[*]}"
     for package in "$work"/*.deb; do
-        dpkg-deb -x "$package" "$work/root"
+        dpkg-deb -x "$package" "$work/root" || fail "cannot unpack $package: is the disk full?"
     done
     relocate_alertmanager "$work/root"
     printf '%s\n' "${packages[*]} relocated" > "$work/root/packages"
     mkdir -p "$(dirname "$folder")"
     rm -rf "$folder"
-    # In one step: a folder that is there is whole.
+    # In one step: if the folder exists, it is complete.
     mv "$work/root" "$folder"
     rm -rf "$work"
 }
 
-# Debian's Alertmanager finds its templates by a fixed path, and nothing is installed there. So it looks in the folder that
-# it is started in: a path of the same length.
+# Debian's Alertmanager has a fixed path for its templates, where nothing is installed. This replaces it with its working
+# directory: a path of the same length.
 relocate_alertmanager() {
     LC_ALL=C sed -i 's|/usr/share/prometheus/alertmanager|./////////////////////////////////|g' "$1/usr/bin/prometheus-alertmanager"
 }
@@ -58,17 +73,22 @@ have() {
     done
 }
 
-# Whether PostgreSQL is below a folder; its own has the version in its name.
+# Whether a folder contains PostgreSQL, in a folder with its version as the name.
 have_postgresql() { compgen -G "$1/lib/postgresql/*/bin/initdb" >/dev/null; }
 
 say "setting up"
 have cargo || fail "needs Rust: https://rustup.rs"
+required=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+installed=$(rustc --version | cut -d ' ' -f 2)
+[ "$(printf '%s\n' "$required" "${installed%%-*}" | sort -V | head -n 1)" = "$required" ] ||
+    fail "needs Rust $required or newer, and this is $installed: run rustup update"
 have cc || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y gcc libc6-dev; } ||
     fail "needs a C compiler: apt-get install gcc libc6-dev"
 have curl || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y curl; } ||
-    fail "needs curl, as scripts/rollback/railway.sh does: apt-get install curl"
+    fail "needs curl, for scripts/rollback/railway.sh: apt-get install curl"
 for component in rustfmt clippy; do
-    have "cargo-${component/rustfmt/fmt}" || rustup component add "$component"
+    have "cargo-${component/rustfmt/fmt}" || rustup component add "$component" ||
+        fail "needs $component: rustup component add $component"
 done
 servers=${CARGO_TARGET_DIR:-target}/test-servers
 PATH=$(mkdir -p "$servers" && cd "$servers" && pwd)/usr/bin:$PATH
@@ -85,8 +105,38 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 say "shell scripts"
 git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
 
-say "tests"
-# The stories run the built programs: without this, those without tests of their own would not be there.
+say "dependencies"
+if have cargo-deny; then
+    cargo deny --locked --log-level error check bans licenses sources
+    # The database of advisories is a git repository.
+    if timeout 20 git ls-remote --quiet https://github.com/rustsec/advisory-db HEAD > /dev/null 2>&1; then
+        cargo deny --locked --log-level error check advisories
+    else
+        printf 'advisories SKIPPED: https://github.com/rustsec/advisory-db is not reachable\n'
+    fi
+else
+    printf 'SKIPPED: cargo-deny is not installed (cargo install --locked cargo-deny); CI runs it\n'
+fi
+
+say "build"
+# The tests of several tools run the built programs.
 cargo build --workspace --locked
-# A test that hangs is a failed one, not a night of waiting.
-timeout 15m cargo test --workspace --locked
+cargo test --workspace --locked --no-run
+
+say "tests"
+# The time limit ends a test that hangs. It does not include the compilation above.
+limit=${DM_TEST_MINUTES:-20}
+# The same random inputs in every run; scripts/trials.sh tries others.
+export PROPTEST_RNG_SEED=1
+code=0
+timeout "${limit}m" cargo test --workspace --locked --no-fail-fast || code=$?
+case $code in
+    0) ;;
+    124)
+        printf 'test.sh: the tests did not end within %s minutes, their limit without compilation.\n' "$limit"
+        printf 'A test that hangs is above, with "has been running for over 60 seconds".\n'
+        fail "if there is none, the machine is slow: set DM_TEST_MINUTES to a larger number"
+        ;;
+    *) fail 'tests FAILED: their names are above, after "failures:"' ;;
+esac
+printf '\ntest.sh: everything passed in %s minutes\n' "$((SECONDS / 60))"

@@ -1,10 +1,7 @@
-//! The man pages and shell completions in `docs/` are made from the tools' own definitions. After a change of a
-//! flag, `UPDATE_MANUAL=1 cargo test -p testkit --test manual` writes them anew.
+//! The man pages and shell completions in `docs/` are generated from the tools' definitions of their arguments. After a
+//! change of a flag, `UPDATE_MANUAL=1 cargo test -p testkit --test manual` generates them again.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "nobody reads the pages while a developer has them written anew"
-)]
+#![expect(clippy::disallowed_methods, reason = "no reader sees a page while a developer generates it")]
 
 use std::path::Path;
 use std::{fs, io};
@@ -14,7 +11,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-/// Every page of a tool: where it is under `docs/`, and what it must hold.
+/// The pages of a tool: the path in `docs/`, and the contents.
 fn pages(mut tool: Command) -> Vec<(String, Vec<u8>)> {
     let name = tool.get_name().to_owned();
     let mut pages = Vec::new();
@@ -27,11 +24,11 @@ fn pages(mut tool: Command) -> Vec<(String, Vec<u8>)> {
         clap_complete::generate(shell, &mut tool, &name, &mut script);
         pages.push((format!("completions/{file}"), script));
     }
-    pages.push((format!("man/{name}.1"), man_page(tool).expect("a Vec can be written to")));
+    pages.push((format!("man/{name}.1"), man_page(tool).expect("writing to a Vec cannot fail")));
     pages
 }
 
-/// Without a date, so that a page changes only with its tool; with the lines of the examples as they stand.
+/// Without a date, so that a page changes only with its tool; the examples keep their line breaks.
 fn man_page(tool: Command) -> io::Result<Vec<u8>> {
     let examples = tool.get_after_help().map(ToString::to_string).unwrap_or_default();
     let page = Man::new(tool);
@@ -48,7 +45,7 @@ fn man_page(tool: Command) -> io::Result<Vec<u8>> {
 }
 
 #[test]
-fn the_man_pages_and_completions_are_those_of_the_tools() {
+fn the_man_pages_and_completions_are_up_to_date() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let update = std::env::var_os("UPDATE_MANUAL").is_some();
     let tools = [
@@ -56,7 +53,7 @@ fn the_man_pages_and_completions_are_those_of_the_tools() {
         dm_migrate::args::Args::command(),
         dm_rollback::args::Args::command(),
         dm_smoke::args::Args::command(),
-        dm_stage::args::Args::command(),
+        dm_stage::Args::command(),
     ];
     for (file, text) in tools.into_iter().flat_map(pages) {
         let path = docs.join(&file);
@@ -65,8 +62,8 @@ fn the_man_pages_and_completions_are_those_of_the_tools() {
             fs::write(&path, &text).unwrap();
         }
         assert!(
-            fs::read(&path).is_ok_and(|now| now == text),
-            "docs/{file} is not what the tool says: run UPDATE_MANUAL=1 cargo test -p testkit --test manual"
+            fs::read(&path).is_ok_and(|current| current == text),
+            "docs/{file} is out of date: run UPDATE_MANUAL=1 cargo test -p testkit --test manual"
         );
     }
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Puts a Helm release back to a revision that was good, for `dm-rollback … -- scripts/rollback/helm.sh`.
+# Rolls a Helm release back to a known-good revision, for `dm-rollback … -- scripts/rollback/helm.sh`.
 #
-#   helm.sh             back to $DM_ROLLBACK_RELEASE, and waits until it is ready
-#   helm.sh current     print the revision that is live, to be kept as DM_RELEASE
+#   helm.sh             roll back to $DM_ROLLBACK_RELEASE and wait until it is ready
+#   helm.sh current     print the live revision; record it as DM_RELEASE
 #
-# $HELM_RELEASE names the release; $HELM_NAMESPACE its namespace, $HELM_TIMEOUT how long it may take. Without a revision
-# `helm rollback` takes the one before, even where that one failed.
+# $HELM_RELEASE is the name of the release, $HELM_NAMESPACE its namespace, and $HELM_TIMEOUT the time limit (150s). Without
+# a revision, `helm rollback` restores the previous one, even if that one failed.
 set -euo pipefail
 
 fail() { printf 'helm.sh: %s\n' "$*" >&2; exit 1; }
@@ -14,26 +14,26 @@ name=${HELM_RELEASE:-}
 [[ $name =~ ^[a-z0-9][a-z0-9.-]*$ ]] || fail "set HELM_RELEASE to the name of the release"
 h() { helm "$@" ${HELM_NAMESPACE:+--namespace "$HELM_NAMESPACE"}; }
 
-# Each revision and its status. The time before the status is five words: Mon Jan 5 10:00:00 2026.
+# Each revision and its status. The time before the status takes five fields: Mon Jan 5 10:00:00 2026.
 revisions() { h history "$name" --max 256 | awk 'NR > 1 { print $1, $7 }'; }
 
 current() {
     local revision
     revision=$(revisions | awk '$2 == "deployed" { revision = $1 } END { print revision }')
-    [ -n "$revision" ] || fail "no revision of $name is deployed"
+    [ -n "$revision" ] || fail "$name has no deployed revision"
     printf '%s\n' "$revision"
 }
 
 rollback() {
     local revision=${DM_ROLLBACK_RELEASE:-${DM_ROLLBACK_TARGET:-}} status
     [[ $revision =~ ^[1-9][0-9]*$ ]] ||
-        fail "'$revision' is not a revision: keep versions with DM_RELEASE=\$(helm.sh current), or give --target"
+        fail "'$revision' is not a revision: record versions with DM_RELEASE=\$(helm.sh current), or use --target"
     status=$(revisions | awk -v revision="$revision" '$1 == revision { print $2 }')
     case $status in
-        deployed) printf 'revision %s is live already\n' "$revision"; return ;;
+        deployed) printf 'revision %s is already live\n' "$revision"; return ;;
         superseded) ;;
-        '') fail "$name has no revision $revision (any more): is --history-max too low?" ;;
-        *) fail "revision $revision of $name is $status: it never was good" ;;
+        '') fail "$name has no revision $revision (any more): check whether --history-max is too low" ;;
+        *) fail "revision $revision of $name is $status: it was never good" ;;
     esac
     h rollback "$name" "$revision" --wait --timeout "${HELM_TIMEOUT:-150s}" --cleanup-on-fail
     h history "$name" --max 1
@@ -41,5 +41,5 @@ rollback() {
 
 case ${1:-rollback} in
     rollback | current) "${1:-rollback}" ;;
-    *) fail "unknown verb '$1': see the head of this file" ;;
+    *) fail "unknown command '$1': see the head of this file" ;;
 esac

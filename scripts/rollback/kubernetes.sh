@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Puts a Kubernetes deployment back to a release that was good, for `dm-rollback … -- scripts/rollback/kubernetes.sh`.
+# Rolls a Kubernetes deployment back to a known-good release, for `dm-rollback … -- scripts/rollback/kubernetes.sh`.
 #
-#   kubernetes.sh             back to $DM_ROLLBACK_RELEASE, and waits until it is rolled out
-#   kubernetes.sh current     print what is live, to be kept as DM_RELEASE
+#   kubernetes.sh             roll back to $DM_ROLLBACK_RELEASE and wait until it is rolled out
+#   kubernetes.sh current     print the live release; record it as DM_RELEASE
 #
-# $K8S_DEPLOYMENT names the deployment; $K8S_NAMESPACE its namespace (default), $K8S_TIMEOUT how long the rollout may take.
-# A release is the name of a ReplicaSet: revisions are numbered anew by every rollback, and `rollout undo` without one goes
-# back to what was before, which may be the bad one.
+# $K8S_DEPLOYMENT is the name of the deployment, $K8S_NAMESPACE its namespace ("default" if not set), and $K8S_TIMEOUT the
+# time limit for the rollout (150s). A release is the name of a ReplicaSet, because every rollback renumbers the revisions.
+# Without a revision, `rollout undo` restores the previous one, which may be bad.
 set -euo pipefail
 
 fail() { printf 'kubernetes.sh: %s\n' "$*" >&2; exit 1; }
@@ -15,12 +15,12 @@ deployment=${K8S_DEPLOYMENT:-}
 [[ $deployment =~ ^[a-z0-9][a-z0-9.-]*$ ]] || fail "set K8S_DEPLOYMENT to the name of the deployment"
 k() { kubectl --namespace "${K8S_NAMESPACE:-default}" "$@"; }
 
-# The revision that is live.
+# Prints the live revision.
 live() {
     k get deployment "$deployment" -o 'jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}'
 }
 
-# Each ReplicaSet of the deployment, and its revision.
+# Prints each ReplicaSet of the deployment and its revision.
 releases() {
     k get replicasets -o 'jsonpath={range .items[*]}{.metadata.ownerReferences[0].kind}/{.metadata.ownerReferences[0].name} {.metadata.name} {.metadata.annotations.deployment\.kubernetes\.io/revision}{"\n"}{end}' |
         awk -v owner="Deployment/$deployment" '$1 == owner { print $2, $3 }'
@@ -36,20 +36,20 @@ current() {
 rollback() {
     local release=${DM_ROLLBACK_RELEASE:-${DM_ROLLBACK_TARGET:-}} revision
     [[ $release =~ ^[a-z0-9][a-z0-9.-]*$ ]] ||
-        fail "'$release' is not a ReplicaSet: keep versions with DM_RELEASE=\$(kubernetes.sh current), or give --target"
+        fail "'$release' is not a ReplicaSet: record versions with DM_RELEASE=\$(kubernetes.sh current), or use --target"
     revision=$(releases | awk -v release="$release" '$1 == release { print $2 }')
     [[ $revision =~ ^[0-9]+$ ]] ||
-        fail "deployment $deployment has no ReplicaSet $release (any more): is its revisionHistoryLimit too low?"
+        fail "deployment $deployment has no ReplicaSet $release (any more): check whether its revisionHistoryLimit is too low"
     if [ "$revision" = "$(live)" ]; then
-        printf '%s is live already\n' "$release"
+        printf '%s is already live\n' "$release"
         return
     fi
     k rollout undo "deployment/$deployment" --to-revision="$revision"
     k rollout status "deployment/$deployment" --timeout="${K8S_TIMEOUT:-150s}"
-    [ "$(current)" = "$release" ] || fail "$release was rolled out, and is not live: another rollout came after it"
+    [ "$(current)" = "$release" ] || fail "$release was rolled out but is not live: another rollout followed"
 }
 
 case ${1:-rollback} in
     rollback | current) "${1:-rollback}" ;;
-    *) fail "unknown verb '$1': see the head of this file" ;;
+    *) fail "unknown command '$1': see the head of this file" ;;
 esac

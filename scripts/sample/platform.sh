@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
-# A platform of one folder, for the demo and the tests: it builds, deploys and rolls back the sample service, as a real
-# one would the real ones. Everything is in $SAMPLE_DIR; the processes are stopped by the ids of those started.
+# A platform in a single folder, for the demo and the tests. It builds, deploys and rolls back the sample service, as a real
+# platform does with real services. All files are in $SAMPLE_DIR. It stops only processes that it started itself.
 #
 #   platform.sh init                       choose a port for each component
-#   platform.sh build COMPONENT VERSION    make a release
-#   platform.sh deploy COMPONENT VERSION   put it live, in the place of what is
-#   platform.sh migrate VERSION            bring the database to what the version needs
-#   platform.sh good COMPONENT VERSION     remember that it proved good
-#   platform.sh rollback COMPONENT         put the release live that was last remembered as good
-#   platform.sh stop                       stop everything
+#   platform.sh build COMPONENT VERSION    build a release
+#   platform.sh deploy COMPONENT VERSION   deploy it in place of the live release
+#   platform.sh migrate VERSION            migrate the database for the version
+#   platform.sh good COMPONENT VERSION     record the version as known good
+#   platform.sh rollback COMPONENT         deploy the release that was last recorded as good
+#   platform.sh stop                       stop all processes
 #
-# A release is started with the flags in $SAMPLE_FLAGS, such as "--error-percent 30"; they are its faults, and stay its own.
+# At build time, $SAMPLE_FLAGS sets the flags with which the release always starts, such as "--error-percent 30": its faults.
 set -euo pipefail
 
-: "${SAMPLE_DIR:?name the folder of the sample platform}"
+: "${SAMPLE_DIR:?set it to the folder of the sample platform}"
 components=(api web)
 
 fail() { printf 'platform.sh: %s\n' "$*" >&2; exit 1; }
 
-# Whether a process runs: one that ended and was not waited for by its new parent does not.
+# Whether a process is running. A zombie, which has ended but was not reaped by its new parent, is not.
 is_running() {
     local stat
     stat=$(cat "/proc/$1/stat" 2>/dev/null) && [[ ${stat##*) } != Z* ]]
@@ -37,9 +37,9 @@ init() {
     local component line
     mkdir -p "$SAMPLE_DIR/releases"
     for component in "${components[@]}"; do
-        # The kernel chooses: listen at any port, and let it go again.
+        # Let the kernel choose: listen on any free port, and release it again.
         coproc SERVICE { exec sample-service serve --db "$SAMPLE_DIR/app.db"; }
-        # The name is lost when the process has ended.
+        # Bash unsets SERVICE_PID when the process ends.
         local pid=$SERVICE_PID
         read -r line <&"${SERVICE[0]}"
         kill "$pid"
@@ -61,7 +61,7 @@ deploy() {
     [ -e "$release/flags" ] || fail "there is no release $version of $component: build it first"
     read -ra flags < "$release/flags" || true
     stop "$component"
-    # A session of its own: it outlives the deployment that starts it.
+    # Start it in its own session, so that it outlives the deployment that starts it.
     setsid "$release/sample-service" serve --version-name "$version" --db "$SAMPLE_DIR/app.db" \
         --listen "$(<"$SAMPLE_DIR/$component.address")" ${flags[@]+"${flags[@]}"} \
         >> "$SAMPLE_DIR/$component.log" 2>&1 < /dev/null &
@@ -70,10 +70,10 @@ deploy() {
     printf '%s version %s is live\n' "$component" "$version"
 }
 
-# Back to what was proven good: not merely to what was before, which may be the bad one.
+# Restores the release that was recorded as good, not simply the previous one, which may be bad.
 rollback() {
     local good=$SAMPLE_DIR/$1.good
-    [ -e "$good" ] || fail "no release of $1 was ever proven good"
+    [ -e "$good" ] || fail "no release of $1 was recorded as good"
     deploy "$1" "$(<"$good")"
 }
 
@@ -85,5 +85,5 @@ case "${1:-}" in
     good) printf '%s\n' "$3" > "$SAMPLE_DIR/$2.good" ;;
     rollback) rollback "$2" ;;
     stop) for component in "${components[@]}"; do stop "$component"; done ;;
-    *) fail "unknown verb '${1:-}': see the head of this file" ;;
+    *) fail "unknown command '${1:-}': see the head of this file" ;;
 esac

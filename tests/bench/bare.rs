@@ -1,4 +1,4 @@
-//! The least that a wrapper does: fork, exec, wait, and the child's exit code.
+//! The minimal wrapper: fork, exec, wait, and the child's exit code.
 
 use std::process::{Command, ExitCode};
 

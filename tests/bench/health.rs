@@ -1,4 +1,4 @@
-//! What dm-health costs, and whether its latencies are true.
+//! The cost of dm-health, and the accuracy of its latencies.
 
 use std::process::{Command, Stdio};
 
@@ -7,13 +7,13 @@ use testkit::sample::Sample;
 
 use crate::{Contender, with};
 
-/// Rounds in which both ask once.
+/// Rounds, in each of which both programs send one request.
 const ROUNDS: usize = 200;
 
-/// Targets that are polled at once, each every second.
+/// Targets that are polled concurrently, each once per second.
 const TARGETS: usize = 1000;
 
-/// Compares with curl, and polls many.
+/// Compares dm-health with curl, and polls many targets.
 pub(crate) fn measure() {
     let sample = Sample::start(0);
     let url = sample.health();
@@ -38,10 +38,10 @@ fn first_verdict(url: &str) {
         command.stdout(Stdio::null());
         command
     };
-    let (one, other) = (url.to_owned(), url.to_owned());
+    let (curl_url, health_url) = (url.to_owned(), url.to_owned());
     let mut contenders = [
-        Contender::new("curl", move || quiet(curl(&one))),
-        Contender::new("dm-health", move || quiet(health(&machine, &other))),
+        Contender::new("curl", move || quiet(curl(&curl_url))),
+        Contender::new("dm-health", move || quiet(health(&machine, &health_url))),
     ];
     for _ in 0..ROUNDS {
         contenders.iter_mut().for_each(Contender::run);
@@ -59,7 +59,7 @@ fn first_verdict(url: &str) {
     }
 }
 
-/// The latency of one probe, and curl's `time_total` of one request, each in a process of its own.
+/// The latency of one probe, and curl's `time_total` of one request, each in its own process.
 fn latencies(url: &str) {
     let machine = Machine::new();
     let output = |mut command: Command| {
@@ -67,18 +67,18 @@ fn latencies(url: &str) {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    let (mut by_curl, mut by_us) = (Vec::new(), Vec::new());
+    let (mut curl_times, mut our_times) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        by_curl.push(output(curl(url)).parse::<f64>().unwrap() * 1e3);
+        curl_times.push(output(curl(url)).parse::<f64>().unwrap() * 1e3);
         let stream = output(health(&machine, url));
         let probe: serde_json::Value = serde_json::from_str(stream.lines().nth(1).unwrap()).unwrap();
-        by_us.push(probe["latency_ms"].as_f64().unwrap());
+        our_times.push(probe["latency_ms"].as_f64().unwrap());
     }
-    let (curl, us) = (median(by_curl), median(by_us));
+    let (curl, ours) = (median(curl_times), median(our_times));
     println!("latency of the same endpoint, median of {ROUNDS} rounds");
     println!(
-        "  curl's time_total {curl:>6.3} ms, dm-health's latency_ms {us:>6.3} ms: apart by {:.3} ms",
-        us - curl
+        "  curl's time_total {curl:>6.3} ms, dm-health's latency_ms {ours:>6.3} ms: difference {:.3} ms",
+        ours - curl
     );
 }
 
@@ -87,7 +87,7 @@ fn median(mut numbers: Vec<f64>) -> f64 {
     numbers[numbers.len() / 2]
 }
 
-/// Many targets side by side, as the kernel counts their cost for the child of a stage.
+/// Many targets at the same time; the kernel measures their cost for the child of a stage.
 fn many(url: &str) {
     let machine = Machine::new();
     let mut command = with(machine.tool("dm-stage"), &["many", "--", "dm-health", "--watch", "20s"]);
@@ -105,7 +105,7 @@ fn many(url: &str) {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
         .filter_map(|record| record["latency_ms"].as_f64())
         .collect();
-    println!("{TARGETS} targets, each every second, for {duration:.0} s");
+    println!("{TARGETS} targets, each once per second, for {duration:.0} s");
     println!("  {} probes, median latency {:.2} ms", probes.len(), median(probes));
     println!("  {:.0} % of one core, {:.1} MiB", 100.0 * cpu / duration, bytes / 1024.0 / 1024.0);
 }

@@ -1,8 +1,8 @@
-//! Measures what the tools cost, as ratios within one run: the contenders take turns, so that a machine that is busy
-//! for a moment is busy for all of them. Called by `scripts/bench.sh`.
-#![expect(clippy::unwrap_used, reason = "a bench that cannot measure has nothing to say")]
-#![expect(clippy::print_stdout, reason = "its output is its result")]
-#![expect(clippy::disallowed_methods, reason = "it measures the clock of the machine itself")]
+//! Measures the cost of the tools, as ratios within one run: the contenders take turns, so that a moment of load on the
+//! machine affects all of them. Called by `scripts/bench.sh`.
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails has no result")]
+#![expect(clippy::print_stdout, reason = "the output is the result")]
+#![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
 mod health;
 mod rollback;
@@ -19,10 +19,10 @@ use testkit::pushgateway::Pushgateway;
 use testkit::sample::Sample;
 use tokio::runtime::Builder;
 
-/// Rounds in which every contender runs once.
+/// Rounds, in each of which every contender runs once.
 const ROUNDS: usize = 300;
 
-/// A budget that is long against everything else that a run does.
+/// A budget that is long compared with the rest of a run.
 const BUDGET: Duration = Duration::from_millis(500);
 
 struct Contender {
@@ -77,9 +77,9 @@ fn wrapping() {
         Contender::new("the same, a full journal", stage(with_full_journal())),
         Contender::new("dm-stage, live gateway", stage(pushing)),
         Contender::new("bash and curl, live gateway", move || with(Command::new("bash"), &["-c", &by_hand])),
-        Contender::of("the gateway's three answers", three_requests(gateway.url())),
+        Contender::with_work("the gateway's three answers", three_requests(gateway.url())),
     ];
-    // A peer that is not here is left out.
+    // Programs that are not installed are left out.
     if Path::new("/usr/bin/time").exists() {
         contenders.push(Contender::new("GNU time", || {
             with(Command::new("/usr/bin/time"), &["-o", "/dev/null", "true"])
@@ -104,13 +104,13 @@ fn wrapping() {
 
 impl Contender {
     fn new(name: &'static str, command: impl Fn() -> Command + 'static) -> Self {
-        Self::of(name, move || {
+        Self::with_work(name, move || {
             let status = command().status().unwrap();
             assert!(status.success(), "{name}: {status}");
         })
     }
 
-    fn of(name: &'static str, work: impl FnMut() + 'static) -> Self {
+    fn with_work(name: &'static str, work: impl FnMut() + 'static) -> Self {
         Self { name, work: Box::new(work), times: Vec::new() }
     }
 
@@ -132,7 +132,7 @@ fn with(mut command: Command, args: &[&str]) -> Command {
     command
 }
 
-/// A machine whose journal holds as many events as it ever keeps in one file, less what the rounds add.
+/// A machine whose journal has almost the largest size of one file; the rounds add the rest.
 fn with_full_journal() -> Machine {
     let machine = Machine::new();
     assert!(with(machine.tool("dm-stage"), &["build", "--", "true"]).status().unwrap().success());
@@ -142,8 +142,8 @@ fn with_full_journal() -> Machine {
     machine
 }
 
-/// The same by hand: run it, time it, and do to a group what dm-stage does: create it, read it, add one, put it back,
-/// and post the state. Without a lock, and without a way to know that it was counted.
+/// The same in Bash: run the command, measure its duration, read the counter, add one, push it, and push the state.
+/// Without a lock, and without a way to know whether it was counted.
 fn by_hand(gateway: &str) -> String {
     r#"set -eu
     started=$EPOCHREALTIME; true; ended=$EPOCHREALTIME
@@ -155,8 +155,8 @@ fn by_hand(gateway: &str) -> String {
         .replace("GATEWAY", gateway)
 }
 
-/// What no tool can go below that reads, adds and waits to hear that it was counted: the same three requests, one after
-/// another, from a process that runs already and has its connection.
+/// The minimum for a tool that reads a counter, adds one and waits for the confirmation: the same three requests in
+/// sequence, from a process that is already running and connected.
 fn three_requests(gateway: String) -> impl FnMut() + 'static {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let client = Client::builder().no_proxy().build().unwrap();
@@ -171,7 +171,7 @@ fn three_requests(gateway: String) -> impl FnMut() + 'static {
     }
 }
 
-/// `sentry-cli monitors run`, sending to where nothing is kept.
+/// `sentry-cli monitors run`, which sends to a server that keeps nothing.
 fn sentry_cli(sink: &str) -> impl Fn() -> Command + 'static {
     let dsn = sink.replace("http://", "http://key@") + "/1";
     move || {
@@ -181,7 +181,7 @@ fn sentry_cli(sink: &str) -> impl Fn() -> Command + 'static {
     }
 }
 
-/// How fast a command's output streams, with a stage around the command and without.
+/// The throughput of a command's output, with dm-stage and without.
 fn throughput() {
     const MIB: u32 = 4096;
     let machine = Machine::new();
@@ -201,31 +201,34 @@ fn throughput() {
     );
 }
 
-/// What an outage of the gateway costs: one stage, and a deployment of six.
+/// The cost of a gateway that is down or slow: for one stage, and for a deployment of six.
 fn outages() {
-    println!("a gateway in trouble, against one export budget of {BUDGET:?}");
+    println!("a gateway that is down or slow, relative to one export budget of {BUDGET:?}");
     let six = "for stage in build deploy health_check migration smoke_test rollback; do dm-stage $stage -- true; done";
     let one: &[&str] = &["build", "--", "true"];
     let deployment: &[&str] = &["deployment", "--", "bash", "-c", six];
-    let faults = [
+    let busy = Pushgateway::start();
+    busy.fill_with_foreign_groups(1000);
+    let gateways = [
         ("refused", fault::refused()),
         ("answers 500", fault::internal_error()),
         ("never answers", fault::hanging()),
+        ("1000 groups", busy.url()),
     ];
-    for (name, url) in faults {
-        for (what, words) in [("one stage", one), ("six stages in a deployment", deployment)] {
+    for (name, url) in gateways {
+        for (label, words) in [("one stage", one), ("six stages in a deployment", deployment)] {
             let budget = format!("{}ms", BUDGET.as_millis());
             let machine = Machine::new().with("PUSHGATEWAY_URL", &url).with("DM_EXPORT_BUDGET", &budget);
             let mut command = with(machine.tool("dm-stage"), words);
             let started = Instant::now();
             assert!(command.stderr(Stdio::null()).status().unwrap().success());
             let ratio = started.elapsed().as_secs_f64() / BUDGET.as_secs_f64();
-            println!("  {name:<14} {what:<27} {ratio:>5.2} x budget");
+            println!("  {name:<14} {label:<27} {ratio:>5.2} x budget");
         }
     }
 }
 
-/// The peak memory of each tool at its work, as the kernel counts it for the child of a stage.
+/// The peak memory of each tool, which the kernel measures for the child of a stage.
 fn memory() {
     println!("peak resident memory");
     let sample = Sample::start(0);

@@ -1,4 +1,4 @@
-//! How fast dm-rollback reads a stream, and in how much memory.
+//! How fast dm-rollback reads a stream, and how much memory it needs.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -12,10 +12,10 @@ use crate::with;
 /// Probe lines of the stream.
 const LINES: u64 = 10_000_000;
 
-/// Requests a second, as the lines' own times have it.
+/// Requests per second, by the timestamps of the lines.
 const TRAFFIC: u64 = 100;
 
-/// Writes a stream as a watch of a healthy service would, and has it judged.
+/// Writes a stream like that of a watch of a healthy service, and measures its evaluation.
 pub(crate) fn measure() {
     let machine = Machine::new();
     let path = machine.folder().join("stream.jsonl");
@@ -42,7 +42,7 @@ pub(crate) fn measure() {
         .unwrap();
     out.into_inner().unwrap();
     let bytes = std::fs::metadata(&path).unwrap().len();
-    // The peak of the stage's child, as the kernel counts it.
+    // The kernel measures the peak memory of the stage's child.
     let words = ["judge", "--", "dm-rollback", "--if-error-rate", "5", "--if-latency", "1s", "--dry-run"];
     let mut command = with(machine.tool("dm-stage"), &words);
     command.stdin(File::open(&path).unwrap()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -53,7 +53,10 @@ pub(crate) fn measure() {
     let [cpu, peak] = ["cpu_s", "max_rss_bytes"].map(|name| stage[name].as_f64().unwrap());
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let (lines, bytes) = (LINES as f64, bytes as f64);
-    println!("a stream of {LINES} probes, {:.1} GiB, judged by errors and latency", bytes / 1024_f64.powi(3));
+    println!(
+        "a stream of {LINES} probes, {:.1} GiB, evaluated by errors and latency",
+        bytes / 1024_f64.powi(3)
+    );
     println!("  {:.2} million lines/s, {:.2} in CPU time", lines / seconds / 1e6, lines / cpu / 1e6);
     println!("  {:.1} MiB", peak / 1024.0 / 1024.0);
 }

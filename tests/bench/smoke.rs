@@ -1,4 +1,4 @@
-//! A suite of many small tests: dm-smoke beside `hurl --test` and a loop of bash and curl, and its memory by size.
+//! A suite of many small tests: dm-smoke compared with `hurl --test` and a loop of Bash and curl; memory by size.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -11,17 +11,17 @@ use testkit::sample::Sample;
 /// Tests in the suite that is timed.
 const TESTS: usize = 1000;
 
-/// Rounds in which every contender runs once.
+/// Rounds, in each of which every contender runs once.
 const ROUNDS: usize = 5;
 
-/// Both.
+/// Measures times and memory.
 pub(crate) fn measure() {
     times();
     println!();
     memory();
 }
 
-/// Times a suite of GET requests, each with a status and a JSONPath to check.
+/// Measures a suite of GET requests, each with a check of the status and of a JSONPath.
 fn times() {
     let sample = Sample::start(0);
     let machine = Machine::new();
@@ -29,9 +29,9 @@ fn times() {
     let base = sample.health().replace("/health", "");
     write(&folder.join("smoke.toml"), &suite(TESTS));
     let entry = format!("GET {base}/health\nHTTP 200\n[Asserts]\njsonpath \"$.status\" == \"ok\"\n\n");
-    // hurl runs files side by side, not entries. A file a test is what dm-smoke does: each test has a connection of its
-    // own, and fails alone. As many files as may run at once is the best case of hurl: each keeps its one connection, as
-    // those of dm-smoke --reuse do.
+    // hurl runs files concurrently, not entries. One file per test is what dm-smoke does: each test has its own connection,
+    // and fails alone. As many files as may run at the same time is the best case of hurl: each file keeps its connection,
+    // as dm-smoke --reuse does.
     for test in 0..TESTS {
         write(&folder.join(format!("test{test}.hurl")), &entry);
     }
@@ -51,14 +51,14 @@ fn times() {
             "dm-smoke --jobs 4 --reuse",
             format!("dm-smoke smoke.toml --base-url {base} --jobs 4 --reuse > /dev/null"),
         ),
-        ("hurl, a file a test", "hurl --test --parallel --jobs 4 test*.hurl 2> /dev/null".to_owned()),
+        ("hurl, one file per test", "hurl --test --parallel --jobs 4 test*.hurl 2> /dev/null".to_owned()),
         ("hurl, four files", "hurl --test --parallel --jobs 4 part*.hurl 2> /dev/null".to_owned()),
         ("bash and curl, one by one", "bash loop.sh".to_owned()),
     ];
     let mut best = [Duration::MAX; 5];
     for _ in 0..ROUNDS {
         for ((name, script), best) in contenders.iter().zip(&mut best) {
-            if name.starts_with("hurl") && !is_there("hurl") {
+            if name.starts_with("hurl") && !is_installed("hurl") {
                 continue;
             }
             let mut command = machine.shell(script);
@@ -70,7 +70,7 @@ fn times() {
     }
     for ((name, _), time) in contenders.iter().zip(best) {
         if time == Duration::MAX {
-            println!("  {name:<28} is not on this machine");
+            println!("  {name:<28} is not installed");
             continue;
         }
         let ratio = time.as_secs_f64() / best[0].as_secs_f64();
@@ -78,7 +78,7 @@ fn times() {
     }
 }
 
-/// The peak memory by the size of the suite, and what a test adds.
+/// The peak memory by the size of the suite, and the memory per test.
 fn memory() {
     println!("dm-smoke, peak resident memory by the size of the suite");
     let sample = Sample::start(0);
@@ -98,7 +98,7 @@ fn memory() {
         let kib = event["max_rss_bytes"].as_f64().unwrap() / 1024.0;
         let smallest = *smallest.get_or_insert(kib);
         println!(
-            "  {tests:>6} tests {:>6.1} MiB   {:>5.2} KiB a test",
+            "  {tests:>6} tests {:>6.1} MiB   {:>5.2} KiB per test",
             kib / 1024.0,
             (kib - smallest) / f64::from(tests)
         );
@@ -121,6 +121,6 @@ fn write(path: &Path, text: &str) {
     common::fs::atomic::write(path, text.as_bytes()).unwrap();
 }
 
-fn is_there(program: &str) -> bool {
+fn is_installed(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }

@@ -8,19 +8,19 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use testkit::platform::Platform;
 
-/// The exit code, and what people were told.
-fn ended(mut command: Command) -> (i32, String) {
+/// Runs a command; returns its exit code and its output.
+fn run(mut command: Command) -> (i32, String) {
     let output = command.output().unwrap();
-    let told =
+    let text =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    (output.status.code().unwrap(), told)
+    (output.status.code().unwrap(), text)
 }
 
-/// A platform on which version 1 is live and proven good.
+/// A platform on which version 1 is live, and known to be good.
 fn with_good_version() -> Platform {
     let platform = Platform::new();
-    let (code, told) = ended(platform.deploy("1", ""));
-    assert_eq!(code, 0, "{told}");
+    let (code, text) = run(platform.deploy("1", ""));
+    assert_eq!(code, 0, "{text}");
     platform
 }
 
@@ -28,8 +28,8 @@ fn with_good_version() -> Platform {
 fn stages(platform: &Platform, version: &str) -> Vec<String> {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("").to_owned();
     let events = platform.machine().journal();
-    let of_version = events.iter().filter(|event| event["version"] == version);
-    of_version
+    let matching = events.iter().filter(|event| event["version"] == version);
+    matching
         .map(|event| {
             format!("{}/{} {}", text(&event["service"]), text(&event["stage"]), text(&event["status"]))
         })
@@ -37,7 +37,7 @@ fn stages(platform: &Platform, version: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_good_version_is_kept_and_a_bad_one_is_undone_with_all_that_came_with_it() {
+fn a_good_version_is_kept_and_a_bad_one_is_rolled_back_entirely() {
     let platform = with_good_version();
     let first = stages(&platform, "1");
     for stage in [
@@ -48,45 +48,45 @@ fn a_good_version_is_kept_and_a_bad_one_is_undone_with_all_that_came_with_it() {
         "tea-shop/smoke_test success",
         "tea-shop/deployment success",
     ] {
-        assert!(first.iter().any(|found| found == stage), "{stage} in {first:#?}");
+        assert!(first.iter().any(|recorded| recorded == stage), "{stage} in {first:#?}");
     }
 
     let mut bad = platform.deploy("2", "");
     bad.env("SAMPLE_FLAGS", "--error-percent 30");
-    let (code, told) = ended(bad);
-    assert_eq!(code, 10, "{told}");
-    assert!(told.contains("[api] rolled back and verified"), "{told}");
+    let (code, text) = run(bad);
+    assert_eq!(code, 10, "{text}");
+    assert!(text.contains("[api] rolled back and verified"), "{text}");
     assert_eq!((platform.live("api"), platform.live("web")), ("1".to_owned(), "1".to_owned()));
     let second = stages(&platform, "2");
     assert!(second.contains(&"tea-shop/deployment failure".to_owned()), "{second:#?}");
-    assert!(second.contains(&"web/rollback success".to_owned()), "what came with it: {second:#?}");
+    assert!(second.contains(&"web/rollback success".to_owned()), "deployed together with api: {second:#?}");
 
-    let (code, told) = ended(platform.deploy("2", ""));
-    assert!(code == 1 && told.contains("version 2 was rolled back from at"), "{told}");
-    assert!(told.contains("this version was rolled back before; nothing was deployed"), "{told}");
+    let (code, text) = run(platform.deploy("2", ""));
+    assert!(code == 1 && text.contains("version 2 was rolled back from at"), "{text}");
+    assert!(text.contains("this version was rolled back before; nothing was deployed"), "{text}");
     assert_eq!(platform.live("api"), "1");
-    let (code, told) = ended(platform.deploy("2", "ALLOW_REFUSED=yes"));
-    assert_eq!(code, 0, "its trouble is over: {told}");
+    let (code, text) = run(platform.deploy("2", "ALLOW_REFUSED=yes"));
+    assert_eq!(code, 0, "it is no longer faulty: {text}");
 }
 
 #[test]
-fn a_version_that_never_gets_healthy_is_undone() {
+fn a_version_that_never_gets_healthy_is_rolled_back() {
     let platform = with_good_version();
     let mut down = platform.deploy("2", "HEALTH_DEADLINE=1s");
     down.env("SAMPLE_FLAGS", "--down");
-    let (code, told) = ended(down);
-    assert_eq!(code, 10, "{told}");
-    assert!(told.contains("a component is not healthy"), "{told}");
+    let (code, text) = run(down);
+    assert_eq!(code, 10, "{text}");
+    assert!(text.contains("a component is not healthy"), "{text}");
     assert_eq!(platform.live("api"), "1");
 }
 
 #[test]
-fn a_version_that_starts_slowly_is_waited_for() {
+fn a_deployment_waits_for_a_version_that_starts_slowly() {
     let platform = Platform::new();
     let mut slow = platform.deploy("1", "");
     slow.env("SAMPLE_FLAGS", "--start-delay 1s");
-    let (code, told) = ended(slow);
-    assert_eq!(code, 0, "{told}");
+    let (code, text) = run(slow);
+    assert_eq!(code, 0, "{text}");
 }
 
 #[test]
@@ -94,113 +94,113 @@ fn a_failed_build_deploys_nothing() {
     let platform = with_good_version();
     let mut bad = platform.deploy("2", "WEB_BUILD='echo ::add-mask::hush; exit 10'");
     bad.env("GITHUB_ACTIONS", "true").env("DM_GITHUB", "error");
-    let (code, told) = ended(bad);
-    assert_eq!(code, 1, "{told}");
-    // Among the lines that have their component before them, GitHub finds those that are for it.
-    for wanted in ["::error title=web/build failed::exit code 10", "::add-mask::hush"] {
-        assert!(told.lines().any(|line| line.starts_with(wanted)), "{told}");
+    let (code, text) = run(bad);
+    assert_eq!(code, 1, "{text}");
+    // Lines of the output start with their component, but not those for GitHub, which would not find them.
+    for expected in ["::error title=web/build failed::exit code 10", "::add-mask::hush"] {
+        assert!(text.lines().any(|line| line.starts_with(expected)), "{text}");
     }
     assert_eq!(platform.live("api"), "1");
     assert!(!stages(&platform, "2").iter().any(|stage| stage.contains("/deploy ")));
 }
 
 #[test]
-fn a_failed_deploy_command_or_migration_puts_everything_back() {
+fn a_failed_deploy_command_or_migration_rolls_everything_back() {
     let platform = with_good_version();
     for (version, broken) in [("2", "WEB_DEPLOY='exit 1'"), ("3", "DATABASE_MIGRATE='exit 12'")] {
-        let (code, told) = ended(platform.deploy(version, broken));
-        assert_eq!(code, 10, "{told}");
-        assert_eq!(platform.live("api"), "1", "{told}");
+        let (code, text) = run(platform.deploy(version, broken));
+        assert_eq!(code, 10, "{text}");
+        assert_eq!(platform.live("api"), "1", "{text}");
     }
 }
 
 #[test]
-fn failed_smoke_tests_put_everything_back() {
+fn failed_smoke_tests_roll_everything_back() {
     let platform = with_good_version();
     let suite = platform.machine().folder().join("smoke.toml");
     let text = "[[test]]\nname = \"no such page\"\nhttp = { url = \"/nowhere\" }\n";
     common::fs::atomic::write(&suite, text.as_bytes()).unwrap();
-    let (code, told) = ended(platform.deploy("2", &format!("SMOKE_SUITE={}", suite.display())));
-    assert_eq!(code, 10, "{told}");
-    assert!(told.contains("smoke tests failed"), "{told}");
+    let (code, text) = run(platform.deploy("2", &format!("SMOKE_SUITE={}", suite.display())));
+    assert_eq!(code, 10, "{text}");
+    assert!(text.contains("smoke tests failed"), "{text}");
     assert_eq!((platform.live("api"), platform.live("web")), ("1".to_owned(), "1".to_owned()));
 }
 
 #[test]
-fn without_a_way_back_a_person_is_called() {
+fn without_a_rollback_command_a_person_is_needed() {
     let platform = Platform::new();
     let mut bad = platform.deploy("1", "API_ROLLBACK=");
     bad.env("SAMPLE_FLAGS", "--error-percent 50");
-    let (code, told) = ended(bad);
-    // No release was ever proven good, so the web front end cannot go back either: that is the graver news.
-    assert_eq!(code, 12, "{told}");
-    assert!(told.contains("NOT everything was rolled back and verified: act now"), "{told}");
-    assert!(told.contains("dry run: nothing was rolled back"), "{told}");
+    let (code, text) = run(bad);
+    // No version is known to be good, so the web front end cannot be rolled back either, and that failure is worse.
+    assert_eq!(code, 12, "{text}");
+    assert!(text.contains("not every component was rolled back and verified; act now"), "{text}");
+    assert!(text.contains("dry run: nothing was rolled back"), "{text}");
 }
 
 #[test]
-fn too_little_data_is_not_called_good_unless_the_team_says_so() {
+fn too_little_data_is_inconclusive_unless_the_team_decides_otherwise() {
     let platform = Platform::new();
     let few = "WATCH_INTERVAL=200ms";
-    let (code, told) = ended(platform.deploy("1", few));
-    assert_eq!(code, 3, "{told}");
-    assert!(told.contains("52 requests are needed"), "{told}");
-    let (code, told) = ended(platform.deploy("1", &format!("{few}\nON_INCONCLUSIVE=keep")));
-    assert_eq!(code, 0, "{told}");
+    let (code, text) = run(platform.deploy("1", few));
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("52 requests are needed"), "{text}");
+    let (code, text) = run(platform.deploy("1", &format!("{few}\nON_INCONCLUSIVE=keep")));
+    assert_eq!(code, 0, "{text}");
 }
 
 #[test]
-fn an_old_version_that_still_answers_is_not_taken_for_the_new_one() {
+fn an_old_version_that_still_answers_is_not_mistaken_for_the_new_one() {
     let platform = with_good_version();
-    let (code, told) = ended(platform.deploy("2", "API_DEPLOY=true HEALTH_DEADLINE=2s"));
-    assert_eq!(code, 10, "{told}");
-    assert!(told.contains(r#"does not contain "\"version\":\"2\"""#), "{told}");
+    let (code, text) = run(platform.deploy("2", "API_DEPLOY=true HEALTH_DEADLINE=2s"));
+    assert_eq!(code, 10, "{text}");
+    assert!(text.contains(r#"does not contain "\"version\":\"2\"""#), "{text}");
     assert_eq!((platform.live("api").as_str(), platform.live("web").as_str()), ("1", "1"));
 }
 
 #[test]
-fn a_cancelled_deployment_says_what_is_live_and_undoes_nothing() {
+fn a_cancelled_deployment_reports_what_is_live_and_rolls_nothing_back() {
     let platform = with_good_version();
     let mut command = platform.deploy("2", "WATCH=600s");
     let mut deployment = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let id = Pid::from_raw(deployment.id().try_into().unwrap());
-    let mut told = String::new();
+    let mut text = String::new();
     for line in BufReader::new(deployment.stderr.take().unwrap()).lines().map_while(Result::ok) {
         if line.contains("watch for 600s") {
             signal::kill(id, Signal::SIGTERM).unwrap();
         }
-        told += &line;
+        text += &line;
     }
     let status = deployment.wait().unwrap();
-    assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "{told}");
-    assert!(told.contains("the new version of api web may be live, and was not judged"), "{told}");
+    assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "{text}");
+    assert!(text.contains("the new version of api web may be live and was not judged"), "{text}");
     assert_eq!((platform.live("api").as_str(), platform.live("web").as_str()), ("2", "2"));
 }
 
 #[test]
-fn a_dry_run_says_every_command_and_runs_none() {
+fn a_dry_run_prints_every_command_and_runs_none() {
     let platform = Platform::new();
     let mut dry = platform.deploy("1", "");
     dry.arg("--dry-run");
-    let (code, told) = ended(dry);
-    assert_eq!(code, 0, "{told}");
+    let (code, text) = run(dry);
+    assert_eq!(code, 0, "{text}");
     for tool in ["'dm-stage' 'build'", "'dm-health' '--url'", "'dm-migrate'", "'dm-smoke'", "'dm-rollback'"] {
-        assert!(told.contains(tool), "{tool}: {told}");
+        assert!(text.contains(tool), "{tool}: {text}");
     }
     assert_eq!((platform.live("api"), stages(&platform, "1").len()), (String::new(), 0));
 }
 
 #[test]
-fn wrong_usage_is_told() {
+fn wrong_usage_is_reported() {
     let platform = Platform::new();
     let mut unknown = platform.deploy("1", "");
     unknown.arg("--unknown");
-    let (code, told) = ended(unknown);
-    assert_eq!((code, told.trim()), (2, "deploy-all.sh: unknown argument '--unknown': see --help"));
-    let (code, told) = ended(platform.deploy("1", "ON_INCONCLUSIVE=maybe"));
-    assert_eq!(code, 2, "{told}");
-    let (code, told) =
-        ended(platform.deploy("1", "API_DEPLOY= WEB_DEPLOY= API_BUILD= WEB_BUILD= DATABASE_MIGRATE="));
-    assert_eq!(code, 2, "{told}");
-    assert!(told.contains("there is nothing to do: set API_DEPLOY"), "{told}");
+    let (code, text) = run(unknown);
+    assert_eq!((code, text.trim()), (2, "deploy-all.sh: unknown argument '--unknown': see --help"));
+    let (code, text) = run(platform.deploy("1", "ON_INCONCLUSIVE=maybe"));
+    assert_eq!(code, 2, "{text}");
+    let (code, text) =
+        run(platform.deploy("1", "API_DEPLOY= WEB_DEPLOY= API_BUILD= WEB_BUILD= DATABASE_MIGRATE="));
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("there is nothing to do: set API_DEPLOY"), "{text}");
 }

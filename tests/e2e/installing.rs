@@ -1,14 +1,14 @@
-//! scripts/install.sh: the tools where a person's other programs are.
+//! scripts/install.sh: installs the tools for a user.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
 use testkit::bin::{self, Machine};
 
-fn install(prefix: &Path, from: &Path, more: &[&str]) -> Output {
+fn install(prefix: &Path, from: &Path, args: &[&str]) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("scripts/install.sh");
     let mut command = Command::new(script);
-    command.arg("--prefix").arg(prefix).arg("--from").arg(from).args(more);
+    command.arg("--prefix").arg(prefix).arg("--from").arg(from).args(args);
     command.env("PATH", "/usr/bin:/bin").output().unwrap()
 }
 
@@ -17,9 +17,9 @@ fn the_tools_are_installed_with_their_manuals_and_completions() {
     let prefix = tempfile::tempdir().unwrap();
     let built = bin::path("dm-stage").parent().unwrap().to_owned();
     let output = install(prefix.path(), &built, &[]);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    assert!(told.contains("bin is not on PATH"), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("bin is not on PATH"), "{stderr}");
     for tool in ["dm-stage", "dm-health", "dm-smoke", "dm-migrate", "dm-rollback"] {
         let program = prefix.path().join("bin").join(tool);
         let version = Command::new(program).arg("--version").output().unwrap();
@@ -37,16 +37,16 @@ fn the_tools_are_installed_with_their_manuals_and_completions() {
 }
 
 #[test]
-fn nothing_is_installed_where_something_is_missing_or_unknown() {
+fn nothing_is_installed_if_a_tool_is_missing_or_unknown() {
     let (prefix, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    for (more, why) in [
-        (&["dm-stage"][..], "there is no dm-stage in"),
+    for (args, cause) in [
+        (&["dm-stage"][..], "there is no program dm-stage in"),
         (&["dm-stagee"], "unknown argument 'dm-stagee': the tools are dm-stage"),
         (&["--prefix"], "--prefix needs a folder"),
     ] {
-        let output = install(prefix.path(), empty.path(), more);
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.code() == Some(2) && told.contains(why), "{more:?}: {told}");
+        let output = install(prefix.path(), empty.path(), args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && stderr.contains(cause), "{args:?}: {stderr}");
     }
     assert_eq!(prefix.path().read_dir().unwrap().count(), 0);
 }
@@ -70,9 +70,9 @@ fn a_script_with_the_helpers_runs_with_and_without_the_tools() {
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "a  b c\n7\ntested\n125\n");
-        let told = String::from_utf8_lossy(&output.stderr);
-        let missing = "dm-stage is not on PATH: the commands run without it\n";
-        assert_eq!(told, if installed { "" } else { missing });
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let missing = "dm-stage is not on PATH: commands run without it\n";
+        assert_eq!(stderr, if installed { "" } else { missing });
     }
     let journal = machine.journal();
     let stages: Vec<&str> = journal.iter().filter_map(|event| event["stage"].as_str()).collect();

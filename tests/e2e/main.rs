@@ -1,7 +1,7 @@
-//! The stories that cross the tools, told with real servers.
+//! Tests that involve several tools, with real servers.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 #![expect(clippy::float_cmp, reason = "counters hold whole numbers")]
-#![expect(clippy::disallowed_methods, reason = "the stories start no background process that holds a pipe")]
+#![expect(clippy::disallowed_methods, reason = "these tests start no background process that holds a pipe")]
 
 mod armed;
 mod chain;
@@ -9,6 +9,7 @@ mod counting;
 mod deploy_all;
 mod faithful;
 mod installing;
+mod killing;
 mod outage;
 mod platforms;
 mod restoring;

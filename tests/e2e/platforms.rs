@@ -1,14 +1,14 @@
-//! scripts/rollback: each platform's command line is a fake that records how it was called; Railway's API is one that
-//! knows its schema.
+//! scripts/rollback: the command-line tool of each platform is a fake that records how it is called; Railway's API is a
+//! fake that checks requests against its schema.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
 
 use testkit::bin::Machine;
-use testkit::railway::{DEPLOYMENTS, Manner, TOKEN, railway};
+use testkit::railway::{Behaviour, DEPLOYMENTS, TOKEN, railway};
 
-/// A machine with one more program, which records its arguments and answers by `cases` of them, as `bash` has it.
+/// A machine with a fake program, which records its arguments. `cases` of a Bash `case` define its answers.
 fn with_fake(name: &str, cases: &str) -> Machine {
     let machine = Machine::new();
     let folder = machine.folder().join("bin");
@@ -31,25 +31,25 @@ fn script(machine: &Machine, name: &str, verb: &str, variables: &[(&str, &str)])
     command.envs(variables.iter().copied()).output().unwrap()
 }
 
-fn good(output: &Output) -> String {
+fn succeeded(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-fn refused(output: &Output, why: &str) {
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(1) && told.contains(why), "{output:?}");
+fn assert_refused(output: &Output, cause: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && stderr.contains(cause), "{output:?}");
 }
 
-/// How the fake was called.
+/// The arguments of each call of the fake.
 fn calls(machine: &Machine) -> Vec<String> {
     let text = std::fs::read_to_string(machine.folder().join("calls")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
 
-/// Whether anything was changed: every call but those that only look.
-fn changes(machine: &Machine, looks: &[&str]) -> Vec<String> {
-    calls(machine).into_iter().filter(|call| !looks.iter().any(|look| call.contains(look))).collect()
+/// The calls that change something: all but the queries.
+fn changes(machine: &Machine, queries: &[&str]) -> Vec<String> {
+    calls(machine).into_iter().filter(|call| !queries.iter().any(|query| call.contains(query))).collect()
 }
 
 /// `kubectl` with the ReplicaSets of two deployments; after `rollout undo` the good one is the last revision.
@@ -61,28 +61,28 @@ const KUBECTL: &str = r#"
 *'rollout status deployment/web --timeout=150s') ;;"#;
 
 #[test]
-fn kubernetes_goes_back_to_the_revision_that_a_replicaset_has_now() {
+fn kubernetes_rolls_back_to_the_current_revision_of_a_replicaset() {
     let machine = with_fake("kubectl", KUBECTL);
     let run = |verb: &str, release: &str| {
         let variables =
             [("K8S_DEPLOYMENT", "web"), ("K8S_NAMESPACE", "shop"), ("DM_ROLLBACK_RELEASE", release)];
         script(&machine, "kubernetes", verb, &variables)
     };
-    assert_eq!(good(&run("current", "")), "web-bad");
-    refused(&run("", ""), "is not a ReplicaSet: keep versions with DM_RELEASE");
-    refused(&run("", "--all"), "is not a ReplicaSet");
-    refused(&run("", "web-gone"), "has no ReplicaSet web-gone (any more)");
-    refused(&run("", "other-1"), "has no ReplicaSet other-1");
-    assert!(good(&run("", "web-bad")).contains("live already"));
+    assert_eq!(succeeded(&run("current", "")), "web-bad");
+    assert_refused(&run("", ""), "is not a ReplicaSet: record versions with DM_RELEASE");
+    assert_refused(&run("", "--all"), "is not a ReplicaSet");
+    assert_refused(&run("", "web-gone"), "has no ReplicaSet web-gone (any more)");
+    assert_refused(&run("", "other-1"), "has no ReplicaSet other-1");
+    assert!(succeeded(&run("", "web-bad")).contains("already live"));
     assert_eq!(changes(&machine, &[" get "]), Vec::<String>::new());
-    good(&run("", "web-good"));
+    succeeded(&run("", "web-good"));
     let changed = [
         "--namespace shop rollout undo deployment/web --to-revision=6",
         "--namespace shop rollout status deployment/web --timeout=150s",
     ];
     assert_eq!(changes(&machine, &[" get "]), changed);
-    assert_eq!(good(&run("current", "")), "web-good");
-    refused(&script(&machine, "kubernetes", "", &[]), "set K8S_DEPLOYMENT");
+    assert_eq!(succeeded(&run("current", "")), "web-good");
+    assert_refused(&script(&machine, "kubernetes", "", &[]), "set K8S_DEPLOYMENT");
 }
 
 const HELM: &str = r"
@@ -94,21 +94,21 @@ const HELM: &str = r"
 'history web --max 1 --namespace shop' | 'rollback web 3 --wait --timeout 150s --cleanup-on-fail --namespace shop') ;;";
 
 #[test]
-fn helm_goes_back_to_a_revision_that_was_deployed_and_never_to_a_failed_one() {
+fn helm_rolls_back_to_a_deployed_revision_never_to_a_failed_one() {
     let machine = with_fake("helm", HELM);
     let run = |verb: &str, release: &str| {
         let variables =
             [("HELM_RELEASE", "web"), ("HELM_NAMESPACE", "shop"), ("DM_ROLLBACK_RELEASE", release)];
         script(&machine, "helm", verb, &variables)
     };
-    assert_eq!(good(&run("current", "")), "5");
-    refused(&run("", ""), "is not a revision");
-    refused(&run("", "0"), "is not a revision");
-    refused(&run("", "4"), "revision 4 of web is failed: it never was good");
-    refused(&run("", "2"), "no revision 2 (any more)");
-    assert!(good(&run("", "5")).contains("live already"));
+    assert_eq!(succeeded(&run("current", "")), "5");
+    assert_refused(&run("", ""), "is not a revision");
+    assert_refused(&run("", "0"), "is not a revision");
+    assert_refused(&run("", "4"), "revision 4 of web is failed: it was never good");
+    assert_refused(&run("", "2"), "no revision 2 (any more)");
+    assert!(succeeded(&run("", "5")).contains("already live"));
     assert_eq!(changes(&machine, &["history"]), Vec::<String>::new());
-    good(&run("", "3"));
+    succeeded(&run("", "3"));
     assert_eq!(
         changes(&machine, &["history"]),
         ["rollback web 3 --wait --timeout 150s --cleanup-on-fail --namespace shop"]
@@ -125,18 +125,18 @@ const FLY: &str = r"
 'deploy --app shop --image registry.fly.io/shop:deployment-7 --yes') touch rolled ;;";
 
 #[test]
-fn fly_deploys_an_image_again_that_a_release_completed_with() {
+fn fly_deploys_the_image_of_a_complete_release_again() {
     let machine = with_fake("fly", FLY);
     let run = |verb: &str, release: &str| {
         script(&machine, "fly", verb, &[("FLY_APP", "shop"), ("DM_ROLLBACK_RELEASE", release)])
     };
-    assert_eq!(good(&run("current", "")), "registry.fly.io/shop:deployment-8");
-    refused(&run("", "1.4.2"), "is not an image");
-    refused(&run("", "registry.fly.io/shop:deployment-9"), "is not an image of one of the last releases");
-    refused(&run("", "registry.fly.io/shop:deployment-"), "is not an image of one of the last releases");
-    assert!(good(&run("", "registry.fly.io/shop:deployment-8")).contains("live already"));
+    assert_eq!(succeeded(&run("current", "")), "registry.fly.io/shop:deployment-8");
+    assert_refused(&run("", "1.4.2"), "is not an image");
+    assert_refused(&run("", "registry.fly.io/shop:deployment-9"), "is not an image of a recent release");
+    assert_refused(&run("", "registry.fly.io/shop:deployment-"), "is not an image of a recent release");
+    assert!(succeeded(&run("", "registry.fly.io/shop:deployment-8")).contains("already live"));
     assert_eq!(changes(&machine, &["releases"]), Vec::<String>::new());
-    good(&run("", "registry.fly.io/shop:deployment-7"));
+    succeeded(&run("", "registry.fly.io/shop:deployment-7"));
     assert_eq!(
         changes(&machine, &["releases"]),
         ["deploy --app shop --image registry.fly.io/shop:deployment-7 --yes"]
@@ -153,29 +153,29 @@ const HEROKU: &str = r#"
 'releases:rollback v40 --app shop') cat outcome > rolled ;;"#;
 
 #[test]
-fn heroku_goes_back_to_a_release_that_succeeded() {
+fn heroku_rolls_back_to_a_release_that_succeeded() {
     let machine = with_fake("heroku", HEROKU);
     let outcome =
         |text: &str| common::fs::atomic::write(&machine.folder().join("outcome"), text.as_bytes()).unwrap();
     let run = |verb: &str, release: &str| {
         script(&machine, "heroku", verb, &[("HEROKU_APP", "shop"), ("DM_ROLLBACK_RELEASE", release)])
     };
-    assert_eq!(good(&run("current", "")), "v42");
-    refused(&run("", "42"), "is not a release");
-    refused(&run("", "v41"), "release v41 of shop is 'failed', not succeeded");
-    assert!(good(&run("", "v42")).contains("live already"));
+    assert_eq!(succeeded(&run("current", "")), "v42");
+    assert_refused(&run("", "42"), "is not a release");
+    assert_refused(&run("", "v41"), "release v41 of shop is 'failed', not succeeded");
+    assert!(succeeded(&run("", "v42")).contains("already live"));
     assert_eq!(changes(&machine, &["info"]), Vec::<String>::new());
     outcome("failed");
-    refused(&run("", "v40"), "the release that goes back to v40 failed");
+    assert_refused(&run("", "v40"), "the rollback to v40 failed");
     outcome("succeeded");
-    good(&run("", "v40"));
+    succeeded(&run("", "v40"));
     assert_eq!(changes(&machine, &["info"]), ["releases:rollback v40 --app shop"; 2]);
 }
 
-/// What comes of railway.sh where Railway is like this, and every body that it sent.
-fn at_railway(manner: Manner, verb: &str, release: &str) -> (Output, Vec<String>) {
-    let (machine, server) = (Machine::new(), railway(manner));
-    // curl as it is, and a record of its arguments, which every user of the machine can read.
+/// Runs railway.sh against a Railway that behaves like this; returns its output, and the body of each request.
+fn at_railway(behaviour: Behaviour, verb: &str, release: &str) -> (Output, Vec<String>) {
+    let (machine, server) = (Machine::new(), railway(behaviour));
+    // The real curl, and a record of its arguments, which every user of the machine can see.
     let folder = machine.folder().join("bin");
     std::fs::create_dir(&folder).unwrap();
     let text = "#!/bin/bash\nprintf '%s\\n' \"$*\" >> \"${0%/bin/*}/calls\"\nexec /usr/bin/curl \"$@\"\n";
@@ -188,7 +188,7 @@ fn at_railway(manner: Manner, verb: &str, release: &str) -> (Output, Vec<String>
         ("RAILWAY_ENVIRONMENT_ID", "00000000-0000-4000-8000-00000000000b"),
         ("RAILWAY_SERVICE_ID", "00000000-0000-4000-8000-00000000000c"),
         ("RAILWAY_INTERVAL", "0.01"),
-        ("RAILWAY_TIMEOUT", "2"),
+        ("RAILWAY_TIMEOUT", if behaviour.statuses == HANGING { "2" } else { "60" }),
         ("DM_ROLLBACK_RELEASE", release),
     ];
     let output = script(&machine, "railway", verb, &variables);
@@ -199,38 +199,48 @@ fn at_railway(manner: Manner, verb: &str, release: &str) -> (Output, Vec<String>
     (output, bodies.collect())
 }
 
-fn asks_to_roll_back(bodies: &[String]) -> usize {
+fn rollback_requests(bodies: &[String]) -> usize {
     bodies.iter().filter(|body| body.contains("mutation")).count()
 }
 
-const WELL: Manner = Manner { can_rollback: true, course: &["BUILDING", "DEPLOYING", "SUCCESS"] };
+/// The status of a deployment that never ends.
+const HANGING: &[&str] = &["DEPLOYING"];
+
+const SUCCESSFUL: Behaviour =
+    Behaviour { can_rollback: true, statuses: &["BUILDING", "DEPLOYING", "SUCCESS"] };
 
 #[test]
-fn railway_rolls_back_by_its_api_and_waits_until_it_is_live() {
+fn railway_rolls_back_through_its_api_and_waits_until_it_is_live() {
     let [target, bad, new] = DEPLOYMENTS;
-    let (output, bodies) = at_railway(WELL, "", target);
-    assert!(good(&output).ends_with(&format!("{new} is live")), "{output:?}");
-    let asked: Vec<&String> = bodies.iter().filter(|body| body.contains("mutation")).collect();
+    let (output, bodies) = at_railway(SUCCESSFUL, "", target);
+    assert!(succeeded(&output).ends_with(&format!("{new} is live")), "{output:?}");
+    let mutations: Vec<&String> = bodies.iter().filter(|body| body.contains("mutation")).collect();
     let query = "mutation($id: String!) { deploymentRollback(id: $id) }";
-    assert_eq!(asked, [&format!("{{\"query\":\"{query}\",\"variables\":{{\"id\":\"{target}\"}}}}")]);
-    assert_eq!(good(&at_railway(WELL, "current", "").0), bad);
+    assert_eq!(mutations, [&format!("{{\"query\":\"{query}\",\"variables\":{{\"id\":\"{target}\"}}}}")]);
+    assert_eq!(succeeded(&at_railway(SUCCESSFUL, "current", "").0), bad);
 }
 
 #[test]
-fn railway_is_not_asked_for_what_it_cannot_do_and_its_own_words_are_told() {
+fn railway_gets_no_impossible_request_and_its_errors_are_shown() {
     let [target, bad, new] = DEPLOYMENTS;
-    let gone = Manner { can_rollback: false, ..WELL };
+    let gone = Behaviour { can_rollback: false, ..SUCCESSFUL };
     let (output, bodies) = at_railway(gone, "", target);
-    refused(&output, "its image is gone. Deploy that version again");
-    assert_eq!(asks_to_roll_back(&bodies), 0);
-    let (output, bodies) = at_railway(WELL, "", bad);
-    refused(&output, "Railway says no: {\"data\":null,\"errors\":[{\"message\":\"Deployment not found\"}]}");
-    assert_eq!(asks_to_roll_back(&bodies), 0);
-    let (output, bodies) = at_railway(WELL, "", "1.4.2");
-    refused(&output, "'1.4.2' is not a deployment");
+    assert_refused(&output, "its image is gone. Deploy that version again");
+    assert_eq!(rollback_requests(&bodies), 0);
+    let (output, bodies) = at_railway(SUCCESSFUL, "", bad);
+    assert_refused(
+        &output,
+        "Railway rejected the request: {\"data\":null,\"errors\":[{\"message\":\"Deployment not found\"}]}",
+    );
+    assert_eq!(rollback_requests(&bodies), 0);
+    let (output, bodies) = at_railway(SUCCESSFUL, "", "1.4.2");
+    assert_refused(&output, "'1.4.2' is not a deployment");
     assert_eq!(bodies.len(), 0);
-    let crashes = Manner { course: &["DEPLOYING", "CRASHED"], ..WELL };
-    refused(&at_railway(crashes, "", target).0, &format!("{new}, which goes back to {target}, is CRASHED"));
-    let hangs = Manner { course: &["DEPLOYING"], ..WELL };
-    refused(&at_railway(hangs, "", target).0, "is still DEPLOYING");
+    let crashes = Behaviour { statuses: &["DEPLOYING", "CRASHED"], ..SUCCESSFUL };
+    assert_refused(
+        &at_railway(crashes, "", target).0,
+        &format!("{new}, the rollback to {target}, is CRASHED"),
+    );
+    let hangs = Behaviour { statuses: HANGING, ..SUCCESSFUL };
+    assert_refused(&at_railway(hangs, "", target).0, "is still DEPLOYING");
 }

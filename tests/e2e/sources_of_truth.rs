@@ -1,4 +1,4 @@
-//! After a good and a bad deployment, what Prometheus and the textfile say is what happened.
+//! After a good and a bad deployment, Prometheus and the textfile have the right values.
 
 use std::process::{Command, Stdio};
 
@@ -11,8 +11,8 @@ const SUITE: &str = "[[test]]\nname = \"health\"\nhttp = { url = \"/health\" }\n
     [[test]]\nname = \"orders\"\nhttp = { url = \"/api/orders\" }\n\
     [[test]]\nname = \"orders again\"\nhttp = { url = \"/api/orders\" }\n";
 
-/// All the stages of a deployment, as a deploy script writes them. `HOLD` is a named pipe: the deployment stands still
-/// until somebody writes to it.
+/// All stages of a deployment, as in a deploy script. `HOLD` is a named pipe: the deployment waits until a line is
+/// written to it.
 const DEPLOY: &str = "set -u
     dm-stage build -- true
     [ -z \"${HOLD:-}\" ] || read -r _ < \"$HOLD\"
@@ -20,7 +20,7 @@ const DEPLOY: &str = "set -u
     dm-health --url \"$BASE/health\" --interval 10ms --min-success 4 --format jsonl > health
     dm-migrate -- true
     dm-smoke smoke.toml --base-url \"$BASE\" --format jsonl > smoke || true
-    dm-health --url \"$BASE/api/orders\" --interval 10ms --watch 1500ms --max-fail 50 --format jsonl |
+    dm-health --url \"$BASE/api/orders\" --interval 3ms --watch 1500ms --max-fail 50 --format jsonl |
         dm-rollback --if-error-rate 5 --verify-url \"$BASE/health\" -- true > verdict";
 
 fn deploy(machine: &Machine, sample: &Sample) -> Command {
@@ -37,7 +37,7 @@ fn code(mut command: Command) -> Option<i32> {
     output.status.code()
 }
 
-/// The number of failed and of all probes of a stream file in the machine's folder, as the verdict counted them.
+/// The numbers of failed and of all probes in the verdict of the last deployment.
 fn verdict(machine: &Machine) -> (f64, f64) {
     let text = std::fs::read_to_string(machine.folder().join("verdict")).unwrap();
     let verdict: serde_json::Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
@@ -45,12 +45,12 @@ fn verdict(machine: &Machine) -> (f64, f64) {
 }
 
 #[test]
-fn prometheus_knows_every_metric_of_a_good_and_a_bad_deployment() {
+fn prometheus_has_every_metric_of_a_good_and_a_bad_deployment() {
     let gateway = Pushgateway::start();
     let prometheus = Prometheus::scraping(&gateway);
     let machine = Machine::new().with("PUSHGATEWAY_URL", &gateway.url()).with("DM_VERSION", "2.0");
 
-    // A good one, held for a moment to be seen while it runs.
+    // A good one, which waits until Prometheus has scraped it as in progress.
     let hold = machine.folder().join("hold");
     assert!(Command::new("mkfifo").arg(&hold).status().unwrap().success());
     let good = Sample::start(0);
@@ -63,7 +63,7 @@ fn prometheus_knows_every_metric_of_a_good_and_a_bad_deployment() {
     assert_eq!(running.wait().unwrap().code(), Some(0));
     let (_, probes_good) = verdict(&machine);
 
-    // A bad one: of its orders 60 % fail, one of the first two among them, and it is rolled back.
+    // A bad one: 60 % of its orders fail, one of the first two among them, and it is rolled back.
     assert_eq!(code(deploy(&machine, &Sample::start(60))), Some(10));
     let (errors, probes_bad) = verdict(&machine);
 
@@ -79,7 +79,7 @@ fn prometheus_knows_every_metric_of_a_good_and_a_bad_deployment() {
     for stage in ["build", "deploy", "migration"] {
         expect("deployment_total", &format!("stage=\"{stage}\",status=\"success\""), 2.0);
     }
-    // Two checks a deployment: until healthy, and the watch.
+    // Two checks per deployment: until it is healthy, and the watch.
     expect("deployment_total", "stage=\"health_check\",status=\"success\"", 4.0);
     expect("deployment_total", "stage=\"rollback\",status=\"success\"", 1.0);
     expect("deployment_errors_total", "stage=\"deployment\",error_type=\"exit_code\"", 1.0);
@@ -98,7 +98,7 @@ fn prometheus_knows_every_metric_of_a_good_and_a_bad_deployment() {
     expect("time_to_deploy_seconds_bucket", "stage=\"deployment\",le=\"720\"", 2.0);
     expect("database_migration_total", "stage=\"migration\",status=\"success\"", 2.0);
 
-    // What was measured is what the journal says of the last run.
+    // The measurements are those of the last run in the journal.
     let last = |stage: &str| machine.journal().into_iter().rfind(|event| event["stage"] == stage).unwrap();
     let duration = |stage: &str| last(stage)["duration_s"].as_f64().unwrap();
     expect("deployment_stage_duration_seconds", "stage=\"build\",status=\"success\"", duration("build"));
@@ -131,7 +131,7 @@ fn promtool_accepts_the_textfile() {
         .output()
         .expect("promtool: ./scripts/test.sh installs it");
     let problems = String::from_utf8(check.stderr).unwrap();
-    // The mission fixed two names with units that the linter does not like; it may say so of no other.
+    // The linter dislikes the units in two names, which are fixed; it may complain about no other.
     let others: Vec<&str> = problems
         .lines()
         .filter(|line| {

@@ -1,10 +1,10 @@
-//! Wrong usage of any tool is one line and an exit code of its own, before anything ran.
+//! Wrong usage of a tool is one line and its own exit code, before anything runs.
 
 use predicates::prelude::*;
 use predicates::str::{contains, starts_with};
 use testkit::bin::Machine;
 
-/// Each tool, the code of its usage errors, and arguments that are right.
+/// Each tool, the exit code of its usage errors, and valid arguments.
 const TOOLS: [(&str, i32, &[&str]); 5] = [
     ("dm-stage", 125, &["build", "--", "true"]),
     ("dm-health", 2, &["--url", "http://127.0.0.1:1/"]),
@@ -26,9 +26,9 @@ fn fails(tool: &str, code: i32, args: &[&str], cause: &str) {
 }
 
 #[test]
-fn unknown_flags_bad_urls_and_bare_durations_are_told_in_one_line() {
-    for (tool, code, right) in TOOLS {
-        let with = |flags: &[&'static str]| [flags, right].concat();
+fn unknown_flags_bad_urls_and_durations_without_a_unit_are_one_line() {
+    for (tool, code, valid) in TOOLS {
+        let with = |flags: &[&'static str]| [flags, valid].concat();
         fails(tool, code, &with(&["--no-such-flag"]), "--no-such-flag");
         fails(tool, code, &with(&["--pushgateway-url", "gateway:9091"]), "not http or https");
         fails(tool, code, &with(&["--pushgateway-url", "not a url"]), "not a URL");
@@ -38,11 +38,11 @@ fn unknown_flags_bad_urls_and_bare_durations_are_told_in_one_line() {
 }
 
 #[test]
-fn a_url_that_cannot_be_read_is_not_repeated() {
-    for (tool, code, right) in TOOLS {
+fn an_invalid_url_is_not_printed() {
+    for (tool, code, valid) in TOOLS {
         let machine = Machine::new().with("PUSHGATEWAY_URL", "http://deployer:hunter2@a b/");
         assert_cmd::Command::from_std(machine.tool(tool))
-            .args(right)
+            .args(valid)
             .assert()
             .code(code)
             .stderr(contains("hunter2").not().and(contains("--pushgateway-url")));
@@ -50,7 +50,7 @@ fn a_url_that_cannot_be_read_is_not_repeated() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn a_missing_argument_is_named() {
     fails("dm-smoke", 2, &["no-such-suite.toml"], "no-such-suite.toml");
     fails("dm-health", 2, &[], "--url");
     fails("dm-health", 2, &["--url", "localhost"], "not a URL");

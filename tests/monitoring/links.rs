@@ -1,4 +1,4 @@
-//! The links between the documents.
+//! The links between the documents of the project.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 use crate::repository::path;
 
-/// Every document of the project.
+/// The paths of all Markdown documents of the project.
 fn documents() -> Vec<PathBuf> {
     let mut folders = vec![path("docs")];
     let mut documents = vec![path("README.md"), path("CONTRIBUTING.md"), path("CHANGELOG.md")];
@@ -34,7 +34,7 @@ fn links(text: &str) -> Vec<String> {
     Parser::new(text).filter_map(link).collect()
 }
 
-/// The anchors of a document's headings, as GitHub and most others make them.
+/// The anchors of a document's headings, as GitHub and most other sites generate them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let mut anchors = BTreeSet::new();
     let mut heading: Option<String> = None;
@@ -52,7 +52,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     anchors
 }
 
-/// What is wrong with a link in `document`; links to other sites are not followed.
+/// The problem with a link in `document`, if there is one. Links to other sites are not checked.
 fn fault(document: &Path, link: &str) -> Option<String> {
     if link.contains("://") || link.starts_with("mailto:") {
         return None;
@@ -62,9 +62,9 @@ fn fault(document: &Path, link: &str) -> Option<String> {
     if !target.exists() {
         return Some(format!("{}: {link}: there is no such file", document.display()));
     }
-    let found =
+    let exists =
         anchor.is_none_or(|anchor| anchors(&std::fs::read_to_string(&target).unwrap()).contains(anchor));
-    (!found).then(|| format!("{}: {link}: there is no such heading", document.display()))
+    (!exists).then(|| format!("{}: {link}: there is no such heading", document.display()))
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn every_link_in_the_documents_resolves() {
 #[test]
 fn a_missing_file_and_a_missing_heading_are_faults() {
     let readme = path("README.md");
-    assert_eq!(fault(&readme, "docs/observability/pushgateway.md#what-is-promised"), None);
-    assert!(fault(&readme, "docs/observability/pushgateway.md#what-is-dreamt-of").is_some());
+    assert_eq!(fault(&readme, "docs/runbooks/DEPLOYMENT_BuildSlow.md#diagnosis"), None);
+    assert!(fault(&readme, "docs/runbooks/DEPLOYMENT_BuildSlow.md#no-such-heading").is_some());
     assert!(fault(&readme, "docs/no-such-page.md").is_some());
 }

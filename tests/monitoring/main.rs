@@ -1,4 +1,4 @@
-//! What a team copies into its monitoring: rules, runbooks, and the documents that lead there.
+//! The files that a team copies into its monitoring: rules, dashboards, runbooks, and the documents that link to them.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 #![expect(clippy::disallowed_methods, reason = "the programs run here start nothing that holds a pipe")]
 
@@ -12,6 +12,6 @@ mod repository;
 mod routes;
 mod rule_files;
 mod runbooks;
-mod shortened;
+mod shortened_waits;
 mod stack;
 mod workflows;

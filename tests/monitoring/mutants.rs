@@ -1,8 +1,8 @@
-//! Breaks every alert in every small way, and asks whether its tests notice.
+//! Mutation testing of the alerting rules: changes each alert in many small ways and checks that its tests fail.
 //!
-//! Each number and each window is doubled and halved, each comparison is turned round, each label matcher is taken out,
-//! each wait is doubled and halved, each label is changed: one at a time. `scripts/mutate-rules.sh` runs it; it takes
-//! minutes, and so it is no part of the other tests.
+//! One change at a time: each number, window and wait is doubled and halved, each comparison is reversed, each label
+//! matcher is removed, and each label is changed. It takes minutes, so the other tests do not include it:
+//! `scripts/mutate-rules.sh` runs it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,14 +16,14 @@ use testkit::bin::server;
 
 use crate::repository::{names, rule_files, yaml};
 
-const WHOLE: &str = "it counts whole events";
+const WHOLE: &str = "the rule counts whole events";
 const PRESENCE: &str =
-    "0 times the series that stands above: only whether it is there matters, and then that one is, too";
-const TOO_OLD: &str = "a time that has been gone for longer is too old to matter";
-const SAME: &str = "`unless` and `>` compare series with the same labels: one side decides for both";
-const VALUE: &str = "its value is not looked at";
+    "0 times the same series as above: only its presence matters, and the series above is present too";
+const TOO_OLD: &str = "a timestamp that has been missing for longer is too old to matter";
+const SAME: &str = "`unless` and `>` compare series with the same labels, so that one side selects for both";
+const VALUE: &str = "nothing uses its value";
 
-/// The mutants that nobody can kill, as they are the same rule in other words.
+/// Mutants that no test can kill, because they are equivalent to the original rule, and the reason for each.
 const EQUIVALENT: &[(&str, &str)] = &[
     ("DeploymentCountersReset: line 1: 0 → 0.5", WHOLE),
     ("DeploymentFailed: line 7: ,stage=\"deployment\" → nothing", PRESENCE),
@@ -50,21 +50,21 @@ const EQUIVALENT: &[(&str, &str)] = &[
     ("SmokeTestsFailing: line 4: job=\"dm_counters\", → nothing", SAME),
 ];
 
-/// One rule file with one small fault in one alert.
+/// A rule file with one small fault in one alert.
 struct Mutant {
     alert: String,
-    what: String,
+    description: String,
     rules: Value,
 }
 
-/// A piece of an expression that can be changed, and what it is changed to.
+/// All mutations of an expression, as pairs of a description and the changed expression.
 fn changes(expr: &str) -> Vec<(String, String)> {
     let mut changes = Vec::new();
     let mut change = |at: usize, end: usize, to: &str| {
         let line = expr[..at].matches('\n').count() + 1;
-        let what =
+        let description =
             format!("line {line}: {} → {}", &expr[at..end], if to.is_empty() { "nothing" } else { to });
-        changes.push((what, format!("{}{to}{}", &expr[..at], &expr[end..])));
+        changes.push((description, format!("{}{to}{}", &expr[..at], &expr[end..])));
     };
     let bytes = expr.as_bytes();
     let mut at = 0;
@@ -94,10 +94,10 @@ fn changes(expr: &str) -> Vec<(String, String)> {
                 let number: f64 = rest[..digits].parse().unwrap();
                 let unit = &rest[digits..word];
                 for factor in [2.0, 0.5] {
-                    // A zero doubled is a zero.
+                    // Doubling a zero changes nothing.
                     let to = if number == 0.0 { factor } else { number * factor };
                     let to = if unit == "d" { format!("{}h", to * 24.0) } else { format!("{to}{unit}") };
-                    // Durations are whole.
+                    // Durations are whole numbers.
                     let to = if unit == "m" { format!("{}s", number * factor * 60.0) } else { to };
                     let to = if unit == "h" { format!("{}m", number * factor * 60.0) } else { to };
                     change(at, at + word, &to);
@@ -111,38 +111,38 @@ fn changes(expr: &str) -> Vec<(String, String)> {
     changes
 }
 
-/// The matchers between two braces, each with one comma beside it.
+/// The ranges of the matchers between two braces, each with one adjacent comma.
 fn matchers(expr: &str, from: usize, end: usize) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
+    let mut ranges = Vec::new();
     let mut start = from;
     for (offset, _) in expr[from..end].match_indices(',').chain([(end - from, "")]) {
         let comma = from + offset;
-        let taken = if comma < end {
+        let range = if comma < end {
             (start, comma + 1)
         } else {
             (if start > from { start - 1 } else { start }, end)
         };
-        found.push(taken);
+        ranges.push(range);
         start = comma + 1;
     }
-    found
+    ranges
 }
 
-/// Every mutant of every alert in a file.
+/// All mutants of all alerts in a file.
 fn mutants(file: &str) -> Vec<Mutant> {
     let rules: Value = yaml(file);
     let mut mutants = Vec::new();
     for (g, group) in rules["groups"].as_array().unwrap().iter().enumerate() {
         for (r, rule) in group["rules"].as_array().unwrap().iter().enumerate() {
             let Some(alert) = rule["alert"].as_str() else { continue };
-            let mut mutant = |what: String, change: &dyn Fn(&mut Value)| {
+            let mut mutant = |description: String, change: &dyn Fn(&mut Value)| {
                 let mut rules = rules.clone();
                 change(&mut rules["groups"][g]["rules"][r]);
-                only(&mut rules, alert);
-                mutants.push(Mutant { alert: alert.to_owned(), what, rules });
+                retain_alert(&mut rules, alert);
+                mutants.push(Mutant { alert: alert.to_owned(), description, rules });
             };
-            for (what, expr) in changes(rule["expr"].as_str().unwrap()) {
-                mutant(what, &|rule| rule["expr"] = expr.clone().into());
+            for (description, expr) in changes(rule["expr"].as_str().unwrap()) {
+                mutant(description, &|rule| rule["expr"] = expr.clone().into());
             }
             for wait in ["for", "keep_firing_for"] {
                 let Some(text) = rule[wait].as_str() else { continue };
@@ -160,7 +160,7 @@ fn mutants(file: &str) -> Vec<Mutant> {
     mutants
 }
 
-/// Each alert as it is, with the recorded series of its file.
+/// Each alert unchanged, with the recording rules of its file.
 fn originals() -> impl Iterator<Item = (Value, String)> {
     crate::repository::alerts().into_iter().map(|alert| {
         let files = rule_files().into_iter().map(|file| yaml::<Value>(&file));
@@ -168,13 +168,13 @@ fn originals() -> impl Iterator<Item = (Value, String)> {
             .into_iter()
             .find(|rules| rules.to_string().contains(&format!("\"alert\":\"{}\"", alert.name())))
             .unwrap();
-        only(&mut rules, alert.name());
+        retain_alert(&mut rules, alert.name());
         (rules, alert.name().to_owned())
     })
 }
 
-/// Leaves this alert alone with the recorded series.
-fn only(rules: &mut Value, alert: &str) {
+/// Removes all other alerts; the recording rules stay.
+fn retain_alert(rules: &mut Value, alert: &str) {
     for group in rules["groups"].as_array_mut().unwrap() {
         group["rules"]
             .as_array_mut()
@@ -184,17 +184,17 @@ fn only(rules: &mut Value, alert: &str) {
     rules["groups"].as_array_mut().unwrap().retain(|group| !group["rules"].as_array().unwrap().is_empty());
 }
 
-/// The tests of one alert, each file of them by itself: their evaluation intervals differ.
-fn tests_of(alert: &str, rules: &Value) -> Vec<Value> {
+/// The test files reduced to the tests of one alert. They stay separate because their evaluation intervals differ.
+fn alert_tests(alert: &str, rules: &Value) -> Vec<Value> {
     let groups: BTreeSet<&str> =
         rules["groups"].as_array().unwrap().iter().map(|group| group["name"].as_str().unwrap()).collect();
-    let of_alert = format!("alertname=\"{alert}\"");
+    let matcher = format!("alertname=\"{alert}\"");
     let mut files = Vec::new();
     for name in names("config/prometheus/tests", "_test.yml") {
         let mut file: Value = yaml(&name);
         for test in file["tests"].as_array_mut().unwrap() {
-            keep(test, "alert_rule_test", |case| case["alertname"] == alert);
-            keep(test, "promql_expr_test", |case| case["expr"].as_str().unwrap().contains(&of_alert));
+            retain_cases(test, "alert_rule_test", |case| case["alertname"] == alert);
+            retain_cases(test, "promql_expr_test", |case| case["expr"].as_str().unwrap().contains(&matcher));
         }
         let tests = file["tests"].as_array_mut().unwrap();
         tests.retain(|test| {
@@ -214,16 +214,16 @@ fn tests_of(alert: &str, rules: &Value) -> Vec<Value> {
     files
 }
 
-/// Leaves of one kind of a test's cases those that are wanted.
-fn keep(test: &mut Value, kind: &str, wanted: impl Fn(&Value) -> bool) {
+/// Removes the cases of one kind from a test that do not satisfy the predicate.
+fn retain_cases(test: &mut Value, kind: &str, predicate: impl Fn(&Value) -> bool) {
     let cases = test[kind].as_array().cloned().unwrap_or_default();
-    test[kind] = cases.into_iter().filter(|case| wanted(case)).collect();
+    test[kind] = cases.into_iter().filter(|case| predicate(case)).collect();
 }
 
 /// Whether the alert's tests pass with these rules.
 fn passes(folder: &Path, alert: &str, rules: &Value) -> bool {
     common::fs::atomic::write(&folder.join("rules.json"), rules.to_string().as_bytes()).unwrap();
-    tests_of(alert, rules).iter().all(|tests| {
+    alert_tests(alert, rules).iter().all(|tests| {
         let file = folder.join("test.json");
         common::fs::atomic::write(&file, tests.to_string().as_bytes()).unwrap();
         let run = Command::new(server("promtool")).args(["test", "rules"]).arg(&file).output().unwrap();
@@ -234,17 +234,17 @@ fn passes(folder: &Path, alert: &str, rules: &Value) -> bool {
 #[test]
 #[ignore = "takes minutes: scripts/mutate-rules.sh"]
 fn every_mutant_is_killed_by_the_tests_of_its_alert() {
-    let chosen = std::env::var("DM_MUTATE").unwrap_or_default();
+    let name_part = std::env::var("DM_MUTATE").unwrap_or_default();
     let mutants: Vec<Mutant> = rule_files()
         .iter()
         .flat_map(|file| mutants(file))
-        .filter(|mutant| mutant.alert.contains(&chosen))
+        .filter(|mutant| mutant.alert.contains(&name_part))
         .collect();
-    assert!(!mutants.is_empty(), "no alert has {chosen:?} in its name");
-    // A test that fails anyway would kill everything.
+    assert!(!mutants.is_empty(), "no alert has {name_part:?} in its name");
+    // Tests that fail without a mutation would kill every mutant.
     let folder = tempfile::tempdir().unwrap();
-    for (file, alert) in originals().filter(|(_, alert)| alert.contains(&chosen)) {
-        assert!(passes(folder.path(), &alert, &file), "the tests of {alert} fail without any change");
+    for (file, alert) in originals().filter(|(_, alert)| alert.contains(&name_part)) {
+        assert!(passes(folder.path(), &alert, &file), "the tests of {alert} fail without a mutation");
     }
     let next = AtomicUsize::new(0);
     let survivors = Mutex::new(BTreeSet::new());
@@ -254,7 +254,7 @@ fn every_mutant_is_killed_by_the_tests_of_its_alert() {
                 let folder = tempfile::tempdir().unwrap();
                 while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if passes(folder.path(), &mutant.alert, &mutant.rules) {
-                        survivors.lock().unwrap().insert(format!("{}: {}", mutant.alert, mutant.what));
+                        survivors.lock().unwrap().insert(format!("{}: {}", mutant.alert, mutant.description));
                     }
                 }
             });
@@ -268,11 +268,12 @@ fn every_mutant_is_killed_by_the_tests_of_its_alert() {
         survivors.len()
     );
     for survivor in &survivors {
-        let reason = EQUIVALENT.iter().find(|(known, _)| known == survivor).map(|(_, reason)| *reason);
-        println!("{survivor}: {}", reason.unwrap_or("NOT NOTICED BY ANY TEST"));
+        let reason = EQUIVALENT.iter().find(|(mutant, _)| mutant == survivor).map(|(_, reason)| *reason);
+        println!("{survivor}: {}", reason.unwrap_or("NOT DETECTED BY ANY TEST"));
     }
-    let known = EQUIVALENT.iter().map(|(known, _)| (*known).to_owned());
-    let expected: BTreeSet<String> =
-        known.filter(|known| known.split(':').next().is_some_and(|alert| alert.contains(&chosen))).collect();
+    let equivalent = EQUIVALENT.iter().map(|(mutant, _)| (*mutant).to_owned());
+    let expected: BTreeSet<String> = equivalent
+        .filter(|mutant| mutant.split(':').next().is_some_and(|alert| alert.contains(&name_part)))
+        .collect();
     assert_eq!(survivors, expected);
 }

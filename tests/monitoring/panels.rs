@@ -1,4 +1,4 @@
-//! Every panel of every dashboard, after real deployments: it shows something, and the headlines show the truth.
+//! Every panel of every dashboard, after real deployments: it has data, and the headline numbers match the journal.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -15,16 +15,16 @@ use testkit::server::eventually;
 
 use crate::dashboards::content::DASHBOARDS;
 use crate::dashboards::substituted;
-use crate::shortened;
+use crate::shortened_waits;
 
-/// What shows nothing here, and why.
-const NOT_YET: [(&str, &str); 1] = [("service_environment:deployments:baseline1d{@S}", "needs 3 weeks")];
+/// The queries that have no data in this test, and why.
+const WITHOUT_DATA: [(&str, &str); 1] = [("service_environment:deployments:baseline1d{@S}", "needs 3 weeks")];
 
 const SUITE: &str = "[[test]]\nname = \"health\"\nhttp = { url = \"/health\" }\n\
     [[test]]\nname = \"orders\"\nhttp = { url = \"/api/orders\" }\n\
     [[test]]\nname = \"orders again\"\nhttp = { url = \"/api/orders\" }\n";
 
-/// A deployment as a team's script has it; `MIGRATE` is the migration. By this limit few requests are enough to judge.
+/// A deployment as in a team's script; `MIGRATE` is the migration. The limit is high so that a few requests are enough.
 const DEPLOY: &str = "set -u
     dm-stage build -- true
     dm-stage deploy -- true
@@ -43,7 +43,7 @@ fn deploy(machine: &Machine, service: &Service, migrate: &str) -> Option<i32> {
     output.status.code()
 }
 
-/// A migration that waits for somebody else's lock, with a reader behind it.
+/// Runs a migration that waits for another session's lock while a reader waits for the migration.
 fn migrate_behind_a_lock(machine: &Machine) {
     let server = Postgres::start();
     server.sql("create table orders (id int)");
@@ -52,54 +52,58 @@ fn migrate_behind_a_lock(machine: &Machine) {
     migration.env("PSQL", postgres::program("psql")).env("DATABASE_URL", server.url("postgres"));
     migration.args(["--", "bash", "-c", "exec $PSQL $DATABASE_URL -Xqc 'alter table orders add note text'"]);
     let mut migration = migration.stderr(Stdio::piped()).spawn().unwrap();
-    let mut told = BufReader::new(migration.stderr.take().unwrap()).lines().map_while(Result::ok);
-    assert!(told.any(|line| line.contains("waits behind it") || line.contains("nobody waits behind it")));
+    let mut lines = BufReader::new(migration.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("waits behind it") || line.contains("nobody waits behind it")));
     let reader = server.background("postgres", "reader", "select from orders");
-    assert!(told.any(|line| line.contains("1 session waits behind it")));
+    assert!(lines.any(|line| line.contains("1 session waits behind it")));
     lock.end();
     assert!(migration.wait().unwrap().success());
     reader.end();
 }
 
-/// The answer to the query of a panel, by its dashboard and title.
-fn shown(prometheus: &Prometheus, dashboard: &str, title: &str) -> Vec<Sample> {
-    let dashboard = DASHBOARDS.iter().find(|found| found.name == dashboard).unwrap();
+/// The samples that a panel shows, by its dashboard and title.
+fn panel_samples(prometheus: &Prometheus, dashboard: &str, title: &str) -> Vec<Sample> {
+    let dashboard = DASHBOARDS.iter().find(|candidate| candidate.name == dashboard).unwrap();
     let panel = dashboard.panels.iter().find(|panel| panel.title == title);
     let (query, _) = panel.unwrap_or_else(|| panic!("no panel {title}")).queries[0];
     prometheus.query(&substituted(query))
 }
 
-/// What the journal says of the deployments that are counted.
-struct Truth(Vec<Value>);
+/// The journal's events of the deployments that Prometheus counts: the expected values.
+struct JournalEvents(Vec<Value>);
 
-impl Truth {
-    fn of(&self, stage: &'static str) -> impl DoubleEndedIterator<Item = &Value> {
+impl JournalEvents {
+    fn for_stage(&self, stage: &'static str) -> impl DoubleEndedIterator<Item = &Value> {
         self.0.iter().filter(move |event| event["stage"] == stage)
     }
 
     fn last(&self, stage: &'static str) -> &Value {
-        self.of(stage).next_back().unwrap()
+        self.for_stage(stage).next_back().unwrap()
     }
 
     fn count(&self, stage: &'static str, status: &str) -> f64 {
         self.sum(stage, |event| f64::from(u8::from(event["status"] == status)))
     }
 
-    /// A deployment that was rolled back was restored within, others by the next that succeeded.
+    /// A deployment that was rolled back restored the service itself; for others, the next successful deployment did.
     fn mean_time_to_restore(&self) -> f64 {
         let (mut lengths, mut since, mut rolled_back) = (Vec::new(), None, None);
         for event in &self.0 {
             let duration = std::time::Duration::from_secs_f64(number(&event["duration_s"]));
-            let began = ended(event) - duration;
+            let start = end_time(event) - duration;
             match (event["stage"].as_str().unwrap(), event["status"].as_str().unwrap()) {
-                ("rollback", "success") if event["result"] == "verified" => rolled_back = Some(ended(event)),
+                ("rollback", "success") if event["result"] == "verified" => {
+                    rolled_back = Some(end_time(event));
+                }
                 ("deployment", "failure") => {
-                    since = since.or(Some(began));
+                    since = since.or(Some(start));
                     if let Some(at) = rolled_back.take() {
                         lengths.extend(since.take().map(|since| at - since));
                     }
                 }
-                ("deployment", "success") => lengths.extend(since.take().map(|since| ended(event) - since)),
+                ("deployment", "success") => {
+                    lengths.extend(since.take().map(|since| end_time(event) - since));
+                }
                 _ => {}
             }
         }
@@ -108,11 +112,11 @@ impl Truth {
     }
 
     fn sum(&self, stage: &'static str, number: impl Fn(&Value) -> f64) -> f64 {
-        self.of(stage).map(number).sum()
+        self.for_stage(stage).map(number).sum()
     }
 }
 
-fn ended(event: &Value) -> DateTime<Utc> {
+fn end_time(event: &Value) -> DateTime<Utc> {
     event["ts"].as_str().unwrap().parse().unwrap()
 }
 
@@ -121,10 +125,10 @@ fn number(value: &Value) -> f64 {
 }
 
 #[test]
-fn every_panel_has_data_and_the_headlines_are_true() {
+fn every_panel_has_data_and_the_headlines_match_the_journal() {
     let gateway = Pushgateway::start();
     let folder = tempfile::tempdir().unwrap();
-    let rules = shortened::rules(folder.path());
+    let rules = shortened_waits::rules(folder.path());
     let commit = (SystemClock.now() - std::time::Duration::from_mins(90)).to_rfc3339();
     let machine = Machine::new()
         .with("PUSHGATEWAY_URL", &gateway.url())
@@ -134,7 +138,7 @@ fn every_panel_has_data_and_the_headlines_are_true() {
         .with("DM_COMMIT_TIME", &commit)
         .with("DM_RUNNER_PRICE_PER_MINUTE", "0.6");
 
-    // What is there before Prometheus is: it begins to count with what it sees first, and shows what comes after that.
+    // These deployments happen before Prometheus starts. Its increase() counts only what follows its first scrape.
     let (good, bad) = (Service::start(0), Service::start(60));
     assert_eq!(deploy(&machine, &bad, "true"), Some(10));
     assert_eq!(deploy(&machine, &good, "true"), Some(0));
@@ -148,11 +152,11 @@ fn every_panel_has_data_and_the_headlines_are_true() {
     assert_eq!(deploy(&machine, &good, "true"), Some(0));
     assert_eq!(deploy(&machine, &good, "true"), Some(0));
     migrate_behind_a_lock(&machine);
-    let truth = Truth(machine.journal().split_off(before));
+    let events = JournalEvents(machine.journal().split_off(before));
     let running_since = SystemClock.now();
     let started = machine.tool("dm-stage").args(["deployment", "--start"]).output().unwrap();
     assert!(started.status.success(), "{started:?}");
-    // It runs until nobody writes to it any more.
+    // This migration runs until its stdin is closed.
     let mut migration = machine.tool("dm-migrate");
     let mut migration = migration.args(["--", "cat"]).stdin(Stdio::piped()).spawn().unwrap();
     prometheus.expect("sum(deployment_in_progress)", 1.0);
@@ -163,7 +167,7 @@ fn every_panel_has_data_and_the_headlines_are_true() {
     for dashboard in DASHBOARDS {
         for panel in dashboard.panels {
             for (query, _) in panel.queries {
-                if NOT_YET.iter().any(|(known, _)| known == query) {
+                if WITHOUT_DATA.iter().any(|(without_data, _)| without_data == query) {
                     continue;
                 }
                 let what = format!("{} / {}", dashboard.title, panel.title);
@@ -176,37 +180,37 @@ fn every_panel_has_data_and_the_headlines_are_true() {
         }
     }
 
-    let proven = headlines(&prometheus, &truth, running_since);
+    let compared = compare_headlines(&prometheus, &events, running_since);
     drop(migration.stdin.take());
     assert!(migration.wait().unwrap().success());
-    println!("{with_data} panels with data, {proven} of them proven");
+    println!("{with_data} panels with data, {compared} of them compared with the journal");
 }
 
-/// Compares what the headlines show with what the journal says; gives their number.
-fn headlines(prometheus: &Prometheus, truth: &Truth, running_since: DateTime<Utc>) -> usize {
-    let mut proven = 0;
-    // increase() extrapolates by half a scrape at each end: at most 10 percent of these few seconds.
+/// Compares the values of the headlines with the journal, and returns the number of headlines.
+fn compare_headlines(prometheus: &Prometheus, events: &JournalEvents, running_since: DateTime<Utc>) -> usize {
+    let mut compared = 0;
+    // increase() extrapolates by half a scrape interval at each end: at most 10 percent in such a short time.
     let mut expect = |dashboard: &str, title: &str, value: f64, tolerance: f64| {
-        eventually(title, || match shown(prometheus, dashboard, title).as_slice() {
+        eventually(title, || match panel_samples(prometheus, dashboard, title).as_slice() {
             [sample] if (sample.value - value).abs() <= tolerance => Ok(()),
-            other => Err(format!("{other:?}, and the journal says {value}")),
+            other => Err(format!("{other:?}, but the journal has {value}")),
         });
-        proven += 1;
+        compared += 1;
     };
-    let (good, bad) = (truth.count("deployment", "success"), truth.count("deployment", "failure"));
+    let (good, bad) = (events.count("deployment", "success"), events.count("deployment", "failure"));
     let all = good + bad;
     let duration = |event: &Value| number(&event["duration_s"]);
 
     expect("pipeline", "Last deployment", 0.0, 0.0);
     expect("pipeline", "In progress", 1.0, 0.0);
     expect("pipeline", "Deployments, 24 h", all, 0.0);
-    expect("pipeline", "Last build", duration(truth.last("build")), 1e-9);
+    expect("pipeline", "Last build", duration(events.last("build")), 1e-9);
 
-    let judged = truth.of("rollback").rfind(|event| event["type"] == "rollback").unwrap();
-    let evidence = &judged["evidence"][0];
+    let verdict = events.for_stage("rollback").rfind(|event| event["type"] == "rollback").unwrap();
+    let evidence = &verdict["evidence"][0];
     expect("health", "Error rate", 100.0 * number(&evidence["errors"]) / number(&evidence["total"]), 1e-9);
-    expect("health", "p95 latency", number(&truth.last("health_check")["latency_ms"]["p95"]), 1e-9);
-    let failed_tests = truth.sum("smoke_test", |event| {
+    expect("health", "p95 latency", number(&events.last("health_check")["latency_ms"]["p95"]), 1e-9);
+    let failed_tests = events.sum("smoke_test", |event| {
         let results = event["results"].as_array().unwrap();
         results
             .iter()
@@ -218,7 +222,7 @@ fn headlines(prometheus: &Prometheus, truth: &Truth, running_since: DateTime<Utc
     expect(
         "health",
         "Failed probes, 5 min",
-        truth.sum("health_check", |event| number(&event["failures"])),
+        events.sum("health_check", |event| number(&event["failures"])),
         2.0,
     );
 
@@ -226,45 +230,45 @@ fn headlines(prometheus: &Prometheus, truth: &Truth, running_since: DateTime<Utc
     expect("success", "Failures left, 30 d", all * 0.005 - bad, bad / 10.0);
     expect("success", "Change failure rate, 7 d", bad / all, 1e-6);
     expect("success", "Deployments a day, 7 d", good / 7.0, good / 70.0);
-    expect("success", "Mean time to restore, 30 d", truth.mean_time_to_restore(), 0.01);
+    expect("success", "Mean time to restore, 30 d", events.mean_time_to_restore(), 0.01);
     // The middle of the bucket from one to two hours.
     expect("success", "Median lead time, 7 d", 5400.0, 1.0);
 
-    expect("migrations", "Last migration", duration(truth.last("migration")), 1e-9);
-    let migrations = truth.count("migration", "success") + truth.count("migration", "failure");
+    expect("migrations", "Last migration", duration(events.last("migration")), 1e-9);
+    let migrations = events.count("migration", "success") + events.count("migration", "failure");
     expect("migrations", "Migrations, 30 d", migrations, 0.0);
-    expect("migrations", "Failed, 30 d", truth.count("migration", "failure"), 0.0);
+    expect("migrations", "Failed, 30 d", events.count("migration", "failure"), 0.0);
     expect("migrations", "Objective of 100 %", 0.0, 0.0);
     expect("migrations", "In progress", 1.0, 0.0);
-    expect("migrations", "Waited for locks", number(&truth.last("migration")["lock_wait_s"]), 1e-9);
-    expect("migrations", "Sessions held up", 1.0, 0.0);
+    expect("migrations", "Lock wait", number(&events.last("migration")["lock_wait_s"]), 1e-9);
+    expect("migrations", "Blocked sessions", 1.0, 0.0);
 
-    let time = truth.sum("deployment", duration);
-    let cost = truth.sum("deployment", |event| number(&event["cost_dollars"]));
+    let time = events.sum("deployment", duration);
+    let cost = events.sum("deployment", |event| number(&event["cost_dollars"]));
     expect("costs", "Runner time, 7 d", time, time / 10.0);
     expect("costs", "Cost, 7 d", cost, cost / 10.0);
     expect("costs", "Cost of a deployment", cost / good, 1e-6);
     expect("costs", "Mean time of a deployment, 7 d", time / all, 1e-6);
 
-    // What grows while it is looked at: at the same moment, and rather by the machine's clock than by how long it took.
+    // These values grow while the test reads them, so compare them with the clock before and after the query.
     let mut expect_since = |dashboard: &str, title: &str, since: DateTime<Utc>| {
         eventually(title, || {
             let before = SystemClock.now();
-            let found = shown(prometheus, dashboard, title);
-            let (least, most) = (before - since, SystemClock.now() - since);
-            match found.as_slice() {
+            let samples = panel_samples(prometheus, dashboard, title);
+            let (minimum, maximum) = (before - since, SystemClock.now() - since);
+            match samples.as_slice() {
                 [sample]
-                    if (least.as_seconds_f64() - 1.0..=most.as_seconds_f64() + 1.0)
+                    if (minimum.as_seconds_f64() - 1.0..=maximum.as_seconds_f64() + 1.0)
                         .contains(&sample.value) =>
                 {
                     Ok(())
                 }
-                other => Err(format!("{other:?}, and it is {least} to {most}")),
+                other => Err(format!("{other:?}, expected {minimum} to {maximum}")),
             }
         });
-        proven += 1;
+        compared += 1;
     };
     expect_since("pipeline", "Running for", running_since);
-    expect_since("migrations", "Since the last migration", ended(truth.last("migration")));
-    proven
+    expect_since("migrations", "Since the last migration", end_time(events.last("migration")));
+    compared
 }

@@ -1,4 +1,4 @@
-//! Which series a PromQL expression names, and whether the tools push them.
+//! The series that a PromQL expression names, and whether they exist.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use telemetry::metrics::catalog::{self, Kind};
 
 use crate::repository;
 
-/// What the gateway and Prometheus add themselves.
-const NOT_OURS: [&str; 5] =
+/// The series that the Pushgateway and Prometheus add themselves.
+const BUILT_IN: [&str; 5] =
     ["push_time_seconds", "push_failure_time_seconds", "up", "ALERTS", "scrape_duration_seconds"];
 
-/// Parses an expression, and gives the selectors in it.
+/// Parses an expression and returns its selectors.
 pub(crate) fn selectors(expression: &str) -> Result<Vec<VectorSelector>, String> {
     struct Selectors(Vec<VectorSelector>);
     impl ExprVisitor for Selectors {
@@ -27,42 +27,42 @@ pub(crate) fn selectors(expression: &str) -> Result<Vec<VectorSelector>, String>
         }
     }
     let expr = parser::parse(expression)?;
-    let mut found = Selectors(Vec::new());
-    walk_expr(&mut found, &expr)?;
-    Ok(found.0)
+    let mut selectors = Selectors(Vec::new());
+    walk_expr(&mut selectors, &expr)?;
+    Ok(selectors.0)
 }
 
-/// What is wrong with the series that an expression names: it has to parse, and each of them has to exist.
+/// The problems of an expression: it must parse, and every series that it names must exist.
 pub(crate) fn faults(expression: &str) -> Vec<String> {
     let selectors = match selectors(expression) {
         Ok(selectors) => selectors,
         Err(error) => return vec![format!("{error}\n{expression}")],
     };
-    let known = known();
+    let existing = existing_series();
     selectors
         .iter()
         .filter_map(|selector| match &selector.name {
             None => Some(format!("a selector without a name: {selector}")),
-            Some(name) if !known.contains(name) => {
-                Some(format!("{name} is pushed by no tool and recorded by no rule"))
+            Some(name) if !existing.contains(name) => {
+                Some(format!("no tool pushes {name}, and no rule records it"))
             }
             Some(_) => None,
         })
         .collect()
 }
 
-/// Every series that there is: of the tools, of the gateway and Prometheus, and of the recording rules.
-fn known() -> BTreeSet<String> {
-    let of_family = |family: &&catalog::Family| match family.kind {
+/// The names of all series: those of the tools, of the Pushgateway and Prometheus, and of the recording rules.
+fn existing_series() -> BTreeSet<String> {
+    let series_names = |family: &&catalog::Family| match family.kind {
         Kind::Histogram => {
             ["_bucket", "_count", "_sum"].map(|ending| format!("{}{ending}", family.name)).to_vec()
         }
         Kind::Counter | Kind::Gauge => vec![family.name.to_owned()],
     };
-    let mut known: BTreeSet<String> = catalog::ALL.iter().flat_map(of_family).collect();
-    known.extend(NOT_OURS.map(str::to_owned));
-    known.extend(repository::rules().into_iter().filter_map(|rule| rule.record));
-    known
+    let mut names: BTreeSet<String> = catalog::ALL.iter().flat_map(series_names).collect();
+    names.extend(BUILT_IN.map(str::to_owned));
+    names.extend(repository::rules().into_iter().filter_map(|rule| rule.record));
+    names
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The repository's files, as the tests read them.
+//! Access to the repository's files for the tests.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// A file or folder by its path in the repository.
+/// The absolute path of a file or folder, from its path in the repository.
 pub(crate) fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(name)
 }
@@ -17,7 +17,7 @@ pub(crate) fn text(name: &str) -> String {
     std::fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The names of the files in `folder` that end in `ending`, in order, as paths in the repository.
+/// The files in `folder` whose names end in `ending`, as sorted paths in the repository.
 pub(crate) fn names(folder: &str, ending: &str) -> Vec<String> {
     let entries = path(folder).read_dir().unwrap_or_else(|error| panic!("{folder}: {error}"));
     let mut names: Vec<String> = entries
@@ -30,12 +30,12 @@ pub(crate) fn names(folder: &str, ending: &str) -> Vec<String> {
     names
 }
 
-/// A YAML file of the repository.
+/// Parses a YAML file of the repository.
 pub(crate) fn yaml<T: DeserializeOwned>(name: &str) -> T {
     serde_saphyr::from_str(&text(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// Runs one of the Prometheus family's tools in the repository; gives what it said where it is not content.
+/// Runs `promtool` or `amtool` in the repository. Returns its output: `Ok` if it succeeded, else `Err`.
 pub(crate) fn check(program: &str, args: &[&str], files: &[String]) -> Result<String, String> {
     let output = Command::new(testkit::bin::server(program))
         .args(args)
@@ -43,12 +43,12 @@ pub(crate) fn check(program: &str, args: &[&str], files: &[String]) -> Result<St
         .current_dir(path(""))
         .output()
         .unwrap_or_else(|error| panic!("{program}: {error}: ./scripts/test.sh installs it"));
-    let said =
+    let text =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    if output.status.success() { Ok(said) } else { Err(said) }
+    if output.status.success() { Ok(text) } else { Err(text) }
 }
 
-/// A file of rules, as far as it is looked at here.
+/// A file of Prometheus rules, with the fields that the tests use.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RuleFile {
     pub(crate) groups: Vec<Group>,
@@ -59,7 +59,7 @@ pub(crate) struct Group {
     pub(crate) rules: Vec<Rule>,
 }
 
-/// An alert or a recorded series.
+/// An alerting rule or a recording rule.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Rule {
     pub(crate) alert: Option<String>,
@@ -72,24 +72,24 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// The alert's or the series' name.
+    /// The name of the alert or of the recorded series.
     pub(crate) fn name(&self) -> &str {
         self.alert.as_deref().or(self.record.as_deref()).unwrap()
     }
 }
 
-/// The files of rules.
+/// The paths of all rule files.
 pub(crate) fn rule_files() -> Vec<String> {
     names("config/prometheus", ".yml").into_iter().filter(|name| !name.ends_with("/prometheus.yml")).collect()
 }
 
-/// Every rule of every file.
+/// All rules of all rule files.
 pub(crate) fn rules() -> Vec<Rule> {
     let files = rule_files().into_iter().map(|name| yaml::<RuleFile>(&name));
     files.flat_map(|file| file.groups).flat_map(|group| group.rules).collect()
 }
 
-/// Every alert.
+/// All alerting rules.
 pub(crate) fn alerts() -> Vec<Rule> {
     rules().into_iter().filter(|rule| rule.alert.is_some()).collect()
 }

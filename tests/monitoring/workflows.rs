@@ -1,5 +1,5 @@
-//! What runs in GitHub Actions: it parses, it may do little, nothing from outside becomes a part of a script; and the
-//! scripts do what they are there for.
+//! The GitHub Actions workflows: they parse, have minimal permissions, and insert no input into a script. The steps that
+//! can run locally do what they should.
 
 use std::process::Command;
 
@@ -10,8 +10,8 @@ use crate::repository::{names, path, yaml};
 
 const SHA_LENGTH: usize = 40;
 
-/// A step's action is that of one commit, and its script is the same whatever the run was given.
-fn is_fixed(name: &str, step: &Value) {
+/// Checks that a step's action is pinned to a commit, and that its script contains no expression.
+fn check_step(name: &str, step: &Value) {
     if let Some(action) = step["uses"].as_str().filter(|action| *action != "./") {
         let pin = action.split_once('@').unwrap().1;
         assert!(pin.len() == SHA_LENGTH && pin.bytes().all(|b| b.is_ascii_hexdigit()), "{name}: {action}");
@@ -21,30 +21,30 @@ fn is_fixed(name: &str, step: &Value) {
 }
 
 #[test]
-fn a_workflow_is_small_in_its_rights_and_takes_input_by_variables_only() {
+fn workflows_have_minimal_permissions_and_no_inlined_input() {
     for name in [names("docs/observability/examples", ".yml"), names(".github/workflows", ".yml")].concat() {
         let workflow: Value = yaml(&name);
-        assert_eq!(workflow["permissions"], serde_json::json!({}), "{name}: rights are given to jobs");
+        assert_eq!(workflow["permissions"], serde_json::json!({}), "{name}: grant permissions to jobs");
         if !name.ends_with("/ci.yml") {
             assert_eq!(
                 workflow["concurrency"]["cancel-in-progress"], false,
-                "{name}: what changes production is not cut off"
+                "{name}: a deployment must not be cancelled half-way"
             );
         }
         let jobs = workflow["jobs"].as_object().unwrap();
         assert!(!jobs.is_empty(), "{name}");
         for (id, job) in jobs {
-            let rights = job["permissions"].as_object().unwrap();
-            assert!(rights.values().all(|right| right == "read"), "{name}: {id}: {rights:?}");
+            let permissions = job["permissions"].as_object().unwrap();
+            assert!(permissions.values().all(|access| access == "read"), "{name}: {id}: {permissions:?}");
             assert!(job["timeout-minutes"].is_u64(), "{name}: {id}");
-            job["steps"].as_array().unwrap().iter().for_each(|step| is_fixed(&name, step));
+            job["steps"].as_array().unwrap().iter().for_each(|step| check_step(&name, step));
         }
     }
     let action: Value = yaml("action.yml");
-    action["runs"]["steps"].as_array().unwrap().iter().for_each(|step| is_fixed("action.yml", step));
+    action["runs"]["steps"].as_array().unwrap().iter().for_each(|step| check_step("action.yml", step));
 }
 
-/// The step of this name, as a runner would run it on this machine.
+/// The command of the step of this name, in an environment like a runner's.
 fn step(machine: &Machine, steps: &Value, name: &str) -> Command {
     let steps = steps.as_array().unwrap();
     let step = steps.iter().find(|step| step["name"] == name).unwrap_or_else(|| panic!("no step {name}"));
@@ -59,7 +59,7 @@ fn step(machine: &Machine, steps: &Value, name: &str) -> Command {
 }
 
 #[test]
-fn the_deployment_workflow_deploys_the_sample_and_shows_what_it_did() {
+fn the_workflow_deploys_the_sample_and_shows_the_timeline() {
     let machine = Machine::new();
     let workflow: Value = yaml(".github/workflows/deploy-full-stack.yml");
     let job = &workflow["jobs"]["deploy"];
@@ -67,31 +67,31 @@ fn the_deployment_workflow_deploys_the_sample_and_shows_what_it_did() {
     deploy.env("CONFIG", "").env("DM_DEPLOYMENT_ID", "7-1");
     deploy.env("DM_GITHUB", job["env"]["DM_GITHUB"].as_str().unwrap());
     let output = deploy.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    assert!(told.contains("deployed and kept"), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("deployed and kept"), "{stderr}");
     let show = |deployment: &str| {
-        let mut show = step(&machine, &job["steps"], "Show what it did, and when");
+        let mut show = step(&machine, &job["steps"], "Show the timeline");
         assert!(show.env("DM_DEPLOYMENT_ID", deployment).status().unwrap().success());
         std::fs::read_to_string(machine.folder().join("summary")).unwrap()
     };
     let summary = show("7-1");
-    assert!(summary.contains("| tea-shop/deployment | success"), "a row a stage: {summary}");
+    assert!(summary.contains("| tea-shop/deployment | success"), "a row for each stage: {summary}");
     assert!(summary.contains("deployment 7-1, ") && summary.ends_with("\n```\n"), "the timeline: {summary}");
-    assert_eq!(show("7-2"), summary, "a deployment that did not begin has no timeline, and not another's");
+    assert_eq!(show("7-2"), summary, "a deployment that did not start shows no timeline, not even another's");
 }
 
 #[test]
-fn the_action_knows_what_the_tools_are_made_of() {
+fn the_cache_key_of_the_action_depends_on_the_sources() {
     let machine = Machine::new();
     let action: Value = yaml("action.yml");
     let key = || {
-        let mut sources = step(&machine, &action["runs"]["steps"], "What the tools are made of");
+        let mut sources = step(&machine, &action["runs"]["steps"], "Hash the sources of the tools");
         assert!(sources.status().unwrap().success());
         std::fs::read_to_string(machine.folder().join("output")).unwrap()
     };
     let first = key();
     let hash = first.trim_end().rsplit('-').next().unwrap();
     assert!(first.starts_with("key=") && hash.len() == 32 && first.matches('-').count() >= 2, "{first}");
-    assert_eq!(key(), first.repeat(2), "the same tools have the same key");
+    assert_eq!(key(), first.repeat(2), "the same sources have the same key");
 }

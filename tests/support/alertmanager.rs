@@ -5,7 +5,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::bin;
-use crate::pushgateway::listening_on;
+use crate::pushgateway::parse_address;
 use crate::server::Server;
 
 /// An Alertmanager of our own.
@@ -22,17 +22,17 @@ impl Alertmanager {
         let file = data.path().join("alertmanager.yml");
         common::fs::atomic::write(&file, config.as_bytes()).unwrap();
         let mut command = Command::new(bin::server("prometheus-alertmanager"));
-        // scripts/test.sh made it look for its templates where it is started.
+        // scripts/test.sh patches it to look for its templates in its working directory.
         let templates = bin::shared("prometheus/alertmanager");
         command.current_dir(if templates.exists() { &templates } else { data.path() });
         command.arg(format!("--config.file={}", file.display()));
         command.arg(format!("--storage.path={}", data.path().join("data").display()));
-        // An empty address: it looks for no others.
+        // Without an address for a cluster it looks for no other Alertmanagers.
         command.args(["--web.listen-address=127.0.0.1:0", "--cluster.listen-address="]);
-        Self { server: Server::start(command, listening_on), _data: data }
+        Self { server: Server::start(command, parse_address), _data: data }
     }
 
-    /// Where it listens.
+    /// The address that it listens on, as `127.0.0.1:port`.
     pub fn address(&self) -> &str {
         &self.server.address
     }

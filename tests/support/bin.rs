@@ -1,46 +1,46 @@
-//! The built programs, as commands in a private place.
+//! The built programs, as commands with private folders.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// The program `name` of this build: `target/<profile>/` holds them, tests themselves run in `deps` below it.
+/// The program `name` of this build, in `target/<profile>/`. The tests themselves are in `deps` below it.
 pub fn path(name: &str) -> PathBuf {
     let program = profile().join(name);
     assert!(program.exists(), "{} is not built: run cargo build --workspace first", program.display());
     program
 }
 
-/// A program of the servers that `scripts/test.sh` fetched: beside the build, else on PATH.
+/// A program of the servers that `scripts/test.sh` has unpacked next to the build; otherwise the one on PATH.
 pub fn server(name: &str) -> PathBuf {
-    let fetched = servers().join("bin").join(name);
-    if fetched.exists() { fetched } else { name.into() }
+    let unpacked = servers().join("bin").join(name);
+    if unpacked.exists() { unpacked } else { name.into() }
 }
 
-/// A folder of data that came with them.
+/// A folder of data that belongs to the servers.
 pub fn shared(name: &str) -> PathBuf {
     servers().join("share").join(name)
 }
 
-/// A library that came with them.
+/// A library that was unpacked with the servers.
 pub fn library(name: &str) -> PathBuf {
     let folders = servers().join("lib").read_dir().into_iter().flatten().flatten();
     let found = folders.map(|folder| folder.path().join("faketime").join(name)).find(|path| path.exists());
     found.unwrap_or_else(|| panic!("{name} is not there: ./scripts/test.sh installs it"))
 }
 
-/// What they unpacked to.
+/// The folder that the servers are unpacked to.
 pub(crate) fn servers() -> PathBuf {
     build().join("test-servers/usr")
 }
 
-/// The folder of the build, for what is worth keeping from one run of the tests to the next.
+/// The folder of the build, for files that are worth keeping from one run of the tests to the next.
 pub fn build() -> PathBuf {
     profile().parent().unwrap().to_owned()
 }
 
-/// The libraries among it, for those programs that the machine has none for.
+/// The folder of the libraries that were unpacked with the servers.
 pub(crate) fn libraries() -> PathBuf {
     servers().join("lib").join(format!("{}-linux-gnu", std::env::consts::ARCH))
 }
@@ -51,7 +51,7 @@ fn profile() -> PathBuf {
     if folder.ends_with("deps") { folder.parent().unwrap().to_owned() } else { folder.to_owned() }
 }
 
-/// A machine of its own, as far as the tools see one: a state directory, and an environment that tells nothing.
+/// To the tools, a machine of its own: a state directory, and an environment without the variables of this machine.
 #[derive(Debug)]
 pub struct Machine {
     folder: TempDir,
@@ -65,7 +65,7 @@ impl Default for Machine {
 }
 
 impl Machine {
-    /// A machine where nothing is pushed.
+    /// A machine without a Pushgateway.
     pub fn new() -> Self {
         Self::default()
     }
@@ -82,20 +82,20 @@ impl Machine {
         self.folder.path()
     }
 
-    /// The journal's lines, as JSON.
+    /// The events in the journal, as JSON.
     pub fn journal(&self) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(self.folder().join("state/journal.jsonl")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// A shell with the tools on its PATH, for stories with pipes.
+    /// A shell with the tools on its PATH, for scripts with pipes.
     pub fn shell(&self, script: &str) -> Command {
         let mut command = self.command(Path::new("bash"));
         command.args(["-c", script]);
         command
     }
 
-    /// One of the tools.
+    /// The tool `name`.
     pub fn tool(&self, name: &str) -> Command {
         self.command(&path(name))
     }
@@ -103,7 +103,7 @@ impl Machine {
     fn command(&self, program: &Path) -> Command {
         let tools = path("dm-stage").parent().unwrap().to_owned();
         let mut command = Command::new(program);
-        // Nothing of the machine that runs the tests, such as its CI variables, reaches the tools.
+        // The variables of the machine that runs the tests, such as those of its CI, do not reach the tools.
         command.env_clear();
         command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", tools.display()));
         command.env("DM_STATE_DIR", self.folder().join("state"));

@@ -1,4 +1,4 @@
-//! A server that speaks TLS, with a certificate as it is wanted: a good one, or one that no client should take.
+//! A TLS server with a good certificate, or with one that clients must reject.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -11,8 +11,8 @@ use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::fault::{answer, serve};
 
-/// An authority, and the file by which clients trust it.
-#[expect(missing_debug_implementations, reason = "it holds a key")]
+/// A certificate authority, and the file with which clients trust it.
+#[expect(missing_debug_implementations, reason = "it contains a key")]
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
@@ -23,13 +23,13 @@ pub struct Authority {
 pub enum Flaw {
     /// Nothing; it lasts for many years.
     None,
-    /// It ended in 2001.
+    /// It expired in 2001.
     Expired,
-    /// It begins in the year 4000.
+    /// It becomes valid in the year 4000.
     NotYetValid,
     /// It is for another host.
     WrongHost,
-    /// It is signed by itself.
+    /// It is self-signed.
     SelfSigned,
     /// It is good, and the server speaks HTTP/2 only.
     Http2Only,
@@ -38,18 +38,18 @@ pub enum Flaw {
 impl Default for Authority {
     fn default() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
-        // The default name is the same for all, which makes every certificate look signed by itself.
+        // All certificates have the same default name, which makes each look self-signed.
         params.distinguished_name.push(DnType::CommonName, "an authority for faults");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let made = Self { issuer, folder: tempfile::tempdir().unwrap() };
-        common::fs::atomic::write(&made.file(), made.issuer.pem().as_bytes()).unwrap();
-        made
+        let authority = Self { issuer, folder: tempfile::tempdir().unwrap() };
+        common::fs::atomic::write(&authority.file(), authority.issuer.pem().as_bytes()).unwrap();
+        authority
     }
 }
 
 impl Authority {
-    /// Makes one.
+    /// Creates one.
     pub fn new() -> Self {
         Self::default()
     }
@@ -59,7 +59,7 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
-    /// A server on `127.0.0.1` that answers every request with 200, where a client takes its certificate.
+    /// A server on `127.0.0.1` that answers every request with 200 if the client accepts its certificate.
     pub fn server(&self, flaw: Flaw) -> String {
         let config = Arc::new(self.config(flaw));
         let url = serve(move |stream| {

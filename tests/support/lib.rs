@@ -1,32 +1,35 @@
-//! What the cross-tool stories need: the built programs, real servers in a private place, fakes for faults that a
-//! real server cannot produce, and a way to wait without sleeping.
+//! Support for the tests that involve several tools: the built programs, real servers with private folders, fakes for
+//! faults that a real server cannot produce, and a way to wait without sleeping.
 //!
-//! | module | owns |
+//! | module | contents |
 //! | --- | --- |
 //! | [`bin`](mod@bin) | the built tools, as commands with a private state directory |
-//! | [`server`] | a server process of our own: started, waited for, stopped by its id |
+//! | [`server`] | a private server process: started, awaited, stopped by its id; HTTP client; `eventually` |
+//! | [`port`] | ports that no other process gets |
 //! | [`pushgateway`] | a real Pushgateway |
 //! | [`postgres`] | a real PostgreSQL, and its `psql` |
 //! | [`mariadb`] | a real MariaDB, and its client |
 //! | [`session`] | a client of one of them, in a process of its own |
-//! | [`prometheus`] | a real Prometheus, and what it answers |
+//! | [`prometheus`] | a real Prometheus, and queries to it |
 //! | [`alertmanager`] | a real Alertmanager |
 //! | [`sample`] | the sample service |
 //! | [`platform`] | the folder to which `deploy-all.sh` deploys it |
-//! | [`fault`] | servers that refuse, hang, answer 500 or never end; and one that records what it is asked |
+//! | [`fault`] | servers that refuse, hang, answer 500 or never end; and one that records its requests |
 //! | [`railway`] | Railway's API, as far as a rollback needs it |
 //! | [`https`] | a server with a good certificate, or a bad one |
-//! | [`terminal`] | a terminal, with a program in its foreground |
-//! | [`tls`] | certificates: an authority, a server's, a client's |
+//! | [`terminal`] | a terminal with a program in its foreground |
+//! | [`tls`] | certificates: an authority's, a server's, a client's |
+//! | [`trial`] | the seed and the number of rounds of a long trial |
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
 
 pub mod alertmanager;
 pub mod bin;
+mod database;
 pub mod fault;
 pub mod https;
 pub mod mariadb;
-mod nobody;
 pub mod platform;
+pub mod port;
 pub mod postgres;
 pub mod prometheus;
 pub mod pushgateway;
@@ -36,3 +39,5 @@ pub mod server;
 pub mod session;
 pub mod terminal;
 pub mod tls;
+pub mod trial;
+mod unprivileged;

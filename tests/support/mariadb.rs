@@ -2,24 +2,25 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::postgres::PASSWORD;
+use crate::database::PASSWORD;
+use crate::port::ReservedPort;
 use crate::server::Server;
 use crate::session::Session;
 use crate::tls::Certificates;
-use crate::{bin, nobody};
+use crate::{bin, database, unprivileged};
 
-/// A MariaDB with its data in a folder of its own, and an empty database `shop`. Root is let in by its socket.
+/// A MariaDB with its data in a folder of its own, and an empty database `shop`. Root logs in through its socket,
+/// without a password.
 #[derive(Debug)]
 pub struct Mariadb {
     server: Option<Server>,
-    port: u16,
+    port: ReservedPort,
     folder: TempDir,
 }
 
@@ -30,31 +31,29 @@ impl Default for Mariadb {
 }
 
 impl Mariadb {
-    /// Starts one.
+    /// Starts a server.
     pub fn start() -> Self {
         Self::default()
     }
 
-    /// Starts one with these flags, such as `--performance-schema`.
+    /// Starts a server with these flags, such as `--performance-schema`.
     pub fn with(flags: &[&str]) -> Self {
-        Self::at(nobody::folder(), flags)
+        Self::new(unprivileged::folder(), ReservedPort::new(), flags)
     }
 
-    /// Starts one that speaks TLS too, with the server's certificate of these; it listens on 127.0.0.2 as well.
+    /// Starts a server that also speaks TLS, with this server certificate; it listens on 127.0.0.2 as well.
     pub fn with_tls(certificates: &Certificates) -> Self {
-        let folder = nobody::folder();
+        let folder = unprivileged::folder();
         let [certificate, key] = ["server.crt", "server.key"].map(|name| folder.path().join(name));
-        nobody::give(&certificates.server().0, &certificate);
-        nobody::give(&certificates.server().1, &key);
+        unprivileged::copy(&certificates.server().0, &certificate);
+        unprivileged::copy(&certificates.server().1, &key);
         let flag = |name: &str, file: &Path| format!("--ssl-{name}={}", file.display());
         let flags =
             [flag("cert", &certificate), flag("key", &key), "--bind-address=127.0.0.1,127.0.0.2".to_owned()];
-        Self::at(folder, &flags.each_ref().map(String::as_str))
+        Self::new(folder, ReservedPort::on_two_addresses(), &flags.each_ref().map(String::as_str))
     }
 
-    fn at(folder: TempDir, flags: &[&str]) -> Self {
-        // A server cannot be told to take any free port.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    fn new(folder: TempDir, port: ReservedPort, flags: &[&str]) -> Self {
         let mut mariadb = Self { server: None, port, folder };
         mariadb.bootstrap();
         mariadb.run(flags);
@@ -62,7 +61,7 @@ impl Mariadb {
         mariadb
     }
 
-    /// Makes an account that may log in from this machine, with `grants` such as `all on shop.*`.
+    /// Creates an account that may log in from this machine, with `grants` such as `all on shop.*`.
     pub fn account(&self, name: &str, grants: &[&str]) {
         self.sql(&format!("create user {name}@'127.0.0.1' identified by '{PASSWORD}'"));
         for grant in grants {
@@ -70,48 +69,46 @@ impl Mariadb {
         }
     }
 
-    /// The URL by which `account` reaches the database `shop`; the password is PostgreSQL's.
+    /// The URL with which `account` connects to the database `shop`; the password is the one of PostgreSQL.
     pub fn url(&self, account: &str) -> String {
-        format!("mysql://{account}:{PASSWORD}@127.0.0.1:{}/shop", self.port)
+        format!("mysql://{account}:{PASSWORD}@127.0.0.1:{}/shop", self.port())
     }
 
-    /// Where it listens.
+    /// The TCP port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
-    /// What root is told of the database `shop`, a row a line, columns by tabs.
-    #[expect(clippy::disallowed_methods, reason = "the client starts nobody who could hold the pipe")]
+    /// The result of a statement that root runs in the database `shop`, one row per line, columns separated by tabs.
     pub fn sql(&self, statement: &str) -> String {
-        let answer = self.root().args(["-e", statement]).output().unwrap();
-        let error = String::from_utf8_lossy(&answer.stderr);
-        assert!(answer.status.success(), "{statement}: {error}");
-        String::from_utf8(answer.stdout).unwrap().trim_end().to_owned()
+        let mut client = self.root();
+        client.args(["-e", statement]);
+        database::query(client, statement)
     }
 
-    /// A session of `account` that runs `statements`, and then stays as they leave it.
+    /// A session of `account` that has run `statements`, and stays open.
     pub fn session(&self, account: &str, statements: &str) -> Session {
         Session::open(self.client(account), &format!("{statements};\nselect 'ready';"))
     }
 
-    /// A session of `account` that is left alone with `statement`, which may have to wait.
+    /// A session of `account` that runs `statement` in the background, where it may have to wait.
     pub fn background(&self, account: &str, statement: &str) -> Session {
         let mut client = self.client(account);
         client.args(["-e", statement]);
-        Session::left_alone(client)
+        Session::in_background(client)
     }
 
     fn root(&self) -> Command {
         let mut client = client();
         client.args(["-NB", "-u", "root"]).arg("-S").arg(self.socket());
-        // Before there is one, there is nothing in it that could be asked for.
+        // The first statement creates the database.
         client.args(if self.folder.path().join("shop").exists() { &["shop"][..] } else { &[] });
         client
     }
 
     fn client(&self, account: &str) -> Command {
         let mut client = client();
-        client.args(["-nNB", "-h", "127.0.0.1", "-P", &self.port.to_string(), "-u", account, "shop"]);
+        client.args(["-nNB", "-h", "127.0.0.1", "-P", &self.port().to_string(), "-u", account, "shop"]);
         client.env("MYSQL_PWD", PASSWORD);
         client
     }
@@ -120,7 +117,7 @@ impl Mariadb {
         self.folder.path().join("socket")
     }
 
-    /// Makes the server's own tables, as `mariadb-install-db` does, without its texts of help and the schema `sys`.
+    /// Creates the server's own tables as `mariadb-install-db` does, without its help texts and the schema `sys`.
     fn bootstrap(&self) {
         let mut script = File::create(self.folder.path().join("bootstrap.sql")).unwrap();
         script.write_all(b"create database mysql;\nuse mysql;\n").unwrap();
@@ -133,69 +130,60 @@ impl Mariadb {
         let mut server = self.server();
         server.args(["--bootstrap", "--log-warnings=0"]).stdin(script);
         let log = self.folder.path().join("bootstrap.log");
-        let made = server.stderr(File::create(&log).unwrap()).status().unwrap();
-        let said = || std::fs::read_to_string(&log).unwrap_or_default();
-        assert!(made.success(), "mariadbd --bootstrap failed: {}", said());
+        let status = server.stderr(File::create(&log).unwrap()).status().unwrap();
+        let errors = || std::fs::read_to_string(&log).unwrap_or_default();
+        assert!(status.success(), "mariadbd --bootstrap failed: {}", errors());
     }
 
     fn run(&mut self, flags: &[&str]) {
         let mut server = self.server();
-        server.arg("--socket").arg(self.socket()).args(["--port", &self.port.to_string()]);
+        server.arg("--socket").arg(self.socket()).args(["--port", &self.port().to_string()]);
         server.args(["--bind-address=127.0.0.1", "--skip-name-resolve"]).args(flags);
         let ready = |line: &str| line.contains("ready for connections").then(String::new);
         self.server = Some(Server::start(server, ready));
     }
 
     fn server(&self) -> Command {
-        let mut server = Command::new(program("sbin/mariadbd"));
+        let program = program("sbin/mariadbd");
+        let mut server = Command::new(&program);
         server.arg("--no-defaults").arg("--datadir").arg(self.folder.path());
-        // A server that starts clears away what others have in the same one.
+        // At its start a server deletes the temporary files of others in the same folder.
         server.arg("--tmpdir").arg(self.folder.path());
         server.arg("--lc-messages-dir").arg(share()).args(["--innodb-log-file-size=4M"]);
         server.args(["--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0"]);
-        // The kernel has few of its own requests for all who run as nobody.
+        // The kernel has only a few asynchronous requests for all processes of one user.
         server.arg("--innodb-use-native-aio=0");
-        // Not as root. It changes its user by itself, once it is loaded: nobody may not be let into the folder that it
-        // was unpacked in.
-        server.args(nobody::name().map(|name| format!("--user={name}")));
-        in_private(server)
+        // It changes its user itself, once it is loaded: nobody may not enter the folder that it was unpacked in.
+        server.args(unprivileged::user_name().map(|name| format!("--user={name}")));
+        database::isolate(server, &program)
     }
 }
 
 impl Drop for Mariadb {
     fn drop(&mut self) {
         if let Some(server) = self.server.take() {
-            server.end_by(Signal::SIGKILL);
+            server.stop(Signal::SIGKILL);
         }
     }
 }
 
-/// MariaDB's client: a program of `mysql`'s command line.
+/// MariaDB's client, which has the command line of `mysql`.
 pub fn client_program() -> PathBuf {
     program("bin/mariadb")
 }
 
 fn client() -> Command {
-    let mut client = Command::new(client_program());
+    let program = client_program();
+    let mut client = Command::new(&program);
     client.arg("--no-defaults");
-    in_private(client)
+    database::isolate(client, &program)
 }
 
-/// A program of MariaDB: unpacked beside the build, else Debian's.
+/// A file of MariaDB: unpacked next to the build, or else Debian's.
 fn program(path: &str) -> PathBuf {
-    let mut found = [bin::servers().join(path), Path::new("/usr").join(path)].into_iter();
-    found
-        .find(|program| program.exists())
-        .unwrap_or_else(|| panic!("MariaDB's {path} is not there: ./scripts/test.sh installs it"))
+    database::find_program(path, [bin::servers().join(path), Path::new("/usr").join(path)])
 }
 
 fn share() -> PathBuf {
     program("share/mysql")
-}
-
-/// Without the machine's own variables; with the libraries that came with it.
-fn in_private(mut command: Command) -> Command {
-    command.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/");
-    command.env("LD_LIBRARY_PATH", bin::libraries());
-    command
 }

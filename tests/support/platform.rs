@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::bin::Machine;
+use crate::server::client;
 
-/// A machine with a sample platform on it. What runs there is stopped at the end.
+/// A machine with a sample platform on it. Dropping it stops the services that run there.
 #[derive(Debug)]
 pub struct Platform {
     machine: Machine,
@@ -22,21 +23,22 @@ impl Default for Platform {
 }
 
 impl Platform {
-    /// A platform on which nothing is live.
+    /// A platform without a deployed service.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The machine that it is on.
+    /// The machine that the platform is on.
     pub fn machine(&self) -> &Machine {
         &self.machine
     }
 
-    /// Deploys `version` by `deploy-all.sh`, with the sample's configuration and these lines of a team's own after it.
+    /// A command that deploys `version` with `deploy-all.sh`. The lines of `config` follow the sample's configuration.
     pub fn deploy(&self, version: &str, config: &str) -> Command {
         let path = self.machine.folder().join(format!("deploy-{version}.env"));
+        // A watch needs 52 requests, and a busy machine makes fewer of them in a second.
         let text = format!(
-            ". '{}'\nHEALTH_INTERVAL=20ms HEALTH_DEADLINE=20s WATCH=1s WATCH_INTERVAL=10ms\n{config}\n",
+            ". '{}'\nHEALTH_INTERVAL=20ms HEALTH_DEADLINE=60s WATCH=1s WATCH_INTERVAL=2ms\n{config}\n",
             script("sample/deploy.env").display()
         );
         common::fs::atomic::write(&path, text.as_bytes()).unwrap();
@@ -45,12 +47,12 @@ impl Platform {
         command
     }
 
-    /// The version that a component says it is, or nothing where it does not answer.
+    /// The version that a component reports, or an empty text if it does not answer.
     pub fn live(&self, component: &str) -> String {
         let address =
             std::fs::read_to_string(self.machine.folder().join(format!("platform/{component}.address")))
                 .unwrap();
-        let answer = reqwest::blocking::get(format!("http://{}/version", address.trim()));
+        let answer = client().get(format!("http://{}/version", address.trim())).send();
         answer.and_then(reqwest::blocking::Response::text).unwrap_or_default().trim().to_owned()
     }
 

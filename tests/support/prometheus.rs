@@ -1,4 +1,4 @@
-//! A real Prometheus, and what it answers.
+//! A real Prometheus, and queries to it.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -8,8 +8,8 @@ use common::clock::{Clock, SystemClock};
 use tempfile::TempDir;
 
 use crate::bin;
-use crate::pushgateway::{Pushgateway, listening_on};
-use crate::server::{Server, eventually};
+use crate::pushgateway::{Pushgateway, parse_address};
+use crate::server::{Server, client, eventually};
 
 /// A Prometheus that scrapes one Pushgateway twice a second.
 #[derive(Debug)]
@@ -21,25 +21,25 @@ pub struct Prometheus {
 /// One series of an instant query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// The labels, `__name__` among them.
+    /// The labels, including `__name__`.
     pub labels: BTreeMap<String, String>,
-    /// The value.
+    /// The value at the time of the query.
     pub value: f64,
 }
 
 impl Prometheus {
-    /// Starts one with its data in a folder of its own.
+    /// Starts one that scrapes this Pushgateway.
     pub fn scraping(gateway: &Pushgateway) -> Self {
         Self::with(gateway, "", tempfile::tempdir().unwrap())
     }
 
     /// Starts one that scrapes a service, as the job `name`.
-    pub fn of_service(name: &str, address: &str) -> Self {
+    pub fn scraping_service(name: &str, address: &str) -> Self {
         let job = format!("- job_name: {name}\n  static_configs: [{{targets: ['{address}']}}]\n");
         Self::start("", &job, tempfile::tempdir().unwrap())
     }
 
-    /// Starts one with `more` in its configuration, such as rules, and its data in `tsdb` below this folder.
+    /// Starts one with `more` in its configuration, such as rules, and its data in `tsdb` of the folder `data`.
     pub fn with(gateway: &Pushgateway, more: &str, data: TempDir) -> Self {
         let job = format!(
             "- job_name: pushgateway\n  honor_labels: true\n  static_configs: [{{targets: ['{}']}}]\n",
@@ -58,28 +58,27 @@ impl Prometheus {
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", data.path().join("tsdb").display()));
         command.args(["--web.listen-address=127.0.0.1:0", "--storage.tsdb.retention.time=40d"]);
-        // What fires before Alertmanager is found would be told again after a minute only.
+        // An alert that fires before Prometheus has found Alertmanager would be sent again only after a minute.
         command.arg("--rules.alert.resend-delay=1s");
-        Self { server: Server::start(command, listening_on), _data: data }
+        Self { server: Server::start(command, parse_address), _data: data }
     }
 
-    /// Where it is.
+    /// Its URL.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// The answer to an instant query; empty while it is still starting.
+    /// The result of an instant query; empty while Prometheus is still starting.
     pub fn query(&self, query: &str) -> Vec<Sample> {
         self.query_in(query, Duration::ZERO)
     }
 
-    /// The same, as it will be answered so much later; what was scraped last stands for five minutes.
-    pub fn query_in(&self, query: &str, later: Duration) -> Vec<Sample> {
+    /// The result of the same query at a later time; the last sample of a series is valid for five minutes.
+    pub fn query_in(&self, query: &str, delay: Duration) -> Vec<Sample> {
         let url = format!("{}/api/v1/query", self.server.url());
-        let time = (SystemClock.now() + later).to_rfc3339();
-        let answer =
-            reqwest::blocking::Client::new().get(url).query(&[("query", query), ("time", &time)]).send();
-        let Ok(answer) = answer.and_then(reqwest::blocking::Response::json::<serde_json::Value>) else {
+        let time = (SystemClock.now() + delay).to_rfc3339();
+        let response = client().get(url).query(&[("query", query), ("time", &time)]).send();
+        let Ok(answer) = response.and_then(reqwest::blocking::Response::json::<serde_json::Value>) else {
             return Vec::new();
         };
         assert_ne!(answer["errorType"], "bad_data", "{query}: {answer}");
@@ -87,7 +86,7 @@ impl Prometheus {
         results.iter().map(sample).collect()
     }
 
-    /// Waits until the query's one value is what it should be.
+    /// Waits until the query has one result, with this value.
     pub fn expect(&self, query: &str, value: f64) {
         eventually(query, || match self.query(query).as_slice() {
             [sample] if (sample.value - value).abs() < 1e-9 => Ok(()),

@@ -5,19 +5,33 @@ use std::process::Command;
 use reqwest::blocking::Client;
 
 use crate::bin;
-use crate::server::Server;
+use crate::port::ReservedPort;
+use crate::server::{Server, client};
 
-/// A Pushgateway that keeps nothing.
+/// A Pushgateway that keeps its data in memory only.
 #[derive(Debug)]
 pub struct Pushgateway {
     server: Server,
     url: String,
     reader: Client,
+    port: Option<ReservedPort>,
 }
+
+/// A Pushgateway that was stopped, and whose port is kept for it.
+#[derive(Debug)]
+pub struct Stopped(ReservedPort);
 
 impl Default for Pushgateway {
     fn default() -> Self {
-        Self::listening_at("127.0.0.1:0")
+        Stopped(ReservedPort::new()).start()
+    }
+}
+
+impl Stopped {
+    /// Starts an empty Pushgateway at the same address.
+    pub fn start(self) -> Pushgateway {
+        let gateway = Pushgateway::with(&self.0.address(), &[]);
+        Pushgateway { port: Some(self.0), ..gateway }
     }
 }
 
@@ -27,33 +41,34 @@ impl Pushgateway {
         Self::default()
     }
 
-    /// Ends it, and starts one that knows nothing in its place.
+    /// Stops it; no other process gets its port.
+    pub fn stop(self) -> Stopped {
+        let Self { port, server, .. } = self;
+        drop(server);
+        Stopped(port.expect("its port was chosen by the kernel"))
+    }
+
+    /// Stops it, and starts an empty one at the same address.
     #[must_use]
     pub fn restart(self) -> Self {
-        let address = self.address().to_owned();
-        drop(self);
-        Self::listening_at(&address)
+        self.stop().start()
     }
 
-    fn listening_at(address: &str) -> Self {
-        Self::with(address, &[])
-    }
-
-    /// Starts one that listens at `address`, with these flags of its own.
+    /// Starts one that listens at `address`, with these additional flags.
     pub fn with(address: &str, flags: &[&str]) -> Self {
         let mut command = Command::new(bin::server("prometheus-pushgateway"));
-        // Debian's build has a default file for its service; an empty name keeps everything in memory.
+        // The default of Debian's build is one file for all Pushgateways of the machine. Without a file they keep their
+        // data in memory.
         command.args([&format!("--web.listen-address={address}"), "--persistence.file="]);
         command.args(flags);
-        let server = Server::start(command, listening_on);
+        let server = Server::start(command, parse_address);
         let url = server.url();
-        // A proxy of the machine that runs the tests is none of theirs.
-        Self { server, url, reader: Client::builder().no_proxy().build().unwrap() }
+        Self { server, url, reader: client(), port: None }
     }
 
-    /// The same gateway, known by another URL of `SCHEME://{address}/PATH`, and read with a client that is let in.
+    /// The same gateway with the URL `SCHEME://{address}/PATH`, read by a client that can authenticate.
     #[must_use]
-    pub fn known_as(mut self, scheme: &str, path: &str, reader: Client) -> Self {
+    pub fn with_url(mut self, scheme: &str, path: &str, reader: Client) -> Self {
         self.url = format!("{scheme}://{}{path}", self.server.address);
         self.reader = reader;
         self
@@ -64,26 +79,37 @@ impl Pushgateway {
         self.url.clone()
     }
 
-    /// Where it listens.
+    /// The address that it listens on, as `127.0.0.1:port`.
     pub fn address(&self) -> &str {
         &self.server.address
     }
 
-    /// Everything it would tell a scraper.
-    pub fn metrics(&self) -> String {
-        let answer = self.reader.get(format!("{}/metrics", self.url())).send().unwrap();
-        answer.error_for_status().unwrap().text().unwrap()
+    /// Pushes so many groups of another tool, of 24 series each.
+    pub fn fill_with_foreign_groups(&self, count: u32) {
+        let series: Vec<String> =
+            (0..24).map(|number| format!("foreign_metric{{n=\"{number}\"}} 1\n")).collect();
+        let body = series.concat();
+        for group in 0..count {
+            let url = format!("{}/metrics/job/foreign/group/{group}", self.url());
+            self.reader.put(url).body(body.clone()).send().unwrap().error_for_status().unwrap();
+        }
     }
 
-    /// The lines about the series `name` with all of these label texts, such as `stage="build"`.
+    /// All metrics, as a scraper reads them.
+    pub fn metrics(&self) -> String {
+        let response = self.reader.get(format!("{}/metrics", self.url())).send().unwrap();
+        response.error_for_status().unwrap().text().unwrap()
+    }
+
+    /// The lines of the metric `name` with all of these labels, such as `stage="build"`.
     pub fn series(&self, name: &str, labels: &[&str]) -> Vec<String> {
-        let wanted = format!("{name}{{");
+        let start = format!("{name}{{");
         let matches =
-            |line: &&str| line.starts_with(&wanted) && labels.iter().all(|label| line.contains(label));
+            |line: &&str| line.starts_with(&start) && labels.iter().all(|label| line.contains(label));
         self.metrics().lines().filter(matches).map(str::to_owned).collect()
     }
 
-    /// The value of the one series `name` with these labels.
+    /// The value of the one series of the metric `name` with these labels.
     pub fn value(&self, name: &str, labels: &[&str]) -> f64 {
         match self.series(name, labels).as_slice() {
             [line] => line.rsplit_once(' ').unwrap().1.parse().unwrap(),
@@ -92,8 +118,8 @@ impl Pushgateway {
     }
 }
 
-/// The address in the log line of the Prometheus family's servers.
-pub(crate) fn listening_on(line: &str) -> Option<String> {
+/// The address in a log line of Prometheus, Pushgateway or Alertmanager.
+pub(crate) fn parse_address(line: &str) -> Option<String> {
     let address = line.split_once("msg=\"Listening on\" address=")?.1;
     Some(address.split_whitespace().next()?.to_owned())
 }

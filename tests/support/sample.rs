@@ -5,7 +5,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::bin;
-use crate::server::Server;
+use crate::server::{Server, client};
 
 /// A running sample service with a database of its own.
 #[derive(Debug)]
@@ -15,22 +15,22 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Starts one whose orders fail in this percentage.
+    /// Starts one in which this percentage of orders fails.
     pub fn start(error_percent: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(bin::path("sample-service"));
         command.args(["serve", "--version-name", "2", "--listen", "127.0.0.1:0"]);
         command.args(["--error-percent", &error_percent.to_string()]);
         command.arg("--db").arg(folder.path().join("app.db"));
-        Self { server: Server::start(command, listening_on), _folder: folder }
+        Self { server: Server::start(command, parse_address), _folder: folder }
     }
 
-    /// The URL of its health page, which knows nothing of the orders' faults.
+    /// The URL of its health page, which the faults of the orders do not affect.
     pub fn health(&self) -> String {
         format!("{}/health", self.server.url())
     }
 
-    /// Where it listens.
+    /// The address that it listens on, as `127.0.0.1:port`.
     pub fn address(&self) -> &str {
         &self.server.address
     }
@@ -40,19 +40,19 @@ impl Sample {
         format!("{}/api/orders", self.server.url())
     }
 
-    /// Switches its faults to these, in JSON.
+    /// Sets its faults, in JSON.
     pub fn switch(&self, faults: &'static str) {
-        let request = reqwest::blocking::Client::new().post(self.faults()).body(faults);
+        let request = client().post(self.faults()).body(faults);
         let answer = request.header("Content-Type", "application/json").send().unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
     }
 
-    /// The URL at which its faults are switched.
+    /// The URL at which its faults are set.
     pub fn faults(&self) -> String {
         format!("{}/faults", self.server.url())
     }
 }
 
-fn listening_on(line: &str) -> Option<String> {
+fn parse_address(line: &str) -> Option<String> {
     line.strip_prefix("listening on ").map(|address| address.trim().to_owned())
 }

@@ -1,4 +1,4 @@
-//! A server process of our own: private, on a port that the kernel chose, stopped by the id of the process started.
+//! A private server process, on a port that the kernel chose, stopped by the id of the process that was started.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -9,20 +9,23 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-/// Long, for a slow machine: it is only waited out by what is broken.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+/// The limit of every wait, long enough for a machine that is busy: only a failing test reaches it.
+pub const TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Between two attempts of [`eventually`].
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    /// Where it listens, as `127.0.0.1:port`.
+    /// The address that it listens on, as `127.0.0.1:port`.
     pub address: String,
 }
 
 impl Server {
-    /// Starts `command` and waits for the line, on stdout or stderr, in which `address` finds where it listens.
-    pub fn start(mut command: Command, address: fn(&str) -> Option<String>) -> Self {
+    /// Starts `command`, and waits for the line on stdout or stderr in which `parse_address` finds its address.
+    pub fn start(mut command: Command, parse_address: fn(&str) -> Option<String>) -> Self {
         let program = command.get_program().to_string_lossy().into_owned();
         let mut child = command
             .stdin(Stdio::null())
@@ -32,33 +35,33 @@ impl Server {
             .unwrap_or_else(|error| {
                 panic!("cannot start {program} ({error}): ./scripts/test.sh installs it")
             });
-        let (lines, found) = mpsc::channel();
-        read_lines(child.stdout.take().unwrap(), lines.clone());
-        read_lines(child.stderr.take().unwrap(), lines);
+        let (sender, lines) = mpsc::channel();
+        read_lines(child.stdout.take().unwrap(), sender.clone());
+        read_lines(child.stderr.take().unwrap(), sender);
         let mut log = String::new();
         let address = loop {
-            match found.recv_timeout(PATIENCE) {
+            match lines.recv_timeout(TIMEOUT) {
                 Ok(line) => {
-                    if let Some(address) = address(&line) {
+                    if let Some(address) = parse_address(&line) {
                         break address;
                     }
                     log.push_str(&line);
                     log.push('\n');
                 }
-                Err(error) => panic!("{program} does not say where it listens ({error}):\n{log}"),
+                Err(error) => panic!("{program} does not print its address ({error}):\n{log}"),
             }
         };
         Self { child, address }
     }
 
-    /// Asks it to end, and waits until it has.
-    pub fn end_by(mut self, signal: Signal) {
+    /// Sends the server a signal, and waits until it has ended.
+    pub fn stop(mut self, signal: Signal) {
         let id = Pid::from_raw(self.child.id().cast_signed());
         let _ = nix::sys::signal::kill(id, signal);
         let _ = self.child.wait();
     }
 
-    /// Its URL.
+    /// The URL of the server.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -66,35 +69,37 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A test's server has nothing to save.
+        // The data of a test's server is not needed any more.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Reads on for as long as the server lives: a full pipe would stop it.
-fn read_lines(stream: impl Read + Send + 'static, lines: mpsc::Sender<String>) {
+/// Reads as long as the server runs: it would block on a full pipe.
+fn read_lines(stream: impl Read + Send + 'static, sender: mpsc::Sender<String>) {
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            let _ = lines.send(line);
+            let _ = sender.send(line);
         }
     });
 }
 
-/// Asks again and again until the answer is there; fails with what was last seen when patience ends.
-///
-/// Each round is one real request, so this does not spin.
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
-    let (tick, ticks) = mpsc::channel::<()>();
-    let rounds = PATIENCE.as_millis() / 50;
+/// A client for servers of the tests: the machine's proxy is not for them.
+pub fn client() -> reqwest::blocking::Client {
+    reqwest::blocking::Client::builder().no_proxy().timeout(TIMEOUT).build().unwrap()
+}
+
+/// Calls `attempt` until it succeeds; panics with its last error after [`TIMEOUT`].
+pub fn eventually<T>(expectation: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let (_tick, ticks) = mpsc::channel::<()>();
     let mut last = String::new();
-    for _ in 0..rounds {
-        match ask() {
-            Ok(answer) => return answer,
-            Err(why) => last = why,
+    for _ in 0..TIMEOUT.as_millis() / INTERVAL.as_millis() {
+        match attempt() {
+            Ok(value) => return value,
+            Err(error) => last = error,
         }
-        let _ = ticks.recv_timeout(Duration::from_millis(50));
+        // Nobody ever ticks: this only waits.
+        let _ = ticks.recv_timeout(INTERVAL);
     }
-    drop(tick);
-    panic!("{what}: not within {PATIENCE:?}; last seen: {last}");
+    panic!("{expectation}: not within {TIMEOUT:?}; last result: {last}");
 }

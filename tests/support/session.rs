@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// A client; its session ends with this, and what it had not committed is rolled back.
+/// A client. Dropping it ends its session, and the server rolls back what it has not committed.
 #[derive(Debug)]
 pub struct Session {
     child: Child,
@@ -11,7 +11,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// One that runs `statements`, of which the last prints `ready`, and then stays as they leave it.
+    /// Runs `statements`, of which the last prints `ready`, and keeps the session open.
     pub(crate) fn open(mut client: Command, statements: &str) -> Self {
         let mut child = client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
@@ -21,13 +21,13 @@ impl Session {
         Self { child, stdin: Some(stdin) }
     }
 
-    /// One that is left alone with what it was given on its command line, and may have to wait.
-    pub(crate) fn left_alone(mut client: Command) -> Self {
+    /// Starts a client that runs the statement of its command line, and does not wait for it.
+    pub(crate) fn in_background(mut client: Command) -> Self {
         let client = client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Self { child: client.spawn().unwrap(), stdin: None }
     }
 
-    /// Ends it.
+    /// Ends the session.
     pub fn end(self) {
         drop(self);
     }

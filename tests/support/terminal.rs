@@ -1,21 +1,20 @@
-//! A terminal: what is typed into it, and what stands on it.
+//! A terminal: what is typed, and what is displayed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-/// How long anything may take to appear.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::server::TIMEOUT;
 
-/// Ctrl-C, as it is typed.
+/// Ctrl-C, as the terminal sends it.
 pub const CTRL_C: &str = "\x03";
 /// Ctrl-Z.
 pub const CTRL_Z: &str = "\x1a";
@@ -24,15 +23,16 @@ pub const CTRL_Z: &str = "\x1a";
 #[derive(Debug)]
 pub struct Terminal {
     child: Child,
-    /// The other end; only the terminal itself has it open.
-    keyboard: File,
-    seen: String,
+    /// The master end, which only the test has open.
+    master: File,
+    /// Output that no call of `wait_for` has consumed yet.
+    output: String,
 }
 
 impl Terminal {
-    /// Starts the command in a new session whose terminal this is.
+    /// Starts the command in a new session with this terminal.
     pub fn start(command: &Command) -> Self {
-        // Closed on exec from the start: a program of another test that had it too would hide a hang-up.
+        // Close-on-exec from the start: if a program of another test inherited it, there would be no hang-up.
         let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -44,7 +44,7 @@ impl Terminal {
             .open(name)
             .unwrap();
         let end = || Stdio::from(screen.try_clone().unwrap());
-        // setsid(1) makes the terminal the session's, which takes an ioctl between fork and exec.
+        // setsid(1) makes it the controlling terminal, which needs an ioctl between fork and exec.
         let mut session = Command::new("setsid");
         session.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args()).env_clear();
         session
@@ -53,64 +53,64 @@ impl Terminal {
         if let Some(folder) = command.get_current_dir() {
             session.current_dir(folder);
         }
-        let keyboard = File::from(OwnedFd::from(master));
-        set_size(&keyboard, 24, 80);
+        let master = File::from(OwnedFd::from(master));
+        set_size(&master, 24, 80);
         let child = session.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-        Self { child, keyboard, seen: String::new() }
+        Self { child, master, output: String::new() }
     }
 
-    /// Types.
+    /// Types this text.
     pub fn type_in(&mut self, text: &str) {
-        self.keyboard.write_all(text.as_bytes()).unwrap();
+        self.master.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Makes the window another size.
+    /// Changes the size of the window.
     pub fn resize(&self, rows: u16, columns: u16) {
-        set_size(&self.keyboard, rows, columns);
+        set_size(&self.master, rows, columns);
     }
 
-    /// Waits until the text stands on the terminal, after what was waited for before.
+    /// Waits until the terminal shows the text, after everything that was awaited before.
     pub fn wait_for(&mut self, text: &str) {
         let deadline = deadline();
-        while !self.seen.contains(text) {
-            assert!(self.read(deadline), "no {text:?} on the terminal, but: {:?}", self.seen);
+        while !self.output.contains(text) {
+            assert!(self.read(deadline), "no {text:?} on the terminal, but: {:?}", self.output);
         }
-        let end = self.seen.find(text).unwrap() + text.len();
-        self.seen.drain(..end);
+        let end = self.output.find(text).unwrap() + text.len();
+        self.output.drain(..end);
     }
 
-    /// Waits for the program's end; returns all that was not waited for before, and how it ended.
+    /// Waits until the program ends; returns the output that was not awaited before, and the exit status.
     pub fn end(mut self) -> (String, ExitStatus) {
         let deadline = deadline();
         while self.read(deadline) {}
-        assert!(now() < deadline, "the program does not end; on the terminal: {:?}", self.seen);
-        (std::mem::take(&mut self.seen), self.child.wait().unwrap())
+        assert!(now() < deadline, "the program does not end; on the terminal: {:?}", self.output);
+        (std::mem::take(&mut self.output), self.child.wait().unwrap())
     }
 
-    /// Takes the terminal away, as a lost connection does.
+    /// Closes the terminal, as a lost connection does.
     pub fn hang_up(&mut self) {
-        self.keyboard = File::open("/dev/null").unwrap();
+        self.master = File::open("/dev/null").unwrap();
     }
 
-    /// Whether there was more to read.
+    /// Reads more output; false at its end, or at the deadline.
     fn read(&mut self, deadline: Instant) -> bool {
         let wait = deadline.saturating_duration_since(now()).as_millis();
-        let mut ready = [PollFd::new(self.keyboard.as_fd(), PollFlags::POLLIN)];
+        let mut ready = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
         poll(&mut ready, PollTimeout::try_from(wait).unwrap()).unwrap();
         if now() >= deadline {
             return false;
         }
         let mut chunk = [0_u8; 4096];
-        // EIO: nobody has the terminal open any more.
-        let length = self.keyboard.read(&mut chunk).unwrap_or(0);
-        self.seen.push_str(&String::from_utf8_lossy(&chunk[..length]));
+        // EIO: no process has the terminal open any more.
+        let length = self.master.read(&mut chunk).unwrap_or(0);
+        self.output.push_str(&String::from_utf8_lossy(&chunk[..length]));
         length > 0
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // For a story that failed; one that was told has ended it.
+        // For a test that failed: otherwise it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -122,10 +122,10 @@ fn set_size(terminal: &File, rows: u16, columns: u16) {
 }
 
 fn deadline() -> Instant {
-    now() + PATIENCE
+    now() + TIMEOUT
 }
 
-#[expect(clippy::disallowed_methods, reason = "the clock of the machine itself is what a test waits by")]
+#[expect(clippy::disallowed_methods, reason = "the test waits in real time")]
 fn now() -> Instant {
     Instant::now()
 }

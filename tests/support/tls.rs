@@ -1,4 +1,4 @@
-//! Certificates, made anew for each test: an authority of our own, a server's, and a client's.
+//! Certificates that each test creates: an authority, a server's, and a client's.
 
 use std::path::PathBuf;
 
@@ -12,14 +12,14 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Certificates {
     folder: TempDir,
-    /// The key inside the client's file, which nobody may ever tell: one line of it.
+    /// One line of the key in the client's file, which must never appear in any output.
     pub client_secret: String,
 }
 
 impl Default for Certificates {
     fn default() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
-        // The default name is the same for all, which makes every certificate look signed by itself.
+        // All certificates have the same default name, which makes each look self-signed.
         params.distinguished_name.push(DnType::CommonName, "an authority for tests");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -33,20 +33,20 @@ impl Default for Certificates {
         };
         let (server, server_key) = signed(&["127.0.0.1", "localhost"], ExtendedKeyUsagePurpose::ServerAuth);
         let (client, client_key) = signed(&["deployer"], ExtendedKeyUsagePurpose::ClientAuth);
-        let made = Self {
+        let certificates = Self {
             folder: tempfile::tempdir().unwrap(),
             client_secret: client_key.lines().nth(1).unwrap().to_owned(),
         };
-        made.write("ca.pem", &authority.pem());
-        made.write("server.pem", &server);
-        made.write("server.key", &server_key);
-        made.write("client.pem", &format!("{client}{client_key}"));
-        made
+        certificates.write("ca.pem", &authority.pem());
+        certificates.write("server.pem", &server);
+        certificates.write("server.key", &server_key);
+        certificates.write("client.pem", &format!("{client}{client_key}"));
+        certificates
     }
 }
 
 impl Certificates {
-    /// Makes them.
+    /// Creates them.
     pub fn new() -> Self {
         Self::default()
     }
@@ -66,8 +66,8 @@ impl Certificates {
         self.path("client.pem")
     }
 
-    /// A configuration for the Prometheus family's servers: TLS, clients with a certificate of the authority only, and
-    /// this user with the password of this bcrypt hash.
+    /// A configuration for the Prometheus family's servers: TLS, clients with a certificate of the authority only,
+    /// and this user, whose password has this bcrypt hash.
     pub fn web_config(&self, user: &str, hash: &str) -> PathBuf {
         let text = format!(
             "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n  client_ca_file: ca.pem\n  \
@@ -76,7 +76,7 @@ impl Certificates {
         self.write("web.yml", &text)
     }
 
-    /// Writes one more file beside them.
+    /// Writes another file to the same folder.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         common::fs::atomic::write(&self.path(name), text.as_bytes()).unwrap();
         self.path(name)

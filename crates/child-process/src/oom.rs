@@ -1,34 +1,34 @@
-//! Whether the kernel ran out of memory: it says so only beside the process that it killed.
+//! Detects out-of-memory kills: the exit status of a killed process does not show them, the control group does.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The kernel's count of the processes that it killed in this process's control group for want of memory.
+/// The kernel's count of out-of-memory kills in the control group of this process.
 #[derive(Debug)]
 pub struct OomKills {
-    /// The file with the count, and what it said; `None` where it cannot be read.
-    known: Option<(PathBuf, u64)>,
+    /// The file with the count, and the count at the start; `None` if it cannot be read.
+    baseline: Option<(PathBuf, u64)>,
 }
 
 impl OomKills {
-    /// Remembers the count.
+    /// Reads the count at the start.
     pub fn watch() -> Self {
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let known = files(&groups, Path::new("/sys/fs/cgroup")).into_iter().find_map(|file| {
+        let baseline = files(&groups, Path::new("/sys/fs/cgroup")).into_iter().find_map(|file| {
             let count = count(&file)?;
             Some((file, count))
         });
-        Self { known }
+        Self { baseline }
     }
 
-    /// Whether it has grown since.
+    /// Whether the count has grown since the start.
     pub fn happened(&self) -> bool {
-        self.known.as_ref().is_some_and(|(file, before)| count(file).is_some_and(|now| now > *before))
+        self.baseline.as_ref().is_some_and(|(file, before)| count(file).is_some_and(|now| now > *before))
     }
 }
 
-/// Where the count may be, by cgroups(7): the second version's file, then the first's. In a container, what the
-/// kernel calls the group may be a path outside of it: then its own root counts.
+/// The files that may hold the count, see cgroups(7): version 2, then version 1. In a container, the path of the group may
+/// lie outside the container, so the root of the mount is a fallback.
 fn files(groups: &str, mounted: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for line in groups.lines() {
@@ -48,7 +48,7 @@ fn files(groups: &str, mounted: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The line `oom_kill N`, which both versions' files have.
+/// Reads the line `oom_kill N`, which the files of both versions contain.
 fn count(file: &Path) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_of_either_version_is_found() {
+    fn the_files_of_both_cgroup_versions_are_found() {
         let second = files("0::/system.slice/runner.service\n", Path::new("/cg"));
         assert_eq!(second[0], Path::new("/cg/system.slice/runner.service/memory.events"));
         let first = files("5:cpu,cpuacct:/\n4:memory:/docker/abc\n", Path::new("/cg"));
@@ -68,17 +68,17 @@ mod tests {
     }
 
     #[test]
-    fn a_growing_count_is_a_kill() {
+    fn a_growing_count_is_an_oom_kill() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("memory.events");
         let write = |kills: u32| {
             common::fs::atomic::write(&file, format!("low 0\noom 9\noom_kill {kills}\n").as_bytes())
         };
         write(2).unwrap();
-        let watch = OomKills { known: Some((file.clone(), count(&file).unwrap())) };
+        let watch = OomKills { baseline: Some((file.clone(), count(&file).unwrap())) };
         assert!(!watch.happened());
         write(3).unwrap();
         assert!(watch.happened());
-        assert!(!OomKills { known: None }.happened());
+        assert!(!OomKills { baseline: None }.happened());
     }
 }

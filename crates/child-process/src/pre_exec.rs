@@ -1,4 +1,4 @@
-//! What is done in the child between fork and exec.
+//! Prepares the child between fork and exec.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -10,28 +10,27 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::unistd::{close, getpid, getppid};
 
-/// Gives the child the signal mask `mask`, an ignored SIGPIPE where ours was `pipe_ignored`, closes the streams that
-/// were `closed` to us, and, with `dies_with_us`, has the kernel send it a TERM when this process ends before it, by a
-/// SIGKILL for instance. That is not passed on to what the child starts, and is lost where the child is set-user-ID:
-/// see `PR_SET_PDEATHSIG(2const)`.
+/// Gives the child the signal mask `mask`, ignores SIGPIPE if `sigpipe_ignored`, and closes the streams in `closed`. With
+/// `dies_with_us`, the kernel sends TERM to the child if this process ends first, for example by SIGKILL. Descendants of
+/// the child do not inherit that, and a set-user-ID child loses it: see `PR_SET_PDEATHSIG(2const)`.
 ///
-/// The kernel means the thread that starts the child, so this is for one that lives as long as the process.
-#[expect(unsafe_code, reason = "there is no safe interface to what happens between fork and exec")]
+/// The kernel watches the thread that starts the child, so that thread must live as long as the process.
+#[expect(unsafe_code, reason = "no safe interface runs code between fork and exec")]
 pub(super) fn prepare(
     command: &mut Command,
     mask: SigSet,
     closed: Vec<RawFd>,
-    pipe_ignored: bool,
+    sigpipe_ignored: bool,
     dies_with_us: bool,
 ) {
     let wrapper = getpid();
-    // SAFETY: only sigprocmask(2), sigaction(2), close(2), prctl(2) and getppid(2) are called, and nothing is allocated. The streams
-    // that are closed are nobody's here.
+    // SAFETY: only sigprocmask(2), sigaction(2), close(2), prctl(2) and getppid(2) are called, and nothing is allocated. Nothing
+    // here uses the streams that are closed.
     unsafe {
         command.pre_exec(move || {
             mask.thread_set_mask()?;
-            if pipe_ignored {
-                // The library that starts the child has just made it the default.
+            if sigpipe_ignored {
+                // The standard library has just reset it to the default.
                 signal(Signal::SIGPIPE, SigHandler::SigIgn)?;
             }
             for stream in &closed {
@@ -39,7 +38,7 @@ pub(super) fn prepare(
             }
             if dies_with_us {
                 set_pdeathsig(Signal::SIGTERM)?;
-                // It may have been killed before the call above.
+                // This process may have been killed before the call above.
                 if getppid() != wrapper {
                     return Err(io::Error::from(Errno::ESRCH));
                 }

@@ -1,4 +1,4 @@
-//! The signals that ask a tool for its end, as a future; for the tools that wrap no command.
+//! The signals that ask a tool to shut down, as a future. For tools that wrap no command.
 
 use std::future::pending;
 use std::io;
@@ -7,28 +7,31 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::signals::is_ignored;
 
-/// SIGINT, SIGTERM and SIGHUP, watched from its making on.
+/// Receives SIGINT, SIGTERM and SIGHUP.
 #[derive(Debug)]
 pub struct ShutdownSignals {
     interrupt: Signal,
     terminate: Signal,
-    /// `None` where it was ignored before us, as under nohup: then it stays so.
+    /// `None` if this process inherited it as ignored, as under nohup.
     hangup: Option<Signal>,
 }
 
 impl ShutdownSignals {
-    /// Starts watching; inside a tokio runtime only.
+    /// Starts receiving. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// A handler cannot be installed.
     pub fn watch() -> io::Result<Self> {
         let hangup = SignalKind::hangup();
-        let is_heard = !is_ignored(hangup.as_raw_value());
+        let is_handled = !is_ignored(hangup.as_raw_value());
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            hangup: is_heard.then(|| signal(hangup)).transpose()?,
+            hangup: is_handled.then(|| signal(hangup)).transpose()?,
         })
     }
 
-    /// The number of the next that comes.
+    /// Waits for the next signal and returns its number.
     pub async fn next(&mut self) -> i32 {
         let hung_up = async {
             match &mut self.hangup {

@@ -1,4 +1,4 @@
-//! The signals that a wrapper hears: those that it passes on, and what its child's state tells it.
+//! The signals that a wrapper receives: those that it forwards, and SIGCHLD.
 
 use std::fs;
 use std::io::{self, Read};
@@ -17,80 +17,85 @@ use signal_hook::low_level::siginfo::Cause;
 
 use common::clock::Clock;
 
-/// The signals that are passed on. SIGTSTP is one too, and heard in another way: see [`Mask`].
+/// The forwarded signals. SIGTSTP is also forwarded, but received in another way: see [`SignalMask`].
 const FORWARDED: [i32; 8] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT];
 
-/// Those of them by which somebody asks for the end.
-const STOPPING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+/// The forwarded signals that ask for termination.
+const TERMINATION: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// A signal that came.
+/// A received signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ReceivedSignal {
-    /// Which.
+    /// The signal.
     pub signal: Signal,
-    /// Whether the kernel sent it, as a terminal does for what is typed: then everybody in the group has got it.
+    /// Whether the kernel sent it, as it does for keys typed at a terminal. The whole foreground group has then received
+    /// it.
     pub from_terminal: bool,
 }
 
 impl ReceivedSignal {
-    /// Whether somebody asks for the end by it.
+    /// Whether the signal asks for termination.
     pub(super) fn is_termination(self) -> bool {
-        STOPPING.contains(&self.signal)
+        TERMINATION.contains(&self.signal)
     }
 }
 
-/// The signals to this process, from [`Signals::watch`] on: none is lost, and none but SIGSTOP and SIGKILL acts.
+/// Receives the signals to this process from [`Signals::watch`] on. None is lost, and none except SIGSTOP and SIGKILL
+/// has its default effect.
 #[derive(Debug)]
 pub struct Signals {
     delivery: SignalDelivery<UnixStream, WithOrigin>,
 }
 
 impl Signals {
-    /// Starts watching. Before the child starts: a signal in between must not be lost.
+    /// Starts receiving. Call this before the child starts, so that no signal in between is lost.
+    ///
+    /// # Errors
+    /// The system has no descriptor left.
     pub fn watch() -> io::Result<Self> {
-        // A signal that was ignored before us, as under nohup, stays ignored in the child: no handler.
-        let wanted = FORWARDED.into_iter().filter(|signal| !is_ignored(*signal));
+        // A signal that this process inherited as ignored, as under nohup, gets no handler: the child inherits that.
+        let handled = FORWARDED.into_iter().filter(|signal| !is_ignored(*signal));
         let (read, write) = UnixStream::pair()?;
         let delivery =
-            SignalDelivery::with_pipe(read, write, WithOrigin::default(), wanted.chain([SIGCHLD]))?;
+            SignalDelivery::with_pipe(read, write, WithOrigin::default(), handled.chain([SIGCHLD]))?;
         Ok(Self { delivery })
     }
 
-    /// Waits for `pause`, or until somebody asks for the end: then returns the signal.
+    /// Waits for the time `pause`. Returns early with the signal if one asks for termination.
     pub fn pause(&mut self, pause: Duration, clock: &dyn Clock) -> Option<Signal> {
         let until = clock.instant() + pause;
         while clock.instant() < until {
-            if let Some(heard) =
+            if let Some(received) =
                 self.next(None, Some(until), clock).into_iter().find(|it| it.is_termination())
             {
-                return Some(heard.signal);
+                return Some(received.signal);
             }
         }
         None
     }
 
-    /// Waits for a signal, or for `deadline`; returns what came, without SIGCHLD, which is only a reason to look.
+    /// Waits for signals until `deadline`, and returns them. SIGCHLD ends the wait but is not returned.
     pub(super) fn next(
         &mut self,
-        mask: Option<&Mask>,
+        mask: Option<&SignalMask>,
         deadline: Option<Instant>,
         clock: &dyn Clock,
     ) -> Vec<ReceivedSignal> {
         let wait = deadline.map(|deadline| deadline.saturating_duration_since(clock.instant()));
-        self.wait_for_a_byte(mask, wait);
+        self.wait_for_wakeup(mask, wait);
         let pending = self.delivery.pending().filter(|origin| origin.signal != SIGCHLD);
-        let mut heard: Vec<ReceivedSignal> = pending
+        let mut received: Vec<ReceivedSignal> = pending
             .filter_map(|origin| {
                 let from_terminal = matches!(origin.cause, Cause::Kernel);
                 Some(ReceivedSignal { signal: Signal::try_from(origin.signal).ok()?, from_terminal })
             })
             .collect();
-        heard.extend(mask.and_then(Mask::heard));
-        heard
+        received.extend(mask.and_then(SignalMask::read_suspension));
+        received
     }
 
-    fn wait_for_a_byte(&mut self, mask: Option<&Mask>, wait: Option<Duration>) {
-        // Rounded up: to wake before the deadline would be to wake twice.
+    fn wait_for_wakeup(&mut self, mask: Option<&SignalMask>, wait: Option<Duration>) {
+        // Rounded up: waking before the deadline would mean waking twice.
         let timeout = wait.map_or(PollTimeout::NONE, |wait| {
             PollTimeout::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
         });
@@ -98,38 +103,38 @@ impl Signals {
         let mut watched = vec![PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
         let suspension = mask.and_then(|mask| mask.suspension.as_ref());
         watched.extend(suspension.map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)));
-        // An interruption is as good as a byte: a reason to look.
+        // An interruption is also a reason to check for signals.
         let _ = poll(&mut watched, timeout);
-        let mut wakes = [0_u8; 64];
+        let mut bytes = [0_u8; 64];
         if pipe.set_nonblocking(true).is_ok() {
-            let _ = pipe.read(&mut wakes);
+            let _ = pipe.read(&mut bytes);
         }
     }
 }
 
 /// The signal mask while a child runs.
 ///
-/// SIGTSTP, as Ctrl-Z at a terminal sends it, is blocked and read from a descriptor rather than handled, because its
-/// own action, by which a shell sees that a job was suspended, is to be had only without a handler. SIGCHLD is let
-/// in, which a caller may have left blocked.
+/// SIGTSTP, which Ctrl-Z sends at a terminal, is blocked and read from a descriptor. A handler would replace its default
+/// action, which is how a shell notices that a job was suspended. SIGCHLD is unblocked, in case the caller left it
+/// blocked.
 ///
-/// A child would inherit it: it has to be given [`Mask::before`]. Dropped, the mask restores that.
+/// A child would inherit the mask, so it must be given [`SignalMask::before`]. Dropping this value restores that mask.
 #[derive(Debug)]
-pub(super) struct Mask {
-    /// The mask as it was.
+pub(super) struct SignalMask {
+    /// The previous mask.
     pub before: SigSet,
-    /// `None` where SIGTSTP is ignored or blocked already, as it is for the child.
+    /// `None` if SIGTSTP was already ignored or blocked; the child inherits that.
     suspension: Option<SignalFd>,
 }
 
-impl Mask {
-    /// Sets the mask; from here on no SIGTSTP acts by itself.
+impl SignalMask {
+    /// Sets the mask. From here on, SIGTSTP has no default effect.
     pub(super) fn set() -> io::Result<Self> {
         let before = SigSet::thread_get_mask()?;
-        from(Signal::SIGCHLD).thread_unblock()?;
+        set_of(Signal::SIGCHLD).thread_unblock()?;
         let mut mask = Self { before, suspension: None };
         if !is_ignored(Signal::SIGTSTP as i32) && !before.contains(Signal::SIGTSTP) {
-            let suspend = from(Signal::SIGTSTP);
+            let suspend = set_of(Signal::SIGTSTP);
             mask.suspension =
                 Some(SignalFd::with_flags(&suspend, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?);
             suspend.thread_block()?;
@@ -137,36 +142,36 @@ impl Mask {
         Ok(mask)
     }
 
-    /// Stops this process as SIGTSTP does, and returns once it goes on.
+    /// Stops this process with the default effect of SIGTSTP. Returns when the process is continued.
     pub(super) fn suspend(&self) {
         if self.suspension.is_some() {
-            let suspend = from(Signal::SIGTSTP);
-            // Raised while it is blocked, it acts within the unblocking.
+            let suspend = set_of(Signal::SIGTSTP);
+            // The signal is pending while blocked, and takes effect when it is unblocked.
             let _ = raise(Signal::SIGTSTP);
             let _ = suspend.thread_unblock();
             let _ = suspend.thread_block();
         }
     }
 
-    fn heard(&self) -> Option<ReceivedSignal> {
+    fn read_suspension(&self) -> Option<ReceivedSignal> {
         let info = self.suspension.as_ref()?.read_signal().ok()??;
-        // SI_KERNEL of asm-generic/siginfo.h.
+        // 0x80 is SI_KERNEL of asm-generic/siginfo.h.
         Some(ReceivedSignal { signal: Signal::SIGTSTP, from_terminal: info.ssi_code == 0x80 })
     }
 }
 
-impl Drop for Mask {
+impl Drop for SignalMask {
     fn drop(&mut self) {
         let _ = self.before.thread_set_mask();
     }
 }
 
-fn from(signal: Signal) -> SigSet {
+fn set_of(signal: Signal) -> SigSet {
     SigSet::from_iter([signal])
 }
 
-/// Whether this process inherited the signal as ignored; false where the kernel does not tell. Looked at once: nothing
-/// in here ignores one.
+/// Whether this process inherited the signal as ignored; false if that is unknown. Read once, because this program never
+/// ignores a signal itself.
 pub(crate) fn is_ignored(signal: i32) -> bool {
     static IGNORED: OnceLock<u64> = OnceLock::new();
     let ignored = IGNORED.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! Why a command could not be started.
+//! Explains why a command could not be started.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -10,26 +10,26 @@ use nix::errno::Errno;
 use common::event::Reason;
 use common::exit::Exit;
 
-/// Why a child could not be started.
+/// The reason why a child could not be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartError {
-    /// 126 or 127, as a shell would say; 125 where the fault is not the command's.
+    /// 126 or 127, as a shell exits; 125 if the command is not to blame.
     pub exit: Exit,
-    /// The class.
+    /// The reason, as a label.
     pub reason: Reason,
-    /// For people.
+    /// The explanation: what failed, on what, why.
     pub message: String,
 }
 
 impl StartError {
-    /// A fault that is not the command's.
-    pub fn of_wrapper(message: String) -> Self {
+    /// A failure for which the command is not to blame.
+    pub fn wrapper_fault(message: String) -> Self {
         Self { exit: Exit::WrapperFault, reason: Reason::Other, message }
     }
 }
 
-/// Why `program` could not be started. Names the true cause: the kernel says "no such file" of a missing
-/// interpreter, a missing directory and a missing working directory, too.
+/// Explains why `program` could not be started. Names the true cause: the kernel also says "no such file" if the
+/// interpreter, a directory of the path, or the working directory is missing.
 pub fn explain(program: &OsStr, error: &io::Error) -> StartError {
     let path = Path::new(program);
     let name = path.display();
@@ -41,23 +41,25 @@ pub fn explain(program: &OsStr, error: &io::Error) -> StartError {
             (Exit::NotFound, format!("{name}: its interpreter{interpreter} is missing"))
         }
         ErrorKind::NotFound if !Path::new(".").exists() => {
-            (Exit::NotFound, format!("{name}: the working directory is gone"))
+            (Exit::NotFound, format!("{name}: the working directory no longer exists"))
         }
         ErrorKind::NotFound if has_folder => match missing_folder(path) {
-            Some(folder) => (Exit::NotFound, format!("{name}: there is no directory {}", folder.display())),
+            Some(folder) => {
+                (Exit::NotFound, format!("{name}: directory {} does not exist", folder.display()))
+            }
             None => (Exit::NotFound, format!("{name}: no such file")),
         },
         ErrorKind::NotFound => (Exit::NotFound, format!("{name}: not found in PATH")),
-        ErrorKind::NotADirectory => (Exit::NotFound, format!("{name}: a part of its path is no directory")),
+        ErrorKind::NotADirectory => (Exit::NotFound, format!("{name}: part of its path is not a directory")),
         ErrorKind::PermissionDenied if path.is_dir() => {
             (Exit::NotExecutable, format!("{name}: is a directory"))
         }
         ErrorKind::PermissionDenied if has_folder && path.is_file() => {
-            (Exit::NotExecutable, format!("{name}: is not executable; chmod +x it"))
+            (Exit::NotExecutable, format!("{name}: is not executable; run chmod +x on it"))
         }
         _ => match os_error {
             Some(Errno::ENOEXEC) => {
-                (Exit::NotExecutable, format!("{name}: neither a program nor a script with a #! line"))
+                (Exit::NotExecutable, format!("{name}: is neither a program nor a script with a #! line"))
             }
             Some(Errno::ETXTBSY) => {
                 (Exit::NotExecutable, format!("{name}: is being written to by another process"))
@@ -65,9 +67,9 @@ pub fn explain(program: &OsStr, error: &io::Error) -> StartError {
             Some(Errno::E2BIG) => {
                 (Exit::NotExecutable, format!("{name}: its arguments and the environment are too long"))
             }
-            // No memory, no process, no descriptor left: not the command's fault.
+            // Out of memory, processes or descriptors: the command is not to blame.
             Some(Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE) => {
-                return StartError::of_wrapper(format!("cannot run {name}: {error}"));
+                return StartError::wrapper_fault(format!("cannot run {name}: {error}"));
             }
             _ => (Exit::NotExecutable, format!("{name}: {error}")),
         },
@@ -76,7 +78,7 @@ pub fn explain(program: &OsStr, error: &io::Error) -> StartError {
     StartError { exit, reason, message: format!("cannot run {message}") }
 }
 
-/// The first directory on the way to `path` that is not there.
+/// The first directory of `path` that does not exist.
 fn missing_folder(path: &Path) -> Option<&Path> {
     let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
     folders.take_while(|folder| !folder.exists()).last()

@@ -1,15 +1,18 @@
-//! The flags that tools share, as what was typed.
+//! The flags that several tools share, as typed.
 
-use crate::label::Label;
 use std::fmt::Debug;
 use std::str::FromStr;
 
-/// A value that may be empty, and then counts as absent: CI systems set the variables that they have no value for.
+use secrecy::SecretString;
+
+use crate::label::Label;
+
+/// A value that counts as absent if it is empty: CI systems set variables for which they have no value to "".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmptyAsNone<T>(pub Option<T>);
 
 impl<T> EmptyAsNone<T> {
-    /// Reads a value with `read`, unless it is empty: as a value parser for a flag.
+    /// Parses a non-empty value with `read`. For use as a clap value parser.
     ///
     /// # Errors
     /// The error of `read`.
@@ -25,17 +28,25 @@ impl<T: FromStr<Err: Debug>> FromStr for EmptyAsNone<T> {
     }
 }
 
+/// Parses a secret, or `None` if it is empty. For use as a clap value parser.
+///
+/// # Errors
+/// Never; clap expects a `Result`.
+pub fn parse_secret(text: &str) -> Result<EmptyAsNone<SecretString>, String> {
+    Ok(EmptyAsNone((!text.is_empty()).then(|| text.into())))
+}
+
 /// The form of a tool's stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Sentences for people; in colours on a terminal, unless NO_COLOR is set
+    /// Sentences to read; in colour on a terminal unless NO_COLOR is set
     Human,
-    /// JSON Lines, a record a line
+    /// JSON Lines: one record per line
     Jsonl,
 }
 
 impl Format {
-    /// What stdout carries where nobody told: people look at terminals, programs read pipes.
+    /// The default format: human-readable on a terminal, JSON Lines in a pipe.
     pub fn for_stdout(is_terminal: bool) -> Self {
         if is_terminal { Self::Human } else { Self::Jsonl }
     }

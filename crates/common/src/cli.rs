@@ -1,4 +1,4 @@
-//! The `main` of every tool: arguments to plan, plan to exit code, and the one place where errors are told.
+//! The `main` of every tool: arguments to plan, plan to exit code. The only place that reports errors.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -10,12 +10,12 @@ use clap::error::{ContextKind, ErrorKind};
 use crate::exit::Exit;
 use crate::label::MASK;
 
-/// A tool, as far as its `main` has to know it.
+/// What `main` needs to know about a tool.
 #[derive(Debug, Clone, Copy)]
 pub struct Tool {
-    /// Its name.
+    /// The name of the binary, such as `dm-stage`.
     pub name: &'static str,
-    /// Whether its exit codes belong to a wrapped command: then its own faults are 125.
+    /// Whether the exit codes belong to a wrapped command. The tool then exits with 125 for its own faults.
     pub wrapper: bool,
 }
 
@@ -29,23 +29,24 @@ impl Tool {
     }
 }
 
-/// The `main` of every tool: arguments, plan, act, exit code. Errors go to stderr here, once.
+/// The `main` of every tool: parses arguments, makes the plan, carries it out, returns the exit code. Writes errors to
+/// stderr, once.
 pub fn main<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<Exit>) -> ExitCode {
     std::panic::set_hook(Box::new(move |panic| {
         warn(tool.name, &[format!("internal error: {panic}; please report this").replace('\n', " ")]);
     }));
-    let exit = std::panic::catch_unwind(|| end(tool, plan, act)).unwrap_or(tool.fault());
+    let exit = std::panic::catch_unwind(|| run(tool, plan, act)).unwrap_or(tool.fault());
     if let Exit::Signal(signal) = exit {
         die_by(signal);
     }
     ExitCode::from(exit.code())
 }
 
-fn end<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<Exit>) -> Exit {
+fn run<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<Exit>) -> Exit {
     let args = match A::try_parse() {
         Ok(args) => args,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            // Help on a closed pipe is no error.
+            // Printing help to a closed pipe is not an error.
             let _ = error.print();
             return Exit::Success;
         }
@@ -65,14 +66,14 @@ fn end<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<
     exit
 }
 
-/// clap's explanation in one line: its cause and its tips, without the usage text.
+/// clap's error in one line: its cause and its tips, without the usage text.
 ///
-/// A URL that could not be read is not repeated: it may hold a password, and this goes to a log.
+/// An invalid URL is masked: it may contain a password, and the line ends up in a log.
 fn usage_error(error: &clap::Error) -> String {
     let mut text = error.render().to_string();
-    let told = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
-    let value = told(ContextKind::InvalidValue);
-    if told(ContextKind::InvalidArg).contains("url") && !value.is_empty() {
+    let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let value = context(ContextKind::InvalidValue);
+    if context(ContextKind::InvalidArg).contains("url") && !value.is_empty() {
         text = text.replace(&value, MASK);
     }
     let cause = text.trim_start_matches("error: ").split("\n\n").filter(|part| {
@@ -84,21 +85,21 @@ fn usage_error(error: &clap::Error) -> String {
     lines.join(" ")
 }
 
-/// Dies by the signal that the wrapped command died by, so that a shell around sees the same death. Returns where
-/// that is not possible: as PID 1 no signal kills.
+/// Dies by the signal that killed the wrapped command, so that the calling shell sees the same death. Returns if that
+/// is impossible: no signal kills PID 1.
 fn die_by(signal: i32) {
     if std::process::id() == 1 {
         return;
     }
-    // The core, if any, was the command's.
+    // The command has already dumped core, if any.
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
     let _ = signal_hook::low_level::emulate_default_handler(signal);
 }
 
-/// One line on stderr, in the form `tool: what; what`. Nothing for no messages.
+/// Writes one line to stderr, in the form `tool: message; message`. Writes nothing if there are no messages.
 pub fn warn(tool: &str, messages: &[String]) {
     if !messages.is_empty() {
-        // Without a stderr there is nobody to tell.
+        // If stderr is closed, there is nowhere left to report it.
         let _ = writeln!(std::io::stderr(), "{tool}: {}", messages.join("; "));
     }
 }

@@ -1,11 +1,11 @@
-//! Durations as people write them: `30s`, `1m30s`, `200ms`. A bare number is refused: it could mean anything.
+//! Durations with a unit: `30s`, `1m30s`, `200ms`. A bare number is an error because it could mean anything.
 
 use std::time::Duration;
 
-/// The longest duration taken: anything above is a slip of the keyboard, and would overflow a clock.
+/// The longest duration accepted: anything longer is a typing error, and could overflow a clock.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
-/// Reads a duration with its unit, as a value parser for a flag.
+/// Parses a duration with its unit. For use as a clap value parser.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let trimmed = text.trim();
     if !trimmed.is_empty() && trimmed.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
@@ -13,12 +13,12 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     }
     let duration = humantime::parse_duration(trimmed).map_err(|error| format!("{error}"))?;
     if duration > LONGEST {
-        return Err("a duration of more than a year".to_owned());
+        return Err("longer than a year".to_owned());
     }
     Ok(duration)
 }
 
-/// Like [`parse`], and not zero: for intervals and limits where zero would spin or always fail.
+/// Like [`parse`], but rejects zero: a zero interval would spin and a zero limit would always fail.
 pub fn parse_positive(text: &str) -> Result<Duration, String> {
     match parse(text)? {
         Duration::ZERO => Err("must be longer than zero".to_owned()),
@@ -26,7 +26,7 @@ pub fn parse_positive(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A duration for people, to the precision that matters: `41ms`, `8.1s`, `12m04s`, `2h05m`.
+/// A duration to read, with the precision that matters: `41ms`, `8.1s`, `12m04s`, `2h05m`.
 pub fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn people_see_the_digits_that_matter() {
+    fn a_formatted_duration_has_the_digits_that_matter() {
         let shown = |ms| format_duration(Duration::from_millis(ms));
         assert_eq!(shown(41), "41ms");
         assert_eq!(shown(8_149), "8.1s");

@@ -1,16 +1,16 @@
-//! The environment, as something that can be passed in.
+//! Environment variables, as a parameter: tests pass a table.
 
-/// Where variables are looked up: the process's own environment, or a test's table.
+/// Looks up a variable: in the process's environment, or in a test's table.
 pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
-/// The process's environment. A variable that is empty or not UTF-8 counts as absent:
-/// CI systems set what they do not know to an empty string.
+/// Looks up a variable in the process's environment. An empty variable, or one that is not UTF-8, counts as absent: CI
+/// systems set unknown values to an empty string.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the real environment")]
 pub fn system(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Every variable of the process's environment that is UTF-8.
+/// All UTF-8 variables of the process's environment.
 pub fn all() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

@@ -1,49 +1,49 @@
-//! The exit codes of every tool, as a type: the only place that knows the numbers.
+//! The exit codes of all tools, as a type. The only place that knows the numbers.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 /// How a tool ends.
 ///
-/// For scripts the exit code is the interface: [`Exit::Success`] must be hard to reach by accident.
+/// Scripts act on the exit code, so [`Exit::Success`] must be hard to reach by accident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: good, and proven: healthy, all passed, kept.
+    /// 0: good, and proven: the service is healthy, all tests passed, the version is kept.
     Success,
-    /// 1: bad, and proven: unhealthy, a test failed.
+    /// 1: bad, and proven: the service is unhealthy, a test failed.
     Failure,
-    /// 2: wrong usage or bad configuration, found before anything ran.
+    /// 2: wrong usage or bad configuration, detected before anything ran.
     Usage,
-    /// 3: no data, too little data, or the producer died.
+    /// 3: inconclusive: no data, too little data, or the producer of the data died.
     Inconclusive,
-    /// 4: no probe was made, or no test was run.
+    /// 4: nothing ran: no probe, no test.
     NothingRan,
-    /// 5: an internal or I/O error kept the tool from judging.
+    /// 5: an internal or I/O error prevented a verdict.
     CouldNotJudge,
-    /// 10: rolled back, and the service was seen to work again.
+    /// 10: rolled back, and the service was verified to work.
     RolledBack,
-    /// 11: a rollback was wanted and not done: dry run, safeguard, no command.
+    /// 11: a rollback was due but not performed: dry run, safeguard, or no command.
     RollbackNotDone,
-    /// 12: a rollback was tried and failed, or was not verified: page a person.
+    /// 12: a rollback failed or could not be verified: page somebody.
     RollbackFailed,
-    /// 75: held by a lock or a cool-down: try later.
+    /// 75 (`EX_TEMPFAIL` of sysexits(3)): a lock or a cool-down is in force. Try again later.
     TryLater,
-    /// 124: the tool's own time limit.
+    /// 124: the tool's own time limit expired.
     TimedOut,
-    /// 125: a wrapper's own fault.
+    /// 125: the wrapper itself failed.
     WrapperFault,
-    /// 126: the wrapped command was found and could not be executed.
+    /// 126: the wrapped command exists but cannot be executed.
     NotExecutable,
-    /// 127: the wrapped command was not found.
+    /// 127: the wrapped command does not exist.
     NotFound,
-    /// The wrapped command's own code, unchanged.
+    /// The wrapped command's own exit code, unchanged.
     Child(u8),
-    /// The wrapped command was killed by this signal; the wrapper dies by it too.
+    /// This signal killed the wrapped command. The wrapper dies by the same signal.
     Signal(i32),
 }
 
 impl Exit {
-    /// The number a shell sees. For [`Exit::Signal`] it is 128 + n.
+    /// The number that a shell sees. For [`Exit::Signal`] it is 128 + n.
     pub fn code(self) -> u8 {
         match self {
             Self::Success => 0,
@@ -65,7 +65,7 @@ impl Exit {
         }
     }
 
-    /// The exit of a wrapper whose child ended with `status`.
+    /// How a wrapper ends if its child ended with `status`.
     pub fn from_child(status: ExitStatus) -> Self {
         match (status.code(), status.signal()) {
             (Some(code), _) => Self::Child(u8::try_from(code).unwrap_or(u8::MAX)),

@@ -1,6 +1,6 @@
-//! What GitHub Actions is told by workflow commands: groups, annotations, and the step's summary.
+//! Workflow commands of GitHub Actions: groups, annotations, and the job summary.
 //!
-//! Commands go to stderr, where the runner reads them too: stdout belongs to the wrapped command.
+//! Commands go to stderr, which the runner reads too: stdout belongs to the wrapped command.
 //! <https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions>
 
 use std::fmt::Write as _;
@@ -13,31 +13,30 @@ use std::time::Duration;
 use crate::duration::format_duration;
 use crate::env::Env;
 use crate::event::Completion;
-use crate::event::Status;
 
-/// What GitHub Actions is told.
+/// The flag for output to GitHub Actions.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct GitHubArgs {
-    /// In GitHub Actions: any of group (fold the output), error (annotate a failure), summary (add a row to the step's)
+    /// In GitHub Actions, any of: group (fold the output), error (annotate a failure), summary (add a row to the step summary)
     #[arg(long, env = "DM_GITHUB", value_name = "NOTICES")]
     pub github: Option<GitHubOutputs>,
 }
 
 impl GitHubArgs {
-    /// The runner that is told.
+    /// The outputs that are enabled in this environment.
     pub fn outputs(&self) -> GitHub {
         GitHub::from_env(self.github.unwrap_or_default(), &crate::env::system)
     }
 }
 
-/// What is wanted of it: any of `group`, `error` and `summary`, with commas.
+/// The selected outputs: any of `group`, `error` and `summary`, separated by commas.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GitHubOutputs {
-    /// A group around the command's output, which can be folded.
+    /// A foldable group around the command's output.
     pub group: bool,
-    /// An annotation of the run where the command fails.
+    /// An annotation of the run if the command fails.
     pub error: bool,
-    /// A row in the step's summary.
+    /// A row in the step summary.
     pub summary: bool,
 }
 
@@ -45,102 +44,110 @@ impl FromStr for GitHubOutputs {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut notices = Self::default();
+        let mut outputs = Self::default();
         for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             match word {
-                "group" => notices.group = true,
-                "error" => notices.error = true,
-                "summary" => notices.summary = true,
+                "group" => outputs.group = true,
+                "error" => outputs.error = true,
+                "summary" => outputs.summary = true,
                 _ => return Err(format!("{word} is none of group, error and summary")),
             }
         }
-        Ok(notices)
+        Ok(outputs)
     }
 }
 
-/// The runner that is told. Outside of GitHub Actions, nobody.
+/// The runner of GitHub Actions. Outside GitHub Actions, all its methods do nothing.
 #[derive(Debug, Clone, Default)]
 pub struct GitHub {
-    notices: GitHubOutputs,
+    outputs: GitHubOutputs,
     summary: Option<PathBuf>,
 }
 
 impl GitHub {
-    /// The runner that `env` tells of.
-    pub fn from_env(notices: GitHubOutputs, env: &Env<'_>) -> Self {
+    /// The runner that the environment describes.
+    pub fn from_env(outputs: GitHubOutputs, env: &Env<'_>) -> Self {
         if env("GITHUB_ACTIONS").is_none() {
             return Self::default();
         }
-        let summary = env("GITHUB_STEP_SUMMARY").filter(|_| notices.summary).map(PathBuf::from);
-        Self { notices, summary }
+        let summary = env("GITHUB_STEP_SUMMARY").filter(|_| outputs.summary).map(PathBuf::from);
+        Self { outputs, summary }
     }
 
-    /// The stage of this name begins.
+    /// Begins a foldable group with the name of the stage.
     pub fn begin_group(&self, stage: &str) {
-        if self.notices.group {
-            say(&format!("::group::{stage}"));
+        if self.outputs.group {
+            write_command(&format!("::group::{stage}"));
         }
     }
 
-    /// The command of the stage has ended.
+    /// Ends the group.
     pub fn end_group(&self) {
-        if self.notices.group {
-            say("::endgroup::");
+        if self.outputs.group {
+            write_command("::endgroup::");
         }
     }
 
-    /// How the stage ended; `told` says in words how the command did.
-    pub fn report_stage(&self, stage: &str, ended: &Completion, told: &str) {
-        let failed = matches!(ended.status, Status::Failure | Status::Error | Status::Timeout);
+    /// Reports how the stage ended: a row in the summary and, after a failure, an annotation. `explanation` says how the
+    /// command ended, such as `exit code 1`.
+    pub fn report_stage(&self, stage: &str, completion: &Completion, explanation: &str) {
+        let failed = completion.status.is_failed();
         if failed {
-            let duration =
-                ended.duration.map(|took| format!(" after {}", format_duration(took))).unwrap_or_default();
-            self.annotate("error", &format!("{stage} failed"), &format!("{told}{duration}"));
+            let duration = completion
+                .duration
+                .map(|duration| format!(" after {}", format_duration(duration)))
+                .unwrap_or_default();
+            self.annotate("error", &format!("{stage} failed"), &format!("{explanation}{duration}"));
         }
-        self.add_row(stage, ended.status.as_str(), ended.duration, if failed { told } else { "" });
+        self.add_row(
+            stage,
+            completion.status.as_str(),
+            completion.duration,
+            if failed { explanation } else { "" },
+        );
     }
 
-    /// Annotates the run, at this level: `error`, `warning` or `notice`.
+    /// Adds an annotation to the run. `level` is `error`, `warning` or `notice`.
     pub fn annotate(&self, level: &str, title: &str, message: &str) {
-        if self.notices.error {
-            say(&annotation(level, None, title, message));
+        if self.outputs.error {
+            write_command(&annotation(level, None, title, message));
         }
     }
 
-    /// Adds a row about the stage to the step's summary.
-    pub fn add_row(&self, stage: &str, status: &str, took: Option<Duration>, why: &str) {
+    /// Adds a row about the stage to the step summary.
+    pub fn add_row(&self, stage: &str, status: &str, duration: Option<Duration>, reason: &str) {
         if let Some(path) = &self.summary {
-            let took = took.map(format_duration).unwrap_or_default();
-            // A summary that cannot be written is no reason to say anything: the log has it all.
-            let _ = add_row(path, &[stage, status, &took, why]);
+            let duration = duration.map(format_duration).unwrap_or_default();
+            // The log has everything, so a summary that cannot be written needs no warning.
+            let _ = add_row(path, &[stage, status, &duration, reason]);
         }
     }
 }
 
-/// A workflow command that annotates the run, as one line without its end. `place` is a file and a line.
+/// A workflow command that annotates the run, without the line feed at its end. `place` is a file and a line number.
 pub fn annotation(level: &str, place: Option<(&Path, usize)>, title: &str, message: &str) -> String {
     let place = place
-        .map(|(file, line)| format!("file={},line={line},", property(&file.to_string_lossy())))
+        .map(|(file, line)| format!("file={},line={line},", escape_property(&file.to_string_lossy())))
         .unwrap_or_default();
-    format!("::{level} {place}title={}::{}", property(title), data(message))
+    format!("::{level} {place}title={}::{}", escape_property(title), escape_data(message))
 }
 
-/// A message, which ends with its line.
-fn data(text: &str) -> String {
+/// Escapes a message, which ends at the end of the line.
+fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// A property, which ends with a comma or with `::`.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+/// Escapes a property, which ends at a comma or `::`.
+fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-fn say(line: &str) {
-    // At once, and so in one piece; without a stderr there is nobody to tell.
+fn write_command(line: &str) {
+    // One write, so that the line stays in one piece. If stderr is closed, there is nowhere left to report it.
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Adds a row to the table in a summary, which it begins where there is none.
+/// Appends a row to the table in the summary. Begins the table if the file is empty.
 fn add_row(path: &PathBuf, cells: &[&str]) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
     let mut text = String::new();
@@ -159,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn notices_are_read_as_they_are_typed() {
+    fn outputs_are_parsed_as_typed() {
         let all = GitHubOutputs { group: true, error: true, summary: true };
         assert_eq!("group,error, summary".parse(), Ok(all));
         assert_eq!("".parse(), Ok(GitHubOutputs::default()));
@@ -167,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_end_a_command_is_escaped() {
+    fn characters_that_would_end_a_command_are_escaped() {
         assert_eq!(
             annotation("error", None, "a:b,c", "50%\r\nx:y"),
             "::error title=a%3Ab%2Cc::50%25%0D%0Ax:y"

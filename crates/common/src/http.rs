@@ -1,11 +1,11 @@
-//! One HTTP client: bounded time, bounded bodies, no redirects unless asked for.
+//! One HTTP client: bounded time, bounded bodies, no redirects unless enabled.
 
 use anyhow::{Result, bail};
 use reqwest::{Client, ClientBuilder, Response, redirect};
 use url::Url;
 
-/// What a client is built on. No redirects, for a redirected PUT or POST would silently become a GET. The machine's
-/// root certificates are loaded for `https` only: reading them takes longer than a request to a gateway next door.
+/// The base of every client. It follows no redirects, because a redirected PUT or POST would silently become a GET. It
+/// loads the machine's root certificates only for `https`: loading them takes longer than a request to a nearby server.
 pub fn builder(https: bool) -> ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!("dm/", env!("CARGO_PKG_VERSION")))
@@ -13,19 +13,19 @@ pub fn builder(https: bool) -> ClientBuilder {
     if https { builder } else { builder.tls_certs_only([]) }
 }
 
-/// The body, read whole; an error above `max` bytes.
+/// Reads a whole body of at most `max` bytes. A longer body is an error.
 pub async fn read_body(mut response: Response, max: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if bytes.len() + chunk.len() > max {
-            bail!("the answer is longer than {max} bytes");
+            bail!("the response is longer than {max} bytes");
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
 }
 
-/// The beginning of a body as one line of text, for an explanation; empty where it cannot be read.
+/// Reads at most `max` bytes of a body as one line of text, for an error message. Empty if the body cannot be read.
 pub async fn read_body_prefix(mut response: Response, max: usize) -> String {
     let mut bytes = Vec::new();
     while bytes.len() < max
@@ -37,7 +37,7 @@ pub async fn read_body_prefix(mut response: Response, max: usize) -> String {
     String::from_utf8_lossy(&bytes).trim().replace(char::is_control, " ")
 }
 
-/// An `http` or `https` URL with a host, as a value parser for a flag.
+/// Parses an `http` or `https` URL with a host. For use as a clap value parser.
 pub fn parse_url(text: &str) -> Result<Url, String> {
     let hint = "give one such as http://127.0.0.1:9091 or https://host/path";
     let url = Url::parse(text).map_err(|error| format!("not a URL ({error}); {hint}"))?;
@@ -47,7 +47,7 @@ pub fn parse_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// An error and its causes in one line, without the URL that reqwest puts into its own: it may hold a secret.
+/// An error and its cause in one line, without the URL that reqwest adds: it may contain a secret.
 pub fn describe_error(error: reqwest::Error) -> String {
     let error = error.without_url();
     let timed_out = error.is_timeout();
@@ -61,7 +61,7 @@ pub fn describe_error(error: reqwest::Error) -> String {
         source = cause.source();
     }
     match causes.pop() {
-        _ if timed_out => "no answer in time".to_owned(),
+        _ if timed_out => "no response in time".to_owned(),
         Some(innermost) => innermost,
         None => "unknown error".to_owned(),
     }

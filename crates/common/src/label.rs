@@ -1,4 +1,4 @@
-//! Values that are safe as labels, and the names of stages.
+//! Label values that are safe to record, and the names of stages.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// The longest label value, in bytes: every series repeats it.
+/// The longest label value, in bytes. Every series repeats it.
 pub const MAX_BYTES: usize = 128;
 
 /// A label value: at most [`MAX_BYTES`] bytes, no control characters, not empty.
@@ -15,19 +15,19 @@ pub const MAX_BYTES: usize = 128;
 pub struct Label(String);
 
 impl Label {
-    /// The text of the label.
+    /// The label as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Label {
-    /// The nearest label to a text that nobody can be asked to correct, such as a CI system's variable:
-    /// control characters become `_` and the end is cut off. `None` for an empty text.
+    /// Turns text that nobody can correct, such as a CI system's variable, into a label: control characters become `_`,
+    /// and text after [`MAX_BYTES`] is cut off. `None` if the text is empty.
     pub fn sanitize(text: &str) -> Option<Self> {
-        let mut kept: String = text.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
-        kept.truncate(kept.floor_char_boundary(MAX_BYTES));
-        kept.parse().ok()
+        let mut sanitized: String = text.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
+        sanitized.truncate(sanitized.floor_char_boundary(MAX_BYTES));
+        sanitized.parse().ok()
     }
 }
 
@@ -39,10 +39,10 @@ impl FromStr for Label {
             return Err("must not be empty".to_owned());
         }
         if text.len() > MAX_BYTES {
-            return Err(format!("is {} bytes long; at most {MAX_BYTES} are taken", text.len()));
+            return Err(format!("is {} bytes long; the maximum is {MAX_BYTES}", text.len()));
         }
         if text.chars().any(char::is_control) {
-            return Err("has a control character in it".to_owned());
+            return Err("contains a control character".to_owned());
         }
         Ok(Self(text.to_owned()))
     }
@@ -67,16 +67,36 @@ impl fmt::Display for Label {
     }
 }
 
-/// The name of a stage: `[a-z][a-z0-9_]{0,62}`; a `-` that was typed becomes `_`.
+/// The name of a stage: `[a-z][a-z0-9_]{0,62}`. A `-` in the input becomes `_`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Stage(String);
 
 impl Stage {
-    /// The outermost stage: the deployment as a whole.
+    /// The name of the outermost stage: the deployment as a whole.
     pub const DEPLOYMENT: &str = "deployment";
 
-    /// The text of the name.
+    /// The stage that `dm-health` records unless `--stage` names another.
+    pub fn health_check() -> Self {
+        Self("health_check".to_owned())
+    }
+
+    /// The stage that `dm-migrate` records.
+    pub fn migration() -> Self {
+        Self("migration".to_owned())
+    }
+
+    /// The stage that `dm-rollback` records.
+    pub fn rollback() -> Self {
+        Self("rollback".to_owned())
+    }
+
+    /// The stage that `dm-smoke` records unless `--stage` names another.
+    pub fn smoke_test() -> Self {
+        Self("smoke_test".to_owned())
+    }
+
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -91,10 +111,10 @@ impl FromStr for Stage {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let fits = text.len() <= 63
+        let is_valid = text.len() <= 63
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-');
-        if fits {
+        if is_valid {
             Ok(Self(text.replace('-', "_")))
         } else {
             Err("a stage name is a lower-case letter, then at most 62 of a-z 0-9 _ -, such as build or health_check"
@@ -122,24 +142,23 @@ impl fmt::Display for Stage {
     }
 }
 
-/// A URL as it may be shown, recorded and labelled: without its password, and without query values,
-/// which is where tokens are put.
+/// A URL that is safe to print and record: without user and password, and without query values, which often are tokens.
 pub fn redact_url(url: &Url) -> String {
-    let mut shown = url.clone();
-    if !shown.username().is_empty() || shown.password().is_some() {
-        // Setting fails only for URLs that cannot have a user, and those have none to hide.
-        let _ = shown.set_username(MASK);
-        let _ = shown.set_password(None);
+    let mut redacted = url.clone();
+    if !redacted.username().is_empty() || redacted.password().is_some() {
+        // This fails only for URLs that cannot have a user.
+        let _ = redacted.set_username(MASK);
+        let _ = redacted.set_password(None);
     }
-    if shown.query().is_some() {
+    if redacted.query().is_some() {
         let masked: Vec<String> = url.query_pairs().map(|(name, _)| format!("{name}={MASK}")).collect();
-        shown.set_query(Some(&masked.join("&")));
+        redacted.set_query(Some(&masked.join("&")));
     }
-    shown.set_fragment(None);
-    shown.into()
+    redacted.set_fragment(None);
+    redacted.into()
 }
 
-/// What stands where a secret was.
+/// What replaces a secret.
 pub const MASK: &str = "***";
 
 #[cfg(test)]
@@ -166,8 +185,8 @@ mod tests {
 
     #[test]
     fn urls_lose_their_secrets() {
-        let shown = |text: &str| redact_url(&Url::parse(text).unwrap());
-        assert_eq!(shown("https://u:p@h/x?token=abc&v=1#f"), "https://***@h/x?token=***&v=***");
-        assert_eq!(shown("http://h:80/health"), "http://h/health");
+        let redacted = |text: &str| redact_url(&Url::parse(text).unwrap());
+        assert_eq!(redacted("https://u:p@h/x?token=abc&v=1#f"), "https://***@h/x?token=***&v=***");
+        assert_eq!(redacted("http://h:80/health"), "http://h/health");
     }
 }

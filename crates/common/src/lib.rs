@@ -16,7 +16,6 @@ pub mod fs;
 pub mod github_actions;
 pub mod http;
 pub mod identity;
-pub mod json_path;
 pub mod label;
 pub mod output;
 pub mod records;

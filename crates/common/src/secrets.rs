@@ -1,54 +1,55 @@
-//! What must not be shown of other people's text; and how a secret that was given is read.
+//! Secrets: reading the ones that are configured, and redacting them in text from elsewhere.
 
 use std::{fmt, fs};
 
 use anyhow::{Context, Result, anyhow};
 use regex_lite::Regex;
 use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::env;
 use crate::label::MASK;
 
-/// Shorter values are no secrets, and to mask them would mask everything.
+/// Shorter values are not treated as secrets: masking them would mask too much.
 const SHORTEST: usize = 6;
 
-/// What the name of a variable says that holds a secret.
+/// A variable whose name contains one of these holds a secret.
 const NAMES: [&str; 8] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "AUTH", "COOKIE"];
 
-/// A secret as it was given, or what is in the file that `file:PATH` names.
-pub fn read(given: Option<String>) -> Result<Option<String>> {
-    let Some(text) = given else { return Ok(None) };
-    let Some(path) = text.strip_prefix("file:") else { return Ok(Some(text)) };
+/// Resolves a configured secret: the value itself, or the content of the file that `file:PATH` names.
+pub fn read(configured: Option<SecretString>) -> Result<Option<SecretString>> {
+    let Some(secret) = configured else { return Ok(None) };
+    let Some(path) = secret.expose_secret().strip_prefix("file:") else { return Ok(Some(secret)) };
     let content = fs::read_to_string(path).with_context(|| format!("cannot read the secret in {path}"))?;
-    Ok(Some(content.trim_end().to_owned()))
+    Ok(Some(content.trim_end().into()))
 }
 
-/// A header's value that holds a secret. The error does not repeat it.
+/// A header value that holds a secret. Its `Debug` output and the error do not contain the secret.
 pub fn header_value(text: &str) -> Result<HeaderValue> {
     let mut value =
-        HeaderValue::from_str(text).map_err(|_| anyhow!("a secret has a control character in it"))?;
+        HeaderValue::from_str(text).map_err(|_| anyhow!("a secret contains a control character"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// The secrets that are known, and the shape of a password in a URL.
+/// Redacts known secrets, and passwords in URLs.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    /// The longest first: one may be a part of another.
+    /// Longest first: one secret may be part of another.
     values: Vec<String>,
     in_url: Option<Regex>,
 }
 
 impl Redactor {
-    /// These too.
+    /// Adds secrets. Empty ones are ignored.
     pub fn add(&mut self, values: impl IntoIterator<Item = String>) {
-        // Nothing is everywhere.
+        // Every text contains the empty string.
         self.values.extend(values.into_iter().filter(|value| !value.is_empty()));
         self.values.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         self.values.dedup();
     }
 
-    /// The values of the process's variables whose names say that they are secret too, and passwords in URLs.
+    /// Also redacts passwords in URLs and the values of environment variables with telling names.
     #[must_use]
     pub fn with_environment(self) -> Self {
         self.with_variables(env::all())
@@ -57,7 +58,7 @@ impl Redactor {
     fn with_variables(mut self, variables: impl Iterator<Item = (String, String)>) -> Self {
         let is_secret = |name: &str| NAMES.iter().any(|part| name.to_ascii_uppercase().contains(part));
         let secret = variables.filter(|(name, _)| is_secret(name));
-        // A private key has several lines, and is told line by line.
+        // A private key has several lines. Output is redacted line by line.
         let lines = secret
             .flat_map(|(_, value)| value.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>());
         self.add(lines.filter(|line| line.len() >= SHORTEST));
@@ -65,7 +66,7 @@ impl Redactor {
         self
     }
 
-    /// The text with every secret masked.
+    /// Returns the text with every secret replaced by [`MASK`].
     pub fn redact(&self, text: &str) -> String {
         let text = self.values.iter().fold(text.to_owned(), |text, value| text.replace(value, MASK));
         match &self.in_url {

@@ -7,15 +7,13 @@ use std::time::Duration;
 use clap::Parser;
 use common::args::{DeploymentArgs, Format};
 use common::duration;
-use common::json_path;
 use common::label::Label;
+use http_expect::{HeaderExpectation, JsonExpectation, StatusPattern};
 use regex::bytes::Regex;
 use telemetry::args::ExportArgs;
 
 use crate::address::Named;
 use crate::fail_rate::FailRate;
-use crate::header::Header;
-use crate::status::Expected;
 use crate::version::{self, Place};
 
 const EXAMPLES: &str = "\
@@ -60,12 +58,12 @@ pub struct Args {
     pub name: Option<Label>,
 
     /// The status of a healthy answer, a code or a class: 204, 2xx; several with commas. Redirects are not followed
-    #[arg(long, value_name = "STATUS", value_delimiter = ',', default_value = "2xx", value_parser = not_empty::<Expected>)]
-    pub expect_status: Vec<Expected>,
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', default_value = "2xx", value_parser = not_empty::<StatusPattern>)]
+    pub expect_status: Vec<StatusPattern>,
 
     /// A header of a healthy answer, 'NAME: VALUE', such as the version that has to answer; may be given again
-    #[arg(long, value_name = "HEADER", value_parser = not_empty::<Header>)]
-    pub expect_header: Vec<Header>,
+    #[arg(long, value_name = "HEADER", value_parser = not_empty::<HeaderExpectation>)]
+    pub expect_header: Vec<HeaderExpectation>,
 
     /// A text in the body of a healthy answer, in its first MiB
     #[arg(long, value_name = "TEXT", value_parser = not_empty::<String>)]
@@ -77,8 +75,8 @@ pub struct Args {
 
     /// What the body has to hold as JSON: a JSONPath (RFC 9535), alone or with == != < <= > >= =~ and a JSON value, such
     /// as '$.version == "42"'; may be given again
-    #[arg(long, value_name = "EXPECTATION", value_parser = not_empty::<json_path::Expectation>)]
-    pub expect_json: Vec<json_path::Expectation>,
+    #[arg(long, value_name = "EXPECTATION", value_parser = not_empty::<JsonExpectation>)]
+    pub expect_json: Vec<JsonExpectation>,
 
     /// The version that has to answer, so that an old instance that is still there does not pass for the new one
     #[arg(long, value_name = "VERSION", value_parser = version::parse)]

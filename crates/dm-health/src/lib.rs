@@ -17,14 +17,12 @@ pub mod course;
 pub mod ending;
 pub mod expectations;
 pub mod fail_rate;
-pub mod header;
 pub mod latency;
 pub mod plan;
 pub mod policy;
 pub mod probe;
 pub mod report;
 pub mod runtime;
-pub mod status;
 pub mod tally;
 pub mod version;
 pub mod watch;
@@ -44,7 +42,6 @@ use expectations::Expectations;
 use plan::Plan;
 use policy::{Policy, Rules, Verdict};
 use probe::{Manner, Outcome, Prober, Target};
-use status::Expected;
 use watch::Pace;
 
 /// What `main` has to know of this tool.
@@ -68,7 +65,7 @@ pub fn verify(
     deadline: Duration,
 ) -> Result<bool> {
     let clock = SystemClock;
-    let expected = Expectations { status: vec![Expected::Class(2)], ..Expectations::default() };
+    let expected = Expectations::default();
     let targets = [Target::of_url(url)?];
     let probers = Prober::of_each(&targets, &expected, Manner { timeout, reuse: false }, &clock)?;
     // After a rollback a service may fail for a while: only the deadline says that it does not come back.

@@ -9,6 +9,7 @@ use common::args::Format;
 use common::duration::format_duration;
 use common::label::Stage;
 use common::term::style::Palette;
+use http_expect::{ResponseExpectation, StatusPatterns, TextExpectation};
 use telemetry::context::Context;
 
 use crate::TOOL;
@@ -55,11 +56,12 @@ pub fn plan(args: Args) -> Result<Plan> {
         stage: "health_check".parse().map_err(anyhow::Error::msg)?,
         targets,
         expected: Expectations {
-            status: args.expect_status,
-            headers: args.expect_header,
-            body: args.expect_body,
-            body_regex: args.expect_body_regex,
-            json: args.expect_json,
+            response: ResponseExpectation {
+                status: StatusPatterns(args.expect_status),
+                headers: args.expect_header,
+                body: TextExpectation { contains: args.expect_body, matches: args.expect_body_regex },
+                json: args.expect_json,
+            },
             version: args.expect_version.map(|expected| Version { expected, place: args.version_at }),
             min_certificate: args.min_cert_days.map(|days| TimeDelta::days(days.into())),
             max_latency: args.max_latency,

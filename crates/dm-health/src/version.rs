@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use common::event::Reason;
-use common::json_path::Path;
+use http_expect::{JsonPath, Response};
 use hyper::header::HeaderName;
 use serde_json::Value;
 
-use crate::expectations::Http;
 use crate::probe::Failure;
 
 /// The most characters that are shown of what was found instead.
@@ -31,7 +30,7 @@ pub enum Place {
     /// In this header.
     Header(HeaderName),
     /// At this place of a body in JSON.
-    Json(Path),
+    Json(JsonPath),
 }
 
 impl FromStr for Place {
@@ -56,7 +55,7 @@ pub fn parse(text: &str) -> Result<String, &'static str> {
 
 impl Version {
     /// Why the answer is another version's, where it is.
-    pub fn unmet(&self, answer: &Http) -> Option<Failure> {
+    pub fn unmet(&self, answer: &Response) -> Option<Failure> {
         let expected = &self.expected;
         let (reason, found) = match &self.place {
             Place::Body => {
@@ -65,7 +64,7 @@ impl Version {
                 if has_word(&body, expected) || has_word(&body.replace("\\/", "/"), expected) {
                     return None;
                 }
-                let message = format!("version {expected} is not named in {}", answer.extent());
+                let message = format!("version {expected} is not named in {}", answer.describe_body());
                 return Some(Failure::new(Reason::BodyMismatch, message));
             }
             Place::Header(name) => {
@@ -84,8 +83,9 @@ impl Version {
     }
 }
 
-fn in_json(path: &Path, answer: &Http) -> Result<String, String> {
-    match path.first(&answer.json()?) {
+fn in_json(path: &JsonPath, answer: &Response) -> Result<String, String> {
+    let document = answer.json().map_err(|why| answer.describe_not_json(why))?;
+    match path.first(document) {
         None => Err("the body names no version there".to_owned()),
         Some(Value::String(text)) => Ok(text.clone()),
         Some(other) => Ok(other.to_string()),
@@ -130,7 +130,7 @@ mod tests {
     fn unmet(expected: &str, place: &str, body: &str) -> Option<String> {
         let mut headers = HeaderMap::new();
         headers.insert("x-app-version", "v1.4.2".parse().unwrap());
-        let answer = Http { status: 200, headers, body: body.as_bytes().to_vec(), cut: false };
+        let answer = Response::new(200, headers, body.as_bytes().to_vec(), false);
         let version = Version { expected: expected.to_owned(), place: place.parse().unwrap() };
         version.unmet(&answer).map(|failure| failure.message)
     }

@@ -61,8 +61,8 @@ pub fn plan(args: Args) -> Result<Plan> {
     let wrap = StageRun {
         context: Context::resolve(TOOL.name, &args.deployment, &args.export)?,
         stage: "migration".parse().map_err(anyhow::Error::msg)?,
-        work: WorkKind::Migration,
-        rules: SuccessCriteria::new(Reason::MigrationFailed),
+        kind: WorkKind::Migration,
+        criteria: SuccessCriteria::new(Reason::MigrationFailed),
         retries: 0,
         retry_delay: Duration::ZERO,
         tail: 0,

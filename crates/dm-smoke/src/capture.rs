@@ -1,11 +1,9 @@
 //! Values of an answer that tests after this one are given.
 
-use common::json_path::Path;
+use http_expect::{JsonPath, Response};
 use regex::bytes::Regex;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value;
-
-use crate::assertion::HttpObserved;
 
 /// A value to capture.
 #[derive(Debug)]
@@ -20,7 +18,7 @@ pub struct Capture {
 #[derive(Debug)]
 pub enum Source {
     /// In its JSON.
-    Json(Path),
+    Json(JsonPath),
     /// A header, or a part of one.
     Header(HeaderName, Option<Regex>),
     /// A part of its body: the first group, where the expression has one.
@@ -28,23 +26,18 @@ pub enum Source {
 }
 
 impl Capture {
-    /// Whether the body is needed as JSON.
-    pub fn is_json(&self) -> bool {
-        matches!(self.source, Source::Json(_))
-    }
-
-    /// The value; an error says what was missing. `document` is the body, where it is JSON.
-    pub fn take(&self, observed: &HttpObserved, document: Option<&Value>) -> Result<String, String> {
+    /// The value; an error says what was missing.
+    pub fn take(&self, response: &Response) -> Result<String, String> {
         let missing = |what: &str| format!("{what} to capture {} from", self.name);
         match &self.source {
-            Source::Json(path) => match document.and_then(|document| path.first(document)) {
+            Source::Json(path) => match response.json().ok().and_then(|document| path.first(document)) {
                 None | Some(Value::Null) => Err(missing("nothing in the body's JSON")),
                 Some(Value::String(text)) => Ok(text.clone()),
                 Some(value) => Ok(value.to_string()),
             },
             Source::Header(name, regex) => {
                 // A header may come more than once.
-                let mut headers = observed.headers.get_all(name).iter().map(HeaderValue::as_bytes).peekable();
+                let mut headers = response.headers.get_all(name).iter().map(HeaderValue::as_bytes).peekable();
                 let first = *headers.peek().ok_or_else(|| missing(&format!("no header {name}")))?;
                 match regex {
                     Some(regex) => headers
@@ -54,7 +47,7 @@ impl Capture {
                 }
             }
             Source::Body(regex) => {
-                part(regex, &observed.body).ok_or_else(|| missing("nothing in the body matches: nothing"))
+                part(regex, &response.body).ok_or_else(|| missing("nothing in the body matches: nothing"))
             }
         }
     }

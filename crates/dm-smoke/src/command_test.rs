@@ -41,11 +41,11 @@ pub async fn run(
             Err(error) => Err(Failure::error(Reason::Other, format!("cannot wait: {error}"))),
         },
         () = sleep(limit) => {
-            running.end().await;
+            running.terminate().await;
             Err(Failure::error(Reason::Timeout, format!("did not end within {}", duration::format_duration(limit))))
         }
         () = stopped => {
-            running.end().await;
+            running.terminate().await;
             return None;
         }
     };

@@ -1,52 +1,18 @@
 //! Other people's text as it may be shown: in one line, of bounded length, without the secrets that are known.
 
-use crate::secret::Hidden;
+pub use http_expect::excerpt::{bounded, one_line, quoted};
 
-/// The most characters that are shown of anything.
-pub const MAX_CHARS: usize = 200;
+use crate::secret::Hidden;
 
 /// The beginning of `text`, masked, escaped and in quotes.
 pub fn of(text: &[u8], hidden: &Hidden<'_>) -> String {
     quoted(hidden.masked(&String::from_utf8_lossy(text)).trim())
 }
 
-/// The beginning of `text`, escaped and in quotes.
-pub fn quoted(text: &str) -> String {
-    format!("\"{}\"", bounded(text))
-}
-
-/// The beginning of `text`, with what a terminal would obey escaped.
-pub fn bounded(text: &str) -> String {
-    let mut shown = String::new();
-    let mut length = 0;
-    for c in text.chars() {
-        let escaped = escape(c);
-        length += escaped.chars().count();
-        if length > MAX_CHARS {
-            shown.push('…');
-            break;
-        }
-        shown.push_str(&escaped);
-    }
-    shown
-}
-
-/// A text of several lines in one, for a reader who wants its words and not its form.
-pub fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// What is not printable is escaped; quotes and backslashes are left, for JSON would be unreadable.
-fn escape(c: char) -> String {
-    match c {
-        '"' | '\'' | '\\' => c.to_string(),
-        c => c.escape_debug().to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use common::secrets::Redactor;
+    use http_expect::excerpt::MAX_CHARS;
 
     use super::*;
     use crate::template::Values;

@@ -1,12 +1,13 @@
 //! A test's `expect`, by the kind of the test.
 
-use common::json_path::Expectation;
+use http_expect::{
+    HeaderExpectation, HeaderPattern, JsonExpectation, ResponseExpectation, StatusPattern, StatusPatterns,
+    TextExpectation,
+};
 use regex::bytes::Regex;
 use reqwest::header::HeaderName;
 
-use crate::assertion::{
-    CommandExpected, HeaderExpected, HttpExpected, OutputExpected, StatusPattern, Statuses,
-};
+use crate::assertion::{CommandExpected, HttpExpected};
 use crate::excerpt;
 use crate::fields::{Faults, Fields, Value, integer, mistyped, text};
 
@@ -23,15 +24,19 @@ pub fn http(entry: Option<&Value<'_>>, faults: &mut Faults) -> HttpExpected {
     }
     refuse(&mut fields, &COMMAND, "an http test", &HTTP, faults);
     let expected = HttpExpected {
-        status: fields.get("status").map(|value| statuses(value, faults)).unwrap_or_default(),
-        headers: headers(&mut fields, faults),
-        body_contains: fields.part("body_contains", faults),
-        body_matches: regex("body_matches", &mut fields, faults),
-        json: fields
-            .texts("json", faults)
-            .into_iter()
-            .filter_map(|text| faults.sift(text.span(), text.get_ref().parse::<Expectation>()))
-            .collect(),
+        response: ResponseExpectation {
+            status: fields.get("status").map(|value| statuses(value, faults)).unwrap_or_default(),
+            headers: headers(&mut fields, faults),
+            body: TextExpectation {
+                contains: fields.part("body_contains", faults),
+                matches: regex("body_matches", &mut fields, faults),
+            },
+            json: fields
+                .texts("json", faults)
+                .into_iter()
+                .filter_map(|text| faults.sift(text.span(), text.get_ref().parse::<JsonExpectation>()))
+                .collect(),
+        },
         max_latency: fields.duration("max_latency", faults),
     };
     fields.finish(faults);
@@ -47,11 +52,11 @@ pub fn command(entry: Option<&Value<'_>>, faults: &mut Faults) -> CommandExpecte
             .number("exit", 0..256, faults)
             .and_then(|code| u8::try_from(code).ok())
             .unwrap_or_default(),
-        stdout: OutputExpected {
+        stdout: TextExpectation {
             contains: fields.part("stdout_contains", faults),
             matches: regex("stdout_matches", &mut fields, faults),
         },
-        stderr: OutputExpected { contains: fields.part("stderr_contains", faults), matches: None },
+        stderr: TextExpectation { contains: fields.part("stderr_contains", faults), matches: None },
     };
     fields.finish(faults);
     expected
@@ -90,26 +95,26 @@ pub fn regex(name: &'static str, fields: &mut Fields<'_>, faults: &mut Faults) -
         .sift(text.span(), Regex::new(text.get_ref()).map_err(|error| excerpt::one_line(&error.to_string())))
 }
 
-fn headers(fields: &mut Fields<'_>, faults: &mut Faults) -> Vec<(HeaderName, HeaderExpected)> {
+fn headers(fields: &mut Fields<'_>, faults: &mut Faults) -> Vec<HeaderExpectation> {
     let mut headers = Vec::new();
     for (name, value) in fields.entries("headers", faults) {
         let checked = header_name(name.get_ref());
         let Some(name) = faults.sift(name.span(), checked) else { continue };
-        let expected = if let Some(text) = value.get_ref().as_str() {
-            Some(HeaderExpected::Is(text.to_owned()))
+        let pattern = if let Some(text) = value.get_ref().as_str() {
+            Some(HeaderPattern::Equals(text.to_owned()))
         } else {
             one_of_two(value, faults)
         };
-        headers.extend(expected.map(|expected| (name, expected)));
+        headers.extend(pattern.map(|pattern| HeaderExpectation { name, pattern }));
     }
     headers
 }
 
-fn one_of_two(value: &Value<'_>, faults: &mut Faults) -> Option<HeaderExpected> {
+fn one_of_two(value: &Value<'_>, faults: &mut Faults) -> Option<HeaderPattern> {
     let such_as = "a text, or a table such as { contains = \"json\" } or { matches = \"^text/\" }";
     let mut fields = Fields::of(value, such_as, faults)?;
-    let contains = fields.part("contains", faults).map(HeaderExpected::Contains);
-    let matches = regex("matches", &mut fields, faults).map(HeaderExpected::Matches);
+    let contains = fields.part("contains", faults).map(HeaderPattern::Contains);
+    let matches = regex("matches", &mut fields, faults).map(HeaderPattern::Matches);
     fields.finish(faults);
     if contains.is_some() == matches.is_some() {
         faults.note(value.span(), format!("expected {such_as}"));
@@ -124,7 +129,7 @@ pub fn header_name(text: &str) -> Result<HeaderName, &'static str> {
 
 const A_STATUS: &str = "a status such as 200, a class such as \"2xx\", or a list of these";
 
-fn statuses(value: &Value<'_>, faults: &mut Faults) -> Statuses {
+fn statuses(value: &Value<'_>, faults: &mut Faults) -> StatusPatterns {
     let patterns: Vec<StatusPattern> = match value.get_ref().as_array() {
         Some(list) => {
             if list.is_empty() {
@@ -134,7 +139,7 @@ fn statuses(value: &Value<'_>, faults: &mut Faults) -> Statuses {
         }
         None => status(value, faults).into_iter().collect(),
     };
-    Statuses(patterns)
+    StatusPatterns(patterns)
 }
 
 fn status(value: &Value<'_>, faults: &mut Faults) -> Option<StatusPattern> {
@@ -143,7 +148,7 @@ fn status(value: &Value<'_>, faults: &mut Faults) -> Option<StatusPattern> {
         if pattern.is_none() {
             faults.note(value.span(), format!("{number} is no HTTP status; expected {A_STATUS}"));
         }
-        return pattern.map(StatusPattern::Exactly);
+        return pattern.map(StatusPattern::Exact);
     }
     if !value.get_ref().is_str() {
         return mistyped(value, A_STATUS, faults);

@@ -11,24 +11,20 @@ use common::duration;
 use common::event::Reason;
 use common::http;
 use common::label::redact_url;
+use http_expect::{MAX_BODY_BYTES, Response};
 use percent_encoding::utf8_percent_encode;
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use serde_json::Value;
 use tokio::time::timeout;
 use url::{Url, form_urlencoded};
 
 use crate::assertion::{HttpObserved, Mismatch};
-use crate::capture::Capture;
 use crate::excerpt;
 use crate::outcome::Failure;
 use crate::secret::{Hidden, IN_A_PATH};
 use crate::suite::{Body, HttpTest, Kind, Suite};
 use crate::template::Values;
-
-/// So much of a body is read.
-const MAX_BODY: usize = 1024 * 1024;
 
 /// A connection may take this part of a test's limit. A little less than all of it, so that it can be told whether
 /// the connection was missing or the answer.
@@ -164,23 +160,18 @@ async fn exchange(
     };
     let stopwatch = Stopwatch::start(clock);
     let mut answer = request.send().await?;
-    let mut observed = HttpObserved {
-        status: answer.status().as_u16(),
-        headers: std::mem::take(answer.headers_mut()),
-        body: Vec::new(),
-        cut: false,
-        latency: Duration::ZERO,
-    };
+    let (mut body, mut truncated) = (Vec::new(), false);
     while let Some(chunk) = answer.chunk().await? {
-        let room = MAX_BODY - observed.body.len();
-        observed.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        let room = MAX_BODY_BYTES - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() > room {
-            observed.cut = true;
+            truncated = true;
             break;
         }
     }
-    observed.latency = stopwatch.elapsed(clock);
-    Ok(observed)
+    let latency = stopwatch.elapsed(clock);
+    let headers = std::mem::take(answer.headers_mut());
+    Ok(HttpObserved { response: Response::new(answer.status().as_u16(), headers, body, truncated), latency })
 }
 
 fn headers(test: &HttpTest, values: &Values) -> Result<HeaderMap, Trouble> {
@@ -202,25 +193,16 @@ fn headers(test: &HttpTest, values: &Values) -> Result<HeaderMap, Trouble> {
 }
 
 fn judge(test: &HttpTest, observed: &HttpObserved, hidden: Hidden<'_>) -> Result<Values, Failure> {
-    let wanted = !test.expected.json.is_empty() || test.capture.iter().any(Capture::is_json);
-    let document = match observed.cut {
-        _ if !wanted => Ok(Value::Null),
-        true => Err("the body is longer than a MiB, and is not read as JSON".to_owned()),
-        false => {
-            serde_json::from_slice(&observed.body).map_err(|error| format!("the body is not JSON ({error})"))
-        }
-    };
-    let captured: Vec<_> =
-        test.capture.iter().map(|capture| capture.take(observed, document.as_ref().ok())).collect();
+    let captured: Vec<_> = test.capture.iter().map(|capture| capture.take(&observed.response)).collect();
     // What other tests are given is hidden here too, should this one not pass.
     let taken: Vec<_> = captured.iter().flatten().cloned().collect();
     let hidden = Hidden { captured: &taken, ..hidden };
     let unmet = |mismatch: Mismatch<'_>| Failure::unmet(&mismatch, &hidden);
-    test.expected.check(observed, &document, &hidden).map_err(unmet)?;
+    test.expected.check(observed, &hidden).map_err(unmet)?;
     let mut values = Values::new();
     for (capture, value) in test.capture.iter().zip(captured) {
         let value = value.map_err(|what| {
-            unmet(Mismatch { reason: Reason::BodyMismatch, what, evidence: &observed.body })
+            unmet(Mismatch { reason: Reason::BodyMismatch, what, evidence: &observed.response.body })
         })?;
         values.insert(capture.name.clone(), value);
     }

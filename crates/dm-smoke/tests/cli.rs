@@ -29,10 +29,9 @@ fn shell(name: &str, script: &str, rest: &str) -> String {
     format!("[[test]]\nname = '{name}'\ncommand = ['sh', '-c', '''{script}''']\n{rest}\n")
 }
 
-/// A URL at which nobody listens.
+/// A URL that refuses connections.
 fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+    testkit::fault::refused()
 }
 
 #[test]

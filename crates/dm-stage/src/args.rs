@@ -1,47 +1,54 @@
-//! What was typed.
+//! The command line, as typed.
 
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::runner::ErrorPattern;
-use crate::runner::LimitArgs;
 use clap::Parser;
 use common::args::{DeploymentArgs, EmptyAsNone};
+use common::cli::Tool;
 use common::duration;
 use common::event::Status;
 use common::github_actions::GitHubArgs;
 use common::label::{Label, Stage};
 use telemetry::args::ExportArgs;
 
+use crate::runner::{ErrorPattern, LimitArgs};
+
+/// The name and the kind of this tool.
+pub const TOOL: Tool = Tool { name: "dm-stage", wrapper: true };
+
 const EXAMPLES: &str = "\
 Examples:
   dm-stage build -- cargo build --release
   dm-stage deploy --timeout 10m -- ./deploy.sh
-  dm-stage deployment -- ./scripts/deploy-all.sh   the outermost stage: the deployment as a whole
-  dm-stage test --retries 2 -- ./test.sh           up to three attempts
-  dm-stage docs --skip \"$UNCHANGED\" -- ./docs.sh   recorded as skipped, unless UNCHANGED is empty
-  dm-stage --timeline                              what the last deployment did, from the journal
-  dm-stage --flush                                 send what an outage of the gateway left behind
+  dm-stage deployment -- ./scripts/deploy-all.sh  # the whole deployment
+  dm-stage test --retries 2 -- ./test.sh          # up to three attempts
+  dm-stage docs --skip \"$UNCHANGED\" -- ./docs.sh  # runs if it is empty
+  dm-stage --timeline                             # the last deployment
+  dm-stage --flush                                # after an outage
 
-A deployment whose stages run on several machines is started on one and finished on another:
+If the stages of a deployment run on several machines, start it on one and
+finish it on another:
   dm-stage deployment --start >> \"$GITHUB_ENV\"
   dm-stage deployment --finish success
 
-The command finds DM_DEPLOYMENT_ID, DM_SERVICE, DM_ENVIRONMENT, DM_VERSION, DM_PARENT_STAGE and TRACEPARENT in its
-environment, and from the second attempt on DM_ATTEMPT.
+The command gets DM_DEPLOYMENT_ID, DM_SERVICE, DM_ENVIRONMENT, DM_VERSION,
+DM_PARENT_STAGE and TRACEPARENT in its environment; from the second attempt
+on, also DM_ATTEMPT.
 
-In GitHub Actions write `run: exec dm-stage …`: a cancellation is sent to the step's first process
-only.
+In GitHub Actions, write `run: exec dm-stage …`, because a cancellation is
+sent only to the first process of a step.
 
-Exit code: the command's own; killed by a signal, dm-stage dies by the same one. 124: --timeout;
-125: wrong usage, or a fault of dm-stage; 126: not executable; 127: not found. No trouble with
-recording changes it.";
+Exit code: that of the command. If a signal kills the command, dm-stage dies
+by the same signal. 124: the time limit expired; 125: wrong usage, or a fault
+of dm-stage; 126: not executable; 127: not found. Recording problems do not
+change the exit code.";
 
 /// Runs a command as a stage of a deployment: times it, passes everything through, records it
 #[derive(Debug, Parser)]
 #[command(name = "dm-stage", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// The stage: build, deploy, health_check, migration, smoke_test, rollback, or deployment for the whole
+    /// The stage: build, deploy, health_check, migration, smoke_test, rollback, or deployment for the whole deployment
     pub stage: Option<Stage>,
 
     /// The command and its arguments, after `--`
@@ -51,51 +58,51 @@ pub struct Args {
     #[command(flatten)]
     pub limit: LimitArgs,
 
-    /// Exit codes of the command that are recorded as a success, beside 0: 1,3. The code is passed on all the same
+    /// Exit codes that count as success in addition to 0, such as 1,3; dm-stage still exits with that code
     #[arg(long, value_name = "CODES", value_delimiter = ',', conflicts_with_all = ["start", "finish", "timeline", "flush"])]
     pub allow_exit: Vec<u8>,
 
-    /// Try the command again so often where it fails; --timeout is for each attempt. Not where it cannot be started
+    /// Retry up to N times if the command fails (not if it cannot start); --timeout applies to each attempt
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub retries: u32,
 
-    /// How long before it is tried again
+    /// Delay before a retry
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse, requires = "retries")]
     pub retry_delay: Duration,
 
-    /// Keep so many of the last lines of its stderr in the journal, without secrets; its stderr is then a pipe
+    /// Keep the last LINES lines of stderr in the journal, with secrets masked; the stderr of the command is then a pipe
     #[arg(long, value_name = "LINES", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1000))]
     pub tail: u16,
 
-    /// The class of the error where a line of stderr matches, such as 'could not obtain lock=lock_timeout'; its stderr
-    /// is then a pipe; may be given again, the first that matches counts
+    /// Classify a failure if a line of stderr matches, such as 'could not obtain lock=lock_timeout'; can be repeated, the
+    /// first match counts; the stderr of the command is then a pipe
     #[arg(long, value_name = "REGEX=CLASS")]
     pub error_pattern: Vec<ErrorPattern>,
 
-    /// Run nothing, and record the stage as skipped for this reason; an empty reason skips nothing
+    /// Do not run the command; record the stage as skipped for this reason. An empty reason skips nothing
     #[arg(long, value_name = "REASON", conflicts_with_all = ["start", "finish", "timeline", "flush"])]
     pub skip: Option<EmptyAsNone<Label>>,
 
-    /// On a terminal, show one live line at its foot: the stage, for how long it runs, and how long it took last time
+    /// On a terminal, show a live status line: the stage, its elapsed time, and its duration last time
     #[arg(long)]
     pub status: bool,
 
     #[command(flatten)]
     pub github: GitHubArgs,
 
-    /// Only record that the stage starts; prints the variables for the tools and machines that go on
+    /// Only record that the stage starts; print the variables for the tools and machines that continue it
     #[arg(long, conflicts_with_all = ["command", "finish", "timeout"])]
     pub start: bool,
 
-    /// Only record that a stage begun with --start ended: success, failure, error, timeout, cancelled, skipped
+    /// Only record that a stage begun with --start has ended: success, failure, error, timeout, cancelled or skipped
     #[arg(long, value_name = "STATUS", conflicts_with_all = ["command", "timeout"])]
     pub finish: Option<Status>,
 
-    /// Print what a deployment did, from the journal: the one named, else the last
+    /// Print the timeline of a deployment from the journal; without an ID, of the last one
     #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["stage", "command", "start", "finish", "timeout"])]
     pub timeline: Option<Option<Label>>,
 
-    /// Send what could not be sent before, and make sure of what was
+    /// Push pending events to the Pushgateway, and verify that all arrived
     #[arg(long, conflicts_with_all = ["stage", "command", "start", "finish", "timeline", "timeout"])]
     pub flush: bool,
 

@@ -1,4 +1,4 @@
-//! Sends by hand what is still on its way: after an outage, or at the end of a CI job whose machine is thrown away.
+//! Sends pending events on demand: after an outage, or at the end of a CI job whose machine is thrown away.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use common::duration::format_duration;
 use common::exit::Exit;
-use telemetry::pushgateway::{Endpoint, GatewayClient, Left, Outbox, settle};
+use common::runtime;
+use telemetry::pushgateway::{Endpoint, GatewayClient, Outbox, settle};
 
 /// What to send, and where to.
 #[derive(Debug)]
@@ -15,23 +16,25 @@ pub struct Flush {
     pub endpoint: Endpoint,
     /// The folder of the journal and the outbox.
     pub state_dir: PathBuf,
-    /// What it may take.
+    /// How long it may take.
     pub budget: Duration,
 }
 
-/// Sends it, and makes sure that it arrived.
-pub fn flush(flush: &Flush) -> Result<Exit> {
+/// Sends all pending events, and verifies that they arrived.
+pub(crate) fn flush(flush: &Flush) -> Result<Exit> {
     let client = GatewayClient::new(&flush.endpoint, flush.budget)?;
     let outbox = Outbox::new(&flush.state_dir);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let told = runtime.block_on(async { tokio::time::timeout(flush.budget, settle(&client, &outbox)).await });
-    let place = flush.endpoint.shown();
-    match told {
-        Ok(Ok(Left(0))) => Ok(Exit::Success),
-        Ok(Ok(Left(groups))) => {
-            bail!("{groups} groups at {place} are not settled: refused, or written by others at this moment")
+    let settled = async { tokio::time::timeout(flush.budget, settle(&client, &outbox)).await };
+    let gateway = flush.endpoint.display_url();
+    match runtime::block_on(settled).context("cannot set up the event loop")? {
+        Ok(Ok(0)) => Ok(Exit::Success),
+        Ok(Ok(groups)) => {
+            bail!(
+                "{groups} groups at {gateway} are not settled: the Pushgateway rejected them, or other tools are writing \
+                 them; run dm-stage --flush again"
+            )
         }
-        Ok(Err(error)) => Err(error).with_context(|| format!("not pushed to {place} yet")),
-        Err(_) => bail!("not pushed to {place} yet: no answer within {}", format_duration(flush.budget)),
+        Ok(Err(error)) => Err(error).with_context(|| format!("not pushed to {gateway} yet")),
+        Err(_) => bail!("not pushed to {gateway} yet: no response within {}", format_duration(flush.budget)),
     }
 }

@@ -1,5 +1,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    common::cli::main(dm_stage::TOOL, dm_stage::plan::plan, dm_stage::run)
+    common::cli::main(dm_stage::TOOL, dm_stage::plan, dm_stage::run)
 }

@@ -1,4 +1,4 @@
-//! What it means: checked values, and no flag left to ask about.
+//! The plan: validated values that need no further look at the flags.
 
 use std::path::PathBuf;
 
@@ -11,64 +11,66 @@ use common::label::{Label, Stage};
 use telemetry::context::{Context, state_dir};
 use telemetry::work::WorkKind;
 
-use crate::TOOL;
-use crate::args::Args;
+use crate::args::{Args, TOOL};
 use crate::flush::Flush;
 
-/// The things that the tool can do.
+/// What to do.
 #[derive(Debug)]
 pub enum Plan {
     /// Run a command as a stage.
     Run(StageRun),
-    /// Record that a stage is skipped.
+    /// Record a skipped stage.
     Skip {
-        /// Who and where.
+        /// The deployment, and where to record.
         context: Context,
         /// The stage.
         stage: Stage,
-        /// Why.
+        /// The reason.
         reason: Label,
-        /// Who else is told.
+        /// Output to GitHub Actions.
         github: GitHub,
     },
-    /// Record that a stage begins.
+    /// Record the start of a stage.
     Start {
-        /// Who and where.
+        /// The deployment, and where to record.
         context: Context,
         /// The stage.
         stage: Stage,
     },
-    /// Record that a stage that was begun has ended.
+    /// Record the end of a stage.
     Finish {
-        /// Who and where.
+        /// The deployment, and where to record.
         context: Context,
         /// The stage.
         stage: Stage,
-        /// How.
+        /// The outcome.
         status: Status,
     },
-    /// Send what is still on its way.
+    /// Push pending events.
     Flush(Flush),
-    /// Show a deployment.
+    /// Print a timeline.
     Timeline {
         /// The folder of the journal.
         state_dir: PathBuf,
-        /// The deployment's id; the last one for `None`.
+        /// The deployment's id; `None` for the last deployment.
         deployment: Option<Label>,
     },
 }
 
-/// Finds out what to do.
+/// Makes the plan.
+///
+/// # Errors
+/// The flags or the configuration are invalid.
 pub fn plan(args: Args) -> Result<Plan> {
     if let Some(deployment) = args.timeline {
-        let state_dir = state_dir(&args.export).context("no journal to read: set DM_STATE_DIR, or HOME")?;
+        let state_dir = state_dir(&args.export).context("no journal to read: set DM_STATE_DIR or HOME")?;
         return Ok(Plan::Timeline { state_dir, deployment });
     }
     if args.flush {
         let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
-        let endpoint = context.sinks.gateway.context("no Pushgateway to send to: set PUSHGATEWAY_URL")?;
+        let endpoint = context.sinks.gateway.context("no Pushgateway to push to: set PUSHGATEWAY_URL")?;
         let state_dir =
-            context.sinks.state_dir.context("no journal to send from: set DM_STATE_DIR, or HOME")?;
+            context.sinks.state_dir.context("no journal to push from: set DM_STATE_DIR or HOME")?;
         return Ok(Plan::Flush(Flush { endpoint, state_dir, budget: context.sinks.budget }));
     }
     let Some(stage) = args.stage else {
@@ -90,8 +92,8 @@ pub fn plan(args: Args) -> Result<Plan> {
     Ok(Plan::Run(StageRun {
         context,
         stage,
-        work: WorkKind::Stage,
-        rules: SuccessCriteria {
+        kind: WorkKind::Stage,
+        criteria: SuccessCriteria {
             failure: Reason::ExitCode,
             allowed: args.allow_exit,
             patterns: args.error_pattern,

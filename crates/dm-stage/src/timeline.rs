@@ -1,22 +1,22 @@
-//! What a deployment did, drawn from the journal: one line a stage, with a bar where it stood in time.
+//! The timeline of a deployment, from the journal: one line per stage, with a bar that shows when it ran.
 
-use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
-use common::duration;
+use common::duration::format_duration;
 use common::event::{Detail, Event, Status};
 use common::exit::Exit;
 use common::label::Label;
+use common::output;
 use telemetry::journal::{Entry, Journal};
 
-/// The bar's width in characters.
+/// The width of the bar, in characters.
 const WIDTH: usize = 40;
 
-/// Prints the deployment with this id, or the last one.
-pub fn show(state_dir: &Path, deployment: Option<&Label>) -> Result<Exit> {
+/// Prints the timeline of the deployment with this id, or of the last one.
+pub(crate) fn print(state_dir: &Path, deployment: Option<&Label>) -> Result<Exit> {
     let journal = Journal::new(state_dir);
     let entries =
         journal.read().with_context(|| format!("cannot read the journal in {}", state_dir.display()))?;
@@ -27,27 +27,25 @@ pub fn show(state_dir: &Path, deployment: Option<&Label>) -> Result<Exit> {
             Entry::Started(_) => None,
         })
         .collect();
-    let Some(wanted) = deployment.or_else(|| events.last().map(|event| &event.identity.deployment)) else {
-        bail!("the journal in {} is empty: nothing was deployed with it yet", state_dir.display());
+    let Some(id) = deployment.or_else(|| events.last().map(|event| &event.identity.deployment)) else {
+        bail!("the journal in {} is empty: no deployment has been recorded yet", state_dir.display());
     };
-    let of_deployment: Vec<&Event> =
-        events.iter().filter(|event| event.identity.deployment == *wanted).collect();
-    if of_deployment.is_empty() {
-        bail!("the journal in {} knows no deployment {wanted}", state_dir.display());
+    let selected: Vec<&Event> = events.iter().filter(|event| event.identity.deployment == *id).collect();
+    if selected.is_empty() {
+        bail!(
+            "the journal in {} has no deployment {id}; --timeline without an ID shows the last one",
+            state_dir.display()
+        );
     }
-    match std::io::stdout().write_all(render(&of_deployment).as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(error).context("cannot print the timeline")
-        }
-        _ => Ok(Exit::Success),
-    }
+    output::print(&render(&selected)).context("cannot print the timeline")?;
+    Ok(Exit::Success)
 }
 
 /// The timeline as text. `events` is not empty.
 fn render(events: &[&Event]) -> String {
     let mut rows: Vec<(DateTime<Utc>, &Event)> =
         events.iter().map(|event| (event.started_at().unwrap_or(event.ts), *event)).collect();
-    // What encloses comes before what it encloses, though it began within the same millisecond.
+    // The deployment comes before its stages, even if it began in the same millisecond.
     rows.sort_by_key(|(began, event)| (!event.stage.is_deployment(), *began, std::cmp::Reverse(event.ts)));
     let began = rows.iter().map(|(began, _)| *began).min().unwrap_or_default();
     let ended = rows.iter().map(|(_, event)| event.ts).max().unwrap_or_default();
@@ -66,12 +64,12 @@ fn render(events: &[&Event]) -> String {
     for (start, event) in rows {
         let offset = seconds_between(began, start) / whole;
         let share = event.duration_s.unwrap_or(0.0) / whole;
-        let shown = event.duration_s.map_or_else(
+        let duration = event.duration_s.map_or_else(
             || "?".to_owned(),
-            |seconds| duration::format_duration(Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+            |seconds| format_duration(Duration::try_from_secs_f64(seconds).unwrap_or_default()),
         );
         let name = format!("{}/{}", event.identity.service, name(event));
-        let line = format!("  {name:<24} {} {shown:>7}  {}", bar(offset, share), outcome(event));
+        let line = format!("  {name:<24} {} {duration:>7}  {}", bar(offset, share), outcome(event));
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -82,14 +80,14 @@ fn seconds_between(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
     (to - from).to_std().unwrap_or_default().as_secs_f64()
 }
 
-/// A bar from `offset`, `share` long, both of the whole; a moment is still one mark.
+/// A bar. `offset` and `share` are fractions of the whole; the bar has at least one mark.
 fn bar(offset: f64, share: f64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a width of 40")]
     let width = WIDTH as f64;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "saturates, and is bounded after"
+        reason = "saturates, and is clamped below"
     )]
     let column = |part: f64| (part * width).round() as usize;
     let from = column(offset).min(WIDTH - 1);
@@ -97,7 +95,7 @@ fn bar(offset: f64, share: f64) -> String {
     format!("{}{}{}", "·".repeat(from), "█".repeat(to - from), "·".repeat(WIDTH - to))
 }
 
-/// What was done: a verdict that led to nothing is no run of the stage `rollback`.
+/// The name of a row. A verdict without a rollback is not a run of the stage `rollback`.
 fn name(event: &Event) -> &str {
     match event.detail {
         Detail::Rollback { result: None, .. } => "verdict",
@@ -106,15 +104,15 @@ fn name(event: &Event) -> &str {
 }
 
 fn outcome(event: &Event) -> String {
-    let why = event.error_type.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let reason = event.error_type.map(|reason| format!(" ({reason})")).unwrap_or_default();
     let status = match event.status {
         Status::Success => "ok".to_owned(),
         status => status.to_string(),
     };
     match &event.detail {
-        Detail::Stage(_) | Detail::Migration { .. } => format!("{status}{why}"),
+        Detail::Stage(_) | Detail::Migration { .. } => format!("{status}{reason}"),
         Detail::Health { probes, failures, .. } => {
-            format!("{status}{why}, {failures} of {probes} probes failed")
+            format!("{status}{reason}, {failures} of {probes} probes failed")
         }
         Detail::Smoke { results, .. } => {
             let counts: Vec<String> = results
@@ -122,12 +120,90 @@ fn outcome(event: &Event) -> String {
                 .filter(|(_, tests)| *tests > 0)
                 .map(|(result, tests)| format!("{tests} {result}"))
                 .collect();
-            format!("{status}{why}, {}", counts.join(", "))
+            format!("{status}{reason}, {}", counts.join(", "))
         }
         Detail::Rollback { verdict, evidence, result, .. } => {
             let result = result.map(|result| format!(", {result}")).unwrap_or_default();
-            let seen = evidence.iter().map(|seen| format!(", {} of {} failed", seen.errors, seen.total));
-            format!("{verdict}{result}{}", seen.collect::<String>())
+            let counts = evidence.iter().map(|count| format!(", {} of {} failed", count.errors, count.total));
+            format!("{verdict}{result}{}", counts.collect::<String>())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use common::event::{ChildUse, EventId, FORMAT, Reason, RollbackResult, SourceCount, TestResult};
+    use common::identity::{Identity, Trace};
+
+    use super::*;
+
+    fn event(stage: &str, (start_s, end_s): (i64, i64), status: Status, detail: Detail) -> Event {
+        let error_type = status.is_failed().then_some(Reason::ExitCode);
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let duration_s = Some((end_s - start_s) as f64);
+        Event {
+            v: FORMAT,
+            detail,
+            id: EventId::random(),
+            ts: DateTime::from_timestamp(1_767_225_600, 0).unwrap() + TimeDelta::seconds(end_s),
+            tool: "dm-stage".to_owned(),
+            identity: Identity {
+                deployment: "d-42".parse().unwrap(),
+                service: "api".parse().unwrap(),
+                environment: "production".parse().unwrap(),
+                version: Some("2.0".parse().unwrap()),
+                commit: None,
+                branch: None,
+                actor: None,
+                run_url: None,
+                slot: 0,
+                trace: Trace {
+                    trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
+                    parent_span_id: None,
+                },
+            },
+            stage: stage.parse().unwrap(),
+            parent: None,
+            status,
+            duration_s,
+            lead_time_s: None,
+            restored_s: None,
+            failing_since_s: None,
+            cost_dollars: None,
+            error_type,
+        }
+    }
+
+    #[test]
+    fn a_deployment_that_was_rolled_back() {
+        let stage = || Detail::Stage(ChildUse::default());
+        let evidence = vec![SourceCount { source: "probe".parse().unwrap(), total: 47, errors: 14 }];
+        let events = [
+            event("build", (0, 95), Status::Success, stage()),
+            event("deploy", (95, 110), Status::Success, stage()),
+            event(
+                "smoke_test",
+                (110, 112),
+                Status::Failure,
+                Detail::Smoke {
+                    suite: "api".parse().unwrap(),
+                    results: vec![(TestResult::Pass, 4), (TestResult::Fail, 1), (TestResult::Skip, 0)],
+                },
+            ),
+            event(
+                "rollback",
+                (112, 130),
+                Status::Success,
+                Detail::Rollback {
+                    verdict: "rollback".to_owned(),
+                    condition: None,
+                    evidence,
+                    result: Some(RollbackResult::Verified),
+                },
+            ),
+            event("deployment", (0, 131), Status::Failure, stage()),
+        ];
+        insta::assert_snapshot!(render(&events.iter().collect::<Vec<_>>()));
     }
 }

@@ -1,76 +1,72 @@
-//! A stage that begins in one run of the tool and ends in another, perhaps on another machine.
-
-use std::io::Write;
+//! Stages that begin in one process and end in another, perhaps on another machine.
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use common::cli::warn;
 use common::clock::{Clock, SystemClock};
 use common::env;
-use common::event::Completion;
-use common::event::{ChildUse, Detail, EventId, Reason, Status};
+use common::event::{ChildUse, Completion, Detail, EventId, Reason, Status};
 use common::exit::Exit;
 use common::label::Stage;
+use common::output;
 use telemetry::context::{Context, HEARTBEAT};
 use telemetry::journal::{Entry, Journal};
 use telemetry::recorder::Recorder;
 use telemetry::work::WorkKind;
 
-/// Carries the start to the run that finishes, where that has another journal.
+/// Carries the start time to a machine that has another journal.
 const STARTED_AT: &str = "DM_STARTED_AT";
 
-/// Records that the stage begins, and prints what the runs after it need, as `NAME=value` lines.
-pub fn start(context: &Context, stage: &Stage) -> Result<Exit> {
+/// Records the start of the stage, and prints the variables that later processes need, as `NAME=value` lines.
+pub(crate) fn start(context: &Context, stage: &Stage) -> Result<Exit> {
     let clock = SystemClock;
-    let scope = context.work_item(stage, WorkKind::Stage, clock.now());
-    let started_at = scope.started_at;
-    let recorded = Recorder::announce(&context.sinks, scope, context.tool, &clock);
-    let identity = &context.identity;
-    let lines = format!(
-        "DM_DEPLOYMENT_ID={}\nDM_SERVICE={}\nDM_ENVIRONMENT={}\nTRACEPARENT={}\n{STARTED_AT}={}\n{HEARTBEAT}=1\n",
-        identity.deployment,
-        identity.service,
-        identity.environment,
-        identity.trace.traceparent(EventId::random().as_str()),
-        started_at.to_rfc3339()
-    );
-    std::io::stdout().write_all(lines.as_bytes()).context("cannot print the variables")?;
+    let work = context.work_item(stage, WorkKind::Stage, clock.now());
+    let started_at = work.started_at;
+    let recorded = Recorder::announce(&context.sinks, work, context.tool, &clock);
+    let mut variables = context.child_env();
+    variables.push(("TRACEPARENT", context.identity.trace.traceparent(EventId::random().as_str())));
+    variables.push((STARTED_AT, started_at.to_rfc3339()));
+    variables.push((HEARTBEAT, "1".to_owned()));
+    let lines: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    output::print(&lines.concat()).context("cannot print the variables")?;
     Ok(context.conclude(Exit::Success, &recorded))
 }
 
-/// Records that the stage ended with `status`.
-pub fn finish(context: &Context, stage: &Stage, status: Status) -> Result<Exit> {
+/// Records the end of the stage.
+pub(crate) fn finish(context: &Context, stage: &Stage, status: Status) -> Exit {
     let clock = SystemClock;
     let started_at = started_at(context, stage);
     let ended_at = clock.now();
     if started_at.is_none() {
-        let unknown = format!("when {stage} began is not known here: hand {STARTED_AT} on from --start");
+        let unknown = format!(
+            "the start of {stage} is unknown, so it has no duration: pass on {STARTED_AT}, which --start prints"
+        );
         warn(context.tool, &[unknown]);
     }
-    let scope = context.work_item(stage, WorkKind::Stage, started_at.unwrap_or(ended_at));
-    let recorder = Recorder::begin(&context.sinks, scope, &clock);
-    let ended = Completion {
+    let work = context.work_item(stage, WorkKind::Stage, started_at.unwrap_or(ended_at));
+    let recorder = Recorder::begin(&context.sinks, work, &clock);
+    let completion = Completion {
         id: EventId::random(),
         ts: ended_at,
-        // Two machines' wall clocks may disagree: an end before the start is no duration.
+        // The wall clocks of two machines may differ. An end before the start gives no duration.
         duration: started_at.and_then(|began| ended_at.signed_duration_since(began).to_std().ok()),
         status,
         reason: reason(status),
     };
-    let event = context.event(stage, ended, Detail::Stage(ChildUse::default()));
-    Ok(context.conclude(Exit::Success, &recorder.finish(&event, &clock)))
+    let event = context.event(stage, completion, Detail::Stage(ChildUse::default()));
+    context.conclude(Exit::Success, &recorder.finish(&event, &clock))
 }
 
 fn started_at(context: &Context, stage: &Stage) -> Option<DateTime<Utc>> {
     if let Some(text) = env::system(STARTED_AT) {
-        return DateTime::parse_from_rfc3339(&text).ok().map(|when| when.with_timezone(&Utc));
+        return DateTime::parse_from_rfc3339(&text).ok().map(|time| time.with_timezone(&Utc));
     }
     let entries = Journal::new(context.sinks.state_dir.as_deref()?).read().ok()?;
     entries.into_iter().rev().find_map(|entry| match entry {
-        Entry::Started(began)
-            if began.identity.deployment == context.identity.deployment && began.stage == *stage =>
+        Entry::Started(start)
+            if start.identity.deployment == context.identity.deployment && start.stage == *stage =>
         {
-            Some(began.ts)
+            Some(start.ts)
         }
         _ => None,
     })

@@ -1,8 +1,9 @@
-//! dm-stage at its edge: what a deploy script sees of it.
+//! dm-stage at its edge: what a deploy script sees.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+mod support;
+
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::Stdio;
 
 use assert_cmd::Command;
@@ -11,25 +12,15 @@ use predicates::str::contains;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use support::{journal, state_dir};
+
 fn dm_stage(state: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dm-stage"));
-    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("DM_STATE_DIR", state.path());
-    command.env("DM_SERVICE", "shop").env("DM_ENVIRONMENT", "production");
-    command
-}
-
-fn state() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
-
-fn journal(state: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(state.join("journal.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    support::dm_stage(state).into()
 }
 
 #[test]
 fn a_stage_passes_everything_through_and_is_recorded() {
-    let state = state();
+    let state = state_dir();
     dm_stage(&state)
         .args(["build", "--", "sh", "-c", "cat; echo done; echo trouble >&2; exit 3"])
         .write_stdin("typed\n")
@@ -49,8 +40,8 @@ fn a_stage_passes_everything_through_and_is_recorded() {
 }
 
 #[test]
-fn an_exit_code_that_is_allowed_is_recorded_as_a_success_and_passed_on() {
-    let state = state();
+fn an_allowed_exit_code_counts_as_success_and_is_passed_on() {
+    let state = state_dir();
     let ends_with = |code: &str| {
         dm_stage(&state)
             .args(["diff", "--allow-exit", "1,3", "--", "sh", "-c", &format!("exit {code}")])
@@ -72,7 +63,7 @@ fn an_exit_code_that_is_allowed_is_recorded_as_a_success_and_passed_on() {
 #[test]
 fn arguments_reach_the_command_untouched() {
     let argument = "a b\n$HOME `x` 'q' \\ *";
-    dm_stage(&state())
+    dm_stage(&state_dir())
         .args(["build", "--", "printf", "%s", argument])
         .assert()
         .success()
@@ -82,7 +73,7 @@ fn arguments_reach_the_command_untouched() {
 
 #[test]
 fn dies_by_the_signal_that_killed_the_command() {
-    let state = state();
+    let state = state_dir();
     let assert = dm_stage(&state).args(["build", "--", "sh", "-c", "kill -TERM $$"]).assert();
     assert_eq!(assert.get_output().status.signal(), Some(15));
     assert_eq!(journal(state.path())[0]["status"], "error");
@@ -90,8 +81,8 @@ fn dies_by_the_signal_that_killed_the_command() {
 }
 
 #[test]
-fn a_signal_to_the_wrapper_reaches_the_command_and_counts_as_cancelled() {
-    let state = state();
+fn a_signal_to_the_wrapper_reaches_the_command_as_cancellation() {
+    let state = state_dir();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_dm-stage"))
         .env("DM_STATE_DIR", state.path())
         .args([
@@ -118,8 +109,8 @@ fn a_signal_to_the_wrapper_reaches_the_command_and_counts_as_cancelled() {
 }
 
 #[test]
-fn a_command_that_cannot_start_is_126_or_127_with_its_true_cause() {
-    let state = state();
+fn a_command_that_cannot_start_exits_126_or_127_with_its_cause() {
+    let state = state_dir();
     let folder = state.path();
     let script = folder.join("script");
     std::fs::copy("/bin/true", folder.join("plain")).unwrap();
@@ -138,12 +129,12 @@ fn a_command_that_cannot_start_is_126_or_127_with_its_true_cause() {
             .stderr(contains(cause).and(predicate::function(|text: &str| text.lines().count() == 1)));
     };
     fails("no-such-program", 127, "not found in PATH");
-    fails("/no/such/program", 127, "there is no directory /no");
+    fails("/no/such/program", 127, "directory /no does not exist");
     fails("/etc/no-such-program", 127, "no such file");
-    fails("/etc/passwd/program", 127, "a part of its path is no directory");
-    fails("/etc/passwd", 126, "is not executable; chmod +x it");
+    fails("/etc/passwd/program", 127, "part of its path is not a directory");
+    fails("/etc/passwd", 126, "is not executable; run chmod +x on it");
     fails(&write("#!/no/such/shell\n", 0o755), 127, "its interpreter /no/such/shell is missing");
-    fails(&write("#!/bin/sh\n", 0o644), 126, "is not executable; chmod +x it");
+    fails(&write("#!/bin/sh\n", 0o644), 126, "is not executable; run chmod +x on it");
     fails("/tmp", 126, "is a directory");
     // As env(1), timeout(1) and every shell do.
     dm_stage(&state)
@@ -158,8 +149,8 @@ fn a_command_that_cannot_start_is_126_or_127_with_its_true_cause() {
 }
 
 #[test]
-fn stages_inside_know_the_deployment_they_are_in() {
-    let state = state();
+fn nested_stages_know_their_deployment() {
+    let state = state_dir();
     let inner = format!("{} build -- true", env!("CARGO_BIN_EXE_dm-stage"));
     dm_stage(&state)
         .args(["deployment", "--app-version", "2.0", "--", "sh", "-c", &inner])
@@ -175,8 +166,8 @@ fn stages_inside_know_the_deployment_they_are_in() {
 }
 
 #[test]
-fn a_deployment_over_two_machines_is_started_on_one_and_finished_on_the_other() {
-    let (one, other) = (state(), state());
+fn a_deployment_starts_on_one_machine_and_finishes_on_another() {
+    let (one, other) = (state_dir(), state_dir());
     let output =
         dm_stage(&one).args(["deployment", "--start"]).assert().success().get_output().stdout.clone();
     let lines = String::from_utf8(output).unwrap();
@@ -196,12 +187,12 @@ fn a_deployment_over_two_machines_is_started_on_one_and_finished_on_the_other() 
         .args(["deployment", "--finish", "success", "--deployment-id", "another"])
         .assert()
         .success()
-        .stderr(contains("is not known here"));
+        .stderr(contains("the start of deployment is unknown"));
 }
 
 #[test]
-fn the_timeline_shows_what_a_deployment_did() {
-    let state = state();
+fn the_timeline_shows_the_stages_of_a_deployment() {
+    let state = state_dir();
     let tool = env!("CARGO_BIN_EXE_dm-stage");
     let script = format!("{tool} build -- true && {tool} deploy -- sh -c 'exit 4'");
     dm_stage(&state)
@@ -217,16 +208,12 @@ fn the_timeline_shows_what_a_deployment_did() {
         .stdout(predicate::str::is_match("shop/deployment +█+ .*failure \\(exit_code\\)\n").unwrap())
         .stdout(predicate::str::is_match("shop/build .*ok\n").unwrap());
     dm_stage(&state).arg("--timeline").assert().success().stdout(contains("deployment d-2"));
-    dm_stage(&state)
-        .args(["--timeline", "d-3"])
-        .assert()
-        .code(125)
-        .stderr(contains("knows no deployment d-3"));
+    dm_stage(&state).args(["--timeline", "d-3"]).assert().code(125).stderr(contains("has no deployment d-3"));
 }
 
 #[test]
-fn wrong_usage_is_125_and_one_line_before_anything_runs() {
-    let state = state();
+fn wrong_usage_exits_125_with_one_line_before_anything_runs() {
+    let state = state_dir();
     let fails = |args: &[&str], cause: &str| {
         dm_stage(&state).args(args).assert().code(125).stdout("").stderr(
             contains(cause)
@@ -236,7 +223,7 @@ fn wrong_usage_is_125_and_one_line_before_anything_runs() {
     };
     fails(&["build", "--timeout", "3", "--", "echo"], "a duration needs a unit, such as 3s");
     fails(&["build", "--pushgateway-url", "localhost:9091", "--", "echo"], "not http or https");
-    fails(&["build", "--textfile", "dm.txt", "--", "echo"], "its name does not end in .prom");
+    fails(&["build", "--textfile", "dm.txt", "--", "echo"], "the name must end in .prom");
     fails(&["build", "--unknown", "--", "echo"], "unexpected argument '--unknown'");
     fails(&["build"], "no command given: write dm-stage build -- COMMAND");
     fails(&["build", "--", ""], "no command given");
@@ -248,7 +235,7 @@ fn wrong_usage_is_125_and_one_line_before_anything_runs() {
 
 #[test]
 fn empty_variables_count_as_absent() {
-    let state = state();
+    let state = state_dir();
     dm_stage(&state)
         .envs([("PUSHGATEWAY_URL", ""), ("DM_VERSION", ""), ("DM_EXPORT_BUDGET", ""), ("DM_TEXTFILE", "")])
         .args(["build", "--", "true"])
@@ -258,8 +245,8 @@ fn empty_variables_count_as_absent() {
 }
 
 #[test]
-fn a_state_directory_that_cannot_be_written_costs_a_warning_and_nothing_else() {
-    let state = state();
+fn an_unwritable_state_directory_causes_only_a_warning() {
+    let state = state_dir();
     dm_stage(&state)
         .env("DM_STATE_DIR", "/proc/nowhere")
         .args(["build", "--", "sh", "-c", "echo hi; exit 5"])
@@ -273,8 +260,8 @@ fn a_state_directory_that_cannot_be_written_costs_a_warning_and_nothing_else() {
 }
 
 #[test]
-fn help_has_examples_and_the_version_is_told() {
-    let state = state();
+fn help_has_examples_and_version_is_printed() {
+    let state = state_dir();
     dm_stage(&state)
         .arg("--help")
         .assert()

@@ -1,5 +1,7 @@
-//! dm-stage and the processes below it: nothing is left behind, and nothing is changed for them.
+//! dm-stage and its child processes: none is left behind, and nothing changes for them.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+mod support;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
@@ -9,22 +11,14 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn dm_stage(state: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dm-stage"));
-    command.env("DM_STATE_DIR", state.path()).env("PUSHGATEWAY_URL", "disabled");
-    command
-}
+use support::{dm_stage, journal, state_dir};
 
-fn state() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
-
+/// The last event of the journal.
 fn event(state: &TempDir) -> Value {
-    let text = std::fs::read_to_string(state.path().join("journal.jsonl")).unwrap();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+    journal(state.path()).pop().unwrap()
 }
 
-/// Starts it, and reads the first line that it says.
+/// Starts the command, and reads the first line of its stdout.
 fn first_line(command: &mut Command) -> (Child, String) {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
@@ -41,17 +35,17 @@ fn is_alive(pid: &str) -> bool {
     !stat.is_empty() && !stat.contains(") Z ")
 }
 
-/// Waits for the end of a process that is not ours.
-fn wait_for_the_end_of(pid: &str) {
+/// Waits for the end of a process that is not our child.
+fn wait_for_end_of(pid: &str) {
     if Path::new(&format!("/proc/{pid}")).exists() {
-        let waited = Command::new("timeout").args(["20", "tail", "--pid", pid, "-f", "/dev/null"]).status();
+        let waited = Command::new("timeout").args(["120", "tail", "--pid", pid, "-f", "/dev/null"]).status();
         assert!(waited.unwrap().success(), "process {pid} is still there");
     }
 }
 
 #[test]
-fn after_a_time_limit_nothing_is_left_wherever_it_went() {
-    let state = state();
+fn a_time_limit_leaves_no_process_behind() {
+    let state = state_dir();
     let pids = state.path().join("pids");
     let script = format!(
         "trap '' TERM
@@ -64,7 +58,7 @@ fn after_a_time_limit_nothing_is_left_wherever_it_went() {
         pids.display()
     );
     let status = dm_stage(&state)
-        .args(["build", "--timeout", "1s", "--kill-after", "100ms", "--", "sh", "-c", &script])
+        .args(["build", "--timeout", "3s", "--kill-after", "100ms", "--", "sh", "-c", &script])
         .status()
         .unwrap();
     assert_eq!(status.code(), Some(124));
@@ -78,7 +72,7 @@ fn after_a_time_limit_nothing_is_left_wherever_it_went() {
 
 #[test]
 fn a_background_process_that_holds_the_pipe_does_not_delay_the_end() {
-    let state = state();
+    let state = state_dir();
     let script = "sleep 300 & echo $!";
     let (mut child, background) = first_line(dm_stage(&state).args(["build", "--", "sh", "-c", script]));
     assert!(child.wait().unwrap().success());
@@ -87,15 +81,15 @@ fn a_background_process_that_holds_the_pipe_does_not_delay_the_end() {
 }
 
 #[test]
-fn a_command_whose_wrapper_is_killed_is_told_to_end() {
+fn a_command_gets_term_if_its_wrapper_is_killed() {
     let script = "echo $$; while :; do sleep 0.1; done";
-    let (mut wrapper, command) = first_line(dm_stage(&state()).args(["build", "--", "sh", "-c", script]));
+    let (mut wrapper, command) = first_line(dm_stage(&state_dir()).args(["build", "--", "sh", "-c", script]));
     wrapper.kill().unwrap();
     wrapper.wait().unwrap();
-    wait_for_the_end_of(&command);
+    wait_for_end_of(&command);
 
     let (mut wrapper, command) =
-        first_line(dm_stage(&state()).args(["build", "--may-outlive", "--", "sh", "-c", script]));
+        first_line(dm_stage(&state_dir()).args(["build", "--may-outlive", "--", "sh", "-c", script]));
     wrapper.kill().unwrap();
     wrapper.wait().unwrap();
     assert!(is_alive(&command));
@@ -103,7 +97,7 @@ fn a_command_whose_wrapper_is_killed_is_told_to_end() {
 }
 
 #[test]
-fn signals_that_the_caller_blocks_or_ignores_stay_so_and_the_end_is_seen_all_the_same() {
+fn blocked_and_ignored_signals_stay_so_for_the_command() {
     // SIGCHLD and SIGUSR1 are blocked, SIGHUP is ignored.
     let caller = "use POSIX; sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGCHLD, SIGUSR1)); $SIG{HUP} = 'IGNORE'; exec @ARGV";
     let signals = "grep -E '^Sig(Blk|Ign):' /proc/self/status";
@@ -119,8 +113,8 @@ fn signals_that_the_caller_blocks_or_ignores_stay_so_and_the_end_is_seen_all_the
 }
 
 #[test]
-fn as_the_first_process_of_a_container_it_leaves_no_zombies_and_says_a_signal_by_128_plus_n() {
-    let state = state();
+fn as_pid_1_it_leaves_no_zombies_and_exits_with_128_plus_n() {
+    let state = state_dir();
     let container = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
     if !Command::new("unshare")
         .args(container)
@@ -129,17 +123,17 @@ fn as_the_first_process_of_a_container_it_leaves_no_zombies_and_says_a_signal_by
         .status()
         .is_ok_and(|it| it.success())
     {
-        eprintln!("skipped: no namespaces can be made here");
+        eprintln!("skipped: this machine does not allow namespaces");
         return;
     }
-    // A process whose parent has ended is the first process's to take leave of.
+    // PID 1 has to reap a process whose parent has ended.
     let script = "(sleep 0.1 &)
         while cat /proc/[0-9]*/stat 2>/dev/null | grep -q '(sleep)'; do :; done
         kill -TERM $$";
     let status = Command::new("unshare")
         .args(container)
         .arg(env!("CARGO_BIN_EXE_dm-stage"))
-        .args(["build", "--timeout", "20s", "--", "sh", "-c", script])
+        .args(["build", "--timeout", "2m", "--", "sh", "-c", script])
         .env("DM_STATE_DIR", state.path())
         .status()
         .unwrap();
@@ -148,8 +142,8 @@ fn as_the_first_process_of_a_container_it_leaves_no_zombies_and_says_a_signal_by
 }
 
 #[test]
-fn a_failure_is_tried_again_and_each_attempt_is_recorded() {
-    let state = state();
+fn a_failure_is_retried_and_each_attempt_is_recorded() {
+    let state = state_dir();
     let tried = state.path().join("tried");
     let script = format!("echo $DM_ATTEMPT >> {0}; test $(wc -l < {0}) = 3 || exit 7", tried.display());
     let run = |retries: &str| {
@@ -160,7 +154,7 @@ fn a_failure_is_tried_again_and_each_attempt_is_recorded() {
     assert_eq!(output.status.code(), Some(7));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "dm-stage: build: attempt 1 of 2 failed: exit code 7; the next in 10ms\n"
+        "dm-stage: build: attempt 1 of 2 failed: exit code 7; retrying in 10ms\n"
     );
     assert_eq!((&event(&state)["status"], &event(&state)["exit_code"]), (&"failure".into(), &7.into()));
 
@@ -180,8 +174,8 @@ fn a_failure_is_tried_again_and_each_attempt_is_recorded() {
 }
 
 #[test]
-fn what_cannot_be_started_is_not_tried_again_and_who_asks_for_the_end_gets_it() {
-    let state = state();
+fn a_command_that_cannot_start_is_not_retried_and_signals_end_the_wait() {
+    let state = state_dir();
     let status =
         dm_stage(&state).args(["build", "--retries", "3", "--", "no-such-program"]).status().unwrap();
     assert_eq!(status.code(), Some(127));
@@ -191,17 +185,17 @@ fn what_cannot_be_started_is_not_tried_again_and_who_asks_for_the_end_gets_it() 
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut told = String::new();
-    BufReader::new(child.stderr.take().unwrap()).read_line(&mut told).unwrap();
-    assert!(told.contains("the next in 1h"), "{told}");
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("retrying in 1h"), "{line}");
     shell(&format!("kill -TERM {}", child.id()));
     assert_eq!(child.wait().unwrap().signal(), Some(15));
     assert_eq!(event(&state)["status"], "cancelled");
 }
 
 #[test]
-fn the_tail_of_stderr_is_kept_without_secrets_and_passed_on_as_it_is() {
-    let state = state();
+fn the_tail_of_stderr_is_masked_and_forwarded_unchanged() {
+    let state = state_dir();
     let script = "for i in 1 2 3; do echo line $i >&2; done; echo the token is $API_TOKEN >&2; printf open >&2; exit 1";
     let output = dm_stage(&state)
         .args(["build", "--tail", "3", "--", "sh", "-c", script])
@@ -218,7 +212,7 @@ fn the_tail_of_stderr_is_kept_without_secrets_and_passed_on_as_it_is() {
 
 #[test]
 fn a_background_process_that_holds_stderr_does_not_delay_the_end_of_the_tail() {
-    let state = state();
+    let state = state_dir();
     let script = "sleep 300 >/dev/null & echo $!; echo failed >&2; exit 1";
     let args = ["build", "--tail", "1", "--", "sh", "-c", script];
     let (mut child, background) = first_line(dm_stage(&state).args(args).stderr(Stdio::null()));
@@ -228,8 +222,8 @@ fn a_background_process_that_holds_stderr_does_not_delay_the_end_of_the_tail() {
 }
 
 #[test]
-fn what_stderr_says_classifies_a_failure() {
-    let state = state();
+fn error_patterns_classify_a_failure() {
+    let state = state_dir();
     let class = |script: &str| {
         let patterns = [
             "--error-pattern",
@@ -264,8 +258,8 @@ fn what_stderr_says_classifies_a_failure() {
 }
 
 #[test]
-fn a_stage_is_skipped_for_a_reason_and_run_without_one() {
-    let state = state();
+fn a_stage_is_skipped_for_a_reason_and_runs_without_one() {
+    let state = state_dir();
     let run = |reason: &str| {
         let args = ["build", "--skip", reason, "--", "sh", "-c", "exit 9"];
         dm_stage(&state).args(args).status().unwrap().code()
@@ -279,8 +273,8 @@ fn a_stage_is_skipped_for_a_reason_and_run_without_one() {
 }
 
 #[test]
-fn github_is_told_of_a_failure_where_it_runs_and_nobody_elsewhere() {
-    let state = state();
+fn github_output_appears_only_in_github_actions() {
+    let state = state_dir();
     let summary = state.path().join("summary.md");
     let run = |variables: &[(&str, &str)], script: &str| {
         let output = dm_stage(&state)

@@ -1,25 +1,37 @@
 //! The flags of recording: where the journal, the textfile and the Pushgateway are.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use url::Url;
 
-use common::args::EmptyAsNone;
+use common::args::{EmptyAsNone, parse_secret};
 use common::duration;
 use common::http::parse_url;
+use common::label::redact_url;
 
-/// What all exporting together may take after the work, unless told otherwise.
+/// How long all exporting together may take after the work, by default.
 pub(crate) const EXPORT_BUDGET: Duration = Duration::from_secs(2);
 
-/// Where to push to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The value of `--pushgateway-url`.
+#[derive(Clone, PartialEq, Eq)]
 pub enum PushTo {
-    /// Nowhere.
+    /// `disabled`: nothing is pushed.
     Disabled,
-    /// This Pushgateway.
+    /// The URL of a Pushgateway. It may contain a password.
     Gateway(Url),
+}
+
+impl fmt::Debug for PushTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disabled => f.write_str("Disabled"),
+            Self::Gateway(url) => f.debug_tuple("Gateway").field(&redact_url(url)).finish(),
+        }
+    }
 }
 
 impl FromStr for PushTo {
@@ -29,48 +41,48 @@ impl FromStr for PushTo {
     }
 }
 
-/// Where the Pushgateway is, and how to be let in.
+/// The Pushgateway and the credentials for it.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Pushgateway")]
 pub struct GatewayArgs {
-    /// The Pushgateway to push to, or "disabled" [default: disabled]
-    // The URL may hold a password.
+    /// Pushgateway to push to, or "disabled" [default: disabled]
+    // The URL may contain a password.
     #[arg(long, env = "PUSHGATEWAY_URL", value_name = "URL", hide_env_values = true)]
     pub pushgateway_url: Option<EmptyAsNone<PushTo>>,
-    /// The user for basic authentication
+    /// User for basic authentication
     #[arg(long, env = "PUSHGATEWAY_USER", value_name = "NAME")]
     pub pushgateway_user: Option<EmptyAsNone<String>>,
-    /// Its password: better in the variable, or as file:PATH, than on the command line
-    #[arg(long, env = "PUSHGATEWAY_PASSWORD", value_name = "SECRET", hide_env_values = true)]
-    pub pushgateway_password: Option<EmptyAsNone<String>>,
-    /// A bearer token: better in the variable, or as file:PATH, than on the command line
-    #[arg(long, env = "PUSHGATEWAY_TOKEN", value_name = "SECRET", hide_env_values = true)]
-    pub pushgateway_token: Option<EmptyAsNone<String>>,
-    /// More headers, NAME: VALUE, one a line; or file:PATH
-    #[arg(long, env = "PUSHGATEWAY_HEADERS", value_name = "HEADERS", hide_env_values = true)]
-    pub pushgateway_headers: Option<EmptyAsNone<String>>,
-    /// Trust the certificates in this PEM file too
+    /// Password for basic authentication, or file:PATH; do not put it on the command line
+    #[arg(long, env = "PUSHGATEWAY_PASSWORD", value_name = "SECRET", hide_env_values = true, value_parser = parse_secret)]
+    pub pushgateway_password: Option<EmptyAsNone<SecretString>>,
+    /// Bearer token, or file:PATH; do not put it on the command line
+    #[arg(long, env = "PUSHGATEWAY_TOKEN", value_name = "SECRET", hide_env_values = true, value_parser = parse_secret)]
+    pub pushgateway_token: Option<EmptyAsNone<SecretString>>,
+    /// Additional headers, one NAME: VALUE per line; or file:PATH
+    #[arg(long, env = "PUSHGATEWAY_HEADERS", value_name = "HEADERS", hide_env_values = true, value_parser = parse_secret)]
+    pub pushgateway_headers: Option<EmptyAsNone<SecretString>>,
+    /// Also trust the certificates in this PEM file
     #[arg(long, env = "PUSHGATEWAY_CA", value_name = "FILE")]
     pub pushgateway_ca: Option<EmptyAsNone<PathBuf>>,
-    /// A PEM file with the client's certificate and its key
+    /// PEM file with the client certificate and its key
     #[arg(long, env = "PUSHGATEWAY_CERT", value_name = "FILE")]
     pub pushgateway_cert: Option<EmptyAsNone<PathBuf>>,
-    /// End with 125 if what happened could not be pushed
-    #[arg(long, env = "DM_REQUIRE_EXPORT", value_name = "BOOL", value_parser = switch, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    /// Exit with 125 if the event could not be pushed
+    #[arg(long, env = "DM_REQUIRE_EXPORT", value_name = "BOOL", value_parser = parse_bool, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     pub require_export: bool,
 }
 
-/// Where the tool records what happened.
+/// Where the tool records events.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Recording")]
 pub struct ExportArgs {
-    /// A metrics file for node_exporter's textfile collector; its name has to end in .prom
+    /// Metrics file for node_exporter's textfile collector; the name must end in .prom
     #[arg(long, env = "DM_TEXTFILE", value_name = "FILE", value_parser = maybe_metrics_file)]
     pub textfile: Option<EmptyAsNone<PathBuf>>,
-    /// The folder of the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]
+    /// State directory with the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]
     #[arg(long, env = "DM_STATE_DIR", value_name = "FOLDER")]
     pub state_dir: Option<EmptyAsNone<PathBuf>>,
-    /// What exporting may take after the work [default: 2s]
+    /// How long exporting may take after the work [default: 2s]
     #[arg(long, env = "DM_EXPORT_BUDGET", value_name = "DURATION", value_parser = maybe_duration)]
     pub export_budget: Option<EmptyAsNone<Duration>>,
     /// The Pushgateway.
@@ -78,11 +90,11 @@ pub struct ExportArgs {
     pub gateway: GatewayArgs,
 }
 
-fn switch(text: &str) -> Result<bool, String> {
+fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
         "true" | "1" | "yes" => Ok(true),
         "" | "false" | "0" | "no" => Ok(false),
-        _ => Err("give true or false".to_owned()),
+        _ => Err("must be true or false".to_owned()),
     }
 }
 
@@ -93,8 +105,8 @@ fn maybe_duration(text: &str) -> Result<EmptyAsNone<Duration>, String> {
 fn maybe_metrics_file(text: &str) -> Result<EmptyAsNone<PathBuf>, String> {
     EmptyAsNone::parse_with(text, |text| {
         let path = PathBuf::from(text);
-        let is_read = path.extension().is_some_and(|extension| extension == "prom");
-        let why = "its name does not end in .prom, and node_exporter reads no other";
-        is_read.then_some(path).ok_or_else(|| why.to_owned())
+        let is_valid = path.extension().is_some_and(|extension| extension == "prom");
+        let why = "the name must end in .prom: node_exporter reads no other files";
+        is_valid.then_some(path).ok_or_else(|| why.to_owned())
     })
 }

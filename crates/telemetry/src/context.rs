@@ -1,4 +1,4 @@
-//! What every tool knows before it does anything, and what follows from that for everything it tells.
+//! The context of every tool: its name, its deployment, and where it records.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,8 +10,7 @@ use crate::args::{EXPORT_BUDGET, ExportArgs, PushTo};
 use crate::journal;
 use crate::pushgateway::Endpoint;
 use crate::recorder::{Recorded, Sinks};
-use crate::work::WorkItem;
-use crate::work::WorkKind;
+use crate::work::{WorkItem, WorkKind};
 use common::args::{DeploymentArgs, non_empty};
 use common::cli::warn;
 use common::env::{self, Env};
@@ -21,38 +20,40 @@ use common::identity::Identity;
 use common::label::Stage;
 use common::records::Start;
 
-/// Set by `dm-stage --start` for all that runs until `--finish`.
+/// Set by `dm-stage --start` for everything that runs until `--finish`: each tool then sends the heartbeat of the
+/// deployment.
 pub const HEARTBEAT: &str = "DM_HEARTBEAT";
 
-/// When the commit that is deployed was made, in RFC 3339, as `git show -s --format=%cI` prints it.
+/// The time of the deployed commit, in RFC 3339, as `git show -s --format=%cI` prints it.
 const COMMIT_TIME: &str = "DM_COMMIT_TIME";
 
-/// What a minute of the machine that runs the deployment costs, in dollars.
+/// The price of one minute of the machine that runs the deployment, in dollars.
 const PRICE_PER_MINUTE: &str = "DM_RUNNER_PRICE_PER_MINUTE";
 
-/// What every tool knows before it does anything: who it is, for which deployment it works, where it records.
+/// The context of a tool: its name, its deployment, and where it records.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// The tool.
+    /// The name of the tool.
     pub tool: &'static str,
-    /// The deployment.
+    /// The identity of the deployment.
     pub identity: Identity,
-    /// The stage around the tool.
+    /// The enclosing stage.
     pub parent: Option<Stage>,
-    /// Whether the deployment was begun with `--start`: then each tool in it keeps its run alive.
-    pub beats_for_run: bool,
-    /// When the commit that is deployed was made.
+    /// Whether the deployment was begun with `--start`, so that each tool sends its heartbeat.
+    pub beats_for_deployment: bool,
+    /// The time of the deployed commit, for the lead time.
     pub commit_time: Option<DateTime<Utc>>,
-    /// What a minute costs, in dollars.
+    /// The price of one minute, in dollars.
     pub price_per_minute: Option<f64>,
-    /// Where it records.
+    /// Where events are recorded.
     pub sinks: Sinks,
 }
 
 impl Context {
-    /// From the flags, the environment and the current folder.
+    /// The context from the flags, the environment and the current folder.
     ///
-    /// An error is configuration that cannot be used, such as a secret's file that is not there.
+    /// # Errors
+    /// The configuration is invalid, such as a missing file for a secret.
     pub fn resolve(tool: &'static str, deployment: &DeploymentArgs, export: &ExportArgs) -> Result<Self> {
         let folder = std::env::current_dir().unwrap_or_default();
         let gateway = match non_empty(export.gateway.pushgateway_url.as_ref()) {
@@ -66,7 +67,7 @@ impl Context {
             tool,
             identity: Identity::resolve(deployment, &env::system, &folder),
             parent: env::system("DM_PARENT_STAGE").and_then(|name| name.parse().ok()),
-            beats_for_run: env::system(HEARTBEAT).is_some(),
+            beats_for_deployment: env::system(HEARTBEAT).is_some(),
             commit_time: variable(&env::system, COMMIT_TIME, |text| {
                 DateTime::parse_from_rfc3339(text).map(|when| when.to_utc()).ok()
             })?,
@@ -83,30 +84,31 @@ impl Context {
         })
     }
 
-    /// The stage as people are told of it, with its service: `api/build`.
+    /// The stage with its service, for messages: `api/build`.
     pub fn qualified_name(&self, stage: &Stage) -> String {
         format!("{}/{stage}", self.identity.service)
     }
 
-    /// What a recorder is told when work on `stage` begins.
-    pub fn work_item(&self, stage: &Stage, work: WorkKind, started_at: DateTime<Utc>) -> WorkItem {
+    /// The work item for a recorder when work on `stage` begins.
+    pub fn work_item(&self, stage: &Stage, kind: WorkKind, started_at: DateTime<Utc>) -> WorkItem {
         WorkItem {
             identity: self.identity.clone(),
             stage: stage.clone(),
             parent: self.parent.clone(),
-            beats_for_run: self.beats_for_run,
-            work,
+            beats_for_deployment: self.beats_for_deployment,
+            kind,
             started_at,
         }
     }
 
-    /// Tells what went wrong with recording, and how the tool ends: recording changes that only where it is required.
+    /// Prints the warnings of recording, and returns how the tool ends. Recording changes that only with
+    /// `--require-export`.
     pub fn conclude(&self, exit: Exit, recorded: &Recorded) -> Exit {
         warn(self.tool, &recorded.warnings);
         if self.sinks.required && !recorded.is_pushed { Exit::WrapperFault } else { exit }
     }
 
-    /// The first line of the tool's stream.
+    /// The `start` record of the tool's output. `interval` is the time between two probes.
     pub fn stream_start(&self, id: &EventId, ts: DateTime<Utc>, interval: Option<Duration>) -> Start {
         Start {
             tool: self.tool.to_owned(),
@@ -119,24 +121,24 @@ impl Context {
         }
     }
 
-    /// What came of work on `stage`.
-    pub fn event(&self, stage: &Stage, ended: Completion, detail: Detail) -> Event {
-        let duration_s = ended.duration.map(|duration| duration.as_secs_f64());
-        let is_live = stage.is_deployment() && ended.status == Status::Success;
+    /// The event for completed work on `stage`.
+    pub fn event(&self, stage: &Stage, completion: Completion, detail: Detail) -> Event {
+        let duration_s = completion.duration.map(|duration| duration.as_secs_f64());
+        let is_live = stage.is_deployment() && completion.status == Status::Success;
         Event {
             v: FORMAT,
             detail,
-            id: ended.id,
-            ts: ended.ts,
+            id: completion.id,
+            ts: completion.ts,
             tool: self.tool.to_owned(),
             identity: self.identity.clone(),
             stage: stage.clone(),
             parent: self.parent.clone(),
-            status: ended.status,
+            status: completion.status,
             duration_s,
             lead_time_s: self.commit_time.filter(|_| is_live).and_then(|made| {
-                // Two machines' wall clocks may disagree: a commit from the future has no lead time.
-                Some(ended.ts.signed_duration_since(made).to_std().ok()?.as_secs_f64())
+                // The wall clocks of two machines may differ. A commit from the future has no lead time.
+                Some(completion.ts.signed_duration_since(made).to_std().ok()?.as_secs_f64())
             }),
             restored_s: None,
             failing_since_s: None,
@@ -144,31 +146,27 @@ impl Context {
                 .price_per_minute
                 .zip(duration_s)
                 .map(|(price, seconds)| price * seconds / 60.0),
-            error_type: ended.reason,
+            error_type: completion.reason,
         }
     }
 
-    /// The variables by which a command that the tool starts knows the deployment it belongs to.
+    /// The variables that tell a child process which deployment it belongs to.
     pub fn child_env(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("DM_DEPLOYMENT_ID", self.identity.deployment.to_string()),
-            ("DM_SERVICE", self.identity.service.to_string()),
-            ("DM_ENVIRONMENT", self.identity.environment.to_string()),
-        ]
+        self.identity.env()
     }
 }
 
-/// The value of a variable that no flag stands for; an error where it cannot be read, nothing where it is not set.
+/// The value of a variable that has no flag; `None` if it is not set.
 fn variable<T>(env: &Env<'_>, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
     let Some(text) = env(name) else { return Ok(None) };
     let value = read(&text).with_context(|| match name {
-        COMMIT_TIME => format!("{name} is not a time like 2026-01-31T12:00:00Z: {text:?}"),
-        _ => format!("{name} is not a number of dollars like 0.008: {text:?}"),
+        COMMIT_TIME => format!("{name} is {text:?}, not a time such as 2026-01-31T12:00:00Z"),
+        _ => format!("{name} is {text:?}, not a price in dollars such as 0.008"),
     })?;
     Ok(Some(value))
 }
 
-/// The folder of the journal; `None` without a home to keep it in.
+/// The state directory; `None` if there is no home directory.
 pub fn state_dir(export: &ExportArgs) -> Option<PathBuf> {
     non_empty(export.state_dir.as_ref()).or_else(|| journal::default_folder(&env::system))
 }

@@ -1,5 +1,4 @@
-//! The events on disk: append-only, one JSON line an event, and what the tools fall back on when nothing else is
-//! configured.
+//! The journal: events on disk, append-only, one JSON line per event. The default if nothing else is configured.
 
 use std::fs;
 use std::io;
@@ -12,11 +11,11 @@ use common::event::{Event, EventId, Started};
 use common::fs::jsonl;
 use common::fs::lock::{self, Lock};
 
-/// A full journal file is moved aside at this size.
+/// A journal file is rotated at this size.
 const ROTATE_AT_BYTES: u64 = 8 * 1024 * 1024;
 
-/// So many full files are kept beside the current one.
-const KEPT: u32 = 4;
+/// The number of rotated files.
+const MAX_ROTATED: u32 = 4;
 
 /// The journal of one state directory.
 #[derive(Debug, Clone)]
@@ -24,18 +23,18 @@ pub struct Journal {
     folder: PathBuf,
 }
 
-/// A line of the journal.
+/// An entry of the journal.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every entry is of the larger kind")]
+#[expect(clippy::large_enum_variant, reason = "nearly all entries are of the larger kind")]
 pub enum Entry {
-    /// A deployment was started, to be finished by another run of the tool.
+    /// The start of a deployment that another process finishes.
     Started(Started),
-    /// Work that ended.
+    /// Finished work.
     Finished(Event),
 }
 
-/// The state directory where none is given: `$XDG_STATE_HOME/dm`, else `~/.local/state/dm`
-/// (XDG Base Directory Specification). `None` without a home.
+/// The default state directory: `$XDG_STATE_HOME/dm`, otherwise `~/.local/state/dm` (XDG Base Directory Specification).
+/// `None` if there is no home directory.
 pub fn default_folder(env: &Env<'_>) -> Option<PathBuf> {
     let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_STATE_HOME")
@@ -54,21 +53,30 @@ impl Journal {
         self.folder.join("journal.jsonl")
     }
 
-    /// Appends one record. The cost does not depend on how many there are.
+    /// Appends one record. The cost does not depend on the length of the journal.
+    ///
+    /// # Errors
+    /// The state directory cannot be written.
     pub fn append(&self, record: &impl Serialize) -> io::Result<()> {
         self.lock()?.append(record)
     }
 
-    /// Takes the journal for more than one step.
-    pub fn lock(&self) -> io::Result<Locked<'_>> {
-        Ok(Locked { journal: self, _lock: lock::exclusive(&self.folder.join("journal.lock"))? })
+    /// Locks the journal, for more than one step.
+    ///
+    /// # Errors
+    /// The state directory cannot be written.
+    pub fn lock(&self) -> io::Result<LockedJournal<'_>> {
+        Ok(LockedJournal { journal: self, _lock: lock::exclusive(&self.folder.join("journal.lock"))? })
     }
 
-    /// Every entry, oldest first. A line that cannot be read is left out: a torn one was never finished, and
-    /// another format belongs to another version of the tools.
+    /// All entries, oldest first. Skips lines that cannot be parsed: an incomplete line was never finished, and another
+    /// format belongs to another version of the tools.
+    ///
+    /// # Errors
+    /// A journal file exists but cannot be read.
     pub fn read(&self) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        let mut files: Vec<PathBuf> = (1..=KEPT).rev().map(|n| self.rotated(n)).collect();
+        let mut files: Vec<PathBuf> = (1..=MAX_ROTATED).rev().map(|n| self.rotated(n)).collect();
         files.push(self.path());
         for path in files {
             entries.extend(jsonl::read(&path, parse)?);
@@ -81,14 +89,14 @@ impl Journal {
     }
 }
 
-/// The journal, while this process alone writes it.
+/// The journal while this process has its lock.
 #[derive(Debug)]
-pub struct Locked<'a> {
+pub struct LockedJournal<'a> {
     journal: &'a Journal,
     _lock: Lock,
 }
 
-impl Locked<'_> {
+impl LockedJournal<'_> {
     /// Appends one record.
     pub fn append(&self, record: &impl Serialize) -> io::Result<()> {
         let path = self.journal.path();
@@ -98,13 +106,13 @@ impl Locked<'_> {
         jsonl::append(&path, record).map(drop)
     }
 
-    /// Whether an event is in the journal already. Reads the newest files only: the question is asked about an event
-    /// that was being written when its tool was killed.
+    /// Whether the journal contains the event. Reads only the newest files, because the event was being written when its
+    /// tool was killed.
     pub fn has(&self, id: &EventId) -> io::Result<bool> {
         for path in [self.journal.path(), self.journal.rotated(1)] {
             match fs::read(&path) {
                 Ok(bytes)
-                    if bytes.split(|byte| *byte == b'\n').filter_map(parse).any(|entry| entry.is(id)) =>
+                    if bytes.split(|byte| *byte == b'\n').filter_map(parse).any(|entry| entry.has_id(id)) =>
                 {
                     return Ok(true);
                 }
@@ -117,7 +125,7 @@ impl Locked<'_> {
 
     fn rotate(&self) -> io::Result<()> {
         let journal = self.journal;
-        for n in (1..KEPT).rev() {
+        for n in (1..MAX_ROTATED).rev() {
             if journal.rotated(n).exists() {
                 fs::rename(journal.rotated(n), journal.rotated(n + 1))?;
             }
@@ -127,7 +135,7 @@ impl Locked<'_> {
 }
 
 impl Entry {
-    fn is(&self, id: &EventId) -> bool {
+    fn has_id(&self, id: &EventId) -> bool {
         matches!(self, Self::Finished(event) if event.id == *id)
     }
 }
@@ -151,7 +159,7 @@ mod tests {
     use crate::testing::stage_event;
 
     #[test]
-    fn events_come_back_in_order() {
+    fn events_are_read_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::new(&folder.path().join("new/state"));
         assert_eq!(journal.read().unwrap(), []);
@@ -163,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_costs_that_line_and_no_other() {
+    fn an_incomplete_last_line_loses_only_that_line() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::new(folder.path());
         let events = [stage_event("build"), stage_event("deploy"), stage_event("migration")];
@@ -177,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_file_is_moved_aside_and_still_read() {
+    fn a_full_file_is_rotated_and_still_read() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::new(folder.path());
         journal.append(&stage_event("build")).unwrap();
@@ -191,7 +199,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn cut_anywhere_it_keeps_every_whole_line_and_takes_the_next(cut in 0.0..=1.0_f64) {
+        fn a_cut_anywhere_keeps_all_complete_lines(cut in 0.0..=1.0_f64) {
             let folder = tempfile::tempdir().unwrap();
             let journal = Journal::new(folder.path());
             let events = ["build", "deploy", "migration"].map(stage_event);
@@ -205,9 +213,9 @@ mod tests {
             OpenOptions::new().write(true).open(journal.path()).unwrap().set_len(length).unwrap();
             let next = stage_event("rollback");
             journal.append(&next).unwrap();
-            // A line is whole without its line feed too.
-            let kept = events.iter().zip(&ends).filter(|(_, end)| length + 1 >= **end).map(|(event, _)| event);
-            let expected: Vec<Entry> = kept.chain([&next]).cloned().map(Entry::Finished).collect();
+            // A line without its line feed is also complete.
+            let complete = events.iter().zip(&ends).filter(|(_, end)| length + 1 >= **end).map(|(event, _)| event);
+            let expected: Vec<Entry> = complete.chain([&next]).cloned().map(Entry::Finished).collect();
             prop_assert_eq!(journal.read().unwrap(), expected);
         }
     }

@@ -1,45 +1,52 @@
-//! One event to everywhere it is kept: the journal, the textfile, the gateway. Nothing in here changes a verdict:
-//! what goes wrong is told in one warning.
+//! The recorder: writes an event to the journal, the textfile and the Pushgateway. It changes no verdict: all problems
+//! become one warning.
+//!
+//! The recorder alone writes the journal. With a Pushgateway it writes journal and outbox in one step, so that a kill in
+//! between loses or repeats nothing.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
-use tokio::runtime::Builder;
+use common::clock::Clock;
+use common::duration::format_duration;
+use common::event::{Event, FORMAT, StartTag, Started};
+use common::runtime;
 use tokio::sync::oneshot;
 
 use crate::journal::Journal;
 use crate::metrics::exposition::UnequalBuckets;
-use crate::pushgateway::{CircuitBreaker, Endpoint, GatewayClient, GroupKey, Outbox, Rejected, Session};
+use crate::pushgateway::{
+    CircuitBreaker, Endpoint, GatewayClient, GroupKey, Outbox, PushError, PushSession, journal_and_enqueue,
+};
 use crate::textfile::Textfile;
 use crate::work::WorkItem;
-use common::clock::Clock;
-use common::duration::format_duration;
-use common::event::{Event, FORMAT, StartTag, Started};
 
-/// Where events go.
+type PushResult = Result<Vec<UnequalBuckets>, PushError>;
+
+/// Where events are recorded.
 #[derive(Debug, Clone)]
 pub struct Sinks {
-    /// The state directory: the journal, the outbox and the locks. `None` where there is no home to keep it in.
+    /// The state directory with the journal, the outbox and the locks. `None` if there is no home directory.
     pub state_dir: Option<PathBuf>,
-    /// The textfile.
+    /// The textfile for `node_exporter`.
     pub textfile: Option<PathBuf>,
     /// The Pushgateway.
     pub gateway: Option<Endpoint>,
-    /// Whether an event that could not be pushed is a failure of the tool.
+    /// Whether the tool fails if an event could not be pushed.
     pub required: bool,
-    /// What all exporting together may take, once the work is over.
+    /// How long all exporting together may take after the work has ended.
     pub budget: Duration,
 }
 
-/// What came of recording.
+/// The result of recording.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// What went wrong, for people.
+    /// What went wrong, one message each.
     pub warnings: Vec<String>,
-    /// Whether the gateway took the event.
+    /// Whether the Pushgateway accepted the event.
     pub is_pushed: bool,
 }
 
@@ -47,65 +54,68 @@ pub struct Recorded {
 #[derive(Debug)]
 pub struct Recorder {
     sinks: Sinks,
-    scope: WorkItem,
+    work: WorkItem,
     recorded: Recorded,
     worker: Option<PushWorker>,
 }
 
-/// The thread that talks to the gateway while the work runs.
+/// The thread that talks to the Pushgateway while the work runs.
 #[derive(Debug)]
 struct PushWorker {
+    /// Reports the end of the work, with the event if it could not be saved.
     end: oneshot::Sender<Option<Box<Event>>>,
-    news: Receiver<PushReport>,
-    down: Option<CircuitBreaker>,
+    reports: Receiver<PushReport>,
+    breaker: Option<CircuitBreaker>,
 }
 
-/// What the thread tells.
+/// What the thread reports.
 enum PushReport {
-    /// What became of the tool's own event.
-    Own(Result<Vec<UnequalBuckets>>),
-    /// There is nothing more to wait for.
+    /// The result for the tool's own event.
+    OwnEvent(PushResult),
+    /// The thread has finished.
     Done,
 }
 
 impl Recorder {
-    /// Begins, beside work that is already running: does not wait for anything outside this machine.
-    pub fn begin(sinks: &Sinks, scope: WorkItem, clock: &dyn Clock) -> Self {
-        let mut recorder = Self::new(sinks, scope);
-        recorder.worker = recorder.attend(clock, async |session, end| session.attend(end).await);
+    /// Starts recording work that is already running. Does not wait for anything outside this machine.
+    pub fn begin(sinks: &Sinks, work: WorkItem, clock: &dyn Clock) -> Self {
+        let mut recorder = Self::new(sinks, work);
+        recorder.worker = recorder.start_worker(clock, async |session, end| session.run(end).await);
         recorder.open_textfile();
         recorder
     }
 
-    /// Records what the work came to, within the budget.
+    /// Records the outcome within the budget.
     pub fn finish(mut self, event: &Event, clock: &dyn Clock) -> Recorded {
         let deadline = clock.instant() + self.sinks.budget;
-        let unkept = self.keep(event);
+        let unsaved = self.save(event);
         if let Some(file) = self.textfile() {
-            let told = file.close(&self.scope, event);
-            self.told(told);
+            match file.close(&self.work, event) {
+                Ok(refused) => self.warn_of_refused(refused),
+                Err(error) => self.warn(format!("{error:#}")),
+            }
         }
-        // What another tool found dead while this one's work ran is told of, and waited for, by that one.
+        // If another tool has found the Pushgateway down during this work, that tool has waited and warned already.
         let worker = self.worker.take();
-        if let Some(worker) = worker.filter(|it| !self.is_known_dead(it.down.as_ref(), clock)) {
-            // The thread only ever ends by telling; without it there is nothing to wait for.
-            let _ = worker.end.send(unkept);
-            self.await_gateway(&worker.news, worker.down.as_ref(), deadline, clock);
+        if let Some(worker) = worker.filter(|it| !self.is_breaker_open(it.breaker.as_ref(), clock)) {
+            // If the thread has died, waiting for its report ends at once.
+            let _ = worker.end.send(unsaved);
+            self.await_push(&worker.reports, worker.breaker.as_ref(), deadline, clock);
         }
         self.recorded
     }
 
-    /// Says that work has begun which another run of the tool will finish.
-    pub fn announce(sinks: &Sinks, scope: WorkItem, tool: &str, clock: &dyn Clock) -> Recorded {
-        let mut recorder = Self::new(sinks, scope);
+    /// Records the start of work that another process will finish.
+    pub fn announce(sinks: &Sinks, work: WorkItem, tool: &str, clock: &dyn Clock) -> Recorded {
+        let mut recorder = Self::new(sinks, work);
         let deadline = clock.instant() + sinks.budget;
         let started = Started {
             v: FORMAT,
             r#type: StartTag::Start,
-            ts: recorder.scope.started_at,
+            ts: recorder.work.started_at,
             tool: tool.to_owned(),
-            identity: recorder.scope.identity.clone(),
-            stage: recorder.scope.stage.clone(),
+            identity: recorder.work.identity.clone(),
+            stage: recorder.work.stage.clone(),
         };
         if let Some(folder) = &sinks.state_dir
             && let Err(error) = Journal::new(folder).append(&started)
@@ -113,129 +123,132 @@ impl Recorder {
             recorder.warn_of_journal(&error);
         }
         recorder.open_textfile();
-        let opened = recorder.attend(clock, async |session, _| session.open().await.map(|()| Vec::new()));
-        if let Some(worker) = opened {
-            recorder.await_gateway(&worker.news, worker.down.as_ref(), deadline, clock);
+        let worker =
+            recorder.start_worker(clock, async |session, _| session.announce().await.map(|()| Vec::new()));
+        if let Some(worker) = worker {
+            recorder.await_push(&worker.reports, worker.breaker.as_ref(), deadline, clock);
         }
         recorder.recorded
     }
 
-    fn new(sinks: &Sinks, scope: WorkItem) -> Self {
+    fn new(sinks: &Sinks, work: WorkItem) -> Self {
         let mut recorded = Recorded::default();
         if sinks.state_dir.is_none() {
-            recorded.warnings.push("no journal is kept: set DM_STATE_DIR, or HOME".to_owned());
+            recorded.warnings.push("there is no journal: set DM_STATE_DIR or HOME".to_owned());
         }
-        Self { sinks: sinks.clone(), scope, recorded, worker: None }
+        Self { sinks: sinks.clone(), work, recorded, worker: None }
     }
 
-    /// Writes the event to the journal and, where there is a gateway, to the outbox. An event that cannot be kept is
-    /// given back: it is pushed all the same.
-    fn keep(&mut self, event: &Event) -> Option<Box<Event>> {
-        let unkept = || Some(Box::new(event.clone()));
-        let Some(folder) = &self.sinks.state_dir else { return unkept() };
-        let kept = if self.sinks.gateway.is_some() {
-            Outbox::new(folder).group(&GroupKey::counters(&event.identity, &event.stage)).add(event)
+    /// Writes the event to the journal and, if there is a Pushgateway, to the outbox. Returns an event that could not be
+    /// saved: it is pushed all the same.
+    fn save(&mut self, event: &Event) -> Option<Box<Event>> {
+        let unsaved = || Some(Box::new(event.clone()));
+        let Some(folder) = &self.sinks.state_dir else { return unsaved() };
+        let journal = Journal::new(folder);
+        let saved = if self.sinks.gateway.is_some() {
+            let group = Outbox::new(folder).group(&GroupKey::counters(&event.identity, &event.stage));
+            journal_and_enqueue(&journal, &group, event)
         } else {
-            Journal::new(folder).append(event)
+            journal.append(event)
         };
-        match kept {
+        match saved {
             Ok(()) => None,
             Err(error) => {
                 self.warn_of_journal(&error);
-                unkept()
+                unsaved()
             }
         }
     }
 
-    /// Starts the thread that talks to the gateway, unless there is none, or it is known to be dead.
-    fn attend(
+    /// Starts the thread that talks to the Pushgateway, unless there is none or the circuit breaker is open.
+    fn start_worker(
         &mut self,
         clock: &dyn Clock,
-        talk: impl AsyncFnOnce(&Session, oneshot::Receiver<Option<Box<Event>>>) -> Result<Vec<UnequalBuckets>>
-        + Send
-        + 'static,
+        talk: impl AsyncFnOnce(&PushSession, oneshot::Receiver<Option<Box<Event>>>) -> PushResult + Send + 'static,
     ) -> Option<PushWorker> {
         let endpoint = self.sinks.gateway.clone()?;
         let state_dir = self.sinks.state_dir.clone();
-        let down = state_dir.as_ref().map(|dir| CircuitBreaker::new(dir, endpoint.shown()));
-        if self.is_known_dead(down.as_ref(), clock) {
+        let breaker = state_dir.as_ref().map(|dir| CircuitBreaker::new(dir, endpoint.display_url()));
+        if self.is_breaker_open(breaker.as_ref(), clock) {
             return None;
         }
-        let (scope, budget) = (self.scope.clone(), self.sinks.budget);
+        let (work, budget) = (self.work.clone(), self.sinks.budget);
         let (end, ended) = oneshot::channel();
-        let (tell, news) = mpsc::channel();
-        let work = async move || {
+        let (reporter, reports) = mpsc::channel();
+        let conversation = async move || {
             let client = match GatewayClient::new(&endpoint, budget) {
                 Ok(client) => client,
-                Err(error) => return drop(tell.send(PushReport::Own(Err(error)))),
+                Err(error) => return drop(reporter.send(PushReport::OwnEvent(Err(error)))),
             };
-            let session = Session::new(client, scope, state_dir.as_deref().map(Outbox::new));
-            let told = talk(&session, ended).await;
-            let is_reached = told.is_ok();
-            // Nobody listens any more when the budget is spent.
-            let _ = tell.send(PushReport::Own(told));
-            if is_reached {
-                // What is left over is the next tool's.
-                let _ = session.tidy().await;
+            let session = PushSession::new(client, work, state_dir.as_deref().map(Outbox::new));
+            let result = talk(&session, ended).await;
+            let is_pushed = result.is_ok();
+            // After the budget is spent, the receiver has been dropped.
+            let _ = reporter.send(PushReport::OwnEvent(result));
+            if is_pushed {
+                // The next tool continues what fails here.
+                let _ = session.push_backlog().await;
             }
-            drop(tell.send(PushReport::Done));
+            drop(reporter.send(PushReport::Done));
         };
         let thread = thread::Builder::new().name("gateway".to_owned()).spawn(move || {
-            // Without a runtime the channel closes, which is told of as no answer.
-            if let Ok(runtime) = Builder::new_current_thread().enable_all().build() {
-                runtime.block_on(work());
+            // Without a runtime the channel closes, which is reported as no response.
+            if let Ok(runtime) = runtime::new() {
+                runtime.block_on(conversation());
             }
         });
         match thread {
-            Ok(_) => Some(PushWorker { end, news, down }),
+            Ok(_) => Some(PushWorker { end, reports, breaker }),
             Err(error) => {
-                self.warn(&error.into());
+                self.warn(error.to_string());
                 None
             }
         }
     }
 
-    /// Whether the gateway was found dead a moment ago, by whatever tool. Who must have it exported wants it tried.
-    fn is_known_dead(&self, down: Option<&CircuitBreaker>, clock: &dyn Clock) -> bool {
-        !self.sinks.required && down.is_some_and(|down| down.is_remembered(clock.now()))
+    /// Whether some tool has found the Pushgateway down a moment ago. With `--require-export` it is tried all the same.
+    fn is_breaker_open(&self, breaker: Option<&CircuitBreaker>, clock: &dyn Clock) -> bool {
+        !self.sinks.required && breaker.is_some_and(|breaker| breaker.is_open(clock.now()))
     }
 
     /// Waits for the thread until `deadline`.
-    fn await_gateway(
+    fn await_push(
         &mut self,
-        news: &Receiver<PushReport>,
-        down: Option<&CircuitBreaker>,
-        deadline: std::time::Instant,
+        reports: &Receiver<PushReport>,
+        breaker: Option<&CircuitBreaker>,
+        deadline: Instant,
         clock: &dyn Clock,
     ) {
-        let next = || news.recv_timeout(deadline.saturating_duration_since(clock.instant()));
-        let told = match next() {
-            Ok(PushReport::Own(told)) => told,
+        let next = || reports.recv_timeout(deadline.saturating_duration_since(clock.instant()));
+        let result = match next() {
+            Ok(PushReport::OwnEvent(result)) => result,
             Ok(PushReport::Done) | Err(_) => {
-                Err(anyhow!("no answer within {}", format_duration(self.sinks.budget)))
+                let budget = format_duration(self.sinks.budget);
+                Err(PushError::Unavailable(format!("no response within {budget}")))
             }
         };
-        let is_reached = told.is_ok();
-        self.recorded.is_pushed = is_reached;
-        let told = told.map_err(|error| {
-            if let Some(down) = down.filter(|_| !error.is::<Rejected>()) {
-                down.remember(clock.now());
+        match result {
+            Ok(refused) => {
+                self.recorded.is_pushed = true;
+                self.warn_of_refused(refused);
+                let _ = next();
             }
-            let gateway = self.sinks.gateway.as_ref().map(Endpoint::shown).unwrap_or_default();
-            let kept = if self.sinks.state_dir.is_some() { " yet" } else { "" };
-            error.context(format!("not pushed to {gateway}{kept}"))
-        });
-        self.told(told);
-        if is_reached {
-            let _ = next();
+            Err(error) => {
+                if let Some(breaker) = breaker.filter(|_| !matches!(error, PushError::Rejected(_))) {
+                    breaker.trip(clock.now());
+                }
+                let gateway = self.sinks.gateway.as_ref().map(Endpoint::display_url).unwrap_or_default();
+                let yet = if self.sinks.state_dir.is_some() { " yet" } else { "" };
+                self.warn(format!("not pushed to {gateway}{yet}: {error}"));
+            }
         }
     }
 
     fn open_textfile(&mut self) {
         if let Some(file) = self.textfile()
-            && let Err(error) = file.open(&self.scope)
+            && let Err(error) = file.open(&self.work)
         {
-            self.warn(&error);
+            self.warn(format!("{error:#}"));
         }
     }
 
@@ -243,23 +256,20 @@ impl Recorder {
         self.sinks.textfile.as_deref().map(Textfile::new)
     }
 
-    fn told(&mut self, told: Result<Vec<UnequalBuckets>>) {
-        match told {
-            Ok(refused) => self.recorded.warnings.extend(refused.into_iter().map(|UnequalBuckets(name)| {
-                format!(
-                    "{name} already exists with other buckets and was not added to: delete its group once"
-                )
-            })),
-            Err(error) => self.warn(&error),
+    fn warn_of_refused(&mut self, refused: Vec<UnequalBuckets>) {
+        for UnequalBuckets(name) in refused {
+            self.warn(format!(
+                "{name} exists with other buckets, so nothing was added; delete its group once"
+            ));
         }
     }
 
-    fn warn_of_journal(&mut self, error: &std::io::Error) {
-        let folder = self.sinks.state_dir.as_deref().unwrap_or_else(|| std::path::Path::new("")).display();
-        self.recorded.warnings.push(format!("cannot write the journal in {folder}: {error}"));
+    fn warn_of_journal(&mut self, error: &io::Error) {
+        let folder = self.sinks.state_dir.as_deref().unwrap_or_else(|| Path::new("")).display();
+        self.warn(format!("cannot write the journal in {folder}: {error}"));
     }
 
-    fn warn(&mut self, error: &anyhow::Error) {
-        self.recorded.warnings.push(format!("{error:#}"));
+    fn warn(&mut self, message: String) {
+        self.recorded.warnings.push(message);
     }
 }

@@ -3,8 +3,9 @@
 use chrono::DateTime;
 
 use common::event::{ChildUse, Detail, Event, EventId, FORMAT, Status};
-use common::identity::Identity;
-use common::identity::Trace;
+use common::identity::{Identity, Trace};
+
+use crate::pushgateway::{GroupKey, GroupOutbox, Outbox};
 
 /// A finished, successful stage of 12.4 s.
 pub(crate) fn stage_event(stage: &str) -> Event {
@@ -42,4 +43,10 @@ pub(crate) fn stage_event(stage: &str) -> Event {
         cost_dollars: None,
         error_type: None,
     }
+}
+
+/// The outbox of the counters group of [`stage_event`]'s stage `build`.
+pub(crate) fn build_outbox(outbox: &Outbox) -> GroupOutbox {
+    let event = stage_event("build");
+    outbox.group(&GroupKey::counters(&event.identity, &event.stage))
 }

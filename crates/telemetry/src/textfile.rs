@@ -1,7 +1,7 @@
-//! The same families in a file for `node_exporter`'s textfile collector, or any scraper of files.
+//! The textfile for `node_exporter`'s textfile collector, with the same families as the Pushgateway.
 //!
-//! The file belongs to this machine, so counters are added to what it holds. There is no group around it: every
-//! series carries its environment, service and stage.
+//! The file belongs to this machine, so counters are added to its content. It has no groups: every series carries its
+//! environment, service and stage.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -18,9 +18,8 @@ use crate::work::{WorkItem, WorkKind};
 use common::event::Event;
 use common::fs::atomic;
 use common::fs::lock;
-use common::identity::Identity;
 
-/// A textfile.
+/// A textfile with metrics.
 #[derive(Debug, Clone)]
 pub struct Textfile {
     path: PathBuf,
@@ -32,62 +31,58 @@ impl Textfile {
         Self { path: path.to_owned() }
     }
 
-    /// Says that the work has begun.
-    pub fn open(&self, scope: &WorkItem) -> Result<()> {
-        let zeros = zeros(scope.work, &scope.stage, scope.parent.as_ref());
-        self.merge(scope, |_| Contribution { state: in_progress(scope, 1.0), counters: zeros }).map(drop)
+    /// Records the start of the work.
+    pub fn open(&self, work: &WorkItem) -> Result<()> {
+        let zeros = zeros(work.kind, &work.stage, work.parent.as_ref());
+        self.merge(work, |_| Contribution { state: in_progress(work, 1.0), counters: zeros }).map(drop)
     }
 
-    /// Says what the work came to.
-    pub fn close(&self, scope: &WorkItem, event: &Event) -> Result<Vec<UnequalBuckets>> {
-        self.merge(scope, |held| {
+    /// Records the outcome of the work. Returns the histograms that could not be added to.
+    pub fn close(&self, work: &WorkItem, event: &Event) -> Result<Vec<UnequalBuckets>> {
+        self.merge(work, |stored| {
             let mut event = event.clone();
             if event.stage.is_deployment() {
-                Outage::of(|stage, family| held.number(family, &labels(scope, stage))).add(&mut event);
+                Outage::from_state(|stage, family| stored.number(family, &work.identity.labels(stage)))
+                    .add(&mut event);
             }
-            let mut state = in_progress(scope, 0.0);
-            let Contribution { state: left, counters } = contribution(&event);
-            state.families.extend(left.families);
+            let mut state = in_progress(work, 0.0);
+            let Contribution { state: final_state, counters } = contribution(&event);
+            state.families.extend(final_state.families);
             Contribution { state, counters }
         })
     }
 
-    /// Adds what `new` makes of what the file holds.
+    /// Merges into the file what `contribute` derives from its content.
     fn merge(
         &self,
-        scope: &WorkItem,
-        new: impl FnOnce(&Exposition) -> Contribution,
+        work: &WorkItem,
+        contribute: impl FnOnce(&Exposition) -> Contribution,
     ) -> Result<Vec<UnequalBuckets>> {
-        let labels = labels(scope, scope.stage.as_str());
+        let labels = work.identity.labels(work.stage.as_str());
         let failed = || format!("cannot write the metrics file {}", self.path.display());
         let mut lock_path = self.path.clone().into_os_string();
         lock_path.push(".lock");
         let _lock = lock::exclusive(Path::new(&lock_path)).with_context(failed)?;
-        let mut held = match fs::read_to_string(&self.path) {
+        let mut stored = match fs::read_to_string(&self.path) {
             Ok(text) => parse(&text, |_| true, |_| true),
             Err(error) if error.kind() == ErrorKind::NotFound => Exposition::default(),
-            // Adding to nothing would look like a reset and count everything again.
+            // Starting from nothing would look like a counter reset, and everything would be counted again.
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.path.display())),
         };
-        let new = new(&held);
-        held.replace(&new.state.with_labels(&labels), &labels);
-        let refused = held.add(&new.counters.with_labels(&labels));
-        atomic::write(&self.path, &encode(&held)?).with_context(failed)?;
+        let new = contribute(&stored);
+        stored.replace(&new.state.with_labels(&labels), &labels);
+        let refused = stored.add(&new.counters.with_labels(&labels));
+        atomic::write(&self.path, &encode(&stored)?).with_context(failed)?;
         Ok(refused)
     }
 }
 
-fn labels<'a>(scope: &'a WorkItem, stage: &'a str) -> [(&'static str, &'a str); 3] {
-    let Identity { environment, service, .. } = &scope.identity;
-    [("environment", environment.as_str()), ("service", service.as_str()), ("stage", stage)]
-}
-
-fn in_progress(scope: &WorkItem, value: f64) -> Exposition {
-    let mut state = match scope.work {
-        WorkKind::Migration => migration_in_progress(value, scope.started_s()),
+fn in_progress(work: &WorkItem, value: f64) -> Exposition {
+    let mut state = match work.kind {
+        WorkKind::Migration => migration_in_progress(value, work.started_s()),
         WorkKind::Stage | WorkKind::Health | WorkKind::Smoke | WorkKind::Rollback => Exposition::default(),
     };
-    if scope.stage.is_deployment() {
+    if work.stage.is_deployment() {
         state.set(catalog::IN_PROGRESS, &[], value);
     }
     state
@@ -100,20 +95,20 @@ mod tests {
     use common::event::Status;
 
     fn run(file: &Textfile, event: &Event) {
-        let scope = WorkItem {
+        let work = WorkItem {
             identity: event.identity.clone(),
             stage: event.stage.clone(),
             parent: None,
-            beats_for_run: false,
-            work: WorkKind::Stage,
+            beats_for_deployment: false,
+            kind: WorkKind::Stage,
             started_at: event.ts,
         };
-        file.open(&scope).unwrap();
-        assert_eq!(file.close(&scope, event).unwrap(), []);
+        file.open(&work).unwrap();
+        assert_eq!(file.close(&work, event).unwrap(), []);
     }
 
     #[test]
-    fn counters_grow_over_runs_and_stages_stand_side_by_side() {
+    fn counters_grow_over_runs_and_stages_are_separate() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dm.prom");
         let file = Textfile::new(&path);

@@ -1,47 +1,46 @@
-//! Work that has begun: what recording has to know before it can know how the work ends.
+//! Work in progress: what the recorder has to know before the work has ended.
 
 use chrono::{DateTime, Utc};
-
+use common::clock::epoch_seconds;
 use common::identity::Identity;
 use common::label::Stage;
 
-/// The kinds of work, as far as they have counters of their own.
+/// The kinds of work that have their own counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkKind {
     /// A command as a stage.
     Stage,
     /// A migration command.
     Migration,
-    /// Polling.
+    /// Polling a service.
     Health,
-    /// Smoke tests.
+    /// Running smoke tests.
     Smoke,
-    /// Judging and rolling back.
+    /// Judging a version and rolling it back.
     Rollback,
 }
 
-/// A piece of work, from its beginning on.
+/// A piece of work, from its start.
 #[derive(Debug, Clone)]
 pub struct WorkItem {
-    /// Which deployment.
+    /// The deployment.
     pub identity: Identity,
-    /// Which stage of it.
+    /// The stage.
     pub stage: Stage,
-    /// The stage around it.
+    /// The enclosing stage.
     pub parent: Option<Stage>,
-    /// What kind of work.
-    pub work: WorkKind,
-    /// Whether it keeps alive a run that was begun with `--start`, on whatever machine that was.
-    pub beats_for_run: bool,
-    /// When it began.
+    /// The kind of work.
+    pub kind: WorkKind,
+    /// Whether it sends the heartbeat of a deployment that was begun with `dm-stage deployment --start`, perhaps on
+    /// another machine.
+    pub beats_for_deployment: bool,
+    /// The start, by the wall clock.
     pub started_at: DateTime<Utc>,
 }
 
 impl WorkItem {
-    /// When it began, in seconds since the epoch.
+    /// The start, in seconds since the epoch.
     pub fn started_s(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit 53 bits")]
-        let milliseconds = self.started_at.timestamp_millis() as f64;
-        milliseconds / 1000.0
+        epoch_seconds(self.started_at)
     }
 }

@@ -1,9 +1,9 @@
-//! What the five dashboards show. Symptoms first, causes below; each says how old its data are.
+//! The contents of the five dashboards. Symptoms come first, causes below; each shows the age of its data.
 
 use super::panel::{Dashboard, Kind, Panel};
 use super::{costs, health, migrations, pipeline, success};
 
-/// What a panel is unless it says otherwise.
+/// The default values of a panel.
 pub(super) const PANEL: Panel = Panel {
     title: "",
     description: "",
@@ -11,14 +11,14 @@ pub(super) const PANEL: Panel = Panel {
     unit: "none",
     queries: &[],
     limit: None,
-    least: None,
+    minimum: None,
     states: None,
 };
 
-/// The same on every dashboard: what was not pushed lately is not known.
+/// The same panel on every dashboard: without a recent push, the dashboard shows old data.
 pub(super) const DATA_AGE: Panel = Panel {
     title: "Age of the data",
-    description: "Time since a tool last pushed for these services. Between deployments it grows, and everything else here is as old.",
+    description: "Time since a tool last pushed data for these services. It grows between deployments, and everything else on this dashboard is just as old.",
     unit: "s",
     queries: &[("time() - max(push_time_seconds{job=~\"dm|dm_counters\",@S})", "age")],
     ..PANEL
@@ -28,31 +28,31 @@ pub(crate) const DASHBOARDS: &[Dashboard] = &[
     Dashboard {
         name: "pipeline",
         title: "Deployment Pipeline",
-        description: "What is being deployed now, what came of the last deployment, and where the time goes.",
+        description: "The deployments in progress, the result of the last deployment, and where the time goes.",
         panels: pipeline::PANELS,
     },
     Dashboard {
         name: "health",
         title: "Post-Deployment Health",
-        description: "How the service does after a deployment, as the tools saw it.",
+        description: "The health of the service after a deployment, as measured by the tools.",
         panels: health::PANELS,
     },
     Dashboard {
         name: "success",
         title: "Deployment Success Rate",
-        description: "The objectives, what is left of their budgets, and DORA's four numbers.",
+        description: "The objectives, their remaining error budgets, and the four DORA metrics.",
         panels: success::PANELS,
     },
     Dashboard {
         name: "migrations",
         title: "Database Migrations",
-        description: "How long migrations take and what comes of them.",
+        description: "The duration and the results of migrations, and their lock waits.",
         panels: migrations::PANELS,
     },
     Dashboard {
         name: "costs",
         title: "Deployment Costs",
-        description: "What the machines that deploy cost. Dollars need DM_RUNNER_PRICE_PER_MINUTE; without it they are 0.",
+        description: "The cost of the machines that deploy. Costs in dollars need DM_RUNNER_PRICE_PER_MINUTE; without it they are 0.",
         panels: costs::PANELS,
     },
 ];

@@ -1,4 +1,4 @@
-//! What deployments cost.
+//! The dashboard for the cost of deployments.
 
 use super::content::{DATA_AGE, PANEL};
 use super::panel::{Kind, Panel};
@@ -6,14 +6,14 @@ use super::panel::{Kind, Panel};
 pub(super) const PANELS: &[Panel] = &[
     Panel {
         title: "Runner time, 7 d",
-        description: "Wall time of whole deployments, whatever came of them.",
+        description: "Wall time of whole deployments, whatever their result.",
         unit: "s",
         queries: &[("sum(increase(time_to_deploy_seconds_sum{job=\"dm_counters\",@S}[7d]))", "time")],
         ..PANEL
     },
     Panel {
         title: "Cost, 7 d",
-        description: "Of whole deployments. The stages are within them, and not added.",
+        description: "Cost of whole deployments. Stages are part of a deployment and are not added.",
         unit: "currencyUSD",
         queries: &[(
             "sum(increase(deployment_cost_dollars_total{job=\"dm_counters\",stage=\"deployment\",@S}[7d]))",
@@ -23,7 +23,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Cost of a deployment",
-        description: "All cost of 7 days by the deployments that succeeded: the failed ones are paid for as well.",
+        description: "The total cost of 7 days divided by the number of successful deployments, so it includes the cost of failed ones.",
         unit: "currencyUSD",
         queries: &[(
             "sum(increase(deployment_cost_dollars_total{job=\"dm_counters\",stage=\"deployment\",@S}[7d])) / (sum(increase(deployment_total{job=\"dm_counters\",stage=\"deployment\",status=\"success\",@S}[7d])) > 0)",
@@ -33,7 +33,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Mean time of a deployment, 7 d",
-        description: "Wall time.",
+        description: "Mean wall time of whole deployments, whatever their result.",
         unit: "s",
         queries: &[(
             "sum(increase(time_to_deploy_seconds_sum{job=\"dm_counters\",@S}[7d])) / (sum(increase(time_to_deploy_seconds_count{job=\"dm_counters\",@S}[7d])) > 0)",
@@ -44,7 +44,7 @@ pub(super) const PANELS: &[Panel] = &[
     DATA_AGE,
     Panel {
         title: "Cost by stage, 7 d",
-        description: "Where it goes. Stages that run side by side share a machine, and together cost more than the deployment.",
+        description: "The cost of each stage. Stages that run in parallel share a machine, so their sum can exceed the cost of the deployment.",
         kind: Kind::Pie,
         unit: "currencyUSD",
         queries: &[(
@@ -55,7 +55,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Cost per day",
-        description: "By service.",
+        description: "Cost of whole deployments, by service.",
         kind: Kind::Daily,
         unit: "currencyUSD",
         queries: &[(
@@ -66,7 +66,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "CPU time of the last run",
-        description: "By stage: far below its wall time, a stage waits.",
+        description: "By stage. If the CPU time is far below the wall time, the stage mostly waits.",
         kind: Kind::Bars,
         unit: "s",
         queries: &[("max by (stage) (deployment_stage_cpu_seconds{job=\"dm\",@S})", "{{stage}}")],
@@ -74,7 +74,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Peak memory of the last run",
-        description: "By stage, of its largest process: how small a runner may be.",
+        description: "By stage, for its largest process. It shows how small a runner can be.",
         kind: Kind::Bars,
         unit: "bytes",
         queries: &[("max by (stage) (deployment_stage_max_rss_bytes{job=\"dm\",@S})", "{{stage}}")],

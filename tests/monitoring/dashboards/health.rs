@@ -1,4 +1,4 @@
-//! How the service does after a deployment.
+//! The dashboard for the health of the service after a deployment.
 
 use super::content::{DATA_AGE, PANEL};
 use super::panel::{Kind, Panel};
@@ -6,7 +6,7 @@ use super::panel::{Kind, Panel};
 pub(super) const PANELS: &[Panel] = &[
     Panel {
         title: "Error rate",
-        description: "Of the worst service and source, at the last judgement by dm-rollback. Look at the age of the data, too.",
+        description: "The error rate at the last evaluation by dm-rollback, for the service and source with the highest rate. Check the age of the data too.",
         unit: "percent",
         queries: &[(
             "topk(1, max by (service, environment) (post_deployment_error_rate{job=\"dm\",@S}))",
@@ -17,7 +17,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "p95 latency",
-        description: "Of the slowest service, and of the successful probes of its last watch.",
+        description: "The 95th percentile for the slowest service, from the successful probes of its last watch.",
         unit: "ms",
         queries: &[(
             "topk(1, max by (service, environment) (api_health_check_latency_ms{job=\"dm\",quantile=\"0.95\",@S}))",
@@ -28,7 +28,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Smoke tests failed, 1 h",
-        description: "Tests with the result fail or error; flaky ones passed in the end.",
+        description: "Tests with the result fail or error. Flaky tests passed in the end and do not count.",
         unit: "short",
         queries: &[(
             "sum(round(increase(smoke_test_total{job=\"dm_counters\",result=~\"fail|error\",@S}[1h])))",
@@ -39,7 +39,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Failed probes, 5 min",
-        description: "Among them those that wait for a service to come up.",
+        description: "Includes probes that failed while a service was still starting.",
         unit: "short",
         queries: &[(
             "sum(round(increase(api_health_check_total{job=\"dm_counters\",result=\"failure\",@S}[5m])))",
@@ -50,7 +50,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Since the last rollback",
-        description: "–: there never was one.",
+        description: "Time since the last rollback. –: there has never been one.",
         unit: "s",
         queries: &[("time() - max(deployment_rollback_last_timestamp_seconds{job=\"dm\",@S})", "ago")],
         ..PANEL
@@ -58,7 +58,7 @@ pub(super) const PANELS: &[Panel] = &[
     DATA_AGE,
     Panel {
         title: "Error rate over time",
-        description: "By source: what probes see, and what users see, where a source tells. For 5 minutes from each judgement.",
+        description: "By source: the errors that probes see and, if a source measures them, the errors that users see. Shown for 5 minutes after each evaluation.",
         kind: Kind::Lines,
         unit: "percent",
         queries: &[(
@@ -70,7 +70,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Latency over time",
-        description: "p95 of the successful probes of each watch, for 5 minutes from its end.",
+        description: "The 95th percentile of the successful probes of each watch, shown for 5 minutes after the watch ends.",
         kind: Kind::Lines,
         unit: "ms",
         queries: &[(
@@ -82,7 +82,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Probes by result, per hour",
-        description: "How many probes the health checks made.",
+        description: "The number of probes that the health checks made.",
         kind: Kind::Lines,
         unit: "short",
         queries: &[(
@@ -93,7 +93,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Smoke tests by result, per hour",
-        description: "By final result.",
+        description: "The number of smoke tests, by final result.",
         kind: Kind::Lines,
         unit: "short",
         queries: &[(
@@ -103,8 +103,8 @@ pub(super) const PANELS: &[Panel] = &[
         ..PANEL
     },
     Panel {
-        title: "Requests seen after deployments, 24 h",
-        description: "What the verdicts rest on, by source.",
+        title: "Requests after deployments, 24 h",
+        description: "The requests on which dm-rollback based its verdicts, by source.",
         kind: Kind::Bars,
         unit: "short",
         queries: &[
@@ -121,7 +121,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Rollbacks, 7 d",
-        description: "By what made them wanted, and what came of them.",
+        description: "By the reason for the rollback, and its result.",
         kind: Kind::Bars,
         unit: "short",
         queries: &[(

@@ -1,4 +1,4 @@
-//! Migrations.
+//! The dashboard for database migrations.
 
 use super::content::{DATA_AGE, PANEL};
 use super::panel::{Kind, Panel};
@@ -6,7 +6,7 @@ use super::panel::{Kind, Panel};
 pub(super) const PANELS: &[Panel] = &[
     Panel {
         title: "In progress",
-        description: "Migration commands that run now. One whose heartbeat is older than 2 minutes is not counted: its runner is dead.",
+        description: "Migration commands that are running now. If the last heartbeat is more than 2 minutes old, the runner is dead and the migration is not counted.",
         unit: "short",
         queries: &[(
             "sum(database_migration_in_progress{job=\"dm_run\",@S} and on (service, environment, run) time() - push_time_seconds{job=\"dm_run\",@S} < 120) or vector(0)",
@@ -16,7 +16,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Running for",
-        description: "The longest of them. –: none runs. Slow from 2 minutes on.",
+        description: "The longest of the running migrations. –: none is running. Above 2 minutes it is slow.",
         unit: "s",
         queries: &[(
             "max(time() - database_migration_start_timestamp_seconds{job=\"dm_run\",@S} and on (service, environment, run) time() - push_time_seconds{job=\"dm_run\",@S} < 120)",
@@ -27,7 +27,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Last migration",
-        description: "How long the last migration command took, successful or not; of the slowest service. Slow from 2 minutes on.",
+        description: "Duration of the last migration command, successful or not, for the slowest service. Above 2 minutes it is slow.",
         unit: "s",
         queries: &[(
             "topk(1, max by (service, environment) (database_migration_lag_seconds{job=\"dm\",@S}))",
@@ -37,8 +37,8 @@ pub(super) const PANELS: &[Panel] = &[
         ..PANEL
     },
     Panel {
-        title: "Waited for locks",
-        description: "Of its time, what the last migration waited for locks. –: dm-migrate did not see its sessions.",
+        title: "Lock wait",
+        description: "The part of the last migration's time that it spent waiting for locks. –: dm-migrate could not observe its sessions.",
         unit: "s",
         queries: &[(
             "topk(1, max by (service, environment) (database_migration_lock_wait_seconds{job=\"dm\",@S} >= 0))",
@@ -47,8 +47,8 @@ pub(super) const PANELS: &[Panel] = &[
         ..PANEL
     },
     Panel {
-        title: "Sessions held up",
-        description: "The most sessions that waited behind the last migration at once: what users felt of it.",
+        title: "Blocked sessions",
+        description: "The highest number of sessions that waited for the last migration at the same time: its impact on users.",
         unit: "short",
         queries: &[(
             "topk(1, max by (service, environment) (database_migration_blocked_sessions{job=\"dm\",@S} >= 0))",
@@ -59,28 +59,28 @@ pub(super) const PANELS: &[Panel] = &[
     DATA_AGE,
     Panel {
         title: "Migrations, 30 d",
-        description: "That were carried out.",
+        description: "The number of migrations that were carried out.",
         unit: "short",
         queries: &[("sum(round(slo:events:increase30d{slo=\"migrations\",@S}))", "migrations")],
         ..PANEL
     },
     Panel {
         title: "Failed, 30 d",
-        description: "The objective is that none does.",
+        description: "The number of migrations that failed. The objective is 0.",
         unit: "short",
         queries: &[("sum(round(slo:bad_events:increase30d{slo=\"migrations\",@S}))", "failed")],
         ..PANEL
     },
     Panel {
         title: "Objective of 100 %",
-        description: "Met, until a migration fails.",
+        description: "Whether all migrations of the last 30 days succeeded.",
         queries: &[("min(slo:error_budget_remaining:ratio30d{slo=\"migrations\",@S})", "objective")],
         states: Some([("missed", "red"), ("met", "green")]),
         ..PANEL
     },
     Panel {
         title: "Since the last migration",
-        description: "That went well.",
+        description: "Time since the last successful migration.",
         unit: "s",
         queries: &[(
             "time() - max(deployment_last_success_timestamp_seconds{job=\"dm\",stage=\"migration\",@S})",
@@ -90,7 +90,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Duration over time",
-        description: "Of the last migration command, by outcome.",
+        description: "Duration of the last migration command, by outcome.",
         kind: Kind::Lines,
         unit: "s",
         queries: &[(
@@ -102,7 +102,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Lock waits over time",
-        description: "What each migration waited for locks.",
+        description: "The time that each migration spent waiting for locks.",
         kind: Kind::Lines,
         unit: "s",
         queries: &[(
@@ -113,7 +113,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Migrations per day, by outcome",
-        description: "By the exit status of the command.",
+        description: "The number of migrations, by the exit status of the command.",
         kind: Kind::Daily,
         unit: "short",
         queries: &[(
@@ -123,8 +123,8 @@ pub(super) const PANELS: &[Panel] = &[
         ..PANEL
     },
     Panel {
-        title: "Sessions held up over time",
-        description: "The most sessions that waited behind a migration at once.",
+        title: "Blocked sessions over time",
+        description: "The highest number of sessions that waited for a migration at the same time.",
         kind: Kind::Lines,
         unit: "short",
         queries: &[(
@@ -135,7 +135,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Why migrations failed, 30 d",
-        description: "By class.",
+        description: "The number of failed migrations, by class of error.",
         kind: Kind::Bars,
         unit: "short",
         queries: &[(

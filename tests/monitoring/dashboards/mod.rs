@@ -1,5 +1,5 @@
-//! The dashboards are made from [`content`], which has a module for each. After a change there,
-//! `UPDATE_DASHBOARDS=1 cargo test -p testkit --test monitoring dashboards` writes them anew.
+//! The dashboards are generated from [`content`], which has a module for each. After a change there,
+//! `UPDATE_DASHBOARDS=1 cargo test -p testkit --test monitoring dashboards` rewrites their JSON files.
 
 pub(crate) mod content;
 mod costs;
@@ -24,7 +24,7 @@ fn file(dashboard: &Dashboard) -> String {
     format!("{FOLDER}/{}.json", dashboard.uid())
 }
 
-/// An expression as it is after Grafana has put in the variables, each set to "All".
+/// An expression after Grafana has substituted the variables, each set to "All".
 pub(crate) fn substituted(query: &str) -> String {
     expression(query)
         .replace("$service", ".*")
@@ -37,7 +37,7 @@ fn panels() -> impl Iterator<Item = (&'static Dashboard, &'static Panel)> {
 }
 
 #[test]
-fn the_dashboards_are_those_of_their_source() {
+fn the_dashboard_files_match_their_source() {
     let update = std::env::var_os("UPDATE_DASHBOARDS").is_some();
     for dashboard in DASHBOARDS {
         let (name, text) = (file(dashboard), format!("{:#}\n", dashboard.json()));
@@ -46,7 +46,7 @@ fn the_dashboards_are_those_of_their_source() {
         }
         assert!(
             std::fs::read_to_string(path(&name)).is_ok_and(|now| now == text),
-            "{name} is not what its source says: run \
+            "{name} does not match its source: run \
              UPDATE_DASHBOARDS=1 cargo test -p testkit --test monitoring dashboards"
         );
     }
@@ -55,14 +55,14 @@ fn the_dashboards_are_those_of_their_source() {
 }
 
 #[test]
-fn every_panel_says_what_it_is() {
-    // Grafana's own ids of units, as far as they are used here.
+fn every_panel_has_a_title_a_description_and_a_unit() {
+    // The ids of Grafana's units that the dashboards use.
     let units = ["none", "short", "s", "ms", "percent", "percentunit", "currencyUSD", "bytes"];
     for dashboard in DASHBOARDS {
         let mut titles = BTreeSet::new();
         for panel in dashboard.panels {
             let title = panel.title;
-            assert!(titles.insert(title), "{title} is twice in {}", dashboard.title);
+            assert!(titles.insert(title), "{title} appears twice in {}", dashboard.title);
             assert!(
                 !title.is_empty() && panel.description.ends_with('.'),
                 "{title}: {:?}",
@@ -70,7 +70,7 @@ fn every_panel_says_what_it_is() {
             );
             assert!(units.contains(&panel.unit), "{title}: {}", panel.unit);
             assert!(!panel.queries.is_empty(), "{title}");
-            // A number without a unit is one that stands for a state, or is in a label.
+            // Only states and labels have no unit.
             assert_eq!(panel.unit == "none", panel.states.is_some() || panel.kind == Kind::Table, "{title}");
         }
         assert!(titles.contains("Age of the data"), "{}", dashboard.title);
@@ -78,18 +78,18 @@ fn every_panel_says_what_it_is() {
 }
 
 #[test]
-fn every_query_parses_names_what_exists_and_heeds_the_variables() {
+fn every_query_parses_and_uses_existing_series_and_variables() {
     for (_, panel) in panels() {
         for (query, _) in panel.queries {
             assert_eq!(promql::faults(&substituted(query)), Vec::<String>::new(), "in {}", panel.title);
             let selectors = promql::selectors(&substituted(query)).unwrap();
-            let heeded = query.matches("@S").count();
-            assert_eq!(heeded, selectors.len(), "{}: a selector without @S in {query}", panel.title);
+            let filtered = query.matches("@S").count();
+            assert_eq!(filtered, selectors.len(), "{}: a selector without @S in {query}", panel.title);
         }
     }
 }
 
-/// A counter that is shown as it is says nothing: it is only ever the sum since some restart.
+/// The plain value of a counter is meaningless: it is the sum since an arbitrary restart.
 #[test]
 fn every_counter_is_shown_by_its_increase() {
     for (_, panel) in panels() {
@@ -105,7 +105,7 @@ fn every_counter_is_shown_by_its_increase() {
 }
 
 #[test]
-fn every_threshold_is_that_of_its_alert() {
+fn every_threshold_matches_its_alert() {
     let alerts = alerts();
     for (limit, name, title) in
         panels().filter_map(|(_, panel)| panel.limit.map(|(l, name)| (l, name, panel.title)))
@@ -118,18 +118,18 @@ fn every_threshold_is_that_of_its_alert() {
 }
 
 #[test]
-fn the_success_rate_turns_red_where_its_objective_is_missed() {
+fn the_success_rate_turns_red_if_its_objective_is_missed() {
     let rules = rules();
     let objective = rules.iter().find(|rule| {
         rule.name() == "slo:objective:ratio"
             && rule.labels.get("slo").is_some_and(|slo| slo == "deployment_success")
     });
     let (_, panel) = panels().find(|(_, panel)| panel.title == "Success rate, 30 d").unwrap();
-    assert_eq!(objective.unwrap().expr, format!("vector({})", panel.least.unwrap()));
+    assert_eq!(objective.unwrap().expr, format!("vector({})", panel.minimum.unwrap()));
 }
 
 #[test]
-fn every_alert_leads_to_a_dashboard_that_exists() {
+fn every_alert_links_to_an_existing_dashboard() {
     let uids: BTreeSet<String> = DASHBOARDS.iter().map(Dashboard::uid).collect();
     for alert in alerts() {
         let url = &alert.annotations["dashboard_url"];
@@ -138,7 +138,7 @@ fn every_alert_leads_to_a_dashboard_that_exists() {
     }
 }
 
-/// What a reader of the file relies on, whatever made it.
+/// Properties that Grafana relies on, however the file was made.
 #[test]
 fn the_files_have_unique_ids_no_overlaps_and_one_data_source() {
     for dashboard in DASHBOARDS {

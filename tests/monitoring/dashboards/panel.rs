@@ -1,8 +1,8 @@
-//! A panel and a dashboard, as plain data, and the JSON that Grafana reads.
+//! Panels and dashboards as plain data, and their conversion to Grafana's JSON.
 
 use serde_json::{Value, json};
 
-/// One of Grafana's own panels, and how it shows what the query answers.
+/// The type of a panel: how it shows the results of its queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The last value, large.
@@ -11,40 +11,40 @@ pub(crate) enum Kind {
     Bars,
     /// Lines over time.
     Lines,
-    /// A bar a day.
+    /// One bar per day.
     Daily,
     /// States over time.
     States,
     /// Buckets over time.
     Heatmap,
-    /// The last value's labels.
+    /// The labels of the last values.
     Table,
     /// Shares of the whole.
     Pie,
 }
 
-/// A panel.
+/// One panel of a dashboard.
 #[derive(Debug)]
 pub(crate) struct Panel {
     pub(crate) title: &'static str,
     pub(crate) description: &'static str,
     pub(crate) kind: Kind,
-    /// Grafana's id of the unit; "none" for a state.
+    /// Grafana's id for the unit; "none" for a state.
     pub(crate) unit: &'static str,
-    /// PromQL, with `@S` for the variables' matchers, and the legend of its series.
+    /// Pairs of a PromQL expression, with `@S` for the matchers of the variables, and the legend of its series.
     pub(crate) queries: &'static [(&'static str, &'static str)],
-    /// Where it turns red, and the alert that has the same threshold.
+    /// The value from which the panel turns red, and the alert with the same threshold.
     pub(crate) limit: Option<(f64, &'static str)>,
-    /// From where on it is green, and red below.
-    pub(crate) least: Option<f64>,
-    /// What the numbers 0 and 1 stand for, and their colors.
+    /// The value from which the panel is green; below, it is red.
+    pub(crate) minimum: Option<f64>,
+    /// The texts and colors for the values 0 and 1.
     pub(crate) states: Option<[(&'static str, &'static str); 2]>,
 }
 
-/// A dashboard.
+/// One dashboard and its panels.
 #[derive(Debug)]
 pub(crate) struct Dashboard {
-    /// The end of its id and of its file's name.
+    /// The last part of its id and of its file name.
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     pub(crate) description: &'static str,
@@ -53,7 +53,7 @@ pub(crate) struct Dashboard {
 
 const COLUMNS: u64 = 24;
 
-/// The colors of what came of something, whatever that was.
+/// The colors of the outcomes of deployments, migrations, probes and tests.
 const OUTCOMES: [(&str, &str); 10] = [
     ("success", "green"),
     ("pass", "green"),
@@ -80,7 +80,7 @@ impl Kind {
         }
     }
 
-    /// Whether it shows the last value alone.
+    /// Whether the panel shows only the last value.
     pub(crate) fn is_instant(self) -> bool {
         matches!(self, Self::Stat | Self::Bars | Self::Table | Self::Pie)
     }
@@ -122,7 +122,7 @@ fn datasource() -> Value {
     json!({ "type": "prometheus", "uid": "${datasource}" })
 }
 
-/// The expression as Grafana gets it.
+/// The expression in the form that Grafana reads.
 pub(crate) fn expression(query: &str) -> String {
     query.replace("@S", "service=~\"$service\",environment=~\"$environment\"")
 }
@@ -157,7 +157,7 @@ impl Panel {
             "fieldConfig": { "defaults": self.defaults(), "overrides": self.overrides() },
         });
         if self.kind == Kind::Stat && self.queries[0].1.contains('{') {
-            // The name of the one that is shown; Grafana leaves it out where there is one value only.
+            // Show the name of the series. By default, Grafana omits it if there is only one value.
             panel["options"]["textMode"] = "value_and_name".into();
         }
         if self.kind == Kind::Daily {
@@ -173,8 +173,8 @@ impl Panel {
     }
 
     fn defaults(&self) -> Value {
-        // What is neither good nor bad has no color of either.
-        let below = match (self.least, self.limit) {
+        // Values that are neither good nor bad get a neutral color.
+        let below = match (self.minimum, self.limit) {
             (Some(_), _) => "red",
             (None, Some(_)) => "green",
             (None, None) if self.kind == Kind::Bars => "blue",
@@ -182,11 +182,11 @@ impl Panel {
         };
         let mut steps = vec![json!({ "color": below, "value": null })];
         steps.extend(self.limit.map(|(limit, _)| json!({ "color": "red", "value": limit })));
-        steps.extend(self.least.map(|least| json!({ "color": "green", "value": least })));
+        steps.extend(self.minimum.map(|minimum| json!({ "color": "green", "value": minimum })));
         let mut defaults = json!({
             "unit": self.unit,
             "thresholds": { "mode": "absolute", "steps": steps },
-            // Short: it is as large as a number would be.
+            // Short, because Grafana shows it in the size of a number.
             "noValue": "–",
         });
         if let Some([zero, one]) = self.states {
@@ -198,23 +198,23 @@ impl Panel {
         if self.unit == "currencyUSD" {
             defaults["decimals"] = 3.into();
         }
-        // What was pushed holds until the next push, and does not drift there.
-        let mut held = json!({ "lineInterpolation": "stepAfter" });
+        // A pushed value stays constant until the next push, so there is no slope between two values.
+        let mut line_style = json!({ "lineInterpolation": "stepAfter" });
         if self.limit.is_some() {
-            held["thresholdsStyle"] = json!({ "mode": "line" });
+            line_style["thresholdsStyle"] = json!({ "mode": "line" });
         }
         match self.kind {
-            Kind::Lines => (defaults["custom"], defaults["min"]) = (held, 0.into()),
+            Kind::Lines => (defaults["custom"], defaults["min"]) = (line_style, 0.into()),
             Kind::Daily => {
                 defaults["min"] = 0.into();
                 defaults["custom"] = json!({ "drawStyle": "bars", "fillOpacity": 60, "stacking": { "group": "A", "mode": "normal" } });
             }
-            // Columns share what is there, rather than take 150 pixels each and be cut off.
+            // Let the columns share the width; with 150 pixels each, the last ones would be cut off.
             Kind::Table => defaults["custom"] = json!({ "minWidth": 50 }),
             Kind::Bars => {
-                // Else the smallest of them would be no bar at all.
+                // Otherwise the smallest value would have no visible bar.
                 defaults["min"] = 0.into();
-                // Shares of one whole, whatever the largest of them is.
+                // The bars are shares of 100 %, whatever the largest value is.
                 if self.unit == "percentunit" {
                     defaults["max"] = 1.into();
                 }
@@ -224,7 +224,7 @@ impl Panel {
         defaults
     }
 
-    /// In a table, room for what is long, and the page of the CI run behind its address; else a color for each outcome.
+    /// For a table: wide columns for long texts, and a link to the CI run. For other panels: a color for each outcome.
     fn overrides(&self) -> Value {
         let named = |name: &str, properties: Value| json!({ "matcher": { "id": "byName", "options": name }, "properties": properties });
         if self.kind == Kind::Table {
@@ -248,12 +248,12 @@ impl Panel {
 }
 
 impl Dashboard {
-    /// What Grafana calls it.
+    /// The id of the dashboard in Grafana.
     pub(crate) fn uid(&self) -> String {
         format!("dm-deployment-{}", self.name)
     }
 
-    /// Where each panel stands, and its width and height: row by row, and all of a row is used.
+    /// The position, width and height of each panel: the panels fill one row after the other, over the whole width.
     fn places(&self) -> Vec<[u64; 4]> {
         let (mut places, mut y, mut rest) = (Vec::new(), 0, self.panels);
         while !rest.is_empty() {
@@ -265,19 +265,19 @@ impl Dashboard {
             let (row, next) = rest.split_at(rest.iter().take_while(fits).count());
             let free = COLUMNS - row.iter().map(|panel| panel.kind.size().0).sum::<u64>();
             let height = row.iter().map(|panel| panel.kind.size().1).max().unwrap_or_default();
-            let (mut x, mut left) = (0, free);
+            let (mut x, mut remaining) = (0, free);
             for (panel, after) in row.iter().zip((1..=row.len() as u64).rev()) {
-                let more = left.div_ceil(after);
-                let width = panel.kind.size().0 + more;
+                let extra = remaining.div_ceil(after);
+                let width = panel.kind.size().0 + extra;
                 places.push([x, y, width, height]);
-                (x, left) = (x + width, left - more);
+                (x, remaining) = (x + width, remaining - extra);
             }
             (y, rest) = (y + height, next);
         }
         places
     }
 
-    /// The whole file.
+    /// The content of the dashboard's JSON file.
     pub(crate) fn json(&self) -> Value {
         let placed = self.panels.iter().zip(self.places()).zip(1..);
         let panels: Vec<Value> = placed.map(|((panel, place), id)| panel.json(id, place)).collect();
@@ -322,7 +322,7 @@ fn variables() -> Value {
     ])
 }
 
-/// A mark at the time that is the value of the series, in seconds.
+/// A mark on the time axis. The value of the series is its time, in seconds.
 fn annotation(name: &str, color: &str, series: &str) -> Value {
     let stage = if name == "Rolled back" { "rollback" } else { "deployment" };
     let query = expression(&format!("{series}{{job=\"dm\",stage=\"{stage}\",@S}} * 1000"));

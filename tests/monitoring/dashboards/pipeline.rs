@@ -1,4 +1,4 @@
-//! What is deployed now, what came of the last deployment, and where the time goes.
+//! The dashboard for the deployments in progress, the result of the last deployment, and where the time goes.
 
 use super::content::{DATA_AGE, PANEL};
 use super::panel::{Kind, Panel};
@@ -6,14 +6,14 @@ use super::panel::{Kind, Panel};
 pub(super) const PANELS: &[Panel] = &[
     Panel {
         title: "Last deployment",
-        description: "Whether the newest deployment of any of these services failed, and none has succeeded since.",
+        description: "Whether the last finished deployment of any of these services failed, and none has succeeded since.",
         queries: &[("max(service_environment:deployment_broken:bool{@S})", "any")],
         states: Some([("ok", "green"), ("failed", "red")]),
         ..PANEL
     },
     Panel {
         title: "In progress",
-        description: "Deployments that run now. One whose heartbeat is older than 2 minutes is not counted: its runner is dead.",
+        description: "Deployments that are running now. If the last heartbeat is more than 2 minutes old, the runner is dead and the deployment is not counted.",
         unit: "short",
         queries: &[(
             "sum(deployment_in_progress{job=\"dm_run\",@S} and on (service, environment, run) time() - push_time_seconds{job=\"dm_run\",@S} < 120) or vector(0)",
@@ -23,7 +23,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Running for",
-        description: "The longest run in progress. Behind schedule from 10 minutes on.",
+        description: "The longest run in progress. Above 10 minutes it is behind schedule.",
         unit: "s",
         queries: &[("max(time() - deployment_start_timestamp_seconds{job=\"dm_run\",@S})", "running")],
         limit: Some((600.0, "DeploymentSlightlyBehindSchedule")),
@@ -31,7 +31,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Deployments, 24 h",
-        description: "Finished deployments; those that were cancelled or skipped are none.",
+        description: "Finished deployments. Cancelled and skipped ones do not count.",
         unit: "short",
         queries: &[(
             "sum(round(increase(deployment_total{job=\"dm_counters\",stage=\"deployment\",status=~\"success|failure|error|timeout\",@S}[1d])))",
@@ -41,7 +41,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "p95 time to deploy, 24 h",
-        description: "Interpolated within a bucket; the alert asks for the share over 12 minutes, which is exact.",
+        description: "Interpolated within a histogram bucket. The alert uses the share of deployments above 12 minutes, which is exact.",
         unit: "s",
         queries: &[(
             "histogram_quantile(0.95, sum by (le) (increase(time_to_deploy_seconds_bucket{job=\"dm_counters\",@S}[1d])))",
@@ -53,7 +53,7 @@ pub(super) const PANELS: &[Panel] = &[
     DATA_AGE,
     Panel {
         title: "Outcome over time",
-        description: "From a deployment that failed to the next one that succeeds.",
+        description: "Red from a failed deployment to the next successful one.",
         kind: Kind::States,
         queries: &[("service_environment:deployment_broken:bool{@S}", "{{service}} {{environment}}")],
         states: Some([("ok", "green"), ("failed", "red")]),
@@ -61,7 +61,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Runs over time",
-        description: "When deployments were in progress.",
+        description: "The times at which deployments were in progress.",
         kind: Kind::States,
         queries: &[(
             "max by (service, environment) (deployment_in_progress{job=\"dm_run\",@S})",
@@ -72,7 +72,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Duration of each stage",
-        description: "Wall time of the last run of each stage, in the order of the names.",
+        description: "Wall time of the last run of each stage, in alphabetical order.",
         kind: Kind::Lines,
         unit: "s",
         queries: &[("max by (stage) (deployment_stage_duration_seconds{job=\"dm\",@S})", "{{stage}}")],
@@ -80,7 +80,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Time to deploy",
-        description: "How many deployments took how long; the buckets are those of the histogram.",
+        description: "The distribution of deployment durations, in the buckets of the histogram.",
         kind: Kind::Heatmap,
         unit: "s",
         queries: &[(
@@ -91,7 +91,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Last build",
-        description: "Wall time of the last build. Slow from 2 minutes on.",
+        description: "Wall time of the last build. Above 2 minutes it is slow.",
         kind: Kind::Bars,
         unit: "s",
         queries: &[(
@@ -103,7 +103,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Failures by class, 24 h",
-        description: "Why stages failed; those that were told to stop did not. The deployment around them fails with them and is not counted again.",
+        description: "The reasons why stages failed. Cancelled stages do not count. The deployment fails together with its stage and is not counted again.",
         kind: Kind::Bars,
         unit: "short",
         queries: &[(
@@ -114,7 +114,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Alerts",
-        description: "What fires or is about to.",
+        description: "The firing and pending alerts.",
         kind: Kind::Table,
         queries: &[(
             "max by (alertname, alertstate, severity, service, environment) (ALERTS{alertname!=\"DeploymentWatchdog\",@S})",
@@ -124,7 +124,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "What is live",
-        description: "The release that was last deployed with success, and its CI run.",
+        description: "The release that was last deployed successfully, and its CI run.",
         kind: Kind::Table,
         queries: &[(
             "max by (service, environment, version, commit, run_url) (deployment_info{job=\"dm\",stage=\"deployment\",@S})",
@@ -134,7 +134,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "What failed last",
-        description: "The deployment that failed last, whether or not one has succeeded since, and its CI run.",
+        description: "The last failed deployment, whether or not one has succeeded since, and its CI run.",
         kind: Kind::Table,
         queries: &[(
             "max by (service, environment, version, commit, run_url) (deployment_failure_info{job=\"dm\",stage=\"deployment\",@S})",
@@ -144,7 +144,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "What is being deployed",
-        description: "The runs in progress, and their CI runs.",
+        description: "The deployments in progress, and their CI runs.",
         kind: Kind::Table,
         queries: &[(
             "max by (service, environment, run, version, run_url) (deployment_info{job=\"dm_run\",@S})",

@@ -1,4 +1,4 @@
-//! The objectives, and DORA's four numbers.
+//! The dashboard for the objectives and the four DORA metrics.
 
 use super::content::{DATA_AGE, PANEL};
 use super::panel::{Kind, Panel};
@@ -6,47 +6,47 @@ use super::panel::{Kind, Panel};
 pub(super) const PANELS: &[Panel] = &[
     Panel {
         title: "Success rate, 30 d",
-        description: "Deployments that succeeded, of those that finished. The objective is 99.5 %.",
+        description: "The share of finished deployments that succeeded. The objective is 99.5 %.",
         unit: "percentunit",
         queries: &[(
             "1 - sum(slo:bad_events:increase30d{slo=\"deployment_success\",@S}) / (sum(slo:events:increase30d{slo=\"deployment_success\",@S}) > 0)",
             "success",
         )],
-        least: Some(0.995),
+        minimum: Some(0.995),
         ..PANEL
     },
     Panel {
         title: "Failures left, 30 d",
-        description: "How many deployments may still fail by the objective. Below 0 it is missed.",
+        description: "The number of deployments that may still fail within the objective. Below 0, the objective is missed.",
         unit: "short",
         queries: &[("sum(slo:error_budget_remaining:events30d{slo=\"deployment_success\",@S})", "left")],
-        least: Some(0.0),
+        minimum: Some(0.0),
         ..PANEL
     },
     Panel {
         title: "Deployments a day, 7 d",
-        description: "DORA: deployment frequency. Successful ones.",
+        description: "DORA: deployment frequency. Counts successful deployments.",
         unit: "short",
         queries: &[("sum(service_environment:deployment_frequency:per_day7d{@S})", "a day")],
         ..PANEL
     },
     Panel {
         title: "Change failure rate, 7 d",
-        description: "DORA: deployments that failed, of all. One that rolls back is a failed one, and counts once.",
+        description: "DORA: the share of all deployments that failed. A deployment that rolls back has failed, and counts once.",
         unit: "percentunit",
         queries: &[("max(service_environment:change_failure_rate:ratio7d{@S})", "failed")],
         ..PANEL
     },
     Panel {
         title: "Median lead time, 7 d",
-        description: "DORA: from the commit to the end of its deployment. Needs DM_COMMIT_TIME.",
+        description: "DORA: the time from a commit to the end of its deployment. Needs DM_COMMIT_TIME.",
         unit: "s",
         queries: &[("max(service_environment:deployment_lead_time_seconds:p50_7d{@S})", "lead time")],
         ..PANEL
     },
     Panel {
         title: "Mean time to restore, 30 d",
-        description: "DORA: from the start of a deployment that failed until a rollback was verified, or one succeeded.",
+        description: "DORA: the time from the start of a failed deployment to a verified rollback or a successful deployment.",
         unit: "s",
         queries: &[(
             "max(service_environment:deployment_time_to_restore_seconds:mean30d{@S})",
@@ -56,16 +56,16 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Error budgets left",
-        description: "1: nothing used, 0: all used, below: missed. Migrations have no budget: 1 or 0.",
+        description: "1: nothing is used up. 0: everything is used up. Below 0: the objective is missed. Migrations have no budget, so their value is 1 or 0.",
         kind: Kind::Bars,
         unit: "percentunit",
         queries: &[("min by (slo) (slo:error_budget_remaining:ratio30d{@S})", "{{slo}}")],
-        least: Some(0.001),
+        minimum: Some(0.001),
         ..PANEL
     },
     Panel {
         title: "Bad events, 30 d",
-        description: "What used the budgets.",
+        description: "The number of events that used up the error budgets.",
         kind: Kind::Bars,
         unit: "short",
         queries: &[("sum by (slo) (round(slo:bad_events:increase30d{@S}))", "{{slo}}")],
@@ -73,7 +73,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Burn rate, 6 h",
-        description: "How many times faster than allowed a budget is used up. Pages above 6, with 3 bad events or more.",
+        description: "How many times faster than allowed a budget is used up. Above 6, with 3 bad events or more, the person on call is paged.",
         kind: Kind::Lines,
         unit: "short",
         queries: &[("max by (slo) (slo:burn_rate:ratio6h{@S})", "{{slo}}")],
@@ -82,7 +82,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Burn rate, 3 d",
-        description: "Above 1, with 5 bad events or more, the objective will not be met.",
+        description: "How many times faster than allowed a budget is used up. Above 1, with 5 bad events or more, the objective will be missed.",
         kind: Kind::Lines,
         unit: "short",
         queries: &[("max by (slo) (slo:burn_rate:ratio3d{@S})", "{{slo}}")],
@@ -92,7 +92,7 @@ pub(super) const PANELS: &[Panel] = &[
     DATA_AGE,
     Panel {
         title: "Deployments per day, by outcome",
-        description: "All six outcomes; cancelled and skipped ones are neither good nor bad.",
+        description: "All six outcomes. Cancelled and skipped deployments are neither good nor bad.",
         kind: Kind::Daily,
         unit: "short",
         queries: &[(
@@ -103,7 +103,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Deployments against the usual number",
-        description: "The last 24 hours, and the mean of the same weekday of the last 3 weeks, once there are that many.",
+        description: "The last 24 hours, and the mean of the same weekday in the last 3 weeks, once 3 weeks of data exist.",
         kind: Kind::Lines,
         unit: "short",
         queries: &[

@@ -1,4 +1,4 @@
-//! Grafana's own types accept the dashboards: `tests/monitoring/grafana` says by which, and npm brings them.
+//! Grafana's own TypeScript types accept the dashboards. `tests/monitoring/grafana` selects the types; npm installs them.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,8 +11,8 @@ use crate::repository::text;
 
 const SOURCE: &str = "tests/monitoring/grafana";
 
-/// Faults that a person makes: a place in a dashboard, a key, and the JSON that is put there. None of them stops Grafana
-/// from loading the file; what they were meant for is just not there.
+/// Typical mistakes: a place in a dashboard, a key, and the JSON to insert there. Grafana loads the file in spite of each
+/// of them, but ignores the setting.
 const FAULTS: [(&str, &str, &str); 8] = [
     ("", "panells", "[]"),
     ("", "graphTooltip", r#""shared""#),
@@ -24,7 +24,7 @@ const FAULTS: [(&str, &str, &str); 8] = [
     ("/panels/0/fieldConfig/defaults/thresholds", "mode", r#""percent""#),
 ];
 
-/// The types, from npm; what is there from an earlier run is used again.
+/// Installs the types from npm, or reuses those of an earlier run.
 fn install(folder: &Path) {
     let lock = text(&format!("{SOURCE}/package-lock.json"));
     let installed = folder.join("installed");
@@ -38,7 +38,8 @@ fn install(folder: &Path) {
     common::fs::atomic::write(&installed, lock.as_bytes()).unwrap();
 }
 
-/// Each dashboard as a constant of its type, and the first with each fault, of which each has to be one.
+/// A TypeScript program with each dashboard as a constant of its type, and the first dashboard with each of the faults,
+/// which the compiler must reject.
 fn program() -> String {
     let mut program = "import type { Board } from './board';\n".to_owned();
     for dashboard in DASHBOARDS {
@@ -53,9 +54,9 @@ fn program() -> String {
 }
 
 #[test]
-fn grafana_s_own_types_accept_the_dashboards_and_no_fault() {
+fn grafanas_types_accept_the_dashboards_and_reject_each_fault() {
     if Command::new("npm").arg("--version").output().is_err() {
-        println!("skipped: npm is not there, and it brings Grafana's types");
+        println!("skipped: npm is not installed, and Grafana's types come from npm");
         return;
     }
     let folder = testkit::bin::build().join("grafana-types");

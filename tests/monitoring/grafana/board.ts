@@ -1,5 +1,5 @@
-// What Grafana reads, by its own types: each panel by those of its plugin. The list of plugins is closed, as a
-// misspelt one is no error to Grafana's general type, but an empty panel.
+// Grafana's types for a dashboard; each panel has the types of its plugin. The list of plugins is closed, because
+// Grafana's general type accepts a misspelt plugin, which then shows an empty panel.
 import type { AnnotationQuery, Dashboard, FieldConfigSource, Panel } from '@grafana/schema';
 import type * as bargauge from '@grafana/schema/dist/esm/raw/composable/bargauge/panelcfg/x/BarGaugePanelCfg_types.gen';
 import type * as heatmap from '@grafana/schema/dist/esm/raw/composable/heatmap/panelcfg/x/HeatmapPanelCfg_types.gen';
@@ -9,7 +9,7 @@ import type * as states from '@grafana/schema/dist/esm/raw/composable/statetimel
 import type * as table from '@grafana/schema/dist/esm/raw/composable/table/panelcfg/x/TablePanelCfg_types.gen';
 import type * as timeseries from '@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen';
 
-// A type as JSON has it: the text of an enum's member, and what Grafana fills in may be missing.
+// The JSON form of a type: an enum member is its text, and values that Grafana fills in are optional.
 type Json<T> = T extends string
   ? `${T}`
   : T extends number | boolean | null | undefined
@@ -33,7 +33,7 @@ type Query = {
   format: 'time_series' | 'table' | 'heatmap';
 };
 
-type Of<Plugin extends string, Options, Custom = {}> = Json<
+type PluginPanel<Plugin extends string, Options, Custom = {}> = Json<
   Omit<Panel, 'type' | 'options' | 'fieldConfig' | 'targets'>
 > & {
   type: Plugin;
@@ -42,7 +42,7 @@ type Of<Plugin extends string, Options, Custom = {}> = Json<
   targets: Query[];
 };
 
-// What the data source reads of an annotation beside its query.
+// The fields that the data source reads from an annotation in addition to its query.
 type Marks = {
   target: { refId: string; expr: string; interval: string };
   titleFormat: string;
@@ -53,12 +53,12 @@ type Marks = {
 export type Board = Json<Omit<Dashboard, 'panels' | 'annotations'>> & {
   annotations: { list: (Json<Omit<AnnotationQuery, 'target'>> & Marks)[] };
   panels: (
-    | Of<'bargauge', bargauge.Options>
-    | Of<'heatmap', heatmap.Options, heatmap.FieldConfig>
-    | Of<'piechart', piechart.Options, piechart.FieldConfig>
-    | Of<'stat', stat.Options>
-    | Of<'state-timeline', states.Options, states.FieldConfig>
-    | Of<'table', table.Options, table.FieldConfig>
-    | Of<'timeseries', timeseries.Options, timeseries.FieldConfig>
+    | PluginPanel<'bargauge', bargauge.Options>
+    | PluginPanel<'heatmap', heatmap.Options, heatmap.FieldConfig>
+    | PluginPanel<'piechart', piechart.Options, piechart.FieldConfig>
+    | PluginPanel<'stat', stat.Options>
+    | PluginPanel<'state-timeline', states.Options, states.FieldConfig>
+    | PluginPanel<'table', table.Options, table.FieldConfig>
+    | PluginPanel<'timeseries', timeseries.Options, timeseries.FieldConfig>
   )[];
 };

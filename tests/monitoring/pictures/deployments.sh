@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Deploys a small service again and again, well and badly, so that there is something to be seen on the dashboards: with the
-# real tools, to the gateway that PUSHGATEWAY_URL names. Takes some minutes.
+# Creates data for the pictures of the dashboards: deploys a small service repeatedly, in good and bad versions, with the real
+# tools, and pushes to PUSHGATEWAY_URL. Takes a few minutes.
 #
 #   scripts/stack.sh up && PUSHGATEWAY_URL=http://… DATABASE_URL=postgres://… tests/monitoring/pictures/deployments.sh
 #
-# Some migrations wait for a lock in the database, which has to be a PostgreSQL that may be written to.
+# Some migrations wait for a lock in the database, which must be a writable PostgreSQL database.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
-: "${PUSHGATEWAY_URL:?say where the gateway is}" "${DATABASE_URL:?say where a database is}"
+: "${PUSHGATEWAY_URL:?set it to the URL of the Pushgateway}" "${DATABASE_URL:?set it to the URL of a PostgreSQL database}"
 
 programs=$(cd "${CARGO_TARGET_DIR:-target}/debug" && pwd)
 work=$(mktemp -d -t dm-pictures.XXXXXX)
@@ -16,7 +16,7 @@ export DM_RUNNER_PRICE_PER_MINUTE=0.008 BASE
 cd "$work"
 printf '[[test]]\nname = "%s"\nhttp = { url = "%s" }\n' health /health orders /api/orders "orders again" /api/orders > smoke.toml
 
-# Starts the service with this percentage of failing orders and this latency; sets BASE.
+# serve NAME ERROR_PERCENT LATENCY_MS: starts the service and sets BASE.
 serve() {
     sample-service serve --version-name 2 --listen 127.0.0.1:0 --db "$work/$1.db" \
         --error-percent "$2" --latency "$3ms" > "$1.log" 2>&1 &
@@ -24,7 +24,7 @@ serve() {
     until BASE=$(sed -n 's,^listening on ,http://,p' "$1.log") && [ -n "$BASE" ]; do kill -0 "$!" || exit; sleep 0.1; done
 }
 
-# A deployment as a team's script has it. $1 builds, $2 migrates.
+# deploy BUILD MIGRATE: a deployment as in a team's script.
 deploy() {
     dm-stage build -- bash -c "$1"
     dm-stage deploy -- sleep 2
@@ -35,7 +35,7 @@ deploy() {
         dm-rollback --if-error-rate 5 --cool-down 0s --verify-url "$BASE/health" -- true > verdict
 }
 
-# A migration that waits for somebody's lock, and a reader that waits behind it.
+# A migration that waits for another session's lock, and a reader that waits for the migration.
 migrate_behind_a_lock() {
     PGAPPNAME=somebody psql "$DATABASE_URL" -qc 'begin; lock table orders; select pg_sleep(6)' > /dev/null &
     sleep 0.5
@@ -56,7 +56,7 @@ serve bad 30 40
 bad=$BASE
 
 number=0
-# SERVICE, the address of the version, what builds, what migrates.
+# run SERVICE BASE BUILD MIGRATE
 run() {
     number=$((number + 1))
     DM_SERVICE=$1 BASE=$2 DM_DEPLOYMENT_ID=d-$number DM_VERSION=2.$number DM_COMMIT=$(printf '%07x' $((number * 48611))) \

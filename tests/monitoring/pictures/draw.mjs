@@ -1,4 +1,4 @@
-// Draws the dashboards as they are in config/grafana, with what a Prometheus answers now: see draw.sh.
+// Draws the dashboards of config/grafana with the current data of a Prometheus server: see draw.sh.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,15 +9,15 @@ const [prometheus, minutes, dashboards, work, out] = process.argv.slice(2);
 const to = Math.floor(Date.now() / 1000);
 const from = to - Number(minutes) * 60;
 
-// As Grafana asks: one value for what shows the last one, else one for every 20 seconds.
-async function ask({ expr, instant }, { interval, timeFrom }) {
+// Queries Prometheus as Grafana does: one value for panels that show the last value, else one value every 20 seconds.
+async function queryPrometheus({ expr, instant }, { interval, timeFrom }) {
   const query = expr.replaceAll('$service', '.*').replaceAll('$environment', '.*').replaceAll('$__rate_interval', '1m');
   const times = instant ? { time: to } : { start: from, end: to, step: 20 };
   if (timeFrom) Object.assign(times, { start: to - Number.parseInt(timeFrom) * 86400, step: interval });
   const url = `${prometheus}/api/v1/query${instant ? '' : '_range'}`;
-  const answer = await (await fetch(url, { method: 'POST', body: new URLSearchParams({ query, ...times }) })).json();
-  if (answer.status !== 'success') throw new Error(`${query}: ${answer.error}`);
-  return answer.data.result.map(({ metric, value, values }) => ({ metric, values: values ?? [value] }));
+  const response = await (await fetch(url, { method: 'POST', body: new URLSearchParams({ query, ...times }) })).json();
+  if (response.status !== 'success') throw new Error(`${query}: ${response.error}`);
+  return response.data.result.map(({ metric, value, values }) => ({ metric, values: values ?? [value] }));
 }
 
 const script = join(work, 'page.js');
@@ -35,11 +35,11 @@ await build({
 mkdirSync(out, { recursive: true });
 for (const file of readdirSync(dashboards).sort()) {
   const dashboard = JSON.parse(readFileSync(join(dashboards, file)));
-  const answers = {};
+  const results = {};
   for (const panel of dashboard.panels) {
-    for (const target of panel.targets) answers[target.expr] = await ask(target, panel);
+    for (const target of panel.targets) results[target.expr] = await queryPrometheus(target, panel);
   }
-  const data = JSON.stringify({ dashboard, answers, from, to }).replaceAll('<', '\\u003c');
+  const data = JSON.stringify({ dashboard, results, from, to }).replaceAll('<', '\\u003c');
   const page = join(work, `${dashboard.uid}.html`);
   writeFileSync(
     page,

@@ -1,14 +1,14 @@
-// One dashboard, drawn with Grafana's own components from the dashboard's JSON and what Prometheus answered. Four kinds of
-// panel are not on npm (state timeline, heatmap, pie chart, and the links within a table): plain drawings stand for them,
-// and say so.
+// Draws one dashboard with Grafana's own components, from the dashboard's JSON and the results from Prometheus. Four kinds of
+// panels are not on npm (state timeline, heatmap, pie chart, and the links in a table): simple drawings replace them, with a
+// label that says so.
 import { createTheme, dateTime, FieldColorModeId, FieldType, getDisplayProcessor, getDisplayValueAlignmentFactors, getFieldDisplayValues, toDataFrame, VizOrientation } from '@grafana/data';
 import { BarGauge, BarGaugeDisplayMode, BigValue, BigValueColorMode, BigValueGraphMode, GlobalStyles, LegendDisplayMode, PanelChrome, ThemeContext, TimeSeries, VizLegend, VizRepeater } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
 import { createRoot } from 'react-dom/client';
 import 'uplot/dist/uPlot.min.css';
 
-const { dashboard, answers, from, to } = JSON.parse(document.getElementById('data').textContent);
-// A picture of the error is better than an empty one.
+const { dashboard, results, from, to } = JSON.parse(document.getElementById('data').textContent);
+// Show an error in the picture instead of an empty page.
 addEventListener('error', ({ error }) => (document.body.textContent = error.stack));
 const theme = createTheme({ colors: { mode: 'light' } });
 const [CELL, GAP] = [30, 8];
@@ -19,10 +19,10 @@ function range(panel) {
   return { ...times, raw: times };
 }
 
-// What the panel says of a field of this name alone.
+// The panel's settings for the field of this name.
 function override(panel, name) {
-  const mine = panel.fieldConfig.overrides.filter(({ matcher }) => matcher.options === name).flatMap(({ properties }) => properties);
-  const value = (id) => mine.find((property) => property.id === id)?.value;
+  const own = panel.fieldConfig.overrides.filter(({ matcher }) => matcher.options === name).flatMap(({ properties }) => properties);
+  const value = (id) => own.find((property) => property.id === id)?.value;
   return { color: value('color'), width: value('custom.width') };
 }
 
@@ -30,10 +30,10 @@ function legend(format, labels) {
   return format.replace(/\{\{(\w+)\}\}/g, (_, name) => labels[name] ?? '');
 }
 
-// What Grafana's data source makes of Prometheus' answers, as far as these panels need it.
+// Converts the results from Prometheus as Grafana's data source does, as far as these panels need it.
 function frames(panel) {
   const all = panel.targets.flatMap((target) =>
-    answers[target.expr].map(({ metric, values }) =>
+    results[target.expr].map(({ metric, values }) =>
       toDataFrame({
         refId: target.refId,
         fields: [
@@ -49,7 +49,7 @@ function frames(panel) {
       })
     )
   );
-  // Grafana fills the defaults in by a list of all options that is not on npm; here they are just all taken over.
+  // Grafana fills in the defaults from a list of all options, which is not on npm. Copy all of them instead.
   const mode = panel.type === 'timeseries' ? FieldColorModeId.PaletteClassic : FieldColorModeId.Thresholds;
   const most = Math.max(...all.flatMap((frame) => frame.fields[1].values));
   all.forEach((frame, seriesIndex) => {
@@ -146,7 +146,7 @@ function Lines({ panel, width, height }) {
 
 function LabelTable({ panel, width, height }) {
   const { excludeByName, indexByName } = panel.transformations[0].options;
-  const rows = panel.targets.flatMap((target) => answers[target.expr].map(({ metric }) => metric));
+  const rows = panel.targets.flatMap((target) => results[target.expr].map(({ metric }) => metric));
   const names = [...new Set(rows.flatMap(Object.keys))].filter((name) => !excludeByName[name]).sort((a, b) => indexByName[a] - indexByName[b]);
   const data = toDataFrame({
     fields: names.map((name) => ({ name, type: FieldType.string, values: rows.map((row) => row[name] ?? ''), config: { custom: { ...panel.fieldConfig.defaults.custom, width: override(panel, name).width } } })),
@@ -157,7 +157,7 @@ function LabelTable({ panel, width, height }) {
 
 const x = (time, width) => ((time - from) / (to - from)) * width;
 
-// Each state from its sample to the next; a gap where a sample is missing.
+// Draws each state from its sample to the next one, with a gap if a sample is missing.
 function States({ panel, width, height }) {
   const series = frames(panel);
   const [names, step] = [140, 20];
@@ -185,7 +185,7 @@ States.Key = ({ panel, x, y }) =>
     </g>
   ));
 
-// What each bucket took in beyond the one below it.
+// The count of each bucket without the buckets below it.
 function Heatmap({ panel, width, height }) {
   const series = frames(panel).map((frame) => ({ le: Number(frame.fields[1].labels.le.replace('+Inf', 'Infinity')), times: frame.fields[0].values, counts: frame.fields[1].values }));
   series.sort((a, b) => a.le - b.le);
@@ -233,18 +233,18 @@ function Pie({ panel, width, height }) {
   );
 }
 
-const STANDS_FOR = { 'state-timeline': States, heatmap: Heatmap, piechart: Pie };
+const REPLACEMENTS = { 'state-timeline': States, heatmap: Heatmap, piechart: Pie };
 const OWN = { stat: Stat, bargauge: Bars, timeseries: Lines, table: LabelTable };
 
 function Panel({ panel }) {
   const { x, y, w, h } = panel.gridPos;
   const column = (document.body.clientWidth - GAP) / 24;
   const place = { left: GAP + x * column, top: 48 + y * (CELL + GAP), width: w * column - GAP, height: h * (CELL + GAP) - GAP };
-  const Drawing = OWN[panel.type] ?? STANDS_FOR[panel.type];
-  const isEmpty = panel.targets.every((target) => answers[target.expr].length === 0);
+  const Drawing = OWN[panel.type] ?? REPLACEMENTS[panel.type];
+  const isEmpty = panel.targets.every((target) => results[target.expr].length === 0);
   return (
     <div style={{ position: 'absolute', ...place }}>
-      <PanelChrome title={panel.title} titleItems={STANDS_FOR[panel.type] ? <small style={{ opacity: 0.6 }}>a stand-in for {panel.type}</small> : undefined} width={place.width} height={place.height}>
+      <PanelChrome title={panel.title} titleItems={REPLACEMENTS[panel.type] ? <small style={{ opacity: 0.6 }}>a simplified {panel.type}</small> : undefined} width={place.width} height={place.height}>
         {(width, height) => isEmpty && panel.type !== 'stat' ? <div style={{ textAlign: 'center', paddingTop: height / 2 - 10 }}>No data</div> : <Drawing panel={panel} width={width} height={height} />}
       </PanelChrome>
     </div>

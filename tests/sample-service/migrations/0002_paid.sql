@@ -1,2 +1,2 @@
--- Only adds: the version before this one goes on working with it, so it can be rolled back to.
+-- Only adds a column. The previous version still works with this schema, so a rollback to it is possible.
 ALTER TABLE orders ADD COLUMN paid INTEGER NOT NULL DEFAULT 0;

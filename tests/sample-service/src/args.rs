@@ -1,4 +1,4 @@
-//! What was typed.
+//! The command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use common::duration;
 
-/// A small service to deploy, with faults that can be switched on
+/// A small service to deploy, with faults that can be injected
 #[derive(Debug, Parser)]
 #[command(name = "sample-service", version)]
 pub(crate) struct Args {
@@ -17,50 +17,50 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Answer requests until told to stop
+    /// Serve requests until SIGTERM
     Serve(Serve),
-    /// Bring the database's schema up to date
+    /// Migrate the database schema
     Migrate(Migrate),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
-    /// The version that it says it is
+    /// The version that the service reports
     #[arg(long, default_value = "1")]
     pub(crate) version_name: String,
 
-    /// Where to listen; port 0 for any. Says where in a line on stdout
+    /// The address to listen on; port 0 chooses a free port. Prints the address on stdout
     #[arg(long, default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
 
-    /// The SQLite database
+    /// The file of the SQLite database
     #[arg(long)]
     pub(crate) db: PathBuf,
 
-    /// This share of the requests below /api fails, evenly spread
+    /// The percentage of requests below /api that fail, evenly distributed
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) error_percent: u8,
 
-    /// Requests below /api take at least so long
+    /// The minimum duration of requests below /api
     #[arg(long, default_value = "0s", value_parser = duration::parse)]
     pub(crate) latency: Duration,
 
-    /// Listens only after this time
+    /// The time to wait before listening
     #[arg(long, default_value = "0s", value_parser = duration::parse)]
     pub(crate) start_delay: Duration,
 
-    /// Answers 503 to everything
+    /// Answer every request with 503
     #[arg(long)]
     pub(crate) down: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Migrate {
-    /// The SQLite database; made where there is none
+    /// The file of the SQLite database; created if it does not exist
     #[arg(long)]
     pub(crate) db: PathBuf,
 
-    /// The migration to stop after
+    /// The number of the last migration to apply
     #[arg(long)]
     pub(crate) to: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! The orders' database, and its migrations.
+//! The database of orders, and its migrations.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use anyhow::{Context, Result};
 use rusqlite::Connection;
 use serde::Serialize;
 
-/// The migrations, by number. Each is applied in a transaction of its own.
+/// The migrations in order: number, name and SQL. Each runs in its own transaction.
 const MIGRATIONS: [(u32, &str, &str); 2] = [
     (1, "0001_orders", include_str!("../migrations/0001_orders.sql")),
     (2, "0002_paid", include_str!("../migrations/0002_paid.sql")),
 ];
 
-/// One order.
+/// A row of the table `orders`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Order {
     id: i64,
@@ -20,16 +20,16 @@ pub(crate) struct Order {
     cents: i64,
 }
 
-/// Applies what is missing, up to `to`, and says what that was.
+/// Applies the pending migrations up to number `to`, and prints their names.
 pub(crate) fn migrate(path: &Path, to: Option<u32>) -> Result<()> {
     let mut connection =
         Connection::open(path).with_context(|| format!("cannot open the database {}", path.display()))?;
     connection.execute_batch("CREATE TABLE IF NOT EXISTS schema_migrations (version TEXT PRIMARY KEY)")?;
     let mut applied = 0;
     for (number, name, sql) in MIGRATIONS {
-        let known = "SELECT count(*) FROM schema_migrations WHERE version = ?1";
-        let is_done: i64 = connection.query_row(known, [name], |row| row.get(0))?;
-        if is_done > 0 || to.is_some_and(|to| number > to) {
+        let count_applied = "SELECT count(*) FROM schema_migrations WHERE version = ?1";
+        let applied_rows: i64 = connection.query_row(count_applied, [name], |row| row.get(0))?;
+        if applied_rows > 0 || to.is_some_and(|to| number > to) {
             continue;
         }
         let transaction = connection.transaction()?;
@@ -40,12 +40,12 @@ pub(crate) fn migrate(path: &Path, to: Option<u32>) -> Result<()> {
         applied += 1;
     }
     if applied == 0 {
-        println("nothing to do");
+        println("nothing to migrate");
     }
     Ok(())
 }
 
-/// All orders; none where the database has not been migrated yet.
+/// All orders; an empty list if the database has not been migrated yet.
 pub(crate) fn orders(path: &Path) -> Result<Vec<Order>> {
     let connection = Connection::open(path)?;
     let is_migrated: bool = connection.query_row(
@@ -62,7 +62,7 @@ pub(crate) fn orders(path: &Path) -> Result<Vec<Order>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-#[expect(clippy::print_stdout, reason = "a migration tool tells what it did")]
+#[expect(clippy::print_stdout, reason = "a migration tool reports its work on stdout")]
 fn println(text: &str) {
     println!("{text}");
 }

@@ -1,25 +1,25 @@
-//! The faults, and who of many requests is struck by them.
+//! The injected faults, and the choice of the requests that fail.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// What is wrong with the service at the moment.
+/// The faults that are active.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Faults {
-    /// This share of requests fails, in percent.
+    /// The share of requests that fail, in percent.
     pub(crate) error_percent: u8,
-    /// Every request takes at least so long.
+    /// The minimum duration of every request, in milliseconds.
     pub(crate) latency_ms: u64,
-    /// Nothing works.
+    /// The service answers every request with 503.
     pub(crate) down: bool,
 }
 
-/// The faults, to be switched while requests come in.
+/// The active faults, which can be changed while requests are served, and the number of requests so far.
 #[derive(Debug)]
-pub(crate) struct Switch(Mutex<State>);
+pub(crate) struct FaultSwitch(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -27,7 +27,7 @@ struct State {
     requests: u64,
 }
 
-impl Switch {
+impl FaultSwitch {
     pub(crate) fn new(faults: Faults) -> Self {
         Self(Mutex::new(State { faults, requests: 0 }))
     }
@@ -40,10 +40,10 @@ impl Switch {
         self.state().faults.down
     }
 
-    /// How long the next request takes, and whether it fails.
+    /// The minimum duration of the next request, and whether it fails.
     pub(crate) fn next(&self) -> (Duration, bool) {
         let mut state = self.state();
-        let fails = strikes(state.requests, state.faults.error_percent);
+        let fails = is_failure(state.requests, state.faults.error_percent);
         state.requests += 1;
         (Duration::from_millis(state.faults.latency_ms), fails)
     }
@@ -53,9 +53,9 @@ impl Switch {
     }
 }
 
-/// Whether the request number `k`, from 0, fails at this percentage. Evenly spread and always the same: of any 100
-/// requests in a row exactly so many fail, and the first does not unless all do.
-fn strikes(k: u64, percent: u8) -> bool {
+/// Whether request number `k`, counted from 0, fails at this percentage. The failures are evenly distributed and
+/// deterministic: of any 100 consecutive requests exactly `percent` fail, and the first one fails only at 100 percent.
+fn is_failure(k: u64, percent: u8) -> bool {
     let percent = u64::from(percent);
     (k + 1) * percent / 100 > k * percent / 100
 }
@@ -65,13 +65,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exactly_the_share_fails_in_any_hundred_requests() {
+    fn exactly_the_given_share_of_any_hundred_requests_fails() {
         for percent in [0, 1, 30, 60, 99, 100] {
             for from in [0, 7, 250] {
-                let struck = (from..from + 100).filter(|k| strikes(*k, percent)).count();
-                assert_eq!(struck, usize::from(percent));
+                let failures = (from..from + 100).filter(|k| is_failure(*k, percent)).count();
+                assert_eq!(failures, usize::from(percent));
             }
         }
-        assert!(!strikes(0, 60) && strikes(1, 60));
+        assert!(!is_failure(0, 60) && is_failure(1, 60));
     }
 }

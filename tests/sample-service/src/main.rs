@@ -1,5 +1,5 @@
 //! A small service to deploy in the demo and the tests: a health page, orders from a database, and faults that can be
-//! switched on. Not shipped with the tools.
+//! injected. It is not shipped with the tools.
 
 mod args;
 mod database;
@@ -14,11 +14,11 @@ use common::cli::warn;
 use args::{Args, Command};
 
 fn main() -> ExitCode {
-    let ended = match Args::parse().command {
+    let result = match Args::parse().command {
         Command::Serve(args) => serve::serve(args),
         Command::Migrate(args) => database::migrate(&args.db, args.to),
     };
-    match ended {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             warn("sample-service", &[format!("{error:#}")]);

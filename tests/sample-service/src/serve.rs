@@ -16,20 +16,20 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Serve;
 use crate::database;
-use crate::faults::{Faults, Switch};
+use crate::faults::{FaultSwitch, Faults};
 
-/// What every request needs to know.
+/// The state that all requests share.
 struct Service {
     version: String,
     db: PathBuf,
-    faults: Switch,
-    /// The answers to orders, by status.
-    answers: Mutex<BTreeMap<u16, u64>>,
+    faults: FaultSwitch,
+    /// The number of responses to requests for orders, by status.
+    responses: Mutex<BTreeMap<u16, u64>>,
 }
 
 impl Service {
-    fn answers(&self) -> MutexGuard<'_, BTreeMap<u16, u64>> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn responses(&self) -> MutexGuard<'_, BTreeMap<u16, u64>> {
+        self.responses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -37,28 +37,28 @@ impl Service {
 pub(crate) fn serve(args: Serve) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut stop = signal(SignalKind::terminate())?;
+        let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
             () = tokio::time::sleep(args.start_delay) => {}
-            _ = stop.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
         }
         let listener = TcpListener::bind(args.listen)
             .await
-            .with_context(|| format!("cannot listen at {}", args.listen))?;
+            .with_context(|| format!("cannot listen on {}", args.listen))?;
         writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?)?;
         let service = Service {
             version: args.version_name,
             db: args.db,
-            faults: Switch::new(Faults {
+            faults: FaultSwitch::new(Faults {
                 error_percent: args.error_percent,
                 latency_ms: u64::try_from(args.latency.as_millis()).unwrap_or(u64::MAX),
                 down: args.down,
             }),
-            answers: Mutex::default(),
+            responses: Mutex::default(),
         };
         axum::serve(listener, routes(service))
             .with_graceful_shutdown(async move {
-                stop.recv().await;
+                terminate.recv().await;
             })
             .await?;
         Ok(())
@@ -98,19 +98,19 @@ async fn version(State(service): State<Arc<Service>>) -> String {
 }
 
 async fn orders(State(service): State<Arc<Service>>) -> Response {
-    let response = answer(&service).await;
-    *service.answers().entry(response.status().as_u16()).or_default() += 1;
+    let response = order_response(&service).await;
+    *service.responses().entry(response.status().as_u16()).or_default() += 1;
     response
 }
 
-async fn answer(service: &Service) -> Response {
+async fn order_response(service: &Service) -> Response {
     let (latency, fails) = service.faults.next();
     tokio::time::sleep(latency).await;
     if service.faults.is_down() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     if fails {
-        return (StatusCode::INTERNAL_SERVER_ERROR, "a fault that was switched on\n").into_response();
+        return (StatusCode::INTERNAL_SERVER_ERROR, "an injected fault\n").into_response();
     }
     match database::orders(&service.db) {
         Ok(orders) => Json(orders).into_response(),
@@ -120,7 +120,7 @@ async fn answer(service: &Service) -> Response {
 
 async fn metrics(State(service): State<Arc<Service>>) -> String {
     let lines = service
-        .answers()
+        .responses()
         .iter()
         .map(|(status, count)| format!("http_requests_total{{status=\"{status}\"}} {count}\n"))
         .collect::<Vec<_>>();

@@ -1,11 +1,11 @@
-//! The words that an event is told in: closed sets, since they become labels.
+//! The values of an event that become labels: closed sets, to bound the number of series.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A closed set whose members have one spelling everywhere: in records, in labels and on the command line.
+/// Defines a closed set whose members have one spelling everywhere: in records, in labels and on the command line.
 macro_rules! closed_set {
     ($(#[$meta:meta])* $name:ident, $what:literal { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
@@ -13,10 +13,10 @@ macro_rules! closed_set {
         pub enum $name { $($(#[$doc])* #[serde(rename = $text)] $variant,)+ }
 
         impl $name {
-            /// Every member, in order.
+            /// All members, in order.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The one spelling.
+            /// The spelling.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }
@@ -42,23 +42,23 @@ macro_rules! closed_set {
 closed_set! {
     /// How a stage ended.
     Status, "a status" {
-        /// It did what it should.
+        /// It succeeded.
         Success = "success",
-        /// It said itself that it failed.
+        /// It reported a failure itself, by its exit code.
         Failure = "failure",
-        /// It could not be started, or was killed by a signal that did not pass through the tool.
+        /// It could not be started, or a signal killed it that did not come through the tool.
         Error = "error",
-        /// Its time limit ended it.
+        /// It exceeded its time limit.
         Timeout = "timeout",
-        /// The tool was told to stop, and it stopped.
+        /// A signal asked the tool to stop, and it stopped.
         Cancelled = "cancelled",
-        /// It was not run, on purpose.
+        /// It was skipped on purpose.
         Skipped = "skipped",
     }
 }
 
 closed_set! {
-    /// Why something failed. Low in cardinality: it is a label.
+    /// Why something failed. It becomes a label, so its cardinality is low.
     Reason, "a reason" {
         /// A non-zero exit code.
         ExitCode = "exit_code",
@@ -78,25 +78,25 @@ closed_set! {
         Refused = "refused",
         /// No connection in time.
         ConnectTimeout = "connect_timeout",
-        /// No complete answer in time.
+        /// No complete response in time.
         ReadTimeout = "read_timeout",
         /// The TLS handshake failed, or the certificate is not trusted.
         Tls = "tls",
-        /// An HTTP status that was not expected.
+        /// An unexpected HTTP status.
         BadStatus = "bad_status",
-        /// A body that was not expected.
+        /// An unexpected body.
         BodyMismatch = "body_mismatch",
-        /// A good answer, too late.
+        /// A good response, but too late.
         TooSlow = "too_slow",
         /// An assertion of a test.
         Assertion = "assertion",
-        /// A database lock was not got in time.
+        /// A database lock was not acquired in time.
         LockTimeout = "lock_timeout",
         /// A migration failed.
         MigrationFailed = "migration_failed",
-        /// A rollback failed, or was not verified.
+        /// A rollback failed or could not be verified.
         RollbackFailed = "rollback_failed",
-        /// Told to stop.
+        /// A signal asked the tool to stop.
         Cancelled = "cancelled",
         /// None of the others.
         Other = "other",
@@ -108,11 +108,11 @@ closed_set! {
     TestResult, "a test result" {
         /// Passed at the first attempt.
         Pass = "pass",
-        /// An expectation was not met.
+        /// An assertion failed.
         Fail = "fail",
-        /// It could not be carried out.
+        /// It could not be run.
         Error = "error",
-        /// Not run, on purpose.
+        /// Skipped on purpose.
         Skip = "skip",
         /// Passed at a later attempt.
         Flaky = "flaky",
@@ -120,11 +120,11 @@ closed_set! {
 }
 
 closed_set! {
-    /// What a rollback came to.
+    /// The result of a rollback.
     RollbackResult, "a rollback result" {
-        /// Done, and the service was seen to work.
+        /// Performed, and the service was verified to work.
         Verified = "verified",
-        /// Done, and the service was not seen to work.
+        /// Performed, but the service could not be verified to work.
         Unverified = "unverified",
         /// The rollback command failed.
         Failed = "failed",
@@ -132,23 +132,23 @@ closed_set! {
 }
 
 closed_set! {
-    /// What made a rollback wanted.
+    /// The condition that triggered a rollback.
     Condition, "a condition" {
         /// The share of failed requests.
         ErrorRate = "error_rate",
         /// The share of slow requests.
         Latency = "latency",
-        /// The health check ended as unhealthy.
+        /// The health check failed.
         HealthFails = "health_fails",
         /// A smoke test failed.
         SmokeFails = "smoke_fails",
-        /// An alert fires.
+        /// An alert is firing.
         Alert = "alert",
     }
 }
 
 impl Status {
-    /// Whether it did not do what it should; what was cancelled or skipped did not try.
+    /// Whether this is a failure. Cancelled and skipped stages are not failures.
     pub fn is_failed(self) -> bool {
         matches!(self, Self::Failure | Self::Error | Self::Timeout)
     }
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn closed_sets_read_what_they_write_and_name_their_members() {
+    fn closed_sets_parse_what_they_print_and_errors_list_them() {
         for reason in Reason::ALL {
             assert_eq!(reason.as_str().parse(), Ok(*reason));
         }

@@ -1,4 +1,4 @@
-//! What happened: one finished piece of work, as the journal keeps it and the metrics are made from it.
+//! Events: one finished piece of work each. The journal stores them, the metrics are derived from them.
 
 mod closed_sets;
 
@@ -7,20 +7,21 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::epoch_seconds;
 use crate::identity::{Identity, random_hex};
 use crate::label::{Label, Stage};
 
 pub use closed_sets::{Condition, Reason, RollbackResult, Status, TestResult};
 
-/// The version of every record's format.
+/// The format version of events in the journal. Records on a pipe and ledger entries have versions of their own.
 pub const FORMAT: u32 = 1;
 
-/// The id of one event: 16 hexadecimal digits. It is also the span id of the work in its trace.
+/// The id of an event: 16 hexadecimal digits. It is also the span id of the work.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EventId(String);
 
 impl EventId {
-    /// A new id, from the machine's entropy.
+    /// A new random id.
     pub fn random() -> Self {
         Self(random_hex(8))
     }
@@ -34,52 +35,50 @@ impl EventId {
 /// One finished piece of work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// [`FORMAT`].
+    /// The format version, [`FORMAT`].
     pub v: u32,
-    /// What kind of work, and what only that kind has to tell.
+    /// The kind of work, with the fields of that kind.
     #[serde(flatten)]
     pub detail: Detail,
-    /// Names this event alone: whatever is repeated, it is counted once.
+    /// The unique id. An event that is sent twice is counted once.
     pub id: EventId,
     /// When the work ended.
     pub ts: DateTime<Utc>,
     /// The tool that did it.
     pub tool: String,
-    /// Which deployment it belongs to.
+    /// The deployment that it belongs to.
     #[serde(flatten)]
     pub identity: Identity,
     /// The stage.
     pub stage: Stage,
-    /// The stage around it.
+    /// The enclosing stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Stage>,
     /// How it ended.
     pub status: Status,
-    /// Wall time by the monotonic clock, in seconds; `None` where the start is not known.
+    /// Elapsed time by the monotonic clock, in seconds; `None` if the start is unknown.
     pub duration_s: Option<f64>,
-    /// Seconds from the commit to the end of the deployment that put it live.
+    /// Lead time: seconds from the commit to the end of the deployment that put it live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead_time_s: Option<f64>,
-    /// Seconds for which the service was broken, of a deployment that finds that to be over. Like the next field it is
-    /// known only beside the gateway's state, and so is never in the journal: see [`telemetry::metrics::Outage`].
+    /// Time to restore: seconds for which the service was broken until this deployment repaired it. This field and the
+    /// next depend on the state of the Pushgateway or the textfile, so they are never in the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_s: Option<f64>,
-    /// Since when deployments fail, in seconds since the epoch; 0 when they do not.
+    /// The start of the current series of failed deployments, in seconds since the epoch; 0 if the last one succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since_s: Option<f64>,
-    /// What the machine cost meanwhile, in dollars.
+    /// The cost of the machine during the work, in dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_dollars: Option<f64>,
-    /// Why it did not succeed.
+    /// The reason for a failure.
     pub error_type: Option<Reason>,
 }
 
 impl Event {
     /// When the work ended, in seconds since the epoch.
     pub fn ts_s(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit 53 bits")]
-        let milliseconds = self.ts.timestamp_millis() as f64;
-        milliseconds / 1000.0
+        epoch_seconds(self.ts)
     }
 
     /// When the work began, by the wall clock.
@@ -90,7 +89,7 @@ impl Event {
     }
 }
 
-/// What only one kind of event has to tell.
+/// The fields that depend on the kind of work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Detail {
@@ -98,17 +97,17 @@ pub enum Detail {
     Stage(ChildUse),
     /// A migration command was run.
     Migration {
-        /// The schema's version before, where it could be read.
+        /// The schema version before, if it could be read.
         before: Option<String>,
-        /// The schema's version after.
+        /// The schema version after, if it could be read.
         after: Option<String>,
-        /// Whether the migration tool left the schema marked as half migrated.
+        /// Whether the migration tool left the schema marked as half migrated ("dirty").
         dirty: Option<bool>,
         /// Seconds spent waiting for locks.
         lock_wait_s: Option<f64>,
-        /// The most sessions that waited behind the migration at once.
+        /// The maximum number of sessions that waited for the migration at the same time.
         blocked_max: Option<u64>,
-        /// Other sessions that were ended because they blocked it, for people.
+        /// Descriptions of the sessions that were terminated because they blocked the migration.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         terminated: Vec<String>,
         /// The command.
@@ -117,56 +116,56 @@ pub enum Detail {
     },
     /// A service was polled.
     Health {
-        /// What was polled, without secrets.
+        /// The target, without secrets.
         target: String,
-        /// Probes made.
+        /// The number of probes.
         probes: u64,
-        /// Probes that failed.
+        /// The number of failed probes.
         failures: u64,
-        /// Latency of the probes that succeeded, in milliseconds.
+        /// Latency of the successful probes, in milliseconds.
         latency_ms: Option<Quantiles>,
-        /// Where there were several targets: each for itself.
+        /// The counts of each target, if there are several.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         targets: Vec<TargetCount>,
     },
-    /// A suite of smoke tests was run. The counts are of final results.
+    /// A suite of smoke tests was run. Only final results are counted.
     Smoke {
-        /// The suite.
+        /// The name of the suite.
         suite: Label,
-        /// The results of the tests, by [`TestResult`].
+        /// The number of tests with each result.
         results: Vec<(TestResult, u64)>,
     },
-    /// A version was judged, and rolled back where that was the verdict.
+    /// A version was judged and, depending on the verdict, rolled back.
     Rollback {
         /// The verdict: `rollback`, `keep` or `inconclusive`.
         verdict: String,
-        /// What triggered it.
+        /// The condition that decided.
         condition: Option<Condition>,
-        /// Requests and errors seen, by source.
+        /// Requests and errors by source.
         evidence: Vec<SourceCount>,
-        /// What the rollback came to; `None` where none was carried out.
+        /// The result of the rollback; `None` if none was performed.
         result: Option<RollbackResult>,
     },
 }
 
-/// How the child of a wrapper ended and what it used.
+/// How the child of a wrapper ended, and the resources it used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChildUse {
-    /// Its exit code.
+    /// The exit code; `None` if a signal killed it.
     pub exit_code: Option<i32>,
     /// The signal that killed it.
     pub signal: Option<i32>,
-    /// CPU seconds, user and system, of it and of the descendants it waited for.
+    /// CPU time in seconds, user and system, of the child and the descendants it waited for.
     pub cpu_s: Option<f64>,
     /// Peak resident memory of the largest of these processes, in bytes.
     pub max_rss_bytes: Option<u64>,
-    /// What came of each attempt, where there was more than one.
+    /// All attempts, if there was more than one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
-    /// The last lines of its stderr, where they were asked for; secrets are masked.
+    /// The last lines of stderr if `--tail` is set; secrets are masked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stderr_tail: Vec<String>,
-    /// Why it was not run at all.
+    /// The reason for skipping it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip_reason: Option<Label>,
 }
@@ -174,65 +173,65 @@ pub struct ChildUse {
 /// One of several attempts at a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// Wall time in seconds.
+    /// Elapsed time in seconds.
     pub duration_s: f64,
-    /// Its exit code.
+    /// The exit code; `None` if a signal killed it.
     pub exit_code: Option<i32>,
     /// The signal that killed it.
     pub signal: Option<i32>,
-    /// Why it did not succeed.
+    /// The reason for a failure.
     pub error_type: Option<Reason>,
 }
 
-/// The quantiles that are kept of a latency, in milliseconds.
+/// Quantiles of a latency, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Quantiles {
     /// The median.
     pub p50: f64,
     /// The 95th percentile.
     pub p95: f64,
-    /// The largest.
+    /// The maximum.
     pub max: f64,
 }
 
-/// The probes of one of several targets.
+/// The probes of one target, if there are several.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TargetCount {
-    /// Its short name.
+    /// The short name of the target.
     pub name: String,
-    /// What was polled, without secrets.
+    /// The target, without secrets.
     pub target: String,
-    /// Probes made.
+    /// The number of probes.
     pub probes: u64,
-    /// Probes that failed.
+    /// The number of failed probes.
     pub failures: u64,
-    /// Latency of the probes that succeeded, in milliseconds.
+    /// Latency of the successful probes, in milliseconds.
     pub latency_ms: Option<Quantiles>,
 }
 
-/// Requests that one source saw.
+/// Requests counted by one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceCount {
     /// The source: `probe`, `prometheus`, ….
     pub source: Label,
-    /// Requests.
+    /// The number of requests.
     pub total: u64,
-    /// Those that failed.
+    /// The number of failed requests.
     pub errors: u64,
 }
 
-/// The start of a deployment that is finished by another run of the tool.
+/// The start of a deployment that another process will finish.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Started {
-    /// [`FORMAT`].
+    /// The format version, [`FORMAT`].
     pub v: u32,
-    /// `start`.
+    /// Always `start`.
     pub r#type: StartTag,
-    /// When.
+    /// The time of the start.
     pub ts: DateTime<Utc>,
     /// The tool that wrote it.
     pub tool: String,
-    /// Which deployment.
+    /// The deployment.
     #[serde(flatten)]
     pub identity: Identity,
     /// The stage that started.
@@ -247,17 +246,17 @@ pub enum StartTag {
     Start,
 }
 
-/// How work ended.
+/// How a piece of work ended.
 #[derive(Debug, Clone)]
 pub struct Completion {
-    /// The id that it had from its start.
+    /// The id that the work has had since its start.
     pub id: EventId,
-    /// When.
+    /// The end, by the wall clock.
     pub ts: DateTime<Utc>,
-    /// How long it took, by the monotonic clock; `None` where the start is not known.
+    /// Elapsed time by the monotonic clock; `None` if the start is unknown.
     pub duration: Option<Duration>,
-    /// How.
+    /// The outcome.
     pub status: Status,
-    /// Why not well.
+    /// The reason for a failure.
     pub reason: Option<Reason>,
 }

@@ -1,4 +1,4 @@
-//! Files that a reader never sees half of.
+//! Files that are replaced in one step: a reader never sees half of one.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -7,17 +7,17 @@ use std::path::Path;
 
 use tempfile::Builder;
 
-/// Replaces the file at `path` with `bytes`, by a temporary file in the same folder and a rename. A link is followed; a
-/// device or a pipe, such as `/dev/stdout`, is written to: it is there for others too.
+/// Replaces the file at `path` with `bytes`: writes a temporary file in the same folder and renames it. Follows a link.
+/// Appends to a device or a pipe, such as `/dev/stdout`, instead of replacing it.
 ///
-/// The mode is 0644: a scraper under another user reads some of these files. The temporary name starts
-/// with a dot and does not end like the target, so that a glob such as `*.prom` never sees it.
+/// The mode is 0644 because a scraper under another user reads some of these files. The temporary name starts with a dot
+/// and has another extension than the target, so a glob such as `*.prom` never matches it.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let there = fs::metadata(path).ok();
-    if path.starts_with("/dev") || there.as_ref().is_some_and(|there| !there.is_file() && !there.is_dir()) {
+    let existing = fs::metadata(path).ok();
+    if path.starts_with("/dev") || existing.as_ref().is_some_and(|file| !file.is_file() && !file.is_dir()) {
         return OpenOptions::new().append(true).open(path)?.write_all(bytes);
     }
-    let path = &there.and_then(|_| path.canonicalize().ok()).unwrap_or_else(|| path.to_owned());
+    let path = &existing.and_then(|_| path.canonicalize().ok()).unwrap_or_else(|| path.to_owned());
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_and_a_pipe_stay_what_they_are() {
+    fn links_and_pipes_are_written_through() {
         let folder = tempfile::tempdir().unwrap();
         let [file, link, pipe] = ["file", "link", "pipe"].map(|name| folder.path().join(name));
         write(&file, b"before").unwrap();
@@ -48,17 +48,17 @@ mod tests {
         assert_eq!(fs::read(&file).unwrap(), b"after");
 
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        // Open at both ends, so that nobody waits for anybody.
+        // Open at both ends, so that neither open blocks.
         let mut both = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
-        write(&pipe, b"told").unwrap();
-        let mut told = [0; 4];
-        io::Read::read_exact(&mut both, &mut told).unwrap();
-        assert_eq!(&told, b"told");
+        write(&pipe, b"text").unwrap();
+        let mut text = [0; 4];
+        io::Read::read_exact(&mut both, &mut text).unwrap();
+        assert_eq!(&text, b"text");
         assert!(!pipe.metadata().unwrap().is_file());
     }
 
     #[test]
-    fn replaces_the_whole_file_readable_by_others_and_leaves_nothing_beside_it() {
+    fn replaces_the_whole_file_and_leaves_no_temporary_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.prom");
         write(&path, b"a long first text").unwrap();

@@ -1,4 +1,4 @@
-//! An append-only file of JSON, a line a record: what was written whole is never lost to a writer that was killed.
+//! An append-only file of JSON Lines. A writer that is killed never damages a record that was complete.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -6,21 +6,28 @@ use std::path::Path;
 
 use serde::Serialize;
 
-/// Appends one record to the file at `path`, which need not exist yet; its folder has to. The cost does not depend on
-/// how many there are. One writer at a time is the caller's matter. The file is given back for who wants it synced.
+/// Appends one record to the file at `path`, and creates the file if necessary; its folder has to exist. The cost does
+/// not depend on the length of the file. The caller ensures that there is one writer at a time. Returns the file, so
+/// that the caller can sync it.
+///
+/// # Errors
+/// The file cannot be opened or written, or the record cannot be serialised.
 pub fn append(path: &Path, record: &impl Serialize) -> io::Result<File> {
     let mut line = serde_json::to_vec(record)?;
     line.push(b'\n');
     let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
     if is_torn(&mut file)? {
-        // A writer was killed in the middle of a line: close it, so that this one stays whole.
+        // A writer was killed in the middle of a line. End that line, so that the new one stays complete.
         line.insert(0, b'\n');
     }
     file.write_all(&line)?;
     Ok(file)
 }
 
-/// Every record that `parse` knows, oldest first; none where there is no file.
+/// All records that `parse` accepts, oldest first. Empty if there is no file.
+///
+/// # Errors
+/// The file exists but cannot be read.
 pub fn read<T>(path: &Path, parse: impl Fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
     let file = match File::open(path) {
         Ok(file) => file,

@@ -1,25 +1,25 @@
-//! One writer at a time, across processes.
+//! File locks: one writer at a time, across processes.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 
-/// A lock that is held; it is free again when this is dropped, or when the process dies.
+/// An acquired lock. It is released when this value is dropped or the process dies.
 #[derive(Debug)]
-#[must_use = "the lock is free again when this is dropped"]
-pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+#[must_use = "dropping this value releases the lock"]
+pub struct Lock(#[expect(dead_code, reason = "kept open, not read")] File);
 
-/// Takes the lock at `path`, and waits for it.
+/// Acquires the lock at `path`; waits until it is free.
 ///
-/// Locks are held for short writes. A lock file stays behind: removing it would let two processes lock two different
-/// files under one name.
+/// Use locks for short writes only. The lock file stays behind: if it were removed, two processes could lock two
+/// different files under one name.
 pub fn exclusive(path: &Path) -> io::Result<Lock> {
     let file = open(path)?;
     file.lock()?;
     Ok(Lock(file))
 }
 
-/// Takes the lock at `path`; `None` where another process holds it.
+/// Acquires the lock at `path`; `None` if another process has it.
 pub fn try_exclusive(path: &Path) -> io::Result<Option<Lock>> {
     let file = open(path)?;
     match file.try_lock() {

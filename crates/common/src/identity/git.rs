@@ -1,19 +1,19 @@
-//! The commit checked out here, read from the repository's files: starting `git` would cost more than
-//! everything else a wrapper does.
+//! The checked-out commit, read from the repository's files: starting `git` would cost more than everything else that
+//! a wrapper does.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The top folder of the repository that `folder` is in, and the commit at its head.
+/// A work tree and the commit that is checked out in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Checkout {
     /// The work tree's top folder.
     pub(super) top: PathBuf,
-    /// The full hash; `None` before the first commit, or where references are kept in a form not known here.
+    /// The full hash. `None` before the first commit, or if the repository stores its references in an unknown format.
     pub(super) commit: Option<String>,
 }
 
-/// Looks for a repository from `folder` upwards.
+/// Finds the repository that contains `folder`.
 ///
 /// Layout as in gitrepository-layout(5): `.git` is a folder, or, in a linked work tree, a file naming it.
 pub(super) fn find(folder: &Path) -> Option<Checkout> {

@@ -1,5 +1,5 @@
-//! Which deployment this is. Each part comes from the first that knows it: flag, `DM_*` variable (both through
-//! [`crate::args::DeploymentArgs`]), the CI system's own variables, git, a default.
+//! Identity of a deployment. Each part comes from the first source that has it: flag or `DM_*` variable (both through
+//! [`crate::args::DeploymentArgs`]), the CI system's variables, git, a default.
 
 mod ci;
 mod git;
@@ -14,17 +14,17 @@ use crate::env::Env;
 use crate::label::Label;
 pub use trace::{Trace, random_hex};
 
-/// Counter groups are spread over this many slots, so that neighbouring runs never share one.
+/// The number of slots over which counter groups are spread, so that consecutive runs never share one.
 pub const SLOTS: u64 = 4;
 
-/// The deployment that a tool works for, as every record and every series carries it.
+/// The identity of a deployment, as every event and every series carries it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The deployment's id; one for all tools in it.
+    /// The deployment's id, shared by all tools in the deployment.
     pub deployment: Label,
-    /// What is deployed.
+    /// The service that is deployed.
     pub service: Label,
-    /// Where it is deployed to.
+    /// The environment that is deployed to.
     pub environment: Label,
     /// The version that is deployed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,7 +32,7 @@ pub struct Identity {
     /// The full hash of the commit that is deployed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<Label>,
-    /// The branch that is deployed, where the CI system tells.
+    /// The branch that is deployed, if the CI system names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<Label>,
     /// Who started the CI run.
@@ -41,56 +41,70 @@ pub struct Identity {
     /// The page of the CI run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_url: Option<Label>,
-    /// The CI run number mod [`SLOTS`]; 0 where there is none.
+    /// The CI run number modulo [`SLOTS`]; 0 without a run number.
     #[serde(default)]
     pub slot: u64,
-    /// Where in a trace this tool stands.
+    /// The position of this tool in a trace.
     #[serde(flatten)]
     pub trace: Trace,
 }
 
 impl Identity {
-    /// Finds out which deployment this is. Never fails: what nobody told has a default.
+    /// Resolves the identity. Never fails: every part has a default.
     pub fn resolve(args: &DeploymentArgs, env: &Env<'_>, folder: &Path) -> Self {
         let run = ci::detect(env);
         let checkout = git::find(folder);
-        let nearest = |text: &Option<String>| text.as_deref().and_then(Label::sanitize);
+        let label = |text: &Option<String>| text.as_deref().and_then(Label::sanitize);
         let folder_name = || {
             let top = checkout.as_ref().map_or(folder, |checkout| &checkout.top);
             Label::sanitize(&top.file_name()?.to_string_lossy())
         };
         let commit = non_empty(args.commit.as_ref())
-            .or_else(|| nearest(&run.commit))
-            .or_else(|| nearest(&checkout.as_ref().and_then(|checkout| checkout.commit.clone())));
+            .or_else(|| label(&run.commit))
+            .or_else(|| label(&checkout.as_ref().and_then(|checkout| checkout.commit.clone())));
         let short = |commit: &Label| Label::sanitize(commit.as_str().get(..12)?);
         Self {
             deployment: non_empty(args.deployment_id.as_ref())
-                .or_else(|| nearest(&run.run_id))
-                .unwrap_or_else(|| known(&format!("d-{}", random_hex(5)))),
+                .or_else(|| label(&run.run_id))
+                .unwrap_or_else(|| label_from_own_text(&format!("d-{}", random_hex(5)))),
             service: non_empty(args.service.as_ref())
-                .or_else(|| nearest(&run.service))
+                .or_else(|| label(&run.service))
                 .or_else(folder_name)
-                .unwrap_or_else(|| known("default")),
+                .unwrap_or_else(|| label_from_own_text("default")),
             environment: non_empty(args.environment.as_ref())
-                .or_else(|| nearest(&run.environment))
-                .unwrap_or_else(|| known("development")),
+                .or_else(|| label(&run.environment))
+                .unwrap_or_else(|| label_from_own_text("development")),
             version: non_empty(args.app_version.as_ref())
-                .or_else(|| nearest(&run.version))
+                .or_else(|| label(&run.version))
                 .or_else(|| commit.as_ref().and_then(short)),
             commit,
-            branch: nearest(&run.branch),
-            actor: nearest(&run.actor),
+            branch: label(&run.branch),
+            actor: label(&run.actor),
             run_url: non_empty(args.run_url.as_ref())
                 .or_else(|| run.run_url.as_ref().and_then(|url| url.parse().ok())),
             slot: run.run_number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) % SLOTS,
             trace: Trace::from_env(env),
         }
     }
+
+    /// The labels that every series carries: environment, service and `stage`.
+    pub fn labels<'a>(&'a self, stage: &'a str) -> [(&'static str, &'a str); 3] {
+        [("environment", self.environment.as_str()), ("service", self.service.as_str()), ("stage", stage)]
+    }
+
+    /// The variables that a child process needs to know which deployment it belongs to.
+    pub fn env(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("DM_DEPLOYMENT_ID", self.deployment.to_string()),
+            ("DM_SERVICE", self.service.to_string()),
+            ("DM_ENVIRONMENT", self.environment.to_string()),
+        ]
+    }
 }
 
-/// A label made from a text that is known to be one.
-fn known(text: &str) -> Label {
-    Label::sanitize(text).expect("a text of the program's own is not empty")
+/// A label from a text of this program, which is never empty.
+fn label_from_own_text(text: &str) -> Label {
+    Label::sanitize(text).expect("the text is not empty")
 }
 
 #[cfg(test)]
@@ -104,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn with_nothing_told_the_folder_names_the_service() {
+    fn without_configuration_the_folder_names_the_service() {
         let identity = find(&DeploymentArgs::default(), &[]);
         assert_eq!(identity.service.as_str(), "shop");
         assert_eq!(identity.environment.as_str(), "development");

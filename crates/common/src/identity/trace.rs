@@ -1,4 +1,4 @@
-//! W3C Trace Context (<https://www.w3.org/TR/trace-context/>), version 00: which trace a stage is in.
+//! W3C Trace Context (<https://www.w3.org/TR/trace-context/>), version 00: the position of a stage in a trace.
 
 use std::fmt::Write;
 
@@ -12,22 +12,22 @@ use crate::env::Env;
 pub struct Trace {
     /// The trace: 32 lower-case hexadecimal digits, not all zero.
     pub trace_id: String,
-    /// The span above this one: 16 lower-case hexadecimal digits, or `None` at the top.
+    /// The parent span: 16 lower-case hexadecimal digits; `None` at the root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_span_id: Option<String>,
 }
 
 impl Trace {
-    /// The trace that the environment tells of: by `TRACEPARENT`, else as a run of GitHub Actions; else a new one. A
-    /// malformed `TRACEPARENT` is ignored, as the specification wants it.
+    /// The trace from `TRACEPARENT`, otherwise that of the GitHub Actions run, otherwise a new one. A malformed
+    /// `TRACEPARENT` is ignored, as the specification requires.
     pub fn from_env(env: &Env<'_>) -> Self {
-        let of_github = || Some(Self::from_github_run(&env("GITHUB_RUN_ID")?, &env("GITHUB_RUN_ATTEMPT")?));
+        let github_run = || Some(Self::from_github_run(&env("GITHUB_RUN_ID")?, &env("GITHUB_RUN_ATTEMPT")?));
         let new = || Self { trace_id: random_hex(16), parent_span_id: None };
-        env("TRACEPARENT").as_deref().and_then(parse).or_else(of_github).unwrap_or_else(new)
+        env("TRACEPARENT").as_deref().and_then(parse).or_else(github_run).unwrap_or_else(new)
     }
 
-    /// The trace of a run of GitHub Actions, below the run's own span, with the ids that OpenTelemetry's
-    /// `githubreceiver` gives them: what it collects and what we record join without coordination.
+    /// The trace of a GitHub Actions run, below the run's own span. The ids are those that OpenTelemetry's
+    /// `githubreceiver` derives, so its data and ours join without coordination.
     pub fn from_github_run(run_id: &str, attempt: &str) -> Self {
         let hashed = |what: &str| {
             let hash = Sha256::digest(format!("{run_id}{attempt}{what}"));
@@ -37,7 +37,7 @@ impl Trace {
         Self { trace_id: trace[..32].to_owned(), parent_span_id: Some(span[16..32].to_owned()) }
     }
 
-    /// The `TRACEPARENT` for work below the span `span_id`. Sampled: what a deployment does is always recorded.
+    /// The `TRACEPARENT` for children of the span `span_id`. The sampled flag is set: deployments are always recorded.
     pub fn traceparent(&self, span_id: &str) -> String {
         format!("00-{}-{span_id}-01", self.trace_id)
     }
@@ -52,7 +52,7 @@ fn parse(text: &str) -> Option<Trace> {
             && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
             && part.bytes().any(|b| b != b'0')
     };
-    // A later version may add fields; its first four mean what version 00's mean. ff is forbidden.
+    // A later version may add fields; the first four keep their meaning. Version ff is forbidden.
     (version.len() == 2 && version != "ff" && valid(trace_id, 32) && valid(span_id, 16))
         .then(|| Trace { trace_id: trace_id.to_owned(), parent_span_id: Some(span_id.to_owned()) })
 }
@@ -62,7 +62,7 @@ pub fn random_hex(bytes: usize) -> String {
     let mut buffer = [0_u8; 16];
     let random = &mut buffer[..bytes.min(16)];
     if getrandom::fill(random).is_err() {
-        // No entropy source: an id made of the process id is weaker, and better than no telemetry.
+        // Without an entropy source, an id from the process id is weak but better than no telemetry.
         random.fill(0);
         for (slot, byte) in random.iter_mut().zip(std::process::id().to_le_bytes()) {
             *slot = byte;
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_github_actions_has_the_ids_that_its_collector_gives_it() {
+    fn a_github_actions_run_has_the_ids_of_githubreceiver() {
         let run = [("GITHUB_RUN_ID", "4242"), ("GITHUB_RUN_ATTEMPT", "1")];
         let trace = find(&run);
         // printf 42421t | sha256sum | head -c 32; printf 42421s | sha256sum | cut -c 17-32

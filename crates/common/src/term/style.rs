@@ -1,10 +1,10 @@
-//! Colours for what people read at a glance: good, bad, warning.
+//! Colours of human-readable output: good, bad, warning.
 
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
-/// Whether there are colours.
+/// Colours, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Palette(bool);
 
@@ -12,23 +12,23 @@ impl Palette {
     /// No colours.
     pub const PLAIN: Self = Self(false);
 
-    /// As the stream and the environment have it: on a terminal that shows colours, unless `NO_COLOR` is set
-    /// (<https://no-color.org>); elsewhere with `CLICOLOR_FORCE` (<https://bixense.com/clicolors/>).
+    /// Colours on a terminal that supports them, unless `NO_COLOR` is set (<https://no-color.org>); elsewhere only if
+    /// `CLICOLOR_FORCE` is set (<https://bixense.com/clicolors/>).
     pub fn on(stream: &impl RawStream) -> Self {
         Self(AutoStream::choice(stream) != ColorChoice::Never)
     }
 
-    /// In green.
+    /// The text in green.
     pub fn good(self, text: &str) -> String {
         self.paint(AnsiColor::Green.on_default(), text)
     }
 
-    /// In red.
+    /// The text in bold red.
     pub fn bad(self, text: &str) -> String {
         self.paint(AnsiColor::Red.on_default().bold(), text)
     }
 
-    /// In yellow.
+    /// The text in yellow.
     pub fn warning(self, text: &str) -> String {
         self.paint(AnsiColor::Yellow.on_default(), text)
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_stand_around_the_text_or_nowhere() {
+    fn colours_surround_the_text_or_are_absent() {
         assert_eq!(Palette::PLAIN.bad("no"), "no");
         assert_eq!(Palette(true).bad("no"), "\u{1b}[1m\u{1b}[31mno\u{1b}[0m");
     }

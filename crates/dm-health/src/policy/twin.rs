@@ -120,7 +120,7 @@ fn steps() -> impl Strategy<Value = Vec<(Duration, Option<usize>, Found)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16 * ProptestConfig::default().cases, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn it_answers_as_its_slow_twin_does(rules in rules(), targets in 1..=3_usize, steps in steps()) {

@@ -1,6 +1,7 @@
 //! HTTP requests and their answers.
 
 use http_body_util::{BodyExt, Empty};
+use http_expect::{MAX_BODY_BYTES, Response};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -8,14 +9,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
-use crate::expectations::Http;
-
 use super::failure::Failure;
 use super::timeline::{Phase, Timeline};
-
-/// So much of a body is looked at: a MiB, as messages and the help say. A health check has no more to say, and a large
-/// download is no health check.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// A connection that speaks HTTP/1.1.
 pub(super) struct Connection {
@@ -47,7 +42,7 @@ impl Connection {
         request: Request<Empty<Bytes>>,
         timeline: &mut Timeline<'_>,
         status: &mut Option<u16>,
-    ) -> Result<Http, Failure> {
+    ) -> Result<Response, Failure> {
         let failed = |error| Failure::no_answer(&error);
         let response = self.sender.send_request(request).await.map_err(failed)?;
         let (head, mut rest) = response.into_parts();
@@ -60,8 +55,8 @@ impl Connection {
             let frame = frame.map_err(failed)?;
             body.extend_from_slice(frame.data_ref().map_or(&[], Bytes::as_ref));
         }
-        let cut = body.len() > MAX_BODY_BYTES;
+        let truncated = body.len() > MAX_BODY_BYTES;
         body.truncate(MAX_BODY_BYTES);
-        Ok(Http { status: head.status.as_u16(), headers: head.headers, body, cut })
+        Ok(Response::new(head.status.as_u16(), head.headers, body, truncated))
     }
 }

@@ -86,7 +86,7 @@ fn an_answer_that_takes_too_long_is_a_failure() {
 #[test]
 fn a_long_body_is_not_read_to_its_end() {
     let server = Server::start(&[Reply::EndlessBody]);
-    let assert = Run::new(&server.url("/"), "--timeout 15s").assert().code(0);
+    let assert = Run::new(&server.url("/"), "--timeout 1m").assert().code(0);
     assert_eq!(oks(&probes(&assert)), [true]);
 }
 
@@ -97,23 +97,23 @@ fn json_that_is_longer_than_what_is_read_is_said_to_be_so() {
     for flags in ["--expect-json $.db", "--expect-version up --version-at json:$.db"] {
         for (length, code, says) in [(MIB, 0, ""), (MIB + 1, 1, too_long)] {
             let server = Server::start(&[Reply::Json(length)]);
-            let run = Run::new(&server.url("/"), &format!("{flags} --max-fail 1 --timeout 15s"));
+            let run = Run::new(&server.url("/"), &format!("{flags} --max-fail 1 --timeout 1m"));
             run.assert().code(code).stderr(contains(says));
         }
     }
     let server = Server::start(&[Reply::Json(MIB + 1)]);
-    let run = Run::new(&server.url("/"), "--max-fail 1 --timeout 15s --expect-body }");
+    let run = Run::new(&server.url("/"), "--max-fail 1 --timeout 1m --expect-body }");
     run.assert().code(1).stderr(contains("the first MiB of the body does not contain \"}\""));
 }
 
 #[test]
 fn a_probe_that_is_longer_than_the_interval_is_told_and_moves_no_other() {
     let server = Server::start(&[Reply::Hang, OK]);
-    let assert = Run::new(&server.url("/"), "--timeout 130ms").assert().code(0);
+    let assert = Run::new(&server.url("/"), "--timeout 1s").assert().code(0);
     let probes = probes(&assert);
     assert_eq!((oks(&probes), &probes[1]["skipped"]), (vec![false, true], &Value::Null));
     assert!(probes[0]["skipped"].as_u64() >= Some(6), "{probes:?}");
-    let run = Run::new(&Server::start(&[Reply::Hang, OK]).url("/"), "--timeout 130ms --format human");
+    let run = Run::new(&Server::start(&[Reply::Hang, OK]).url("/"), "--timeout 1s --format human");
     run.assert().code(0).stdout(contains("turns left out: a probe took longer than --interval"));
 }
 

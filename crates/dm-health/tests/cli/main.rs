@@ -53,7 +53,7 @@ impl Run {
     }
 
     fn assert(&self) -> Assert {
-        Command::from_std(self.command()).timeout(Duration::from_secs(20)).assert()
+        Command::from_std(self.command()).timeout(Duration::from_mins(2)).assert()
     }
 
     fn spawn(&self) -> Child {

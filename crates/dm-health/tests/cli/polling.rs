@@ -82,7 +82,7 @@ fn the_grace_time_ends_with_the_first_healthy_answer() {
 #[test]
 fn a_watch_goes_on_after_healthy_and_ends_with_0() {
     let server = Server::start(&[OK, DOWN, OK]);
-    let assert = Run::new(&server.url("/"), "--watch 400ms").assert().code(0).stderr(is_empty());
+    let assert = Run::new(&server.url("/"), "--watch 1s").assert().code(0).stderr(is_empty());
     assert!(probes(&assert).len() >= 3);
 }
 
@@ -106,8 +106,8 @@ fn failures_now_and_then_are_too_many_at_the_rate_that_was_told() {
 #[test]
 fn not_healthy_by_the_deadline_is_124() {
     let server = Server::start(&[DOWN]);
-    let run = Run::new(&server.url("/"), "--max-fail 1000 --deadline 300ms");
-    let assert = run.assert().code(124).stderr(contains("not healthy within 300ms"));
+    let run = Run::new(&server.url("/"), "--max-fail 1000 --deadline 1s");
+    let assert = run.assert().code(124).stderr(contains("not healthy within 1.0s"));
     assert!(!probes(&assert).is_empty());
     assert_eq!(run.event()["status"], "timeout");
 }
@@ -130,8 +130,8 @@ fn each_way_to_fail_has_its_reason() {
     let redirect = Server::start(&[Reply::Status(302)]);
     let stories = [
         (refusing, "refused", "connection refused by 127.0.0.1"),
-        (hang.url("/"), "read_timeout", "no answer within 60ms"),
-        (half.url("/"), "read_timeout", "no whole answer within 60ms"),
+        (hang.url("/"), "read_timeout", "no answer within 1.0s"),
+        (half.url("/"), "read_timeout", "no whole answer within 1.0s"),
         (reset.url("/"), "other", "reset"),
         (garbage.url("/"), "other", "not an HTTP answer"),
         (redirect.url("/"), "bad_status", "status 302, expected 2xx; redirects are not followed"),
@@ -139,7 +139,7 @@ fn each_way_to_fail_has_its_reason() {
         ("http://does-not-exist.invalid/".to_owned(), "dns", "the name did not resolve"),
     ];
     for (url, reason, message) in stories {
-        let timeout = if reason == "read_timeout" { "60ms" } else { "10s" };
+        let timeout = if reason == "read_timeout" { "1s" } else { "1m" };
         let run = Run::new(&url, &format!("--max-fail 1 --timeout {timeout}"));
         let assert = run.assert().code(1).stderr(contains(message));
         let probe = probes(&assert).remove(0);

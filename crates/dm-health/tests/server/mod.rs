@@ -71,10 +71,9 @@ impl Server {
         server
     }
 
-    /// A URL where nobody listens.
+    /// A URL that refuses connections.
     pub(crate) fn refusing() -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}/", listener.local_addr().unwrap())
+        format!("{}/", testkit::fault::refused())
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -8,7 +8,7 @@ use super::*;
 fn watched_by(server: &Postgres, watcher: &str) -> Ended {
     let _blocker = server.session("web", "shop-web", "begin; select * from orders where id = 4711");
     let script = r#"exec "$PSQL" "$MIGRATE_URL" -Xq -v ON_ERROR_STOP=1 -c "$0""#;
-    let mut run = Run::unwatched(&["--lock-timeout", "1500ms"], &["sh", "-c", script, ALTER]);
+    let mut run = Run::unwatched(&["--lock-timeout", "3s"], &["sh", "-c", script, ALTER]);
     run.command.env("DATABASE_URL", server.url(watcher)).env("MIGRATE_URL", server.url("migrator"));
     run.end()
 }

@@ -51,7 +51,7 @@ pub(crate) fn draw(healthy: &[Cell], faulty: &[Cell]) -> String {
         false,
     );
     text(&mut svg, RIGHT.0, 28.0, "start", "Bad versions found within 120 s, percent", true);
-    text(&mut svg, RIGHT.0, 46.0, "start", "one request a second, by the rate of errors", false);
+    text(&mut svg, RIGHT.0, 46.0, "start", "one request a second, by error rate", false);
     false_rollbacks(&mut svg, healthy, bottom);
     detection(&mut svg, faulty, bottom);
     for (index, rule) in RULES.iter().enumerate() {
@@ -69,7 +69,7 @@ fn false_rollbacks(svg: &mut String, cells: &[Cell], bottom: f64) {
         line(svg, (x(tick), TOP - 10.0), (x(tick), bottom), if tick == 1.0 { "#999" } else { "#e4e4e4" });
         text(svg, x(tick), bottom + 18.0, "middle", &format!("{tick}"), false);
     }
-    text(svg, x(1.0), TOP - 16.0, "middle", "1 % wanted", false);
+    text(svg, x(1.0), TOP - 16.0, "middle", "limit: 1 %", false);
     for (row, scenario) in HEALTHY.iter().enumerate() {
         let y = TOP + ROW * (row as f64 + 0.4);
         text(svg, LEFT.0 - 12.0, y + 4.0, "end", scenario.name, false);

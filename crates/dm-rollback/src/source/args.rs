@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
-use common::args::EmptyAsNone;
+use common::args::{EmptyAsNone, parse_secret};
 use common::duration::{parse, parse_positive};
 use common::http::parse_url;
 use common::label::Label;
+use secrecy::SecretString;
 use url::Url;
 
 use crate::args::percent;
@@ -38,8 +39,8 @@ pub struct SourceArgs {
     pub prometheus: Option<Option<Url>>,
 
     /// A bearer token for it: better in the variable, or as file:PATH, than on the command line
-    #[arg(long, env = "PROMETHEUS_TOKEN", value_name = "SECRET", hide_env_values = true)]
-    pub prometheus_token: Option<EmptyAsNone<String>>,
+    #[arg(long, env = "PROMETHEUS_TOKEN", value_name = "SECRET", hide_env_values = true, value_parser = parse_secret)]
+    pub prometheus_token: Option<EmptyAsNone<SecretString>>,
 
     /// The counter of requests, as a selector without functions: requests_total{job="api"}
     /// [default: a usual one, of the service]

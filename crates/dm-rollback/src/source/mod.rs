@@ -187,7 +187,7 @@ fn server(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Resul
         selector.as_deref().map_or(Ok(()), |selector| check_selector(flag, selector))?;
     }
     let token = secrets::read(non_empty(args.prometheus_token.as_ref()))?;
-    let prometheus = Prometheus::new(url, token.as_deref(), identity.service.clone(), from)?;
+    let prometheus = Prometheus::new(url, token.as_ref(), identity.service.clone(), from)?;
     let prometheus = prometheus.with_queries(args.total_query.clone(), args.error_query.clone());
     Ok(Server::Prometheus(Box::new(prometheus)))
 }

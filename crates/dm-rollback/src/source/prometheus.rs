@@ -10,6 +10,7 @@ use common::label::Label;
 use regex_lite::Regex;
 use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use url::Url;
@@ -109,9 +110,9 @@ pub fn check_selector(flag: &str, text: &str) -> Result<()> {
 
 impl Prometheus {
     /// A Prometheus that is asked for what it has from `from` on.
-    pub fn new(url: Url, token: Option<&str>, service: Label, from: DateTime<Utc>) -> Result<Self> {
+    pub fn new(url: Url, token: Option<&SecretString>, service: Label, from: DateTime<Utc>) -> Result<Self> {
         let authorization = token
-            .map(|token| common::secrets::header_value(&format!("Bearer {token}")))
+            .map(|token| common::secrets::header_value(&format!("Bearer {}", token.expose_secret())))
             .transpose()
             .context("the token for Prometheus")?;
         let builder = http::builder(url.scheme() == "https").timeout(TIMEOUT);

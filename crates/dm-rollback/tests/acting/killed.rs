@@ -8,6 +8,7 @@ use common::clock::{Clock as _, SystemClock};
 use predicates::prelude::*;
 use predicates::str::contains;
 use testkit::server::eventually;
+use testkit::trial;
 
 use crate::team::{TRACE, Team, unhealthy};
 
@@ -70,10 +71,11 @@ fn killed_at_any_moment_it_never_acts_twice() {
     let mut whole = team.std_tool("d-whole", "2.0");
     assert!(run(&mut whole, &limits).wait().is_ok());
     let takes = clock.instant() - begun;
-    for round in 0_u32..40 {
+    let mut random = trial::random();
+    for round in 0..trial::rounds(40) {
         let (deployment, version) = (format!("d-{round}-killed"), format!("2.{round}"));
         let mut tool = run(&mut team.std_tool(&deployment, &version), &limits);
-        let deadline = clock.instant() + takes * round / 36;
+        let deadline = clock.instant() + takes.mul_f64(1.1 * random.f64());
         // Waits for the moment, and no longer than the process lives.
         while clock.instant() < deadline && tool.try_wait().unwrap().is_none() {
             std::thread::park_timeout(Duration::from_micros(100));

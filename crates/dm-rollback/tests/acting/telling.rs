@@ -68,7 +68,7 @@ fn an_alertmanager_in_trouble_is_one_warning_and_no_other_exit_code() {
     for (url, why) in [
         (refused.replace("http://", "http://user:pass-word@"), "refused"),
         (fault::internal_error(), "it answered 500 Internal Server Error: the disk is full"),
-        (fault::hanging(), "no answer in time"),
+        (fault::hanging(), "no response in time"),
     ] {
         let team = Team::new();
         let assert = team.fails("d-1", "1.0", &["--alertmanager-url", &url], "exit 4").code(12);

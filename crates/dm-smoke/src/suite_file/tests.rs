@@ -29,7 +29,7 @@ fn what_is_left_out_has_a_default() {
     let Kind::Http(http) = &test.kind else { panic!("{test:?}") };
     assert_eq!(http.method, Method::GET);
     assert_eq!(http.url.plain(&Values::new()), "http://user:secret@api/v2/health?x=1");
-    assert_eq!(http.expected.status.to_string(), "2xx");
+    assert_eq!(http.expected.response.status.to_string(), "2xx");
     assert!(told("").unwrap().tests.is_empty());
 }
 
@@ -58,7 +58,7 @@ fn everything_can_be_given() {
         (http.method.as_str(), http.url.plain(&Values::new()).as_str()),
         ("POST", "https://other/login")
     );
-    assert_eq!(http.expected.status.to_string(), "201 or 3xx");
+    assert_eq!(http.expected.response.status.to_string(), "201 or 3xx");
     assert_eq!(http.expected.max_latency, Some(Duration::from_millis(500)));
     let Kind::Command(command) = &tool.kind else { panic!("{tool:?}") };
     assert_eq!(

@@ -80,7 +80,7 @@ fn what_is_not_finished_at_the_deadline_is_skipped() {
         + &shell("slow", "exec sleep 1000", "timeout = '1h'")
         + &shell("last", "true", "");
     let place = Place::with_suite(&suite);
-    let told = results(&place, &["--jobs", "1", "--deadline", "500ms"], 124);
+    let told = results(&place, &["--jobs", "1", "--deadline", "2s"], 124);
     let told: Vec<_> = told.into_iter().map(|(_, result, _)| result).collect();
     assert_eq!(told, [TestResult::Pass, TestResult::Skip, TestResult::Skip]);
     assert_eq!(place.event().status, Status::Timeout);
@@ -89,7 +89,7 @@ fn what_is_not_finished_at_the_deadline_is_skipped() {
 #[test]
 fn what_failed_again_and_again_until_the_deadline_has_failed() {
     let place = Place::with_suite(&shell("bad", "exit 3", ""));
-    let args = ["--retries", "20", "--retry-delay", "1h", "--deadline", "500ms"];
+    let args = ["--retries", "20", "--retry-delay", "1h", "--deadline", "2s"];
     let told = results(&place, &args, 1);
     assert_eq!((told.len(), told[0].1), (1, TestResult::Fail), "{told:?}");
     assert_eq!(place.event().status, Status::Failure);

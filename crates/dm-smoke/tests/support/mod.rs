@@ -15,7 +15,7 @@ use telemetry::journal::{Entry, Journal};
 use tempfile::TempDir;
 
 /// Longer than anything here takes; only a test that fails waits for it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A folder with a suite and a journal in it.
 pub(crate) struct Place {

@@ -1,4 +1,4 @@
-//! What a command says when it fails, and what that means.
+//! Error patterns: what stderr says about the reason of a failure.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use regex_lite::Regex;
 
 use common::event::Reason;
 
-/// A pattern of a command's stderr, and the class of the error it stands for: `regex=class`.
+/// A pattern of a line of stderr, and the reason that it indicates: `REGEX=CLASS`.
 #[derive(Debug, Clone)]
 pub struct ErrorPattern {
     pattern: Regex,
@@ -14,12 +14,12 @@ pub struct ErrorPattern {
 }
 
 impl ErrorPattern {
-    /// Whether it is found in one of the lines.
-    pub(super) fn is_in(&self, lines: &[String]) -> bool {
+    /// Whether one of the lines matches.
+    pub(super) fn matches_any(&self, lines: &[String]) -> bool {
         lines.iter().any(|line| self.pattern.is_match(line))
     }
 
-    /// The class.
+    /// The reason that the pattern indicates.
     pub(super) fn reason(&self) -> Reason {
         self.reason
     }

@@ -1,4 +1,4 @@
-//! A child as a recorded stage: what `dm-stage` and `dm-migrate` share.
+//! Runs a command as a recorded stage. `dm-stage` and `dm-migrate` share this module.
 
 mod error_pattern;
 mod limit_args;
@@ -29,63 +29,63 @@ pub use error_pattern::ErrorPattern;
 pub use limit_args::LimitArgs;
 pub use outcome::{Outcome, SuccessCriteria};
 
-/// So many lines of stderr are looked through for an [`ErrorPattern`], where fewer are kept.
-const SEARCHED: usize = 100;
+/// How many of the last lines of stderr are searched for an [`ErrorPattern`].
+const SEARCHED_LINES: usize = 100;
 
-/// A command to run as a stage.
+/// A command to run as a stage, with all options.
 #[derive(Debug)]
 pub struct StageRun {
-    /// Who runs it, and where it is recorded.
+    /// The deployment, and where to record.
     pub context: Context,
     /// The stage.
     pub stage: Stage,
-    /// What kind of work it is.
-    pub work: WorkKind,
-    /// By what the command is judged.
-    pub rules: SuccessCriteria,
-    /// How often it is tried again after a failure.
+    /// The kind of work.
+    pub kind: WorkKind,
+    /// The criteria for success.
+    pub criteria: SuccessCriteria,
+    /// The maximum number of retries after a failure.
     pub retries: u32,
-    /// How long before it is tried again.
+    /// The delay before a retry.
     pub retry_delay: Duration,
-    /// So many of the last lines of its stderr are kept in the record. It is then a pipe, and no terminal.
+    /// How many of the last lines of stderr the event contains. Unless this is 0, stderr is a pipe, not a terminal.
     pub tail: usize,
-    /// What GitHub Actions is told.
+    /// Output to GitHub Actions.
     pub github: GitHub,
-    /// Whether a terminal shows one live line.
+    /// Whether to show a status line on a terminal.
     pub status: bool,
     /// The command.
     pub argv: Vec<OsString>,
-    /// Its time limit.
+    /// The time limit of each attempt.
     pub timeout: Option<Duration>,
     /// The time between TERM and KILL.
     pub kill_after: Duration,
-    /// Whether the command may go on where the tool is killed.
+    /// Whether the command may continue if the tool is killed.
     pub may_outlive: bool,
 }
 
-/// What goes on beside the child, and what only the tool knows of how it went. A tool that has nothing to do meanwhile
-/// gives its [`StageHooks::detail`] alone.
+/// What a tool does while the child runs, and what it adds to the event. A function serves for a tool that needs only
+/// [`StageHooks::detail`].
 pub trait StageHooks: Sized {
-    /// Variables that the child gets beside those of every stage.
+    /// Additional variables for the child.
     fn env(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 
-    /// The time limit has passed, or somebody asked for the end; the child is told once this has returned.
+    /// Called when the time limit has expired or a signal asks for termination, before the child gets a signal.
     fn before_stop(&mut self) {}
 
-    /// What the live line says after the stage and its time; asked once a second, on a thread of its own.
+    /// Additional text for the status line. Called once a second, on a separate thread.
     fn live(&self) -> impl FnMut() -> String + Send + 'static {
         String::new
     }
 
-    /// A child has ended, and this came of it, unless the tool knows better. Whether to run it once more, and after what
-    /// pause; all runs are one piece of work, and each has the whole time limit.
+    /// Called after each attempt. May change the outcome. Returns the delay before another attempt, or `None` for no other
+    /// attempt. All attempts are one piece of work, and each has the whole time limit.
     fn judge(&mut self, _outcome: &mut Outcome) -> Option<Duration> {
         None
     }
 
-    /// What the record tells of this kind of work.
+    /// The part of the event that depends on the kind of work.
     fn detail(self, child: ChildUse) -> Detail;
 }
 
@@ -95,80 +95,85 @@ impl<F: FnOnce(ChildUse) -> Detail> StageHooks for F {
     }
 }
 
-/// Runs the command, records it, and ends as it ended. The child starts first: nothing here delays it.
-pub fn run(wrap: &StageRun, mut beside: impl StageHooks) -> Result<Exit> {
+/// Runs the command, records it, and returns how it ended. The child starts first: nothing delays it.
+///
+/// # Errors
+/// The signals or the child cannot be watched.
+pub fn run(stage_run: &StageRun, mut hooks: impl StageHooks) -> Result<Exit> {
     let clock = SystemClock;
-    // Before the child: a signal in between must not be lost.
+    // Before the child starts, so that no signal is lost.
     let mut signals = Signals::watch().context("cannot watch for signals")?;
     let id = EventId::random();
-    let mut spec = spec(wrap, &id, &beside);
-    let StageRun { context, stage, .. } = wrap;
-    wrap.github.begin_group(&context.qualified_name(stage));
+    let mut spec = child_spec(stage_run, &id, &hooks);
+    let StageRun { context, stage, .. } = stage_run;
+    stage_run.github.begin_group(&context.qualified_name(stage));
     let started = child_process::start(&spec, &clock);
     let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
-    let scope = context.work_item(stage, wrap.work, started_at);
-    let recorder = Recorder::begin(&context.sinks, scope, &clock);
-    let status = wrap.status.then(|| StatusLine::show(progress::of(wrap, beside.live())));
-    let (mut outcome, attempts) = attempts(wrap, &mut spec, started, &mut signals, &mut beside, &clock)?;
+    let work = context.work_item(stage, stage_run.kind, started_at);
+    let recorder = Recorder::begin(&context.sinks, work, &clock);
+    let status =
+        stage_run.status.then(|| StatusLine::show(progress::status_text(context, stage, hooks.live())));
+    let (mut outcome, attempts) =
+        run_attempts(stage_run, &mut spec, started, &mut signals, &mut hooks, &clock)?;
     drop(status);
-    wrap.github.end_group();
+    stage_run.github.end_group();
     if attempts.len() > 1 {
         outcome.used.attempts = attempts;
     }
-    keep_tail(&mut outcome.used, wrap.tail);
-    let ended = Completion {
+    trim_tail(&mut outcome.used, stage_run.tail);
+    let completion = Completion {
         id,
         ts: clock.now(),
         duration: Some(outcome.duration),
         status: outcome.status,
         reason: outcome.reason,
     };
-    wrap.github.report_stage(&context.qualified_name(stage), &ended, &outcome.told());
-    let event = context.event(stage, ended, beside.detail(outcome.used));
+    stage_run.github.report_stage(&context.qualified_name(stage), &completion, &outcome.describe());
+    let event = context.event(stage, completion, hooks.detail(outcome.used));
     Ok(context.conclude(outcome.exit, &recorder.finish(&event, &clock)))
 }
 
 impl StageRun {
-    /// After how long the command is run again, where attempts are left after this `number` of them; says so.
-    fn next_attempt(&self, number: usize, outcome: &Outcome) -> Option<Duration> {
-        let most = self.retries.saturating_add(1);
-        if usize::try_from(most).is_ok_and(|most| number >= most) {
+    /// The delay before a retry, if attempt `number` was not the last. Prints a warning.
+    fn retry_after(&self, number: usize, outcome: &Outcome) -> Option<Duration> {
+        let max = self.retries.saturating_add(1);
+        if usize::try_from(max).is_ok_and(|max| number >= max) {
             return None;
         }
-        let told = format!(
-            "{}: attempt {number} of {most} failed: {}; the next in {}",
+        let message = format!(
+            "{}: attempt {number} of {max} failed: {}; retrying in {}",
             self.stage,
-            outcome.told(),
+            outcome.describe(),
             format_duration(self.retry_delay)
         );
-        warn(self.context.tool, &[told]);
+        warn(self.context.tool, &[message]);
         Some(self.retry_delay)
     }
 }
 
-fn spec(wrap: &StageRun, id: &EventId, beside: &impl StageHooks) -> Spec {
-    let searched = if wrap.rules.patterns.is_empty() { 0 } else { SEARCHED };
+fn child_spec(stage_run: &StageRun, id: &EventId, hooks: &impl StageHooks) -> Spec {
+    let searched = if stage_run.criteria.patterns.is_empty() { 0 } else { SEARCHED_LINES };
     Spec {
-        argv: wrap.argv.clone(),
-        env: child_env(&wrap.context, &wrap.stage, id).into_iter().chain(beside.env()).collect(),
+        argv: stage_run.argv.clone(),
+        env: child_env(&stage_run.context, &stage_run.stage, id).into_iter().chain(hooks.env()).collect(),
         streams: StdioMode::Inherited,
-        stderr_tail: wrap.tail.max(searched),
-        timeout: wrap.timeout,
-        kill_after: wrap.kill_after,
-        may_outlive: wrap.may_outlive,
+        stderr_tail: stage_run.tail.max(searched),
+        timeout: stage_run.timeout,
+        kill_after: stage_run.kill_after,
+        may_outlive: stage_run.may_outlive,
     }
 }
 
-/// The outcome of the last attempt, with the time that all took, and what came of each.
-fn attempts(
-    wrap: &StageRun,
+/// Runs all attempts. Returns the outcome of the last one, with the time of all, and a list of all.
+fn run_attempts(
+    stage_run: &StageRun,
     spec: &mut Spec,
     first: Result<Running, StartError>,
     signals: &mut Signals,
-    beside: &mut impl StageHooks,
+    hooks: &mut impl StageHooks,
     clock: &dyn Clock,
 ) -> Result<(Outcome, Vec<Attempt>)> {
-    let tool = wrap.context.tool;
+    let tool = stage_run.context.tool;
     let mut attempts = Vec::new();
     let mut before = Duration::ZERO;
     let mut started = first;
@@ -176,19 +181,21 @@ fn attempts(
         let oom = OomKills::watch();
         let mut outcome = match started {
             Ok(running) => {
-                let waited = running.wait(signals, clock, &mut || beside.before_stop());
-                Outcome::of(&waited.context("cannot wait for the command")?, &wrap.rules, || oom.happened())
+                let exit = running.wait(signals, clock, &mut || hooks.before_stop());
+                Outcome::from_exit(&exit.context("cannot wait for the command")?, &stage_run.criteria, || {
+                    oom.happened()
+                })
             }
-            Err(error) => Outcome::of_start(tool, &error),
+            Err(error) => Outcome::from_start_error(tool, &error),
         };
-        let mut again = beside.judge(&mut outcome);
+        let mut retry_after = hooks.judge(&mut outcome);
         attempts.push(outcome.attempt());
         let number = attempts.len();
         outcome.duration += before;
-        if again.is_none() && outcome.has_failed() {
-            again = wrap.next_attempt(number, &outcome);
+        if retry_after.is_none() && outcome.has_failed() {
+            retry_after = stage_run.retry_after(number, &outcome);
         }
-        let Some(pause) = again else { return Ok((outcome, attempts)) };
+        let Some(pause) = retry_after else { return Ok((outcome, attempts)) };
         let since = clock.instant();
         if let Some(signal) = signals.pause(pause, clock) {
             outcome.cancel(signal);
@@ -200,9 +207,9 @@ fn attempts(
     }
 }
 
-/// Of the lines that were read, those that were asked for, without secrets.
-fn keep_tail(used: &mut ChildUse, most: usize) {
-    let surplus = used.stderr_tail.len().saturating_sub(most);
+/// Keeps the requested number of lines, with secrets masked.
+fn trim_tail(used: &mut ChildUse, max_lines: usize) {
+    let surplus = used.stderr_tail.len().saturating_sub(max_lines);
     used.stderr_tail.drain(..surplus);
     if !used.stderr_tail.is_empty() {
         let secrets = Redactor::default().with_environment();

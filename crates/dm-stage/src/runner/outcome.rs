@@ -1,74 +1,82 @@
-//! What a wrapped command came to, for the record and for the caller.
+//! The outcome of a wrapped command, for the record and for the caller.
 
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use super::ErrorPattern;
-use child_process::{Finished, StartError};
+use child_process::{ChildExit, StartError};
 use common::cli::warn;
 use common::event::{Attempt, ChildUse, Reason, Status};
 use common::exit::Exit;
 
-/// What a shell says of a command that SIGKILL ended.
-const KILLED: u8 = 137;
+/// The exit code of a shell whose command was killed by SIGKILL: 128 + 9.
+const SIGKILL_IN_SHELL: u8 = 137;
 
-/// What the command came to.
+/// The outcome of a command.
 #[derive(Debug)]
 pub struct Outcome {
     /// How the tool ends.
     pub exit: Exit,
-    /// How the stage ended.
+    /// The status of the stage.
     pub status: Status,
-    /// Why not well.
+    /// The reason for a failure.
     pub reason: Option<Reason>,
-    /// Wall time by the monotonic clock.
+    /// Elapsed time by the monotonic clock.
     pub duration: Duration,
-    /// What the child used.
+    /// The child's exit and resource usage.
     pub used: ChildUse,
 }
 
-/// By what a command is judged.
+/// The criteria for the success of a command.
 #[derive(Debug, Clone)]
 pub struct SuccessCriteria {
-    /// What a non-zero exit code means.
+    /// The reason that a non-zero exit code stands for.
     pub failure: Reason,
-    /// Exit codes that are a success, beside 0.
+    /// Exit codes that count as success in addition to 0.
     pub allowed: Vec<u8>,
-    /// What stands on stderr where something has failed; the first that is found there counts.
+    /// Patterns of stderr that classify a failure. The first match counts.
     pub patterns: Vec<ErrorPattern>,
 }
 
 impl SuccessCriteria {
-    /// The rules where a non-zero exit code means `failure`, and nothing else is known.
+    /// Criteria with which every non-zero exit code means `failure`.
     pub fn new(failure: Reason) -> Self {
         Self { failure, allowed: Vec::new(), patterns: Vec::new() }
     }
 }
 
 impl Outcome {
-    /// Of a command that ran. `out_of_memory` asks the kernel whether it has killed for want of memory meanwhile.
-    pub(super) fn of(finished: &Finished, rules: &SuccessCriteria, out_of_memory: impl Fn() -> bool) -> Self {
-        let by_child = Exit::from_child(finished.status);
+    /// The outcome of a command that ran. `out_of_memory` asks whether the kernel has killed a process meanwhile because
+    /// it was out of memory.
+    pub(super) fn from_exit(
+        child: &ChildExit,
+        criteria: &SuccessCriteria,
+        out_of_memory: impl Fn() -> bool,
+    ) -> Self {
+        let by_child = Exit::from_child(child.status);
         let killed = matches!(by_child, Exit::Signal(signal) if signal == Signal::SIGKILL as i32);
-        let told = || rules.patterns.iter().find(|pattern| pattern.is_in(&finished.used.stderr_tail));
+        let pattern =
+            || criteria.patterns.iter().find(|pattern| pattern.matches_any(&child.used.stderr_tail));
         let (exit, status, reason) = match by_child {
-            _ if finished.timed_out => (Exit::TimedOut, Status::Timeout, Some(Reason::Timeout)),
-            Exit::Child(code) if code == 0 || rules.allowed.contains(&code) => {
+            _ if child.timed_out => (Exit::TimedOut, Status::Timeout, Some(Reason::Timeout)),
+            Exit::Child(code) if code == 0 || criteria.allowed.contains(&code) => {
                 (by_child, Status::Success, None)
             }
-            _ if finished.terminated_by.is_some() => (by_child, Status::Cancelled, Some(Reason::Cancelled)),
-            // A shell whose command was killed says so by its own exit code.
-            Exit::Child(KILLED) if out_of_memory() => (by_child, Status::Failure, Some(Reason::Oom)),
+            _ if child.terminated_by.is_some() => (by_child, Status::Cancelled, Some(Reason::Cancelled)),
+            // A shell reports a killed command by its own exit code.
+            Exit::Child(SIGKILL_IN_SHELL) if out_of_memory() => {
+                (by_child, Status::Failure, Some(Reason::Oom))
+            }
             Exit::Signal(_) if killed && out_of_memory() => (by_child, Status::Error, Some(Reason::Oom)),
             Exit::Signal(_) => (by_child, Status::Error, Some(Reason::Signal)),
-            _ => (by_child, Status::Failure, Some(told().map_or(rules.failure, ErrorPattern::reason))),
+            _ => (by_child, Status::Failure, Some(pattern().map_or(criteria.failure, ErrorPattern::reason))),
         };
-        Self { exit, status, reason, duration: finished.duration, used: finished.used.clone() }
+        Self { exit, status, reason, duration: child.duration, used: child.used.clone() }
     }
 
-    /// Of a command that could not be started; says why.
-    pub(super) fn of_start(tool: &str, error: &StartError) -> Self {
+    /// The outcome of a command that could not be started. Prints the error.
+    pub(super) fn from_start_error(tool: &str, error: &StartError) -> Self {
         warn(tool, std::slice::from_ref(&error.message));
         Self {
             exit: error.exit,
@@ -79,14 +87,14 @@ impl Outcome {
         }
     }
 
-    /// Whether it ran and failed: something can be done about that. Not after success, nor where somebody asked for the
-    /// end, nor where there is nothing that can be run.
+    /// Whether the command ran and failed, so that a retry makes sense. False after success, after a termination signal,
+    /// and if the command cannot be run at all.
     pub fn has_failed(&self) -> bool {
         let cannot_run = matches!(self.exit, Exit::NotFound | Exit::NotExecutable | Exit::WrapperFault);
         !cannot_run && !matches!(self.status, Status::Success | Status::Cancelled)
     }
 
-    /// Somebody asked for the end before the next attempt.
+    /// Records that a signal asked for termination before the next attempt.
     pub(super) fn cancel(&mut self, signal: Signal) {
         self.exit = Exit::Signal(signal as i32);
         self.status = Status::Cancelled;
@@ -102,13 +110,13 @@ impl Outcome {
         }
     }
 
-    /// In words: `exit code 1`, `killed by signal 9`, `timeout`.
-    pub(super) fn told(&self) -> String {
+    /// Describes the outcome: `exit code 1`, `killed by signal 9`, `timeout`.
+    pub(super) fn describe(&self) -> String {
         match (self.reason, self.used.exit_code, self.used.signal) {
             (Some(Reason::Timeout), ..) => "timeout".to_owned(),
             (_, Some(code), _) => format!("exit code {code}"),
             (_, _, Some(signal)) => format!("killed by signal {signal}"),
-            (reason, ..) => reason.map_or("no reason known", Reason::as_str).to_owned(),
+            (reason, ..) => reason.map_or("unknown reason", Reason::as_str).to_owned(),
         }
     }
 }

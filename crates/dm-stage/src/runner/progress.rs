@@ -1,32 +1,33 @@
-//! What a live line says of a command that runs.
+//! The text of the status line while a command runs.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::StageRun;
 use common::clock::{Stopwatch, SystemClock};
 use common::duration::format_duration;
 use common::event::Status;
 use common::label::{Label, Stage};
+use telemetry::context::Context;
 use telemetry::journal::{Entry, Journal};
 
-/// The stage, for how long it has run, how long it took when it last succeeded, and what `more` adds.
-pub(super) fn of(
-    wrap: &StageRun,
+/// The stage, its elapsed time, its duration at the last success, and `more`.
+pub(super) fn status_text(
+    context: &Context,
+    stage: &Stage,
     mut more: impl FnMut() -> String + Send + 'static,
 ) -> impl FnMut() -> String + Send + 'static {
     let stopwatch = Stopwatch::start(&SystemClock);
-    let (stage, service) = (wrap.stage.clone(), wrap.context.identity.service.clone());
-    let state_dir = wrap.context.sinks.state_dir.clone();
+    let (stage, service) = (stage.clone(), context.identity.service.clone());
+    let state_dir = context.sinks.state_dir.clone();
     let mut last = None;
     move || {
-        // Read here, beside the command, and once.
+        // Read only once, on the thread of the status line, so that the command does not wait for it.
         let last = last.get_or_insert_with(|| {
-            let took = state_dir.as_deref().and_then(|folder| last_success(folder, &service, &stage));
-            took.map(|took| format!(", {} last time", format_duration(took))).unwrap_or_default()
+            let duration = state_dir.as_deref().and_then(|folder| last_success(folder, &service, &stage));
+            duration.map(|duration| format!(", {} last time", format_duration(duration))).unwrap_or_default()
         });
-        let seconds = Duration::from_secs(stopwatch.elapsed(&SystemClock).as_secs());
-        format!("{stage} {}{last}{}", format_duration(seconds), more())
+        let elapsed = Duration::from_secs(stopwatch.elapsed(&SystemClock).as_secs());
+        format!("{stage} {}{last}{}", format_duration(elapsed), more())
     }
 }
 

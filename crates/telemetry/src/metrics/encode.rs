@@ -1,4 +1,5 @@
-//! Families to the Prometheus text format 0.0.4, by the `prometheus` crate's encoder.
+//! Encodes families in the Prometheus text format 0.0.4, with the `prometheus` crate's encoder. No other module uses that
+//! crate.
 
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram as ProtoHistogram, LabelPair, Metric, MetricFamily, MetricType,
@@ -6,9 +7,9 @@ use prometheus::proto::{
 use prometheus::{Encoder, TextEncoder};
 
 use super::catalog::Kind;
-use super::exposition::{Exposition, Group, Histogram, Labels, Value};
+use super::exposition::{Exposition, FamilySeries, Histogram, Labels, Value};
 
-/// The text, with HELP and TYPE for each family and a line feed at the end. Empty for no series.
+/// The text, with HELP and TYPE for each family and a line feed at the end. Empty if there are no series.
 pub fn encode(exposition: &Exposition) -> anyhow::Result<Vec<u8>> {
     let families: Vec<MetricFamily> = exposition
         .families
@@ -21,7 +22,7 @@ pub fn encode(exposition: &Exposition) -> anyhow::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn proto_family(name: &str, group: &Group) -> MetricFamily {
+fn proto_family(name: &str, group: &FamilySeries) -> MetricFamily {
     let mut family = MetricFamily::default();
     family.set_name(name.to_owned());
     family.set_help(group.help.clone());
@@ -51,7 +52,7 @@ fn proto_metric(kind: Kind, labels: &Labels, value: &Value) -> Metric {
             counter.set_value(*number);
             metric.set_counter(counter);
         }
-        // A histogram's type with a number is a line that did not belong there: its zero buckets are all that is left.
+        // A number in a histogram comes from an invalid line. The encoder writes a histogram without buckets.
         (Kind::Gauge | Kind::Histogram, Value::Number(number)) => {
             let mut gauge = Gauge::default();
             gauge.set_value(*number);
@@ -64,11 +65,11 @@ fn proto_metric(kind: Kind, labels: &Labels, value: &Value) -> Metric {
 fn proto_histogram(histogram: &Histogram) -> ProtoHistogram {
     let mut proto = ProtoHistogram::default();
     proto.set_sample_sum(histogram.sum);
-    proto.set_sample_count(whole(histogram.count));
+    proto.set_sample_count(to_count(histogram.count));
     let buckets = histogram.buckets.iter().map(|(bound, count)| {
         let mut bucket = Bucket::default();
         bucket.set_upper_bound(*bound);
-        bucket.set_cumulative_count(whole(*count));
+        bucket.set_cumulative_count(to_count(*count));
         bucket
     });
     proto.set_bucket(buckets.collect());
@@ -76,7 +77,7 @@ fn proto_histogram(histogram: &Histogram) -> ProtoHistogram {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count; the cast saturates")]
-fn whole(count: f64) -> u64 {
+fn to_count(count: f64) -> u64 {
     count as u64
 }
 
@@ -86,7 +87,7 @@ mod tests {
     use crate::metrics::catalog;
 
     #[test]
-    fn help_and_type_come_first_and_a_line_feed_last() {
+    fn help_and_type_come_first_and_the_text_ends_with_a_line_feed() {
         let mut exposition = Exposition::default();
         exposition.increase(catalog::SMOKE_TOTAL, &[("result", "a\"b\\c\nd")], 3.0);
         assert_eq!(

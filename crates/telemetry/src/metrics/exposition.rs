@@ -1,4 +1,4 @@
-//! Families as data: what a gateway's group or a textfile holds, and how two of them are brought together.
+//! Metric families as data: the content of a Pushgateway group or a textfile, and how to merge two of them.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ pub type Labels = BTreeMap<String, String>;
 /// The value of one series.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Of a counter or a gauge.
+    /// The value of a counter or a gauge.
     Number(f64),
-    /// Of a histogram.
+    /// The state of a histogram.
     Histogram(Histogram),
 }
 
-/// A histogram's state. Counts are cumulative, as in the text format.
+/// The state of a histogram. Counts are cumulative, as in the text format.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Histogram {
     /// Upper bound and cumulative count, in ascending order, without `+Inf`.
@@ -28,12 +28,12 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// No observations in buckets with these bounds.
+    /// A histogram without observations, with these bounds.
     pub fn empty(bounds: &[f64]) -> Self {
         Self { buckets: bounds.iter().map(|bound| (*bound, 0.0)).collect(), sum: 0.0, count: 0.0 }
     }
 
-    /// One observation more.
+    /// Adds one observation.
     pub fn observe(&mut self, value: f64) {
         for (bound, count) in &mut self.buckets {
             if value <= *bound {
@@ -44,15 +44,15 @@ impl Histogram {
         self.count += 1.0;
     }
 
-    fn has_bounds_of(&self, other: &Self) -> bool {
+    fn has_same_bounds_as(&self, other: &Self) -> bool {
         self.buckets.len() == other.buckets.len()
             && self.buckets.iter().zip(&other.buckets).all(|((a, _), (b, _))| a.total_cmp(b).is_eq())
     }
 }
 
-/// One family and its series.
+/// The series of one family.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Group {
+pub struct FamilySeries {
     /// The type.
     pub kind: Kind,
     /// The help text.
@@ -65,20 +65,20 @@ pub struct Group {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Exposition {
     /// The families.
-    pub families: BTreeMap<String, Group>,
+    pub families: BTreeMap<String, FamilySeries>,
 }
 
-/// Two histograms of one name with different buckets; they are never merged.
+/// The name of a histogram that exists with different buckets. Such histograms are never merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnequalBuckets(pub String);
 
 impl Exposition {
-    /// Whether there is no series at all.
+    /// Whether there are no series.
     pub fn is_empty(&self) -> bool {
         self.families.values().all(|group| group.series.is_empty())
     }
 
-    /// The value of one series that is a number.
+    /// The value of one series; `None` if it does not exist or is a histogram.
     pub fn number(&self, family: &Family, labels: &[(&str, &str)]) -> Option<f64> {
         match self.families.get(family.name)?.series.get(&owned(labels))? {
             Value::Number(number) => Some(*number),
@@ -86,12 +86,12 @@ impl Exposition {
         }
     }
 
-    /// Sets one series.
+    /// Sets the value of one series.
     pub fn set(&mut self, family: &Family, labels: &[(&str, &str)], value: f64) {
         self.group(family).series.insert(owned(labels), Value::Number(value));
     }
 
-    /// Adds to one series, which begins at 0.
+    /// Adds to one series, which starts at 0.
     pub fn increase(&mut self, family: &Family, labels: &[(&str, &str)], by: f64) {
         let value = self.group(family).series.entry(owned(labels)).or_insert(Value::Number(0.0));
         if let Value::Number(number) = value {
@@ -99,7 +99,7 @@ impl Exposition {
         }
     }
 
-    /// The histogram of one series, which begins empty, with buckets up to `bounds`.
+    /// The histogram of one series. A new one is empty and has these bounds.
     pub fn histogram(&mut self, family: &Family, labels: &[(&str, &str)], bounds: &[f64]) -> &mut Histogram {
         let empty = || Value::Histogram(Histogram::empty(bounds));
         let value = self.group(family).series.entry(owned(labels)).or_insert_with(empty);
@@ -112,9 +112,9 @@ impl Exposition {
         }
     }
 
-    /// Adds every series of `more` to this one: the sum of two counts of the same things.
+    /// Adds all series of `more`: the sum of two counts.
     ///
-    /// Histograms with other buckets are left as they are here and returned.
+    /// Leaves histograms with different buckets unchanged, and returns their names.
     pub fn add(&mut self, more: &Self) -> Vec<UnequalBuckets> {
         let mut refused = Vec::new();
         for (name, theirs) in &more.families {
@@ -126,7 +126,7 @@ impl Exposition {
                     }
                     (Some(Value::Number(sum)), Value::Number(number)) => *sum += number,
                     (Some(Value::Histogram(sum)), Value::Histogram(histogram))
-                        if sum.has_bounds_of(histogram) =>
+                        if sum.has_same_bounds_as(histogram) =>
                     {
                         for ((_, count), (_, more)) in sum.buckets.iter_mut().zip(&histogram.buckets) {
                             *count += more;
@@ -141,7 +141,8 @@ impl Exposition {
         refused
     }
 
-    /// Puts `newer` in the place of the same families' series that carry all of `scope`: what a POST of a group does.
+    /// Replaces the series that have all labels in `scope` by those of the same families in `newer`, as a POST to a group
+    /// does.
     pub fn replace(&mut self, newer: &Self, scope: &[(&str, &str)]) {
         for (name, theirs) in &newer.families {
             let ours = self.entry(name, theirs);
@@ -168,17 +169,17 @@ impl Exposition {
         self
     }
 
-    fn group(&mut self, family: &Family) -> &mut Group {
-        self.families.entry(family.name.to_owned()).or_insert_with(|| Group {
+    fn group(&mut self, family: &Family) -> &mut FamilySeries {
+        self.families.entry(family.name.to_owned()).or_insert_with(|| FamilySeries {
             kind: family.kind,
             help: family.help.to_owned(),
             series: BTreeMap::new(),
         })
     }
 
-    /// The family `name` here, with the type and help of `theirs`: the tools' own text wins over one read back.
-    fn entry(&mut self, name: &str, theirs: &Group) -> &mut Group {
-        let group = self.families.entry(name.to_owned()).or_insert_with(|| Group {
+    /// The family `name`, with the type and help of `theirs`: the text of this tool replaces one that was read.
+    fn entry(&mut self, name: &str, theirs: &FamilySeries) -> &mut FamilySeries {
+        let group = self.families.entry(name.to_owned()).or_insert_with(|| FamilySeries {
             kind: theirs.kind,
             help: String::new(),
             series: BTreeMap::new(),
@@ -199,15 +200,15 @@ mod tests {
     use crate::metrics::catalog;
 
     #[test]
-    fn counts_add_up_and_unknown_series_are_kept() {
-        let mut held = Exposition::default();
-        held.increase(catalog::TOTAL, &[("status", "success")], 41.0);
-        held.increase(catalog::TOTAL, &[("status", "of_a_later_version")], 2.0);
+    fn counts_are_added_and_unknown_series_stay() {
+        let mut stored = Exposition::default();
+        stored.increase(catalog::TOTAL, &[("status", "success")], 41.0);
+        stored.increase(catalog::TOTAL, &[("status", "of_a_later_version")], 2.0);
         let mut more = Exposition::default();
         more.increase(catalog::TOTAL, &[("status", "success")], 1.0);
         more.increase(catalog::TOTAL, &[("status", "failure")], 0.0);
-        assert_eq!(held.add(&more), []);
-        let numbers: Vec<_> = held.families["deployment_total"].series.values().cloned().collect();
+        assert_eq!(stored.add(&more), []);
+        let numbers: Vec<_> = stored.families["deployment_total"].series.values().cloned().collect();
         assert_eq!(numbers, [Value::Number(0.0), Value::Number(2.0), Value::Number(42.0)]);
     }
 
@@ -218,32 +219,32 @@ mod tests {
             exposition.histogram(catalog::TIME_TO_DEPLOY, &[], bounds).observe(value);
             exposition
         };
-        let mut held = observed(&[10.0, 20.0], 15.0);
-        assert_eq!(held.add(&observed(&[10.0, 20.0], 5.0)), []);
+        let mut stored = observed(&[10.0, 20.0], 15.0);
+        assert_eq!(stored.add(&observed(&[10.0, 20.0], 5.0)), []);
         assert_eq!(
-            held.histogram(catalog::TIME_TO_DEPLOY, &[], &[]),
+            stored.histogram(catalog::TIME_TO_DEPLOY, &[], &[]),
             &Histogram { buckets: vec![(10.0, 1.0), (20.0, 2.0)], sum: 20.0, count: 2.0 }
         );
-        let before = held.clone();
+        let before = stored.clone();
         assert_eq!(
-            held.add(&observed(&[10.0, 30.0], 5.0)),
+            stored.add(&observed(&[10.0, 30.0], 5.0)),
             [UnequalBuckets("time_to_deploy_seconds".to_owned())]
         );
-        assert_eq!(held, before);
+        assert_eq!(stored, before);
     }
 
     #[test]
-    fn replacing_touches_only_its_own_scope() {
+    fn replace_changes_only_its_scope() {
         let duration = |stage, status, value| {
             let mut exposition = Exposition::default();
             exposition.set(catalog::DURATION, &[("stage", stage), ("status", status)], value);
             exposition
         };
-        let mut held = duration("build", "failure", 9.0);
-        held.replace(&duration("deploy", "success", 4.0), &[("stage", "deploy")]);
-        held.replace(&duration("build", "success", 3.0), &[("stage", "build")]);
+        let mut stored = duration("build", "failure", 9.0);
+        stored.replace(&duration("deploy", "success", 4.0), &[("stage", "deploy")]);
+        stored.replace(&duration("build", "success", 3.0), &[("stage", "build")]);
         let mut expected = duration("build", "success", 3.0);
         expected.set(catalog::DURATION, &[("stage", "deploy"), ("status", "success")], 4.0);
-        assert_eq!(held, expected);
+        assert_eq!(stored, expected);
     }
 }

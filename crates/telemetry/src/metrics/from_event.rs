@@ -1,4 +1,4 @@
-//! What an event adds to the metrics.
+//! Derives metrics from events.
 
 use super::catalog;
 use super::exposition::Exposition;
@@ -9,20 +9,20 @@ use common::event::{
 use common::identity::Identity;
 use common::label::{Label, Stage};
 
-/// What an event contributes, by the life of what it is put into.
+/// The contribution of an event: values by the kind of group they go to.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Contribution {
     /// Absolute values, safe to repeat.
     pub state: Exposition,
-    /// Increments; every label value that is known is there, zeros included.
+    /// Increments. All known label values are present, also with 0.
     pub counters: Exposition,
 }
 
-/// Every counter that this work can ever count, at zero: a series that is first seen at 1 has an increase of 0.
+/// All counters of this kind of work, with value 0: Prometheus computes an increase of 0 for a series that starts at 1.
 ///
-/// A tool that runs inside a stage of its own name leaves the stage's families to the wrapper around it: the run
-/// is counted once.
-pub fn zeros(work: WorkKind, stage: &Stage, parent: Option<&Stage>) -> Exposition {
+/// A tool inside a stage of the same name leaves the families of the stage to the wrapper around it, so that the run is
+/// counted once.
+pub fn zeros(kind: WorkKind, stage: &Stage, parent: Option<&Stage>) -> Exposition {
     let mut counters = Exposition::default();
     if parent != Some(stage) {
         for status in Status::ALL {
@@ -38,7 +38,7 @@ pub fn zeros(work: WorkKind, stage: &Stage, parent: Option<&Stage>) -> Expositio
             counters.histogram(catalog::RESTORE, &[], catalog::RESTORE_BUCKETS);
         }
     }
-    match work {
+    match kind {
         WorkKind::Stage => {}
         WorkKind::Migration => {
             for status in Status::ALL {
@@ -62,7 +62,7 @@ pub fn zeros(work: WorkKind, stage: &Stage, parent: Option<&Stage>) -> Expositio
                     counters.increase(catalog::ROLLBACK_TOTAL, &labels, 0.0);
                 }
             }
-            // The one source that is there without being configured.
+            // The only source that needs no configuration.
             for requests in [catalog::REQUESTS_TOTAL, catalog::REQUEST_ERRORS_TOTAL] {
                 counters.increase(requests, &[("source", "probe")], 0.0);
             }
@@ -71,22 +71,22 @@ pub fn zeros(work: WorkKind, stage: &Stage, parent: Option<&Stage>) -> Expositio
     counters
 }
 
-/// What `event` adds.
+/// What `event` contributes.
 pub fn contribution(event: &Event) -> Contribution {
-    let mut to = Contribution {
+    let mut contribution = Contribution {
         state: Exposition::default(),
-        counters: zeros(work_of(&event.detail), &event.stage, event.parent.as_ref()),
+        counters: zeros(work_kind(&event.detail), &event.stage, event.parent.as_ref()),
     };
-    // A verdict without a rollback is no run of the stage `rollback`.
+    // A verdict without a rollback is not a run of the stage `rollback`.
     let ran = !matches!(event.detail, Detail::Rollback { result: None, .. });
     if ran && event.parent.as_ref() != Some(&event.stage) {
-        of_stage(event, &mut to);
+        add_stage(event, &mut contribution);
     }
-    of_detail(event, &mut to);
-    to
+    add_detail(event, &mut contribution);
+    contribution
 }
 
-fn work_of(detail: &Detail) -> WorkKind {
+fn work_kind(detail: &Detail) -> WorkKind {
     match detail {
         Detail::Stage(_) => WorkKind::Stage,
         Detail::Migration { .. } => WorkKind::Migration,
@@ -96,7 +96,7 @@ fn work_of(detail: &Detail) -> WorkKind {
     }
 }
 
-/// The families of a migration that runs, or, with 0, has run.
+/// The families of a migration that is running (`value` 1) or has ended (0). `started_at` is in seconds since the epoch.
 pub fn migration_in_progress(value: f64, started_at: f64) -> Exposition {
     let mut run = Exposition::default();
     run.set(catalog::MIGRATION_IN_PROGRESS, &[], value);
@@ -104,7 +104,7 @@ pub fn migration_in_progress(value: f64, started_at: f64) -> Exposition {
     run
 }
 
-/// The run group's families: a deployment in progress.
+/// The families of the run group: a deployment in progress. `started_at` is in seconds since the epoch.
 pub fn in_progress(identity: &Identity, started_at: f64) -> Exposition {
     let mut run = Exposition::default();
     run.set(catalog::IN_PROGRESS, &[], 1.0);
@@ -113,7 +113,7 @@ pub fn in_progress(identity: &Identity, started_at: f64) -> Exposition {
     run
 }
 
-fn of_stage(event: &Event, to: &mut Contribution) {
+fn add_stage(event: &Event, to: &mut Contribution) {
     let status = event.status.as_str();
     let now = event.ts_s();
     to.counters.increase(catalog::TOTAL, &[("status", status)], 1.0);
@@ -130,7 +130,7 @@ fn of_stage(event: &Event, to: &mut Contribution) {
         to.counters.increase(catalog::ERRORS_TOTAL, &[("error_type", reason.as_str())], 1.0);
     }
     if let Detail::Stage(child) | Detail::Migration { child, .. } = &event.detail {
-        of_child(child, &mut to.state);
+        add_child_usage(child, &mut to.state);
     }
     if event.stage.is_deployment() {
         if let Some(duration) = event.duration_s {
@@ -157,7 +157,7 @@ fn of_stage(event: &Event, to: &mut Contribution) {
     }
 }
 
-fn of_child(child: &ChildUse, state: &mut Exposition) {
+fn add_child_usage(child: &ChildUse, state: &mut Exposition) {
     if let Some(cpu) = child.cpu_s {
         state.set(catalog::CPU, &[], cpu);
     }
@@ -166,7 +166,7 @@ fn of_child(child: &ChildUse, state: &mut Exposition) {
     }
 }
 
-fn of_detail(event: &Event, to: &mut Contribution) {
+fn add_detail(event: &Event, to: &mut Contribution) {
     match &event.detail {
         Detail::Stage(_) => {}
         Detail::Migration { lock_wait_s, blocked_max, .. } => {
@@ -175,7 +175,7 @@ fn of_detail(event: &Event, to: &mut Contribution) {
             if let Some(duration) = event.duration_s {
                 to.state.set(catalog::MIGRATION_LAG, &status, duration);
             }
-            // What an earlier migration waited must not pass for this one's.
+            // NaN, so that the wait of an earlier migration is not taken for this one.
             to.state.set(catalog::MIGRATION_LOCK_WAIT, &[], lock_wait_s.unwrap_or(f64::NAN));
             to.state.set(catalog::MIGRATION_BLOCKED, &[], blocked_max.map_or(f64::NAN, count));
         }
@@ -183,9 +183,9 @@ fn of_detail(event: &Event, to: &mut Contribution) {
             let successes = count(probes.saturating_sub(*failures));
             to.counters.increase(catalog::HEALTH_TOTAL, &[("result", "success")], successes);
             to.counters.increase(catalog::HEALTH_TOTAL, &[("result", "failure")], count(*failures));
-            of_latency(&[], *latency_ms, &mut to.state);
+            add_latency(&[], *latency_ms, &mut to.state);
             for target in targets {
-                of_latency(&[("target", &target.name)], target.latency_ms, &mut to.state);
+                add_latency(&[("target", &target.name)], target.latency_ms, &mut to.state);
             }
         }
         Detail::Smoke { results, .. } => {
@@ -200,12 +200,12 @@ fn of_detail(event: &Event, to: &mut Contribution) {
             }
         }
         Detail::Rollback { condition, evidence, result, .. } => {
-            for seen in evidence {
-                let source = [("source", seen.source.as_str())];
-                to.counters.increase(catalog::REQUESTS_TOTAL, &source, count(seen.total));
-                to.counters.increase(catalog::REQUEST_ERRORS_TOTAL, &source, count(seen.errors));
-                if seen.total > 0 {
-                    let percent = 100.0 * count(seen.errors) / count(seen.total);
+            for counted in evidence {
+                let source = [("source", counted.source.as_str())];
+                to.counters.increase(catalog::REQUESTS_TOTAL, &source, count(counted.total));
+                to.counters.increase(catalog::REQUEST_ERRORS_TOTAL, &source, count(counted.errors));
+                if counted.total > 0 {
+                    let percent = 100.0 * count(counted.errors) / count(counted.total);
                     to.state.set(catalog::ERROR_RATE, &source, percent);
                 }
             }
@@ -218,8 +218,8 @@ fn of_detail(event: &Event, to: &mut Contribution) {
     }
 }
 
-fn of_latency(labels: &[(&str, &str)], ms: Option<Quantiles>, state: &mut Exposition) {
-    // NaN where no probe succeeded: the latency of an earlier watch must not pass for this one's.
+fn add_latency(labels: &[(&str, &str)], ms: Option<Quantiles>, state: &mut Exposition) {
+    // NaN if no probe succeeded, so that the latency of an earlier watch is not taken for this one.
     let ms = ms.unwrap_or(Quantiles { p50: f64::NAN, p95: f64::NAN, max: f64::NAN });
     for (quantile, latency) in [("0.5", ms.p50), ("0.95", ms.p95), ("1", ms.max)] {
         let labels = [labels, &[("quantile", quantile)]].concat();
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_that_ends_an_outage_counts_its_length_and_one_that_failed_leads_to_its_run() {
+    fn a_deployment_counts_the_outage_it_ends_and_a_failure_links_its_run() {
         let mut event = stage_event("deployment");
         (event.restored_s, event.failing_since_s) = (Some(260.0), Some(0.0));
         let Contribution { state, counters } = contribution(&event);
@@ -312,11 +312,11 @@ mod tests {
         assert_eq!(number(&counters, catalog::RESTORE, &[]), Some(0.0));
         let labels = [("version", "2.0"), ("commit", ""), ("run_url", "https://ci/7")];
         assert_eq!(number(&state, catalog::FAILURE_INFO, &labels), Some(1.0));
-        assert!(!state.families.contains_key("deployment_info"), "what is live is another");
+        assert!(!state.families.contains_key("deployment_info"), "another release is live");
     }
 
     #[test]
-    fn a_tool_inside_a_stage_of_its_own_name_leaves_the_stage_to_the_wrapper() {
+    fn a_tool_in_a_stage_of_its_own_name_leaves_the_stage_to_the_wrapper() {
         let mut event = stage_event("smoke_test");
         event.parent = Some("smoke_test".parse().unwrap());
         event.detail = Detail::Smoke { suite: "api".parse().unwrap(), results: vec![(TestResult::Fail, 2)] };
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_version_is_evidence_and_no_run_of_the_rollback_stage() {
+    fn a_kept_version_is_not_a_run_of_the_rollback_stage() {
         let mut event = stage_event("rollback");
         let evidence = vec![SourceCount { source: "probe".parse().unwrap(), total: 200, errors: 3 }];
         event.detail =

@@ -1,8 +1,12 @@
-//! Events as metric families, and families as text: the only module that names the `prometheus` crate.
+//! Metrics: events as metric families, and families as text.
 //!
-//! [`catalog`] is the table of names, [`from_event`] says what an event contributes, [`outage`] what several deployments
-//! say together, [`exposition`] holds families as data that can be added up, [`parse`](mod@parse) and
-//! [`encode`](mod@encode) are the two directions of the text format.
+//! | module | owns |
+//! | --- | --- |
+//! | `catalog` | the table of all families |
+//! | `exposition` | families as data that can be added |
+//! | `from_event` | what one event contributes |
+//! | `outage` | what consecutive deployments say together: the time to restore |
+//! | `parse`, `encode` | the text format, in both directions |
 
 pub mod catalog;
 pub mod encode;

@@ -1,17 +1,16 @@
-//! How long a service was broken: from the start of a deployment that failed, until a rollback was verified or a
-//! deployment succeeded, whichever came first.
+//! Outages: from the start of a failed deployment until a rollback was verified or a deployment succeeded, whichever came
+//! first. Their length is the time to restore.
 //!
-//! Neither end alone knows both times, and a deployment's machine may be a new one each time. So the first failure's
-//! time is kept where all of them look: in the state of the stage `deployment`, 0 while nothing is broken. Failures
-//! that follow a failure are the same outage. The start of the deployment counts, not its end: users were served badly
-//! from some moment in between.
+//! No single deployment knows both times, and each may run on a new machine. So the state of the stage `deployment` keeps
+//! the start of the outage, or 0. Consecutive failures are one outage. An outage starts with the start of the deployment,
+//! not with its end, because the bad version went live at some moment in between.
 
 use super::catalog::{self, Family};
 use common::event::{Detail, Event, Status};
 use common::exit::Exit;
 use common::label::Stage;
 
-/// What is known of a service's deployments before the next one is added, in seconds since the epoch.
+/// The outage of a service before the next deployment is added. Times are in seconds since the epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Outage {
     since: Option<f64>,
@@ -19,19 +18,19 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// From the state: `read` gives the value of a family at a stage.
-    pub fn of(read: impl Fn(&str, &Family) -> Option<f64>) -> Self {
+    /// The outage in the stored state. `read` returns the value of a family for a stage.
+    pub fn from_state(read: impl Fn(&str, &Family) -> Option<f64>) -> Self {
         Self {
             since: read(Stage::DEPLOYMENT, catalog::FAILING_SINCE).filter(|since| *since > 0.0),
             last_rollback: read("rollback", catalog::LAST_SUCCESS),
         }
     }
 
-    /// Adds a deployment that ended, and writes into it what it says of the outage: how long it was, if it is over
-    /// now, and since when the service is failing.
+    /// Adds a finished deployment, and sets its fields: the length of the outage that it ends, and the start of the outage
+    /// that continues.
     pub fn add(&mut self, deployment: &mut Event) {
         if let Some(since) = deployment.failing_since_s {
-            // It was found before, by a tool that was killed: the state may show its own traces by now.
+            // A killed tool has set the fields before, and the state may already contain this deployment.
             self.since = Some(since).filter(|since| *since > 0.0);
             return;
         }
@@ -44,11 +43,11 @@ impl Outage {
         let since = self.since.filter(|since| *since < ended).or((!is_good).then_some(began));
         let restored_at = since.and_then(|since| {
             let rolled_back = self.last_rollback.filter(|at| (since..=ended).contains(at));
-            rolled_back.or((is_good || says_rolled_back(deployment)).then_some(ended))
+            rolled_back.or((is_good || reports_rollback(deployment)).then_some(ended))
         });
         deployment.restored_s = restored_at.zip(since).map(|(at, since)| at - since);
         self.since = match restored_at {
-            // It was rolled back after the deployments before it, and then this one failed, too.
+            // The earlier deployments were rolled back, and then this one failed too.
             Some(at) if !is_good && at < began => Some(began),
             Some(_) => None,
             None => since,
@@ -57,9 +56,9 @@ impl Outage {
     }
 }
 
-/// Whether its command ended with the tools' own code for "rolled back, and seen to work again": it was another service's
-/// name under which dm-rollback did so, as in a deployment of several components.
-fn says_rolled_back(deployment: &Event) -> bool {
+/// Whether the command ended with the exit code for a verified rollback. In a deployment of several components,
+/// dm-rollback records the rollback under the name of another service.
+fn reports_rollback(deployment: &Event) -> bool {
     let Detail::Stage(child) = &deployment.detail else { return false };
     child.exit_code == Some(Exit::RolledBack.code().into())
 }
@@ -73,8 +72,8 @@ mod tests {
     use crate::testing::stage_event;
     use common::event::ChildUse;
 
-    /// A deployment that began and ended at these seconds, and what it says: how long the outage was that it found to
-    /// be over, and since when the service is failing.
+    /// Adds a deployment with this start and end. Returns the length of the outage that it ends, and the start of the
+    /// outage that continues.
     fn add(outage: &mut Outage, (began, ended): (u32, u32), status: Status) -> (Option<f64>, f64) {
         let mut event = stage_event("deployment");
         event.status = status;
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_success_after_failures_ends_the_outage_that_the_first_of_them_began() {
+    fn a_success_ends_the_outage_that_the_first_failure_began() {
         let mut outage = Outage::default();
         assert_eq!(add(&mut outage, (100, 160), Status::Success), (None, 0.0));
         assert_eq!(add(&mut outage, (200, 260), Status::Failure), (None, 200.0));
@@ -95,27 +94,27 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_that_was_rolled_back_within_is_over_with_its_rollback() {
+    fn a_rollback_within_a_deployment_ends_its_outage() {
         let mut outage = Outage { since: None, last_rollback: Some(250.0) };
         assert_eq!(add(&mut outage, (200, 260), Status::Failure), (Some(50.0), 0.0));
-        assert_eq!(add(&mut outage, (300, 360), Status::Success), (None, 0.0), "counted already");
+        assert_eq!(add(&mut outage, (300, 360), Status::Success), (None, 0.0), "already counted");
     }
 
     #[test]
-    fn a_rollback_ends_the_outage_of_the_deployments_before_it_too() {
+    fn a_rollback_also_ends_the_outage_of_earlier_deployments() {
         let mut outage = Outage { since: Some(100.0), last_rollback: Some(250.0) };
         assert_eq!(add(&mut outage, (200, 260), Status::Failure), (Some(150.0), 0.0));
     }
 
     #[test]
-    fn a_rollback_by_hand_is_found_by_the_next_deployment_whatever_comes_of_that() {
+    fn the_next_deployment_finds_a_manual_rollback() {
         let by_hand = Outage { since: Some(100.0), last_rollback: Some(150.0) };
         assert_eq!(add(&mut by_hand.clone(), (200, 260), Status::Success), (Some(50.0), 0.0));
         assert_eq!(add(&mut by_hand.clone(), (200, 260), Status::Failure), (Some(50.0), 200.0));
     }
 
     #[test]
-    fn a_deployment_that_says_so_was_rolled_back_under_another_name() {
+    fn a_rollback_under_another_service_is_known_by_exit_code() {
         let mut event = stage_event("deployment");
         (event.status, event.duration_s) = (Status::Failure, Some(60.0));
         event.detail = Detail::Stage(ChildUse { exit_code: Some(10), ..ChildUse::default() });
@@ -124,13 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn a_rollback_of_long_ago_ends_nothing() {
+    fn an_old_rollback_ends_nothing() {
         let mut outage = Outage { since: None, last_rollback: Some(50.0) };
         assert_eq!(add(&mut outage, (100, 160), Status::Error), (None, 100.0));
     }
 
     #[test]
-    fn what_was_found_before_stays_as_it_was() {
+    fn fields_that_are_set_stay() {
         let mut event = stage_event("deployment");
         (event.restored_s, event.failing_since_s) = (Some(7.0), Some(0.0));
         let (mut outage, before) = (Outage { since: Some(100.0), last_rollback: None }, event.clone());
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_that_was_cancelled_or_skipped_says_nothing() {
+    fn cancelled_and_skipped_deployments_change_nothing() {
         let mut outage = Outage { since: Some(100.0), last_rollback: None };
         for status in [Status::Cancelled, Status::Skipped] {
             let (restored, since) = add(&mut outage, (200, 260), status);
@@ -149,8 +148,8 @@ mod tests {
     }
 
     proptest! {
-        /// Deployments one after the other: each time is counted at most once, so that all together are never longer
-        /// than what has passed; and what is counted is as many times as something was repaired.
+        /// Consecutive deployments: no moment is counted twice, so the sum never exceeds the elapsed time, and each repair
+        /// is counted once.
         #[test]
         fn no_moment_is_counted_twice(runs in prop::collection::vec((0..50_u32, 1..50_u32, any::<bool>()), 1..40)) {
             let (mut outage, mut now, mut counted) = (Outage::default(), 1, 0.0);

@@ -1,23 +1,23 @@
-//! The Prometheus text format 0.0.4 to families. What others pushed is read here too: a line that is not understood
-//! is left out, and nothing in a text can make this panic.
+//! Parses the Prometheus text format 0.0.4. Other programs also push to a Pushgateway, so invalid lines are skipped and no
+//! input makes the parser panic.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::catalog::Kind;
-use super::exposition::{Exposition, Group, Histogram, Labels, Value};
+use super::exposition::{Exposition, FamilySeries, Histogram, Labels, Value};
 
-/// The families in `text`, of the series that `keep` wants; it may take labels away.
+/// The families in `text`, with the series that `keep` accepts. `keep` may remove labels.
 ///
-/// `likely` is asked first, about the raw line: a gateway may hold thousands of foreign groups, and looking for one
-/// byte string is cheaper than reading labels.
-pub fn parse(text: &str, likely: impl Fn(&str) -> bool, keep: impl Fn(&mut Labels) -> bool) -> Exposition {
+/// `may_match` filters raw lines first: a Pushgateway may contain thousands of other groups, and searching for a byte
+/// string is cheaper than parsing labels.
+pub fn parse(text: &str, may_match: impl Fn(&str) -> bool, keep: impl Fn(&mut Labels) -> bool) -> Exposition {
     let mut types: HashMap<&str, Kind> = HashMap::new();
     let mut helps: HashMap<&str, String> = HashMap::new();
-    let mut found = Exposition::default();
+    let mut exposition = Exposition::default();
     for line in text.lines() {
         if let Some(comment) = line.strip_prefix("# ") {
             if let Some((name, kind)) = comment.strip_prefix("TYPE ").and_then(|rest| rest.split_once(' ')) {
-                types.extend(kind_of(kind.trim()).map(|kind| (name, kind)));
+                types.extend(parse_kind(kind.trim()).map(|kind| (name, kind)));
             } else if let Some((name, help)) =
                 comment.strip_prefix("HELP ").and_then(|rest| rest.split_once(' '))
             {
@@ -25,24 +25,24 @@ pub fn parse(text: &str, likely: impl Fn(&str) -> bool, keep: impl Fn(&mut Label
             }
             continue;
         }
-        if !likely(line) {
+        if !may_match(line) {
             continue;
         }
-        let Some((name, mut labels, number)) = sample(line) else { continue };
-        let (family, part) = part_of(name, &types);
+        let Some((name, mut labels, number)) = parse_sample(line) else { continue };
+        let (family, part) = split_suffix(name, &types);
         let Some(kind) = types.get(family).copied() else { continue };
         let bound = labels.remove("le").filter(|_| part == Part::Bucket);
         if !keep(&mut labels) {
             continue;
         }
-        let group = found.families.entry(family.to_owned()).or_insert_with(|| Group {
+        let group = exposition.families.entry(family.to_owned()).or_insert_with(|| FamilySeries {
             kind,
             help: helps.get(family).cloned().unwrap_or_default(),
             series: BTreeMap::new(),
         });
-        put(group, labels, part, bound.as_deref(), number);
+        insert(group, labels, part, bound.as_deref(), number);
     }
-    found
+    exposition
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +53,8 @@ enum Part {
     Count,
 }
 
-/// The family that a series belongs to: `x_bucket`, `x_sum` and `x_count` are parts of a histogram `x`.
-fn part_of<'a>(name: &'a str, types: &HashMap<&str, Kind>) -> (&'a str, Part) {
+/// The family of a series: `x_bucket`, `x_sum` and `x_count` are parts of the histogram `x`.
+fn split_suffix<'a>(name: &'a str, types: &HashMap<&str, Kind>) -> (&'a str, Part) {
     for (suffix, part) in [("_bucket", Part::Bucket), ("_sum", Part::Sum), ("_count", Part::Count)] {
         if let Some(family) = name.strip_suffix(suffix)
             && types.get(family) == Some(&Kind::Histogram)
@@ -65,7 +65,7 @@ fn part_of<'a>(name: &'a str, types: &HashMap<&str, Kind>) -> (&'a str, Part) {
     (name, Part::Whole)
 }
 
-fn put(group: &mut Group, labels: Labels, part: Part, bound: Option<&str>, number: f64) {
+fn insert(group: &mut FamilySeries, labels: Labels, part: Part, bound: Option<&str>, number: f64) {
     if part == Part::Whole {
         group.series.insert(labels, Value::Number(number));
         return;
@@ -76,7 +76,7 @@ fn put(group: &mut Group, labels: Labels, part: Part, bound: Option<&str>, numbe
         Part::Sum => histogram.sum = number,
         Part::Count => histogram.count = number,
         Part::Bucket | Part::Whole => {
-            // +Inf is the count again.
+            // The bucket +Inf equals the count.
             if let Some(bound) =
                 bound.and_then(|text| text.parse::<f64>().ok()).filter(|bound| bound.is_finite())
             {
@@ -87,8 +87,8 @@ fn put(group: &mut Group, labels: Labels, part: Part, bound: Option<&str>, numbe
     }
 }
 
-/// The tools write three types; a family of another, or of none, is somebody else's.
-fn kind_of(text: &str) -> Option<Kind> {
+/// The tools write three types. A family of another type, or without a type, belongs to another program.
+fn parse_kind(text: &str) -> Option<Kind> {
     match text {
         "counter" => Some(Kind::Counter),
         "gauge" => Some(Kind::Gauge),
@@ -97,22 +97,22 @@ fn kind_of(text: &str) -> Option<Kind> {
     }
 }
 
-/// `name{a="1",b="2"} 3` as its three parts.
-fn sample(line: &str) -> Option<(&str, Labels, f64)> {
+/// Splits `name{a="1",b="2"} 3` into its three parts.
+fn parse_sample(line: &str) -> Option<(&str, Labels, f64)> {
     let line = line.trim();
     let name_end = line.find(|c: char| c == '{' || c.is_ascii_whitespace())?;
     let (name, rest) = line.split_at(name_end);
     let (labels, rest) = match rest.strip_prefix('{') {
-        Some(inside) => label_pairs(inside)?,
+        Some(inside) => parse_labels(inside)?,
         None => (Labels::new(), rest),
     };
-    // A timestamp may follow the value; a gateway has none.
+    // A timestamp may follow the value. A Pushgateway writes none.
     let number = rest.split_ascii_whitespace().next()?.parse().ok()?;
     (!name.is_empty()).then_some((name, labels, number))
 }
 
-/// The pairs up to the closing brace, and what stands after it.
-fn label_pairs(mut rest: &str) -> Option<(Labels, &str)> {
+/// The labels up to the closing brace, and the rest of the line.
+fn parse_labels(mut rest: &str) -> Option<(Labels, &str)> {
     let mut labels = Labels::new();
     loop {
         rest = rest.trim_start_matches([',', ' ']);
@@ -120,13 +120,13 @@ fn label_pairs(mut rest: &str) -> Option<(Labels, &str)> {
             return Some((labels, after));
         }
         let (name, value) = rest.split_once("=\"")?;
-        let end = closing_quote(value)?;
+        let end = find_closing_quote(value)?;
         labels.insert(name.trim().to_owned(), unescape(&value[..end]));
         rest = &value[end + 1..];
     }
 }
 
-fn closing_quote(text: &str) -> Option<usize> {
+fn find_closing_quote(text: &str) -> Option<usize> {
     let mut escaped = false;
     text.bytes().position(|byte| {
         let closes = byte == b'"' && !escaped;
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_s_own_form_is_read() {
+    fn the_form_of_a_pushgateway_is_parsed() {
         let text = "# HELP deployment_total Finished runs.\n# TYPE deployment_total counter\n\
             deployment_total{instance=\"\",job=\"dm_counters\",status=\"success\"} 1.5e+06\n\
             push_time_seconds{instance=\"\",job=\"dm_counters\"} 1.7e9\n\
@@ -178,7 +178,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_read_back(
+        fn parse_reverses_encode(
             value in "\\PC*|[\\\\\"\n{},=]*",
             number in -1e15..1e15_f64,
             observed in proptest::collection::vec(0.0..5000.0_f64, 0..9),
@@ -194,7 +194,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "([a-z_]{0,3}|[{}\"\\\\,= \n#]|TYPE|HELP|1e|_bucket|le|\\PC){0,60}") {
+        fn no_input_panics(text in "([a-z_]{0,3}|[{}\"\\\\,= \n#]|TYPE|HELP|1e|_bucket|le|\\PC){0,60}") {
             parse_all(&text);
         }
     }

@@ -1,5 +1,5 @@
-//! A gateway found dead is not tried again for a while by any tool that shares the state directory: an outage costs
-//! one budget a deployment, not one a stage.
+//! A circuit breaker: after the Pushgateway did not respond, no tool that shares the state directory tries it again for a
+//! while. An outage costs one budget per deployment, not one per stage.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,34 +8,34 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use common::fs::atomic;
 
-/// How long a dead gateway is left alone.
-const MEMORY: TimeDelta = TimeDelta::seconds(30);
+/// How long the breaker stays open after a failure.
+const OPEN_FOR: TimeDelta = TimeDelta::seconds(30);
 
-/// The memory of one state directory.
+/// The circuit breaker of one state directory, for one Pushgateway.
 #[derive(Debug, Clone)]
-pub struct CircuitBreaker {
+pub(crate) struct CircuitBreaker {
     path: PathBuf,
     gateway: String,
 }
 
 impl CircuitBreaker {
-    /// The memory, about the gateway shown as `gateway`.
-    pub fn new(state_dir: &std::path::Path, gateway: String) -> Self {
+    /// The breaker for the Pushgateway whose redacted URL is `gateway`.
+    pub(crate) fn new(state_dir: &std::path::Path, gateway: String) -> Self {
         Self { path: state_dir.join("gateway.down"), gateway }
     }
 
-    /// Whether this gateway was found dead less than 30 s before `now`.
-    pub fn is_remembered(&self, now: DateTime<Utc>) -> bool {
+    /// Whether this Pushgateway failed less than 30 s before `now`.
+    pub(crate) fn is_open(&self, now: DateTime<Utc>) -> bool {
         fs::read_to_string(&self.path).ok().is_some_and(|text| {
             let Some((when, gateway)) = text.trim_end().split_once(' ') else { return false };
             let when = DateTime::parse_from_rfc3339(when).map(|when| now.signed_duration_since(when));
-            // A time in the future is a clock that was set back: not to be believed.
-            gateway == self.gateway && when.is_ok_and(|age| age >= TimeDelta::zero() && age < MEMORY)
+            // A time in the future means that the clock was set back. Ignore it.
+            gateway == self.gateway && when.is_ok_and(|age| age >= TimeDelta::zero() && age < OPEN_FOR)
         })
     }
 
-    /// Remembers that it did not answer. Trouble with the file is no matter: the gateway is then tried once more.
-    pub fn remember(&self, now: DateTime<Utc>) {
+    /// Opens the breaker. If the file cannot be written, the next tool tries the Pushgateway once more.
+    pub(crate) fn trip(&self, now: DateTime<Utc>) {
         let _ = atomic::write(&self.path, format!("{} {}\n", now.to_rfc3339(), self.gateway).as_bytes());
     }
 }
@@ -45,15 +45,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dead_gateway_is_left_alone_for_thirty_seconds_and_another_is_not() {
+    fn the_breaker_is_open_for_thirty_seconds_and_for_one_gateway() {
         let folder = tempfile::tempdir().unwrap();
-        let down = CircuitBreaker::new(folder.path(), "http://h:9091/".to_owned());
+        let breaker = CircuitBreaker::new(folder.path(), "http://h:9091/".to_owned());
         let now = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
-        assert!(!down.is_remembered(now));
-        down.remember(now);
-        assert!(down.is_remembered(now + TimeDelta::seconds(29)));
-        assert!(!down.is_remembered(now + TimeDelta::seconds(30)));
-        assert!(!down.is_remembered(now - TimeDelta::seconds(1)));
-        assert!(!CircuitBreaker::new(folder.path(), "http://other/".to_owned()).is_remembered(now));
+        assert!(!breaker.is_open(now));
+        breaker.trip(now);
+        assert!(breaker.is_open(now + TimeDelta::seconds(29)));
+        assert!(!breaker.is_open(now + TimeDelta::seconds(30)));
+        assert!(!breaker.is_open(now - TimeDelta::seconds(1)));
+        assert!(!CircuitBreaker::new(folder.path(), "http://other/".to_owned()).is_open(now));
     }
 }

@@ -1,4 +1,4 @@
-//! Where the gateway is, and how to be let in: basic authentication, a bearer token, headers, certificates.
+//! Where the Pushgateway is, and the credentials for it: basic authentication, a bearer token, headers, certificates.
 
 use std::fmt;
 use std::fs;
@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Identity as ClientCertificate};
+use secrecy::ExposeSecret;
 use url::Url;
 
 use crate::args::GatewayArgs;
@@ -17,11 +18,11 @@ use common::http;
 use common::label::redact_url;
 use common::secrets;
 
-/// A gateway that can be reached. Everything about it is checked.
+/// The address of a Pushgateway, with validated credentials.
 #[derive(Clone)]
 pub struct Endpoint {
-    /// Its URL, a path in front of `/metrics` included.
-    pub url: Url,
+    /// The URL, including a path in front of `/metrics`.
+    pub(super) url: Url,
     headers: HeaderMap,
     authority: Vec<Certificate>,
     certificate: Option<ClientCertificate>,
@@ -29,51 +30,60 @@ pub struct Endpoint {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Nothing of what it holds to be let in with.
-        f.debug_tuple("Endpoint").field(&self.shown()).finish()
+        // Without credentials.
+        f.debug_tuple("Endpoint").field(&self.display_url()).finish()
     }
 }
 
 impl Endpoint {
-    /// The gateway at `url`, with what the flags say of how to be let in.
+    /// The Pushgateway at `url`, with the credentials from the flags.
+    ///
+    /// # Errors
+    /// A secret or a certificate cannot be read, or the credentials contradict each other.
     pub fn new(url: Url, args: &GatewayArgs) -> Result<Self> {
         let mut headers = HeaderMap::new();
-        for line in secrets::read(non_empty(args.pushgateway_headers.as_ref()))?.unwrap_or_default().lines() {
+        let lines = secrets::read(non_empty(args.pushgateway_headers.as_ref()))?.unwrap_or_default();
+        for line in lines.expose_secret().lines() {
             let (name, value) =
-                header(line).context("--pushgateway-headers: write NAME: VALUE, one a line")?;
+                header(line).context("--pushgateway-headers: write NAME: VALUE, one per line")?;
             headers.insert(name, value);
         }
         let user = non_empty(args.pushgateway_user.as_ref());
         let password = secrets::read(non_empty(args.pushgateway_password.as_ref()))?;
         let token = secrets::read(non_empty(args.pushgateway_token.as_ref()))?;
         if url.has_authority() && !url.username().is_empty() && (user.is_some() || token.is_some()) {
-            bail!("the Pushgateway's URL names a user already: give it there or by flags, not both");
+            bail!("the Pushgateway's URL already contains a user; use either the URL or the flags");
         }
         match (user, password, token) {
             (None, None, None) => {}
             (None, None, Some(token)) => {
-                headers.insert(AUTHORIZATION, secrets::header_value(&format!("Bearer {token}"))?);
+                headers.insert(
+                    AUTHORIZATION,
+                    secrets::header_value(&format!("Bearer {}", token.expose_secret()))?,
+                );
             }
             (Some(user), password, None) => {
-                let pair = STANDARD.encode(format!("{user}:{}", password.unwrap_or_default()));
+                let password = password.unwrap_or_default();
+                let pair = STANDARD.encode(format!("{user}:{}", password.expose_secret()));
                 headers.insert(AUTHORIZATION, secrets::header_value(&format!("Basic {pair}"))?);
             }
             (None, Some(_), _) => bail!("--pushgateway-password needs --pushgateway-user"),
-            (Some(_), _, Some(_)) => bail!("give --pushgateway-user or --pushgateway-token, not both"),
+            (Some(_), _, Some(_)) => bail!("use either --pushgateway-user or --pushgateway-token, not both"),
         }
         let pem = |flag: &str, path: Option<PathBuf>| path.map(|path| read(&path, flag)).transpose();
         let authority = match pem("--pushgateway-ca", non_empty(args.pushgateway_ca.as_ref()))? {
             Some(bytes) => {
                 let found = Certificate::from_pem_bundle(&bytes).ok().filter(|found| !found.is_empty());
-                found.context("--pushgateway-ca holds no PEM certificates")?
+                found.context("--pushgateway-ca contains no PEM certificates")?
             }
             None => Vec::new(),
         };
         let certificate = pem("--pushgateway-cert", non_empty(args.pushgateway_cert.as_ref()))?
             .map(|bytes| ClientCertificate::from_pem(&bytes))
             .transpose()
-            .context("--pushgateway-cert holds no PEM certificate with its key")?;
-        // Only a client looks into certificates, and the one that pushes is built when the work is running already.
+            .context("--pushgateway-cert contains no PEM certificate with its key")?;
+        // Certificates are validated only when a client is built. The client that pushes is built after the work has
+        // started, which is too late to report an error.
         if !authority.is_empty() {
             let client = http::builder(false).tls_certs_merge(authority.clone()).build();
             client.map_err(http::describe_error).map_err(anyhow::Error::msg).context("--pushgateway-ca")?;
@@ -85,7 +95,7 @@ impl Endpoint {
         Ok(Self { url, headers, authority, certificate })
     }
 
-    /// A client that is let in.
+    /// An HTTP client with the credentials.
     pub(super) fn client(&self) -> Result<Client> {
         let mut builder = http::builder(self.url.scheme() == "https").default_headers(self.headers.clone());
         if !self.authority.is_empty() {
@@ -97,8 +107,8 @@ impl Endpoint {
         builder.build().context("cannot set up an HTTP client for the Pushgateway")
     }
 
-    /// The URL as it may be shown.
-    pub fn shown(&self) -> String {
+    /// The URL without secrets.
+    pub fn display_url(&self) -> String {
         redact_url(&self.url)
     }
 }
@@ -118,8 +128,8 @@ mod tests {
     use common::args::EmptyAsNone;
 
     #[expect(clippy::unnecessary_wraps, reason = "the shape of a flag")]
-    fn flag(text: &str) -> Option<EmptyAsNone<String>> {
-        Some(EmptyAsNone(Some(text.to_owned())))
+    fn flag<T: From<String>>(text: &str) -> Option<EmptyAsNone<T>> {
+        Some(EmptyAsNone(Some(text.to_owned().into())))
     }
 
     fn endpoint(args: &GatewayArgs) -> Result<Endpoint> {
@@ -139,23 +149,23 @@ mod tests {
         let endpoint = endpoint(&args).unwrap();
         assert_eq!(endpoint.headers[AUTHORIZATION], "Bearer s3cret");
         assert_eq!(endpoint.headers["x-scope-orgid"], "shop");
-        let shown = format!("{endpoint:?} {:?}", endpoint.headers);
-        assert!(!shown.contains("hunter") && !shown.contains("s3cret"), "{shown}");
+        let output = format!("{endpoint:?} {:?}", endpoint.headers);
+        assert!(!output.contains("hunter") && !output.contains("s3cret"), "{output}");
         let url = Url::parse("http://user:hunter2@h/prefix").unwrap();
         let endpoint = Endpoint::new(url.clone(), &GatewayArgs::default()).unwrap();
         assert_eq!(format!("{endpoint:?}"), "Endpoint(\"http://***@h/prefix\")");
-        assert!(Endpoint::new(url, &args).unwrap_err().to_string().contains("names a user already"));
+        assert!(Endpoint::new(url, &args).unwrap_err().to_string().contains("already contains a user"));
     }
 
     #[test]
-    fn what_does_not_fit_together_is_told() {
+    fn contradictory_credentials_are_an_error() {
         let both =
             GatewayArgs { pushgateway_user: flag("u"), pushgateway_token: flag("t"), ..Default::default() };
         assert!(endpoint(&both).unwrap_err().to_string().contains("not both"));
         let missing = GatewayArgs { pushgateway_token: flag("file:/no/such/file"), ..Default::default() };
         assert!(endpoint(&missing).unwrap_err().to_string().contains("/no/such/file"));
         let bad = GatewayArgs { pushgateway_headers: flag("hunter2"), ..Default::default() };
-        let told = format!("{:#}", endpoint(&bad).unwrap_err());
-        assert!(told.contains("NAME: VALUE") && !told.contains("hunter2"), "{told}");
+        let message = format!("{:#}", endpoint(&bad).unwrap_err());
+        assert!(message.contains("NAME: VALUE") && !message.contains("hunter2"), "{message}");
     }
 }

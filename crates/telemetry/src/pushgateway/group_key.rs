@@ -1,4 +1,4 @@
-//! Grouping keys: which group on the gateway, as labels and as a URL path.
+//! Grouping keys of the Pushgateway: the labels of a group, and its URL path.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
@@ -7,41 +7,41 @@ use url::Url;
 use common::identity::Identity;
 use common::label::Stage;
 
-/// A group's labels; `job` first, as the path has it.
+/// The labels of a group, `job` first, as in the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupKey(Vec<(&'static str, String)>);
 
 impl GroupKey {
-    /// Absolute values of a stage: posted, never read.
+    /// The absolute values of a stage: posted, never read.
     pub fn state(identity: &Identity, stage: &Stage) -> Self {
-        Self::of("dm", identity, vec![("stage", stage.to_string())])
+        Self::new("dm", identity, vec![("stage", stage.to_string())])
     }
 
-    /// Counters and histograms of a stage: read, added to, put.
+    /// The counters and histograms of a stage: read, added to, PUT.
     pub fn counters(identity: &Identity, stage: &Stage) -> Self {
-        Self::of(
+        Self::new(
             "dm_counters",
             identity,
             vec![("stage", stage.to_string()), ("slot", identity.slot.to_string())],
         )
     }
 
-    /// One deployment while it runs.
+    /// A deployment while it runs.
     pub fn run(identity: &Identity) -> Self {
-        Self::run_named(identity, identity.deployment.as_str())
+        Self::for_run(identity, identity.deployment.as_str())
     }
 
-    /// A deployment's migration while it runs: it may outlive the deployment, and there may be none around it.
+    /// A deployment's migration while it runs. The migration may outlive the deployment, or run without one.
     pub fn migration(identity: &Identity) -> Self {
-        Self::run_named(identity, &format!("{}:migration", identity.deployment))
+        Self::for_run(identity, &format!("{}:migration", identity.deployment))
     }
 
-    /// Another deployment of the same service and environment.
-    pub fn run_named(identity: &Identity, run: &str) -> Self {
-        Self::of("dm_run", identity, vec![("run", run.to_owned())])
+    /// A run with this id, of the same service and environment.
+    pub fn for_run(identity: &Identity, run: &str) -> Self {
+        Self::new("dm_run", identity, vec![("run", run.to_owned())])
     }
 
-    fn of(job: &str, identity: &Identity, more: Vec<(&'static str, String)>) -> Self {
+    fn new(job: &str, identity: &Identity, more: Vec<(&'static str, String)>) -> Self {
         let mut labels = vec![
             ("job", job.to_owned()),
             ("environment", identity.environment.to_string()),
@@ -51,12 +51,12 @@ impl GroupKey {
         Self(labels)
     }
 
-    /// The labels.
+    /// The labels, in the order of the path.
     pub fn labels(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// The group's own URL below the gateway's `base`.
+    /// The URL of the group, below the Pushgateway's `base`.
     pub fn url(&self, base: &Url) -> Url {
         let mut url = base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -72,15 +72,15 @@ impl GroupKey {
         url
     }
 
-    /// A file name that no other group has.
+    /// A file name that is unique to the group.
     pub fn file_name(&self) -> String {
         let parts: Vec<String> = self.0.iter().map(|(_, value)| encoded(value)).collect();
         parts.join(".")
     }
 }
 
-/// Whether a value can stand in a path as it is. All others, not only those with a `/`, take the base64 form: that
-/// leaves no question of who decodes which escape.
+/// Whether a value needs no encoding in a path. All other values, not only those with a `/`, use the base64 form, so it
+/// does not matter which proxy decodes which escape.
 fn is_plain(value: &str) -> bool {
     !value.is_empty()
         && !value.bytes().all(|byte| byte == b'.')
@@ -88,7 +88,7 @@ fn is_plain(value: &str) -> bool {
 }
 
 fn encoded(value: &str) -> String {
-    // A path segment cannot be empty: the gateway reads a lone padding character as the empty value.
+    // A path segment cannot be empty. The Pushgateway reads a single padding character as the empty value.
     if value.is_empty() { "=".to_owned() } else { URL_SAFE.encode(value) }
 }
 
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_group_has_a_file_name_of_its_own() {
+    fn every_group_has_its_own_file_name() {
         let identity = stage_event("build").identity;
         let stage: Stage = "build".parse().unwrap();
         let name = GroupKey::counters(&identity, &stage).file_name();

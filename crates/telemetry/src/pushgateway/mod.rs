@@ -1,40 +1,48 @@
-//! The Pushgateway: three kinds of group with three lives, never mixed.
+//! The Pushgateway: three kinds of groups with different lifetimes, never mixed.
 //!
-//! | group | how | holds |
+//! | group | request | content |
 //! | --- | --- | --- |
 //! | state | POST, absolute values, no read | gauges and times: safe to repeat |
-//! | counters | read, add, PUT, under a lock | counters and histograms, and the ring of tokens |
+//! | counters | read, add, PUT, under a lock | counters and histograms, and the recent tokens |
 //! | run | PUT, heartbeat, DELETE | a deployment in progress |
 //!
-//! A Pushgateway does not count: it keeps what was pushed last. So counters are read, added to and put back, by one
-//! writer at a time on one machine; and every event leaves a token in its group, by which it is known to have been
-//! counted, or to have been lost to a writer on another machine.
+//! A Pushgateway does not add: it keeps the value that was pushed last. So one writer per machine reads the counters, adds
+//! to them and puts them back. Every event leaves a token in its group. The token proves that the event was counted; its
+//! absence proves that a writer on another machine has overwritten it.
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | `endpoint` | where it is, and how to be let in |
-//! | `key` | which group, as labels and as a path |
-//! | `client` | the four requests |
-//! | `store` | one reading of all that it holds |
-//! | `ring` | the tokens of the last events |
-//! | `outbox` | events on their way, in the state directory |
-//! | `deliver` | the events of one group, each counted once |
-//! | `session` | one tool's conversation |
-//! | `down` | a gateway that did not answer is left alone for a while |
+//! | `endpoint` | the URL and the credentials |
+//! | `group_key` | the labels and the path of a group |
+//! | `client` | the four requests, and [`PushError`] |
+//! | `snapshot` | one read of all metrics |
+//! | `dedup` | the tokens of the recent events |
+//! | `outbox` | events to be sent, in the state directory |
+//! | `enqueue` | journal and outbox as one step |
+//! | `push` | the events of one group, each counted once |
+//! | `session` | the conversation of one tool |
+//! | `circuit_breaker` | no retry for a while after an outage |
 
 mod circuit_breaker;
 mod client;
 mod dedup;
 mod endpoint;
+mod enqueue;
+mod error;
 mod group_key;
 mod outbox;
 mod push;
 mod session;
 mod snapshot;
 
-pub use circuit_breaker::CircuitBreaker;
-pub use client::{GatewayClient, Rejected};
+pub(crate) use circuit_breaker::CircuitBreaker;
+pub use client::GatewayClient;
 pub use endpoint::Endpoint;
-pub use group_key::GroupKey;
+pub(crate) use enqueue::journal_and_enqueue;
+pub use error::PushError;
+pub(crate) use group_key::GroupKey;
+#[cfg(test)]
+pub(crate) use outbox::GroupOutbox;
 pub use outbox::Outbox;
-pub use session::{Left, Session, settle};
+pub(crate) use session::PushSession;
+pub use session::settle;

@@ -1,13 +1,13 @@
-//! Events on their way to the gateway, in the state directory: a folder a group, a file an event, the state in the
-//! file's name. A change of state is one rename, so that whatever is killed leaves one state or the other.
+//! Events to be sent to the Pushgateway, in the state directory: one folder per group, one file per event. The end of the
+//! file name is the state. Each change of state is one rename, so a kill leaves either the old state or the new one.
 //!
 //! | name ends in | state |
 //! | --- | --- |
-//! | `.new` | being journaled |
-//! | `.unsent` | in the journal, never put |
+//! | `.new` | draft: being journaled |
+//! | `.unsent` | journaled, never sent |
 //! | `.tried-TOKEN-BEFORE` | a PUT was begun |
-//! | `.sent-TOKEN-BEFORE` | the gateway said that it took it |
-//! | no file | verified, or too old to tell |
+//! | `.sent-TOKEN-BEFORE` | the Pushgateway acknowledged the PUT |
+//! | no file | verified as counted, or too old to verify |
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::dedup::{Put, Token};
+use super::dedup::{PutRecord, Token};
 use super::group_key::GroupKey;
 use crate::journal::Journal;
 use common::event::Event;
@@ -30,20 +30,24 @@ pub struct Outbox {
 
 /// The events of one group.
 #[derive(Debug, Clone)]
-pub struct GroupBox {
+pub struct GroupOutbox {
     folder: PathBuf,
     lock: PathBuf,
     journal: Journal,
 }
 
-/// One event on its way.
+/// An event that is being journaled.
 #[derive(Debug)]
-pub struct Item {
+pub(super) struct Draft(PathBuf);
+
+/// One event to be sent or verified.
+#[derive(Debug)]
+pub(super) struct OutboxEntry {
     path: PathBuf,
     /// The event.
-    pub event: Event,
-    /// Its last PUT; `None` for one that was never put.
-    pub put: Option<Put>,
+    pub(super) event: Event,
+    /// Its last PUT; `None` if it was never sent.
+    pub(super) put: Option<PutRecord>,
 }
 
 impl Outbox {
@@ -52,116 +56,119 @@ impl Outbox {
         Self { state_dir: state_dir.to_owned() }
     }
 
-    /// The events of the group `key`.
-    pub fn group(&self, key: &GroupKey) -> GroupBox {
-        self.named(&key.file_name())
+    /// The outbox of the group `key`.
+    pub fn group(&self, key: &GroupKey) -> GroupOutbox {
+        self.group_in(&key.file_name())
     }
 
-    /// Every group that has an event on its way.
-    pub fn groups(&self) -> Vec<GroupBox> {
+    /// All groups that have a folder, sorted by name.
+    pub(super) fn groups(&self) -> Vec<GroupOutbox> {
         let folders = fs::read_dir(self.state_dir.join("outbox")).into_iter().flatten().flatten();
         let mut names: Vec<String> =
             folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         names.sort();
-        names.iter().map(|name| self.named(name)).collect()
+        names.iter().map(|name| self.group_in(name)).collect()
     }
 
-    fn named(&self, name: &str) -> GroupBox {
-        GroupBox {
-            folder: self.state_dir.join("outbox").join(name),
-            lock: self.state_dir.join("locks").join(name),
+    fn group_in(&self, folder_name: &str) -> GroupOutbox {
+        GroupOutbox {
+            folder: self.state_dir.join("outbox").join(folder_name),
+            lock: self.state_dir.join("locks").join(folder_name),
             journal: Journal::new(&self.state_dir),
         }
     }
 }
 
-impl GroupBox {
-    /// One writer a group on this machine. Waiting is bounded by whoever waits for the caller.
-    pub fn lock(&self) -> io::Result<Lock> {
+impl GroupOutbox {
+    /// Acquires the group's lock: one writer per group on this machine. The caller's own deadline bounds the wait.
+    pub(super) fn lock(&self) -> io::Result<Lock> {
         lock::exclusive(&self.lock)
     }
 
-    /// Whether no event of the group is on its way.
-    pub fn is_empty(&self) -> bool {
-        self.names().is_empty()
+    /// The journal that the events of this outbox are also in.
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
-    /// Whether an event of the group was never put, or its PUT was never answered.
-    pub fn has_unsent(&self) -> bool {
-        self.names().iter().any(|name| !name.contains(".sent-"))
+    /// The folder of the group.
+    #[cfg(test)]
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
-    /// The files, without what a tool left that was killed while it wrote one anew.
-    fn names(&self) -> Vec<String> {
+    /// Whether the group has no event.
+    pub(super) fn is_empty(&self) -> bool {
+        self.file_names().is_empty()
+    }
+
+    /// Whether an event of the group was never sent, or its PUT was never acknowledged.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.file_names().iter().any(|name| !name.contains(".sent-"))
+    }
+
+    /// The files, without temporary files of tools that were killed while they replaced one.
+    fn file_names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         names.filter(|name| !name.starts_with('.')).collect()
     }
 
-    /// Journals the event and puts it here. Killed in between, the next tool finds it half done and finishes it.
-    pub fn add(&self, event: &Event) -> io::Result<()> {
+    /// Writes the event as a draft.
+    pub(super) fn draft(&self, event: &Event) -> io::Result<Draft> {
         let line = serde_json::to_vec(event)?;
         fs::create_dir_all(&self.folder)?;
-        let name = format!("{:013}-{}", event.ts.timestamp_millis(), event.id.as_str());
-        let journal = self.journal.lock()?;
-        let new = self.folder.join(format!("{name}.new"));
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a name that ends in .new says that it may be half a file"
-        )]
-        fs::write(&new, &line)?;
-        journal.append(event)?;
-        fs::rename(new, self.folder.join(format!("{name}.unsent")))
+        let name = format!("{:013}-{}.new", event.ts.timestamp_millis(), event.id.as_str());
+        let path = self.folder.join(name);
+        #[expect(clippy::disallowed_methods, reason = "a reader expects that a draft may be incomplete")]
+        fs::write(&path, &line)?;
+        Ok(Draft(path))
     }
 
-    /// The events on their way, oldest first. Needs the group's lock.
-    pub fn items(&self) -> Result<Vec<Item>> {
+    /// The drafts that tools have not committed, oldest first.
+    pub(super) fn drafts(&self) -> io::Result<Vec<Draft>> {
+        let is_draft = |path: &PathBuf| path.extension().is_some_and(|end| end == "new");
+        Ok(self.paths()?.into_iter().filter(is_draft).map(Draft).collect())
+    }
+
+    /// The events that are not drafts, oldest first. Needs the group's lock.
+    pub(super) fn entries(&self) -> Result<Vec<OutboxEntry>> {
+        let paths = self.paths().with_context(|| format!("cannot read {}", self.folder.display()))?;
+        Ok(paths.into_iter().filter_map(OutboxEntry::read).collect())
+    }
+
+    fn paths(&self) -> io::Result<Vec<PathBuf>> {
         let mut paths: Vec<PathBuf> = match fs::read_dir(&self.folder) {
             Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", self.folder.display()));
-            }
+            Err(error) => return Err(error),
         };
         paths.sort();
-        let mut items = Vec::new();
-        for path in paths {
-            let path = if path.extension().is_some_and(|end| end == "new") {
-                self.finish(&path)?
-            } else {
-                Some(path)
-            };
-            items.extend(path.and_then(Item::read));
-        }
-        Ok(items)
-    }
-
-    /// Takes an event up that was being journaled when its tool was killed; nothing where it was not whole yet.
-    fn finish(&self, new: &Path) -> Result<Option<PathBuf>> {
-        // Under the journal's lock there is nobody else who is about to do this.
-        let journal = self.journal.lock()?;
-        let Ok(line) = fs::read(new) else {
-            // Finished in the meantime by the tool itself: the next look at the folder shows it.
-            return Ok(None);
-        };
-        let Ok(event) = serde_json::from_slice::<Event>(&line) else {
-            fs::remove_file(new)?;
-            return Ok(None);
-        };
-        if !journal.has(&event.id)? {
-            journal.append(&event)?;
-        }
-        let unsent = new.with_extension("unsent");
-        fs::rename(new, &unsent)?;
-        Ok(Some(unsent))
+        Ok(paths)
     }
 }
 
-impl Item {
+impl Draft {
+    /// The event; `None` if the file is incomplete.
+    pub(super) fn read(&self) -> io::Result<Option<Event>> {
+        Ok(serde_json::from_slice(&fs::read(&self.0)?).ok())
+    }
+
+    /// Turns the draft into an unsent event.
+    pub(super) fn commit(self) -> io::Result<()> {
+        fs::rename(&self.0, self.0.with_extension("unsent"))
+    }
+
+    /// Removes the draft.
+    pub(super) fn discard(self) -> io::Result<()> {
+        fs::remove_file(self.0)
+    }
+}
+
+impl OutboxEntry {
     fn read(path: PathBuf) -> Option<Self> {
         let put = match path.extension()?.to_str()?.split('-').collect::<Vec<_>>().as_slice() {
             ["unsent"] => None,
-            [state @ ("tried" | "sent"), token, before] => Some(Put {
+            [state @ ("tried" | "sent"), token, before] => Some(PutRecord {
                 token: Token::parse(token)?,
                 before: Token::parse(before),
                 acknowledged: *state == "sent",
@@ -172,13 +179,13 @@ impl Item {
         Some(Self { path, event, put })
     }
 
-    /// Keeps what became known of the event. Only before its first PUT: what was put is put again as it was.
-    pub fn keep(&self) -> io::Result<()> {
+    /// Saves a change to the event. Only before its first PUT: a PUT is repeated unchanged.
+    pub(super) fn save_event(&self) -> io::Result<()> {
         atomic::write(&self.path, &serde_json::to_vec(&self.event)?)
     }
 
-    /// Writes down how far its PUT came.
-    pub fn record(&mut self, put: Put) -> io::Result<()> {
+    /// Saves the progress of its PUT.
+    pub(super) fn save_put(&mut self, put: PutRecord) -> io::Result<()> {
         let state = if put.acknowledged { "sent" } else { "tried" };
         let before = put.before.map_or_else(|| "none".to_owned(), |token| token.to_string());
         let renamed = self.path.with_extension(format!("{state}-{}-{before}", put.token));
@@ -188,8 +195,8 @@ impl Item {
         Ok(())
     }
 
-    /// It needs no more care.
-    pub fn done(self) -> io::Result<()> {
+    /// Removes the event: there is nothing more to do for it.
+    pub(super) fn remove(self) -> io::Result<()> {
         fs::remove_file(self.path)
     }
 }
@@ -198,60 +205,26 @@ impl Item {
 mod tests {
     use super::*;
     use crate::journal::Entry;
-    use crate::testing::stage_event;
-
-    fn group(state_dir: &Path) -> GroupBox {
-        let event = stage_event("build");
-        Outbox::new(state_dir).group(&GroupKey::counters(&event.identity, &event.stage))
-    }
-
-    fn journaled(state_dir: &Path) -> Vec<Entry> {
-        Journal::new(state_dir).read().unwrap()
-    }
+    use crate::pushgateway::enqueue::journal_and_enqueue;
+    use crate::testing::{build_outbox, stage_event};
 
     #[test]
     fn an_event_goes_from_unsent_to_tried_to_sent_to_gone() {
         let folder = tempfile::tempdir().unwrap();
-        let group = group(folder.path());
+        let journal = Journal::new(folder.path());
+        let group = build_outbox(&Outbox::new(folder.path()));
         let event = stage_event("build");
-        group.add(&event).unwrap();
-        assert_eq!(journaled(folder.path()), [Entry::Finished(event.clone())]);
-        let [mut item] = group.items().unwrap().try_into().unwrap();
-        assert_eq!((&item.event, item.put), (&event, None));
+        journal_and_enqueue(&journal, &group, &event).unwrap();
+        assert_eq!(journal.read().unwrap(), [Entry::Finished(event.clone())]);
+        let [mut entry] = group.entries().unwrap().try_into().unwrap();
+        assert_eq!((&entry.event, entry.put), (&event, None));
         for acknowledged in [false, true] {
-            let put = Put { token: Token::of(&event.id), before: None, acknowledged };
-            item.record(put).unwrap();
-            [item] = group.items().unwrap().try_into().unwrap();
-            assert_eq!(item.put, Some(put));
+            let put = PutRecord { token: Token::from_event_id(&event.id), before: None, acknowledged };
+            entry.save_put(put).unwrap();
+            [entry] = group.entries().unwrap().try_into().unwrap();
+            assert_eq!(entry.put, Some(put));
         }
-        item.done().unwrap();
-        assert!(group.is_empty());
-    }
-
-    #[test]
-    fn an_event_that_was_being_journaled_is_journaled_once() {
-        for was_journaled in [false, true] {
-            let folder = tempfile::tempdir().unwrap();
-            let group = group(folder.path());
-            let event = stage_event("build");
-            fs::create_dir_all(&group.folder).unwrap();
-            let new = group.folder.join(format!("1-{}.new", event.id.as_str()));
-            atomic::write(&new, &serde_json::to_vec(&event).unwrap()).unwrap();
-            if was_journaled {
-                Journal::new(folder.path()).append(&event).unwrap();
-            }
-            assert_eq!(group.items().unwrap().len(), 1);
-            assert_eq!(journaled(folder.path()), [Entry::Finished(event)]);
-        }
-    }
-
-    #[test]
-    fn half_a_new_event_never_happened() {
-        let folder = tempfile::tempdir().unwrap();
-        let group = group(folder.path());
-        fs::create_dir_all(&group.folder).unwrap();
-        atomic::write(&group.folder.join("1-x.new"), b"{\"v\":1,").unwrap();
-        assert_eq!(group.items().unwrap().len(), 0);
+        entry.remove().unwrap();
         assert!(group.is_empty());
     }
 }

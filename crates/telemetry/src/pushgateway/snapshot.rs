@@ -1,4 +1,4 @@
-//! What a gateway holds: all of it, for it offers nothing smaller to read.
+//! A snapshot of all metrics of a Pushgateway, which offers no smaller read.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -8,21 +8,21 @@ use crate::metrics::exposition::{Exposition, Labels, Value};
 use crate::metrics::parse::parse;
 use common::identity::Identity;
 
-/// Without a push for so long, a run is dead.
-const RUN_IS_DEAD: TimeDelta = TimeDelta::hours(1);
+/// A run is dead if nothing was pushed for this long.
+const DEAD_AFTER: TimeDelta = TimeDelta::hours(1);
 
-/// One reading of the gateway's `/metrics`.
+/// The text of one read of `/metrics`.
 #[derive(Debug)]
-pub struct Snapshot(String);
+pub(super) struct Snapshot(String);
 
 impl Snapshot {
-    /// From the text.
-    pub fn new(text: String) -> Self {
+    /// A snapshot from the text format.
+    pub(super) fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// What a group holds, without the group's own labels and the times of pushes; `None` where it does not exist.
-    pub fn group(&self, key: &GroupKey) -> Option<Exposition> {
+    /// The families of a group, without the grouping labels and the push times; `None` if the group does not exist.
+    pub(super) fn group(&self, key: &GroupKey) -> Option<Exposition> {
         let mut group = self.whole_group(key);
         let exists = !group.families.is_empty();
         group.families.remove("push_time_seconds");
@@ -30,55 +30,56 @@ impl Snapshot {
         exists.then_some(group)
     }
 
-    /// When a group was last pushed, by the gateway's clock, in seconds since the epoch.
-    pub fn pushed_at(&self, key: &GroupKey) -> Option<f64> {
+    /// The time of the last push to a group, by the Pushgateway's clock, in seconds since the epoch.
+    pub(super) fn pushed_at(&self, key: &GroupKey) -> Option<f64> {
         match self.whole_group(key).families.get("push_time_seconds")?.series.values().next()? {
             Value::Number(seconds) => Some(*seconds),
             Value::Histogram(_) => None,
         }
     }
 
-    /// What the state of this service and environment says of an outage.
-    pub fn outage(&self, identity: &Identity) -> Outage {
-        Outage::of(|stage, family| {
+    /// The outage that the state of this service and environment shows.
+    pub(super) fn outage(&self, identity: &Identity) -> Outage {
+        Outage::from_state(|stage, family| {
             let state = self.group(&GroupKey::state(identity, &stage.parse().ok()?))?;
             state.number(family, &[])
         })
     }
 
-    /// The runs of this service and environment that died and left their group behind.
-    pub fn dead_runs(&self, identity: &Identity, now: DateTime<Utc>) -> Vec<GroupKey> {
-        let ours = [
+    /// The groups of dead runs of this service and environment.
+    pub(super) fn dead_runs(&self, identity: &Identity, now: DateTime<Utc>) -> Vec<GroupKey> {
+        let labels_of_runs = [
             ("job", "dm_run"),
             ("environment", identity.environment.as_str()),
             ("service", identity.service.as_str()),
         ];
         let likely = |line: &str| line.starts_with("push_time_seconds{") && line.contains("dm_run");
-        let pushed =
-            parse(&self.0, likely, |labels| ours.iter().all(|(name, value)| has(labels, name, value)));
+        let pushed = parse(&self.0, likely, |labels| {
+            labels_of_runs.iter().all(|(name, value)| has_label(labels, name, value))
+        });
         let times = pushed.families.get("push_time_seconds").into_iter().flat_map(|times| &times.series);
         #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch fit 53 bits")]
-        let is_dead = |seconds: f64| (now - RUN_IS_DEAD).timestamp() as f64 > seconds;
+        let is_dead = |seconds: f64| (now - DEAD_AFTER).timestamp() as f64 > seconds;
         times
             .filter(|(_, value)| matches!(value, Value::Number(seconds) if is_dead(*seconds)))
-            .filter_map(|(labels, _)| GroupKey::run_named(identity, labels.get("run")?).into())
+            .filter_map(|(labels, _)| GroupKey::for_run(identity, labels.get("run")?).into())
             .collect()
     }
 
     fn whole_group(&self, key: &GroupKey) -> Exposition {
-        // An escaped value does not stand in the line as it is.
+        // A value with escapes is not in the line verbatim.
         let likely =
             |line: &str| key.labels().all(|(_, value)| line.contains(value) || value.contains(['"', '\\']));
         parse(&self.0, likely, |labels| {
-            let ours =
+            let is_member =
                 key.labels().all(|(name, value)| labels.remove(name).is_some_and(|found| found == value));
             labels.remove("instance");
-            ours
+            is_member
         })
     }
 }
 
-fn has(labels: &Labels, name: &str, value: &str) -> bool {
+fn has_label(labels: &Labels, name: &str, value: &str) -> bool {
     labels.get(name).is_some_and(|found| found == value)
 }
 
@@ -98,20 +99,20 @@ mod tests {
 
     #[test]
     fn a_group_is_found_among_others_and_loses_the_gateway_s_own_labels() {
-        let (event, store) = (stage_event("build"), Snapshot::new(TEXT.to_owned()));
+        let (event, snapshot) = (stage_event("build"), Snapshot::new(TEXT.to_owned()));
         let key = GroupKey::counters(&event.identity, &event.stage);
         let mut expected = Exposition::default();
         expected.increase(crate::metrics::catalog::TOTAL, &[("status", "success")], 41.0);
         expected.families.get_mut("deployment_total").unwrap().help.clear();
-        assert_eq!(store.group(&key), Some(expected));
-        assert_eq!(store.pushed_at(&key), Some(1e9));
-        assert_eq!(store.group(&GroupKey::counters(&event.identity, &"deploy".parse().unwrap())), None);
+        assert_eq!(snapshot.group(&key), Some(expected));
+        assert_eq!(snapshot.pushed_at(&key), Some(1e9));
+        assert_eq!(snapshot.group(&GroupKey::counters(&event.identity, &"deploy".parse().unwrap())), None);
     }
 
     #[test]
     fn only_our_own_dead_runs_are_leftovers() {
         let event = stage_event("deployment");
         let dead = Snapshot::new(TEXT.to_owned()).dead_runs(&event.identity, event.ts);
-        assert_eq!(dead, [GroupKey::run_named(&event.identity, "dead")]);
+        assert_eq!(dead, [GroupKey::for_run(&event.identity, "dead")]);
     }
 }

@@ -1,14 +1,14 @@
-//! What a CI system's variables say of the run. A table: a system is a row, not code.
+//! The CI run, from the CI system's variables. Each system is a row in a table, not code.
 
 mod systems;
 
 use crate::env::Env;
 use systems::SYSTEMS;
 
-/// What a CI system told; every part may be missing.
+/// What a CI system says about the run. Every part may be missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct CiRun {
-    /// The repository or service that is built.
+    /// The repository or service.
     pub(super) service: Option<String>,
     /// The environment that is deployed to.
     pub(super) environment: Option<String>,
@@ -16,19 +16,19 @@ pub(super) struct CiRun {
     pub(super) version: Option<String>,
     /// The full commit hash.
     pub(super) commit: Option<String>,
-    /// The branch that is built; on some systems the tag's name where a tag is.
+    /// The branch; on some systems the name of the tag if a tag is built.
     pub(super) branch: Option<String>,
-    /// Who started the run, as the system names people.
+    /// The user who started the run.
     pub(super) actor: Option<String>,
-    /// An id of this run that no other run, and no other attempt of it, has.
+    /// An id that is unique to this attempt of this run.
     pub(super) run_id: Option<String>,
-    /// A number that grows by one with each run.
+    /// A number that increases by one with each run.
     pub(super) run_number: Option<String>,
     /// The page of the run.
     pub(super) run_url: Option<String>,
 }
 
-/// The run that the variables tell of, empty outside a known CI system.
+/// Detects the run. Empty outside a known CI system.
 pub(super) fn detect(env: &Env<'_>) -> CiRun {
     let Some(system) = SYSTEMS.iter().find(|system| env(system.marker).is_some()) else {
         return CiRun::default();
@@ -37,7 +37,7 @@ pub(super) fn detect(env: &Env<'_>) -> CiRun {
         service: fill(system.service, env).map(|name| repository(&name).to_owned()),
         environment: fill(system.environment, env),
         version: fill(system.version, env),
-        // Buildkite says HEAD where nobody chose a commit.
+        // Buildkite says HEAD if nobody chose a commit.
         commit: fill(system.commit, env).filter(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit())),
         branch: fill(system.branch, env),
         actor: fill(system.actor, env),
@@ -47,7 +47,7 @@ pub(super) fn detect(env: &Env<'_>) -> CiRun {
     }
 }
 
-/// The name in `owner/name` or in a clone's URL: with the owner it would be a different service for each fork.
+/// The name in `owner/name` or in a clone URL. With the owner, each fork would be a different service.
 fn repository(path: &str) -> &str {
     let path = path.trim_end_matches('/');
     let name = path.rsplit('/').next().unwrap_or(path);
@@ -72,8 +72,9 @@ mod tests {
     use super::*;
 
     fn detected(variables: &str) -> CiRun {
-        let of = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let variables: Vec<_> = variables.split_whitespace().filter_map(of).collect();
+        let parse =
+            |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let variables: Vec<_> = variables.split_whitespace().filter_map(parse).collect();
         detect(&|name| variables.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone()))
     }
 
@@ -199,7 +200,7 @@ mod tests {
     fn each_system_is_known_by_what_it_sets() {
         for (variables, expected) in RUNS {
             let run = detected(variables);
-            let told = [
+            let parts = [
                 run.service,
                 run.environment,
                 run.version,
@@ -210,7 +211,7 @@ mod tests {
                 run.run_number,
                 run.run_url,
             ];
-            assert_eq!(told.map(|part| part.unwrap_or("-".to_owned())).join(" "), expected, "{variables}");
+            assert_eq!(parts.map(|part| part.unwrap_or("-".to_owned())).join(" "), expected, "{variables}");
         }
     }
 

@@ -109,7 +109,7 @@ pub(super) const SYSTEMS: &[System] = &[
         run_number: "{BITBUCKET_BUILD_NUMBER}",
         run_url: "https://bitbucket.org/{BITBUCKET_REPO_FULL_NAME}/pipelines/results/{BITBUCKET_BUILD_NUMBER}",
     },
-    // https://docs.travis-ci.com/user/environment-variables/ — it tells no attempt: a restarted build keeps its id
+    // https://docs.travis-ci.com/user/environment-variables/ — it has no attempt number: a restarted build keeps its id
     System {
         marker: "TRAVIS",
         service: "{TRAVIS_REPO_SLUG}",

@@ -1,9 +1,9 @@
-//! The rules and the routes as they are shipped, with less to wait for.
+//! The shipped rules and routes, with shorter waits.
 //!
-//! This is the whole transform: `for` and `keep_firing_for` of every rule are divided by [`FACTOR`], and every group is
-//! evaluated as often as the global interval says. Expressions, thresholds, windows and labels are as they are shipped.
-//! Alertmanager's waits are divided by the same, its quiet first phase is over, and each of its receivers is a path of
-//! one recording server; who is told of what is as it is shipped.
+//! Only these things change: `for` and `keep_firing_for` of every rule are divided by [`FACTOR`], and every group is
+//! evaluated at the global interval. Expressions, thresholds, windows and labels stay as shipped. Alertmanager's waits are
+//! divided by the same factor, its "monitoring only" phase is switched off, and each receiver is a path of one recording
+//! server. The routes from alerts to receivers stay as shipped.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::routes::without_switch;
 /// 2 minutes become 0.2 s, an hour 6 s.
 const FACTOR: u32 = 600;
 
-/// Writes all rules into `folder`, and gives the lines of Prometheus' configuration that load them.
+/// Writes all rules into `folder` and returns the lines of Prometheus' configuration that load them.
 pub(crate) fn rules(folder: &Path) -> String {
     let mut lines = "rule_files:\n".to_owned();
     for name in rule_files() {
@@ -27,12 +27,12 @@ pub(crate) fn rules(folder: &Path) -> String {
             for rule in group["rules"].as_array_mut().unwrap() {
                 for wait in ["for", "keep_firing_for"] {
                     if let Some(text) = rule.get(wait).and_then(Value::as_str) {
-                        rule[wait] = format!("{}ms", shorter(text).as_millis()).into();
+                        rule[wait] = format!("{}ms", shorten(text).as_millis()).into();
                     }
                 }
             }
         }
-        // YAML reads JSON.
+        // JSON is valid YAML.
         let path: PathBuf = folder.join(Path::new(&name).with_extension("json").file_name().unwrap());
         common::fs::atomic::write(&path, file.to_string().as_bytes()).unwrap();
         writeln!(lines, "- {}", path.display()).unwrap();
@@ -40,16 +40,16 @@ pub(crate) fn rules(folder: &Path) -> String {
     lines
 }
 
-/// Alertmanager's configuration, with the path `/NAME` at `url` for the receiver NAME.
+/// Alertmanager's configuration, with the webhook `url/NAME` as the receiver NAME.
 pub(crate) fn routes(url: &str) -> String {
     let shipped = without_switch(&text("config/alertmanager/alertmanager.yml"));
     let mut config: Value = serde_saphyr::from_str(&shipped).unwrap();
     shorten_waits(&mut config["route"]);
     for receiver in config["receivers"].as_array_mut().unwrap() {
-        let is_told_of_the_end = receiver.to_string().contains("\"send_resolved\":true");
+        let sends_resolved = receiver.to_string().contains("\"send_resolved\":true");
         let name = receiver["name"].as_str().unwrap().to_owned();
         *receiver = json!({ "name": name, "webhook_configs": [
-            { "url": format!("{url}/{name}"), "send_resolved": is_told_of_the_end }
+            { "url": format!("{url}/{name}"), "send_resolved": sends_resolved }
         ] });
     }
     config.to_string()
@@ -58,9 +58,9 @@ pub(crate) fn routes(url: &str) -> String {
 fn shorten_waits(route: &mut Value) {
     for wait in ["group_wait", "group_interval", "repeat_interval"] {
         if let Some(text) = route.get(wait).and_then(Value::as_str) {
-            // Days are Prometheus' own.
+            // Our parser has no unit for days.
             let text = text.replace("30d", "720h");
-            route[wait] = format!("{}ms", shorter(&text).as_millis()).into();
+            route[wait] = format!("{}ms", shorten(&text).as_millis()).into();
         }
     }
     for inner in route.get_mut("routes").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -68,6 +68,6 @@ fn shorten_waits(route: &mut Value) {
     }
 }
 
-fn shorter(text: &str) -> Duration {
+fn shorten(text: &str) -> Duration {
     common::duration::parse(text).unwrap() / FACTOR
 }

@@ -1,0 +1,34 @@
+//! What to run, and how.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// A command to run.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// The program and its arguments; not empty.
+    pub argv: Vec<OsString>,
+    /// Variables for the child, in addition to the environment of this process.
+    pub env: Vec<(&'static str, String)>,
+    /// What the child gets as stdin and stdout.
+    pub streams: StdioMode,
+    /// How many of the last lines of stderr to keep. With 0 the child inherits stderr; otherwise its stderr is a pipe whose
+    /// content is forwarded.
+    pub stderr_tail: usize,
+    /// The time limit. When it expires, the child and everything it started get TERM, and KILL after
+    /// [`Spec::kill_after`].
+    pub timeout: Option<Duration>,
+    /// The time between TERM and KILL.
+    pub kill_after: Duration,
+    /// Whether the child may continue if this process is killed. If not, the child then gets TERM.
+    pub may_outlive: bool,
+}
+
+/// What the child gets as stdin and stdout. Stderr always goes to the stderr of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StdioMode {
+    /// The child inherits them, and cannot detect that it is wrapped.
+    Inherited,
+    /// Stdin is empty, and stdout goes to stderr: for a tool that writes a format of its own to stdout.
+    Detached,
+}

@@ -1,0 +1,134 @@
+//! What a JSON document should contain: a JSONPath (RFC 9535), alone or with a comparison.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use crate::excerpt::bounded;
+
+mod comparison;
+
+use comparison::Comparison;
+
+/// The longest expectation or path, in bytes: longer ones are mistakes, and slow to parse.
+const MAX_BYTES: usize = 1024;
+
+/// The most filters in a path: the time to parse them doubles with each one that is nested in another.
+const MAX_FILTERS: usize = 8;
+
+const HINT: &str = "give a JSONPath such as $.status, or one with a comparison such as $.status == \"ok\"";
+
+/// A place in a JSON document.
+#[derive(Debug, Clone)]
+pub struct JsonPath(serde_json_path::JsonPath);
+
+impl FromStr for JsonPath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.len() > MAX_BYTES {
+            return Err(format!("a JSONPath of more than {MAX_BYTES} bytes"));
+        }
+        if text.matches('?').count() > MAX_FILTERS {
+            return Err(format!("a JSONPath of more than {MAX_FILTERS} filters"));
+        }
+        match serde_json_path::JsonPath::parse(text) {
+            Ok(path) => Ok(Self(path)),
+            Err(error) if text.starts_with('$') => {
+                Err(format!("not a JSONPath: {}, at character {}", error.message(), error.position() + 1))
+            }
+            Err(_) => Err("not a JSONPath: it does not begin with $".to_owned()),
+        }
+    }
+}
+
+impl JsonPath {
+    /// The first value at this place.
+    pub fn first<'a>(&self, document: &'a Value) -> Option<&'a Value> {
+        self.0.query(document).first()
+    }
+}
+
+/// What a document should contain: `$.status == "ok"`; a path alone expects that there is a value.
+///
+/// A path can select several values. There has to be at least one, and every one has to match: an expectation of ten
+/// instances is not met if nine match.
+#[derive(Debug, Clone)]
+pub struct JsonExpectation {
+    path: JsonPath,
+    comparison: Option<Comparison>,
+    /// The expectation as the user wrote it.
+    source: String,
+}
+
+impl FromStr for JsonExpectation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let source = text.to_owned();
+        let error = match text.parse::<JsonPath>() {
+            Ok(path) => return Ok(Self { path, comparison: None, source }),
+            Err(error) => error,
+        };
+        if text.len() > MAX_BYTES {
+            return Err(error);
+        }
+        // A filter in the path may contain operators too: the comparison is the first one after a complete path.
+        let split = text.char_indices().find_map(|(at, _)| {
+            let (before, rest) = text.split_at_checked(at)?;
+            let (operator, literal) = comparison::split_operator(rest)?;
+            Some((before.parse().ok()?, operator, literal.trim()))
+        });
+        let Some((path, operator, literal)) = split else { return Err(format!("{error}; {HINT}")) };
+        let comparison = Comparison::parse(operator, literal)?;
+        Ok(Self { path, comparison: Some(comparison), source })
+    }
+}
+
+impl JsonExpectation {
+    /// Compares. The error is the first value that does not match.
+    pub(crate) fn check<'a>(&'a self, document: &'a Value) -> Result<(), JsonMismatch<'a>> {
+        let values = self.path.0.query(document).all();
+        let mismatch = |actual| Err(JsonMismatch { expected: &self.source, actual });
+        if values.is_empty() {
+            return mismatch(None);
+        }
+        let Some(comparison) = &self.comparison else { return Ok(()) };
+        match values.into_iter().find(|value| !comparison.is_met(value)) {
+            Some(value) => mismatch(Some(value)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for JsonExpectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+/// A value that does not match, and the expectation.
+#[derive(Debug, Clone, Copy)]
+pub struct JsonMismatch<'a> {
+    expected: &'a str,
+    /// The value; `None` if the path selects nothing.
+    pub(crate) actual: Option<&'a Value>,
+}
+
+impl JsonMismatch<'_> {
+    /// The mismatch in one bounded line. The value is redacted before it is cut: `redact` would not recognize half of a
+    /// secret.
+    pub(crate) fn describe(self, redact: impl Fn(&str) -> String) -> String {
+        let expected = bounded(self.expected);
+        match self.actual {
+            Some(value) => format!("{} found, expected {expected}", bounded(&redact(&value.to_string()))),
+            None => format!("nothing found, expected {expected}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

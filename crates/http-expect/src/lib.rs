@@ -1,0 +1,21 @@
+//! What an HTTP response should look like, and how a mismatch is described.
+//!
+//! Owns the expectations of a status, headers, a body and its JSON, their evaluation and the wording of their
+//! mismatches. Pure: it does no I/O. It does not own requests, time limits, the flags and suite files that name the
+//! expectations, the redaction of secrets, or the class that a tool records for a failure.
+#![warn(missing_docs)]
+
+mod body;
+pub mod excerpt;
+mod header;
+mod json;
+mod mismatch;
+mod response;
+mod status;
+
+pub use body::{TextExpectation, TextMismatch};
+pub use header::{HeaderExpectation, HeaderPattern};
+pub use json::{JsonExpectation, JsonPath};
+pub use mismatch::Mismatch;
+pub use response::{MAX_BODY_BYTES, NotJson, Response, ResponseExpectation};
+pub use status::{StatusPattern, StatusPatterns};

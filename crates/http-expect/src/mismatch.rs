@@ -1,0 +1,96 @@
+//! How a response differs from what was expected, in words.
+//!
+//! There are two forms. [`Mismatch`]'s `Display` is a whole sentence that may quote the response. A tool that has to
+//! redact secrets takes [`Mismatch::summary`] instead, and redacts [`Mismatch::evidence`] itself.
+
+use std::fmt;
+
+use crate::body::TextMismatch;
+use crate::excerpt::{bounded, quoted};
+use crate::header::HeaderExpectation;
+use crate::json::{JsonExpectation, JsonMismatch};
+use crate::response::{NotJson, Response};
+use crate::status::StatusPatterns;
+
+/// An expectation that a response does not meet.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the fields are the response, what was expected, and the difference")]
+pub enum Mismatch<'a> {
+    /// The status is not one of those expected.
+    Status { response: &'a Response, expected: &'a StatusPatterns },
+    /// The header is missing, or no value of it matches.
+    Header { response: &'a Response, expected: &'a HeaderExpectation },
+    /// The body does not contain the expected text.
+    Body { response: &'a Response, mismatch: TextMismatch<'a> },
+    /// The body's JSON is not the expected one.
+    Json { response: &'a Response, mismatch: JsonMismatch<'a> },
+    /// The body is not available as JSON.
+    NotJson { response: &'a Response, expected: &'a JsonExpectation, why: &'a NotJson },
+}
+
+impl<'a> Mismatch<'a> {
+    /// The mismatch in one line. It contains no text of the response, except a JSON value that `redact` has processed.
+    pub fn summary(&self, redact: impl Fn(&str) -> String) -> String {
+        match self {
+            Self::Status { .. } => self.to_string(),
+            Self::Header { response, expected: HeaderExpectation { name, pattern } } => {
+                if response.headers.contains_key(name) {
+                    format!("the header {name} is not {pattern}")
+                } else {
+                    format!("there is no header {name}, expected {pattern}")
+                }
+            }
+            Self::Body { response, mismatch } => {
+                let body = if response.truncated { "the first MiB of the body" } else { "the body" };
+                format!("{body} {}", mismatch.describe(quoted))
+            }
+            Self::Json { mismatch, .. } => mismatch.describe(redact),
+            Self::NotJson { expected, why, .. } => {
+                let expected = bounded(&expected.to_string());
+                match why {
+                    NotJson::Truncated => format!("{}, expected {expected}", NotJson::TRUNCATED),
+                    NotJson::Invalid(error) => {
+                        format!("the body is not JSON ({error}), expected {expected}")
+                    }
+                }
+            }
+        }
+    }
+
+    /// The part of the response that shows the mismatch and is not in the [`summary`](Self::summary): of any length,
+    /// perhaps with secrets, and empty if there is nothing to show.
+    pub fn evidence(&self) -> &'a [u8] {
+        match self {
+            Self::Header { response, expected } => {
+                response.headers.get(&expected.name).map_or(b"", |value| value.as_bytes())
+            }
+            Self::Json { mismatch, .. } if mismatch.actual.is_some() => b"",
+            Self::Status { response, .. }
+            | Self::Body { response, .. }
+            | Self::Json { response, .. }
+            | Self::NotJson { response, .. } => &response.body,
+        }
+    }
+}
+
+impl fmt::Display for Mismatch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status { response, expected } => {
+                write!(f, "status {}, expected {expected}", response.status)
+            }
+            Self::Header { response, expected } => {
+                write!(f, "{}, expected {expected}", expected.describe_actual(&response.headers))
+            }
+            Self::Body { response, mismatch } => {
+                let mismatch = mismatch.describe(|text| format!("{text:?}"));
+                write!(f, "{} {mismatch}", response.describe_body())
+            }
+            Self::Json { mismatch, .. } => f.write_str(&mismatch.describe(str::to_owned)),
+            Self::NotJson { response, why, .. } => f.write_str(&response.describe_not_json(why)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

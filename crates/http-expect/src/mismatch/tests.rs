@@ -1,0 +1,133 @@
+use http::header::{CONTENT_TYPE, ETAG, HeaderName};
+use http::{HeaderMap, HeaderValue};
+use regex::bytes::Regex;
+
+use crate::{HeaderExpectation, HeaderPattern, Response, ResponseExpectation, StatusPattern, StatusPatterns};
+use crate::{TextExpectation, excerpt};
+
+fn response(status: u16, body: &str) -> Response {
+    let headers = HeaderMap::from_iter([
+        (CONTENT_TYPE, HeaderValue::from_static("text/html")),
+        (HeaderName::from_static("x-app-version"), HeaderValue::from_static("41")),
+        (HeaderName::from_static("x-app-version"), HeaderValue::from_static("42")),
+    ]);
+    let mut response = Response::new(status, HeaderMap::new(), body.into(), false);
+    for (name, value) in &headers {
+        response.headers.append(name, value.clone());
+    }
+    response
+}
+
+fn header(name: HeaderName, pattern: HeaderPattern) -> ResponseExpectation {
+    ResponseExpectation { headers: vec![HeaderExpectation { name, pattern }], ..Default::default() }
+}
+
+fn json(text: &str) -> ResponseExpectation {
+    ResponseExpectation { json: vec![text.parse().unwrap()], ..Default::default() }
+}
+
+fn contains(text: &str) -> ResponseExpectation {
+    let body = TextExpectation { contains: Some(text.to_owned()), matches: None };
+    ResponseExpectation { body, ..Default::default() }
+}
+
+fn matches(text: &str) -> ResponseExpectation {
+    let body = TextExpectation { contains: None, matches: Some(Regex::new(text).unwrap()) };
+    ResponseExpectation { body, ..Default::default() }
+}
+
+fn sentence(expectation: &ResponseExpectation, response: &Response) -> String {
+    expectation.check(response).unwrap_err().to_string()
+}
+
+/// The summary and the evidence, with `hush` redacted in the summary.
+fn parts(expectation: &ResponseExpectation, response: &Response) -> (String, String) {
+    let mismatch = expectation.check(response).unwrap_err();
+    let summary = mismatch.summary(|text| text.replace("hush", "***"));
+    (summary, String::from_utf8_lossy(mismatch.evidence()).into_owned())
+}
+
+#[test]
+fn a_response_that_meets_everything_has_no_mismatch() {
+    let mut all = json(r#"$.version == "42""#);
+    all.headers.push("X-App-Version: 42".parse().unwrap());
+    all.body = TextExpectation {
+        contains: Some("\"42\"".to_owned()),
+        matches: Some(Regex::new(r#""version":"4\d""#).unwrap()),
+    };
+    assert!(all.check(&response(200, r#"{"version":"42"}"#)).is_ok());
+}
+
+#[test]
+fn a_sentence_quotes_the_response() {
+    let response = response(200, r#"{"version":"42"}"#);
+    let is = |text: &str| HeaderPattern::Equals(text.to_owned());
+    let version = HeaderName::from_static("x-app-version");
+    for (expectation, expected) in [
+        (
+            ResponseExpectation { status: StatusPatterns(vec![StatusPattern::Exact(204)]), ..contains("no") },
+            "status 200, expected 204",
+        ),
+        (header(version, is("43")), "x-app-version: 41, 42, expected x-app-version: 43"),
+        (header(ETAG, is("1")), "no header etag, expected etag: 1"),
+        (contains("\"43\""), r#"the body of 16 bytes does not contain "\"43\"""#),
+        (matches("v4[34]"), "the body of 16 bytes does not match \"v4[34]\""),
+        (json("$.version == 42"), "\"42\" found, expected $.version == 42"),
+    ] {
+        assert_eq!(sentence(&expectation, &response), expected);
+    }
+}
+
+#[test]
+fn a_summary_leaves_the_response_to_the_evidence() {
+    let html = || HeaderPattern::Equals("text".to_owned());
+    let document = response(200, r#"{"status":"down","token":"hush"}"#);
+    let text = response(200, "hello");
+    let part = HeaderPattern::Contains("W".to_owned());
+    let body = r#"{"status":"down","token":"hush"}"#;
+    for (expectation, response, summary, evidence) in [
+        (header(CONTENT_TYPE, html()), &text, "the header content-type is not \"text\"", "text/html"),
+        (header(ETAG, part), &text, "there is no header etag, expected one that contains \"W\"", ""),
+        (contains("ok\n"), &text, "the body does not contain \"ok\\n\"", "hello"),
+        (matches("^Hello$"), &text, "the body does not match \"^Hello$\"", "hello"),
+        (json("$.status == \"ok\""), &document, "\"down\" found, expected $.status == \"ok\"", ""),
+        (json("$.token == 1"), &document, "\"***\" found, expected $.token == 1", ""),
+        (json("$.no"), &document, "nothing found, expected $.no", body),
+    ] {
+        assert_eq!(parts(&expectation, response), (summary.to_owned(), evidence.to_owned()));
+    }
+}
+
+#[test]
+fn the_status_is_compared_first() {
+    let expectation = contains("ok");
+    assert_eq!(sentence(&expectation, &response(500, "ko")), "status 500, expected 2xx");
+    assert!(expectation.check(&response(204, "ok")).is_ok());
+}
+
+#[test]
+fn a_body_that_is_not_json_says_why() {
+    let response = response(200, "hello");
+    let (summary, evidence) = parts(&json("$.no"), &response);
+    assert!(summary.starts_with("the body is not JSON (expected value at line 1"), "{summary}");
+    assert!(summary.ends_with("), expected $.no") && evidence == "hello", "{summary}");
+    let sentence = sentence(&json("$.no"), &response);
+    assert!(sentence.starts_with("the body of 5 bytes is not JSON: expected value"), "{sentence}");
+}
+
+#[test]
+fn a_truncated_body_is_described_as_such() {
+    let response = Response::new(200, HeaderMap::new(), b"{}".to_vec(), true);
+    let expected = "the first MiB of the body does not contain \"ok\"";
+    assert_eq!(sentence(&contains("ok"), &response), expected);
+    assert_eq!(parts(&contains("ok"), &response).0, expected);
+    let expected = "the body is longer than a MiB, and is not read as JSON";
+    assert_eq!(sentence(&json("$.no"), &response), expected);
+    assert_eq!(parts(&json("$.no"), &response).0, format!("{expected}, expected $.no"));
+}
+
+#[test]
+fn a_summary_is_bounded() {
+    let long = contains(&"x".repeat(5000));
+    assert!(parts(&long, &response(200, "")).0.chars().count() < excerpt::MAX_CHARS + 50);
+}

@@ -1,0 +1,120 @@
+//! An HTTP response, and what is expected of it.
+
+use std::sync::OnceLock;
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::body::TextExpectation;
+use crate::header::HeaderExpectation;
+use crate::json::JsonExpectation;
+use crate::mismatch::Mismatch;
+use crate::status::StatusPatterns;
+
+/// The most bytes of a body that a client should read: one MiB, as the messages say.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// An HTTP response, with the part of its body that was read.
+#[derive(Debug)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, or its first [`MAX_BODY_BYTES`].
+    pub body: Vec<u8>,
+    /// Whether the body was longer than that.
+    pub truncated: bool,
+    /// The body as JSON, parsed when it is first needed.
+    document: OnceLock<Result<Value, NotJson>>,
+}
+
+/// Why a body is not available as JSON.
+#[derive(Debug)]
+pub enum NotJson {
+    /// Only its beginning was read.
+    Truncated,
+    /// It is not a JSON document.
+    Invalid(serde_json::Error),
+}
+
+impl Response {
+    /// A response as it was received.
+    pub fn new(status: u16, headers: HeaderMap, body: Vec<u8>, truncated: bool) -> Self {
+        Self { status, headers, body, truncated, document: OnceLock::new() }
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Result<&Value, &NotJson> {
+        let parse = || {
+            if self.truncated {
+                return Err(NotJson::Truncated);
+            }
+            serde_json::from_slice(&self.body).map_err(NotJson::Invalid)
+        };
+        self.document.get_or_init(parse).as_ref()
+    }
+
+    /// Names the part of the body that was read, with its length in bytes.
+    pub fn describe_body(&self) -> String {
+        if self.truncated {
+            "the first MiB of the body".to_owned()
+        } else {
+            format!("the body of {} bytes", self.body.len())
+        }
+    }
+
+    /// Why the body is not available as JSON: a sentence that quotes nothing of it.
+    pub fn describe_not_json(&self, why: &NotJson) -> String {
+        match why {
+            NotJson::Truncated => NotJson::TRUNCATED.to_owned(),
+            NotJson::Invalid(error) => format!("{} is not JSON: {error}", self.describe_body()),
+        }
+    }
+}
+
+impl NotJson {
+    pub(crate) const TRUNCATED: &str = "the body is longer than a MiB, and is not read as JSON";
+}
+
+/// What is expected of a response. The default expects a 2xx status and nothing else.
+#[derive(Debug, Clone, Default)]
+pub struct ResponseExpectation {
+    /// The status.
+    pub status: StatusPatterns,
+    /// The headers; each has to match.
+    pub headers: Vec<HeaderExpectation>,
+    /// The text of the body, or of the part of it that was read.
+    pub body: TextExpectation,
+    /// The body's JSON; each expectation has to be met.
+    pub json: Vec<JsonExpectation>,
+}
+
+impl ResponseExpectation {
+    /// Compares the head and then the body, and returns the first mismatch.
+    pub fn check<'a>(&'a self, response: &'a Response) -> Result<(), Mismatch<'a>> {
+        self.check_head(response)?;
+        self.check_body(response)
+    }
+
+    /// Compares the status and the headers; the status first, because it often explains the other mismatches.
+    pub fn check_head<'a>(&'a self, response: &'a Response) -> Result<(), Mismatch<'a>> {
+        if !self.status.matches(response.status) {
+            return Err(Mismatch::Status { response, expected: &self.status });
+        }
+        match self.headers.iter().find(|header| !header.is_met(&response.headers)) {
+            Some(expected) => Err(Mismatch::Header { response, expected }),
+            None => Ok(()),
+        }
+    }
+
+    /// Compares the body, as text and as JSON.
+    pub fn check_body<'a>(&'a self, response: &'a Response) -> Result<(), Mismatch<'a>> {
+        self.body.check(&response.body).map_err(|mismatch| Mismatch::Body { response, mismatch })?;
+        for expected in &self.json {
+            let document = response.json().map_err(|why| Mismatch::NotJson { response, expected, why })?;
+            expected.check(document).map_err(|mismatch| Mismatch::Json { response, mismatch })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Long trials. Each repeats a test that scripts/test.sh runs with a small, fixed number of rounds and a fixed seed.
+#
+#   scripts/trials.sh [--seed N] [--rounds N] [TRIAL…]
+#
+#   kills    kill the tools at random moments; nothing is counted or rolled back twice
+#   soak     run thousands of stages and hundreds of deployments; nothing accumulates
+#   policy   compare dm-health's decisions with a reference model, on random runs
+#   fuzz     feed random and damaged input to every parser: scripts/fuzz.sh
+#   rules    change every alert rule in every small way; its tests must notice: scripts/mutate-rules.sh
+#   builds   build dm-stage twice, in different folders; the programs must be identical
+#
+# Without a TRIAL all of them run, which takes about two hours. The seed is printed, and the same seed and number of
+# rounds repeat a trial; only the timing of the kills also depends on the machine. Needs what scripts/test.sh installs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; }
+fail() { printf 'trials.sh: %s\n' "$*" >&2; exit 1; }
+
+seed=$((RANDOM << 15 | RANDOM))
+rounds=
+trials=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --seed | --rounds)
+            [[ ${2:-} =~ ^[0-9]+$ ]] || fail "$1 needs a number"
+            printf -v "${1#--}" %s "$2"
+            shift
+            ;;
+        -h | --help) usage; exit ;;
+        kills | soak | policy | fuzz | rules | builds) trials+=("$1") ;;
+        *) fail "unknown argument '$1': see --help" ;;
+    esac
+    shift
+done
+[ ${#trials[@]} -gt 0 ] || trials=(kills soak policy fuzz rules builds)
+servers=${CARGO_TARGET_DIR:-target}/test-servers/usr/bin
+PATH=$(cd "$servers" 2> /dev/null && pwd || printf /nonexistent):$PATH
+export PATH DM_TRIAL_SEED=$seed PROPTEST_RNG_SEED=$seed
+
+# Runs the tests of a package whose names contain one of the words, with their output. Fails if there are none.
+run_tests() {
+    local package=$1 log
+    shift
+    log=$(mktemp)
+    cargo test --locked -p "$package" -- --nocapture "$@" 2>&1 | tee "$log"
+    grep -q '^test result: ok. [1-9]' "$log" || fail "$package has no test with the name $*"
+    rm "$log"
+}
+
+kills() {
+    export DM_TRIAL_ROUNDS=${rounds:-1000}
+    run_tests testkit killed_at_any_moment
+    run_tests dm-rollback killed_at_any_moment
+}
+
+soak() {
+    DM_TRIAL_ROUNDS=${rounds:-10000} run_tests testkit many_runs_leave
+    DM_TRIAL_ROUNDS=${rounds:-300} run_tests testkit series_grow_with_stages
+}
+
+# Sixteen random runs per round.
+policy() { PROPTEST_CASES=${rounds:-60000} run_tests dm-health policy::; }
+
+fuzz() { scripts/fuzz.sh "${rounds:-1000000}"; }
+
+# Every change is tried once: it needs neither a seed nor rounds.
+rules() { scripts/mutate-rules.sh; }
+
+builds() {
+    local folder=${CARGO_TARGET_DIR:-target}/trials build
+    for build in one two; do
+        rm -rf "${folder:?}/$build"
+        cargo build --quiet --release --locked -p dm-stage --target-dir "$folder/$build"
+    done
+    cmp "$folder/one/release/dm-stage" "$folder/two/release/dm-stage" || fail "two builds of dm-stage differ"
+}
+
+report_failure() {
+    local code=$?
+    [ $code = 0 ] || printf 'trials.sh: FAILED (exit code %s): repeat it with scripts/trials.sh --seed %s%s %s\n' \
+        "$code" "$seed" "${rounds:+ --rounds $rounds}" "$trial" >&2
+}
+trap report_failure EXIT
+trial=${trials[0]}
+cargo build --workspace --locked
+for trial in "${trials[@]}"; do
+    printf '\n== %s: scripts/trials.sh --seed %s%s %s\n' "$trial" "$seed" "${rounds:+ --rounds $rounds}" "$trial"
+    started=$SECONDS
+    "$trial"
+    printf '%s passed in %s s\n' "$trial" "$((SECONDS - started))"
+done
