@@ -44,7 +44,7 @@ fn connection_faults() -> Vec<Fault> {
     let mut faults = vec![
         ("refused", fault::refused(), "", "refused", "connection refused by 127.0.0.1"),
         ("an unknown name", "http://does-not-exist.invalid/".to_owned(), "", "dns", "did not resolve"),
-        ("no answer", fault::hanging(), SHORT, "read_timeout", "no answer within 1.0s"),
+        ("no answer", fault::hanging(), SHORT, "read_timeout", "no response within 1.0s"),
         ("reset", fault::resetting(), "", "other", "reset"),
         ("closed at once", answering(""), "", "other", "closed before a whole answer came"),
         ("keeps no connection", ok(), thrice, "-", ""),
@@ -61,7 +61,7 @@ fn connection_faults() -> Vec<Fault> {
             fault::silent_after(&keep_alive("Content-Length: 2\r\n\r\nok")),
             "--timeout 1s --reuse --min-success 3",
             "read_timeout",
-            "no answer within 1.0s",
+            "no response within 1.0s",
         ),
         ("TCP refused", with_scheme("tcp", &fault::refused()), "", "refused", "connection refused"),
         (
@@ -69,7 +69,7 @@ fn connection_faults() -> Vec<Fault> {
             with_scheme("grpc", &fault::hanging()),
             SHORT,
             "read_timeout",
-            "no answer within 1.0s",
+            "no response within 1.0s",
         ),
         ("gRPC of a web server", with_scheme("grpc", &ok()), "", "other", ""),
     ];
@@ -90,16 +90,16 @@ fn connection_faults() -> Vec<Fault> {
 
 /// Faults of HTTP.
 fn http_faults() -> Vec<Fault> {
-    let cut_off = "no whole answer: ";
-    let not_http = "not an HTTP answer";
+    let cut_off = "no complete response: ";
+    let not_http = "not an HTTP response";
     let chunked = |rest: &str| answering(&head(&format!("Transfer-Encoding: chunked\r\n\r\n{rest}")));
     let long = |rest: &str| answering(&head(&format!("Content-Length: {rest}")));
     let two_lengths = "1\r\nContent-Length: 2\r\n\r\nab";
     let redirect = "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n";
     let slow_body = dripping(&head("Content-Length: 9\r\n\r\n"));
     vec![
-        ("slow headers", dripping(&head("X-Slow: ")), SHORT, "read_timeout", "no answer within 1.0s"),
-        ("a slow body", slow_body, SHORT, "read_timeout", "no whole answer within 1.0s"),
+        ("slow headers", dripping(&head("X-Slow: ")), SHORT, "read_timeout", "no response within 1.0s"),
+        ("a slow body", slow_body, SHORT, "read_timeout", "no complete response within 1.0s"),
         ("half a body", long("9\r\n\r\nhalf"), "", "other", cut_off),
         ("more than the length", long("2\r\n\r\nhello"), "", "-", ""),
         ("no number as length", long("x\r\n\r\n"), "", "other", not_http),
@@ -130,7 +130,13 @@ fn tls_faults(authority: &Authority) -> Vec<Fault> {
     let plain = with_scheme("https", &answering(&answer("400 Bad Request", "")));
     vec![
         ("none", server(Flaw::None), "--min-cert-days 365", "-", ""),
-        ("expires too soon", server(Flaw::None), "--min-cert-days 1000000", "tls", "its certificate ends in"),
+        (
+            "expires too soon",
+            server(Flaw::None),
+            "--min-cert-days 1000000",
+            "tls",
+            "the certificate expires in",
+        ),
         ("expired", server(Flaw::Expired), "", "tls", "xpired"),
         ("not valid yet", server(Flaw::NotYetValid), "", "tls", "not valid yet"),
         ("for another host", server(Flaw::WrongHost), "", "tls", "not valid for name"),

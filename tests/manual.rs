@@ -49,7 +49,7 @@ fn the_man_pages_and_completions_are_up_to_date() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let update = std::env::var_os("UPDATE_MANUAL").is_some();
     let tools = [
-        dm_health::args::Args::command(),
+        dm_health::Args::command(),
         dm_migrate::args::Args::command(),
         dm_rollback::args::Args::command(),
         dm_smoke::args::Args::command(),

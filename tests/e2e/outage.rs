@@ -149,7 +149,8 @@ fn a_redirect_is_not_followed() {
         let path = head.split(' ').nth(1).unwrap_or("/");
         answer(&format!("302 Found\r\nLocation: /again{path}"), "")
     });
-    run(&gateway.url).stderr(warned("302 Found to a ").and(contains("configure the URL that it redirects to")));
+    run(&gateway.url)
+        .stderr(warned("302 Found to a ").and(contains("configure the URL that it redirects to")));
     let heads = gateway.heads();
     assert!(!heads.is_empty() && !heads.iter().any(|head| head.contains(" /again/")), "{heads:#?}");
     // The same for a redirect to the same URL.

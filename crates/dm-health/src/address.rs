@@ -1,4 +1,4 @@
-//! A target as it is typed.
+//! Addresses of targets, as typed.
 
 use std::str::FromStr;
 
@@ -6,52 +6,52 @@ use common::http::parse_url;
 use common::label::Label;
 use url::{Host, Url};
 
-const HINT: &str = "give one such as https://host/path, tcp://host:port, grpc://host:port/service or exec:'program argument'";
+const HINT: &str = "write one such as https://host/path, tcp://host:port, grpc://host:port/service or exec:'program argument'";
 
-/// An address, and the name before it where there is one: `NAME=ADDRESS`.
+/// An address with an optional name: `NAME=ADDRESS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
-    /// The name that was given.
-    pub name: Option<Label>,
-    /// What to probe.
-    pub address: Address,
+pub(crate) struct NamedAddress {
+    /// The name, if there is one.
+    pub(crate) name: Option<Label>,
+    /// The address to probe.
+    pub(crate) address: Address,
 }
 
-/// What to probe.
+/// An address to probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
+pub(crate) enum Address {
     /// An `http` or `https` URL.
     Http(Url),
-    /// `tcp://host:port`: whether it takes a connection.
+    /// `tcp://host:port`: healthy if it accepts a connection.
     Tcp(HostPort),
-    /// `grpc://host:port/service`, or `grpcs` with TLS: what the standard health service says of `service`.
+    /// `grpc://host:port/service`, or `grpcs` with TLS: healthy if the standard health service says so.
     Grpc {
-        /// Where it is.
+        /// The host and the port.
         at: HostPort,
-        /// Whether with TLS.
+        /// Whether to use TLS.
         tls: bool,
         /// The service; empty for the server as a whole.
         service: String,
     },
-    /// `exec:program argument …`: whether the program ends with 0. At least the program is there.
+    /// `exec:program argument …`: healthy if the program exits with 0. Not empty.
     Exec(Vec<String>),
 }
 
 /// A host and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostPort {
-    /// The name or the address.
-    pub host: Host<String>,
+pub(crate) struct HostPort {
+    /// The host name or IP address.
+    pub(crate) host: Host<String>,
     /// The port.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
-impl FromStr for Named {
+impl FromStr for NamedAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('=') {
-            // An address can have an = in it, but not before its scheme has ended.
+            // An address may contain an =, but not before the end of its scheme.
             Some((name, address)) if !name.contains([':', '/']) => {
                 let name = name.parse().map_err(|error| format!("the name before the = {error}"))?;
                 Ok(Self { name: Some(name), address: address.parse()? })
@@ -69,7 +69,7 @@ impl FromStr for Address {
             let words = shell_words::split(command).map_err(|error| format!("exec: {error}"))?;
             return match words.first().map(String::as_str) {
                 None | Some("") => {
-                    Err("exec: has no program; give one such as exec:'pg_isready -q'".to_owned())
+                    Err("exec: has no program; write one such as exec:'pg_isready -q'".to_owned())
                 }
                 Some(_) => Ok(Self::Exec(words)),
             };
@@ -78,13 +78,13 @@ impl FromStr for Address {
         match url.scheme() {
             "http" | "https" => parse_url(text).map(Self::Http),
             "tcp" if matches!(url.path(), "" | "/") => host_port(&url).map(Self::Tcp),
-            "tcp" => Err("tcp:// takes a host and a port only".to_owned()),
+            "tcp" => Err("tcp:// allows only a host and a port".to_owned()),
             scheme @ ("grpc" | "grpcs") => Ok(Self::Grpc {
                 at: host_port(&url)?,
                 tls: scheme == "grpcs",
                 service: url.path().trim_start_matches('/').to_owned(),
             }),
-            scheme => Err(format!("the scheme {scheme:?} is not known; {HINT}")),
+            scheme => Err(format!("unknown scheme {scheme:?}; {HINT}")),
         }
     }
 }
@@ -92,14 +92,14 @@ impl FromStr for Address {
 fn host_port(url: &Url) -> Result<HostPort, String> {
     let scheme = url.scheme();
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
-        return Err(format!("{scheme}:// takes no user, no password and no query"));
+        return Err(format!("{scheme}:// allows no user, no password and no query"));
     }
     let host = url.host_str().filter(|host| !host.is_empty());
     let (Some(host), Some(port)) = (host, url.port()) else {
         return Err(format!("{scheme}:// needs a host and a port, such as {scheme}://127.0.0.1:5432"));
     };
-    // Of a scheme that it does not know, a URL's host is any text.
-    let host = Host::parse(host).map_err(|error| format!("{host} is no host: {error}"))?;
+    // The host of a URL with an unknown scheme can be any text.
+    let host = Host::parse(host).map_err(|error| format!("{host} is not a valid host: {error}"))?;
     Ok(HostPort { host, port })
 }
 
@@ -110,16 +110,16 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> (Option<String>, Address) {
-        let named: Named = text.parse().unwrap();
+        let named: NamedAddress = text.parse().unwrap();
         (named.name.map(String::from), named.address)
     }
 
     fn error(text: &str) -> String {
-        text.parse::<Named>().unwrap_err()
+        text.parse::<NamedAddress>().unwrap_err()
     }
 
     #[test]
-    fn a_name_stands_before_the_address() {
+    fn a_name_may_precede_the_address() {
         let url = Address::Http(Url::parse("http://h/a?b=c").unwrap());
         assert_eq!(parsed("api=http://h/a?b=c"), (Some("api".to_owned()), url.clone()));
         assert_eq!(parsed("http://h/a?b=c"), (None, url));
@@ -146,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_whole_is_refused_with_a_hint() {
+    fn an_incomplete_address_is_an_error_with_a_hint() {
         assert!(error("tcp://db").contains("needs a host and a port, such as tcp://"));
         assert!(error("grpc://:5").contains("not a URL"));
-        assert!(error("tcp://db:5/path").contains("host and a port only"));
+        assert!(error("tcp://db:5/path").contains("only a host and a port"));
         assert!(error("grpc://u:p@db:5").contains("no password"));
         assert!(error("exec:").contains("no program"));
         assert!(error("exec:a 'b").contains("exec:"));
-        assert!(error("ftp://h").contains("\"ftp\" is not known"));
+        assert!(error("ftp://h").contains("unknown scheme \"ftp\""));
     }
 }

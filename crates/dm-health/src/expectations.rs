@@ -1,4 +1,4 @@
-//! What a healthy answer is: pure, given the answer.
+//! What a healthy response looks like. Pure: depends only on the response.
 
 use std::time::Duration;
 
@@ -7,54 +7,62 @@ use common::duration::format_duration;
 use common::event::Reason;
 use http_expect::{Mismatch, Response, ResponseExpectation};
 
-use crate::probe::Failure;
-use crate::version::Version;
+use crate::failure::Failure;
+use crate::version::ExpectedVersion;
 
-/// What a healthy answer is. Each of these has to be met; the response and its version, over HTTP only.
+/// What a healthy response looks like. All expectations must be met; those on the response and the version apply only to
+/// HTTP.
 #[derive(Debug, Clone, Default)]
-pub struct Expectations {
-    /// Its status, its headers and its body.
-    pub response: ResponseExpectation,
-    /// It comes from this version.
-    pub version: Option<Version>,
-    /// None of the certificates that it comes with ends before this time has passed.
-    pub min_certificate: Option<TimeDelta>,
-    /// It is there after this time, from the start of the probe to the last byte.
-    pub max_latency: Option<Duration>,
+pub(crate) struct Expectations {
+    /// Status, headers and body.
+    pub(crate) response: ResponseExpectation,
+    /// The version that must respond.
+    pub(crate) version: Option<ExpectedVersion>,
+    /// The minimum time until a certificate of the server expires.
+    pub(crate) min_certificate_life: Option<TimeDelta>,
+    /// The maximum time from the start of the probe to the last byte.
+    pub(crate) max_latency: Option<Duration>,
 }
 
-/// The answer to a probe.
+/// The response to a probe.
 #[derive(Debug, Default)]
-pub struct Answer {
-    /// The response, if the probe used HTTP.
-    pub http: Option<Response>,
+pub(crate) struct ProbeResponse {
+    /// The HTTP response, if the probe used HTTP.
+    pub(crate) http: Option<Response>,
     /// The time until the first of the server's certificates expires, if it sent any.
-    pub certificate: Option<TimeDelta>,
+    pub(crate) certificate: Option<TimeDelta>,
 }
 
 impl Expectations {
-    /// The first that is not met by the answer, and by the time that it took.
-    pub fn unmet(&self, answer: &Answer, latency: Duration) -> Option<Failure> {
-        let http = answer.http.as_ref().and_then(|http| {
+    /// Checks all expectations.
+    ///
+    /// # Errors
+    /// The first expectation that the response or its latency does not meet.
+    pub(crate) fn check(&self, response: &ProbeResponse, latency: Duration) -> Result<(), Failure> {
+        self.unmet(response, latency).map_or(Ok(()), Err)
+    }
+
+    fn unmet(&self, response: &ProbeResponse, latency: Duration) -> Option<Failure> {
+        let http = response.http.as_ref().and_then(|http| {
             (self.response.check_head(http).err().map(|mismatch| failure(&mismatch)))
                 .or_else(|| self.version.as_ref()?.unmet(http))
                 .or_else(|| self.response.check_body(http).err().map(|mismatch| failure(&mismatch)))
         });
-        http.or_else(|| self.ends_soon(answer.certificate?)).or_else(|| self.too_slow(latency))
+        http.or_else(|| self.expires_soon(response.certificate?)).or_else(|| self.too_slow(latency))
     }
 
-    fn ends_soon(&self, left: TimeDelta) -> Option<Failure> {
-        let wanted = self.min_certificate.filter(|wanted| left < *wanted)?;
+    fn expires_soon(&self, left: TimeDelta) -> Option<Failure> {
+        let minimum = self.min_certificate_life.filter(|minimum| left < *minimum)?;
         let days = |time: TimeDelta| time.num_days();
         let message =
-            format!("its certificate ends in {} days, expected {} or more", days(left), days(wanted));
+            format!("the certificate expires in {} days, expected {} or more", days(left), days(minimum));
         Some(Failure::new(Reason::Tls, message))
     }
 
     fn too_slow(&self, latency: Duration) -> Option<Failure> {
         let limit = self.max_latency.filter(|limit| latency > *limit)?;
         let message = format!(
-            "answered after {}, expected within {}",
+            "responded after {}, expected within {}",
             format_duration(latency),
             format_duration(limit)
         );
@@ -87,8 +95,8 @@ mod tests {
         headers.append("x-app-version", "41".parse().unwrap());
         headers.append("x-app-version", "42".parse().unwrap());
         let http = Response::new(status, headers, b"{\"version\":\"42\"}".to_vec(), false);
-        let answer = Answer { http: Some(http), certificate: Some(TimeDelta::days(30)) };
-        let failure = expectations.unmet(&answer, Duration::from_millis(30))?;
+        let response = ProbeResponse { http: Some(http), certificate: Some(TimeDelta::days(30)) };
+        let failure = expectations.unmet(&response, Duration::from_millis(30))?;
         Some((failure.reason, failure.message))
     }
 
@@ -109,12 +117,12 @@ mod tests {
         ResponseExpectation { json: vec![text.parse().unwrap()], ..Default::default() }
     }
 
-    fn version(expected: &str) -> Version {
-        Version { expected: expected.to_owned(), place: "json:$.version".parse().unwrap() }
+    fn version(expected: &str) -> ExpectedVersion {
+        ExpectedVersion { expected: expected.to_owned(), location: "json:$.version".parse().unwrap() }
     }
 
     #[test]
-    fn expectations_that_are_met_are_no_failure() {
+    fn a_response_that_meets_all_expectations_is_healthy() {
         let all = Expectations {
             response: ResponseExpectation {
                 headers: header("X-App-Version: 42").headers,
@@ -122,7 +130,7 @@ mod tests {
                 ..body("\"42\"")
             },
             version: Some(version("42")),
-            min_certificate: Some(TimeDelta::days(30)),
+            min_certificate_life: Some(TimeDelta::days(30)),
             max_latency: Some(Duration::from_millis(30)),
         };
         assert_eq!(unmet(200, &all), None);
@@ -157,8 +165,8 @@ mod tests {
         );
         let long = Some(TimeDelta::days(31));
         assert_eq!(
-            failure(200, Expectations { min_certificate: long, ..Expectations::default() }),
-            (Reason::Tls, "its certificate ends in 30 days, expected 31 or more".to_owned())
+            failure(200, Expectations { min_certificate_life: long, ..Expectations::default() }),
+            (Reason::Tls, "the certificate expires in 30 days, expected 31 or more".to_owned())
         );
         let fast = Some(Duration::from_millis(29));
         let too_slow = Expectations { max_latency: fast, ..Expectations::default() };
@@ -171,6 +179,6 @@ mod tests {
             |response| Expectations { response, version: Some(version("43")), ..Expectations::default() };
         assert_eq!(unmet(200, &both(header("x-other: 1"))).unwrap().0, Reason::Assertion);
         let (_, message) = unmet(200, &both(body("43"))).unwrap();
-        assert_eq!(message, "version 42 answers, expected version 43");
+        assert_eq!(message, "version 42 responded, expected version 43");
     }
 }

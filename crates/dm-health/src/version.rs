@@ -1,4 +1,4 @@
-//! The version that has to answer: an old instance that still answers 200 is no proof of the new one.
+//! The version that must respond: a 200 from an old instance says nothing about the new one.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -8,85 +8,91 @@ use http_expect::{JsonPath, Response};
 use hyper::header::HeaderName;
 use serde_json::Value;
 
-use crate::probe::Failure;
+use crate::failure::Failure;
 
-/// The most characters that are shown of what was found instead.
-const MAX_SHOWN: usize = 80;
+/// How many characters of another version an error message contains.
+const MAX_DISPLAYED: usize = 80;
 
-/// A version, and where an answer says which one it comes from.
+/// An expected version, and where a response contains its version.
 #[derive(Debug, Clone)]
-pub struct Version {
-    /// The version that has to answer.
-    pub expected: String,
-    /// Where the answer names its version.
-    pub place: Place,
+pub(crate) struct ExpectedVersion {
+    /// The version that must respond.
+    pub(crate) expected: String,
+    /// Where a response contains its version.
+    pub(crate) location: VersionLocation,
 }
 
-/// Where an answer names its version.
+/// Where a response contains its version.
 #[derive(Debug, Clone)]
-pub enum Place {
-    /// Somewhere in the body, as a word of its own: 1.4 is not in 1.4.2, nor in 1.4~rc1.
+pub(crate) enum VersionLocation {
+    /// Anywhere in the body, as a separate word: 1.4 does not match 1.4.2 or 1.4~rc1.
     Body,
     /// In this header.
     Header(HeaderName),
-    /// At this place of a body in JSON.
+    /// At this JSONPath of a JSON body.
     Json(JsonPath),
 }
 
-impl FromStr for Place {
+impl FromStr for VersionLocation {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             None if text == "body" => Ok(Self::Body),
-            Some(("header", name)) => {
-                name.trim().parse().map(Self::Header).map_err(|_| format!("{name:?} is no header's name"))
-            }
+            Some(("header", name)) => name
+                .trim()
+                .parse()
+                .map(Self::Header)
+                .map_err(|_| format!("{name:?} is not a valid header name")),
             Some(("json", path)) => path.parse().map(Self::Json),
-            _ => Err("give header:NAME, json:JSONPATH or body".to_owned()),
+            _ => Err("use header:NAME, json:JSONPATH or body".to_owned()),
         }
     }
 }
 
-/// A version that can be expected. One that is empty would be found in everything.
-pub fn parse(text: &str) -> Result<String, &'static str> {
-    if bare(text).is_empty() { Err("it names no version: is a variable unset?") } else { Ok(text.to_owned()) }
+/// Parses an expected version. Rejects an empty one, which would match everything.
+pub(crate) fn parse(text: &str) -> Result<String, &'static str> {
+    if bare(text).is_empty() {
+        Err("the version is empty: is a variable unset?")
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
-impl Version {
-    /// Why the answer is another version's, where it is.
-    pub fn unmet(&self, answer: &Response) -> Option<Failure> {
+impl ExpectedVersion {
+    /// The failure if another version responded.
+    pub(crate) fn unmet(&self, response: &Response) -> Option<Failure> {
         let expected = &self.expected;
-        let (reason, found) = match &self.place {
-            Place::Body => {
-                let body = String::from_utf8_lossy(&answer.body);
+        let (reason, found) = match &self.location {
+            VersionLocation::Body => {
+                let body = String::from_utf8_lossy(&response.body);
                 // PHP writes a slash in JSON as \/.
                 if has_word(&body, expected) || has_word(&body.replace("\\/", "/"), expected) {
                     return None;
                 }
-                let message = format!("version {expected} is not named in {}", answer.describe_body());
+                let message = format!("version {expected} does not appear in {}", response.describe_body());
                 return Some(Failure::new(Reason::BodyMismatch, message));
             }
-            Place::Header(name) => {
-                let value = answer.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+            VersionLocation::Header(name) => {
+                let value = response.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
                 let found = value.map(Cow::into_owned).ok_or_else(|| format!("no header {name}"));
                 (Reason::Assertion, found)
             }
-            Place::Json(path) => (Reason::BodyMismatch, in_json(path, answer)),
+            VersionLocation::Json(path) => (Reason::BodyMismatch, in_json(path, response)),
         };
-        let told = match found {
+        let problem = match found {
             Ok(found) if is_same(&found, expected) => return None,
-            Ok(found) => format!("version {} answers", shown(&found)),
-            Err(why) => why,
+            Ok(found) => format!("version {} responded", abbreviate(&found)),
+            Err(cause) => cause,
         };
-        Some(Failure::new(reason, format!("{told}, expected version {expected}")))
+        Some(Failure::new(reason, format!("{problem}, expected version {expected}")))
     }
 }
 
-fn in_json(path: &JsonPath, answer: &Response) -> Result<String, String> {
-    let document = answer.json().map_err(|why| answer.describe_not_json(why))?;
+fn in_json(path: &JsonPath, response: &Response) -> Result<String, String> {
+    let document = response.json().map_err(|cause| response.describe_not_json(cause))?;
     match path.first(document) {
-        None => Err("the body names no version there".to_owned()),
+        None => Err("the body has no version there".to_owned()),
         Some(Value::String(text)) => Ok(text.clone()),
         Some(other) => Ok(other.to_string()),
     }
@@ -96,7 +102,7 @@ fn is_same(found: &str, expected: &str) -> bool {
     bare(found) == bare(expected)
 }
 
-/// Tags are written with a v and without.
+/// Removes the leading v that some tags have.
 fn bare(version: &str) -> &str {
     version.trim().trim_start_matches('v')
 }
@@ -116,8 +122,8 @@ fn has_word(body: &str, expected: &str) -> bool {
 }
 
 /// A line of what somebody else's service says.
-fn shown(found: &str) -> String {
-    found.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect()
+fn abbreviate(found: &str) -> String {
+    found.chars().filter(|c| !c.is_control()).take(MAX_DISPLAYED).collect()
 }
 
 #[cfg(test)]
@@ -127,11 +133,11 @@ mod tests {
 
     use super::*;
 
-    fn unmet(expected: &str, place: &str, body: &str) -> Option<String> {
+    fn unmet(expected: &str, location: &str, body: &str) -> Option<String> {
         let mut headers = HeaderMap::new();
         headers.insert("x-app-version", "v1.4.2".parse().unwrap());
         let answer = Response::new(200, headers, body.as_bytes().to_vec(), false);
-        let version = Version { expected: expected.to_owned(), place: place.parse().unwrap() };
+        let version = ExpectedVersion { expected: expected.to_owned(), location: location.parse().unwrap() };
         version.unmet(&answer).map(|failure| failure.message)
     }
 
@@ -148,16 +154,19 @@ mod tests {
     #[test]
     fn an_old_version_does_not_pass_for_the_new_one() {
         let old = |place, body| unmet("1.4.3", place, body).unwrap();
-        assert_eq!(old("header:x-app-version", ""), "version v1.4.2 answers, expected version 1.4.3");
+        assert_eq!(old("header:x-app-version", ""), "version v1.4.2 responded, expected version 1.4.3");
         assert_eq!(old("header:x-other", ""), "no header x-other, expected version 1.4.3");
         assert_eq!(
             old("json:$.version", r#"{"version":"1.4"}"#),
-            "version 1.4 answers, expected version 1.4.3"
+            "version 1.4 responded, expected version 1.4.3"
         );
-        assert_eq!(old("json:$.v", "{}"), "the body names no version there, expected version 1.4.3");
+        assert_eq!(old("json:$.v", "{}"), "the body has no version there, expected version 1.4.3");
         assert!(old("json:$.v", "<html>").starts_with("the body of 6 bytes is not JSON: "));
-        assert_eq!(old("body", "1.4.30 1.4"), "version 1.4.3 is not named in the body of 10 bytes");
-        assert_eq!(unmet("1.4", "body", "1.4.2").unwrap(), "version 1.4 is not named in the body of 5 bytes");
+        assert_eq!(old("body", "1.4.30 1.4"), "version 1.4.3 does not appear in the body of 10 bytes");
+        assert_eq!(
+            unmet("1.4", "body", "1.4.2").unwrap(),
+            "version 1.4 does not appear in the body of 5 bytes"
+        );
     }
 
     #[test]
@@ -209,7 +218,7 @@ mod tests {
     #[test]
     fn a_place_is_a_header_a_path_or_the_body() {
         for bad in ["", "header", "header:", "header:a b", "json:version", "cookie:v"] {
-            assert!(bad.parse::<Place>().is_err(), "{bad}");
+            assert!(bad.parse::<VersionLocation>().is_err(), "{bad}");
         }
     }
 }

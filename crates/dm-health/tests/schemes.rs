@@ -122,5 +122,5 @@ fn what_is_only_in_http_can_not_be_expected_of_the_others() {
     let state = tempfile::tempdir().unwrap();
     let one_line = predicate::function(|text: &str| text.lines().count() == 1);
     let http_only = command(&state, "tcp://h:1").args(["--expect-body", "ok"]).assert();
-    http_only.code(2).stderr(contains("of http:// and https:// only").and(one_line));
+    http_only.code(2).stderr(contains("from http:// and https://").and(one_line));
 }

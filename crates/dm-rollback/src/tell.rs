@@ -58,14 +58,14 @@ pub fn tell(plan: &Plan, verdict: &Verdict, acted: &ActionOutcome, took: Duratio
 
     let Some(alertmanager) = &plan.people.alertmanager else { return };
     let alerts = alerts(identity, verdict, acted, now);
-    let told = dm_health::runtime::block_on(async {
+    let told = common::runtime::block_on(async {
         for alert in &alerts {
             // One that does not answer is asked once.
             alertmanager.post(alert).await?;
         }
         Ok(())
     });
-    if let Err(error) = told.and_then(|told: anyhow::Result<()>| told) {
+    if let Err(error) = told.map_err(anyhow::Error::from).and_then(|told: anyhow::Result<()>| told) {
         let shown = alertmanager.shown();
         common::cli::warn(TOOL.name, &[format!("nobody was told: Alertmanager at {shown}: {error:#}")]);
     }

@@ -88,8 +88,8 @@ impl Hook {
         let named = ["alertname", "service", "environment"];
         let named = alert.labels.iter().filter(|(label, _)| named.contains(&label.as_str()));
         let named = named.map(|(label, value)| (label.clone(), value.clone())).collect();
-        let asked = dm_health::runtime::block_on(self.alertmanager.active(&named));
-        let active = asked.and_then(|answer| answer).map_err(|error| {
+        let asked = common::runtime::block_on(self.alertmanager.active(&named));
+        let active = asked.map_err(anyhow::Error::from).and_then(|answer| answer).map_err(|error| {
             format!("{} fires, by a payload; Alertmanager cannot be asked: {error:#}", nearest(name))
         })?;
         if active.iter().any(|active| active.labels == alert.labels) {

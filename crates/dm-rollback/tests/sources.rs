@@ -263,7 +263,7 @@ fn an_alert_that_begins_to_fire_rolls_back() {
         let labels = json!({"alertname": name, "service": service, "environment": "production"});
         let alert = json!([{"labels": labels, "startsAt": SystemClock.now().to_rfc3339()}]).to_string();
         let client = reqwest::Client::new().post(format!("{url}/api/v2/alerts")).body(alert);
-        let answer = dm_health::runtime::block_on(client.header("Content-Type", "application/json").send());
+        let answer = common::runtime::block_on(client.header("Content-Type", "application/json").send());
         assert!(answer.unwrap().unwrap().status().is_success());
     };
     fire("web", "ApiDown");

@@ -1,4 +1,4 @@
-//! From a name to a connection.
+//! Resolves a host name and connects to an address.
 
 use std::net::SocketAddr;
 
@@ -9,13 +9,13 @@ use tokio::task::spawn_blocking;
 use url::Host;
 
 use super::endpoint::Endpoint;
-use super::failure::Failure;
-use super::timeline::{Phase, Timeline};
+use super::phase_timer::{Phase, PhaseTimer};
+use crate::failure::Failure;
 
-/// The addresses of the endpoint; at least one.
+/// Resolves the endpoint to at least one address.
 pub(super) async fn resolve(
     endpoint: &Endpoint,
-    timeline: &mut Timeline<'_>,
+    timer: &mut PhaseTimer<'_>,
 ) -> Result<Vec<SocketAddr>, Failure> {
     let addresses: Vec<SocketAddr> = match &endpoint.host {
         Host::Ipv4(ip) => vec![(*ip, endpoint.port).into()],
@@ -23,14 +23,14 @@ pub(super) async fn resolve(
         Host::Domain(domain) => lookup(domain.clone(), endpoint.port).await?,
     };
     if matches!(endpoint.host, Host::Domain(_)) {
-        timeline.enter(Phase::Connect);
+        timer.enter(Phase::Connect);
     } else {
-        timeline.skip_to(Phase::Connect);
+        timer.skip_to(Phase::Connect);
     }
     Ok(addresses)
 }
 
-/// As the system resolves names, on a thread beside: it knows no other way.
+/// Uses the system's resolver, which blocks, on another thread.
 async fn lookup(domain: String, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
     let found = spawn_blocking(move || {
@@ -42,14 +42,14 @@ async fn lookup(domain: String, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     match addresses {
         Ok(addresses) if addresses.is_empty() => Err(Failure::new(Reason::Dns, "the name has no address")),
         Ok(addresses) => Ok(addresses),
-        Err(error) => Err(Failure::unresolved(error)),
+        Err(error) => Err(Failure::not_resolved(error)),
     }
 }
 
-/// A new connection.
+/// Opens a TCP connection.
 pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
-    let unconnected = |error| Failure::unconnected(&error, address);
-    let stream = TcpStream::connect(address).await.map_err(unconnected)?;
-    stream.set_nodelay(true).map_err(unconnected)?;
+    let not_connected = |error| Failure::not_connected(&error, address);
+    let stream = TcpStream::connect(address).await.map_err(not_connected)?;
+    stream.set_nodelay(true).map_err(not_connected)?;
     Ok(stream)
 }

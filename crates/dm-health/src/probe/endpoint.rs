@@ -1,17 +1,17 @@
-//! Where a target is on the network.
+//! The network endpoint of a target.
 
 use anyhow::{Context, Result};
 use tokio_rustls::rustls::pki_types::ServerName;
 use url::Host;
 
-/// A host and a port, with TLS or without.
+/// A host and a port, with or without TLS.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoint {
-    /// What to connect to.
+    /// The host to connect to.
     pub(super) host: Host<String>,
     /// The port.
     pub(super) port: u16,
-    /// The name that the certificate has to be for; `None` without TLS.
+    /// The name that the certificate must contain; `None` without TLS.
     pub(super) tls_name: Option<ServerName<'static>>,
 }
 
@@ -25,7 +25,7 @@ impl Endpoint {
 fn server_name(host: &Host<String>) -> Result<ServerName<'static>> {
     Ok(match host {
         Host::Domain(domain) => ServerName::try_from(domain.clone())
-            .with_context(|| format!("{domain} is no name that a certificate can be for"))?,
+            .with_context(|| format!("{domain} is not a valid name for a certificate"))?,
         Host::Ipv4(ip) => ServerName::from(std::net::IpAddr::V4(*ip)),
         Host::Ipv6(ip) => ServerName::from(std::net::IpAddr::V6(*ip)),
     })

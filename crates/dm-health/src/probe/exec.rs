@@ -1,4 +1,4 @@
-//! A program as a probe: healthy is what ends with 0.
+//! A program as a probe: exit code 0 is healthy.
 
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
@@ -8,12 +8,12 @@ use child_process::{Captured, explain};
 use common::event::Reason;
 use tokio::process::Command;
 
-use super::failure::Failure;
+use crate::failure::Failure;
 
-/// So much of stderr is kept.
-const KEPT: usize = 1024;
+/// How much of stderr is kept, in bytes.
+const MAX_STDERR_BYTES: usize = 1024;
 
-/// Runs it. When this is dropped before its end, as by a time limit, the program's whole group is killed.
+/// Runs the program. If the future is dropped, as by a time limit, the whole process group is killed.
 pub(super) async fn run(words: &[String]) -> Result<(), Failure> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(Failure::new(Reason::NotFound, "no program to run"));
@@ -24,24 +24,24 @@ pub(super) async fn run(words: &[String]) -> Result<(), Failure> {
         let error = explain(OsStr::new(program), &error);
         Failure::local(error.reason, error.message)
     })?;
-    match running.output(KEPT).await {
+    match running.output(MAX_STDERR_BYTES).await {
         Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(ended(output.status, &output.stderr)),
+        Ok(output) => Err(describe_exit(output.status, &output.stderr)),
         Err(error) => Err(Failure::new(Reason::Other, format!("cannot wait for {program}: {error}"))),
     }
 }
 
-fn ended(status: ExitStatus, stderr: &[u8]) -> Failure {
+fn describe_exit(status: ExitStatus, stderr: &[u8]) -> Failure {
     let stderr = String::from_utf8_lossy(stderr);
-    let said = match stderr.lines().find(|line| !line.trim().is_empty()) {
+    let first_line = match stderr.lines().find(|line| !line.trim().is_empty()) {
         Some(line) => format!(": {}", line.chars().filter(|c| !c.is_control()).take(200).collect::<String>()),
         None => String::new(),
     };
     match (status.code(), status.signal()) {
-        (Some(code), _) => Failure::new(Reason::ExitCode, format!("exit code {code}{said}")),
+        (Some(code), _) => Failure::new(Reason::ExitCode, format!("exit code {code}{first_line}")),
         (None, signal) => {
             let signal = signal.unwrap_or_default();
-            Failure::new(Reason::Signal, format!("killed by signal {signal}{said}"))
+            Failure::new(Reason::Signal, format!("killed by signal {signal}{first_line}"))
         }
     }
 }

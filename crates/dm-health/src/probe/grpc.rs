@@ -1,4 +1,4 @@
-//! The standard health service of gRPC: <https://github.com/grpc/grpc/blob/master/doc/health-checking.md>.
+//! Probes the standard gRPC health service: <https://github.com/grpc/grpc/blob/master/doc/health-checking.md>.
 
 use std::error::Error;
 use std::task::{Context, Poll};
@@ -18,13 +18,13 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::endpoint::Endpoint;
-use super::failure::Failure;
 use super::request::AGENT;
+use crate::failure::Failure;
 
-/// An answer is a few bytes; what is longer is none.
-const MAX_ANSWER_BYTES: usize = 4096;
+/// The limit for a response, which is normally a few bytes.
+const MAX_RESPONSE_BYTES: usize = 4096;
 
-/// Asks whether `service` is serving.
+/// Checks whether `service` is serving.
 pub(super) async fn check(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     endpoint: &Endpoint,
@@ -32,25 +32,25 @@ pub(super) async fn check(
 ) -> Result<(), Failure> {
     let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
         .await
-        .map_err(|error| Failure::no_answer(&error))?;
-    let mut beside = JoinSet::new();
-    beside.spawn(connection);
+        .map_err(|error| Failure::no_response(&error))?;
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
     let scheme = if endpoint.tls_name.is_some() { "https" } else { "http" };
     let origin = format!("{scheme}://{}:{}", endpoint.host, endpoint.port).parse::<Uri>();
     let origin = origin.map_err(|error| Failure::new(Reason::Other, error.to_string()))?;
     let mut client =
-        HealthClient::with_origin(Connection(sender), origin).max_decoding_message_size(MAX_ANSWER_BYTES);
+        HealthClient::with_origin(Connection(sender), origin).max_decoding_message_size(MAX_RESPONSE_BYTES);
     let request = HealthCheckRequest { service: service.to_owned() };
-    let answer = client.check(request).await.map_err(|status| refused(&status))?.into_inner();
-    match answer.status() {
+    let response = client.check(request).await.map_err(|status| failure(&status))?.into_inner();
+    match response.status() {
         ServingStatus::Serving => Ok(()),
         status => Err(bad_status(format!("{}, expected SERVING", status.as_str_name()))),
     }
 }
 
-fn refused(status: &Status) -> Failure {
+fn failure(status: &Status) -> Failure {
     if let Some(error) = hyper_error(status) {
-        return Failure::no_answer(error);
+        return Failure::no_response(error);
     }
     match status.code() {
         Code::Unimplemented => bad_status("the server has no health service (UNIMPLEMENTED)".to_owned()),

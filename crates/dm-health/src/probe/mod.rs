@@ -1,17 +1,17 @@
-//! One probe: a question on a connection of its own, to one address, with each phase timed. Or a program.
+//! Probes: one request each on a new connection to one address, with timed phases; or one run of a program.
 //!
-//! Not with a common HTTP client: those keep connections, try several addresses at once and follow redirects, and all
-//! three hide what a probe is there to find.
+//! A common HTTP client reuses connections, tries several addresses and follows redirects. All three would hide what a
+//! probe is meant to detect.
 
 mod connect;
 mod endpoint;
-mod exchange;
 mod exec;
-mod failure;
+mod failures;
 mod grpc;
+mod http;
+mod phase_timer;
 mod request;
 mod target;
-mod timeline;
 mod tls;
 
 use std::net::SocketAddr;
@@ -25,116 +25,123 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::expectations::{Answer, Expectations};
-use crate::policy::Found;
+use crate::expectations::{Expectations, ProbeResponse};
+use crate::failure::Failure;
+use crate::policy::ProbeResult;
 use endpoint::Endpoint;
-use exchange::Connection;
-pub use failure::Failure;
-use request::Get;
+use http::Connection;
+pub(crate) use phase_timer::milliseconds;
+use phase_timer::{Phase, PhaseTimer};
+use request::GetRequest;
 use target::Protocol;
-pub use target::Target;
-pub(crate) use timeline::milliseconds;
-use timeline::{Phase, Timeline};
+pub(crate) use target::Target;
 use tls::Connectors;
 
 /// Probes one target.
-pub struct Prober<'a> {
+pub(crate) struct Prober<'a> {
     target: &'a Target,
     expected: &'a Expectations,
-    manner: Manner,
-    kept: Option<Kept>,
+    options: ProbeOptions,
+    connection: Option<KeptConnection>,
     tls: Option<Connectors>,
     clock: &'a dyn Clock,
-    /// Connections that could not be made, which is what moves on to the next address of the name.
-    unconnected: usize,
+    /// The number of failed connections, which selects the address for the next probe.
+    failed_connections: usize,
 }
 
-/// How a target is asked.
+/// Options of a probe.
 #[derive(Debug, Clone, Copy)]
-pub struct Manner {
-    /// For one probe as a whole.
-    pub timeout: Duration,
-    /// Whether the connection of an HTTP probe is kept for the next.
-    pub reuse: bool,
+pub(crate) struct ProbeOptions {
+    /// The time limit of one probe.
+    pub(crate) timeout: Duration,
+    /// Whether the next HTTP probe reuses the connection.
+    pub(crate) reuse: bool,
 }
 
-/// A connection that is kept from one probe to the next.
-struct Kept {
+/// An HTTP connection that the next probe can reuse.
+struct KeptConnection {
     connection: Connection,
     address: Option<SocketAddr>,
-    certificate_ends: Option<DateTime<Utc>>,
+    certificate_expiry: Option<DateTime<Utc>>,
 }
 
-/// What one probe found.
+/// The outcome of one probe.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// When it was sent.
-    pub sent_at: DateTime<Utc>,
-    /// The address that was used, where the name resolved.
-    pub address: Option<SocketAddr>,
-    /// The HTTP status, where one came.
-    pub status: Option<u16>,
-    /// From the start to the last byte, where a whole answer came.
-    pub latency: Option<Duration>,
-    /// What took how long.
-    pub phases: Phases,
-    /// Turns of the interval that passed while it was on its way, and had no probe of their own.
-    pub skipped: u64,
-    /// Why it failed; `None` for a success.
-    pub failure: Option<Failure>,
+pub(crate) struct ProbeOutcome {
+    /// The time when it was sent.
+    pub(crate) sent_at: DateTime<Utc>,
+    /// The address, if the name was resolved.
+    pub(crate) address: Option<SocketAddr>,
+    /// The HTTP status, if one arrived.
+    pub(crate) status: Option<u16>,
+    /// The time from the start to the last byte, if the response was complete.
+    pub(crate) latency: Option<Duration>,
+    /// The duration of each phase.
+    pub(crate) phases: Phases,
+    /// The number of turns that had no probe because this one was still running.
+    pub(crate) skipped: u64,
+    /// The failure; `None` for a success.
+    pub(crate) failure: Option<Failure>,
 }
 
-impl Outcome {
+impl ProbeOutcome {
     /// Whether it met every expectation.
-    pub fn is_ok(&self) -> bool {
+    pub(crate) fn is_ok(&self) -> bool {
         self.failure.is_none()
     }
 
-    /// What it says of the service.
-    pub fn found(&self) -> Found {
+    /// What the probe says about the service.
+    pub(crate) fn result(&self) -> ProbeResult {
         match &self.failure {
-            None => Found::Good,
-            Some(failure) if failure.is_local => Found::Nothing,
-            Some(_) => Found::Bad,
+            None => ProbeResult::Healthy,
+            Some(failure) if failure.is_local => ProbeResult::NotProbed,
+            Some(_) => ProbeResult::Unhealthy,
         }
     }
 }
 
 impl<'a> Prober<'a> {
-    /// One for each target. Loads the machine's root certificates, where one of them needs those.
-    pub fn of_each(
+    /// A prober for each target. Loads the machine's root certificates if a target uses TLS.
+    pub(crate) fn for_targets(
         targets: &'a [Target],
         expected: &'a Expectations,
-        manner: Manner,
+        options: ProbeOptions,
         clock: &'a dyn Clock,
     ) -> Result<Vec<Self>> {
         let tls = if targets.iter().any(Target::is_tls) { Some(tls::connectors()?) } else { None };
-        let prober =
-            |target| Self { target, expected, manner, kept: None, tls: tls.clone(), clock, unconnected: 0 };
+        let prober = |target| Self {
+            target,
+            expected,
+            options,
+            connection: None,
+            tls: tls.clone(),
+            clock,
+            failed_connections: 0,
+        };
         Ok(targets.iter().map(prober).collect())
     }
 
-    /// Makes one probe.
-    pub async fn probe(&mut self) -> Outcome {
+    /// Performs one probe.
+    pub(crate) async fn probe(&mut self) -> ProbeOutcome {
         let sent_at = self.clock.now();
-        let mut timeline = Timeline::start(self.clock);
-        let mut seen = Seen::default();
-        let result = tokio::time::timeout(self.manner.timeout, self.ask(&mut timeline, &mut seen)).await;
-        let result = result.unwrap_or_else(|_| Err(self.timed_out(timeline.phase())));
-        if result.is_err() && timeline.phase() == Phase::Connect {
-            self.unconnected = self.unconnected.wrapping_add(1);
+        let mut timer = PhaseTimer::start(self.clock);
+        let mut partial = PartialOutcome::default();
+        let result = tokio::time::timeout(self.options.timeout, self.request(&mut timer, &mut partial)).await;
+        let result = result.unwrap_or_else(|_| Err(self.timed_out(timer.phase())));
+        if result.is_err() && timer.phase() == Phase::Connect {
+            self.failed_connections = self.failed_connections.wrapping_add(1);
         }
-        let (phases, total) = timeline.finish();
-        let whole = result.is_ok();
+        let (phases, total) = timer.finish();
+        let is_complete = result.is_ok();
         let failure = match result {
-            Ok(answer) => self.expected.unmet(&answer, total),
+            Ok(response) => self.expected.check(&response, total).err(),
             Err(failure) => Some(failure),
         };
-        Outcome {
+        ProbeOutcome {
             sent_at,
-            address: seen.address,
-            status: seen.status,
-            latency: whole.then_some(total),
+            address: partial.address,
+            status: partial.status,
+            latency: is_complete.then_some(total),
             phases,
             skipped: 0,
             failure,
@@ -143,115 +150,127 @@ impl<'a> Prober<'a> {
 
     fn timed_out(&self, phase: Phase) -> Failure {
         match self.target.protocol {
-            Protocol::Exec(_) => Failure::not_ended(self.manner.timeout),
-            _ => Failure::timed_out(phase, self.manner.timeout),
+            Protocol::Exec(_) => Failure::program_timed_out(self.options.timeout),
+            _ => Failure::timed_out(phase, self.options.timeout),
         }
     }
 
-    async fn ask(&mut self, timeline: &mut Timeline<'_>, seen: &mut Seen) -> Result<Answer, Failure> {
+    async fn request(
+        &mut self,
+        timer: &mut PhaseTimer<'_>,
+        partial: &mut PartialOutcome,
+    ) -> Result<ProbeResponse, Failure> {
         let target: &'a Target = self.target;
         match &target.protocol {
             Protocol::Http(endpoint, get) => {
-                if let Some(answer) = self.ask_again(get, timeline, seen).await {
-                    return Ok(answer);
+                if let Some(response) = self.reuse_connection(get, timer, partial).await {
+                    return Ok(response);
                 }
-                let (stream, certificate_ends) =
-                    self.connect(endpoint, |tls| &tls.http, timeline, seen).await?;
-                timeline.enter(Phase::Wait);
-                let connection = Connection::on(stream).await?;
-                let kept = Kept { connection, address: seen.address, certificate_ends };
-                self.ask_on(kept, get, timeline, seen).await
+                let (stream, certificate_expiry) =
+                    self.connect(endpoint, |tls| &tls.http, timer, partial).await?;
+                timer.enter(Phase::Wait);
+                let connection = Connection::open(stream).await?;
+                let connection = KeptConnection { connection, address: partial.address, certificate_expiry };
+                self.request_on(connection, get, timer, partial).await
             }
             Protocol::Tcp(endpoint) => {
-                self.reach(endpoint, timeline, seen).await?;
-                Ok(Answer::default())
+                self.connect_tcp(endpoint, timer, partial).await?;
+                Ok(ProbeResponse::default())
             }
             Protocol::Grpc(endpoint, service) => {
-                let (stream, certificate_ends) =
-                    self.connect(endpoint, |tls| &tls.grpc, timeline, seen).await?;
-                timeline.enter(Phase::Wait);
+                let (stream, certificate_expiry) =
+                    self.connect(endpoint, |tls| &tls.grpc, timer, partial).await?;
+                timer.enter(Phase::Wait);
                 grpc::check(stream, endpoint, service).await?;
-                Ok(Answer { certificate: self.left(certificate_ends), ..Answer::default() })
+                Ok(ProbeResponse {
+                    certificate: self.time_left(certificate_expiry),
+                    ..ProbeResponse::default()
+                })
             }
             Protocol::Exec(words) => {
-                timeline.skip_to(Phase::Wait);
+                timer.skip_to(Phase::Wait);
                 exec::run(words).await?;
-                Ok(Answer::default())
+                Ok(ProbeResponse::default())
             }
         }
     }
 
-    /// Asks on the connection that was kept. Nothing where there is none, or where the server did not wait for another
-    /// request: that is its right, and no failure.
-    async fn ask_again(&mut self, get: &Get, timeline: &mut Timeline<'_>, seen: &mut Seen) -> Option<Answer> {
-        let mut kept = self.kept.take()?;
+    /// Sends the request on the kept connection. `None` if there is none, or if the server has closed it, which is not a
+    /// failure.
+    async fn reuse_connection(
+        &mut self,
+        get: &GetRequest,
+        timer: &mut PhaseTimer<'_>,
+        partial: &mut PartialOutcome,
+    ) -> Option<ProbeResponse> {
+        let mut kept = self.connection.take()?;
         if !kept.connection.is_ready().await {
             return None;
         }
-        timeline.skip_to(Phase::Wait);
-        seen.address = kept.address;
-        let answer = self.ask_on(kept, get, timeline, seen).await;
-        if answer.is_err() {
-            timeline.skip_to(Phase::Resolve);
-            *seen = Seen::default();
+        timer.skip_to(Phase::Wait);
+        partial.address = kept.address;
+        let response = self.request_on(kept, get, timer, partial).await;
+        if response.is_err() {
+            timer.skip_to(Phase::Resolve);
+            *partial = PartialOutcome::default();
         }
-        answer.ok()
+        response.ok()
     }
 
-    async fn ask_on(
+    async fn request_on(
         &mut self,
-        mut kept: Kept,
-        get: &Get,
-        timeline: &mut Timeline<'_>,
-        seen: &mut Seen,
-    ) -> Result<Answer, Failure> {
-        let request = get.request(self.manner.reuse);
-        let http = kept.connection.ask(request, timeline, &mut seen.status).await?;
-        let certificate = self.left(kept.certificate_ends);
-        self.kept = self.manner.reuse.then_some(kept);
-        Ok(Answer { http: Some(http), certificate })
+        mut kept: KeptConnection,
+        get: &GetRequest,
+        timer: &mut PhaseTimer<'_>,
+        partial: &mut PartialOutcome,
+    ) -> Result<ProbeResponse, Failure> {
+        let request = get.request(self.options.reuse);
+        let http = kept.connection.send(request, timer, &mut partial.status).await?;
+        let certificate = self.time_left(kept.certificate_expiry);
+        self.connection = self.options.reuse.then_some(kept);
+        Ok(ProbeResponse { http: Some(http), certificate })
     }
 
-    /// What is left until then.
-    fn left(&self, end: Option<DateTime<Utc>>) -> Option<TimeDelta> {
+    /// The time until `end`.
+    fn time_left(&self, end: Option<DateTime<Utc>>) -> Option<TimeDelta> {
         Some(end? - self.clock.now())
     }
 
-    /// A connection, with TLS where the endpoint has it, and then the end of its certificates.
+    /// Connects, with TLS if the endpoint uses it. Also returns the expiry of the certificates.
     async fn connect(
         &self,
         endpoint: &Endpoint,
         connector: fn(&Connectors) -> &TlsConnector,
-        timeline: &mut Timeline<'_>,
-        seen: &mut Seen,
+        timer: &mut PhaseTimer<'_>,
+        partial: &mut PartialOutcome,
     ) -> Result<(Box<dyn Stream>, Option<DateTime<Utc>>), Failure> {
-        let tcp = self.reach(endpoint, timeline, seen).await?;
+        let tcp = self.connect_tcp(endpoint, timer, partial).await?;
         match (&self.tls, &endpoint.tls_name) {
             (Some(tls), Some(name)) => {
-                let stream = tls::handshake(connector(tls), name.clone(), tcp, timeline).await?;
-                let end = tls::first_end(&stream);
+                let stream = tls::handshake(connector(tls), name.clone(), tcp, timer).await?;
+                let end = tls::first_expiry(&stream);
                 Ok((Box::new(stream), end))
             }
             _ => Ok((Box::new(tcp), None)),
         }
     }
 
-    async fn reach(
+    async fn connect_tcp(
         &self,
         endpoint: &Endpoint,
-        timeline: &mut Timeline<'_>,
-        seen: &mut Seen,
+        timer: &mut PhaseTimer<'_>,
+        partial: &mut PartialOutcome,
     ) -> Result<TcpStream, Failure> {
-        let addresses = connect::resolve(endpoint, timeline).await?;
-        // One address a probe: an answer from a second one would hide that the first is dead. The next probe tries
-        // the next, for a name such as localhost often has an address where nobody listens.
-        let address = addresses[self.unconnected % addresses.len()];
-        seen.address = Some(address);
+        let addresses = connect::resolve(endpoint, timer).await?;
+        // One address per probe: a response from a second address would hide that the first is dead. After a failure the
+        // next probe uses the next address, because a name such as localhost often has an address without a listener.
+        let address = addresses[self.failed_connections % addresses.len()];
+        partial.address = Some(address);
         connect::connect(address).await
     }
 }
 
-/// A connection, with TLS or without.
+/// A connection with or without TLS.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -262,9 +281,9 @@ impl std::fmt::Debug for Prober<'_> {
     }
 }
 
-/// What a probe has found so far, kept where a time limit cannot take it away.
+/// What a probe has found so far. It survives if the time limit cuts off the probe.
 #[derive(Default)]
-struct Seen {
+struct PartialOutcome {
     address: Option<SocketAddr>,
     status: Option<u16>,
 }

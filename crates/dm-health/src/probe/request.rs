@@ -1,4 +1,4 @@
-//! The request of an HTTP probe: made once, sent each time.
+//! The request of an HTTP probe: built once, sent each time.
 
 use anyhow::{Context, Result};
 use base64::Engine;
@@ -10,28 +10,28 @@ use hyper::{Request, Uri};
 use percent_encoding::percent_decode_str;
 use url::{Position, Url};
 
-/// Our name, as servers see it.
+/// The user agent.
 pub(super) const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("dm-health/", env!("CARGO_PKG_VERSION")));
 
-/// A GET.
+/// A GET request.
 #[derive(Debug, Clone)]
-pub(super) struct Get {
-    /// May hold a secret.
+pub(super) struct GetRequest {
+    /// Path and query. May contain a secret.
     path: Uri,
     headers: HeaderMap,
 }
 
-impl Get {
-    /// Takes an `http` or `https` URL apart.
+impl GetRequest {
+    /// The request for an `http` or `https` URL.
     pub(super) fn new(url: &Url) -> Result<Self> {
         let path = url[Position::BeforePath..Position::AfterQuery]
             .parse()
-            .context("the URL has a character in it that HTTP does not take")?;
+            .context("the URL contains a character that HTTP does not allow")?;
         Ok(Self { path, headers: headers(url)? })
     }
 
-    /// The request, for a connection that is kept after it or closed.
+    /// Builds the request. `keep` says whether the connection stays open after it.
     pub(super) fn request(&self, keep: bool) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = self.path.clone();
@@ -56,7 +56,7 @@ fn headers(url: &Url) -> Result<HeaderMap> {
     Ok(headers)
 }
 
-/// RFC 7617, of the user and the password as they were before the URL percent-encoded them.
+/// Basic authentication (RFC 7617) with the percent-decoded user and password.
 fn basic(url: &Url) -> Result<HeaderValue> {
     let mut credentials: Vec<u8> = percent_decode_str(url.username()).collect();
     credentials.push(b':');
@@ -71,8 +71,8 @@ fn basic(url: &Url) -> Result<HeaderValue> {
 mod tests {
     use super::*;
 
-    fn get(url: &str) -> Get {
-        Get::new(&Url::parse(url).unwrap()).unwrap()
+    fn get(url: &str) -> GetRequest {
+        GetRequest::new(&Url::parse(url).unwrap()).unwrap()
     }
 
     #[test]
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_and_a_password_become_an_authorization_and_are_not_shown() {
+    fn a_user_and_password_become_an_authorization_header() {
         let get = get("http://us%20er:p%40ss@h/?token=abc");
         let header = &get.headers[AUTHORIZATION];
         assert_eq!(header, &format!("Basic {}", STANDARD.encode("us er:p@ss")));

@@ -1,4 +1,4 @@
-//! What is probed: an address, taken apart once.
+//! Targets: parsed addresses of what to probe.
 
 use std::path::Path;
 
@@ -7,42 +7,45 @@ use common::label::{Label, redact_url};
 use url::Url;
 
 use super::endpoint::Endpoint;
-use super::request::Get;
+use super::request::GetRequest;
 use crate::address::{Address, HostPort};
 
-/// A target of probes.
+/// A target to probe.
 #[derive(Debug, Clone)]
-pub struct Target {
-    /// Its short name.
-    pub name: String,
-    /// Its address without secrets.
-    pub shown: String,
+pub(crate) struct Target {
+    /// The short name.
+    pub(crate) name: String,
+    /// The address without secrets.
+    pub(crate) display: String,
     pub(super) protocol: Protocol,
 }
 
-/// How it is asked.
+/// The protocol of the probe.
 #[derive(Debug, Clone)]
 pub(super) enum Protocol {
-    /// A GET.
-    Http(Endpoint, Get),
-    /// A connection.
+    /// An HTTP GET request.
+    Http(Endpoint, GetRequest),
+    /// A TCP connection.
     Tcp(Endpoint),
-    /// The standard health service, about this service.
+    /// The standard gRPC health service, with the name of the service.
     Grpc(Endpoint, String),
     /// A program and its arguments.
     Exec(Vec<String>),
 }
 
 impl Target {
-    /// Takes an address apart. Without a `name` it is called after its host, or after its program.
-    pub fn new(address: &Address, name: Option<Label>) -> Result<Self> {
-        let (default, shown, protocol) = match address {
+    /// The target at `address`. The default name is that of the host or the program.
+    ///
+    /// # Errors
+    /// The address has no host or port, or cannot be sent.
+    pub(crate) fn new(address: &Address, name: Option<Label>) -> Result<Self> {
+        let (default, display, protocol) = match address {
             Address::Http(url) => {
                 let host = url.host().context("the URL has no host")?.to_owned();
                 let port = url.port_or_known_default().context("the URL has no port")?;
                 let default = host.to_string();
                 let endpoint = Endpoint::new(host, port, url.scheme() == "https")?;
-                (default, redact_url(url), Protocol::Http(endpoint, Get::new(url)?))
+                (default, redact_url(url), Protocol::Http(endpoint, GetRequest::new(url)?))
             }
             Address::Tcp(HostPort { host, port }) => {
                 let endpoint = Endpoint::new(host.clone(), *port, false)?;
@@ -51,8 +54,8 @@ impl Target {
             Address::Grpc { at: HostPort { host, port }, tls, service } => {
                 let endpoint = Endpoint::new(host.clone(), *port, *tls)?;
                 let scheme = if *tls { "grpcs" } else { "grpc" };
-                let shown = format!("{scheme}://{host}:{port}/{service}");
-                (host.to_string(), shown, Protocol::Grpc(endpoint, service.clone()))
+                let display = format!("{scheme}://{host}:{port}/{service}");
+                (host.to_string(), display, Protocol::Grpc(endpoint, service.clone()))
             }
             Address::Exec(words) => {
                 let program = words.first().context("no program")?;
@@ -62,25 +65,25 @@ impl Target {
                 (short.into_owned(), format!("exec:{program}"), Protocol::Exec(words.clone()))
             }
         };
-        Ok(Self { name: name.map_or(default, String::from), shown, protocol })
+        Ok(Self { name: name.map_or(default, String::from), display, protocol })
     }
 
-    /// The same of a URL.
-    pub fn of_url(url: &Url) -> Result<Self> {
+    /// The target at a URL, named after its host.
+    pub(crate) fn from_url(url: &Url) -> Result<Self> {
         Self::new(&Address::Http(url.clone()), None)
     }
 
-    /// Whether it answers in HTTP, with a status, headers and a body.
-    pub fn is_http(&self) -> bool {
+    /// Whether it responds over HTTP.
+    pub(crate) fn is_http(&self) -> bool {
         matches!(self.protocol, Protocol::Http(..))
     }
 
-    /// Whether it comes with a certificate.
-    pub fn is_tls(&self) -> bool {
+    /// Whether it uses TLS.
+    pub(crate) fn is_tls(&self) -> bool {
         self.endpoint().is_some_and(|endpoint| endpoint.tls_name.is_some())
     }
 
-    /// Where it is on the network.
+    /// The network endpoint, if it has one.
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         match &self.protocol {
             Protocol::Http(endpoint, _) | Protocol::Tcp(endpoint) | Protocol::Grpc(endpoint, _) => {
@@ -100,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_called_after_its_host_or_its_program() {
+    fn the_default_name_is_the_host_or_the_program() {
         assert_eq!(target("http://h:8080/a").name, "h");
         assert_eq!(target("tcp://[::1]:5").name, "[::1]");
         assert_eq!(target("exec:/usr/bin/pg_isready -q").name, "pg_isready");
@@ -115,9 +118,9 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_shown() {
-        assert_eq!(target("http://us%20er:p%40ss@h/?token=abc").shown, "http://***@h/?token=***");
-        assert_eq!(target("exec:check --password hunter2").shown, "exec:check");
-        assert_eq!(target("grpcs://h:1/a.B").shown, "grpcs://h:1/a.B");
+    fn the_display_form_contains_no_secret() {
+        assert_eq!(target("http://us%20er:p%40ss@h/?token=abc").display, "http://***@h/?token=***");
+        assert_eq!(target("exec:check --password hunter2").display, "exec:check");
+        assert_eq!(target("grpcs://h:1/a.B").display, "grpcs://h:1/a.B");
     }
 }

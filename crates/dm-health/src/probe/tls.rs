@@ -1,4 +1,4 @@
-//! TLS, verified as the machine verifies it.
+//! TLS connections, verified with the machine's root certificates.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-use super::failure::Failure;
-use super::timeline::{Phase, Timeline};
+use super::phase_timer::{Phase, PhaseTimer};
+use crate::failure::Failure;
 
-/// What speaks TLS, for each protocol inside it.
+/// TLS connectors, one per application protocol.
 #[derive(Clone)]
 pub(super) struct Connectors {
     /// HTTP/1.1.
@@ -27,41 +27,41 @@ pub(super) struct Connectors {
     pub(super) grpc: TlsConnector,
 }
 
-/// Loads the root certificates; once for all probes.
+/// Loads the root certificates, once for all probes.
 pub(super) fn connectors() -> Result<Connectors> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(BuilderVerifierExt::with_platform_verifier)
         .context("cannot load the root certificates")?
         .with_no_client_auth();
-    // Every probe is a stranger: a resumed session would not look at the certificate again.
+    // A resumed session would not check the certificate again.
     config.resumption = Resumption::disabled();
-    let speaking = |protocol: &[u8]| {
+    let connector = |protocol: &[u8]| {
         let mut config = config.clone();
         config.alpn_protocols = vec![protocol.to_vec()];
         TlsConnector::from(Arc::new(config))
     };
-    Ok(Connectors { http: speaking(b"http/1.1"), grpc: speaking(b"h2") })
+    Ok(Connectors { http: connector(b"http/1.1"), grpc: connector(b"h2") })
 }
 
-/// The TLS handshake, on a connection that was just made.
+/// Performs the TLS handshake on a new connection.
 pub(super) async fn handshake(
     connector: &TlsConnector,
     name: ServerName<'static>,
     tcp: TcpStream,
-    timeline: &mut Timeline<'_>,
+    timer: &mut PhaseTimer<'_>,
 ) -> Result<TlsStream<TcpStream>, Failure> {
-    timeline.enter(Phase::Tls);
+    timer.enter(Phase::Tls);
     let stream = connector.connect(name, tcp).await.map_err(|error| Failure::no_tls(&error))?;
     Ok(stream)
 }
 
-/// When the first of the certificates ends that the server sent.
-pub(super) fn first_end(stream: &TlsStream<TcpStream>) -> Option<DateTime<Utc>> {
+/// The earliest expiry of the certificates that the server sent.
+pub(super) fn first_expiry(stream: &TlsStream<TcpStream>) -> Option<DateTime<Utc>> {
     let (_, session) = stream.get_ref();
-    let ends = session.peer_certificates()?.iter().filter_map(|certificate| {
+    let expiries = session.peer_certificates()?.iter().filter_map(|certificate| {
         let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
         DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0)
     });
-    ends.min()
+    expiries.min()
 }

@@ -1,53 +1,54 @@
-//! The report for people: a line a probe, and a summary.
+//! The report as text: a line per probe, and a summary.
 
 use std::fmt::Write as _;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::mem;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use common::duration::format_duration;
+use common::output::LineWriter;
 use common::records::Start;
 use common::term::style::Palette;
 
 use crate::policy::Step;
-use crate::probe::{Outcome, Target, milliseconds};
-use crate::tally::{Tallies, Tally};
+use crate::probe::{ProbeOutcome, Target, milliseconds};
+use crate::stats::{RunStats, Stats};
 
-use super::live::Live;
+use super::live::LiveLine;
 
-/// So many of several targets are listed.
+/// How many targets are listed.
 const MAX_LISTED: usize = 20;
 
-/// A report for people.
+/// A report as text.
 #[derive(Debug)]
-pub struct Human<'a, W> {
-    out: W,
-    live: Option<Live>,
-    paint: Palette,
+pub(crate) struct Human<'a, W> {
+    out: LineWriter<W>,
+    live: Option<LiveLine>,
+    palette: Palette,
     targets: &'a [Target],
-    /// Of each target, whether its last probe succeeded.
+    /// For each target, whether its last probe succeeded.
     was_ok: Vec<bool>,
-    closed: bool,
 }
 
 impl<'a, W: Write> Human<'a, W> {
     pub(super) fn begin(
         out: W,
         live: bool,
-        paint: Palette,
+        palette: Palette,
         targets: &'a [Target],
         start: &Start,
     ) -> io::Result<Self> {
-        let live = live.then(Live::begin);
-        let mut human = Self { out, live, paint, targets, was_ok: vec![false; targets.len()], closed: false };
+        let live = live.then(LiveLine::begin);
+        let out = LineWriter::new(out);
+        let mut human = Self { out, live, palette, targets, was_ok: vec![false; targets.len()] };
         let interval = start.interval_ms.map(Duration::from_millis).map(format_duration).unwrap_or_default();
         match targets {
-            [target] => human.line(&format!("polling {} every {interval}", target.shown))?,
+            [target] => human.line(&format!("polling {} every {interval}", target.display))?,
             several => {
                 human.line(&format!("polling {} targets every {interval}", several.len()))?;
                 for target in several.iter().take(MAX_LISTED) {
-                    human.line(&format!("  {}: {}", target.name, target.shown))?;
+                    human.line(&format!("  {}: {}", target.name, target.display))?;
                 }
             }
         }
@@ -57,9 +58,9 @@ impl<'a, W: Write> Human<'a, W> {
     pub(super) fn probe(
         &mut self,
         target: usize,
-        outcome: &Outcome,
+        outcome: &ProbeOutcome,
         step: Step,
-        seen: &Tallies,
+        stats: &RunStats,
     ) -> io::Result<()> {
         let was_ok = self.was_ok.get_mut(target).is_some_and(|was| mem::replace(was, outcome.is_ok()));
         if !outcome.is_ok() || !was_ok {
@@ -67,79 +68,67 @@ impl<'a, W: Write> Human<'a, W> {
                 [_] => None,
                 several => several.get(target).map(|target| target.name.as_str()),
             };
-            self.line(&line(name, outcome, self.paint))?;
+            self.line(&probe_line(name, outcome, self.palette))?;
         }
-        if step == Step::WatchBegins {
-            self.line("healthy; watching on")?;
+        if step == Step::WatchStarts {
+            self.line("healthy; still watching")?;
         }
         if let Some(live) = &self.live {
-            // Of several, that of the one which was just probed would flicker.
+            // With several targets, the sparkline of the one just probed would flicker.
             let sparkline =
-                if self.targets.len() == 1 { seen.whole.course.sparkline() } else { String::new() };
-            live.draw(&counts(&seen.whole), &sparkline);
+                if self.targets.len() == 1 { stats.total.timeline.sparkline() } else { String::new() };
+            live.draw(&counts(&stats.total), &sparkline);
         }
         Ok(())
     }
 
-    pub(super) fn end(&mut self, sentence: &str, seen: &Tallies) -> io::Result<()> {
+    pub(super) fn end(&mut self, sentence: &str, stats: &RunStats) -> io::Result<()> {
         if let Some(live) = self.live.take() {
             live.end();
         }
         self.line(sentence)?;
         if let [_] = self.targets {
-            let lines = [numbers(&seen.whole), course(&seen.whole), seen.whole.course.sparkline()];
+            let lines = [summary(&stats.total), availability(&stats.total), stats.total.timeline.sparkline()];
             return lines.iter().filter(|line| !line.is_empty()).try_for_each(|line| self.line(line));
         }
-        for (target, tally) in self.targets.iter().zip(&seen.each).take(MAX_LISTED) {
-            let parts = [numbers(tally), course(tally), tally.course.sparkline()];
+        for (target, stats) in self.targets.iter().zip(&stats.per_target).take(MAX_LISTED) {
+            let parts = [summary(stats), availability(stats), stats.timeline.sparkline()];
             let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
             self.line(&format!("  {}: {}", target.name, parts.join("; ")))?;
         }
-        self.line(&format!("  all: {}", numbers(&seen.whole)))
+        self.line(&format!("  all: {}", summary(&stats.total)))
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.closed
+        self.out.is_closed()
     }
 
-    /// As with records, a reader that goes away is no error.
     fn line(&mut self, text: &str) -> io::Result<()> {
-        if self.closed {
-            return Ok(());
-        }
-        let out = &mut self.out;
-        let mut write = || out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush());
-        let written = match &self.live {
-            Some(live) => live.above(write),
-            None => write(),
-        };
-        match written {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                self.closed = true;
-                Ok(())
-            }
-            result => result,
+        let text = format!("{text}\n");
+        match &self.live {
+            Some(live) => live.above(|| self.out.write(text.as_bytes())),
+            None => self.out.write(text.as_bytes()),
         }
     }
 }
 
-fn line(name: Option<&str>, outcome: &Outcome, paint: Palette) -> String {
+fn probe_line(name: Option<&str>, outcome: &ProbeOutcome, palette: Palette) -> String {
     let time = time(outcome.sent_at);
     let name = name.map(|name| format!("{name}  ")).unwrap_or_default();
-    let took = outcome.latency.map(|latency| shown_ms(milliseconds(latency))).unwrap_or_default();
+    let latency = outcome.latency.map(|latency| format_ms(milliseconds(latency))).unwrap_or_default();
     match (&outcome.failure, outcome.status) {
         (Some(failure), _) if failure.is_local => {
-            let what = paint.warning("??? ");
-            format!("{time}  {what} {took:>9}  {name}not probed: {}: {}", failure.reason, failure.message)
+            let what = palette.warning("??? ");
+            format!("{time}  {what} {latency:>9}  {name}not probed: {}: {}", failure.reason, failure.message)
         }
         (Some(failure), _) => {
-            let what = paint.bad("FAIL");
-            format!("{time}  {what} {took:>9}  {name}{}: {}", failure.reason, failure.message)
+            let what = palette.bad("FAIL");
+            format!("{time}  {what} {latency:>9}  {name}{}: {}", failure.reason, failure.message)
         }
         (None, status) => {
-            let what = paint.good("ok  ");
+            let what = palette.good("ok  ");
             let status = status.map(|status| status.to_string()).unwrap_or_default();
-            format!("{time}  {what} {took:>9}  {name}{status}").trim_end().to_owned()
+            format!("{time}  {what} {latency:>9}  {name}{status}").trim_end().to_owned()
         }
     }
 }
@@ -148,43 +137,43 @@ fn time(when: DateTime<Utc>) -> String {
     when.format("%H:%M:%S%.3fZ").to_string()
 }
 
-/// How much of the time it served, as far as the probes tell; nothing without probes.
-fn course(tally: &Tally) -> String {
-    let Some(hundredths) = ((tally.probes - tally.failures) * 10_000).checked_div(tally.probes) else {
+/// The share of successful probes, and the longest outage; empty without probes.
+fn availability(stats: &Stats) -> String {
+    let Some(hundredths) = ((stats.probes - stats.failures) * 10_000).checked_div(stats.probes) else {
         return String::new();
     };
-    // Cut off, not rounded: 100 % means that no probe failed.
+    // Truncated, not rounded: 100 % means that no probe failed.
     let availability = format!("availability {}.{:02} %", hundredths / 100, hundredths % 100);
-    match tally.failures {
+    match stats.failures {
         0 => availability,
-        _ => format!("{availability}, longest outage {}", format_duration(tally.course.longest_outage())),
+        _ => format!("{availability}, longest outage {}", format_duration(stats.timeline.longest_outage())),
     }
 }
 
-fn counts(tally: &Tally) -> String {
-    let probes = if tally.probes == 1 { "probe" } else { "probes" };
-    let mut text = format!("{} {probes}, {} failed", tally.probes, tally.failures);
-    if tally.not_made > 0 {
-        let _ = write!(text, ", {} could not be made", tally.not_made);
+fn counts(stats: &Stats) -> String {
+    let probes = if stats.probes == 1 { "probe" } else { "probes" };
+    let mut text = format!("{} {probes}, {} failed", stats.probes, stats.failures);
+    if stats.not_probed > 0 {
+        let _ = write!(text, ", {} could not be sent", stats.not_probed);
     }
     text
 }
 
-fn numbers(tally: &Tally) -> String {
-    let mut text = counts(tally);
-    if tally.skipped > 0 {
-        let _ = write!(text, ", {} turns left out: a probe took longer than --interval", tally.skipped);
+fn summary(stats: &Stats) -> String {
+    let mut text = counts(stats);
+    if stats.skipped > 0 {
+        let _ = write!(text, ", {} turns skipped: a probe took longer than --interval", stats.skipped);
     }
-    if let Some(quantiles) = tally.latencies.quantiles() {
-        let [p50, p95, max] = [quantiles.p50, quantiles.p95, quantiles.max].map(shown_ms);
+    if let Some(quantiles) = stats.latencies.quantiles() {
+        let [p50, p95, max] = [quantiles.p50, quantiles.p95, quantiles.max].map(format_ms);
         // Writing into a String cannot fail.
         let _ = write!(text, "; latency p50 {p50}, p95 {p95}, max {max}");
     }
     text
 }
 
-/// Below 10 ms the tenths matter.
-fn shown_ms(ms: f64) -> String {
+/// Formats milliseconds, with tenths below 10 ms.
+fn format_ms(ms: f64) -> String {
     if ms < 10.0 { format!("{ms:.1}ms") } else { format!("{ms:.0}ms") }
 }
 
@@ -194,11 +183,11 @@ mod tests {
     use common::records::Phases;
 
     use super::*;
-    use crate::probe::Failure;
+    use crate::failure::Failure;
 
-    fn outcome(ok: bool) -> Outcome {
+    fn outcome(ok: bool) -> ProbeOutcome {
         let failure = Failure::new(Reason::BadStatus, "status 503, expected 2xx");
-        Outcome {
+        ProbeOutcome {
             sent_at: DateTime::from_timestamp(1_767_225_600, 0).unwrap(),
             address: None,
             status: Some(if ok { 200 } else { 503 }),
@@ -209,7 +198,7 @@ mod tests {
         }
     }
 
-    fn told(names: &[&str], oks: &[bool]) -> String {
+    fn report(names: &[&str], oks: &[bool]) -> String {
         let start = Start {
             tool: String::new(),
             run: String::new(),
@@ -225,25 +214,25 @@ mod tests {
         let targets: Vec<Target> = names.iter().map(target).collect();
         let mut out = Vec::new();
         let mut human = Human::begin(&mut out, false, Palette::PLAIN, &targets, &start).unwrap();
-        let mut seen = Tallies::new(targets.len());
+        let mut stats = RunStats::new(targets.len());
         for (index, ok) in oks.iter().enumerate() {
             let target = index % targets.len();
-            seen.add(target, &outcome(*ok));
-            human.probe(target, &outcome(*ok), Step::Continue, &seen).unwrap();
+            stats.add(target, &outcome(*ok));
+            human.probe(target, &outcome(*ok), Step::Continue, &stats).unwrap();
         }
-        human.end("that was it", &seen).unwrap();
+        human.end("the sentence", &stats).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     #[test]
-    fn every_failure_and_every_change_is_told() {
+    fn every_failure_and_every_change_is_reported() {
         assert_eq!(
-            told(&["h"], &[false, true, true, true]),
+            report(&["h"], &[false, true, true, true]),
             "\
 polling http://***@h/?t=*** every 1.0s
 00:00:00.000Z  FAIL     8.1ms  bad_status: status 503, expected 2xx
 00:00:00.000Z  ok       8.1ms  200
-that was it
+the sentence
 4 probes, 1 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms
 availability 75.00 %, longest outage 0ms
 ✗███
@@ -252,9 +241,9 @@ availability 75.00 %, longest outage 0ms
     }
 
     #[test]
-    fn several_targets_are_told_by_their_names() {
+    fn several_targets_are_reported_by_name() {
         assert_eq!(
-            told(&["api", "web"], &[true, false, true, true]),
+            report(&["api", "web"], &[true, false, true, true]),
             "\
 polling 2 targets every 1.0s
   api: http://***@h/?t=***
@@ -262,7 +251,7 @@ polling 2 targets every 1.0s
 00:00:00.000Z  ok       8.1ms  api  200
 00:00:00.000Z  FAIL     8.1ms  web  bad_status: status 503, expected 2xx
 00:00:00.000Z  ok       8.1ms  web  200
-that was it
+the sentence
   api: 2 probes, 0 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms; availability 100.00 %; ██
   web: 2 probes, 1 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms; availability 50.00 %, longest outage 0ms; ✗█
   all: 4 probes, 1 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms

@@ -1,4 +1,4 @@
-//! What stdout says.
+//! The report on stdout.
 
 mod human;
 mod live;
@@ -9,51 +9,53 @@ use chrono::{DateTime, Utc};
 use common::records::{Probe, Record, RecordWriter, Start};
 use common::term::style::Palette;
 
-use crate::policy::{Found, Step};
-use crate::probe::{Outcome, Target, milliseconds};
-use crate::tally::Tallies;
+use crate::policy::{ProbeResult, Step};
+use crate::probe::{ProbeOutcome, Target, milliseconds};
+use crate::stats::RunStats;
 use human::Human;
 
-/// What stdout speaks.
+/// The format of stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    /// A record a line.
+pub(crate) enum Style {
+    /// JSON Lines.
     JsonLines,
-    /// Sentences.
+    /// Text to read.
     Human {
-        /// Whether there is a live line, as on a terminal.
+        /// Whether to show a live status line, as on a terminal.
         live: bool,
-        /// Its colours.
-        paint: Palette,
+        /// The colours.
+        palette: Palette,
     },
 }
 
-/// A report that is being written.
+/// A report in progress.
 #[derive(Debug)]
-pub enum Report<'a, W> {
-    /// A record a line, of these targets.
+pub(crate) enum Report<'a, W> {
+    /// JSON Lines about these targets.
     JsonLines(RecordWriter<W>, &'a [Target]),
-    /// Sentences.
+    /// Text to read.
     Human(Human<'a, W>),
 }
 
 impl<'a, W: Write> Report<'a, W> {
-    /// Begins it.
-    pub fn begin(out: W, style: Style, targets: &'a [Target], start: Start) -> io::Result<Self> {
+    /// Begins the report.
+    pub(crate) fn begin(out: W, style: Style, targets: &'a [Target], start: Start) -> io::Result<Self> {
         match style {
             Style::JsonLines => Ok(Self::JsonLines(RecordWriter::begin(out, start)?, targets)),
-            Style::Human { live, paint } => Human::begin(out, live, paint, targets, &start).map(Self::Human),
+            Style::Human { live, palette } => {
+                Human::begin(out, live, palette, targets, &start).map(Self::Human)
+            }
         }
     }
 
-    /// Tells of the probe number `seq`, of the target with this index.
-    pub fn probe(
+    /// Reports probe number `seq`, of the target with this index.
+    pub(crate) fn probe(
         &mut self,
         seq: u64,
         target: usize,
-        outcome: &Outcome,
+        outcome: &ProbeOutcome,
         step: Step,
-        seen: &Tallies,
+        stats: &RunStats,
     ) -> io::Result<()> {
         match self {
             Self::JsonLines(writer, targets) => match targets.get(target) {
@@ -63,20 +65,26 @@ impl<'a, W: Write> Report<'a, W> {
                 }
                 None => Ok(()),
             },
-            Self::Human(human) => human.probe(target, outcome, step, seen),
+            Self::Human(human) => human.probe(target, outcome, step, stats),
         }
     }
 
-    /// Ends it. The sentence and the numbers are for people.
-    pub fn end(&mut self, ts: DateTime<Utc>, exit: u8, sentence: &str, seen: &Tallies) -> io::Result<()> {
+    /// Ends the report. Only human output contains the sentence and the statistics.
+    pub(crate) fn end(
+        &mut self,
+        ts: DateTime<Utc>,
+        exit: u8,
+        sentence: &str,
+        stats: &RunStats,
+    ) -> io::Result<()> {
         match self {
             Self::JsonLines(writer, _) => writer.end(ts, exit),
-            Self::Human(human) => human.end(sentence, seen),
+            Self::Human(human) => human.end(sentence, stats),
         }
     }
 
     /// Whether the reader has gone away.
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         match self {
             Self::JsonLines(writer, _) => writer.is_closed(),
             Self::Human(human) => human.is_closed(),
@@ -84,18 +92,18 @@ impl<'a, W: Write> Report<'a, W> {
     }
 }
 
-/// Several targets are sources of their own: one that fails is not diluted by those that do not, and failures before
-/// the first success are failures before its own.
+/// The name of the source. Each of several targets is a separate source, so that healthy targets do not dilute a failing
+/// one.
 fn src(target: &Target, targets: usize) -> String {
     if targets == 1 { "probe".to_owned() } else { format!("probe:{}", target.name) }
 }
 
-fn record(seq: u64, target: &Target, src: String, outcome: &Outcome) -> Probe {
+fn record(seq: u64, target: &Target, src: String, outcome: &ProbeOutcome) -> Probe {
     Probe {
         seq,
         ts: outcome.sent_at,
         name: target.name.clone(),
-        target: target.shown.clone(),
+        target: target.display.clone(),
         src,
         ok: outcome.is_ok(),
         status: outcome.status,
@@ -103,7 +111,7 @@ fn record(seq: u64, target: &Target, src: String, outcome: &Outcome) -> Probe {
         phase_ms: outcome.phases,
         skipped: outcome.skipped,
         address: outcome.address.map(|address| address.to_string()),
-        local: outcome.found() == Found::Nothing,
+        local: outcome.result() == ProbeResult::NotProbed,
         reason: outcome.failure.as_ref().map(|failure| failure.reason),
     }
 }

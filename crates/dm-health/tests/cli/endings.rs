@@ -115,8 +115,8 @@ fn wrong_usage_is_2_and_one_line() {
         ("localhost:80", "", "scheme"),
         ("ftp://host", "", "scheme"),
         ("not a url", "", "not a URL"),
-        ("http://h/a", "--url http://h/b", "two targets are called h: give each a name"),
-        ("http://h/a", "--url web=http://h/b --name api", "give each its own"),
+        ("http://h/a", "--url http://h/b", "two targets have the name h: give each a unique name"),
+        ("http://h/a", "--url web=http://h/b --name api", "name each one"),
         ("http://h", "--timeout 3", "needs a unit"),
         ("http://h", "--max-fail 0", "--max-fail 0"),
         ("http://h", "--fail-rate 6/5", "failures/probes, such as 5/20"),
@@ -147,7 +147,7 @@ fn help_has_examples_and_the_exit_codes() {
     let mut run = Run::new("", "");
     run.args = vec!["--help".to_owned()];
     let help = contains("Examples:").and(contains("set -o pipefail")).and(contains("Exit code"));
-    run.assert().code(0).stdout(help.and(contains("In a row, because")));
+    run.assert().code(0).stdout(help.and(contains("Consecutive, because")));
     run.args = vec!["--version".to_owned()];
     run.assert().code(0).stdout(contains("dm-health"));
 }

@@ -30,11 +30,11 @@ fn an_old_version_that_answers_well_is_not_the_new_one() {
 
 #[test]
 fn the_version_that_has_to_answer_is_looked_for_where_it_is_named() {
-    let old = "version 41 answers, expected version 42";
+    let old = "version 41 responded, expected version 42";
     for (place, told, reason) in [
         ("header:X-App-Version", old, "assertion"),
         ("json:$.version", old, "body_mismatch"),
-        ("body", "version 42 is not named in the body", "body_mismatch"),
+        ("body", "version 42 does not appear in the body", "body_mismatch"),
     ] {
         let server = Server::start(&[Reply::Version("41"), Reply::Version("42")]);
         let flags = format!("--expect-version 42 --version-at {place}");
@@ -114,7 +114,7 @@ fn a_probe_that_is_longer_than_the_interval_is_told_and_moves_no_other() {
     assert_eq!((oks(&probes), &probes[1]["skipped"]), (vec![false, true], &Value::Null));
     assert!(probes[0]["skipped"].as_u64() >= Some(6), "{probes:?}");
     let run = Run::new(&Server::start(&[Reply::Hang, OK]).url("/"), "--timeout 1s --format human");
-    run.assert().code(0).stdout(contains("turns left out: a probe took longer than --interval"));
+    run.assert().code(0).stdout(contains("turns skipped: a probe took longer than --interval"));
 }
 
 #[test]
@@ -144,6 +144,6 @@ fn people_get_lines_and_a_summary_on_stdout() {
     run.assert().code(0).stderr(is_empty()).stdout(
         contains("polling http://127.0.0.1:")
             .and(contains("bad_status: status 503, expected 2xx"))
-            .and(contains("api is healthy: it answered well once\n2 probes, 1 failed; latency p50 ")),
+            .and(contains("api is healthy: it passed once\n2 probes, 1 failed; latency p50 ")),
     );
 }

@@ -130,10 +130,10 @@ fn each_way_to_fail_has_its_reason() {
     let redirect = Server::start(&[Reply::Status(302)]);
     let stories = [
         (refusing, "refused", "connection refused by 127.0.0.1"),
-        (hang.url("/"), "read_timeout", "no answer within 1.0s"),
-        (half.url("/"), "read_timeout", "no whole answer within 1.0s"),
+        (hang.url("/"), "read_timeout", "no response within 1.0s"),
+        (half.url("/"), "read_timeout", "no complete response within 1.0s"),
         (reset.url("/"), "other", "reset"),
-        (garbage.url("/"), "other", "not an HTTP answer"),
+        (garbage.url("/"), "other", "not an HTTP response"),
         (redirect.url("/"), "bad_status", "status 302, expected 2xx; redirects are not followed"),
         (garbage.url("/").replace("http:", "https:"), "tls", "no TLS connection"),
         ("http://does-not-exist.invalid/".to_owned(), "dns", "the name did not resolve"),

@@ -88,5 +88,5 @@ fn on_a_terminal_successes_are_one_live_line_that_is_gone_at_the_end() {
     assert!(shown.contains("  \u{1b}[1m\u{1b}[31mFAIL\u{1b}[0m  "), "{shown}");
     assert_eq!(shown.matches("  \u{1b}[32mok  \u{1b}[0m  ").count(), 1, "{shown}");
     let (_, end) = shown.rsplit_once("\u{1b}[2K").unwrap();
-    assert!(end.trim_start().starts_with("127.0.0.1 is healthy: it answered well 5 times in a row"), "{end}");
+    assert!(end.trim_start().starts_with("127.0.0.1 is healthy: it passed 5 times in a row"), "{end}");
 }

@@ -39,7 +39,7 @@ impl Server {
         let server = Self { address: listener.local_addr().unwrap(), requests: Arc::default() };
         let (replies, requests) = (replies.to_vec(), Arc::clone(&server.requests));
         thread::spawn(move || {
-            // Kept, or they would be closed.
+            // KeptConnection, or they would be closed.
             let mut hanging = Vec::new();
             for (index, stream) in listener.incoming().enumerate() {
                 let mut stream = stream.unwrap();

@@ -21,8 +21,8 @@ use common::env;
 use common::http::parse_url;
 use common::identity::Identity;
 use common::records::Baseline;
+use common::runtime::block_on;
 use common::secrets;
-use dm_health::runtime::block_on;
 
 use crate::evidence::{Alert, Asked, Evidence, Latency};
 use crate::report::note;

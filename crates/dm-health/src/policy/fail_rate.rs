@@ -1,19 +1,19 @@
-//! How many failures among the last probes are too many.
+//! The failure rate: how many failures among the last probes are too many.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest window: a day of probes, one a second.
-const LONGEST: usize = 86_400;
+/// The longest window: a day of probes, one per second.
+const MAX_PROBES: usize = 86_400;
 
-/// So many failures among so many probes, such as `5/20`.
+/// A number of failures among a number of probes, such as `5/20`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FailRate {
-    /// The failures that are too many; at least 1.
-    pub failures: usize,
-    /// The probes that are looked back on; no fewer than the failures.
-    pub probes: usize,
+pub(crate) struct FailRate {
+    /// The number of failures that is too many; at least 1.
+    pub(crate) failures: usize,
+    /// The number of the last probes to consider; at least `failures`.
+    pub(crate) probes: usize,
 }
 
 impl FromStr for FailRate {
@@ -25,11 +25,11 @@ impl FromStr for FailRate {
             Some(Self { failures: failures.parse().ok()?, probes: probes.parse().ok()? })
         };
         match parse() {
-            Some(rate) if 1 <= rate.failures && rate.failures <= rate.probes && rate.probes <= LONGEST => {
+            Some(rate) if 1 <= rate.failures && rate.failures <= rate.probes && rate.probes <= MAX_PROBES => {
                 Ok(rate)
             }
             _ => Err(format!(
-                "a rate is failures/probes, such as 5/20: at least 1, no more than the probes, and these at most {LONGEST}"
+                "write FAILURES/PROBES, such as 5/20: at least 1 failure, at least as many probes, and at most {MAX_PROBES} probes"
             )),
         }
     }
@@ -41,17 +41,17 @@ impl fmt::Display for FailRate {
     }
 }
 
-/// The last probes.
+/// The results of the last probes.
 #[derive(Debug, Clone, Default)]
-pub struct Window {
+pub(crate) struct Window {
     failed: VecDeque<bool>,
     failures: usize,
 }
 
 impl Window {
-    /// Takes in one more probe, forgets the oldest where there are more than `rate` looks back on, and says whether
-    /// the failures are too many.
-    pub fn is_exceeded_by(&mut self, rate: FailRate, ok: bool) -> bool {
+    /// Adds a probe, drops the oldest if there are more than `rate` considers, and returns whether there are too many
+    /// failures.
+    pub(crate) fn add_and_check(&mut self, rate: FailRate, ok: bool) -> bool {
         self.failed.push_back(!ok);
         self.failures += usize::from(!ok);
         if self.failed.len() > rate.probes {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_two_numbers_that_can_be_reached() {
+    fn a_rate_must_be_reachable() {
         assert_eq!("5/20".parse::<FailRate>().unwrap().to_string(), "5/20");
         for wrong in ["5", "0/20", "21/20", "5/86401", "-1/3", "a/b", "1/2/3", ""] {
             assert!(wrong.parse::<FailRate>().is_err(), "{wrong}");
@@ -74,10 +74,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_older_than_the_window_is_forgotten() {
+    fn probes_outside_the_window_do_not_count() {
         let rate = FailRate { failures: 2, probes: 3 };
         let mut window = Window::default();
-        let exceeded = [false, true, true, false, true, false].map(|ok| window.is_exceeded_by(rate, ok));
+        let exceeded = [false, true, true, false, true, false].map(|ok| window.add_and_check(rate, ok));
         assert_eq!(exceeded, [false, false, false, false, false, true]);
     }
 }

@@ -1,4 +1,4 @@
-//! How far a probe is, and how long each phase of it took.
+//! Measures the phases of a probe.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ pub(super) enum Phase {
     Connect,
     /// The TLS handshake.
     Tls,
-    /// From sending the request to the head of the answer.
+    /// From sending the request to the head of the response.
     Wait,
     /// Reading the body.
     Transfer,
 }
 
-/// The clock of one probe. It stays readable when the probe is cut off.
-pub(super) struct Timeline<'a> {
+/// Measures one probe. It stays readable if the probe is cut off.
+pub(super) struct PhaseTimer<'a> {
     clock: &'a dyn Clock,
     started: Stopwatch,
     phase: Phase,
@@ -29,30 +29,30 @@ pub(super) struct Timeline<'a> {
     phases: Phases,
 }
 
-impl<'a> Timeline<'a> {
-    /// Starts, with resolving.
+impl<'a> PhaseTimer<'a> {
+    /// Starts with [`Phase::Resolve`].
     pub(super) fn start(clock: &'a dyn Clock) -> Self {
         let started = Stopwatch::start(clock);
         Self { clock, started, phase: Phase::Resolve, phase_began: Duration::ZERO, phases: Phases::default() }
     }
 
-    /// The phase it is in.
+    /// The current phase.
     pub(super) fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Ends the phase it is in, and begins another.
+    /// Ends the current phase and begins another.
     pub(super) fn enter(&mut self, phase: Phase) {
         let now = self.close();
         (self.phase, self.phase_began) = (phase, now);
     }
 
-    /// Begins another phase at once: the one it is in is not needed.
+    /// Begins another phase without recording the current one.
     pub(super) fn skip_to(&mut self, phase: Phase) {
         (self.phase, self.phase_began) = (phase, self.started.elapsed(self.clock));
     }
 
-    /// The phases, and the time of all together. The phase that a probe was cut off in is as long as it lasted.
+    /// The phases and the total time. If the probe was cut off, its last phase has the time until then.
     pub(super) fn finish(mut self) -> (Phases, Duration) {
         let total = self.close();
         (self.phases, total)
@@ -72,7 +72,7 @@ impl<'a> Timeline<'a> {
     }
 }
 
-/// In milliseconds, to the microsecond: what is finer is noise.
+/// Converts to milliseconds, rounded to microseconds.
 pub(crate) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -1,4 +1,4 @@
-//! The latencies of a run of any length, in bounded memory.
+//! Latency quantiles of a run of any length, in bounded memory.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,27 +7,27 @@ use common::event::Quantiles;
 
 use crate::probe::milliseconds;
 
-/// Latencies, each kept to four significant digits: a quantile is off by at most 0.05 %, and however long a service is
-/// watched, there are no more than 9000 different values from one power of ten to the next.
+/// A histogram of latencies with four significant digits. A quantile is wrong by at most 0.05 %, and there are at most 9000
+/// different values per power of ten.
 #[derive(Debug, Clone, Default)]
-pub struct Latencies {
-    /// Microseconds, and how often.
-    seen: BTreeMap<u64, u64>,
+pub(crate) struct Latencies {
+    /// The number of latencies by microseconds.
+    counts: BTreeMap<u64, u64>,
     count: u64,
     max: Duration,
 }
 
 impl Latencies {
-    /// Takes one in.
-    pub fn add(&mut self, latency: Duration) {
+    /// Adds a latency.
+    pub(crate) fn add(&mut self, latency: Duration) {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-        *self.seen.entry(to_four_digits(micros)).or_default() += 1;
+        *self.counts.entry(to_four_digits(micros)).or_default() += 1;
         self.count += 1;
         self.max = self.max.max(latency);
     }
 
-    /// The quantiles, by nearest rank; `None` without latencies. The largest is exact.
-    pub fn quantiles(&self) -> Option<Quantiles> {
+    /// The quantiles by nearest rank; `None` without latencies. The maximum is exact.
+    pub(crate) fn quantiles(&self) -> Option<Quantiles> {
         let max = milliseconds(self.max);
         Some(Quantiles { p50: self.percentile(50)?.min(max), p95: self.percentile(95)?.min(max), max })
     }
@@ -35,7 +35,7 @@ impl Latencies {
     fn percentile(&self, percent: u64) -> Option<f64> {
         let rank = self.count.saturating_mul(percent).div_ceil(100);
         let mut below = 0;
-        let (micros, _) = self.seen.iter().find(|(_, times)| {
+        let (micros, _) = self.counts.iter().find(|(_, times)| {
             below += **times;
             below >= rank
         })?;
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_latencies_that_were_seen() {
+    fn quantiles_are_observed_latencies() {
         let mut latencies = Latencies::default();
         assert_eq!(latencies.quantiles(), None);
         (1..=20).for_each(|ms| latencies.add(Duration::from_millis(ms)));

@@ -1,60 +1,60 @@
-//! How a run went, over its time: the longest outage, and a sparkline. In bounded memory, however long it is.
+//! The results of probes over time: the longest outage and a sparkline, in bounded memory.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::policy::Found;
-use crate::probe::Outcome;
+use crate::policy::ProbeResult;
+use crate::probe::ProbeOutcome;
 
-/// The sparkline's width, in characters.
+/// The maximum width of the sparkline, in characters.
 const WIDTH: usize = 60;
 
 const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// A failure, which has no height.
+/// The mark of a failure.
 const FAILED: char = '✗';
 
-/// How the probes of one target went.
+/// The results of the probes of one target over time.
 #[derive(Debug, Clone, Default)]
-pub struct Course {
+pub(crate) struct ProbeTimeline {
     failing_since: Option<DateTime<Utc>>,
     longest_outage: Duration,
-    /// At most [`WIDTH`]; each stands for the same number of probes.
+    /// At most [`WIDTH`] bars. Each represents the same number of probes, except for the last.
     bars: Vec<Bar>,
-    probes_a_bar: u64,
-    in_last_bar: u64,
+    probes_per_bar: u64,
+    probes_in_last_bar: u64,
 }
 
-/// Some probes, by the worst of them.
+/// A group of probes, represented by the worst.
 #[derive(Debug, Clone, Copy)]
 enum Bar {
-    Good(Duration),
+    Success(Duration),
     Failed,
 }
 
 impl Bar {
     fn worse(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Good(one), Self::Good(other)) => Self::Good(one.max(other)),
+            (Self::Success(one), Self::Success(other)) => Self::Success(one.max(other)),
             _ => Self::Failed,
         }
     }
 }
 
-impl Course {
-    /// Takes one more probe in.
-    pub fn add(&mut self, outcome: &Outcome) {
-        let bar = match outcome.found() {
-            Found::Good => Bar::Good(outcome.latency.unwrap_or_default()),
-            Found::Bad => Bar::Failed,
-            Found::Nothing => return,
+impl ProbeTimeline {
+    /// Adds a probe.
+    pub(crate) fn add(&mut self, outcome: &ProbeOutcome) {
+        let bar = match outcome.result() {
+            ProbeResult::Healthy => Bar::Success(outcome.latency.unwrap_or_default()),
+            ProbeResult::Unhealthy => Bar::Failed,
+            ProbeResult::NotProbed => return,
         };
-        if outcome.found() == Found::Bad && self.failing_since.is_none() {
+        if outcome.result() == ProbeResult::Unhealthy && self.failing_since.is_none() {
             self.failing_since = Some(outcome.sent_at);
         }
         if let Some(since) = self.failing_since {
-            // The wall clock may have been set back.
+            // The wall clock may have been set back meanwhile.
             let outage = (outcome.sent_at - since).to_std().unwrap_or_default();
             self.longest_outage = self.longest_outage.max(outage);
         }
@@ -65,40 +65,40 @@ impl Course {
     }
 
     /// The longest time from a failure to the next success, or to the last probe.
-    pub fn longest_outage(&self) -> Duration {
+    pub(crate) fn longest_outage(&self) -> Duration {
         self.longest_outage
     }
 
-    /// The latencies as bars, the highest the slowest, and failures as crosses.
-    pub fn sparkline(&self) -> String {
+    /// The sparkline: the height of a bar is the latency, relative to the slowest probe. Failures are crosses.
+    pub(crate) fn sparkline(&self) -> String {
         let latency = |bar: &Bar| match bar {
-            Bar::Good(latency) => *latency,
+            Bar::Success(latency) => *latency,
             Bar::Failed => Duration::ZERO,
         };
         let max = self.bars.iter().map(latency).max().unwrap_or_default();
-        let drawn = |bar: &Bar| match bar {
-            Bar::Good(latency) => height(*latency, max),
+        let mark = |bar: &Bar| match bar {
+            Bar::Success(latency) => height(*latency, max),
             Bar::Failed => FAILED,
         };
-        self.bars.iter().map(drawn).collect()
+        self.bars.iter().map(mark).collect()
     }
 
     fn draw(&mut self, bar: Bar) {
         if let Some(last) = self.bars.last_mut()
-            && self.in_last_bar < self.probes_a_bar
+            && self.probes_in_last_bar < self.probes_per_bar
         {
             *last = last.worse(bar);
-            self.in_last_bar += 1;
+            self.probes_in_last_bar += 1;
             return;
         }
         if self.bars.len() == WIDTH {
             let both = |pair: &[Bar]| pair.iter().copied().reduce(Bar::worse);
             self.bars = self.bars.chunks(2).filter_map(both).collect();
-            self.probes_a_bar *= 2;
+            self.probes_per_bar *= 2;
         }
-        self.probes_a_bar = self.probes_a_bar.max(1);
+        self.probes_per_bar = self.probes_per_bar.max(1);
         self.bars.push(bar);
-        self.in_last_bar = 1;
+        self.probes_in_last_bar = 1;
     }
 }
 
@@ -115,14 +115,14 @@ mod tests {
     use common::records::Phases;
 
     use super::*;
-    use crate::probe::Failure;
+    use crate::failure::Failure;
 
-    /// One probe a second: its latency in milliseconds, or a failure.
-    fn course(probes: &[Option<u64>]) -> Course {
-        let mut course = Course::default();
+    /// One probe per second: its latency in milliseconds, or `None` for a failure.
+    fn timeline(probes: &[Option<u64>]) -> ProbeTimeline {
+        let mut timeline = ProbeTimeline::default();
         let mut sent_at = DateTime::UNIX_EPOCH;
         for latency in probes {
-            course.add(&Outcome {
+            timeline.add(&ProbeOutcome {
                 sent_at,
                 address: None,
                 status: None,
@@ -133,28 +133,28 @@ mod tests {
             });
             sent_at += TimeDelta::seconds(1);
         }
-        course
+        timeline
     }
 
     #[test]
-    fn bars_are_as_high_as_the_latencies_and_failures_are_crosses() {
-        assert_eq!(course(&[Some(1), Some(4), Some(8), None, Some(1)]).sparkline(), "▁▄█✗▁");
-        assert_eq!(course(&[]).sparkline(), "");
-        assert_eq!(course(&[Some(0)]).sparkline(), "▁");
+    fn the_sparkline_shows_latencies_as_bars_and_failures_as_crosses() {
+        assert_eq!(timeline(&[Some(1), Some(4), Some(8), None, Some(1)]).sparkline(), "▁▄█✗▁");
+        assert_eq!(timeline(&[]).sparkline(), "");
+        assert_eq!(timeline(&[Some(0)]).sparkline(), "▁");
     }
 
     #[test]
-    fn a_long_run_is_drawn_in_the_same_width_and_hides_no_failure() {
+    fn the_sparkline_of_a_long_run_hides_no_failure() {
         let mut probes = vec![Some(8); 100_000];
         probes[70_000] = None;
-        let line = course(&probes).sparkline();
+        let line = timeline(&probes).sparkline();
         assert!((WIDTH / 2..=WIDTH).contains(&line.chars().count()), "{line}");
         assert_eq!(line.matches(FAILED).count(), 1, "{line}");
     }
 
     #[test]
     fn an_outage_lasts_from_a_failure_to_the_next_success() {
-        let outage = |probes: &[Option<u64>]| course(probes).longest_outage().as_secs();
+        let outage = |probes: &[Option<u64>]| timeline(probes).longest_outage().as_secs();
         let (ok, down) = (Some(1), None);
         assert_eq!(outage(&[ok, ok]), 0);
         assert_eq!(outage(&[ok, down, ok, down, down, ok]), 2);

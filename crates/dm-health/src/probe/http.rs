@@ -1,4 +1,4 @@
-//! HTTP requests and their answers.
+//! Sends HTTP requests and reads the responses.
 
 use http_body_util::{BodyExt, Empty};
 use http_expect::{MAX_BODY_BYTES, Response};
@@ -9,45 +9,44 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
-use super::failure::Failure;
-use super::timeline::{Phase, Timeline};
+use super::phase_timer::{Phase, PhaseTimer};
+use crate::failure::Failure;
 
-/// A connection that speaks HTTP/1.1.
+/// An HTTP/1.1 connection.
 pub(super) struct Connection {
     sender: SendRequest<Empty<Bytes>>,
-    /// The connection works beside the exchange, and ends with it: a set of tasks ends its tasks when it is dropped.
-    _beside: JoinSet<hyper::Result<()>>,
+    /// Drives the connection. Dropping the set aborts the task.
+    _driver: JoinSet<hyper::Result<()>>,
 }
 
 impl Connection {
-    pub(super) async fn on(
+    pub(super) async fn open(
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ) -> Result<Self, Failure> {
         let (sender, connection) =
-            handshake(TokioIo::new(stream)).await.map_err(|error| Failure::no_answer(&error))?;
-        let mut beside = JoinSet::new();
-        beside.spawn(connection);
-        Ok(Self { sender, _beside: beside })
+            handshake(TokioIo::new(stream)).await.map_err(|error| Failure::no_response(&error))?;
+        let mut driver = JoinSet::new();
+        driver.spawn(connection);
+        Ok(Self { sender, _driver: driver })
     }
 
-    /// Whether it can be asked again: the last answer was read to its end, and the server keeps the connection.
+    /// Whether another request can be sent: the last response was read completely, and the server keeps the connection open.
     pub(super) async fn is_ready(&mut self) -> bool {
         self.sender.ready().await.is_ok()
     }
 
-    /// Sends the request and reads the answer to its end, or to [`MAX_BODY_BYTES`]. The status is in `status` as soon
-    /// as it is there.
-    pub(super) async fn ask(
+    /// Sends the request and reads the response to its end, or to [`MAX_BODY_BYTES`]. Sets `status` as soon as it arrives.
+    pub(super) async fn send(
         &mut self,
         request: Request<Empty<Bytes>>,
-        timeline: &mut Timeline<'_>,
+        timer: &mut PhaseTimer<'_>,
         status: &mut Option<u16>,
     ) -> Result<Response, Failure> {
-        let failed = |error| Failure::no_answer(&error);
+        let failed = |error| Failure::no_response(&error);
         let response = self.sender.send_request(request).await.map_err(failed)?;
         let (head, mut rest) = response.into_parts();
         *status = Some(head.status.as_u16());
-        timeline.enter(Phase::Transfer);
+        timer.enter(Phase::Transfer);
         let mut body = Vec::new();
         while body.len() <= MAX_BODY_BYTES
             && let Some(frame) = rest.frame().await
