@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use clap::Parser;
 use common::args::{DeploymentArgs, Format};
+use common::cli::Tool;
 use common::github_actions::GitHubArgs;
 use common::{duration, http};
 use telemetry::args::ExportArgs;
 use url::Url;
 
-use crate::safeguard_args::SafeguardArgs;
-use crate::source::args::SourceArgs;
-use crate::webhook::HookArgs;
+use crate::safeguards::args::SafeguardArgs;
+use crate::source::args::{SourceArgs, percent};
+use crate::trigger::TriggerArgs;
+
+/// The name of the tool, and how it ends if its arguments are wrong.
+pub const TOOL: Tool = Tool { name: "dm-rollback", wrapper: false };
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,7 +84,7 @@ pub struct Args {
     pub if_smoke_fails: bool,
 
     #[command(flatten)]
-    pub hook: HookArgs,
+    pub trigger: TriggerArgs,
 
     /// Where to see that the rollback worked: three successes in a row [default: what dm-health probed]
     #[arg(long, value_name = "URL", value_parser = http::parse_url)]
@@ -118,30 +122,12 @@ pub struct Args {
     pub export: ExportArgs,
 }
 
-pub(crate) fn percent(text: &str) -> Result<f64, String> {
-    match text.trim_end_matches('%').parse::<f64>() {
-        Ok(value) if value > 0.0 && value < 100.0 => Ok(value),
-        _ => Err("give a percentage above 0 and below 100, such as 5".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
-    use super::percent;
-
     #[test]
     fn the_flags_are_consistent() {
         super::Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_percentage_is_between_0_and_100() {
-        assert_eq!(percent("5"), Ok(5.0));
-        assert_eq!(percent("0.5%"), Ok(0.5));
-        for bad in ["0", "100", "-1", "NaN", "inf", "", "5 percent"] {
-            assert!(percent(bad).is_err(), "{bad}");
-        }
     }
 }
