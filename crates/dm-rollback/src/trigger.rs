@@ -29,7 +29,7 @@ const OPT_IN: (&str, &str) = ("auto_action", "rollback");
 
 /// The flags of the trigger.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct TriggerArgs {
+pub(crate) struct TriggerArgs {
     /// Roll back if a payload of Alertmanager's webhook on stdin contains an alert of this service that fires and has the
     /// label auto_action="rollback", and if --alertmanager-url confirms that it is still active
     #[arg(long)]

@@ -12,7 +12,7 @@ use crate::safeguards::refusal::Limits;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Safeguards")]
 pub struct SafeguardArgs {
-    /// The version to roll back to [default: the last known-good version]
+    /// Version to roll back to [default: the last known-good version]
     #[arg(long, value_name = "VERSION")]
     pub target: Option<Label>,
 
@@ -25,7 +25,7 @@ pub struct SafeguardArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     pub max_rollbacks_per_day: u32,
 
-    /// The minimum time between two rollbacks of a service (75)
+    /// Minimum time between two rollbacks of a service (75)
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration::parse)]
     pub cool_down: Duration,
 
@@ -33,7 +33,7 @@ pub struct SafeguardArgs {
     #[arg(long)]
     pub allow_refused: bool,
 
-    /// The target works with the current schema: roll back even if a migration has changed it
+    /// Roll back even if a migration has changed the schema: the target works with the current one
     #[arg(long)]
     pub schema_compatible: bool,
 
@@ -41,7 +41,7 @@ pub struct SafeguardArgs {
     #[arg(long)]
     pub provisional: bool,
 
-    /// The name of this release on the platform, such as a revision; a later rollback to this version passes it to the
+    /// Name of this release on the platform, such as a revision; a later rollback to this version passes it to the
     /// command as $DM_ROLLBACK_RELEASE
     #[arg(long, env = "DM_RELEASE", value_name = "ID")]
     pub release: Option<EmptyAsNone<Label>>,
