@@ -4,9 +4,9 @@
 //! dm-health --url https://api/health --watch 5m | dm-rollback --if-error-rate 5 -- ./rollback.sh
 //! ```
 //!
-//! This crate owns the decision (`decide`), its sources of evidence (`source`), the safeguards, the ledger of versions and
-//! rollbacks, and the notifications. It does not know how to roll back a platform: that is the user's command. It does
-//! not probe a service either: it reads what dm-health observed, and calls dm-health to verify.
+//! This crate owns the sources of evidence, the decision, the safeguards, the ledger of versions and rollbacks, and the
+//! notifications. It does not know how to roll back a platform: that is the job of the user's command. It does not
+//! probe a service either: it reads the records of other tools, and calls dm-health to verify a rollback.
 //!
 //! | exit | meaning |
 //! | --- | --- |

@@ -25,8 +25,8 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Begins the stream of records, if stdout carries one. A failure to write does not stop a rollback: [`Report::end`]
-    /// returns it.
+    /// Begins the stream of records, if stdout carries one. A failure to write does not stop a rollback:
+    /// [`Report::end`] returns it.
     pub(crate) fn begin(format: Format, context: &Context, clock: &dyn Clock) -> Self {
         let begin =
             || RecordWriter::begin(stdout(), context.stream_start(&EventId::random(), clock.now(), None));

@@ -81,8 +81,8 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
     }
 }
 
-/// The verdict and the deployment that it is about. An alert on stdin is judged first; if it is a reason to roll back, the
-/// other sources that were given have to confirm it.
+/// The verdict, and the deployment that it is about. An alert on stdin is judged first; if it is a reason to roll back,
+/// the other sources that were given have to confirm it.
 fn judge(judgement: Judgement, context: &Context, clock: &dyn Clock) -> Result<(Verdict, Subject)> {
     let Judgement { policy, mut sources, trigger, keep_deployment_id } = judgement;
     let mut identity = context.identity.clone();

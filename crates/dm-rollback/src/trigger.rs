@@ -1,4 +1,4 @@
-//! Triggers a rollback from one payload of Alertmanager's webhook on stdin. A relay starts one run of this tool per payload.
+//! Triggers a rollback from one payload of Alertmanager's webhook on stdin. A relay starts this tool for each payload.
 //!
 //! Anybody who can write to the relay can write a payload, so it is only a hint: it does not choose the service, and
 //! nothing is done before Alertmanager itself confirms that the alert is active.
@@ -30,8 +30,8 @@ const OPT_IN: (&str, &str) = ("auto_action", "rollback");
 /// The flags of the trigger.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct TriggerArgs {
-    /// Roll back if a payload of Alertmanager's webhook on stdin contains an alert of this service that fires and has the
-    /// label auto_action="rollback", and if --alertmanager-url confirms that it is still active
+    /// Roll back if a payload of Alertmanager's webhook on stdin contains an alert of this service that fires and has
+    /// the label auto_action="rollback", and if --alertmanager-url confirms that it is still active
     #[arg(long)]
     pub from_alertmanager: bool,
 }
@@ -41,10 +41,10 @@ pub(crate) struct TriggerArgs {
 pub struct Trigger {
     /// The Alertmanager that confirms the alert.
     pub alertmanager: Alertmanager,
-    /// Whether the deployment id was given by a flag or its variable. Otherwise the id is that of the relay's CI run, and
-    /// the payload or the journal replaces it.
+    /// Whether the deployment id was given by a flag or its variable. Otherwise it is the id of the relay's CI run, and
+    /// that of the payload or the journal replaces it.
     pub is_deployment_given: bool,
-    /// The same for the version.
+    /// Whether the version was given by a flag or its variable. Otherwise the version is that of the relay.
     pub is_version_given: bool,
 }
 
@@ -61,8 +61,8 @@ struct Alert {
 }
 
 impl Trigger {
-    /// Reads the payload, and asks Alertmanager to confirm it. If it is a reason to roll back, `identity` becomes that of
-    /// the deployment that the alert is about.
+    /// Reads the payload, and asks Alertmanager to confirm it. If it is a reason to roll back, `identity` becomes that
+    /// of the deployment that the alert is about.
     pub fn judge(
         &self,
         input: impl Read,
@@ -85,13 +85,13 @@ impl Trigger {
         let alerts = read(input)?;
         let alert = choose(&alerts, identity)?;
         let entries = journal.and_then(|journal| journal.read().ok()).unwrap_or_default();
-        self.attribute(alert, identity, &entries)?;
+        self.identify_deployment(alert, identity, &entries)?;
         let name = display_name(alert.labels.get("alertname").map_or("", String::as_str));
         let names = ["alertname", "service", "environment"];
         let filter = alert.labels.iter().filter(|(label, _)| names.contains(&label.as_str()));
         let filter = filter.map(|(label, value)| (label.clone(), value.clone())).collect();
         let response = runtime::block_on(self.alertmanager.active(&filter));
-        let active = response.map_err(anyhow::Error::from).and_then(|answer| answer).map_err(|error| {
+        let active = response.map_err(anyhow::Error::from).and_then(|alerts| alerts).map_err(|error| {
             format!("{name} fires according to the payload; Alertmanager cannot confirm it: {error:#}")
         })?;
         if active.iter().any(|active| active.labels == alert.labels) {
@@ -105,7 +105,12 @@ impl Trigger {
 
     /// Finds the deployment that the alert is about: the given one, otherwise the one in the label of the alert,
     /// otherwise the last one in the journal. Its version is in the journal too.
-    fn attribute(&self, alert: &Alert, identity: &mut Identity, entries: &[Entry]) -> Result<(), String> {
+    fn identify_deployment(
+        &self,
+        alert: &Alert,
+        identity: &mut Identity,
+        entries: &[Entry],
+    ) -> Result<(), String> {
         if !self.is_deployment_given {
             let labelled = alert.labels.get("deployment").map(|text| text.parse::<Label>());
             let labelled = labelled.transpose().map_err(|error| format!("the label deployment {error}"))?;

@@ -83,14 +83,14 @@ fn an_unwritable_stdout_does_not_stop_a_rollback() {
 
 #[test]
 fn the_verdict_is_coloured_by_its_meaning() {
-    for (errors, shown) in
+    for (errors, text) in
         [(10, "\u{1b}[32mkeep\u{1b}[0m: 10"), (300, "\u{1b}[1m\u{1b}[31mrollback\u{1b}[0m: 300")]
     {
         let state = tempfile::tempdir().unwrap();
         let mut command = dm_rollback(&state);
         command.env("CLICOLOR_FORCE", "1").args(["--if-error-rate", "5", "--", "true"]);
         let records = contains("\"verdict\"").and(contains("\u{1b}").not());
-        command.write_stdin(counted(1000, errors)).assert().stderr(contains(shown)).stdout(records);
+        command.write_stdin(counted(1000, errors)).assert().stderr(contains(text)).stdout(records);
     }
 }
 

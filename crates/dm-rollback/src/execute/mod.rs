@@ -1,7 +1,7 @@
 //! Acts on a verdict, under the safeguards.
 //!
 //! ```text
-//! lock ─► ledger, journal ─► safeguards ─► intent on disk ─► command ─► verify ─► outcome on disk
+//! ledger, journal ─► lock ─► safeguards ─► intent on disk ─► command ─► verify ─► outcome on disk
 //! ```
 //!
 //! If this tool is killed at any point, the next run finds one of three things in the ledger: no entry, so nothing was
@@ -43,7 +43,7 @@ pub struct Execution {
     pub command: Option<RollbackCommand>,
     /// Whether to decide only.
     pub dry_run: bool,
-    /// The safeguards.
+    /// The limits of the safeguards, and the target that the operator named.
     pub safeguards: SafeguardSettings,
 }
 
@@ -124,7 +124,7 @@ fn exit_without_rollback(verdict: &Verdict) -> Exit {
     if verdict.verdict == Decision::Keep { Exit::Success } else { Exit::Inconclusive }
 }
 
-/// Everything that is known before a rollback.
+/// The data that a rollback depends on.
 struct RollbackState<'a> {
     execution: &'a Execution,
     context: &'a Context,
@@ -222,8 +222,8 @@ impl<'a> RollbackState<'a> {
         match &target {
             Some(good) => report.print(&format!("rolling back to {}", good.version)),
             None => report.print(
-                "No known-good version is recorded yet. Running your rollback command without a target; use --target to \
-                 set one.",
+                "No known-good version is recorded yet. Running your rollback command without a target; use --target \
+                 to set one.",
             ),
         }
         let variables = variables(verdict, target.as_ref());
@@ -241,7 +241,8 @@ impl<'a> RollbackState<'a> {
         })
     }
 
-    /// Takes the lock, checks the safeguards, and records the intent. After that the command may run while the lock is held.
+    /// Takes the lock, checks the safeguards, and records the intent. After that the command may run, until the lock is
+    /// dropped.
     fn begin(&mut self, now: DateTime<Utc>) -> Result<(Lock, Option<KnownGood>), Rejection> {
         let identity = &self.context.identity;
         let path = self.ledger.path();

@@ -102,8 +102,8 @@ impl Ledger {
         lock::try_exclusive(&self.folder.join(format!("{}.lock", self.name)))
     }
 
-    /// Every entry, oldest first. A truncated line is left out, because no action followed it. A line that is damaged or
-    /// has another format is an error, because it may forbid a rollback.
+    /// Every entry, oldest first. A truncated line is omitted, because no action followed it. A line that is damaged
+    /// or has another format is an error, because it may forbid a rollback.
     pub(crate) fn read(&self) -> io::Result<Vec<Entry>> {
         jsonl::read(&self.path(), parse)?.into_iter().collect()
     }

@@ -119,8 +119,8 @@ impl Notification<'_> {
         let from = version(self.identity.version.as_ref(), "a version without a name");
         if outcome.exit == Exit::RollbackFailed {
             let description = format!(
-                "{}. Version {from} had to be rolled back because {}. What to do: check which version answers; if it does \
-                 not work, run the rollback by hand, and then dm-health. Do not start a second rollback. \
+                "{}. Version {from} had to be rolled back because {}. What to do: check which version answers; if it \
+                 does not work, run the rollback by hand, and then dm-health. Do not start a second automatic rollback. \
                  docs/runbooks/DEPLOYMENT_DeploymentRollbackFailed.md",
                 outcome.message, verdict.why,
             );

@@ -1,4 +1,5 @@
-//! The facts that the safeguards need in addition to the ledger: from the journal, the environment and the state directory.
+//! The facts that the safeguards need in addition to the ledger: from the journal, the environment and the state
+//! directory.
 
 use std::path::Path;
 
@@ -25,7 +26,7 @@ pub(crate) struct Facts {
     /// What switched rollbacks off: a variable or a file.
     pub disabled: Option<String>,
     /// Whether this tool runs inside a rollback.
-    pub within_rollback: bool,
+    pub is_inside_rollback: bool,
     /// A deployment of the same service that began after this one, and the time.
     pub newer: Option<(Label, DateTime<Utc>)>,
     /// The current schema version.
@@ -41,7 +42,7 @@ impl Facts {
     pub(crate) fn collect(context: &Context, entries: &[Entry], env: &Env<'_>, began: DateTime<Utc>) -> Self {
         Self {
             disabled: disabled(context.sinks.state_dir.as_deref(), env),
-            within_rollback: context.parent.as_ref().is_some_and(|stage| stage.as_str() == "rollback"),
+            is_inside_rollback: context.parent.as_ref().is_some_and(|stage| stage.as_str() == "rollback"),
             ..Self::from_journal(&context.identity, entries, env, began)
         }
     }

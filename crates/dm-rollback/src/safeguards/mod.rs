@@ -16,8 +16,8 @@ use crate::ledger::history::{History, Rollback};
 use facts::Facts;
 use refusal::{Limits, Refusal, Rejection, Request, display_time};
 
-/// Checks every safeguard, and chooses the version to roll back to; `None` if no version is known to be good, so that the
-/// command has to choose. The first refusal is returned; those that no later attempt can satisfy come first.
+/// Checks every safeguard, and chooses the version to roll back to; `None` if no version is known to be good, so that
+/// the command has to choose. The first refusal is returned; those that no later attempt can satisfy come first.
 pub(crate) fn check(
     history: &History,
     request: &Request<'_>,
@@ -27,22 +27,22 @@ pub(crate) fn check(
     if let Some(before) = history.rollback_of(request.deployment) {
         return Err(already_rolled_back(&before));
     }
-    let objections = [
+    let refusals = [
         kill_switch(request.facts),
-        within_a_rollback(request.facts),
-        freshness(request),
+        inside_rollback(request.facts),
+        newer_deployment(request),
         rollback_of_a_rollback(history, request),
-        budget(history, limits, now),
+        daily_limit(history, limits, now),
         cool_down(history, limits, now),
     ];
-    if let Some(refusal) = objections.into_iter().flatten().next() {
+    if let Some(refusal) = refusals.into_iter().flatten().next() {
         return Err(refusal.into());
     }
     Ok(target::choose(history, request, limits)?)
 }
 
-/// A deployment is rolled back once: after that the recorded result is the answer. If the first rollback was killed, its
-/// effect is unknown, and a person has to check.
+/// A deployment is rolled back once: after that the recorded result is the answer. If the first rollback was killed,
+/// its effect is unknown, and a person has to check.
 pub(crate) fn already_rolled_back(before: &Rollback<'_>) -> Rejection {
     let deployment = before.deployment;
     match before.outcome {
@@ -70,14 +70,14 @@ fn kill_switch(facts: &Facts) -> Option<Refusal> {
     Some(Refusal::not_done(format!("rollbacks are switched off by {switch}")))
 }
 
-fn within_a_rollback(facts: &Facts) -> Option<Refusal> {
-    facts.within_rollback.then_some(())?;
+fn inside_rollback(facts: &Facts) -> Option<Refusal> {
+    facts.is_inside_rollback.then_some(())?;
     Some(Refusal::not_done(
         "this runs inside a rollback (DM_PARENT_STAGE), and a rollback is never rolled back".to_owned(),
     ))
 }
 
-fn freshness(request: &Request<'_>) -> Option<Refusal> {
+fn newer_deployment(request: &Request<'_>) -> Option<Refusal> {
     let (newer, ts) = request.facts.newer.as_ref()?;
     let deployment = request.deployment;
     Some(Refusal::not_done(format!(
@@ -97,13 +97,13 @@ fn rollback_of_a_rollback(history: &History, request: &Request<'_>) -> Option<Re
     )))
 }
 
-fn budget(history: &History, limits: &Limits, now: DateTime<Utc>) -> Option<Refusal> {
+fn daily_limit(history: &History, limits: &Limits, now: DateTime<Utc>) -> Option<Refusal> {
     let limit = limits.max_per_day;
     let count = history.rollbacks().filter(|rollback| now - rollback.ts < TimeDelta::hours(24)).count();
     (count >= limit as usize).then_some(())?;
     Some(Refusal::not_done(format!(
-        "{count} rollbacks in 24 hours, and {limit} are allowed (--max-rollbacks-per-day): stop deploying this service until a \
-         person has found the cause"
+        "{count} rollbacks in 24 hours, and {limit} are allowed (--max-rollbacks-per-day): stop deploying this service \
+         until a person has found the cause"
     )))
 }
 
@@ -255,7 +255,7 @@ mod tests {
         let entries = [(0, "d-0", good("0")), (1, "d-1", good("2")), (50, "d-3", intent("3", Some("2")))];
         let (code, why) = refused(answer(&entries, &Facts::default(), &LIMITS));
         assert!(code == 11 && why.contains("restored version 2"), "{why}");
-        let inside = Facts { within_rollback: true, ..Facts::default() };
+        let inside = Facts { is_inside_rollback: true, ..Facts::default() };
         assert!(refused(answer(&[], &inside, &LIMITS)).1.contains("inside a rollback"));
     }
 
