@@ -25,12 +25,12 @@ complete -c dm-rollback -l target -d 'Version to roll back to [default: the last
 complete -c dm-rollback -l max-rollbacks-per-day -d 'Refuse (11) after this number of rollbacks of a service in 24 hours, until a person has found the cause' -r
 complete -c dm-rollback -l cool-down -d 'Minimum time between two rollbacks of a service (75)' -r
 complete -c dm-rollback -l release -d 'Name of this release on the platform, such as a revision; a later rollback to this version passes it to the command as $DM_ROLLBACK_RELEASE' -r
-complete -c dm-rollback -l service -d 'What is deployed [default: from the CI system, else the repository\'s folder]' -r
-complete -c dm-rollback -l environment -d 'Where it is deployed to [default: from the CI system, else "development"]' -r
-complete -c dm-rollback -l deployment-id -d 'Names the deployment; the same for all tools in it [default: the CI run, else a new one]' -r
-complete -c dm-rollback -l app-version -d 'The version that is deployed [default: the tag, else the commit]' -r
-complete -c dm-rollback -l commit -d 'The commit that is deployed [default: from the CI system, else git]' -r
-complete -c dm-rollback -l run-url -d 'The page of the CI run [default: from the CI system]' -r
+complete -c dm-rollback -l service -d 'Service that is deployed [default: from the CI system, otherwise the name of the repository\'s folder]' -r
+complete -c dm-rollback -l environment -d 'Environment to deploy to [default: from the CI system, otherwise "development"]' -r
+complete -c dm-rollback -l deployment-id -d 'Id of the deployment, the same for all its tools [default: the CI run, otherwise a new id]' -r
+complete -c dm-rollback -l app-version -d 'Version that is deployed [default: the tag, otherwise the commit]' -r
+complete -c dm-rollback -l commit -d 'Commit that is deployed [default: from the CI system, otherwise from git]' -r
+complete -c dm-rollback -l run-url -d 'Page of the CI run [default: from the CI system]' -r
 complete -c dm-rollback -l textfile -d 'Metrics file for node_exporter\'s textfile collector; the name must end in .prom' -r
 complete -c dm-rollback -l state-dir -d 'State directory with the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]' -r
 complete -c dm-rollback -l export-budget -d 'How long exporting may take after the work [default: 2s]' -r

@@ -9,7 +9,7 @@ use crate::{mysql, postgres, sqlite};
 
 /// A database, and how to reach it.
 #[derive(Debug, Clone)]
-pub enum Address {
+pub(crate) enum Address {
     /// PostgreSQL.
     Postgres(Box<postgres::address::Address>),
     /// MySQL, MariaDB.
@@ -20,7 +20,7 @@ pub enum Address {
 
 impl Address {
     /// From a URL; `env` has what it does not say. The error does not repeat the URL.
-    pub fn parse(text: &str, env: &Env<'_>) -> Result<Self> {
+    pub(crate) fn parse(text: &str, env: &Env<'_>) -> Result<Self> {
         let text = text.trim_start_matches("jdbc:");
         let Some((scheme, rest)) = text.split_once(':') else {
             bail!("is no URL, such as postgres://USER@HOST/DATABASE");

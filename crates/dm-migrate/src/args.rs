@@ -1,13 +1,19 @@
 //! What was typed.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Parser;
 use common::args::{DeploymentArgs, EmptyAsNone};
+use common::cli::Tool;
 use common::duration;
 use dm_stage::LimitArgs;
+use secrecy::SecretString;
 use telemetry::args::ExportArgs;
+
+/// The name of this tool; its exit codes are those of the command that it wraps.
+pub const TOOL: Tool = Tool { name: "dm-migrate", wrapper: true };
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,8 +89,8 @@ pub struct Args {
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
     /// The database to watch: better in the variable, or as file:PATH, than on the command line
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<EmptyAsNone<String>>,
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = secret)]
+    pub database_url: Option<EmptyAsNone<SecretString>>,
     /// Do not run the command where the database cannot be watched: end with 125
     #[arg(long)]
     pub require_monitor: bool,
@@ -117,6 +123,10 @@ pub struct DatabaseArgs {
     /// Only those that have been in it for so long
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::parse, requires = "terminate_blockers")]
     pub blocker_min_age: Duration,
+}
+
+fn secret(text: &str) -> Result<EmptyAsNone<SecretString>, Infallible> {
+    EmptyAsNone::parse_with(text, |text| Ok(SecretString::from(text)))
 }
 
 #[cfg(test)]

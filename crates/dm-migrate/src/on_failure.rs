@@ -11,19 +11,19 @@ use common::duration::format_duration;
 
 /// A command to run after a failure.
 #[derive(Debug)]
-pub struct OnFailure {
+pub(crate) struct OnFailure {
     /// The program and its arguments; not empty.
-    pub argv: Vec<OsString>,
+    pub(crate) argv: Vec<OsString>,
     /// Variables that it gets beside ours.
-    pub env: Vec<(&'static str, String)>,
+    pub(crate) env: Vec<(&'static str, String)>,
     /// Its time limit.
-    pub timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// The time between TERM and KILL.
-    pub kill_after: Duration,
+    pub(crate) kill_after: Duration,
 }
 
 /// The words of a command, quoted as a shell would.
-pub fn words(command: &str) -> Result<Vec<OsString>> {
+pub(crate) fn words(command: &str) -> Result<Vec<OsString>> {
     let words = shell_words::split(command)?;
     ensure!(words.first().is_some_and(|program| !program.is_empty()), "no command in it");
     Ok(words.into_iter().map(OsString::from).collect())
@@ -31,7 +31,7 @@ pub fn words(command: &str) -> Result<Vec<OsString>> {
 
 impl OnFailure {
     /// Runs it; says what became of it. Its stdout is our stderr, for stdout is the migration's.
-    pub fn run(self, clock: &dyn Clock) -> String {
+    pub(crate) fn run(self, clock: &dyn Clock) -> String {
         let timeout = self.timeout;
         let spec = Spec {
             argv: self.argv,

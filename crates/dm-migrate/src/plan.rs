@@ -7,18 +7,18 @@ use common::args::non_empty;
 use common::env;
 use common::event::{EventId, Reason};
 use common::github_actions::GitHub;
+use common::label::Stage;
 use dm_stage::runner::{StageRun, SuccessCriteria};
+use secrecy::ExposeSecret as _;
 use telemetry::context::Context;
 use telemetry::work::WorkKind;
 
-use crate::TOOL;
 use crate::address::Address;
-use crate::args::{Args, DatabaseArgs};
-use crate::expected::Expected;
-use crate::monitor::Order;
-use crate::monitor::live::Live;
+use crate::args::{Args, DatabaseArgs, TOOL};
+use crate::monitor::{LiveStatus, MonitorConfig};
 use crate::on_failure::{OnFailure, words};
 use crate::postgres::child_env::application_name;
+use crate::schema::Expectation;
 use crate::server::TerminateRules;
 
 /// What a statement of the migration may wait for a lock: everybody behind it waits as long.
@@ -28,26 +28,26 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Plan {
     /// The command.
-    pub wrap: StageRun,
+    pub(crate) stage_run: StageRun,
     /// The database to watch.
-    pub database: Option<Watched>,
+    pub(crate) database: Option<WatchedDatabase>,
     /// What is run after a failure.
-    pub on_failure: Option<OnFailure>,
+    pub(crate) on_failure: Option<OnFailure>,
 }
 
 /// A database to watch.
 #[derive(Debug)]
-pub struct Watched {
+pub(crate) struct WatchedDatabase {
     /// Where it is; an error where that cannot be read, which is no reason not to run the command.
-    pub address: Result<Address>,
+    pub(crate) address: Result<Address>,
     /// Whether it is one after all.
-    pub required: bool,
+    pub(crate) required: bool,
     /// What has to be true afterwards.
-    pub expected: Expected,
+    pub(crate) expectation: Expectation,
     /// How often the command is run again, at most, after it failed by its lock timeout.
-    pub lock_retries: u32,
+    pub(crate) lock_retries: u32,
     /// How it is watched.
-    pub order: Order,
+    pub(crate) config: MonitorConfig,
 }
 
 /// Finds out what to run.
@@ -57,10 +57,10 @@ pub fn plan(args: Args) -> Result<Plan> {
             "no migration command given: write dm-migrate -- COMMAND, such as dm-migrate -- sqlx migrate run"
         );
     }
-    let database = watched(&args.database, args.status)?;
-    let wrap = StageRun {
+    let database = watched_database(&args.database, args.status)?;
+    let stage_run = StageRun {
         context: Context::resolve(TOOL.name, &args.deployment, &args.export)?,
-        stage: "migration".parse().map_err(anyhow::Error::msg)?,
+        stage: Stage::migration(),
         kind: WorkKind::Migration,
         criteria: SuccessCriteria::new(Reason::MigrationFailed),
         retries: 0,
@@ -73,43 +73,43 @@ pub fn plan(args: Args) -> Result<Plan> {
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,
     };
-    let on_failure = args.on_failure.map(|command| on_failure(&command, &wrap)).transpose()?;
-    Ok(Plan { wrap, database, on_failure })
+    let on_failure = args.on_failure.map(|command| on_failure(&command, &stage_run)).transpose()?;
+    Ok(Plan { stage_run, database, on_failure })
 }
 
-fn on_failure(command: &str, wrap: &StageRun) -> Result<OnFailure> {
+fn on_failure(command: &str, stage_run: &StageRun) -> Result<OnFailure> {
     let argv = words(command).context("--on-failure")?;
-    let mut env = wrap.context.child_env();
-    env.push(("DM_PARENT_STAGE", wrap.stage.to_string()));
-    Ok(OnFailure { argv, env, timeout: wrap.timeout, kill_after: wrap.kill_after })
+    let mut env = stage_run.context.child_env();
+    env.push(("DM_PARENT_STAGE", stage_run.stage.to_string()));
+    Ok(OnFailure { argv, env, timeout: stage_run.timeout, kill_after: stage_run.kill_after })
 }
 
-fn watched(args: &DatabaseArgs, live: bool) -> Result<Option<Watched>> {
-    let expected = Expected { version: args.expect_version.clone(), change: args.expect_change };
-    // What is expected has to be seen, and what is locked has to be reached.
-    let required = args.require_monitor || args.advisory_lock || expected != Expected::default();
+fn watched_database(args: &DatabaseArgs, live: bool) -> Result<Option<WatchedDatabase>> {
+    let expectation = Expectation { version: args.expect_version.clone(), change: args.expect_change };
+    // What is expectation has to be seen, and what is locked has to be reached.
+    let required = args.require_monitor || args.advisory_lock || expectation != Expectation::default();
     let Some(url) = non_empty(args.database_url.as_ref()) else {
         if required {
             bail!("--require-monitor, --expect-… and --advisory-lock need a database: set DATABASE_URL");
         }
         return Ok(None);
     };
-    let address = address(&url);
+    let address = address(url.expose_secret());
     if args.terminate_blockers && !matches!(address, Ok(Address::Postgres(_)) | Err(_)) {
         bail!("--terminate-blockers is for PostgreSQL only");
     }
     // What MySQL cancels it does not undo: only who knows their migrations may want that.
     let by_default = (!matches!(address, Ok(Address::MySql(_)))).then_some(LOCK_TIMEOUT);
     let rules = || TerminateRules { state: args.blocker_state.clone(), min_age: args.blocker_min_age };
-    let order = Order {
+    let config = MonitorConfig {
         tool: TOOL.name,
         name: application_name(EventId::random().as_str(), &env::system),
         alone: args.advisory_lock,
         lock_timeout: args.lock_timeout.or(by_default).filter(|limit| !limit.is_zero()),
         terminate: args.terminate_blockers.then(rules),
-        live: live.then(Live::default),
+        live: live.then(LiveStatus::default),
     };
-    Ok(Some(Watched { address, required, expected, lock_retries: args.lock_retries, order }))
+    Ok(Some(WatchedDatabase { address, required, expectation, lock_retries: args.lock_retries, config }))
 }
 
 fn address(url: &str) -> Result<Address> {

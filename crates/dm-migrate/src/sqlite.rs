@@ -8,21 +8,21 @@ use percent_encoding::percent_decode_str;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::server::{Preflight, Server};
-use crate::version::Dialect;
+use crate::lock_held::LockHeld;
+use crate::server::{Dialect, Preflight, Server};
 
 /// What we wait for a writer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A database, which may not be there yet.
 #[derive(Debug)]
-pub struct Sqlite {
+pub(crate) struct Sqlite {
     files: Vec<PathBuf>,
 }
 
 /// Where the file may be, by what follows the scheme. Of `sqlite:///shop.db` SQLAlchemy makes `shop.db`, all others
 /// `/shop.db`.
-pub fn files(rest: &str) -> Vec<PathBuf> {
+pub(crate) fn files(rest: &str) -> Vec<PathBuf> {
     let path = rest.strip_prefix("//").unwrap_or(rest);
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     let path = percent_decode_str(path).decode_utf8_lossy();
@@ -39,15 +39,15 @@ impl Server for Sqlite {
         quote: '"',
     };
 
-    const NAMELESS: Option<&'static str> = None;
+    const NO_SESSION_REASON: Option<&'static str> = None;
 
-    const KEEPS_LOCK_TIMEOUT: bool = true;
+    const ENFORCES_LOCK_TIMEOUT: bool = true;
 
     async fn connect(files: &Vec<PathBuf>, _name: &str) -> Result<Self> {
         Ok(Self { files: files.clone() })
     }
 
-    async fn lock(&self) -> Result<()> {
+    async fn try_lock(&self) -> Result<Option<LockHeld>> {
         bail!("--advisory-lock needs a server, and SQLite is none")
     }
 
@@ -56,7 +56,7 @@ impl Server for Sqlite {
     }
 
     /// Opened for each statement: between two, the file may be replaced. Never made.
-    async fn texts(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+    async fn text_rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
         let Some(file) = self.files.iter().find(|file| file.exists()) else { return Ok(Vec::new()) };
         let failed = || format!("cannot read {}", file.display());
         let connection =

@@ -4,26 +4,26 @@
 use anyhow::Result;
 use common::duration::format_duration;
 
-use crate::mask::one_line;
+use crate::redact::one_line;
 use crate::server::{Blocker, Server, TerminateRules};
 
 /// So many in one run: whoever has to end more has another problem.
-const MOST: usize = 3;
+const MAX_TERMINATED: usize = 3;
 
 /// Those of the blockers that may be ended, after so many that were.
-fn those<'a>(
+fn candidates<'a>(
     rules: &TerminateRules,
     blockers: &'a [Blocker],
     ended: usize,
 ) -> impl Iterator<Item = &'a Blocker> {
-    let may = move |it: &&Blocker| {
+    let matches_rules = move |it: &&Blocker| {
         it.is_root
-            && it.is_sure
+            && it.is_certain
             && it.kind.as_deref() == Some("client backend")
             && it.state.as_deref() == Some(&rules.state)
-            && it.in_state.is_some_and(|age| age >= rules.min_age)
+            && it.in_state_for.is_some_and(|age| age >= rules.min_age)
     };
-    blockers.iter().filter(may).take(MOST.saturating_sub(ended))
+    blockers.iter().filter(matches_rules).take(MAX_TERMINATED.saturating_sub(ended))
 }
 
 /// Ends those that may be; says which it ended.
@@ -33,24 +33,24 @@ pub(super) async fn apply(
     blockers: &[Blocker],
     ended: usize,
 ) -> Result<Vec<String>> {
-    let mut acts = Vec::new();
-    for blocker in those(rules, blockers, ended) {
+    let mut terminated = Vec::new();
+    for blocker in candidates(rules, blockers, ended) {
         if database.terminate(blocker, rules).await? {
-            acts.push(told(blocker));
+            terminated.push(describe(blocker));
         }
     }
-    Ok(acts)
+    Ok(terminated)
 }
 
-fn told(it: &Blocker) -> String {
-    let known = |value: &Option<String>| value.as_deref().map_or_else(|| "unknown".to_owned(), one_line);
+fn describe(it: &Blocker) -> String {
+    let or_unknown = |value: &Option<String>| value.as_deref().map_or_else(|| "unknown".to_owned(), one_line);
     format!(
         "terminated pid {}, user {}, app \"{}\", {} for {}",
         it.pid,
-        known(&it.user),
-        known(&it.application),
-        known(&it.state),
-        it.in_state.map(format_duration).unwrap_or_default()
+        or_unknown(&it.user),
+        or_unknown(&it.application),
+        or_unknown(&it.state),
+        it.in_state_for.map(format_duration).unwrap_or_default()
     )
 }
 
@@ -65,9 +65,9 @@ mod tests {
         let text = |text: &str| Some(text.to_owned());
         let idle = Blocker {
             pid: 7,
-            is_sure: true,
+            is_certain: true,
             state: text("idle in transaction"),
-            in_state: Some(Duration::from_mins(1)),
+            in_state_for: Some(Duration::from_mins(1)),
             kind: text("client backend"),
             is_root: true,
             ..Blocker::default()
@@ -78,13 +78,13 @@ mod tests {
             idle.clone(),
             Blocker { state: text("active"), ..idle.clone() },
             Blocker { state: None, ..idle.clone() },
-            Blocker { in_state: Some(Duration::from_secs(59)), ..idle.clone() },
-            Blocker { in_state: None, ..idle.clone() },
+            Blocker { in_state_for: Some(Duration::from_secs(59)), ..idle.clone() },
+            Blocker { in_state_for: None, ..idle.clone() },
             Blocker { kind: text("autovacuum worker"), ..idle.clone() },
             Blocker { is_root: false, ..idle.clone() },
-            Blocker { is_sure: false, ..idle.clone() },
+            Blocker { is_certain: false, ..idle.clone() },
         ];
-        assert_eq!(those(&rules, &all, 0).collect::<Vec<_>>(), [&idle]);
-        assert_eq!(those(&rules, &vec![idle.clone(); 9], 1).count(), 2);
+        assert_eq!(candidates(&rules, &all, 0).collect::<Vec<_>>(), [&idle]);
+        assert_eq!(candidates(&rules, &vec![idle.clone(); 9], 1).count(), 2);
     }
 }

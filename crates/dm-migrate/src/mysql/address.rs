@@ -10,13 +10,13 @@ use url::Url;
 
 /// A database, and how to reach it.
 #[derive(Clone)]
-pub struct Address {
+pub(crate) struct Address {
     /// For the connection.
-    pub opts: Opts,
+    pub(crate) opts: Opts,
     /// The authorities in this file are trusted, instead of those of the machine.
-    pub authority: Option<PathBuf>,
+    pub(crate) authority: Option<PathBuf>,
     /// Whether a server that speaks no TLS is good enough.
-    pub or_plain: bool,
+    pub(crate) or_plain: bool,
 }
 
 impl fmt::Debug for Address {
@@ -28,7 +28,7 @@ impl fmt::Debug for Address {
 
 impl Address {
     /// From what follows the scheme of a URL. The error does not repeat it.
-    pub fn parse(rest: &str) -> Result<Self> {
+    pub(crate) fn parse(rest: &str) -> Result<Self> {
         // golang-migrate writes the host as Go's driver does: tcp(HOST:PORT).
         let plain = rest.replacen("tcp(", "", 1).replacen(")/", "/", 1);
         let url = Url::parse(&format!("mysql:{plain}")).ok().filter(Url::has_host);

@@ -10,9 +10,9 @@ use child_process::descendants;
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     /// Their ids.
-    pub pids: BTreeSet<i64>,
+    pub(crate) pids: BTreeSet<i64>,
     /// Their own ports of connections to that of the server.
-    pub ports: BTreeSet<u16>,
+    pub(crate) ports: BTreeSet<u16>,
 }
 
 impl Connections {

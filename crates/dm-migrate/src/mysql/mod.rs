@@ -1,10 +1,10 @@
-//! MySQL and MariaDB. Their sessions cannot be told a name or a limit from outside: they are known by the ports that
+//! MySQL and MariaDB. Their sessions cannot be told a name or a limit from outside: they are migration_ids by the ports that
 //! they come from, and the monitor keeps the lock timeout.
 
-pub mod address;
+pub(crate) mod address;
 mod connections;
-mod look;
-mod trouble;
+mod locks;
+mod sessions;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,9 +17,8 @@ use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, Row, Value};
 use tokio::time::timeout;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 
-use crate::held::Held;
-use crate::server::{Blocker, Own, Preflight, Server, Victims, Wanted};
-use crate::version::Dialect;
+use crate::lock_held::LockHeld;
+use crate::server::{Blocker, Dialect, LockRequest, Preflight, Server, Session, Waiters};
 use address::Address;
 
 /// What a statement of ours may take, on the server and on the way.
@@ -30,20 +29,20 @@ const LOCK: &str = "concat('dm-migrate ', sha1(coalesce(database(), '')))";
 
 /// A connection.
 #[derive(Debug)]
-pub struct MySql {
+pub(crate) struct MySql {
     connection: tokio::sync::Mutex<Conn>,
     /// The port of the server.
     port: u16,
     /// Where the server sees us.
-    here: String,
+    client_host: String,
     /// Who we are there.
     account: String,
     /// Whether we see what other accounts' sessions do.
-    sees_others: bool,
+    can_see_others: bool,
     /// Whether the server tells who has a metadata lock.
-    tells_holders: bool,
+    reports_lock_holders: bool,
     /// The sessions that were found to be the migration's: their clients may be gone. A number is given once.
-    known: std::sync::Mutex<BTreeSet<i64>>,
+    migration_ids: std::sync::Mutex<BTreeSet<i64>>,
 }
 
 impl Server for MySql {
@@ -55,10 +54,10 @@ impl Server for MySql {
         quote: '`',
     };
 
-    const NAMELESS: Option<&'static str> =
+    const NO_SESSION_REASON: Option<&'static str> =
         Some("it has no connection of its own to the server, or one by a socket or a proxy");
 
-    const KEEPS_LOCK_TIMEOUT: bool = false;
+    const ENFORCES_LOCK_TIMEOUT: bool = false;
 
     async fn connect(address: &Address, _name: &str) -> Result<Self> {
         // The driver takes the one that is installed; a second time does no harm.
@@ -78,24 +77,25 @@ impl Server for MySql {
         let database = Self {
             connection: tokio::sync::Mutex::new(connection),
             port: address.opts.tcp_port(),
-            here: String::new(),
+            client_host: String::new(),
             account: String::new(),
-            sees_others: false,
-            tells_holders: false,
-            known: std::sync::Mutex::default(),
+            can_see_others: false,
+            reports_lock_holders: false,
+            migration_ids: std::sync::Mutex::default(),
         };
-        database.texts("set session lock_wait_timeout = 1, autocommit = 1").await?;
-        let sees_others = database.texts("select count(*) from information_schema.innodb_trx").await.is_ok();
+        database.text_rows("set session lock_wait_timeout = 1, autocommit = 1").await?;
+        let can_see_others =
+            database.text_rows("select count(*) from information_schema.innodb_trx").await.is_ok();
         let instrument = "select 1 from performance_schema.setup_instruments \
              where name = 'wait/lock/metadata/sql/mdl' and enabled = 'YES'";
-        let tells_holders = database.texts(instrument).await.is_ok_and(|rows| !rows.is_empty());
+        let reports_lock_holders = database.text_rows(instrument).await.is_ok_and(|rows| !rows.is_empty());
         let me = "select host, current_user() from information_schema.processlist where id = connection_id()";
-        let [here, account] = first(&database.texts(me).await?);
+        let [client_host, account] = first(&database.text_rows(me).await?);
         Ok(Self {
-            here: look::place(&here).0.to_owned(),
+            client_host: sessions::place(&client_host).0.to_owned(),
             account,
-            sees_others,
-            tells_holders: tells_holders && sees_others,
+            can_see_others,
+            reports_lock_holders: reports_lock_holders && can_see_others,
             ..database
         })
     }
@@ -105,61 +105,64 @@ impl Server for MySql {
         self.connection.try_lock().is_ok_and(|connection| connection.is_disconnected())
     }
 
-    async fn lock(&self) -> Result<()> {
+    async fn try_lock(&self) -> Result<Option<LockHeld>> {
         let sql = format!("select get_lock({LOCK}, 0), is_used_lock({LOCK})");
-        let [got, by] = first(&self.texts(&sql).await?);
-        if got == "1" { Ok(()) } else { Err(Held((!by.is_empty()).then(|| format!("session {by}"))).into()) }
+        let [got, by] = first(&self.text_rows(&sql).await?);
+        if got == "1" {
+            return Ok(None);
+        }
+        Ok(Some(LockHeld { holder: (!by.is_empty()).then(|| format!("session {by}")) }))
     }
 
     async fn preflight(&self, _lock_timeout: Option<Duration>) -> Result<Preflight> {
-        Ok(Preflight { warnings: look::in_the_way(self).await?, env: Vec::new() })
+        Ok(Preflight { warnings: sessions::long_transactions(self).await?, env: Vec::new() })
     }
 
-    async fn texts(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+    async fn text_rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
         let mut connection = self.connection.lock().await;
         let rows: Vec<Row> =
             timeout(PATIENCE, connection.query(sql)).await.context("no answer in time")??;
         Ok(rows.into_iter().map(|row| row.unwrap().into_iter().map(text).collect()).collect())
     }
 
-    fn sees_others(&self) -> bool {
-        self.sees_others
+    fn can_see_others(&self) -> bool {
+        self.can_see_others
     }
 
-    async fn own(&self) -> Result<Vec<Own>> {
-        look::own(self).await
+    async fn sessions(&self) -> Result<Vec<Session>> {
+        sessions::find(self).await
     }
 
-    async fn wanted(&self) -> Result<Vec<Wanted>> {
-        trouble::wanted(self).await
+    async fn lock_requests(&self) -> Result<Vec<LockRequest>> {
+        locks::lock_requests(self).await
     }
 
     async fn blockers(&self) -> Result<Vec<Blocker>> {
-        trouble::blockers(self).await
+        locks::blockers(self).await
     }
 
-    async fn victims(&self) -> Result<Victims> {
-        trouble::victims(self).await
+    async fn waiters(&self) -> Result<Waiters> {
+        locks::waiters(self).await
     }
 
-    async fn cancel(&self, session: &Own) -> Result<()> {
+    async fn cancel(&self, session: &Session) -> Result<()> {
         self.kill("kill query", session).await
     }
 
-    async fn end(&self, session: &Own) -> Result<()> {
+    async fn end_session(&self, session: &Session) -> Result<()> {
         self.kill("kill connection", session).await
     }
 }
 
 impl MySql {
-    /// The sessions that are known to be the migration's, for an `in (…)`, which must not be empty.
-    fn ours(&self) -> String {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().fold("0".to_owned(), |all, id| format!("{all}, {id}"))
+    /// The sessions that are migration_ids to be the migration's, for an `in (…)`, which must not be empty.
+    fn migration_id_list(&self) -> String {
+        let migration_ids = self.migration_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        migration_ids.iter().fold("0".to_owned(), |all, id| format!("{all}, {id}"))
     }
 
-    async fn kill(&self, how: &str, session: &Own) -> Result<()> {
-        match self.texts(&format!("{how} {}", session.pid)).await {
+    async fn kill(&self, how: &str, session: &Session) -> Result<()> {
+        match self.text_rows(&format!("{how} {}", session.pid)).await {
             // It has ended by itself: no such thread.
             Err(error) if matches!(error.downcast_ref(), Some(Error::Server(it)) if it.code == 1094) => {
                 Ok(())

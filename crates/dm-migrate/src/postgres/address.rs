@@ -18,16 +18,16 @@ const PARAMETERS: [&str; 8] =
 
 /// A database, and how to reach it.
 #[derive(Debug, Clone)]
-pub struct Address {
+pub(crate) struct Address {
     /// For the connection; it keeps its password to itself when it is shown.
-    pub config: Config,
+    pub(crate) config: Config,
     /// How to know that it is the right server.
-    pub trust: Trust,
+    pub(crate) trust: Trust,
 }
 
 /// What has to be true of the server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trust {
+pub(crate) enum Trust {
     /// Nothing: `prefer` and `require` only encrypt.
     Anyone,
     /// It comes from an authority in this file, or one that the machine trusts: `verify-ca`.
@@ -38,7 +38,7 @@ pub enum Trust {
 
 impl Address {
     /// From what follows the scheme of a URL; `env` has what it does not say, as for libpq. The error does not repeat it.
-    pub fn parse(rest: &str, env: &Env<'_>) -> Result<Self> {
+    pub(crate) fn parse(rest: &str, env: &Env<'_>) -> Result<Self> {
         let Some(rest) = rest.strip_prefix("//") else {
             bail!("is no URL, such as postgres://USER@HOST/DATABASE");
         };

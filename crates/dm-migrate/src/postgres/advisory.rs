@@ -5,16 +5,16 @@ use anyhow::Result;
 use tokio_postgres::types::Type;
 
 use super::Postgres;
-use crate::held::Held;
+use crate::lock_held::LockHeld;
 
 /// The lock's number, the same for all; each database has its own set. It spells "dm-migra".
 const KEY: i64 = 0x646d_2d6d_6967_7261;
 
 /// Takes the lock; does not wait.
-pub(super) async fn take(database: &Postgres) -> Result<()> {
+pub(super) async fn try_take(database: &Postgres) -> Result<Option<LockHeld>> {
     let got = database.rows("select pg_try_advisory_lock($1)", &[(&KEY, Type::INT8)]).await?;
     if got.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
-        return Ok(());
+        return Ok(None);
     }
     let sql = "select 'pid ' || a.pid || ', user ' || coalesce(a.usename::text, '') || ', since ' || a.backend_start \
          from pg_locks l join pg_stat_activity a using (pid) \
@@ -22,5 +22,5 @@ pub(super) async fn take(database: &Postgres) -> Result<()> {
              (select oid from pg_database where datname = current_database()) \
          and (l.classid::int8 << 32) | l.objid::int8 = $1 limit 1";
     let who = database.rows(sql, &[(&KEY, Type::INT8)]).await?;
-    Err(Held(who.first().and_then(|row| row.try_get(0).ok())).into())
+    Ok(Some(LockHeld { holder: who.first().and_then(|row| row.try_get(0).ok()) }))
 }

@@ -15,7 +15,7 @@ const CLIENT_CHECK: &str = "client_connection_check_interval=1s";
 const KNOWS_CLIENT_CHECK: i32 = 140_000;
 
 /// The `application_name` of the migration's sessions: the user's own, and the run's.
-pub fn application_name(run: &str, env: &Env<'_>) -> String {
+pub(crate) fn application_name(run: &str, env: &Env<'_>) -> String {
     let ours = format!("dm-migrate:{run}");
     let Some(mut name) = env("PGAPPNAME") else { return ours };
     name.truncate(name.floor_char_boundary(LONGEST_NAME - ours.len() - 1));
@@ -23,7 +23,7 @@ pub fn application_name(run: &str, env: &Env<'_>) -> String {
 }
 
 /// The settings of the migration's sessions, as `PGOPTIONS`. What the user set comes later, and so wins.
-pub fn options(server_version: i32, lock_timeout: Option<Duration>, env: &Env<'_>) -> Option<String> {
+pub(crate) fn options(server_version: i32, lock_timeout: Option<Duration>, env: &Env<'_>) -> Option<String> {
     let mut options = Vec::new();
     options.extend(lock_timeout.map(|limit| format!("-c lock_timeout={}ms", limit.as_millis())));
     options.extend((server_version >= KNOWS_CLIENT_CHECK).then(|| format!("-c {CLIENT_CHECK}")));

@@ -2,11 +2,11 @@
 //!
 //! A connection never waits: each statement is its own transaction, and has little time.
 
-pub mod address;
+pub(crate) mod address;
 mod advisory;
-pub mod child_env;
-mod look;
+pub(crate) mod child_env;
 mod preflight;
+mod sessions;
 mod terminate;
 mod tls;
 
@@ -18,8 +18,8 @@ use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, SimpleQueryMessage};
 
-use crate::server::{Blocker, Own, Preflight, Server, TerminateRules, Victims, Wanted};
-use crate::version::Dialect;
+use crate::lock_held::LockHeld;
+use crate::server::{Blocker, Dialect, LockRequest, Preflight, Server, Session, TerminateRules, Waiters};
 use address::Address;
 
 /// What a statement of ours may take, on the server and on the way.
@@ -31,7 +31,7 @@ const SETTINGS: &str = "set application_name = 'dm-migrate monitor'; set stateme
 
 /// A connection.
 #[derive(Debug)]
-pub struct Postgres {
+pub(crate) struct Postgres {
     client: Client,
     /// The `application_name` of the migration's sessions.
     name: String,
@@ -46,9 +46,9 @@ impl Server for Postgres {
         quote: '"',
     };
 
-    const NAMELESS: Option<&'static str> = Some("its tool does not read PGAPPNAME");
+    const NO_SESSION_REASON: Option<&'static str> = Some("its tool does not read PGAPPNAME");
 
-    const KEEPS_LOCK_TIMEOUT: bool = true;
+    const ENFORCES_LOCK_TIMEOUT: bool = true;
 
     async fn connect(address: &Address, name: &str) -> Result<Self> {
         let tls = tls::connector(&address.trust)?;
@@ -65,19 +65,19 @@ impl Server for Postgres {
         self.client.is_closed()
     }
 
-    async fn lock(&self) -> Result<()> {
-        advisory::take(self).await
+    async fn try_lock(&self) -> Result<Option<LockHeld>> {
+        advisory::try_take(self).await
     }
 
     async fn preflight(&self, lock_timeout: Option<Duration>) -> Result<Preflight> {
-        let found = preflight::Findings::of(self).await?;
+        let findings = preflight::Findings::read(self).await?;
         let mut env = vec![("PGAPPNAME", self.name.clone())];
-        let options = child_env::options(found.server_version, lock_timeout, &env::system);
+        let options = child_env::options(findings.server_version, lock_timeout, &env::system);
         env.extend(options.map(|options| ("PGOPTIONS", options)));
-        Ok(Preflight { warnings: found.warnings(), env })
+        Ok(Preflight { warnings: findings.warnings(), env })
     }
 
-    async fn texts(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+    async fn text_rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
         let messages =
             timeout(PATIENCE, self.client.simple_query(sql)).await.context("no answer in time")??;
         let rows = messages.iter().filter_map(|message| match message {
@@ -87,31 +87,31 @@ impl Server for Postgres {
         Ok(rows.map(|row| (0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()).collect())
     }
 
-    async fn own(&self) -> Result<Vec<Own>> {
-        look::own(self).await
+    async fn sessions(&self) -> Result<Vec<Session>> {
+        sessions::find(self).await
     }
 
-    async fn wanted(&self) -> Result<Vec<Wanted>> {
-        look::wanted(self).await
+    async fn lock_requests(&self) -> Result<Vec<LockRequest>> {
+        sessions::lock_requests(self).await
     }
 
     async fn blockers(&self) -> Result<Vec<Blocker>> {
-        look::blockers(self).await
+        sessions::blockers(self).await
     }
 
-    async fn victims(&self) -> Result<Victims> {
-        look::victims(self).await
+    async fn waiters(&self) -> Result<Waiters> {
+        sessions::waiters(self).await
     }
 
     async fn progress(&self) -> Result<Vec<String>> {
-        look::progress(self).await
+        sessions::progress(self).await
     }
 
-    async fn cancel(&self, session: &Own) -> Result<()> {
+    async fn cancel(&self, session: &Session) -> Result<()> {
         self.signal("pg_cancel_backend", session).await
     }
 
-    async fn end(&self, session: &Own) -> Result<()> {
+    async fn end_session(&self, session: &Session) -> Result<()> {
         self.signal("pg_terminate_backend", session).await
     }
 
@@ -128,12 +128,12 @@ impl Postgres {
     }
 
     /// The rows of one statement whose `$1` is the migration's `application_name`.
-    async fn of_ours(&self, sql: &str) -> Result<Vec<Row>> {
+    async fn rows_for_migration(&self, sql: &str) -> Result<Vec<Row>> {
         self.rows(sql, &[(&self.name, Type::TEXT)]).await
     }
 
     /// Signals a session of the migration: the pid alone could by now be somebody else's.
-    async fn signal(&self, how: &str, session: &Own) -> Result<()> {
+    async fn signal(&self, how: &str, session: &Session) -> Result<()> {
         let sql = format!(
             "select {how}(pid) from pg_stat_activity \
              where application_name = $1 and pid = $2::int8 and backend_start = $3::text::timestamptz"

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use common::duration::format_duration;
 
 use super::Postgres;
-use crate::mask::one_line;
+use crate::redact::one_line;
 use crate::server::seconds;
 
 /// Above this, a transaction is long: PostgreSQL's own DDL waits for it, and everybody else behind the DDL.
@@ -15,7 +15,7 @@ const LONG: &str = "30 seconds";
 const IDLE: &str = "5 seconds";
 
 /// So many of each kind are told.
-const MOST: usize = 5;
+const MAX_REPORTED: usize = 5;
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,7 +25,7 @@ pub(super) struct Findings {
     /// `server_version_num`, such as 150018.
     pub(super) server_version: i32,
     /// Whether we see what other roles' sessions do.
-    pub(super) sees_others: bool,
+    pub(super) can_see_others: bool,
     /// Sessions with a transaction that has been open for long.
     pub(super) transactions: Vec<Transaction>,
     /// Indexes that a failed `CREATE INDEX CONCURRENTLY` left behind, or one that runs.
@@ -49,7 +49,7 @@ pub(super) struct Transaction {
 
 impl Findings {
     /// Asks the database.
-    pub(super) async fn of(database: &Postgres) -> Result<Self> {
+    pub(super) async fn read(database: &Postgres) -> Result<Self> {
         let who = "select current_user::text, current_setting('server_version_num')::int4, \
              pg_has_role(current_user, 'pg_read_all_stats', 'usage')";
         let rows = database.rows(who, &[]).await?;
@@ -61,17 +61,17 @@ impl Findings {
              where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend' \
              and (xact_start < clock_timestamp() - interval '{LONG}' or (state like 'idle in transaction%' \
                  and state_change < clock_timestamp() - interval '{IDLE}')) \
-             order by xact_start limit {MOST}"
+             order by xact_start limit {MAX_REPORTED}"
         );
         let transactions = database.rows(&open, &[]).await?;
         let invalid = format!(
-            "select indexrelid::regclass::text from pg_index where not indisvalid order by 1 limit {MOST}"
+            "select indexrelid::regclass::text from pg_index where not indisvalid order by 1 limit {MAX_REPORTED}"
         );
         let indexes = database.rows(&invalid, &[]).await?;
         Ok(Self {
             role: row.try_get(0)?,
             server_version: row.try_get(1)?,
-            sees_others: row.try_get(2)?,
+            can_see_others: row.try_get(2)?,
             transactions: transactions
                 .iter()
                 .map(|row| {
@@ -91,7 +91,7 @@ impl Findings {
     /// For people, one a line; nothing where all is well.
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        if !self.sees_others {
+        if !self.can_see_others {
             lines.push(format!(
                 "other roles' transactions are unknown to {role}: grant pg_monitor to {role}",
                 role = self.role
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_is_well_is_not_told() {
-        let well = Findings { sees_others: true, ..Findings::default() };
+        let well = Findings { can_see_others: true, ..Findings::default() };
         assert!(well.warnings().is_empty());
     }
 
@@ -142,8 +142,8 @@ mod tests {
             state: "idle in transaction".to_owned(),
             age: Duration::from_secs(190),
         };
-        let found = Findings { sees_others: true, transactions: vec![open], ..Findings::default() };
+        let findings = Findings { can_see_others: true, transactions: vec![open], ..Findings::default() };
         let line = "a transaction is open for 3m10s: pid 7, user web, app \"a_b\", idle in transaction";
-        assert_eq!(found.warnings(), [line]);
+        assert_eq!(findings.warnings(), [line]);
     }
 }

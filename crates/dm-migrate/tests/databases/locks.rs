@@ -47,7 +47,7 @@ fn a_blocker_is_ended_only_on_demand_and_only_of_the_kind_asked_for() {
         server.sql(&sql)
     };
     let demand =
-        ["--terminate-blockers", "--blocker-min-age", "0s", "--lock-timeout", "1s", "--lock-retries", "0"];
+        ["--terminate-blockers", "--blocker-min-age", "0s", "--lock-timeout", "2s", "--lock-retries", "0"];
 
     // A superuser's session blocks, too: it stays.
     let super_user = server.session("postgres", "boss", "begin; select * from orders");
@@ -68,7 +68,8 @@ fn a_blocker_is_ended_only_on_demand_and_only_of_the_kind_asked_for() {
     assert!(ended.told.contains("cannot terminate a blocker"), "{}", ended.told);
     assert_eq!(alive("shop-web"), "1");
 
-    let ended = Run::of(&server, "operator", &demand, ALTER).end();
+    let patient = ["--terminate-blockers", "--blocker-min-age", "0s", "--lock-timeout", "2m"];
+    let ended = Run::of(&server, "operator", &patient, ALTER).end();
     assert!(ended.status.success(), "{}", ended.told);
     let act = ended.event()["terminated"][0].as_str().unwrap().to_owned();
     assert!(act.contains("user web, app \"shop-web\", idle in transaction for"), "{act}");

@@ -104,7 +104,7 @@ fn nothing_of_the_migration_is_left_and_nobody_else_is_touched() {
         "1" => Ok(()),
         found => Err(found.to_owned()),
     });
-    let ended = run(&server, "migrator", &["--timeout", "1s"], MARIADB_ALTER).end();
+    let ended = run(&server, "migrator", &["--timeout", "3s"], MARIADB_ALTER).end();
     assert_eq!(ended.status.code(), Some(124), "{}", ended.told);
     assert!(ended.told.contains("cancelled the statement of the migration's session"), "{}", ended.told);
     assert_eq!(ended.event()["status"], "timeout");

@@ -101,7 +101,7 @@ fn the_progress_of_an_index_is_on_the_line() {
 fn nothing_of_ours_is_left_waiting_however_it_ends() {
     let server = shop();
     let _blocker = server.session("web", "shop-web", "begin; select * from orders");
-    let flags = ["--lock-timeout", "0s", "--timeout", "1s"];
+    let flags = ["--lock-timeout", "0s", "--timeout", "3s"];
     let ended = Run::of(&server, "migrator", &flags, ALTER).end();
     assert_eq!(ended.status.code(), Some(124), "{}", ended.told);
     assert!(ended.told.contains("cancelled the statement of the migration's session"), "{}", ended.told);
@@ -189,8 +189,9 @@ fn the_password_appears_nowhere() {
     let _blocker = server.session("web", "shop-web", "begin; select * from orders");
     let flags = ["--lock-timeout", "1s", "--lock-retries", "0", "--on-failure", "echo undone"];
     let mut run = Run::of(&server, "migrator", &flags, ALTER).start();
-    run.until("waiting");
+    // Before the lock timeout can end it.
     let cmdline = std::fs::read_to_string(format!("/proc/{}/cmdline", run.child.id())).unwrap();
+    run.until("waiting");
     let ended = run.end();
     assert!(ended.told.contains("undone"), "{}", ended.told);
     for text in [&cmdline, &ended.told, &ended.journal(), &ended.metrics()] {

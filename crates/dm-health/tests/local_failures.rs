@@ -1,7 +1,7 @@
-//! Trouble of the machine that probes says nothing about the service: the exit code is 3, not 1.
+//! Stories of failures of the probing machine. They say nothing about the service: the exit code is 3, not 1.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-#[expect(dead_code, reason = "these stories need a part of it")]
+#[expect(dead_code, reason = "these stories use only a part of it")]
 mod server;
 
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use predicates::str::contains;
 use serde_json::Value;
 use server::{Reply, Server};
 
-/// Runs dm-health by the program and the arguments in `by`.
+/// Runs dm-health through the program and the arguments in `by`.
 fn assert(by: &[&str], args: &[String]) -> Assert {
     let state = tempfile::tempdir().unwrap();
     let mut command = Command::new(by[0]);
@@ -28,7 +28,7 @@ fn url(url: &str) -> Vec<String> {
     vec!["--url".to_owned(), url.to_owned()]
 }
 
-/// The probes of a stream.
+/// The probe records on stdout.
 fn probes(assert: &Assert) -> Vec<Value> {
     let stdout = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
     let records = stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -36,11 +36,11 @@ fn probes(assert: &Assert) -> Vec<Value> {
 }
 
 #[test]
-fn without_a_network_nothing_can_be_told() {
+fn without_a_network_the_result_is_inconclusive() {
     let apart = ["unshare", "--map-root-user", "--net"];
     let may = Command::new(apart[0]).args(&apart[1..]).arg("true").stderr(Stdio::null()).status();
     if !may.is_ok_and(|status| status.success()) {
-        eprintln!("left out: this machine does not let its users make network namespaces");
+        eprintln!("skipped: this machine does not allow its users to create network namespaces");
         return;
     }
     for (target, message) in [
@@ -58,7 +58,7 @@ fn without_a_network_nothing_can_be_told() {
 }
 
 #[test]
-fn out_of_descriptors_nothing_can_be_told() {
+fn without_descriptors_the_result_is_inconclusive() {
     let hanging = Server::start(&[Reply::Hang]);
     let args: Vec<String> = (0..60).flat_map(|n| url(&format!("t{n}={}", hanging.url("/")))).collect();
     let assert = assert(&["sh", "-c", "ulimit -n 40; exec \"$0\" \"$@\""], &args);
@@ -67,7 +67,7 @@ fn out_of_descriptors_nothing_can_be_told() {
 }
 
 #[test]
-fn a_program_that_is_not_there_says_nothing_about_the_service() {
+fn a_missing_program_says_nothing_about_the_service() {
     let assert = assert(&["env"], &url("exec:/no/such/program")).code(3);
     let assert = assert.stderr(contains("cannot run /no/such/program: directory /no does not exist"));
     assert_eq!(probes(&assert)[2]["reason"], "not_found");

@@ -8,53 +8,53 @@ use common::duration::format_duration;
 
 use super::MySql;
 use super::connections::Connections;
-use crate::mask::{Strings, masked, one_line};
-use crate::server::{Own, Server};
+use crate::redact::{StringSyntax, one_line, redact_sql};
+use crate::server::{Server, Session};
 
 /// Above this, a transaction is long: a change of its tables waits for it, and everybody else behind that.
 const LONG: &str = "30";
 
 /// So many of them are told.
-const MOST: usize = 5;
+const MAX_REPORTED: usize = 5;
 
 /// The sessions of the migration, and those that were.
-pub(super) async fn own(database: &MySql) -> Result<Vec<Own>> {
+pub(super) async fn find(database: &MySql) -> Result<Vec<Session>> {
     let sql = "select id, host, command, state, time, left(info, 1000) from information_schema.processlist \
          where id <> connection_id() order by id";
-    let rows = database.texts(sql).await?;
+    let rows = database.text_rows(sql).await?;
     let in_row_lock = in_row_lock(database).await;
     let connections = Connections::now(database.port);
-    let named = named(database, &connections).await;
-    let mut known = database.known.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut own = Vec::new();
+    let by_process = sessions_by_process(database, &connections).await;
+    let mut ids = database.migration_ids.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut sessions = Vec::new();
     for row in rows {
         let [Some(id), Some(host), command, state, time, query] = columns(row) else { continue };
         let Ok(pid) = id.parse() else { continue };
         let (place, port) = place(&host);
-        let ours =
-            port.is_some_and(|port| connections.ports.contains(&port)) && is_same(place, &database.here);
-        if ours || named.contains(&id) {
-            known.insert(pid);
+        let ours = port.is_some_and(|port| connections.ports.contains(&port))
+            && is_same(place, &database.client_host);
+        if ours || by_process.contains(&id) {
+            ids.insert(pid);
         }
-        if !known.contains(&pid) {
+        if !ids.contains(&pid) {
             continue;
         }
         let is_idle = command.as_deref() == Some("Sleep");
-        own.push(Own {
+        sessions.push(Session {
             pid,
             backend_start: String::new(),
             state: Some(if is_idle { "idle" } else { "active" }.to_owned()),
-            query: query.map(|query| masked(&query, Strings::MySql)),
-            running: time.filter(|_| !is_idle).and_then(|time| seconds(&time)),
-            waits: !is_idle && state.is_some_and(|state| is_wait(&state)) || in_row_lock.contains(&id),
+            query: query.map(|query| redact_sql(&query, StringSyntax::MySql)),
+            running_for: time.filter(|_| !is_idle).and_then(|time| seconds(&time)),
+            is_waiting: !is_idle && state.is_some_and(|state| is_wait(&state)) || in_row_lock.contains(&id),
         });
     }
-    Ok(own)
+    Ok(sessions)
 }
 
 /// Transactions that have been open for long, and whether they can be seen.
-pub(super) async fn in_the_way(database: &MySql) -> Result<Vec<String>> {
-    if !database.sees_others {
+pub(super) async fn long_transactions(database: &MySql) -> Result<Vec<String>> {
+    if !database.can_see_others {
         let account = one_line(&database.account);
         return Ok(vec![format!(
             "other accounts' sessions are unknown to {account}: grant process on *.* to {account}"
@@ -63,36 +63,36 @@ pub(super) async fn in_the_way(database: &MySql) -> Result<Vec<String>> {
     let sql = format!(
         "select t.trx_mysql_thread_id, p.user, p.command, timestampdiff(second, t.trx_started, now()) \
          from information_schema.innodb_trx t join information_schema.processlist p on p.id = t.trx_mysql_thread_id \
-         where t.trx_started < now() - interval {LONG} second order by t.trx_started limit {MOST}"
+         where t.trx_started < now() - interval {LONG} second order by t.trx_started limit {MAX_REPORTED}"
     );
-    let rows = database.texts(&sql).await?;
-    let told = rows.into_iter().map(|row| {
+    let rows = database.text_rows(&sql).await?;
+    let warnings = rows.into_iter().map(|row| {
         let [id, user, command, age] = columns(row).map(Option::unwrap_or_default);
         let age = format_duration(seconds(&age).unwrap_or_default());
         format!("a transaction is open for {age}: session {id}, user {}, {command}", one_line(&user))
     });
-    Ok(told.collect())
+    Ok(warnings.collect())
 }
 
 /// Those that wait for a row; nobody where that is not to be seen.
 async fn in_row_lock(database: &MySql) -> Vec<String> {
-    if !database.sees_others {
+    if !database.can_see_others {
         return Vec::new();
     }
     let sql = "select trx_mysql_thread_id from information_schema.innodb_trx where trx_state = 'LOCK WAIT'";
-    let rows = database.texts(sql).await.unwrap_or_default();
+    let rows = database.text_rows(sql).await.unwrap_or_default();
     rows.into_iter().filter_map(|row| row.into_iter().next()?).collect()
 }
 
 /// Those that name a process of the migration, and come from this machine: by a socket they have no port.
-async fn named(database: &MySql, connections: &Connections) -> Vec<String> {
-    if !is_same(&database.here, "localhost") {
+async fn sessions_by_process(database: &MySql, connections: &Connections) -> Vec<String> {
+    if !is_same(&database.client_host, "localhost") {
         return Vec::new();
     }
     let sql = "select a.processlist_id, a.attr_value from performance_schema.session_connect_attrs a \
          join information_schema.processlist p on p.id = a.processlist_id \
          where a.attr_name = '_pid' and p.host = 'localhost'";
-    let rows = database.texts(sql).await.unwrap_or_default();
+    let rows = database.text_rows(sql).await.unwrap_or_default();
     let ours = rows.into_iter().filter_map(|row| {
         let [id, pid] = columns(row);
         pid?.parse().is_ok_and(|pid| connections.pids.contains(&pid)).then_some(id?)

@@ -6,11 +6,11 @@
 use anyhow::{Context, Result};
 
 use super::Postgres;
-use crate::mask::{Strings, masked};
-use crate::server::{Blocker, Own, Victims, Wanted, seconds};
+use crate::redact::{StringSyntax, redact_sql};
+use crate::server::{Blocker, LockRequest, Session, Waiters, seconds};
 
 /// The sessions of the migration, by the name that they were given.
-pub(super) async fn own(database: &Postgres) -> Result<Vec<Own>> {
+pub(super) async fn find(database: &Postgres) -> Result<Vec<Session>> {
     // The function behind pg_stat_activity: without the view's joins it is planned in half the time, and asked for often.
     let sql = "select a.pid, a.backend_start::text, a.state, \
              case when a.state is not null then left(a.query, 1000) end, \
@@ -18,42 +18,42 @@ pub(super) async fn own(database: &Postgres) -> Result<Vec<Own>> {
              coalesce(a.wait_event_type = 'Lock', false) \
          from pg_stat_get_activity(null) a \
          where a.application_name = $1 and a.pid <> pg_backend_pid() order by a.pid";
-    let rows = database.of_ours(sql).await?;
-    let mut own = Vec::new();
+    let rows = database.rows_for_migration(sql).await?;
+    let mut sessions = Vec::new();
     for row in rows {
-        own.push(Own {
+        sessions.push(Session {
             pid: row.try_get::<_, i32>(0)?.into(),
             backend_start: row.try_get::<_, Option<String>>(1)?.unwrap_or_default(),
             state: row.try_get(2)?,
-            query: shown(row.try_get(3)?),
-            running: row.try_get::<_, Option<f64>>(4)?.map(seconds),
-            waits: row.try_get(5)?,
+            query: redacted(row.try_get(3)?),
+            running_for: row.try_get::<_, Option<f64>>(4)?.map(seconds),
+            is_waiting: row.try_get(5)?,
         });
     }
     // Of one that may not be seen, the table of locks still tells whether it waits.
-    if own.iter().any(|own| own.state.is_none()) {
+    if sessions.iter().any(|session| session.state.is_none()) {
         let waiting = database.rows("select distinct pid from pg_locks where not granted", &[]).await?;
         let waiting: Vec<i32> = waiting.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_>>()?;
-        for hidden in own.iter_mut().filter(|own| own.state.is_none()) {
-            hidden.waits = waiting.iter().any(|pid| i64::from(*pid) == hidden.pid);
+        for hidden in sessions.iter_mut().filter(|session| session.state.is_none()) {
+            hidden.is_waiting = waiting.iter().any(|pid| i64::from(*pid) == hidden.pid);
         }
     }
-    Ok(own)
+    Ok(sessions)
 }
 
 /// What they wait for; the longest wait first.
-pub(super) async fn wanted(database: &Postgres) -> Result<Vec<Wanted>> {
+pub(super) async fn lock_requests(database: &Postgres) -> Result<Vec<LockRequest>> {
     // The column is new in version 14: asked for in this way, its absence is no error.
     let sql = "select l.pid, l.mode || case when l.relation is null then ' on a ' || l.locktype \
                  else ' on ' || l.relation::regclass::text end, \
              extract(epoch from clock_timestamp() - (to_jsonb(l) ->> 'waitstart')::timestamptz)::float8 \
          from pg_locks l join pg_stat_get_activity(null) a using (pid) \
          where a.application_name = $1 and not l.granted order by 3 desc nulls last";
-    let rows = database.of_ours(sql).await?;
+    let rows = database.rows_for_migration(sql).await?;
     rows.iter()
         .map(|row| {
-            let since = row.try_get::<_, Option<f64>>(2)?.map(seconds);
-            Ok(Wanted { pid: row.try_get::<_, i32>(0)?.into(), lock: row.try_get(1)?, since })
+            let waiting_for = row.try_get::<_, Option<f64>>(2)?.map(seconds);
+            Ok(LockRequest { pid: row.try_get::<_, i32>(0)?.into(), lock: row.try_get(1)?, waiting_for })
         })
         .collect()
 }
@@ -83,33 +83,33 @@ pub(super) async fn blockers(database: &Postgres) -> Result<Vec<Blocker>> {
              f.is_root \
          from found f left join pg_stat_activity a using (pid) order by f.is_root desc, f.depth, f.pid"
     );
-    let rows = database.of_ours(&sql).await?;
+    let rows = database.rows_for_migration(&sql).await?;
     rows.iter()
         .map(|row| {
             let pid: i32 = row.try_get(0)?;
             Ok(Blocker {
                 pid: pid.into(),
-                is_sure: true,
+                is_certain: true,
                 backend_start: row.try_get(1)?,
                 user: row.try_get(2)?,
                 application: row.try_get(3)?,
                 client: row.try_get(4)?,
                 state: row.try_get(5)?,
-                in_state: row.try_get::<_, Option<f64>>(6)?.map(seconds),
-                transaction: row.try_get::<_, Option<f64>>(7)?.map(seconds),
+                in_state_for: row.try_get::<_, Option<f64>>(6)?.map(seconds),
+                transaction_age: row.try_get::<_, Option<f64>>(7)?.map(seconds),
                 kind: row.try_get(8)?,
-                query: shown(row.try_get(9)?),
+                query: redacted(row.try_get(9)?),
                 holds: row.try_get(10)?,
                 is_root: row.try_get(11)?,
                 // A prepared transaction has no process to end.
-                to_end: (pid > 0).then(|| format!("select pg_terminate_backend({pid});")),
+                end_statement: (pid > 0).then(|| format!("select pg_terminate_backend({pid});")),
             })
         })
         .collect()
 }
 
 /// Who waits behind them.
-pub(super) async fn victims(database: &Postgres) -> Result<Victims> {
+pub(super) async fn waiters(database: &Postgres) -> Result<Waiters> {
     let sql = format!(
         "with recursive {EDGES}, down as ( \
              select waiter from edge where blocker in (select pid from mine) \
@@ -119,11 +119,11 @@ pub(super) async fn victims(database: &Postgres) -> Result<Victims> {
          from down left join pg_locks l on l.pid = waiter and not l.granted \
          where waiter not in (select pid from mine)"
     );
-    let rows = database.of_ours(&sql).await?;
+    let rows = database.rows_for_migration(&sql).await?;
     let row = rows.first().context("the server did not count")?;
     let count: i64 = row.try_get(0)?;
     let longest = row.try_get::<_, Option<f64>>(1)?.map(seconds);
-    Ok(Victims { count: Some(count.unsigned_abs()), longest })
+    Ok(Waiters { count: Some(count.unsigned_abs()), longest })
 }
 
 /// How far their statements are, for those of which PostgreSQL tells it.
@@ -139,10 +139,10 @@ pub(super) async fn progress(database: &Postgres) -> Result<Vec<String>> {
              union all select pid, command || ', ' || phase, heap_blks_scanned, heap_blks_total, 0 \
                  from pg_stat_progress_cluster) p using (pid) \
          where a.application_name = $1 order by 1";
-    let rows = database.of_ours(sql).await?;
+    let rows = database.rows_for_migration(sql).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-fn shown(query: Option<String>) -> Option<String> {
-    query.map(|query| masked(&query, Strings::Standard))
+fn redacted(query: Option<String>) -> Option<String> {
+    query.map(|query| redact_sql(&query, StringSyntax::Standard))
 }

@@ -1,9 +1,9 @@
-//! How it ends, and what it says of that.
+//! Stories of how a run ends, and of what it reports then.
 
 use super::*;
 
 #[test]
-fn a_signal_ends_it_with_an_end_and_a_record() {
+fn a_signal_ends_the_stream_and_is_recorded() {
     let server = Server::start(&[OK]);
     let run = Run::new(&server.url("/"), "--watch 1h");
     let mut child = run.spawn();
@@ -24,7 +24,7 @@ fn a_signal_ends_it_with_an_end_and_a_record() {
     assert_eq!((&event["status"], &event["error_type"]), (&"cancelled".into(), &"cancelled".into()));
 }
 
-/// The run as a terminal starts it, or with `--ignore-signal=HUP` as nohup does, whatever these tests were started by.
+/// Starts the run as a terminal does, or with `--ignore-signal=HUP` as nohup does, however the tests were started.
 fn started_by_env(run: &Run, signals: &str) -> Child {
     let command = run.command();
     let mut env = std::process::Command::new("env");
@@ -34,14 +34,14 @@ fn started_by_env(run: &Run, signals: &str) -> Child {
 }
 
 #[test]
-fn a_hang_up_ends_it_with_the_program_that_it_runs() {
+fn a_hang_up_also_ends_the_program_of_a_probe() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let url = format!("exec:sh -c 'exec 3> {}; sleep 1000 & wait'", pipe.display());
     let run = Run::new(&url, "--timeout 1h");
     let child = started_by_env(&run, "--default-signal=HUP");
-    // Opened once the program runs, and at its end once all of it is gone.
+    // Opening succeeds when the program runs; reading ends when all of its processes are gone.
     let mut lifeline = fs::File::open(&pipe).unwrap();
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGHUP).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -54,7 +54,7 @@ fn a_hang_up_ends_it_with_the_program_that_it_runs() {
 }
 
 #[test]
-fn under_nohup_it_goes_on() {
+fn under_nohup_it_continues() {
     let server = Server::start(&[OK]);
     let mut child = started_by_env(&Run::new(&server.url("/"), "--watch 1h"), "--ignore-signal=HUP");
     let pid = Pid::from_raw(child.id().cast_signed());
@@ -68,7 +68,7 @@ fn under_nohup_it_goes_on() {
 }
 
 #[test]
-fn a_closed_pipe_ends_it_quietly_and_at_once() {
+fn a_closed_pipe_ends_it_at_once_without_a_message() {
     for format in ["jsonl", "human"] {
         let server = Server::start(&[OK]);
         let mut run = Run::new(&server.url("/"), &format!("--watch 2h --format {format}"));
@@ -87,7 +87,7 @@ fn a_closed_pipe_ends_it_quietly_and_at_once() {
 }
 
 #[test]
-fn without_a_reader_from_the_start_nothing_runs() {
+fn if_no_reader_was_ever_there_nothing_runs() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let run = Run::new(&Server::refusing(), "");
@@ -98,7 +98,7 @@ fn without_a_reader_from_the_start_nothing_runs() {
 }
 
 #[test]
-fn a_full_disk_is_told() {
+fn a_full_disk_is_reported() {
     let server = Server::start(&[OK]);
     let run = Run::new(&server.url("/"), "");
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -110,7 +110,7 @@ fn a_full_disk_is_told() {
 }
 
 #[test]
-fn wrong_usage_is_2_and_one_line() {
+fn wrong_usage_exits_with_2_and_one_line() {
     for (url, flags, message) in [
         ("localhost:80", "", "scheme"),
         ("ftp://host", "", "scheme"),
@@ -119,13 +119,13 @@ fn wrong_usage_is_2_and_one_line() {
         ("http://h/a", "--url web=http://h/b --name api", "name each one"),
         ("http://h", "--timeout 3", "needs a unit"),
         ("http://h", "--max-fail 0", "--max-fail 0"),
-        ("http://h", "--fail-rate 6/5", "failures/probes, such as 5/20"),
-        ("http://h", "--min-cert-days 14", "no --url is one"),
+        ("http://h", "--fail-rate 6/5", "write FAILURES/PROBES, such as 5/20"),
+        ("http://h", "--min-cert-days 14", "no --url has that scheme"),
         ("http://h", "--expect-body-regex (", "unclosed group"),
         ("http://h", "--expect-json version", "does not begin with $"),
         ("http://h", "--expect-header version", "NAME: VALUE"),
         ("http://h", "--expect-status 2", "class such as 2xx"),
-        ("http://h", "--min-success 9 --deadline 100ms", "no longer than that"),
+        ("http://h", "--min-success 9 --deadline 100ms", "is too short"),
         ("http://h", "--textfile dm.txt", "must end in .prom"),
         ("http://h", "--no-such-flag", "--no-such-flag"),
         ("http://h", "--format tap", "tap"),
@@ -153,7 +153,7 @@ fn help_has_examples_and_the_exit_codes() {
 }
 
 #[test]
-fn no_secret_is_shown_or_recorded() {
+fn no_secret_is_printed_or_recorded() {
     let server = Server::start(&[DOWN]);
     let url = server.url("/health?token=hunter2").replace("http://", "http://user:pa55@");
     for format in ["jsonl", "human"] {
@@ -171,7 +171,7 @@ fn no_secret_is_shown_or_recorded() {
             assert!(!everything.contains(secret), "{everything}");
         }
     }
-    // And yet they are used.
+    // The server still receives them.
     let request = &server.requests()[0];
     assert!(
         request.contains("token=hunter2") && request.contains("authorization: Basic dXNlcjpwYTU1"),
@@ -180,7 +180,7 @@ fn no_secret_is_shown_or_recorded() {
 }
 
 #[test]
-fn others_can_verify_with_it() {
+fn the_library_verifies_a_url() {
     let (every, timeout) = (Duration::from_millis(20), Duration::from_secs(30));
     let verify = |server: &Server, deadline| {
         dm_health::verify(&server.url("/").parse().unwrap(), 2, every, timeout, deadline).unwrap()

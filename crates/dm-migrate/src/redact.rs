@@ -8,16 +8,16 @@ const LONGEST: usize = 160;
 
 /// How a server's strings are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strings {
+pub(crate) enum StringSyntax {
     /// `'it''s'`, `E'\\n'`, `$$…$$`; `"…"` is a name.
     Standard,
     /// `'it\'s'`, `"a string too"`; `# …` is a comment.
     MySql,
 }
 
-/// Strings and numbers become `?`, comments go, white space becomes one space. What is cut off ends in `…`.
-pub fn masked(sql: &str, strings: Strings) -> String {
-    let is_mysql = strings == Strings::MySql;
+/// StringSyntax and numbers become `?`, comments go, white space becomes one space. What is cut off ends in `…`.
+pub(crate) fn redact_sql(sql: &str, strings: StringSyntax) -> String {
+    let is_mysql = strings == StringSyntax::MySql;
     let mut out = String::new();
     let mut rest = sql.chars().peekable();
     let mut in_word = false;
@@ -76,7 +76,7 @@ pub fn masked(sql: &str, strings: Strings) -> String {
 }
 
 /// A name that somebody else chose, without what would break the line.
-pub fn one_line(name: &str) -> String {
+pub(crate) fn one_line(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { '_' } else { c }).collect()
 }
 
@@ -143,7 +143,7 @@ fn skip_comment(rest: &mut Peekable<Chars<'_>>) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Strings, masked};
+    use super::{StringSyntax, redact_sql};
 
     #[test]
     fn values_are_masked_and_names_are_not() {
@@ -156,7 +156,7 @@ mod tests {
             ("-- secret\nselect\n\t/* a /* b */ secret */ 1", "select ?"),
             ("name'a\\'", "name?"),
         ] {
-            assert_eq!(masked(sql, Strings::Standard), shown, "{sql}");
+            assert_eq!(redact_sql(sql, StringSyntax::Standard), shown, "{sql}");
         }
     }
 
@@ -167,31 +167,31 @@ mod tests {
             ("select \"a \\\" secret\" # secret\nfrom t", "select ? from t"),
             ("select 0x736563726574", "select ?"),
         ] {
-            assert_eq!(masked(sql, Strings::MySql), shown, "{sql}");
+            assert_eq!(redact_sql(sql, StringSyntax::MySql), shown, "{sql}");
         }
     }
 
     #[test]
     fn long_statements_are_cut() {
-        let shown = masked(&"ü".repeat(500), Strings::Standard);
+        let shown = redact_sql(&"ü".repeat(500), StringSyntax::Standard);
         assert!(shown.ends_with('…') && shown.len() < 170, "{shown}");
     }
 
     proptest! {
         #[test]
         fn no_string_is_ever_shown(before in "[a-z =(]{0,9}", secret in "[A-Z]{3,9}", after in "[a-z, )]{0,9}") {
-            for (quote, strings) in [('\'', Strings::Standard), ('\'', Strings::MySql), ('"', Strings::MySql)] {
-                let quoted = masked(&format!("{before} {quote}{secret}{quote} {after}"), strings);
+            for (quote, strings) in [('\'', StringSyntax::Standard), ('\'', StringSyntax::MySql), ('"', StringSyntax::MySql)] {
+                let quoted = redact_sql(&format!("{before} {quote}{secret}{quote} {after}"), strings);
                 prop_assert!(!quoted.contains(&secret), "{}", quoted);
             }
-            let dollars = masked(&format!("{before} $t${secret}$t$ {after}"), Strings::Standard);
+            let dollars = redact_sql(&format!("{before} $t${secret}$t$ {after}"), StringSyntax::Standard);
             prop_assert!(!dollars.contains(&secret), "{}", dollars);
         }
 
         #[test]
         fn any_text_gives_one_line(sql in "\\PC*|[-'$/*\\n\\\\e\"0a]{0,40}") {
-            prop_assert!(!masked(&sql, Strings::Standard).contains('\n'));
-            prop_assert!(!masked(&sql, Strings::MySql).contains('\n'));
+            prop_assert!(!redact_sql(&sql, StringSyntax::Standard).contains('\n'));
+            prop_assert!(!redact_sql(&sql, StringSyntax::MySql).contains('\n'));
         }
     }
 }

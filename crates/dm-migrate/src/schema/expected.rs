@@ -1,19 +1,19 @@
 //! What has to be true of the schema after a command that succeeded.
 
-use crate::version::Versions;
+use super::SchemaVersions;
 
 /// What is expected; by default nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Expected {
+pub(crate) struct Expectation {
     /// Its version.
-    pub version: Option<String>,
+    pub(crate) version: Option<String>,
     /// That it changed.
-    pub change: bool,
+    pub(crate) change: bool,
 }
 
-impl Expected {
+impl Expectation {
     /// What is not as it should be.
-    pub fn unmet(&self, before: &Versions, after: &Versions) -> Option<String> {
+    pub(crate) fn unmet(&self, before: &SchemaVersions, after: &SchemaVersions) -> Option<String> {
         let at = || after.version().unwrap_or_else(|| "no version that is known".to_owned());
         if let Some(version) = self.version.as_ref().filter(|version| !after.is_at(version)) {
             return Some(format!("expected the schema at {version}, and it is at {}", at()));
@@ -27,25 +27,25 @@ impl Expected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::version::Found;
+    use crate::schema::TableVersion;
 
-    fn at(version: &str) -> Versions {
+    fn at(version: &str) -> SchemaVersions {
         let (schema, version) = ("public".to_owned(), Some(version.to_owned()));
-        Versions(vec![Found { tool: "dbmate", schema, version, applied: 1, dirty: None }])
+        SchemaVersions(vec![TableVersion { tool: "dbmate", schema, version, applied: 1, dirty: None }])
     }
 
     #[test]
     fn what_is_not_known_is_not_met() {
-        let version = Expected { version: Some("2".to_owned()), change: false };
+        let version = Expectation { version: Some("2".to_owned()), change: false };
         assert_eq!(version.unmet(&at("1"), &at("2")), None);
         assert_eq!(version.unmet(&at("2"), &at("2")), None);
         assert_eq!(version.unmet(&at("1"), &at("1")).unwrap(), "expected the schema at 2, and it is at 1");
-        assert!(version.unmet(&at("1"), &Versions::default()).is_some());
-        let change = Expected { version: None, change: true };
+        assert!(version.unmet(&at("1"), &SchemaVersions::default()).is_some());
+        let change = Expectation { version: None, change: true };
         assert_eq!(change.unmet(&at("1"), &at("2")), None);
-        assert_eq!(change.unmet(&Versions::default(), &at("1")), None);
+        assert_eq!(change.unmet(&SchemaVersions::default(), &at("1")), None);
         assert!(change.unmet(&at("1"), &at("1")).is_some());
-        assert!(change.unmet(&Versions::default(), &Versions::default()).is_some());
-        assert_eq!(Expected::default().unmet(&at("1"), &Versions::default()), None);
+        assert!(change.unmet(&SchemaVersions::default(), &SchemaVersions::default()).is_some());
+        assert_eq!(Expectation::default().unmet(&at("1"), &SchemaVersions::default()), None);
     }
 }

@@ -3,34 +3,35 @@
 use anyhow::{Context, Result};
 use common::clock::Clock;
 
-use super::{Watch, connect};
-use crate::monitor::{Seen, cancel};
+use super::cancel;
+use super::observation::Observation;
+use super::poller::{Poller, connect};
+use crate::schema::SchemaVersions;
 use crate::server::Server;
-use crate::version::Versions;
 
-impl<S: Server> Watch<S> {
+impl<S: Server> Poller<S> {
     pub(super) async fn cancel(&mut self) {
         let Some(database) = &self.database else { return };
         match cancel::cancel(database).await {
             Ok(pids) => {
                 for pid in pids {
-                    self.say(&[format!("cancelled the statement of the migration's session, pid {pid}")]);
+                    self.report(&[format!("cancelled the statement of the migration's session, pid {pid}")]);
                 }
             }
-            Err(error) => self.say(&[format!("cannot cancel the migration's statement: {error:#}")]),
+            Err(error) => self.report(&[format!("cannot cancel the migration's statement: {error:#}")]),
         }
     }
 
-    pub(super) async fn close(&mut self, well: bool) -> Seen {
+    pub(super) async fn close(&mut self, succeeded: bool) -> Observation {
         let now = self.clock.instant();
         let last_wait = self.waits.longest(now);
         self.waits.end(now);
         self.wait = None;
-        if !well {
-            self.leave_nobody().await;
+        if !succeeded {
+            self.end_remaining().await;
         }
         let versions = self.versions().await;
-        Seen {
+        Observation {
             lock_wait: self.waits.total(),
             blocked_max: self.blocked_max,
             last_wait,
@@ -40,30 +41,30 @@ impl<S: Server> Watch<S> {
     }
 
     /// Unknown, and told so, where they cannot be read.
-    async fn versions(&mut self) -> Versions {
-        let found = match self.connected().await {
-            Ok(database) => Versions::find(database).await,
+    async fn versions(&mut self) -> SchemaVersions {
+        let result = match self.connected().await {
+            Ok(database) => SchemaVersions::read(database).await,
             Err(error) => Err(error),
         };
-        found.unwrap_or_else(|error| {
-            self.say(&[format!("the schema's version is unknown: {error:#}")]);
-            Versions::default()
+        result.unwrap_or_else(|error| {
+            self.report(&[format!("the schema's version is unknown: {error:#}")]);
+            SchemaVersions::default()
         })
     }
 
     async fn connected(&mut self) -> Result<&S> {
         if self.database.as_ref().is_none_or(S::is_lost) {
-            self.database = Some(connect(&self.address, &self.order).await?);
+            self.database = Some(connect(&self.address, &self.config).await?);
         }
         self.database.as_ref().context("no connection")
     }
 
-    async fn leave_nobody(&mut self) {
-        let left = match self.connected().await {
-            Ok(database) => cancel::leave_nobody(database).await,
+    async fn end_remaining(&mut self) {
+        let result = match self.connected().await {
+            Ok(database) => cancel::end_remaining(database).await,
             Err(error) => Err(error),
         };
-        self.say(&left.unwrap_or_else(|error| {
+        self.report(&result.unwrap_or_else(|error| {
             vec![format!("whether a statement of the migration is left is unknown: {error:#}")]
         }));
     }

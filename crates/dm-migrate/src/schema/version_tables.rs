@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Found;
+use super::TableVersion;
 
 /// A kind of version table.
 #[derive(Debug, PartialEq)]
-pub(super) struct Shape {
+pub(super) struct TableKind {
     /// The tool.
     tool: &'static str,
     /// Its table, in small letters.
@@ -14,7 +14,7 @@ pub(super) struct Shape {
     /// A column that is there.
     has: &'static str,
     /// A column that is not, or a table beside it that is not.
-    has_not: &'static str,
+    lacks: &'static str,
     /// What is read of each row, in SQL that every server knows: the version, in one column or more; 1 where it was
     /// applied; 1 where it was half applied, 0 where not, null where the tool does not say.
     row: &'static str,
@@ -33,37 +33,37 @@ enum Newest {
 }
 
 /// The tools. Of two shapes that fit one table, the first is meant.
-const SHAPES: &[Shape] = &[
-    shape(
+const TABLE_KINDS: &[TableKind] = &[
+    kind(
         "sqlx",
         ("_sqlx_migrations", "success", ""),
         "version, 1, case when success then 0 else 1 end",
         Newest::Number,
     ),
-    shape(
+    kind(
         "golang-migrate",
         ("schema_migrations", "dirty", ""),
         "version, 1, case when dirty then 1 else 0 end",
         Newest::Number,
     ),
-    shape("rails", ("schema_migrations", "ar_internal_metadata.key", ""), "version, 1, null", Newest::Number),
-    shape("dbmate", ("schema_migrations", "version", "dirty"), "version, 1, null", Newest::Number),
-    shape(
+    kind("rails", ("schema_migrations", "ar_internal_metadata.key", ""), "version, 1, null", Newest::Number),
+    kind("dbmate", ("schema_migrations", "version", "dirty"), "version, 1, null", Newest::Number),
+    kind(
         "flyway",
         ("flyway_schema_history", "installed_rank", ""),
         "case when success then version end, case when success then 1 else 0 end, \
          case when success then 0 else 1 end",
         Newest::Last("installed_rank"),
     ),
-    shape(
+    kind(
         "liquibase",
         ("databasechangelog", "orderexecuted", ""),
         "id, 1, (select max(case when locked then 1 else 0 end) from {lock})",
         Newest::Last("orderexecuted"),
     ),
-    shape("alembic", ("alembic_version", "version_num", ""), "version_num, 1, null", Newest::All),
-    shape("django", ("django_migrations", "applied", ""), "app, name, 1, null", Newest::Last("id")),
-    shape(
+    kind("alembic", ("alembic_version", "version_num", ""), "version_num, 1, null", Newest::All),
+    kind("django", ("django_migrations", "applied", ""), "app, name, 1, null", Newest::Last("id")),
+    kind(
         "prisma",
         ("_prisma_migrations", "migration_name", ""),
         "case when finished_at is not null and rolled_back_at is null then migration_name end, \
@@ -71,9 +71,9 @@ const SHAPES: &[Shape] = &[
          case when finished_at is null and rolled_back_at is null then 1 else 0 end",
         Newest::Last("started_at"),
     ),
-    shape("refinery", ("refinery_schema_history", "applied_on", ""), "version, 1, null", Newest::Number),
-    shape("diesel", ("__diesel_schema_migrations", "run_on", ""), "version, 1, null", Newest::Number),
-    shape(
+    kind("refinery", ("refinery_schema_history", "applied_on", ""), "version, 1, null", Newest::Number),
+    kind("diesel", ("__diesel_schema_migrations", "run_on", ""), "version, 1, null", Newest::Number),
+    kind(
         "atlas",
         ("atlas_schema_revisions", "applied", ""),
         "version, 1, case when applied < total or coalesce(error, '') <> '' then 1 else 0 end",
@@ -81,13 +81,13 @@ const SHAPES: &[Shape] = &[
     ),
 ];
 
-const fn shape(
+const fn kind(
     tool: &'static str,
-    (table, has, has_not): (&'static str, &'static str, &'static str),
+    (table, has, lacks): (&'static str, &'static str, &'static str),
     row: &'static str,
     newest: Newest,
-) -> Shape {
-    Shape { tool, table, has, has_not, row, newest }
+) -> TableKind {
+    TableKind { tool, table, has, lacks, row, newest }
 }
 
 /// A table that is there.
@@ -102,14 +102,14 @@ pub(super) struct Table {
 pub(super) type Tables = BTreeMap<Table, BTreeSet<String>>;
 
 /// The names of the tables that have to be asked for, as SQL's strings.
-pub(super) fn tables() -> String {
+pub(super) fn table_names() -> String {
     // This one tells whose another is.
-    let names = SHAPES.iter().map(|shape| shape.table).chain(["ar_internal_metadata"]);
+    let names = TABLE_KINDS.iter().map(|kind| kind.table).chain(["ar_internal_metadata"]);
     names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
 }
 
 /// From rows of schema, table and column.
-pub(super) fn tables_of(rows: Vec<Vec<Option<String>>>) -> Tables {
+pub(super) fn tables_from_rows(rows: Vec<Vec<Option<String>>>) -> Tables {
     let mut tables = Tables::new();
     for row in rows {
         let [schema, name, column] = [0, 1, 2].map(|at| row.get(at).cloned().flatten().unwrap_or_default());
@@ -119,23 +119,23 @@ pub(super) fn tables_of(rows: Vec<Vec<Option<String>>>) -> Tables {
 }
 
 /// The version tables among these.
-pub(super) fn of(tables: &Tables) -> Vec<(Table, &'static Shape)> {
-    let known = |table: &Table| {
-        let shape = SHAPES.iter().find(|shape| shape.fits(tables, table))?;
-        Some((table.clone(), shape))
+pub(super) fn identify(tables: &Tables) -> Vec<(Table, &'static TableKind)> {
+    let identify_one = |table: &Table| {
+        let kind = TABLE_KINDS.iter().find(|kind| kind.fits(tables, table))?;
+        Some((table.clone(), kind))
     };
-    tables.keys().filter_map(known).collect()
+    tables.keys().filter_map(identify_one).collect()
 }
 
-impl Shape {
+impl TableKind {
     fn fits(&self, tables: &Tables, table: &Table) -> bool {
-        let is_there = |wanted: &str| {
-            let (name, column) = wanted.split_once('.').unwrap_or((self.table, wanted));
+        let is_there = |required: &str| {
+            let (name, column) = required.split_once('.').unwrap_or((self.table, required));
             tables.iter().any(|(other, columns)| {
                 other.schema == table.schema && other.name.to_lowercase() == name && columns.contains(column)
             })
         };
-        table.name.to_lowercase() == self.table && is_there(self.has) && !is_there(self.has_not)
+        table.name.to_lowercase() == self.table && is_there(self.has) && !is_there(self.lacks)
     }
 
     pub(super) fn sql(&self, table: &Table, quote: char) -> String {
@@ -153,7 +153,7 @@ impl Shape {
     }
 
     /// What the rows come to; `None` where they have too few columns.
-    pub(super) fn read(&self, schema: String, rows: Vec<Vec<Option<String>>>) -> Option<Found> {
+    pub(super) fn read(&self, schema: String, rows: Vec<Vec<Option<String>>>) -> Option<TableVersion> {
         let (mut versions, mut applied, mut dirty) = (Vec::new(), 0, None);
         for mut row in rows {
             let is_half = row.pop()?;
@@ -168,7 +168,7 @@ impl Shape {
             Newest::Last(_) => versions.pop(),
             Newest::All => (!versions.is_empty()).then(|| versions.join(",")),
         };
-        Some(Found { tool: self.tool, schema, version, applied, dirty })
+        Some(TableVersion { tool: self.tool, schema, version, applied, dirty })
     }
 }
 
@@ -182,7 +182,7 @@ mod tests {
         let row = |(table, column): (&str, &str)| {
             ["public", table, column].map(|text| Some(text.to_owned())).to_vec()
         };
-        tables_of(each.map(row).collect())
+        tables_from_rows(each.map(row).collect())
     }
 
     #[test]
@@ -198,7 +198,7 @@ mod tests {
             (&[("DATABASECHANGELOG", "ID ORDEREXECUTED"), ("DATABASECHANGELOGLOCK", "LOCKED")], "liquibase"),
             (&[("alembic_version", "version_num")], "alembic"),
         ] {
-            let found: Vec<&str> = of(&with(columns)).iter().map(|(_, shape)| shape.tool).collect();
+            let found: Vec<&str> = identify(&with(columns)).iter().map(|(_, kind)| kind.tool).collect();
             assert_eq!(found, [tool], "{columns:?}");
         }
     }
@@ -206,9 +206,9 @@ mod tests {
     #[test]
     fn names_are_quoted_as_the_server_wants_it() {
         let table = Table { schema: "a`b".to_owned(), name: "DATABASECHANGELOG".to_owned() };
-        let shape = SHAPES.iter().find(|shape| shape.tool == "liquibase").unwrap();
+        let kind = TABLE_KINDS.iter().find(|kind| kind.tool == "liquibase").unwrap();
         assert_eq!(
-            shape.sql(&table, '`'),
+            kind.sql(&table, '`'),
             "select id, 1, (select max(case when locked then 1 else 0 end) from `a``b`.`DATABASECHANGELOGLOCK`) \
              from `a``b`.`DATABASECHANGELOG` order by orderexecuted"
         );
@@ -216,19 +216,19 @@ mod tests {
 
     #[test]
     fn a_row_of_a_repeatable_migration_has_no_version() {
-        let shape = SHAPES.iter().find(|shape| shape.tool == "flyway").unwrap();
+        let kind = TABLE_KINDS.iter().find(|kind| kind.tool == "flyway").unwrap();
         let row = |version: Option<&str>, half: &str| {
             vec![version.map(str::to_owned), Some("1".to_owned()), Some(half.to_owned())]
         };
-        let found = shape.read(String::new(), vec![row(Some("1.1"), "0"), row(None, "0")]).unwrap();
+        let found = kind.read(String::new(), vec![row(Some("1.1"), "0"), row(None, "0")]).unwrap();
         assert_eq!((found.version.as_deref(), found.applied, found.dirty), (Some("1.1"), 2, Some(false)));
-        let found = shape.read(String::new(), vec![row(None, "1"), row(Some("1.2"), "0")]).unwrap();
+        let found = kind.read(String::new(), vec![row(None, "1"), row(Some("1.2"), "0")]).unwrap();
         assert_eq!((found.version.as_deref(), found.dirty), (Some("1.2"), Some(true)));
-        assert_eq!(shape.read(String::new(), vec![vec![None]]), None);
+        assert_eq!(kind.read(String::new(), vec![vec![None]]), None);
     }
 
     #[test]
     fn a_table_of_one_s_own_is_none_of_them() {
-        assert!(of(&with(&[("schema_migrations", "id"), ("orders", "version dirty")])).is_empty());
+        assert!(identify(&with(&[("schema_migrations", "id"), ("orders", "version dirty")])).is_empty());
     }
 }

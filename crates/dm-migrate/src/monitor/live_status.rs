@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The text, shared by two threads.
 #[derive(Debug, Clone, Default)]
-pub struct Live(Arc<Mutex<String>>);
+pub(crate) struct LiveStatus(Arc<Mutex<String>>);
 
-impl Live {
+impl LiveStatus {
     /// What it says now.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
