@@ -193,20 +193,11 @@ fn verdict(decision: Decision, why: String, now: DateTime<Utc>) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use common::args::DeploymentArgs;
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
-
-    fn ours() -> Identity {
-        let args = DeploymentArgs {
-            service: Some("api".parse().unwrap()),
-            environment: Some("production".parse().unwrap()),
-            ..DeploymentArgs::default()
-        };
-        Identity::resolve(&args, &|_| None, std::path::Path::new("/nowhere"))
-    }
+    use crate::safeguards::facts::tests::ours;
 
     fn payload(status: &str, labels: &serde_json::Value) -> String {
         json!({"version": "4", "status": status, "alerts": [{"status": status, "labels": labels}]})

@@ -47,11 +47,11 @@ pub struct SafeguardArgs {
     pub release: Option<EmptyAsNone<Label>>,
 
     /// Only record the version of this deployment as known good
-    #[arg(long, group = "question")]
+    #[arg(long, group = "ledger_command")]
     pub mark_good: bool,
 
     /// Only check the version of this deployment: exit with 1 if it was rolled back and has not proved good since
-    #[arg(long, group = "question")]
+    #[arg(long, group = "ledger_command")]
     pub check_version: bool,
 }
 

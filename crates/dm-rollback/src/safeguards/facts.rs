@@ -131,14 +131,14 @@ fn disabled(state_dir: Option<&Path>, env: &Env<'_>) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use chrono::TimeDelta;
     use common::args::DeploymentArgs;
     use serde_json::json;
 
     use super::*;
 
-    fn ours() -> Identity {
+    pub(crate) fn ours() -> Identity {
         let args = DeploymentArgs {
             service: Some("api".parse().unwrap()),
             environment: Some("production".parse().unwrap()),
