@@ -1,11 +1,11 @@
-//! Runs a migration command, watches what it waits for, times it, and records it.
+//! Runs a migration command: times it, monitors its lock waits, and records it.
 //!
 //! ```text
 //! dm-migrate -- sqlx migrate run
 //! ```
 //!
-//! This crate owns the view of the database: a monitor with its own connection reports who blocks the migration, cancels
-//! what is left of it, and reads the schema's version before and after. It does not own the child process: `dm-stage`
+//! This crate owns the view of the database: a monitor with its own connection reports the sessions that block the
+//! migration, cancels its remaining statements, and reads the schema's version before and after. It does not own the child process: `dm-stage`
 //! runs the command as a stage. It never changes the schema itself.
 
 mod address;
@@ -36,15 +36,15 @@ use monitor::BeginError;
 /// Runs the migration.
 ///
 /// # Errors
-/// The database must be watched and cannot be, or the command cannot be run.
+/// Monitoring is required but not possible, or the command cannot be run.
 pub fn run(plan: Plan) -> Result<Exit> {
     let Plan { stage_run, database, on_failure } = plan;
-    let migration = match database.map(Migration::watched) {
+    let migration = match database.map(Migration::start) {
         None => Migration::default(),
         Some(Ok(migration)) => migration,
-        Some(Err(BeginError::LockHeld(held))) => {
+        Some(Err(BeginError::LockHeld(lock_held))) => {
             // Nothing ran, so there is nothing to record: the other migration records itself.
-            warn(TOOL.name, &[held.to_string()]);
+            warn(TOOL.name, &[lock_held.to_string()]);
             return Ok(Exit::TryLater);
         }
         Some(Err(BeginError::Unreachable(error))) => return Err(error),

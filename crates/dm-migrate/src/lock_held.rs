@@ -2,14 +2,14 @@
 
 use crate::redact::one_line;
 
-/// Another dm-migrate holds the lock.
+/// Another dm-migrate holds the advisory lock.
 #[derive(Debug, thiserror::Error)]
-#[error("another dm-migrate changes this database: {}; try again when it has ended", describe(.holder.as_deref()))]
+#[error("another dm-migrate is changing this database: {}; try again when it has ended", describe(.holder.as_deref()))]
 pub(crate) struct LockHeld {
-    /// The session that holds it; `None` if the server does not say.
+    /// The session that holds the lock; `None` if the server does not report it.
     pub(crate) holder: Option<String>,
 }
 
 fn describe(holder: Option<&str>) -> String {
-    holder.map_or_else(|| "who is unknown".to_owned(), one_line)
+    holder.map_or_else(|| "its session is unknown".to_owned(), one_line)
 }

@@ -1,4 +1,4 @@
-//! The migration beside its command: what it is told, how it is ended, what is recorded of it.
+//! The migration as a stage: prepares the command's environment, and decides on retries, success and the record.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::schema::Expectation;
 use crate::schema::SchemaVersions;
 use crate::server::Preflight;
 
-/// A migration; by default one that nobody watches.
+/// A migration; by default one without a monitor.
 #[derive(Debug, Default)]
 pub(crate) struct Migration {
     monitor: Option<Monitor>,
@@ -27,13 +27,13 @@ pub(crate) struct Migration {
     observation: Observation,
     retries: Option<Retries>,
     on_failure: Option<OnFailure>,
-    /// What the monitor says for the live line, and what stands before it.
+    /// The monitor's part of the live line, and the text before it.
     live: Option<(LiveStatus, String)>,
 }
 
 impl Migration {
-    /// One that is watched; where that is not possible, and not required, it is told and no more.
-    pub(crate) fn watched(database: WatchedDatabase) -> Result<Self, BeginError> {
+    /// Starts the monitor. If that fails, warns and runs without one, unless monitoring is required.
+    pub(crate) fn start(database: WatchedDatabase) -> Result<Self, BeginError> {
         let WatchedDatabase { address, required, expectation, lock_retries, config } = database;
         let (lock_timeout, live) = (config.lock_timeout, config.live.clone());
         match address.map_err(BeginError::from).and_then(|address| Monitor::begin(address, config)) {
@@ -54,12 +54,12 @@ impl Migration {
                     ..Self::default()
                 })
             }
-            Err(BeginError::LockHeld(held)) => Err(held.into()),
+            Err(BeginError::LockHeld(lock_held)) => Err(lock_held.into()),
             Err(BeginError::Unreachable(error)) if required => {
-                Err(error.context("not run, for it cannot be watched").into())
+                Err(error.context("the command was not run, because the database cannot be monitored").into())
             }
             Err(BeginError::Unreachable(error)) => {
-                warn(TOOL.name, &[format!("the migration is not watched: {error:#}")]);
+                warn(TOOL.name, &[format!("the migration is not monitored: {error:#}")]);
                 Ok(Self::default())
             }
         }
@@ -67,22 +67,22 @@ impl Migration {
 }
 
 impl Migration {
-    /// With what is run after a failure.
+    /// Sets the command to run after a failure.
     #[must_use]
     pub(crate) fn on_failure(self, on_failure: Option<OnFailure>) -> Self {
         Self { on_failure, ..self }
     }
 
-    /// Finds out what was observation of the command that has ended, and of the schema now.
+    /// Gets the observation of the ended command, with the current version of the schema.
     fn observe(&mut self, succeeded: bool) {
-        match self.monitor.as_ref().map(|monitor| monitor.ended(succeeded)) {
+        match self.monitor.as_ref().map(|monitor| monitor.finish(succeeded)) {
             Some(Ok(observation)) => self.observation = observation,
             Some(Err(error)) => warn(TOOL.name, &[format!("{error:#}")]),
             None => {}
         }
     }
 
-    /// The pause before the next attempt, where the command failed by its lock timeout and may be run again.
+    /// The pause before the next attempt, if the command failed because of its lock timeout and may be retried.
     fn next_attempt(&mut self, outcome: &mut Outcome) -> Option<Duration> {
         let retries = self.retries.as_mut().filter(|_| outcome.status == Status::Failure)?;
         let decision = retries.decide(&self.observation, &self.before);
@@ -95,12 +95,12 @@ impl Migration {
         Some(pause)
     }
 
-    /// What became of the schema, and whether that is what was wanted.
+    /// Reports the change of the schema. If the command succeeded without meeting the expectation, the outcome is a failure.
     fn judge_versions(&self, outcome: &mut Outcome) {
         let succeeded = outcome.status == Status::Success;
         warn(TOOL.name, self.observation.versions.describe_change(&self.before, succeeded).as_slice());
         if let Some(unmet) =
-            self.expectation.unmet(&self.before, &self.observation.versions).filter(|_| succeeded)
+            self.expectation.describe_unmet(&self.before, &self.observation.versions).filter(|_| succeeded)
         {
             warn(TOOL.name, &[unmet]);
             outcome.exit = Exit::Failure;
@@ -115,7 +115,7 @@ impl Migration {
         for (name, versions) in versions {
             on_failure.env.extend(versions.version().map(|version| (name, version)));
         }
-        warn(TOOL.name, &["the migration failed: running --on-failure".to_owned()]);
+        warn(TOOL.name, &["the migration failed; running --on-failure".to_owned()]);
         warn(TOOL.name, &[on_failure.run(&SystemClock)]);
         if self.monitor.is_some() {
             let failed = self.observation.versions.clone();

@@ -1,7 +1,7 @@
-//! Whether a command that failed is to be run again: where it failed by its lock timeout, and nothing was applied.
+//! Decides whether to retry a failed command: only if it failed because of its lock timeout and nothing was applied.
 //!
-//! The command's error text is its own, and nobody reads it here. That a lock timeout ended it is observation in the database:
-//! its last wait can have been as long as it may, and nothing was observation to come of it.
+//! The command's error text depends on the tool, so it is not parsed. The monitor observes a lock timeout in the
+//! database: the last wait can have lasted as long as the limit, and the session did no work after it.
 
 use std::time::Duration;
 
@@ -10,55 +10,55 @@ use common::duration::format_duration;
 use crate::monitor::Observation;
 use crate::schema::SchemaVersions;
 
-/// What is remaining of the attempts.
+/// The remaining attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Retries {
     /// The lock timeout of the migration's sessions.
     pub(crate) limit: Duration,
-    /// So many more.
+    /// The number of further attempts.
     pub(crate) remaining: u32,
 }
 
-/// What to do about a command that failed.
+/// The decision about a failed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// It failed by something else.
+    /// The command failed for another reason than its lock timeout.
     NotLockTimeout,
-    /// It failed by its lock timeout; for this reason it is not run again.
+    /// The command failed because of its lock timeout, and is not retried for this reason.
     GiveUp(&'static str),
-    /// Run it again after this pause.
+    /// Retry after this pause.
     Retry(Duration),
 }
 
 impl Retries {
-    /// What to do after a failure of which this was observation.
+    /// Decides after a failed attempt with this observation.
     pub(crate) fn decide(self, observation: &Observation, before: &SchemaVersions) -> Decision {
-        // The server measures the wait by a clock and from a moment of its own.
+        // The server starts to measure the wait a little later, by its own clock.
         if observation.last_wait.is_none_or(|wait| wait < self.limit * 9 / 10) {
             Decision::NotLockTimeout
         } else if self.remaining == 0 {
-            Decision::GiveUp("the attempts are used up")
+            Decision::GiveUp("no attempts remain")
         } else if observation.versions.0.is_empty() {
-            Decision::GiveUp("there is no version table, and so no telling whether it had begun")
+            Decision::GiveUp("without a version table it is unknown whether a part of it was applied")
         } else if !observation.versions.is_unchanged(before) {
             Decision::GiveUp("a part of it was applied")
         } else {
-            // Those who waited behind it get as long as it made them wait.
+            // The sessions that waited behind it get as much time as it made them wait.
             Decision::Retry(self.limit)
         }
     }
 }
 
 impl Decision {
-    /// For people.
+    /// The message; `None` if there is nothing to report.
     pub(crate) fn describe(&self, retries: Retries) -> Option<String> {
         let gave_up =
             format!("the migration gave up after waiting {} for a lock", format_duration(retries.limit));
         match self {
             Self::NotLockTimeout => None,
-            Self::GiveUp(why) => Some(format!("{gave_up}; it is not run again: {why}")),
+            Self::GiveUp(reason) => Some(format!("{gave_up}; no retry: {reason}")),
             Self::Retry(pause) => Some(format!(
-                "{gave_up}; it is run again in {}; attempts remaining: {}",
+                "{gave_up}; retrying in {}; attempts remaining: {}",
                 format_duration(*pause),
                 retries.remaining
             )),
@@ -77,20 +77,20 @@ mod tests {
     }
 
     #[test]
-    fn only_a_failure_by_the_lock_with_nothing_applied_is_tried_again() {
+    fn only_a_lock_timeout_with_nothing_applied_is_retried() {
         let limit = Duration::from_secs(5);
-        let after = |remaining, wait: Option<u64>, versions: SchemaVersions| {
+        let decide = |remaining, wait: Option<u64>, versions: SchemaVersions| {
             let last_wait = wait.map(Duration::from_secs);
             let observation = Observation { last_wait, versions, ..Observation::default() };
             Retries { limit, remaining }.decide(&observation, &at("1", false))
         };
-        assert_eq!(after(3, Some(5), at("1", false)), Decision::Retry(limit));
-        assert_eq!(after(3, Some(1), at("1", false)), Decision::NotLockTimeout);
-        assert_eq!(after(3, None, at("1", false)), Decision::NotLockTimeout);
+        assert_eq!(decide(3, Some(5), at("1", false)), Decision::Retry(limit));
+        assert_eq!(decide(3, Some(1), at("1", false)), Decision::NotLockTimeout);
+        assert_eq!(decide(3, None, at("1", false)), Decision::NotLockTimeout);
         for (remaining, versions) in
             [(0, at("1", false)), (3, at("2", false)), (3, at("1", true)), (3, SchemaVersions::default())]
         {
-            assert!(matches!(after(remaining, Some(5), versions), Decision::GiveUp(_)));
+            assert!(matches!(decide(remaining, Some(5), versions), Decision::GiveUp(_)));
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Why a migration cannot be watched.
+//! The errors if the monitor cannot start.
 
 use crate::lock_held::LockHeld;
 
-/// Why the monitor could not begin.
+/// The monitor could not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BeginError {
     /// Another dm-migrate holds the lock: the command must not run.
     #[error(transparent)]
     LockHeld(#[from] LockHeld),
-    /// The database cannot be watched. The message does not show the URL.
+    /// The database cannot be monitored. The message does not show the URL.
     #[error(transparent)]
     Unreachable(#[from] anyhow::Error),
 }

@@ -1,23 +1,23 @@
-//! What the monitor watches, and how.
+//! The configuration of the monitor.
 
 use std::time::Duration;
 
 use super::live_status::LiveStatus;
 use crate::server::TerminateRules;
 
-/// What to watch.
+/// The sessions to monitor, and the limits and permissions of the monitor.
 #[derive(Debug)]
 pub(crate) struct MonitorConfig {
-    /// The tool, for what is told on stderr.
+    /// The name of the tool, for messages on stderr.
     pub(crate) tool: &'static str,
     /// The `application_name` of the migration's sessions.
     pub(crate) name: String,
-    /// Whether only one migration at a time may be watched there.
-    pub(crate) alone: bool,
-    /// The lock timeout of these sessions; no look may miss a wait that long.
+    /// Whether to take the advisory lock, so that only one migration runs at a time.
+    pub(crate) advisory_lock: bool,
+    /// The lock timeout of these sessions; the polls are frequent enough to see a wait of this length.
     pub(crate) lock_timeout: Option<Duration>,
-    /// Which other sessions may be ended.
+    /// The rules for sessions that the monitor may terminate; `None` if it must not.
     pub(crate) terminate: Option<TerminateRules>,
-    /// Where the live line is told what goes on, if there is one.
+    /// The live line to update, if there is one.
     pub(crate) live: Option<LiveStatus>,
 }

@@ -1,13 +1,13 @@
-//! What the live line says of the migration: written by the monitor, read by the line.
+//! The monitor's part of the live line: written by the monitor, read by the line.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The text, shared by two threads.
+/// A text that two threads share.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LiveStatus(Arc<Mutex<String>>);
 
 impl LiveStatus {
-    /// What it says now.
+    /// The current text.
     pub(crate) fn text(&self) -> String {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,18 +1,18 @@
-//! The lock wait of a migration, from looks at it now and then.
+//! Computes the total lock wait of a migration from periodic polls.
 
 use std::time::{Duration, Instant};
 
-/// What was seen so far.
+/// The waits so far.
 #[derive(Debug, Default)]
 pub(super) struct LockWaits {
     finished: Duration,
     current: Option<Wait>,
-    /// How long the last wait can have been, if it is over and nothing was seen to come of it.
+    /// The longest possible length of the last wait, if it is over and no session was observed at work after it.
     unproductive: Option<Duration>,
     has_polled: bool,
 }
 
-/// A wait that goes on.
+/// A wait that has not ended.
 #[derive(Debug, Clone, Copy)]
 struct Wait {
     length: Duration,
@@ -20,15 +20,15 @@ struct Wait {
 }
 
 impl LockWaits {
-    /// A look, at `at`: a session of ours waits, and has for so long; or none does, and some are, or none is, at work
-    /// in a statement or a transaction that has not failed.
+    /// Records a poll at `at`. `waiting` is how long a session of the migration has waited; `None` if none waits.
+    /// `at_work` is whether a session is in a statement, or in a transaction that has not failed.
     pub(super) fn record_poll(&mut self, at: Instant, waiting: Option<Duration>, at_work: bool) {
         self.has_polled = true;
-        // A tool may need a while, after its statement failed, to say so and to end.
+        // After its statement failed, a tool may need a while to report that and exit.
         let over = if waiting.is_none() { self.longest(at) } else { None };
         self.unproductive = if at_work { None } else { over };
         match (self.current, waiting) {
-            // A shorter wait than before is another one.
+            // A shorter wait than before is a new one.
             (Some(before), Some(length)) if length < before.length => {
                 self.end(at.checked_sub(length).unwrap_or(at));
                 self.current = Some(Wait { length, polled_at: at });
@@ -38,26 +38,26 @@ impl LockWaits {
         }
     }
 
-    /// The wait that was going on when last looked, which ended by `at`. When, nobody saw: half of the time since is
-    /// the best guess.
+    /// Ends the current wait, which was over by `at`. The exact moment is unknown; the middle of the time since the last
+    /// poll is the best estimate.
     pub(super) fn end(&mut self, at: Instant) {
         if let Some(wait) = self.current.take() {
             self.finished += wait.length + at.saturating_duration_since(wait.polled_at) / 2;
         }
     }
 
-    /// How long the wait has been that was going on when last looked.
+    /// The length of the current wait at the last poll.
     pub(super) fn current(&self) -> Option<Duration> {
         self.current.map(|wait| wait.length)
     }
 
-    /// How long the wait can have been by `at` that goes on, or that nothing was seen to come of.
+    /// The longest possible length, by `at`, of the current wait, or of the last one if no work was observed after it.
     pub(super) fn longest(&self, at: Instant) -> Option<Duration> {
         let current = self.current.map(|wait| wait.length + at.saturating_duration_since(wait.polled_at));
         current.or(self.unproductive)
     }
 
-    /// All waits together; `None` where nobody could look.
+    /// The sum of all waits; `None` if there was no poll.
     pub(super) fn total(&self) -> Option<Duration> {
         self.has_polled.then(|| self.finished + self.current().unwrap_or_default())
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_look_it_is_unknown_and_not_zero() {
+    fn without_a_poll_the_total_is_unknown_and_not_zero() {
         assert_eq!(LockWaits::default().total(), None);
         let mut waits = LockWaits::default();
         waits.record_poll(SystemClock.instant(), None, false);
@@ -85,7 +85,7 @@ mod tests {
         let mut waits = LockWaits::default();
         waits.record_poll(start + ms(1000), Some(ms(600)), true);
         waits.record_poll(start + ms(1200), Some(ms(800)), true);
-        // The first ended at some time up to 1300, when the second began.
+        // The first wait ended between 1200 and 1300, when the second began.
         waits.record_poll(start + ms(1400), Some(ms(100)), true);
         assert_eq!(waits.current(), Some(ms(100)));
         assert_eq!(waits.longest(start + ms(1500)), Some(ms(200)));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_was_in_vain_if_nothing_came_of_it() {
+    fn the_last_wait_counts_if_no_work_followed_it() {
         let start = SystemClock.instant();
         let ms = Duration::from_millis;
         let longest = |at_work: bool| {
@@ -109,9 +109,9 @@ mod tests {
     }
 
     proptest! {
-        /// A wait from `from` to `to` is found to half the time between two looks, wherever the looks fall.
+        /// The measured wait is exact to half a polling period, wherever the polls fall.
         #[test]
-        fn a_wait_is_right_to_half_a_period(from in 0_u64..5000, length in 1_u64..9000, period in 50_u64..1000) {
+        fn the_total_is_exact_to_half_a_period(from in 0_u64..5000, length in 1_u64..9000, period in 50_u64..1000) {
             let start = SystemClock.instant();
             let ms = Duration::from_millis;
             let mut waits = LockWaits::default();

@@ -1,4 +1,4 @@
-//! What a person reads while a migration waits, or takes its time.
+//! The messages about a migration that waits for a lock or runs for long.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use common::duration::format_duration;
 use crate::redact::one_line;
 use crate::server::{Blocker, LockRequest, Session, Waiters};
 
-/// A migration that waits: for what, for whom, and who waits behind it.
+/// Describes a lock wait: the lock, the blockers, and the sessions that wait behind the migration.
 pub(super) fn blocked(
     age: Duration,
     requests: &[LockRequest],
@@ -25,48 +25,46 @@ pub(super) fn blocked(
     lines.push(describe_waiters(waiters));
     let root = blockers.iter().find(|blocker| blocker.is_root && blocker.is_certain);
     lines.extend(root.and_then(|root| {
-        root.end_statement.as_ref().map(|sql| format!("  to end pid {}, if that may be: {sql}", root.pid))
+        root.end_statement.as_ref().map(|sql| format!("  if it is safe to end that session: {sql}"))
     }));
     lines
 }
 
 fn describe_request(requests: &[LockRequest], sessions: &[Session]) -> String {
-    let Some(requests) = requests.first() else { return String::new() };
-    let statement = sessions
-        .iter()
-        .find(|sessions| sessions.pid == requests.pid)
-        .and_then(|sessions| sessions.query.as_deref());
-    let statement = statement.unwrap_or("statement unknown");
-    format!(": {} (pid {}: {statement})", requests.lock, requests.pid)
+    let Some(request) = requests.first() else { return String::new() };
+    let session = sessions.iter().find(|session| session.pid == request.pid);
+    let statement = session.and_then(|session| session.query.as_deref()).unwrap_or("statement unknown");
+    format!(": {} (pid {}: {statement})", request.lock, request.pid)
 }
 
-fn describe_blocker(it: &Blocker) -> String {
-    if it.pid == 0 {
+fn describe_blocker(blocker: &Blocker) -> String {
+    if blocker.pid == 0 {
         return "  blocked by a prepared transaction: see pg_prepared_xacts".to_owned();
     }
-    let surely = if it.is_certain { "" } else { "perhaps " };
-    let mut line = format!("  {surely}blocked by pid {}, user {}", it.pid, or_unknown(it.user.as_deref()));
-    if let Some(kind) = it.kind.as_deref().filter(|kind| *kind != "client backend") {
+    let certainty = if blocker.is_certain { "" } else { "possibly " };
+    let mut line =
+        format!("  {certainty}blocked by pid {}, user {}", blocker.pid, or_unknown(blocker.user.as_deref()));
+    if let Some(kind) = blocker.kind.as_deref().filter(|kind| *kind != "client backend") {
         // Writing into a String cannot fail.
         let _ = write!(line, ", {kind}");
     }
-    if let Some(application) = &it.application {
+    if let Some(application) = &blocker.application {
         let _ = write!(line, ", app \"{}\"", one_line(application));
     }
-    if let Some(client) = &it.client {
+    if let Some(client) = &blocker.client {
         let _ = write!(line, " at {client}");
     }
-    match (&it.state, it.in_state_for) {
+    match (&blocker.state, blocker.in_state_for) {
         (Some(state), Some(age)) => drop(write!(line, ", {state} for {}", format_duration(age))),
         (Some(state), None) => drop(write!(line, ", {state}")),
         (None, _) => line.push_str(", state unknown"),
     }
-    if let Some(age) = it.transaction_age {
+    if let Some(age) = blocker.transaction_age {
         let _ = write!(line, ", in a transaction for {}", format_duration(age));
     }
-    let waits = if it.is_root { "" } else { ", waits itself" };
-    let _ = write!(line, ", holds {}{waits}", or_unknown(it.holds.as_deref()));
-    let _ = write!(line, "; its statement: {}", it.query.as_deref().unwrap_or("unknown"));
+    let own_wait = if blocker.is_root { "" } else { ", waits itself" };
+    let _ = write!(line, ", holds {}{own_wait}", or_unknown(blocker.holds.as_deref()));
+    let _ = write!(line, "; its statement: {}", blocker.query.as_deref().unwrap_or("unknown"));
     line
 }
 
@@ -81,7 +79,7 @@ fn describe_waiters(waiters: Waiters) -> String {
     }
 }
 
-/// A migration that has run for long, and does not wait.
+/// Describes a migration that has run for long and does not wait for a lock.
 pub(super) fn running(elapsed: Duration, sessions: &[Session], progress: &[String]) -> Vec<String> {
     let mut lines = vec![format!("running for {}", format_duration(elapsed))];
     for session in sessions {
@@ -91,7 +89,7 @@ pub(super) fn running(elapsed: Duration, sessions: &[Session], progress: &[Strin
         lines.push(format!("  pid {}, {state}{age}: {statement}", session.pid));
     }
     if sessions.is_empty() {
-        lines.push("  no session of it is seen in the database".to_owned());
+        lines.push("  no database session of the command was found".to_owned());
     } else if progress.is_empty() {
         lines.push("  the server reports no progress for this kind of statement".to_owned());
     }
@@ -99,20 +97,20 @@ pub(super) fn running(elapsed: Duration, sessions: &[Session], progress: &[Strin
     lines
 }
 
-/// The live line of one that waits, after the time.
+/// The live line during a lock wait, after the elapsed time.
 pub(super) fn status_blocked(age: Duration, blockers: &[Blocker], waiters: Waiters) -> String {
-    let whom = match blockers {
-        [] => "somebody".to_owned(),
-        [one] => format!("pid {} ({})", one.pid, or_unknown(one.user.as_deref())),
-        [one, more @ ..] => {
-            format!("pid {} ({}) and {} more", one.pid, or_unknown(one.user.as_deref()), more.len())
+    let blocker = match blockers {
+        [] => "an unknown session".to_owned(),
+        [blocker] => format!("pid {} ({})", blocker.pid, or_unknown(blocker.user.as_deref())),
+        [first, more @ ..] => {
+            format!("pid {} ({}) and {} more", first.pid, or_unknown(first.user.as_deref()), more.len())
         }
     };
     let behind = waiters.count.map(|count| format!(", {count} wait behind it")).unwrap_or_default();
-    format!(", waits {} for {whom}{behind}", format_duration(age))
+    format!(", waits {} for {blocker}{behind}", format_duration(age))
 }
 
-/// The live line of one that works, after the time.
+/// The live line of a migration that makes progress, after the elapsed time.
 pub(super) fn status_running(progress: &[String]) -> String {
     progress.iter().fold(String::new(), |all, line| all + ", pid " + line)
 }
@@ -125,8 +123,8 @@ fn or_unknown(value: Option<&str>) -> String {
 mod tests {
     use super::*;
 
-    fn ours() -> (Vec<LockRequest>, Vec<Session>) {
-        let sessions = Session {
+    fn migration() -> (Vec<LockRequest>, Vec<Session>) {
+        let session = Session {
             pid: 11,
             backend_start: String::new(),
             state: Some("active".to_owned()),
@@ -134,14 +132,14 @@ mod tests {
             running_for: None,
             is_waiting: true,
         };
-        let requests =
+        let request =
             LockRequest { pid: 11, lock: "AccessExclusiveLock on orders".to_owned(), waiting_for: None };
-        (vec![requests], vec![sessions])
+        (vec![request], vec![session])
     }
 
     #[test]
-    fn a_person_learns_who_blocks_and_who_suffers() {
-        let (requests, sessions) = ours();
+    fn the_blocker_and_the_waiters_are_reported() {
+        let (requests, sessions) = migration();
         let text = |text: &str| Some(text.to_owned());
         let blocker = Blocker {
             pid: 7,
@@ -171,14 +169,14 @@ mod tests {
                 "  blocked by pid 7, user web, app \"shop\" at 10.0.0.7, idle in transaction for 3m10s, in a transaction \
                  for 3m12s, holds AccessShareLock on orders; its statement: SELECT * FROM orders WHERE id = ?",
                 "  3 sessions wait behind it, the longest for 800ms",
-                "  to end pid 7, if that may be: select pg_terminate_backend(7);",
+                "  if it is safe to end that session: select pg_terminate_backend(7);",
             ]
         );
     }
 
     #[test]
-    fn what_cannot_be_seen_is_unknown_and_not_nothing() {
-        let (requests, sessions) = ours();
+    fn details_that_cannot_be_seen_are_reported_as_unknown() {
+        let (requests, sessions) = migration();
         let end_statement = Some("kill 7;".to_owned());
         let hidden = Blocker { pid: 7, is_root: true, end_statement, ..Blocker::default() };
         let lines = blocked(Duration::ZERO, &requests, &sessions, &[hidden], Waiters::default());
@@ -186,15 +184,15 @@ mod tests {
             lines[1].contains("state unknown") && lines[1].contains("its statement: unknown"),
             "{lines:?}"
         );
-        assert!(lines[1].starts_with("  perhaps blocked by pid 7"), "{lines:?}");
-        assert!(!lines.concat().contains("to end"), "{lines:?}");
+        assert!(lines[1].starts_with("  possibly blocked by pid 7"), "{lines:?}");
+        assert!(!lines.concat().contains("to end that session"), "{lines:?}");
         let lines = blocked(Duration::ZERO, &requests, &sessions, &[], Waiters::default());
         assert_eq!(lines[1], "  who holds it is unknown");
     }
 
     #[test]
-    fn a_prepared_transaction_has_no_process_to_end() {
-        let (requests, sessions) = ours();
+    fn no_statement_to_end_a_prepared_transaction_is_offered() {
+        let (requests, sessions) = migration();
         let prepared = Blocker { is_root: true, ..Blocker::default() };
         let lines = blocked(Duration::ZERO, &requests, &sessions, &[prepared], Waiters::default());
         assert!(lines[1].contains("prepared transaction"));

@@ -1,10 +1,10 @@
-//! The monitor: a thread with a connection of its own that looks at the migration's sessions while the command runs.
+//! The monitor: a thread with its own connection that polls the migration's sessions while the command runs.
 //!
 //! ```text
 //! begin ─► connect, preflight ─► Ready
-//!   look ─► look ─► look …            reports on stderr, adds up waits
-//!   Cancel                            before the command is told to end
-//!   Ended ─► nobody of ours is left ─► Observation
+//!   poll ─► poll ─► poll …            reports on stderr, adds up waits
+//!   Cancel                            before the command is stopped
+//!   Ended ─► end remaining sessions ─► Observation
 //! ```
 
 mod begin_error;
@@ -41,29 +41,29 @@ use crate::server::{Preflight, Server};
 use crate::sqlite::Sqlite;
 use poller::Poller;
 
-/// The first answer: a connection, with its own limit, and a few statements.
-const READY: Duration = Duration::from_secs(20);
+/// How long the monitor may take to connect and to check the database; the connection has a shorter limit of its own.
+const BEGIN_LIMIT: Duration = Duration::from_secs(20);
 
-/// The thread's answer to a command; it has its own, shorter limits.
-const ANSWER: Duration = Duration::from_secs(8);
+/// How long the thread may take to reply to a command; its statements have shorter limits of their own.
+const REPLY_LIMIT: Duration = Duration::from_secs(8);
 
-/// What the thread is told.
+/// A command to the thread.
 enum Command {
-    /// The command is about to be told to end: end its statements first.
+    /// The migration command is about to be stopped: cancel its statements first.
     Cancel(SyncSender<()>),
-    /// The command has ended, well or not.
+    /// The migration command has ended: report the observation.
     Ended { succeeded: bool, reply: SyncSender<Observation> },
 }
 
-/// The thread. It ends with this.
+/// The handle of the thread. The thread ends when the handle is dropped.
 #[derive(Debug)]
 pub(crate) struct Monitor {
     commands: UnboundedSender<Command>,
 }
 
 impl Monitor {
-    /// Connects, looks at what stands in the way, and begins to watch. An error means that the database cannot be
-    /// watched; it does not show the URL.
+    /// Connects, checks for obstacles, and starts to poll. An error means that the database cannot be monitored; its
+    /// message does not show the URL.
     pub(crate) fn begin(
         address: Address,
         config: MonitorConfig,
@@ -98,23 +98,25 @@ impl Monitor {
         });
         spawned.context("cannot start a thread")?;
         let (preflight, versions) =
-            result.recv_timeout(READY).map_err(|_| anyhow!("no answer in time"))??;
+            result.recv_timeout(BEGIN_LIMIT).map_err(|_| anyhow!("no answer in time"))??;
         Ok((Self { commands }, preflight, versions))
     }
 
-    /// Ends the statements of the migration; returns when they have ended, or cannot be.
+    /// Cancels the statements of the migration; returns when they have ended or cannot be cancelled.
     pub(crate) fn cancel(&self) {
         let (reply, done) = sync_channel(1);
         if self.commands.send(Command::Cancel(reply)).is_ok() {
-            let _ = done.recv_timeout(ANSWER);
+            let _ = done.recv_timeout(REPLY_LIMIT);
         }
     }
 
-    /// What was seen. After a command that did not end well, no statement of it is left.
-    pub(crate) fn ended(&self, succeeded: bool) -> Result<Observation> {
+    /// Returns the observation. If the command did not succeed, its remaining statements are ended first.
+    pub(crate) fn finish(&self, succeeded: bool) -> Result<Observation> {
         let (reply, observation) = sync_channel(1);
         let sent = self.commands.send(Command::Ended { succeeded, reply });
-        sent.ok().and_then(|()| observation.recv_timeout(ANSWER).ok()).context("the monitor does not answer")
+        sent.ok()
+            .and_then(|()| observation.recv_timeout(REPLY_LIMIT).ok())
+            .context("the monitor does not answer")
     }
 }
 
@@ -137,7 +139,7 @@ async fn run(mut poller: Poller<impl Server>, mut commands: UnboundedReceiver<Co
                 }
             },
             () = sleep_until(next) => {
-                let pause = poller.turn().await;
+                let pause = poller.poll_or_reconnect().await;
                 next = Instant::now() + pause;
             }
         }

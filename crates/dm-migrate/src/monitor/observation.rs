@@ -1,20 +1,20 @@
-//! What the monitor observed of one run of the command.
+//! The monitor's observation of one run of the command.
 
 use std::time::Duration;
 
 use crate::schema::SchemaVersions;
 
-/// What was seen of a run of the command.
+/// The observation of a run of the command.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Observation {
-    /// All lock waits so far, together; `None` where nobody could see.
+    /// The sum of all lock waits so far; `None` if they could not be observed.
     pub(crate) lock_wait: Option<Duration>,
-    /// The most sessions that waited behind the migration at once.
+    /// The largest number of sessions that waited behind the migration at once; `None` if unknown.
     pub(crate) blocked_max: Option<u64>,
-    /// How long the last wait can have been, if nothing was seen to come of it.
+    /// The longest possible length of the last wait, if no work was observed after it.
     pub(crate) last_wait: Option<Duration>,
-    /// Other sessions that were ended so far.
+    /// A description of each blocker that was terminated so far.
     pub(crate) terminated: Vec<String>,
-    /// The schema's version now.
+    /// The current version of the schema.
     pub(crate) versions: SchemaVersions,
 }

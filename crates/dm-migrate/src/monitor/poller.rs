@@ -1,4 +1,4 @@
-//! The monitor's loop: a look at every turn, and what follows from it.
+//! Polls the migration's sessions, and reports, terminates or cancels according to the result.
 
 use std::time::Duration;
 
@@ -15,21 +15,22 @@ use super::{messages, poll_interval, terminate};
 use crate::schema::SchemaVersions;
 use crate::server::{Blocker, LockRequest, Preflight, Server, Session};
 
-/// Between two looks at a migration that works.
-const STEADY: Duration = Duration::from_secs(1);
+/// The time between two polls of a migration that does not wait.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// At the beginning, so that a short migration is seen at all.
-const START: Duration = Duration::from_millis(100);
-/// The length of the beginning.
+/// The time between two polls in the start phase; it is short, to observe even a short migration.
+const START_INTERVAL: Duration = Duration::from_millis(100);
+/// The length of the start phase.
 const START_PHASE: Duration = Duration::from_secs(2);
 
-/// No look comes sooner after another.
-const MINIMUM: Duration = Duration::from_millis(50);
+/// The shortest time between two polls.
+const MIN_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A tool that has not connected by now under the name it was given will not.
-const NO_SESSION: &[u64] = &[5];
+/// When to report that the command has no session, in seconds: a tool that has not connected under its name by then
+/// will not do so.
+const NO_SESSION_STEPS: &[u64] = &[5];
 
-/// What goes on in the database.
+/// The state of the monitor between two polls. Times are since `started`.
 #[derive(Debug)]
 pub(super) struct Poller<S: Server> {
     pub(super) address: S::Address,
@@ -38,31 +39,31 @@ pub(super) struct Poller<S: Server> {
     pub(super) database: Option<S>,
     pub(super) clock: SystemClock,
     pub(super) started: Stopwatch,
-    /// When it was last last_poll.
+    /// When the sessions were last polled.
     pub(super) last_poll: Duration,
     pub(super) waits: LockWaits,
     pub(super) blocked_max: Option<u64>,
-    pub(super) has_seen_session: bool,
-    /// The wait that goes on.
+    pub(super) has_found_session: bool,
+    /// The wait that has not ended.
     pub(super) wait: Option<OngoingWait>,
     pub(super) run_reports: ReportSchedule,
     pub(super) no_session_reports: ReportSchedule,
     pub(super) terminated: Vec<String>,
 }
 
-/// What is known, and was told, of one wait.
+/// A wait that has not ended, and the reports about it. Times are since the start of the poller.
 #[derive(Debug)]
 pub(super) struct OngoingWait {
     /// When it began.
     began: Duration,
-    /// What is requests, and when that was last asked.
+    /// The requested locks, and when they were last queried.
     requests: (Vec<LockRequest>, Duration),
-    /// When it was last found out who waits for whom.
+    /// When the blockers were last queried.
     blockers_polled: Option<Duration>,
-    /// Who was last told to block us, and whether anybody waited behind.
+    /// The blockers in the last report, and whether sessions waited behind the migration.
     parties: (Vec<i64>, bool),
     reports: ReportSchedule,
-    /// Whether it was cancelled for the lock timeout.
+    /// Whether the statement was cancelled because of the lock timeout.
     cancelled: bool,
 }
 
@@ -84,30 +85,30 @@ impl<S: Server> Poller<S> {
             last_poll: Duration::ZERO,
             waits: LockWaits::default(),
             blocked_max: None,
-            has_seen_session: false,
+            has_found_session: false,
             wait: None,
             run_reports: ReportSchedule::new(report_schedule::RUN),
-            no_session_reports: ReportSchedule::new(NO_SESSION),
+            no_session_reports: ReportSchedule::new(NO_SESSION_STEPS),
             terminated: Vec::new(),
         };
         Ok((poller, preflight, versions))
     }
 
-    /// One look; then the time until the next.
-    pub(super) async fn turn(&mut self) -> Duration {
+    /// Polls once, and reconnects if the connection is lost. Returns the time until the next poll.
+    pub(super) async fn poll_or_reconnect(&mut self) -> Duration {
         match self.poll().await {
             Ok(pause) => pause,
             Err(error) => {
                 if self.database.take().is_some() {
                     self.report(&[format!(
-                        "the database is not seen any more: {error:#}; the command goes on"
+                        "lost the connection to the database: {error:#}; the command continues"
                     )]);
                 }
                 if let Ok(database) = connect(&self.address, &self.config).await {
-                    self.report(&["the database is seen again".to_owned()]);
+                    self.report(&["reconnected to the database".to_owned()]);
                     self.database = Some(database);
                 }
-                STEADY
+                INTERVAL
             }
         }
     }
@@ -118,18 +119,20 @@ impl<S: Server> Poller<S> {
         let elapsed = self.started.elapsed(&self.clock);
         let last_poll = std::mem::replace(&mut self.last_poll, elapsed);
         if sessions.is_empty() {
-            if !self.has_seen_session
+            if !self.has_found_session
                 && self.no_session_reports.is_due(elapsed)
-                && let Some(why) = S::NO_SESSION_REASON
+                && let Some(reason) = S::NO_SESSION_REASON
             {
-                self.report(&[format!("no session of the command is seen: {why}; lock waits are unknown")]);
+                self.report(&[format!(
+                    "no database session of the command was found: {reason}; lock waits are unknown"
+                )]);
             }
-            if self.has_seen_session {
+            if self.has_found_session {
                 self.waits.record_poll(self.clock.instant(), None, false);
             }
             self.show(String::new());
         } else {
-            self.has_seen_session = true;
+            self.has_found_session = true;
             if database.can_see_others() {
                 self.blocked_max.get_or_insert(0);
             }
@@ -143,17 +146,17 @@ impl<S: Server> Poller<S> {
                 Some(wait) => self.wait = Some(self.poll_waiting(wait, &sessions, elapsed).await?),
             }
         }
-        let usual = match (self.waits.current(), elapsed) {
+        let interval = match (self.waits.current(), elapsed) {
             (Some(age), _) => poll_interval::wait_length(age),
-            (None, elapsed) if elapsed < START_PHASE => START,
-            _ => STEADY,
+            (None, elapsed) if elapsed < START_PHASE => START_INTERVAL,
+            _ => INTERVAL,
         };
-        // Four looks in each wait that ends by its limit.
-        let fine = self.config.lock_timeout.map_or(STEADY, |limit| limit / 4);
-        Ok(usual.min(fine).max(MINIMUM))
+        // At least four polls during a wait that reaches the lock timeout.
+        let lock_interval = self.config.lock_timeout.map_or(INTERVAL, |limit| limit / 4);
+        Ok(interval.min(lock_interval).max(MIN_INTERVAL))
     }
 
-    /// One of ours waits: for what, and since when. That may be over between two statements.
+    /// Updates the requested locks and the start of the wait. The wait may have ended since the sessions were polled.
     async fn check_lock_requests(&mut self, last_poll: Duration, elapsed: Duration) -> Result<()> {
         let is_current = self.wait.as_ref().is_some_and(|wait| {
             elapsed < wait.requests.1 + poll_interval::lock_requests(elapsed.saturating_sub(wait.began))
@@ -165,7 +168,7 @@ impl<S: Server> Poller<S> {
             return Ok(());
         };
         let reported = longest.waiting_for.map(|since| elapsed.saturating_sub(since));
-        // Where nobody tells, half of the time since the last look is the best guess.
+        // If the server does not report it, the middle of the time since the last poll is the best estimate.
         let began =
             reported.or(self.wait.as_ref().map(|wait| wait.began)).unwrap_or((last_poll + elapsed) / 2);
         let wait = self.wait.get_or_insert_with(|| OngoingWait {
@@ -180,7 +183,7 @@ impl<S: Server> Poller<S> {
         Ok(())
     }
 
-    /// None of ours waits.
+    /// Handles a poll in which no session of the migration waits.
     async fn poll_running(&mut self, sessions: &[Session], elapsed: Duration) {
         let at_work = sessions.iter().any(Session::is_at_work);
         self.waits.record_poll(self.clock.instant(), None, at_work);
@@ -188,7 +191,7 @@ impl<S: Server> Poller<S> {
         if !is_due && self.config.live.is_none() {
             return;
         }
-        // An old server does not know all of what it is asked for: then none is told.
+        // An old server lacks some of the queried views; its progress is not reported.
         let progress = match &self.database {
             Some(database) => database.progress().await.unwrap_or_default(),
             None => Vec::new(),
@@ -199,7 +202,7 @@ impl<S: Server> Poller<S> {
         }
     }
 
-    /// One of ours waits.
+    /// Handles a poll in which a session of the migration waits.
     async fn poll_waiting(
         &mut self,
         mut wait: OngoingWait,
@@ -215,9 +218,9 @@ impl<S: Server> Poller<S> {
             self.blocked_max = self.blocked_max.max(waiters.count);
             self.show(messages::status_blocked(age, &blockers, waiters));
             let parties = (blockers.iter().map(|blocker| blocker.pid).collect(), waiters.count > Some(0));
-            let is_news = wait.parties != parties;
+            let has_changed = wait.parties != parties;
             wait.parties = parties;
-            if wait.reports.is_due(age) || is_news {
+            if wait.reports.is_due(age) || has_changed {
                 self.report(&messages::blocked(age, &wait.requests.0, sessions, &blockers, waiters));
             }
             self.terminate(&blockers).await;
@@ -231,28 +234,28 @@ impl<S: Server> Poller<S> {
     async fn terminate(&mut self, blockers: &[Blocker]) {
         let (Some(rules), Some(database)) = (&self.config.terminate, &self.database) else { return };
         match terminate::apply(database, rules, blockers, self.terminated.len()).await {
-            Ok(acts) => {
-                self.report(&acts);
-                self.terminated.extend(acts);
+            Ok(actions) => {
+                self.report(&actions);
+                self.terminated.extend(actions);
             }
             Err(error) => {
-                // Who may not signal others may still migrate; it is not tried once a second.
+                // The role may lack the privilege. The migration continues, and this is not tried again.
                 self.report(&[format!("cannot terminate a blocker: {error:#}")]);
                 self.config.terminate = None;
             }
         }
     }
 
-    /// Where the sessions could not be told to give up by themselves: cancels a statement that waits for too long, and
-    /// says whether it did.
+    /// If the server does not enforce the lock timeout: cancels the statements that exceed it. Returns whether it did.
     async fn enforce_lock_timeout(
         &self,
         sessions: &[Session],
         requests: &[LockRequest],
         age: Duration,
     ) -> Result<bool> {
-        let is_over = self.config.lock_timeout.is_some_and(|limit| age >= limit);
-        let Some(database) = self.database.as_ref().filter(|_| !S::ENFORCES_LOCK_TIMEOUT && is_over) else {
+        let is_exceeded = self.config.lock_timeout.is_some_and(|limit| age >= limit);
+        let Some(database) = self.database.as_ref().filter(|_| !S::ENFORCES_LOCK_TIMEOUT && is_exceeded)
+        else {
             return Ok(false);
         };
         for session in
@@ -285,11 +288,11 @@ pub(super) async fn connect<S: Server>(
     address: &S::Address,
     config: &MonitorConfig,
 ) -> Result<S, BeginError> {
-    let database = S::connect(address, &config.name).await.context("the database cannot be reached")?;
-    if config.alone
-        && let Some(held) = database.try_lock().await?
+    let database = S::connect(address, &config.name).await.context("cannot connect to the database")?;
+    if config.advisory_lock
+        && let Some(lock_held) = database.try_lock().await?
     {
-        return Err(held.into());
+        return Err(lock_held.into());
     }
     Ok(database)
 }

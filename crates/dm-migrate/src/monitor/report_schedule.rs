@@ -1,14 +1,14 @@
-//! When to speak up again about what goes on: at once, and then more and more seldom.
+//! When to repeat a report about a condition that lasts: at growing intervals.
 
 use std::time::Duration;
 
-/// A lock wait blocks others: it is told at once.
+/// The steps of a lock wait, in seconds. A wait blocks other sessions, so the first report is immediate.
 pub(super) const WAIT: &[u64] = &[0, 10, 60, 120, 300];
 
-/// A statement that works may do so for long: a warning, an alert, and one more.
+/// The steps of a long run, in seconds.
 pub(super) const RUN: &[u64] = &[60, 120, 300];
 
-/// The steps of one matter that goes on.
+/// The report schedule of one condition.
 #[derive(Debug)]
 pub(super) struct ReportSchedule {
     steps: &'static [u64],
@@ -16,12 +16,12 @@ pub(super) struct ReportSchedule {
 }
 
 impl ReportSchedule {
-    /// Nothing is said yet; `steps` are in seconds.
+    /// A schedule without reports so far; `steps` are in seconds.
     pub(super) fn new(steps: &'static [u64]) -> Self {
         Self { steps, reported: 0 }
     }
 
-    /// Whether something is to be said after so long, and has not been.
+    /// Whether a step has been reached since the last call. `elapsed` is the age of the condition.
     pub(super) fn is_due(&mut self, elapsed: Duration) -> bool {
         let due = self.steps.iter().filter(|step| elapsed.as_secs() >= **step).count();
         let is_new = due > self.reported;
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_step_is_told_once_and_what_was_missed_is_not_made_up_for() {
+    fn each_step_is_reported_once_and_missed_steps_are_skipped() {
         let mut schedule = ReportSchedule::new(WAIT);
         let reports: Vec<u64> = (0..400).filter(|s| schedule.is_due(Duration::from_secs(*s))).collect();
         assert_eq!(reports, WAIT);

@@ -1,4 +1,4 @@
-//! The end of what is watched: nothing of it is left at work, and what was seen is summed up.
+//! The end of a run: ends the migration's remaining sessions and sums up the observation.
 
 use anyhow::{Context, Result};
 use common::clock::Clock;
@@ -40,7 +40,7 @@ impl<S: Server> Poller<S> {
         }
     }
 
-    /// Unknown, and told so, where they cannot be read.
+    /// The current versions; if they cannot be read, reports that and returns the unknown version.
     async fn versions(&mut self) -> SchemaVersions {
         let result = match self.connected().await {
             Ok(database) => SchemaVersions::read(database).await,
@@ -65,7 +65,7 @@ impl<S: Server> Poller<S> {
             Err(error) => Err(error),
         };
         self.report(&result.unwrap_or_else(|error| {
-            vec![format!("whether a statement of the migration is left is unknown: {error:#}")]
+            vec![format!("cannot verify that no statement of the migration is left: {error:#}")]
         }));
     }
 }
