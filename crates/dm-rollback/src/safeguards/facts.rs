@@ -1,4 +1,5 @@
-//! What the safeguards have to know beside the ledger: from the journal, and from the machine.
+//! The facts that the safeguards need in addition to the ledger: from the journal, the environment and the state
+//! directory.
 
 use std::path::Path;
 
@@ -10,45 +11,45 @@ use common::label::Label;
 use telemetry::context::Context;
 use telemetry::journal::Entry;
 
-/// The schema's version, where a deploy script knows it.
-pub const SCHEMA_VERSION: &str = "DM_SCHEMA_VERSION";
+/// The variable in which a deploy script gives the schema version.
+pub(crate) const SCHEMA_VERSION: &str = "DM_SCHEMA_VERSION";
 
-/// Set to anything, it switches rollbacks off; so does a file of the name [`SWITCH`].
+/// If this variable is set, rollbacks are switched off. A file named [`SWITCH`] does the same.
 const DISABLED: &str = "DM_ROLLBACK_DISABLED";
 
 /// The file in the state directory that switches rollbacks off.
 const SWITCH: &str = "rollback.disabled";
 
-/// What is known of the deployment that is to be undone.
+/// The facts about the deployment to undo.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Facts {
-    /// What switched rollbacks off.
+pub(crate) struct Facts {
+    /// What switched rollbacks off: a variable or a file.
     pub disabled: Option<String>,
-    /// Whether this runs inside of a rollback.
-    pub within_rollback: bool,
-    /// A deployment of the same service that was begun after this one, and when.
+    /// Whether this tool runs inside a rollback.
+    pub is_inside_rollback: bool,
+    /// A deployment of the same service that began after this one, and the time.
     pub newer: Option<(Label, DateTime<Utc>)>,
-    /// The schema's version now.
+    /// The current schema version.
     pub schema: Option<Label>,
-    /// Whether a migration of this deployment changed it.
+    /// Whether a migration of this deployment changed the schema.
     pub has_schema_moved: bool,
-    /// Whether a migration of this deployment left it half done.
+    /// Whether a migration of this deployment left the schema half done.
     pub is_schema_dirty: bool,
 }
 
 impl Facts {
-    /// Finds them. `began` is when this tool was started; its deployment was begun before that.
-    pub fn find(context: &Context, entries: &[Entry], env: &Env<'_>, began: DateTime<Utc>) -> Self {
+    /// Collects the facts. `began` is when this tool started; its deployment began before that.
+    pub(crate) fn collect(context: &Context, entries: &[Entry], env: &Env<'_>, began: DateTime<Utc>) -> Self {
         Self {
             disabled: disabled(context.sinks.state_dir.as_deref(), env),
-            within_rollback: context.parent.as_ref().is_some_and(|stage| stage.as_str() == "rollback"),
-            ..Self::of_journal(&context.identity, entries, env, began)
+            is_inside_rollback: context.parent.as_ref().is_some_and(|stage| stage.as_str() == "rollback"),
+            ..Self::from_journal(&context.identity, entries, env, began)
         }
     }
 
-    fn of_journal(ours: &Identity, entries: &[Entry], env: &Env<'_>, began: DateTime<Utc>) -> Self {
+    fn from_journal(ours: &Identity, entries: &[Entry], env: &Env<'_>, began: DateTime<Utc>) -> Self {
         let is_ours = |identity: &Identity| identity.deployment == ours.deployment;
-        let is_live_beside_us = |identity: &Identity| {
+        let is_same_service = |identity: &Identity| {
             !is_ours(identity) && identity.service == ours.service && identity.environment == ours.environment
         };
         let starts = || entries.iter().filter_map(started);
@@ -59,13 +60,13 @@ impl Facts {
             .map_or(began, |ts| ts.min(began));
         let newer = starts()
             .filter(|(identity, stage, ts)| {
-                is_live_beside_us(identity) && puts_live(stage) && *ts > started_at
+                is_same_service(identity) && replaces_version(stage) && *ts > started_at
             })
             .max_by_key(|(_, _, ts)| *ts)
             .map(|(identity, _, ts)| (identity.deployment.clone(), ts));
         let migration = entries.iter().rev().find_map(|entry| match entry {
             Entry::Finished(Event { identity, detail: Detail::Migration { before, after, dirty, .. }, .. })
-                // The database is a service of its own in many a deployment.
+                // The migration may be recorded for another service: the database often is one of its own.
                 if is_ours(identity) =>
             {
                 Some((before, after, *dirty))
@@ -85,16 +86,18 @@ impl Facts {
 }
 
 /// The last deployment of the service and the environment of `ours`.
-pub fn last_deployment<'a>(entries: &'a [Entry], ours: &Identity) -> Option<&'a Identity> {
+pub(crate) fn last_deployment<'a>(entries: &'a [Entry], ours: &Identity) -> Option<&'a Identity> {
     let starts = entries.iter().filter_map(started).filter(|(identity, stage, _)| {
-        identity.service == ours.service && identity.environment == ours.environment && puts_live(stage)
+        identity.service == ours.service
+            && identity.environment == ours.environment
+            && replaces_version(stage)
     });
     starts.max_by_key(|(_, _, ts)| *ts).map(|(identity, ..)| identity)
 }
 
-/// The version of the deployment of `ours`, where the journal knows it.
-pub fn version_of(entries: &[Entry], ours: &Identity) -> Option<Label> {
-    let of_ours = |identity: &&Identity| {
+/// The version of the deployment of `ours`, if the journal has it.
+pub(crate) fn version_of(entries: &[Entry], ours: &Identity) -> Option<Label> {
+    let is_ours = |identity: &&Identity| {
         identity.deployment == ours.deployment
             && identity.service == ours.service
             && identity.environment == ours.environment
@@ -103,15 +106,15 @@ pub fn version_of(entries: &[Entry], ours: &Identity) -> Option<Label> {
         Entry::Started(started) => &started.identity,
         Entry::Finished(event) => &event.identity,
     });
-    identities.filter(of_ours).find_map(|identity| identity.version.clone())
+    identities.filter(is_ours).find_map(|identity| identity.version.clone())
 }
 
-/// A look at the service, or a build, has replaced nothing.
-fn puts_live(stage: &str) -> bool {
+/// Whether the stage replaces the live version. A build or a health check does not.
+fn replaces_version(stage: &str) -> bool {
     matches!(stage, "deployment" | "deploy")
 }
 
-/// Who, which stage, and when it began.
+/// The identity, the stage and its start time.
 fn started(entry: &Entry) -> Option<(&Identity, &str, DateTime<Utc>)> {
     match entry {
         Entry::Started(started) => Some((&started.identity, started.stage.as_str(), started.ts)),
@@ -128,14 +131,14 @@ fn disabled(state_dir: Option<&Path>, env: &Env<'_>) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use chrono::TimeDelta;
     use common::args::DeploymentArgs;
     use serde_json::json;
 
     use super::*;
 
-    fn ours() -> Identity {
+    pub(crate) fn ours() -> Identity {
         let args = DeploymentArgs {
             service: Some("api".parse().unwrap()),
             environment: Some("production".parse().unwrap()),
@@ -149,7 +152,7 @@ mod tests {
         DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
     }
 
-    /// A stage of a minute that ended in this one.
+    /// A stage of one minute that ended in minute `minute`.
     fn stage(minute: i64, deployment: &str, service: &str, stage: &str) -> Entry {
         let event = json!({"v": 1, "type": "stage", "id": "0123456789abcdef", "ts": at(minute), "tool": "dm-stage",
             "deployment": deployment, "service": service, "environment": "production", "stage": stage,
@@ -173,17 +176,17 @@ mod tests {
     }
 
     fn facts(entries: &[Entry]) -> Facts {
-        Facts::of_journal(&ours(), entries, &|_| None, at(10))
+        Facts::from_journal(&ours(), entries, &|_| None, at(10))
     }
 
     #[test]
-    fn a_deployment_that_was_begun_after_ours_is_newer() {
+    fn a_deployment_that_began_after_ours_is_newer() {
         let newer = facts(&[stage(4, "d-2", "api", "build"), stage(8, "d-3", "api", "deploy")]).newer;
         assert_eq!(newer.unwrap().0.as_str(), "d-3");
     }
 
     #[test]
-    fn an_older_one_another_service_a_build_and_a_look_are_not() {
+    fn an_older_deployment_another_service_and_a_build_are_not_newer() {
         let entries = [
             stage(2, "d-1", "api", "deploy"),
             stage(4, "d-2", "api", "build"),
@@ -192,23 +195,23 @@ mod tests {
             stage(9, "d-4", "api", "health_check"),
         ];
         assert_eq!(facts(&entries).newer, None);
-        // Of ours nothing is in the journal: then it began with this tool, at the latest.
+        // Our deployment is not in the journal: then it began with this tool, at the latest.
         assert_eq!(facts(&[stage(9, "d-1", "api", "deploy")]).newer, None);
     }
 
     #[test]
-    fn the_schema_is_what_this_deployment_s_migration_left_or_what_is_told() {
+    fn the_schema_comes_from_the_migration_or_the_environment() {
         let moved = facts(&[migration("7", "8", false)]);
         assert_eq!((moved.schema.unwrap().as_str(), moved.has_schema_moved), ("8", true));
         let same = facts(&[migration("8", "8", true)]);
         assert_eq!((same.has_schema_moved, same.is_schema_dirty), (false, true));
-        let told = Facts::of_journal(
+        let given = Facts::from_journal(
             &ours(),
             &[migration("7", "8", false)],
             &|name| (name == SCHEMA_VERSION).then(|| "9".to_owned()),
             at(10),
         );
-        assert_eq!(told.schema.unwrap().as_str(), "9");
+        assert_eq!(given.schema.unwrap().as_str(), "9");
     }
 
     #[test]

@@ -1,12 +1,14 @@
-//! What is known of the versions of one service in one environment: which proved good, which were rolled back from, and
-//! what came of it. Append-only; an entry is on the disk before anything is done that rests on it.
+//! The ledger of one service in one environment: which versions proved good, which were rolled back, and with what
+//! result. Append-only; an entry is on disk before any action that depends on it.
+
+pub(crate) mod history;
 
 use std::fs::File;
 use std::io::{self, Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use common::event::{FORMAT, RollbackResult};
+use common::event::RollbackResult;
 use common::fs::jsonl;
 use common::fs::lock::{self, Lock};
 use common::identity::Identity;
@@ -14,36 +16,39 @@ use common::label::Label;
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded::byte_serialize;
 
+/// The version of the format of an entry.
+pub(crate) const FORMAT: u32 = 1;
+
 /// The file of one service in one environment: `$DM_STATE_DIR/rollback/ENVIRONMENT/SERVICE.jsonl`.
 #[derive(Debug, Clone)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     folder: PathBuf,
     name: String,
 }
 
-/// One line of it.
+/// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// [`FORMAT`].
     pub v: u32,
-    /// When.
+    /// The time of the entry.
     pub ts: DateTime<Utc>,
-    /// The deployment that it is about.
+    /// The deployment that it belongs to.
     pub deployment: Label,
-    /// What happened.
+    /// The kind, with its data.
     #[serde(flatten)]
-    pub what: What,
+    pub kind: EntryKind,
 }
 
-/// What can happen to a version.
+/// What an entry records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum What {
-    /// It proved good.
-    Good(Good),
-    /// It is about to be rolled back from: written before the command is started.
+pub(crate) enum EntryKind {
+    /// A version proved good.
+    Good(KnownGood),
+    /// A rollback is about to begin. Written before the command is started.
     Intent(Intent),
-    /// What came of the rollback of this deployment.
+    /// The rollback of this deployment ended.
     Outcome {
         /// The result.
         result: RollbackResult,
@@ -52,65 +57,65 @@ pub enum What {
 
 /// A version that proved good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Good {
-    /// The version.
+pub struct KnownGood {
+    /// The version, as deployments name it.
     pub version: Label,
-    /// What the platform calls it, such as a revision, where that was told.
+    /// The name of the release on the platform, such as a revision, if it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Label>,
-    /// The schema that it proved good with, where that is known.
+    /// The schema version that it proved good with, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Label>,
 }
 
 /// A rollback that is about to begin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Intent {
-    /// The version that is rolled back from, where it is known.
+pub(crate) struct Intent {
+    /// The version that is rolled back, if it is known.
     pub failed: Option<Label>,
-    /// The version that is gone back to, where it is known.
+    /// The version to roll back to, if it is known.
     pub target: Option<Label>,
-    /// The schema at that time, where it is known.
+    /// The schema version at that time, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Label>,
-    /// The process that does it.
+    /// The id of the process that rolls back.
     pub pid: u32,
 }
 
 impl Ledger {
-    /// The ledger of the service and the environment of `identity`; it need not exist yet.
-    pub fn new(state_dir: &Path, identity: &Identity) -> Self {
-        // A name that a file can have, and that no other service has.
+    /// The ledger of the service and the environment of `identity`. The file need not exist yet.
+    pub(crate) fn new(state_dir: &Path, identity: &Identity) -> Self {
+        // A valid file name that no other service has.
         let file_name =
             |label: &Label| byte_serialize(label.as_str().as_bytes()).collect::<String>().replace('.', "%2E");
         let folder = state_dir.join("rollback").join(file_name(&identity.environment));
         Self { folder, name: file_name(&identity.service) }
     }
 
-    /// The file.
-    pub fn path(&self) -> PathBuf {
+    /// The path of the file.
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.join(format!("{}.jsonl", self.name))
     }
 
-    /// The right to roll back, for one process at a time; `None` where another one has it.
-    pub fn try_lock(&self) -> io::Result<Option<Lock>> {
+    /// Locks the ledger for a rollback; `None` if another process holds the lock.
+    pub(crate) fn try_lock(&self) -> io::Result<Option<Lock>> {
         lock::try_exclusive(&self.folder.join(format!("{}.lock", self.name)))
     }
 
-    /// Every entry, oldest first. A torn line, which ends too early, was never acted on, and is left out; a line that is
-    /// damaged or of another format is an error, for it may say what must not be done.
-    pub fn read(&self) -> io::Result<Vec<Entry>> {
+    /// Every entry, oldest first. A truncated line is omitted, because no action followed it. A line that is damaged
+    /// or has another format is an error, because it may forbid a rollback.
+    pub(crate) fn read(&self) -> io::Result<Vec<Entry>> {
         jsonl::read(&self.path(), parse)?.into_iter().collect()
     }
 
-    /// Appends an entry. When it returns, the entry survives a loss of power.
-    pub fn append(&self, ts: DateTime<Utc>, deployment: &Label, what: What) -> io::Result<()> {
+    /// Appends an entry. After that the entry survives a power failure.
+    pub(crate) fn append(&self, ts: DateTime<Utc>, deployment: &Label, kind: EntryKind) -> io::Result<()> {
         let path = self.path();
         let _lock = lock::exclusive(&self.folder.join(format!("{}.append.lock", self.name)))?;
         let is_new = !path.exists();
-        let entry = Entry { v: FORMAT, ts, deployment: deployment.clone(), what };
+        let entry = Entry { v: FORMAT, ts, deployment: deployment.clone(), kind };
         jsonl::append(&path, &entry)?.sync_all()?;
-        // The name of a new file is the folder's to keep.
+        // The name of a new file is part of its folder.
         if is_new { File::open(&self.folder)?.sync_all() } else { Ok(()) }
     }
 }
@@ -122,8 +127,8 @@ fn parse(line: &[u8]) -> Option<io::Result<Entry>> {
         Err(error) => return Some(Err(Error::new(ErrorKind::InvalidData, error))),
     };
     if value["v"] != FORMAT {
-        let told = format!("it has a line of format {}; this tool reads format {FORMAT}", value["v"]);
-        return Some(Err(Error::new(ErrorKind::InvalidData, told)));
+        let message = format!("it has a line of format {}; this tool reads format {FORMAT}", value["v"]);
+        return Some(Err(Error::new(ErrorKind::InvalidData, message)));
     }
     Some(serde_json::from_value(value).map_err(|error| Error::new(ErrorKind::InvalidData, error)))
 }
@@ -141,12 +146,12 @@ pub(crate) mod tests {
         text.parse().unwrap()
     }
 
-    pub(crate) fn good(version: &str) -> What {
-        What::Good(Good { version: label(version), release: None, schema: None })
+    pub(crate) fn good(version: &str) -> EntryKind {
+        EntryKind::Good(KnownGood { version: label(version), release: None, schema: None })
     }
 
-    pub(crate) fn intent(failed: &str, target: Option<&str>) -> What {
-        What::Intent(Intent {
+    pub(crate) fn intent(failed: &str, target: Option<&str>) -> EntryKind {
+        EntryKind::Intent(Intent {
             failed: Some(label(failed)),
             target: target.map(label),
             schema: None,
@@ -173,7 +178,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_entry_of_another_format_is_an_error_and_not_overlooked() {
+    fn an_entry_of_another_format_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = ledger(folder.path(), "api");
         assert_eq!(ledger.read().unwrap(), []);
@@ -202,7 +207,7 @@ pub(crate) mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
-        fn cut_anywhere_it_keeps_every_whole_line_and_takes_the_next(cut in 0_usize..1000) {
+        fn a_truncated_ledger_keeps_every_whole_line_and_the_next(cut in 0_usize..1000) {
             let folder = tempfile::tempdir().unwrap();
             let ledger = ledger(folder.path(), "api");
             let ts = DateTime::UNIX_EPOCH;
@@ -211,12 +216,12 @@ pub(crate) mod tests {
             let whole = std::fs::read(ledger.path()).unwrap();
             let cut = cut.min(whole.len());
             OpenOptions::new().write(true).open(ledger.path()).unwrap().set_len(cut as u64).unwrap();
-            ledger.append(ts, &label("d-3"), What::Outcome { result: RollbackResult::Failed }).unwrap();
-            let read = ledger.read().unwrap();
-            // A line is whole without its line feed too.
+            ledger.append(ts, &label("d-3"), EntryKind::Outcome { result: RollbackResult::Failed }).unwrap();
+            let entries = ledger.read().unwrap();
+            // A line is whole even without its line feed.
             let ends = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
-            prop_assert_eq!(read.len(), ends.filter(|end| cut >= *end).count() + 1);
-            prop_assert_eq!(read.last().unwrap().deployment.as_str(), "d-3");
+            prop_assert_eq!(entries.len(), ends.filter(|end| cut >= *end).count() + 1);
+            prop_assert_eq!(entries.last().unwrap().deployment.as_str(), "d-3");
         }
     }
 }

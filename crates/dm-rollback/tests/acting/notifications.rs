@@ -1,4 +1,4 @@
-//! Who is told of a rollback: a real Alertmanager, and GitHub Actions.
+//! The notifications of a rollback: to a real Alertmanager, and to GitHub Actions.
 
 use predicates::prelude::*;
 use predicates::str::contains;
@@ -8,24 +8,24 @@ use testkit::fault;
 
 use crate::team::{Team, unhealthy};
 
-/// An Alertmanager that keeps what it is told to itself.
+/// An Alertmanager that forwards nothing.
 pub(crate) fn alertmanager() -> Alertmanager {
     Alertmanager::with("{route: {receiver: nobody}, receivers: [{name: nobody}]}")
 }
 
-/// The alerts that it has now.
+/// The active alerts.
 fn alerts(alertmanager: &Alertmanager) -> Vec<Value> {
     let url = format!("http://{}/api/v2/alerts?active=true", alertmanager.address());
     reqwest::blocking::get(url).unwrap().json().unwrap()
 }
 
 #[test]
-fn a_rollback_that_worked_is_news_and_one_that_failed_is_critical_until_one_works() {
-    let (team, told) = (Team::new(), alertmanager());
-    let url = format!("http://{}", told.address());
+fn a_failed_rollback_is_a_critical_alert_until_one_succeeds() {
+    let (team, server) = (Team::new(), alertmanager());
+    let url = format!("http://{}", server.address());
     team.keeps("d-1", "1.0");
     team.fails("d-2", "2.0", &["--alertmanager-url", &url], "exit 4").code(12);
-    let [failed] = alerts(&told).try_into().unwrap();
+    let [failed] = alerts(&server).try_into().unwrap();
     let labels = &failed["labels"];
     assert_eq!(
         (&labels["alertname"], &labels["severity"]),
@@ -34,36 +34,39 @@ fn a_rollback_that_worked_is_news_and_one_that_failed_is_critical_until_one_work
     assert_eq!((&labels["service"], &labels["environment"]), (&"api".into(), &"production".into()));
     let description = failed["annotations"]["description"].as_str().unwrap();
     for part in
-        ["its command ended with exit code 4", "Version 2.0", "What to do: look which version answers"]
+        ["its command ended with exit code 4", "Version 2.0", "What to do: check which version answers"]
     {
         assert!(description.contains(part), "{part}: {description}");
     }
     assert_eq!(failed["annotations"]["deployment"], "d-2");
 
-    // The next one works: the failure is over, and the news is that.
-    team.passes(20);
+    // The next rollback succeeds: the failure is resolved, and only the success remains.
+    team.advance(20);
     let good = fault::answering(&fault::answer("200 OK", "well"));
     let flags = ["--alertmanager-url", &url, "--verify-url", &good];
     team.fails("d-3", "3.0", &flags, "true").code(10);
-    let [done] = alerts(&told).try_into().unwrap();
+    let [done] = alerts(&server).try_into().unwrap();
     assert_eq!(
         (&done["labels"]["alertname"], &done["labels"]["severity"]),
         (&"DeploymentRolledBack".into(), &"info".into())
     );
-    assert!(done["annotations"]["description"].as_str().unwrap().contains("from 3.0 to 1.0"), "{done}");
+    assert!(
+        done["annotations"]["description"].as_str().unwrap().contains("Rolled back from 3.0 to 1.0."),
+        "{done}"
+    );
 }
 
 #[test]
-fn what_was_refused_or_kept_is_no_alert() {
-    let (team, told) = (Team::new(), alertmanager());
-    let url = format!("http://{}", told.address());
+fn a_refused_rollback_and_a_dry_run_post_no_alert() {
+    let (team, server) = (Team::new(), alertmanager());
+    let url = format!("http://{}", server.address());
     team.fails("d-1", "1.0", &["--alertmanager-url", &url, "--require-target"], "true").code(11);
     team.fails("d-1", "1.0", &["--alertmanager-url", &url, "--dry-run"], "true").code(11);
-    assert_eq!(alerts(&told), Vec::<Value>::new());
+    assert_eq!(alerts(&server), Vec::<Value>::new());
 }
 
 #[test]
-fn an_alertmanager_in_trouble_is_one_warning_and_no_other_exit_code() {
+fn a_failing_alertmanager_is_one_warning_and_keeps_the_exit_code() {
     let refused = fault::refused();
     for (url, why) in [
         (refused.replace("http://", "http://user:pass-word@"), "refused"),
@@ -72,14 +75,14 @@ fn an_alertmanager_in_trouble_is_one_warning_and_no_other_exit_code() {
     ] {
         let team = Team::new();
         let assert = team.fails("d-1", "1.0", &["--alertmanager-url", &url], "exit 4").code(12);
-        let told = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
-        assert_eq!(told.matches("nobody was told: Alertmanager at http://").count(), 1, "{told}");
-        assert!(told.contains(why) && !told.contains("pass-word"), "{told}");
+        let stderr = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+        assert_eq!(stderr.matches("no alert was posted: Alertmanager at http://").count(), 1, "{stderr}");
+        assert!(stderr.contains(why) && !stderr.contains("pass-word"), "{stderr}");
     }
 }
 
 #[test]
-fn github_actions_annotates_what_a_person_has_to_see_and_sums_all_up() {
+fn github_actions_gets_annotations_and_a_row_per_run() {
     let team = Team::new();
     let summary = team.path().join("summary.md");
     let run = |deployment: &str, version: &str, flags: &[&str]| {

@@ -1,4 +1,4 @@
-//! Alertmanager's API v2, as far as it is needed: to tell of an alert, and to ask whether one is active.
+//! A client for Alertmanager's API v2: posts an alert, and lists the active alerts.
 //!
 //! <https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml>
 
@@ -13,54 +13,54 @@ use reqwest::{Client, RequestBuilder};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// A question that takes longer has failed.
-const BUDGET: Duration = Duration::from_secs(3);
+/// The time limit of one request.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The longest answer that is read.
-const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// The longest response body that is read.
+const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
-/// So much of its own explanation is shown.
-const MAX_EXPLANATION_BYTES: usize = 400;
+/// The longest part of the body of an error that a message quotes.
+const MAX_ERROR_BYTES: usize = 400;
 
-/// An Alertmanager.
+/// A client for one Alertmanager.
 #[derive(Debug, Clone)]
 pub struct Alertmanager {
-    /// Its URL, a path in front of `/api` included.
+    /// The URL of Alertmanager, including a path in front of `/api`.
     pub url: Url,
 }
 
-/// An alert, as it is posted. Times are RFC 3339.
+/// An alert to post. Times are RFC 3339.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
-    /// What names it.
+    /// The labels, which identify the alert.
     pub labels: BTreeMap<&'static str, String>,
-    /// What it says.
+    /// The annotations, such as `summary`.
     pub annotations: BTreeMap<&'static str, String>,
-    /// When it began.
+    /// The time the alert began.
     pub starts_at: DateTime<Utc>,
-    /// When it ends, unless it is posted again.
+    /// The time the alert ends, unless it is posted again.
     pub ends_at: DateTime<Utc>,
-    /// Where it comes from: the page of the CI run.
+    /// The URL of the CI run.
     #[serde(rename = "generatorURL", skip_serializing_if = "Option::is_none")]
     pub generator_url: Option<String>,
 }
 
-/// An alert, as it is read.
+/// An active alert.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Active {
-    /// What names it.
+    /// The labels, which identify the alert.
     pub labels: BTreeMap<String, String>,
-    /// When it began.
+    /// The time the alert began.
     pub starts_at: DateTime<Utc>,
 }
 
 impl Alertmanager {
-    /// Tells of an alert.
+    /// Posts an alert.
     pub async fn post(&self, alert: &Alert) -> Result<()> {
         let body = serde_json::to_vec(&[alert])?;
-        self.ask(|client, url| client.post(url).header("Content-Type", "application/json").body(body))
+        self.send(|client, url| client.post(url).header("Content-Type", "application/json").body(body))
             .await
             .map(drop)
     }
@@ -73,30 +73,30 @@ impl Alertmanager {
         let matcher =
             |(name, value): (&String, &String)| format!("{name}={}", serde_json::Value::from(value.as_str()));
         let matchers: Vec<_> = labels.iter().map(|label| ("filter", matcher(label))).collect();
-        let answer = self.ask(|client, url| client.get(url).query(&only).query(&matchers)).await?;
-        serde_json::from_slice(&answer).context("this is no answer of Alertmanager's API v2")
+        let body = self.send(|client, url| client.get(url).query(&only).query(&matchers)).await?;
+        serde_json::from_slice(&body).context("the response is not from Alertmanager's API v2")
     }
 
-    async fn ask(&self, request: impl FnOnce(&Client, Url) -> RequestBuilder) -> Result<Vec<u8>> {
+    async fn send(&self, request: impl FnOnce(&Client, Url) -> RequestBuilder) -> Result<Vec<u8>> {
         let mut url = self.url.clone();
         let path = format!("{}/api/v2/alerts", url.path().trim_end_matches('/'));
         url.set_path(&path);
-        let client = http::builder(url.scheme() == "https").build().map_err(explained)?;
-        let response = request(&client, url).timeout(BUDGET).send().await.map_err(explained)?;
+        let client = http::builder(url.scheme() == "https").build().map_err(describe)?;
+        let response = request(&client, url).timeout(TIMEOUT).send().await.map_err(describe)?;
         let status = response.status();
         if !status.is_success() {
-            let explanation = http::read_body_prefix(response, MAX_EXPLANATION_BYTES).await;
-            bail!("it answered {status}: {explanation}");
+            let body = http::read_body_prefix(response, MAX_ERROR_BYTES).await;
+            bail!("it answered {status}: {body}");
         }
-        http::read_body(response, MAX_ANSWER_BYTES).await
+        http::read_body(response, MAX_BODY_BYTES).await
     }
 
-    /// Its URL, without secrets.
-    pub fn shown(&self) -> String {
+    /// The URL without secrets, for messages.
+    pub fn display_url(&self) -> String {
         redact_url(&self.url)
     }
 }
 
-fn explained(error: reqwest::Error) -> anyhow::Error {
+fn describe(error: reqwest::Error) -> anyhow::Error {
     anyhow!(http::describe_error(error))
 }
