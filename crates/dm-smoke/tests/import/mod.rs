@@ -15,14 +15,14 @@ fn fixture(name: &str) -> String {
 }
 
 /// The tool without a suite.
-fn take_over(place: &Place, args: &[&str], stdin: &str) -> assert_cmd::assert::Assert {
+fn import(place: &Place, args: &[&str], stdin: &str) -> assert_cmd::assert::Assert {
     let mut command = assert_cmd::Command::from_std(place.without_suite());
     command.args(args).write_stdin(stdin).assert()
 }
 
 fn results(format: &str, name: &str, code: i32) -> Vec<(String, TestResult, Option<String>)> {
     let place = Place::with_suite("");
-    let told = take_over(&place, &[format, &fixture(name)], "").code(code);
+    let told = import(&place, &[format, &fixture(name)], "").code(code);
     let records = records(&told.get_output().stdout);
     assert!(matches!(records.last(), Some(Record::End { exit: 1, .. })), "{records:?}");
     let Detail::Smoke { results, .. } = place.event().detail else { panic!("no smoke event") };
@@ -158,7 +158,7 @@ fn what_this_tool_writes_it_reads() {
     for (format, from, prefix) in [("tap", "--from-tap", ""), ("junit", "--from-junit", "smoke: ")] {
         let told = place.smoke(&["--format", format]).code(1);
         let text = String::from_utf8(told.get_output().stdout.clone()).unwrap();
-        let told = take_over(&place, &[from, "-", "--name", "again", "--format", "human"], &text).code(1);
+        let told = import(&place, &[from, "-", "--name", "again", "--format", "human"], &text).code(1);
         told.stdout(
             contains(format!("ok    {prefix}good ("))
                 .and(contains(format!("FAIL  {prefix}bad # x (")))
@@ -174,18 +174,18 @@ fn a_runner_that_did_not_finish_proves_nothing() {
     let table = [
         ("--from-tap", "1..3\nok 1 - a\n", "stdin: the plan is 3 tests, but the report has 1"),
         ("--from-tap", "", "stdin: there is no plan"),
-        ("--from-junit", "<testsuites><testsuite><testcase name='a'/>", "stdin: ends in the middle"),
-        ("--from-junit", "segmentation fault", "stdin: no JUnit XML"),
+        ("--from-junit", "<testsuites><testsuite><testcase name='a'/>", "stdin: ends too early"),
+        ("--from-junit", "segmentation fault", "stdin: not JUnit XML"),
     ];
-    for (from, text, why) in table {
-        take_over(&place, &[from, "-", "--name", "x"], text).code(5).stderr(contains(why));
+    for (from, text, reason) in table {
+        import(&place, &[from, "-", "--name", "x"], text).code(5).stderr(contains(reason));
     }
-    take_over(&place, &["--from-junit", "none.xml"], "")
+    import(&place, &["--from-junit", "none.xml"], "")
         .code(5)
         .stdout(contains("\"exit\":5"))
         .stderr(contains("cannot read none.xml: No such file"));
     let place = Place::with_suite("");
-    take_over(&place, &["--from-tap", "-", "--name", "x"], "1..0 # SKIP nothing to do\n").code(4);
+    import(&place, &["--from-tap", "-", "--name", "x"], "1..0 # SKIP nothing to do\n").code(4);
     assert_eq!(place.event().status, Status::Error);
 }
 
@@ -198,7 +198,7 @@ fn results_from_stdin_need_no_name() {
         ("--from-junit", "\u{feff}<testsuite><testcase name='a'/></testsuite>", "junit"),
     ] {
         let place = Place::with_suite("");
-        take_over(&place, &[from, "-"], text).code(0);
+        import(&place, &[from, "-"], text).code(0);
         let Detail::Smoke { suite, .. } = place.event().detail else { panic!("{from}") };
         assert_eq!(suite.as_str(), name);
     }
@@ -207,9 +207,9 @@ fn results_from_stdin_need_no_name() {
 #[test]
 fn usage() {
     let place = Place::with_suite("");
-    take_over(&place, &["--from-tap", "-", "--from-junit", "-"], "")
+    import(&place, &["--from-tap", "-", "--from-junit", "-"], "")
         .code(2)
         .stderr(contains("cannot be used with"));
-    take_over(&place, &["smoke.toml", "--from-tap", "-"], "").code(2).stderr(contains("cannot be used with"));
-    take_over(&place, &[], "").code(2).stderr(contains("required arguments were not provided"));
+    import(&place, &["smoke.toml", "--from-tap", "-"], "").code(2).stderr(contains("cannot be used with"));
+    import(&place, &[], "").code(2).stderr(contains("required arguments were not provided"));
 }
