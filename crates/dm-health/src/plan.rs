@@ -10,7 +10,7 @@ use common::duration::format_duration;
 use common::label::Stage;
 use common::term::style::Palette;
 use http_expect::{ResponseExpectation, StatusPatterns, TextExpectation};
-use telemetry::context::Context;
+use telemetry::Context;
 
 use crate::args::{Args, TOOL};
 use crate::expectations::Expectations;

@@ -12,9 +12,7 @@ use common::event::{Completion, EventId};
 use common::exit::Exit;
 use common::records::Start;
 use common::runtime;
-use telemetry::context::Context;
-use telemetry::recorder::Recorder;
-use telemetry::work::{WorkItem, WorkKind};
+use telemetry::{Context, Recorder, WorkItem, WorkKind};
 
 use crate::plan::Plan;
 use crate::policy::{Policy, Step, Verdict};

@@ -9,7 +9,7 @@ use common::cli::Tool;
 use common::duration;
 use dm_stage::LimitArgs;
 use secrecy::SecretString;
-use telemetry::args::ExportArgs;
+use telemetry::ExportArgs;
 
 /// The name and the kind of this tool.
 pub const TOOL: Tool = Tool { name: "dm-migrate", wrapper: true };

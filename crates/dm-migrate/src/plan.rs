@@ -10,8 +10,7 @@ use common::github_actions::GitHub;
 use common::label::Stage;
 use dm_stage::runner::{StageRun, SuccessCriteria};
 use secrecy::ExposeSecret as _;
-use telemetry::context::Context;
-use telemetry::work::WorkKind;
+use telemetry::{Context, WorkKind};
 
 use crate::address::Address;
 use crate::args::{Args, DatabaseArgs, TOOL};

@@ -8,7 +8,7 @@ use common::args::{DeploymentArgs, Format};
 use common::cli::Tool;
 use common::github_actions::GitHubArgs;
 use common::{duration, http};
-use telemetry::args::ExportArgs;
+use telemetry::ExportArgs;
 use url::Url;
 
 use crate::safeguards::args::SafeguardArgs;

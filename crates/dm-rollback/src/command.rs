@@ -6,7 +6,7 @@ use common::clock::{Clock, SystemClock};
 use common::env;
 use common::exit::Exit;
 use common::label::Label;
-use telemetry::context::Context;
+use telemetry::Context;
 
 use crate::args::{Args, TOOL};
 use crate::ledger::history::History;

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use common::args::{Format, non_empty};
 use common::clock::{Clock as _, SystemClock};
 use common::label::Stage;
-use telemetry::context::Context;
+use telemetry::Context;
 
 use crate::args::{Args, TOOL};
 use crate::decide::Policy;

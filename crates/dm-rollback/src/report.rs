@@ -8,7 +8,7 @@ use common::event::EventId;
 use common::exit::Exit;
 use common::records::{Decision, Record, RecordWriter, Verdict};
 use common::term::style::Palette;
-use telemetry::context::Context;
+use telemetry::Context;
 
 use crate::args::TOOL;
 

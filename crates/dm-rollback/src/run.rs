@@ -9,10 +9,7 @@ use common::exit::Exit;
 use common::identity::Identity;
 use common::label::Label;
 use common::records::{Decision, Verdict};
-use telemetry::context::Context;
-use telemetry::journal::Journal;
-use telemetry::recorder::Recorder;
-use telemetry::work::WorkKind;
+use telemetry::{Context, Journal, Recorder, WorkKind};
 use url::Url;
 
 use crate::decide;

@@ -13,7 +13,7 @@ use common::label::Label;
 use common::records::{Decision, Verdict};
 use common::runtime;
 use serde::Deserialize;
-use telemetry::journal::{Entry, Journal};
+use telemetry::{Entry, Journal};
 
 use crate::notify::alertmanager::Alertmanager;
 use crate::safeguards::facts;

@@ -9,7 +9,7 @@ use common::cli::Tool;
 use common::duration;
 use common::label::Label;
 use regex::Regex;
-use telemetry::args::ExportArgs;
+use telemetry::ExportArgs;
 
 /// Identifies this tool.
 pub const TOOL: Tool = Tool { name: "dm-smoke", wrapper: false };

@@ -34,8 +34,7 @@ use common::clock::{Clock, Stopwatch, SystemClock};
 use common::event::{Completion, Detail, EventId, TestResult};
 use common::exit::Exit;
 use common::label::Stage;
-use telemetry::recorder::Recorder;
-use telemetry::work::WorkKind;
+use telemetry::{Recorder, WorkKind};
 
 use args::ReportFile;
 pub use args::TOOL;

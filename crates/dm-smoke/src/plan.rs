@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use common::env;
 use common::http::parse_url;
 use common::label::Label;
-use telemetry::context::Context;
+use telemetry::Context;
 use url::Url;
 
 use crate::args::TOOL;

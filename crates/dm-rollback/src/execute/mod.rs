@@ -20,8 +20,7 @@ use common::fs::lock::Lock;
 use common::label::Label;
 use common::records::{Decision, Verdict};
 use common::secrets::Redactor;
-use telemetry::context::Context;
-use telemetry::journal::Journal;
+use telemetry::{Context, Journal};
 use url::Url;
 
 use crate::ledger::history::History;

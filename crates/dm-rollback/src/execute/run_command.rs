@@ -8,7 +8,7 @@ use common::clock::Clock;
 use common::duration::format_duration;
 use common::event::RollbackResult;
 use common::label::redact_url;
-use telemetry::context::Context;
+use telemetry::Context;
 use url::Url;
 
 /// The number of successes in a row that prove that the service works again.

@@ -8,8 +8,7 @@ use common::env::Env;
 use common::event::{Detail, Event};
 use common::identity::Identity;
 use common::label::Label;
-use telemetry::context::Context;
-use telemetry::journal::Entry;
+use telemetry::{Context, Entry};
 
 /// The variable in which a deploy script gives the schema version.
 pub(crate) const SCHEMA_VERSION: &str = "DM_SCHEMA_VERSION";

@@ -81,7 +81,7 @@ impl Team {
 
     /// Appends an event of another tool to the journal.
     pub(crate) fn append_event(&self, event: &Value) {
-        telemetry::journal::Journal::new(self.state.path()).append(event).unwrap();
+        telemetry::Journal::new(self.state.path()).append(event).unwrap();
     }
 
     pub(crate) fn path(&self) -> &Path {
