@@ -1,0 +1,4 @@
+//! The pages in `docs/reference/` against the tools.
+
+mod pages;
+mod schemas;
