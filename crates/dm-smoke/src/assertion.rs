@@ -6,8 +6,8 @@ use common::duration;
 use common::event::Reason;
 use http_expect::{Response, ResponseExpectation, TextExpectation};
 
-use crate::excerpt;
-use crate::secret::Hidden;
+use crate::redact::SuiteRedactor;
+use http_expect::excerpt;
 
 /// An expectation that was not met.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,10 +40,14 @@ pub struct HttpObserved {
 
 impl HttpExpected {
     /// Compares; the response first, for it explains what else is wrong.
-    pub fn check<'a>(&'a self, observed: &'a HttpObserved, hidden: &Hidden<'_>) -> Result<(), Mismatch<'a>> {
+    pub fn check<'a>(
+        &'a self,
+        observed: &'a HttpObserved,
+        redactor: &SuiteRedactor<'_>,
+    ) -> Result<(), Mismatch<'a>> {
         self.response.check(&observed.response).map_err(|mismatch| Mismatch {
             reason: reason(&mismatch),
-            what: mismatch.summary(|text| hidden.masked(text)),
+            what: mismatch.summary(|text| redactor.redact(text)),
             evidence: mismatch.evidence(),
         })?;
         match self.max_latency {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-use crate::excerpt::quoted;
 use crate::fields::{Faults, alike};
+use http_expect::excerpt::quoted;
 
 /// A name in the file and its place.
 pub type Named = (String, Range<usize>);

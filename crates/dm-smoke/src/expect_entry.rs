@@ -8,8 +8,8 @@ use regex::bytes::Regex;
 use reqwest::header::HeaderName;
 
 use crate::assertion::{CommandExpected, HttpExpected};
-use crate::excerpt;
 use crate::fields::{Faults, Fields, Value, integer, mistyped, text};
+use http_expect::excerpt;
 
 const HTTP: [&str; 6] = ["status", "headers", "body_contains", "body_matches", "json", "max_latency"];
 const COMMAND: [&str; 4] = ["exit", "stdout_contains", "stdout_matches", "stderr_contains"];

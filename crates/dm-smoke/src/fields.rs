@@ -154,7 +154,8 @@ impl<'t> Fields<'t> {
                 || format!("expected {}", one_of(&self.known)),
                 |known| format!("did you mean `{known}`?"),
             );
-            faults.note(key.span(), format!("unknown field `{}`, {hint}", crate::excerpt::bounded(name)));
+            faults
+                .note(key.span(), format!("unknown field `{}`, {hint}", http_expect::excerpt::bounded(name)));
         }
     }
 }

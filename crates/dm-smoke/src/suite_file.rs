@@ -16,12 +16,12 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 use url::Url;
 
-use crate::args::MAX_RETRIES;
+use crate::args::{MAX_RETRIES, TOOL};
 use crate::dependency::{self, Links, Named};
 use crate::fields::{self, Fault, Faults, Fields, Value};
 use crate::suite::{CommandTest, Kind, Suite, Test};
 use crate::template::Template;
-use crate::{TOOL, expect_entry, http_entry, secret};
+use crate::{expect_entry, http_entry, redact};
 
 /// The most faults that are told at once.
 const MAX_FAULTS: usize = 20;
@@ -123,9 +123,9 @@ fn suite(
     secrets.sort_unstable();
     secrets.dedup();
     let mut hidden = Redactor::default();
-    hidden.add(secret::forms(&secrets));
+    hidden.add(redact::encoded_forms(&secrets));
     // Every request may go to it, and a command may show the variable that it finds it in.
-    hidden.add(given.base_url.map(secret::in_url).unwrap_or_default());
+    hidden.add(given.base_url.map(redact::url_secrets).unwrap_or_default());
     Some(Suite { name: name?, tests: tests.collect(), secrets: hidden })
 }
 

@@ -94,7 +94,7 @@ pub fn checked_name(name: &str) -> Result<String, String> {
     Err(format!(
         "`{}` is no name of a captured value, which is letters, digits and _, such as {{{{token}}}}, or \
          {{{{env.API_TOKEN}}}} for a variable; two braces are written as {{{{\"{{{{\"}}}}",
-        crate::excerpt::bounded(name)
+        http_expect::excerpt::bounded(name)
     ))
 }
 

@@ -73,7 +73,7 @@ fn http() {
     let (mut known, values) = (Redactor::default(), Values::new());
     known.add(["hush-hush".to_owned()]);
     for (expected, observed, wanted) in table {
-        let mismatch = expected.check(&observed, &Hidden::new(&known, &values)).err();
+        let mismatch = expected.check(&observed, &SuiteRedactor::new(&known, &values)).err();
         let wanted = wanted.map(|(reason, what, evidence)| Mismatch {
             reason,
             what: what.to_owned(),

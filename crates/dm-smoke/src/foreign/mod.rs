@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use common::event::{Reason, TestResult};
 use common::records::Test;
 
-use crate::excerpt;
+use http_expect::excerpt;
 
 /// So much is read of a report.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;

@@ -52,7 +52,7 @@ impl Reading {
             let number = plan.split_whitespace().next().unwrap_or_default();
             self.plan = number.parse().ok().or(self.plan);
         } else if let Some(why) = line.strip_prefix("Bail out!") {
-            self.bailed_out = Some(crate::excerpt::bounded(why.trim()));
+            self.bailed_out = Some(http_expect::excerpt::bounded(why.trim()));
         } else if let Some(comment) = line.strip_prefix('#') {
             self.comment(comment.trim());
         }
