@@ -66,15 +66,15 @@ Environment: {{env.NAME}} inserts an environment variable of dm-smoke. Commands 
 DM_SERVICE and DM_ENVIRONMENT.
 
 Secrets: captured values, variables in {{env.NAME}}, and environment variables whose names suggest a secret are masked in
-every output. Captured values and {{env.NAME}} are masked from a length of 4 characters on.
+every output: the last kind from a length of 6 characters on, the others from 4.
 
 Exit code:
   0    all tests passed
-  1    at least one test failed
+  1    at least one test failed or could not run, or was flaky with --flaky fail
   2    wrong usage or an invalid suite file; no test was run
   4    no test was run
   5    inconclusive: a program that a test needs is missing, an imported report is incomplete, or the
-       output could not be written
+       output could not be written; or a fault of dm-smoke
   124  the deadline expired, and no test had failed by then
 If a signal stops dm-smoke, it dies by that signal. Recording problems do not change the exit code.";
 

@@ -6,16 +6,11 @@ use common::event::{Reason, TestResult};
 use super::*;
 use crate::verdict::RunEnd;
 
-/// A run of 2.25 seconds with every result, which ended early.
-fn verdict() -> Verdict {
+/// A run of 2.25 seconds with every result, which ended early. The failed test has this message.
+fn verdict(message: &str) -> Verdict {
     let tests = [
         ("good", TestResult::Pass, None, None),
-        (
-            "50% # SKIP: a\\b, c",
-            TestResult::Fail,
-            Some(Reason::BadStatus),
-            Some("100%: \"<b> & C:\\x\u{1b}[31m\n\""),
-        ),
+        ("50% # SKIP: a\\b, c", TestResult::Fail, Some(Reason::BadStatus), Some(message)),
         ("refused", TestResult::Error, Some(Reason::Refused), Some("connection refused")),
         ("skipped", TestResult::Skip, None, Some("not selected")),
         ("shaky", TestResult::Flaky, Some(Reason::TooSlow), Some("took 9s")),
@@ -48,7 +43,7 @@ fn without_tests(end: RunEnd) -> Verdict {
 
 #[test]
 fn human_output_has_a_line_for_each_test_and_a_summary() {
-    let verdict = verdict();
+    let verdict = verdict("sh: exit code 1, expected exit code 0");
     let lines: String = verdict.tests.iter().map(|test| human::test(test, Palette::PLAIN)).collect();
     insta::assert_snapshot!(lines + &human::summary(&verdict));
 }
@@ -63,7 +58,7 @@ fn the_summary_tells_why_the_run_ended_early() {
 
 #[test]
 fn tap_has_a_line_and_a_block_for_each_test() {
-    let verdict = verdict();
+    let verdict = verdict("status 500: \"C:\\x\ny\"");
     let tests: String = verdict.tests.iter().map(tap::test).collect();
     insta::assert_snapshot!(tap::begin(verdict.tests.len()) + &tests + &tap::end(&verdict));
 }
@@ -84,12 +79,13 @@ fn tap_bails_out_if_the_run_ended_early() {
 
 #[test]
 fn junit_has_an_element_for_each_result() {
-    insta::assert_snapshot!(junit::document("shop", DateTime::UNIX_EPOCH, &verdict()).unwrap());
+    let verdict = verdict("status 500: \"<b> & \u{1b}[31m\u{0}\"");
+    insta::assert_snapshot!(junit::document("shop", DateTime::UNIX_EPOCH, &verdict).unwrap());
 }
 
 #[test]
 fn only_failed_and_flaky_tests_are_annotated() {
-    let tests = verdict().tests;
+    let tests = verdict("100%: a,\nb").tests;
     let place = Some((Path::new("a,b.toml"), 7));
     let annotations: String = tests.iter().filter_map(|test| annotation::for_test(test, place)).collect();
     insta::assert_snapshot!(annotations);
