@@ -11,36 +11,36 @@ use http_expect::excerpt;
 
 /// An expectation that was not met.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch<'a> {
+pub(crate) struct Mismatch<'a> {
     /// The class.
-    pub reason: Reason,
+    pub(crate) reason: Reason,
     /// What came and what was expected, for people.
-    pub what: String,
+    pub(crate) what: String,
     /// The text that shows it, as it came: of any length, and perhaps with secrets in it.
-    pub evidence: &'a [u8],
+    pub(crate) evidence: &'a [u8],
 }
 
 /// What an HTTP test expects.
 #[derive(Debug, Clone, Default)]
-pub struct HttpExpected {
+pub(crate) struct HttpExpected {
     /// The status, the headers and the body.
-    pub response: ResponseExpectation,
+    pub(crate) response: ResponseExpectation,
     /// The time that the whole answer may take.
-    pub max_latency: Option<Duration>,
+    pub(crate) max_latency: Option<Duration>,
 }
 
 /// What an HTTP test observed.
 #[derive(Debug)]
-pub struct HttpObserved {
+pub(crate) struct HttpObserved {
     /// The response.
-    pub response: Response,
+    pub(crate) response: Response,
     /// From the first step to the last byte read.
-    pub latency: Duration,
+    pub(crate) latency: Duration,
 }
 
 impl HttpExpected {
     /// Compares; the response first, for it explains what else is wrong.
-    pub fn check<'a>(
+    pub(crate) fn check<'a>(
         &'a self,
         observed: &'a HttpObserved,
         redactor: &SuiteRedactor<'_>,
@@ -76,33 +76,33 @@ fn reason(mismatch: &http_expect::Mismatch<'_>) -> Reason {
 
 /// What a command test expects.
 #[derive(Debug, Clone, Default)]
-pub struct CommandExpected {
+pub(crate) struct CommandExpected {
     /// The exit code.
-    pub exit: u8,
+    pub(crate) exit: u8,
     /// What it prints.
-    pub stdout: TextExpectation,
+    pub(crate) stdout: TextExpectation,
     /// What it says on stderr.
-    pub stderr: TextExpectation,
+    pub(crate) stderr: TextExpectation,
 }
 
 /// What a command test observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandObserved {
+pub(crate) struct CommandObserved {
     /// The exit code; `None` for a command that a signal killed.
-    pub exit: Option<i32>,
+    pub(crate) exit: Option<i32>,
     /// The signal that killed it.
-    pub signal: Option<i32>,
+    pub(crate) signal: Option<i32>,
     /// Whether there was more of its output, and of its errors.
-    pub cut: [bool; 2],
+    pub(crate) cut: [bool; 2],
     /// Its output, as far as it was kept.
-    pub stdout: Vec<u8>,
+    pub(crate) stdout: Vec<u8>,
     /// Its errors, as far as they were kept.
-    pub stderr: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
 }
 
 impl CommandExpected {
     /// Compares; the exit code first, for it explains what else is wrong.
-    pub fn check<'a>(&self, observed: &'a CommandObserved) -> Result<(), Mismatch<'a>> {
+    pub(crate) fn check<'a>(&self, observed: &'a CommandObserved) -> Result<(), Mismatch<'a>> {
         let spoken =
             if observed.stderr.trim_ascii().is_empty() { &observed.stdout } else { &observed.stderr };
         if observed.exit != Some(i32::from(self.exit)) {

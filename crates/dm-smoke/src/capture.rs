@@ -7,16 +7,16 @@ use serde_json::Value;
 
 /// A value to capture.
 #[derive(Debug)]
-pub struct Capture {
+pub(crate) struct Capture {
     /// The name that templates know it by.
-    pub name: String,
+    pub(crate) name: String,
     /// Where it is found.
-    pub source: Source,
+    pub(crate) source: Source,
 }
 
 /// A place in an answer.
 #[derive(Debug)]
-pub enum Source {
+pub(crate) enum Source {
     /// In its JSON.
     Json(JsonPath),
     /// A header, or a part of one.
@@ -27,7 +27,7 @@ pub enum Source {
 
 impl Capture {
     /// The value; an error says what was missing.
-    pub fn take(&self, response: &Response) -> Result<String, String> {
+    pub(crate) fn take(&self, response: &Response) -> Result<String, String> {
         let missing = |what: &str| format!("{what} to capture {} from", self.name);
         match &self.source {
             Source::Json(path) => match response.json().ok().and_then(|document| path.first(document)) {

@@ -7,25 +7,25 @@ use crate::fields::{Faults, alike};
 use http_expect::excerpt::quoted;
 
 /// A name in the file and its place.
-pub type Named = (String, Range<usize>);
+pub(crate) type Named = (String, Range<usize>);
 
 /// What a test says about the others.
 #[derive(Debug, Clone, Default)]
-pub struct Links {
+pub(crate) struct Links {
     /// Its own name.
-    pub name: String,
+    pub(crate) name: String,
     /// The place of its name.
-    pub at: Range<usize>,
+    pub(crate) at: Range<usize>,
     /// The tests that it names.
-    pub depends_on: Vec<Named>,
+    pub(crate) depends_on: Vec<Named>,
     /// The values that it captures.
-    pub captures: Vec<Named>,
+    pub(crate) captures: Vec<Named>,
     /// The values that it uses.
-    pub uses: Vec<Named>,
+    pub(crate) uses: Vec<Named>,
 }
 
 /// For each test the places of those that it waits for.
-pub fn resolve(tests: &[Links], faults: &mut Faults) -> Vec<Vec<usize>> {
+pub(crate) fn resolve(tests: &[Links], faults: &mut Faults) -> Vec<Vec<usize>> {
     let by_name: HashMap<&str, usize> =
         tests.iter().enumerate().map(|(at, test)| (test.name.as_str(), at)).collect();
     let mut captured_by: HashMap<&str, usize> = HashMap::new();
@@ -103,7 +103,7 @@ fn circle(links: &[Vec<usize>]) -> Option<Vec<usize>> {
 }
 
 /// The links, the other way round: for each test those that wait for it.
-pub fn dependents(links: &[Vec<usize>]) -> Vec<Vec<usize>> {
+pub(crate) fn dependents(links: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut dependents = vec![Vec::new(); links.len()];
     for (at, waits_for) in links.iter().enumerate() {
         for &before in waits_for {

@@ -15,7 +15,7 @@ const HTTP: [&str; 6] = ["status", "headers", "body_contains", "body_matches", "
 const COMMAND: [&str; 4] = ["exit", "stdout_contains", "stdout_matches", "stderr_contains"];
 
 /// What an HTTP test expects.
-pub fn http(entry: Option<&Value<'_>>, faults: &mut Faults) -> HttpExpected {
+pub(crate) fn http(entry: Option<&Value<'_>>, faults: &mut Faults) -> HttpExpected {
     let Some(mut fields) = fields(entry, faults) else { return HttpExpected::default() };
     if let Some(value) =
         fields.get("json").filter(|value| value.get_ref().as_array().is_some_and(|list| list.is_empty()))
@@ -44,7 +44,7 @@ pub fn http(entry: Option<&Value<'_>>, faults: &mut Faults) -> HttpExpected {
 }
 
 /// What a command test expects.
-pub fn command(entry: Option<&Value<'_>>, faults: &mut Faults) -> CommandExpected {
+pub(crate) fn command(entry: Option<&Value<'_>>, faults: &mut Faults) -> CommandExpected {
     let Some(mut fields) = fields(entry, faults) else { return CommandExpected::default() };
     refuse(&mut fields, &HTTP, "a command test", &COMMAND, faults);
     let expected = CommandExpected {
@@ -85,7 +85,7 @@ fn refuse(
 }
 
 /// A field that is a regular expression.
-pub fn regex(name: &'static str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Regex> {
+pub(crate) fn regex(name: &'static str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Regex> {
     let text = fields.text(name, faults)?;
     if text.get_ref().is_empty() {
         faults.note(text.span(), format!("{name} must not be empty: nothing would not match"));
@@ -123,7 +123,7 @@ fn one_of_two(value: &Value<'_>, faults: &mut Faults) -> Option<HeaderPattern> {
 }
 
 /// A header's name.
-pub fn header_name(text: &str) -> Result<HeaderName, &'static str> {
+pub(crate) fn header_name(text: &str) -> Result<HeaderName, &'static str> {
     HeaderName::try_from(text).map_err(|_| "a header's name is letters, digits and -")
 }
 

@@ -10,37 +10,37 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A value and its place.
-pub type Value<'t> = Spanned<DeValue<'t>>;
+pub(crate) type Value<'t> = Spanned<DeValue<'t>>;
 
 /// Names that are less alike are not suggested.
 const ALIKE: f64 = 0.6;
 
 /// Something in the file that cannot be meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// Where, in bytes.
-    pub at: Range<usize>,
+    pub(crate) at: Range<usize>,
     /// What.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// All that was found.
 #[derive(Debug, Default)]
-pub struct Faults(Vec<Fault>);
+pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
     /// Notes a fault.
-    pub fn note(&mut self, at: Range<usize>, message: impl Into<String>) {
+    pub(crate) fn note(&mut self, at: Range<usize>, message: impl Into<String>) {
         self.0.push(Fault { at, message: message.into() });
     }
 
     /// Notes what was wrong with the value, where anything was.
-    pub fn sift<T>(&mut self, at: Range<usize>, read: Result<T, impl Display>) -> Option<T> {
+    pub(crate) fn sift<T>(&mut self, at: Range<usize>, read: Result<T, impl Display>) -> Option<T> {
         read.map_err(|error| self.note(at, error.to_string())).ok()
     }
 
     /// The faults in the order of the file; `Ok` for none.
-    pub fn told(mut self) -> Result<(), Vec<Fault>> {
+    pub(crate) fn told(mut self) -> Result<(), Vec<Fault>> {
         self.0.sort_by_key(|fault| fault.at.start);
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
@@ -48,7 +48,7 @@ impl Faults {
 
 /// A table of which every field has to be asked for.
 #[derive(Debug)]
-pub struct Fields<'t> {
+pub(crate) struct Fields<'t> {
     table: &'t DeTable<'t>,
     known: Vec<&'static str>,
     /// Known, and refused elsewhere: never to be suggested.
@@ -57,12 +57,12 @@ pub struct Fields<'t> {
 
 impl<'t> Fields<'t> {
     /// The fields of a table.
-    pub fn new(table: &'t DeTable<'t>) -> Self {
+    pub(crate) fn new(table: &'t DeTable<'t>) -> Self {
         Self { table, known: Vec::new(), foreign: Vec::new() }
     }
 
     /// The fields of a value, which has to be a table; `such_as` says how one looks.
-    pub fn of(value: &'t Value<'t>, such_as: &str, faults: &mut Faults) -> Option<Self> {
+    pub(crate) fn of(value: &'t Value<'t>, such_as: &str, faults: &mut Faults) -> Option<Self> {
         match value.get_ref().as_table() {
             Some(table) => Some(Self::new(table)),
             None => mistyped(value, such_as, faults),
@@ -70,7 +70,7 @@ impl<'t> Fields<'t> {
     }
 
     /// A field, where it is there.
-    pub fn get(&mut self, name: &'static str) -> Option<&'t Value<'t>> {
+    pub(crate) fn get(&mut self, name: &'static str) -> Option<&'t Value<'t>> {
         if !self.known.contains(&name) {
             self.known.push(name);
         }
@@ -78,7 +78,7 @@ impl<'t> Fields<'t> {
     }
 
     /// A field that does not belong here.
-    pub fn foreign(&mut self, name: &'static str) -> Option<&'t Value<'t>> {
+    pub(crate) fn foreign(&mut self, name: &'static str) -> Option<&'t Value<'t>> {
         self.foreign.push(name);
         self.find(name)
     }
@@ -88,12 +88,12 @@ impl<'t> Fields<'t> {
     }
 
     /// A text, where it is there.
-    pub fn text(&mut self, name: &'static str, faults: &mut Faults) -> Option<Spanned<&'t str>> {
+    pub(crate) fn text(&mut self, name: &'static str, faults: &mut Faults) -> Option<Spanned<&'t str>> {
         text(self.get(name)?, "a text", faults)
     }
 
     /// A text that is not empty: everything contains nothing, and such an expectation would only look like one.
-    pub fn part(&mut self, name: &'static str, faults: &mut Faults) -> Option<String> {
+    pub(crate) fn part(&mut self, name: &'static str, faults: &mut Faults) -> Option<String> {
         let text = self.text(name, faults)?;
         if text.get_ref().is_empty() {
             faults.note(text.span(), format!("{name} must not be empty"));
@@ -103,13 +103,18 @@ impl<'t> Fields<'t> {
     }
 
     /// A duration longer than zero.
-    pub fn duration(&mut self, name: &'static str, faults: &mut Faults) -> Option<Duration> {
+    pub(crate) fn duration(&mut self, name: &'static str, faults: &mut Faults) -> Option<Duration> {
         let text = text(self.get(name)?, "a duration such as \"500ms\" or \"5s\"", faults)?;
         faults.sift(text.span(), duration::parse_positive(text.get_ref()))
     }
 
     /// A whole number of this range.
-    pub fn number(&mut self, name: &'static str, range: Range<u32>, faults: &mut Faults) -> Option<u32> {
+    pub(crate) fn number(
+        &mut self,
+        name: &'static str,
+        range: Range<u32>,
+        faults: &mut Faults,
+    ) -> Option<u32> {
         let value = self.get(name)?;
         let such_as = format!("a whole number from {} to {}", range.start, range.end - 1);
         let Some(number) = integer(value) else { return mistyped(value, &such_as, faults) };
@@ -121,7 +126,7 @@ impl<'t> Fields<'t> {
     }
 
     /// A list of texts; a text alone is a list of one.
-    pub fn texts(&mut self, name: &'static str, faults: &mut Faults) -> Vec<Spanned<&'t str>> {
+    pub(crate) fn texts(&mut self, name: &'static str, faults: &mut Faults) -> Vec<Spanned<&'t str>> {
         let Some(value) = self.get(name) else { return Vec::new() };
         match value.get_ref().as_array() {
             Some(list) => list.iter().filter_map(|value| text(value, "a text", faults)).collect(),
@@ -130,7 +135,7 @@ impl<'t> Fields<'t> {
     }
 
     /// The entries of a table whose keys are free, in the order of the file.
-    pub fn entries(&mut self, name: &'static str, faults: &mut Faults) -> Vec<Entry<'t>> {
+    pub(crate) fn entries(&mut self, name: &'static str, faults: &mut Faults) -> Vec<Entry<'t>> {
         let Some(value) = self.get(name) else { return Vec::new() };
         let Some(table) = value.get_ref().as_table() else {
             return mistyped(value, "a table such as { name = \"value\" }", faults).unwrap_or_default();
@@ -144,7 +149,7 @@ impl<'t> Fields<'t> {
     }
 
     /// Notes the fields that nobody asked for.
-    pub fn finish(self, faults: &mut Faults) {
+    pub(crate) fn finish(self, faults: &mut Faults) {
         for key in self.table.keys() {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) || self.foreign.contains(&name) {
@@ -161,10 +166,10 @@ impl<'t> Fields<'t> {
 }
 
 /// A key and its value.
-pub type Entry<'t> = (Spanned<&'t str>, &'t Value<'t>);
+pub(crate) type Entry<'t> = (Spanned<&'t str>, &'t Value<'t>);
 
 /// A text; the value has to be one.
-pub fn text<'t>(value: &'t Value<'t>, such_as: &str, faults: &mut Faults) -> Option<Spanned<&'t str>> {
+pub(crate) fn text<'t>(value: &'t Value<'t>, such_as: &str, faults: &mut Faults) -> Option<Spanned<&'t str>> {
     match value.get_ref().as_str() {
         Some(text) => Some(Spanned::new(value.span(), text)),
         None => mistyped(value, such_as, faults),
@@ -172,19 +177,19 @@ pub fn text<'t>(value: &'t Value<'t>, such_as: &str, faults: &mut Faults) -> Opt
 }
 
 /// An integer.
-pub fn integer(value: &Value<'_>) -> Option<i64> {
+pub(crate) fn integer(value: &Value<'_>) -> Option<i64> {
     let integer = value.get_ref().as_integer()?;
     i64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
 /// Notes that a value has the wrong type.
-pub fn mistyped<T>(value: &Value<'_>, such_as: &str, faults: &mut Faults) -> Option<T> {
+pub(crate) fn mistyped<T>(value: &Value<'_>, such_as: &str, faults: &mut Faults) -> Option<T> {
     faults.note(value.span(), format!("invalid type: {}, expected {such_as}", value.get_ref().type_str()));
     None
 }
 
 /// The known name that was probably meant.
-pub fn alike<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn alike<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|known| (strsim::normalized_damerau_levenshtein(name, known), known))
         .filter(|(likeness, _)| *likeness >= ALIKE)

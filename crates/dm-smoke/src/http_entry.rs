@@ -23,7 +23,7 @@ const METHODS: [Method; 7] =
 const MAX_REDIRECTS: u32 = 20;
 
 /// The request and what it should bring.
-pub fn read<'t>(
+pub(crate) fn read<'t>(
     entry: &'t Value<'t>,
     expect: Option<&'t Value<'t>>,
     capture: Vec<Capture>,
@@ -144,7 +144,7 @@ fn json_of(value: &Value<'_>, reading: &mut Reading<'_>) -> Option<JsonTemplate>
 }
 
 /// A test's `capture`, and the names in it.
-pub fn captures(test: &mut Fields<'_>, reading: &mut Reading<'_>) -> (Vec<Capture>, Vec<Named>) {
+pub(crate) fn captures(test: &mut Fields<'_>, reading: &mut Reading<'_>) -> (Vec<Capture>, Vec<Named>) {
     let mut captures = Vec::new();
     let mut names = Vec::new();
     for (name, value) in test.entries("capture", reading.faults) {

@@ -11,14 +11,14 @@
 //! ```
 
 mod args;
-pub mod assertion;
-pub mod capture;
-pub mod dependency;
-pub mod expect_entry;
+mod assertion;
+mod capture;
+mod dependency;
+mod expect_entry;
 mod failure;
-pub mod fields;
-pub mod foreign;
-pub mod http_entry;
+mod fields;
+mod foreign;
+mod http_entry;
 #[cfg(test)]
 mod mutation;
 mod plan;
@@ -26,9 +26,9 @@ mod redact;
 mod report;
 mod report_run;
 mod run;
-pub mod suite;
-pub mod suite_file;
-pub mod template;
+mod suite;
+mod suite_file;
+mod template;
 mod verdict;
 
 use std::fs::File;

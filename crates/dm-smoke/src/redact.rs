@@ -19,10 +19,9 @@ pub(crate) const PATH_SEGMENT: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Redacts every secret that one test can see. It collects them only when it redacts a text, because a test that passes
-/// shows none.
+/// shows none. It has no `Debug`, because it contains secrets.
 #[derive(Clone, Copy)]
-#[expect(missing_debug_implementations, reason = "it contains secrets")]
-pub struct SuiteRedactor<'a> {
+pub(crate) struct SuiteRedactor<'a> {
     /// The secrets of the suite and of the environment.
     pub(crate) known: &'a Redactor,
     /// The values that earlier tests captured.

@@ -17,17 +17,17 @@ use crate::template::{Template, Values};
 #[derive(Debug)]
 pub struct Suite {
     /// Its name.
-    pub name: Label,
+    pub(crate) name: Label,
     /// Its tests, in order.
-    pub tests: Vec<Arc<Test>>,
+    pub(crate) tests: Vec<Arc<Test>>,
     /// What must not be shown of what they see. Not a test's own: a service may tell one what it was told by another.
-    pub secrets: Redactor,
+    pub(crate) secrets: Redactor,
 }
 
 impl Suite {
     /// The tests that are wanted, and those that they depend on.
     #[must_use]
-    pub fn choose(self, is_wanted: impl Fn(&Test) -> bool) -> Self {
+    pub(crate) fn choose(self, is_wanted: impl Fn(&Test) -> bool) -> Self {
         let mut kept: Vec<bool> = self.tests.iter().map(|test| is_wanted(test)).collect();
         let mut todo: Vec<usize> = (0..kept.len()).filter(|&at| kept.get(at) == Some(&true)).collect();
         while let Some(at) = todo.pop() {
@@ -59,26 +59,26 @@ impl Suite {
 
 /// One test.
 #[derive(Debug)]
-pub struct Test {
+pub(crate) struct Test {
     /// Its name; no other test has it.
-    pub name: String,
+    pub(crate) name: String,
     /// The line of the file that it is named in.
-    pub line: usize,
+    pub(crate) line: usize,
     /// Its time limit.
-    pub limit: Duration,
+    pub(crate) limit: Duration,
     /// What is done.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// How often it is tried again, where it says so.
-    pub retries: Option<u32>,
+    pub(crate) retries: Option<u32>,
     /// What it can be chosen by.
-    pub tags: Vec<String>,
+    pub(crate) tags: Vec<String>,
     /// The tests that have to pass before it, by their places in the suite.
-    pub depends_on: Vec<usize>,
+    pub(crate) depends_on: Vec<usize>,
 }
 
 /// The kinds of test.
 #[derive(Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A request.
     Http(Box<HttpTest>),
     /// A command.
@@ -87,28 +87,28 @@ pub enum Kind {
 
 /// A request and what it should bring.
 #[derive(Debug)]
-pub struct HttpTest {
+pub(crate) struct HttpTest {
     /// The method.
-    pub method: Method,
+    pub(crate) method: Method,
     /// The whole URL, but for the query.
-    pub url: Template,
+    pub(crate) url: Template,
     /// The headers.
-    pub headers: Vec<(HeaderName, Template)>,
+    pub(crate) headers: Vec<(HeaderName, Template)>,
     /// What is added to the URL's query.
-    pub query: Vec<(String, Template)>,
+    pub(crate) query: Vec<(String, Template)>,
     /// The body.
-    pub body: Body,
+    pub(crate) body: Body,
     /// So many redirects are followed.
-    pub redirects: u32,
+    pub(crate) redirects: u32,
     /// What should come.
-    pub expected: HttpExpected,
+    pub(crate) expected: HttpExpected,
     /// What is kept of it for other tests.
-    pub capture: Vec<Capture>,
+    pub(crate) capture: Vec<Capture>,
 }
 
 /// A request's body.
 #[derive(Debug, PartialEq)]
-pub enum Body {
+pub(crate) enum Body {
     /// None.
     None,
     /// As it is.
@@ -121,7 +121,7 @@ pub enum Body {
 
 /// JSON with values to be filled in to its texts.
 #[derive(Debug, PartialEq)]
-pub enum JsonTemplate {
+pub(crate) enum JsonTemplate {
     /// A text.
     Text(Template),
     /// An array.
@@ -134,7 +134,7 @@ pub enum JsonTemplate {
 
 impl JsonTemplate {
     /// With the values.
-    pub fn fill(&self, values: &Values) -> Value {
+    pub(crate) fn fill(&self, values: &Values) -> Value {
         match self {
             Self::Text(text) => text.plain(values).into(),
             Self::List(list) => list.iter().map(|item| item.fill(values)).collect(),
@@ -148,13 +148,13 @@ impl JsonTemplate {
 
 /// A command and how it should end.
 #[derive(Debug, Default)]
-pub struct CommandTest {
+pub(crate) struct CommandTest {
     /// The program.
-    pub program: String,
+    pub(crate) program: String,
     /// Its arguments.
-    pub args: Vec<String>,
+    pub(crate) args: Vec<String>,
     /// Variables of its environment beside those that all have.
-    pub env: Vec<(String, Template)>,
+    pub(crate) env: Vec<(String, Template)>,
     /// What should come.
-    pub expected: CommandExpected,
+    pub(crate) expected: CommandExpected,
 }

@@ -31,18 +31,17 @@ const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// What the command line gives to every test.
 #[derive(Clone, Copy)]
-#[expect(missing_debug_implementations, reason = "a lookup has nothing to show")]
-pub struct Given<'a> {
+pub(crate) struct Given<'a> {
     /// What relative URLs are put behind.
-    pub base_url: Option<&'a Url>,
+    pub(crate) base_url: Option<&'a Url>,
     /// The time limit of a test that has none of its own.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Where variables are looked up.
-    pub env: &'a Env<'a>,
+    pub(crate) env: &'a Env<'a>,
 }
 
 /// Reads and checks the file. An error says where in it, a line a fault.
-pub fn read(path: &Path, given: &Given<'_>) -> Result<Suite> {
+pub(crate) fn read(path: &Path, given: &Given<'_>) -> Result<Suite> {
     let size = fs::metadata(path).map_or(0, |file| file.len());
     if size > MAX_BYTES {
         return Err(anyhow!("{} is no suite: it has {size} bytes", path.display()));
@@ -69,7 +68,7 @@ fn told(text: &str, path: &Path, faults: &[Fault]) -> String {
 }
 
 /// The suite that a text makes, or everything in it that cannot be meant.
-pub fn parse(text: &str, stem: &str, given: &Given<'_>) -> Result<Suite, Vec<Fault>> {
+pub(crate) fn parse(text: &str, stem: &str, given: &Given<'_>) -> Result<Suite, Vec<Fault>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut faults = Faults::default();
     for error in errors {
@@ -155,12 +154,11 @@ fn position(text: &str, at: usize) -> (usize, usize) {
 }
 
 /// What is gathered while a test is read.
-#[expect(missing_debug_implementations, reason = "a lookup has nothing to show")]
-pub struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     /// What the command line gives.
-    pub given: &'a Given<'a>,
+    pub(crate) given: &'a Given<'a>,
     /// What cannot be meant.
-    pub faults: &'a mut Faults,
+    pub(crate) faults: &'a mut Faults,
     /// The variables' values that it uses.
     secrets: &'a mut Vec<String>,
     /// The captured values that it uses.
@@ -169,7 +167,7 @@ pub struct Reading<'a> {
 
 impl Reading<'_> {
     /// A text with values to be filled in.
-    pub fn template(&mut self, text: &Spanned<&str>) -> Option<Template> {
+    pub(crate) fn template(&mut self, text: &Spanned<&str>) -> Option<Template> {
         let read = Template::parse(text.get_ref(), self.given.env, self.secrets);
         let template = self.faults.sift(text.span(), read)?;
         self.uses.extend(template.names().map(|name| (name.to_owned(), text.span())));
@@ -177,7 +175,7 @@ impl Reading<'_> {
     }
 
     /// The same of a value, which has to be a text, and its place.
-    pub fn text(&mut self, value: &Value<'_>) -> Option<(Range<usize>, Template)> {
+    pub(crate) fn text(&mut self, value: &Value<'_>) -> Option<(Range<usize>, Template)> {
         let text = fields::text(value, "a text", self.faults)?;
         Some((text.span(), self.template(&text)?))
     }

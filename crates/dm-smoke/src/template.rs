@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use common::env::Env;
 
 /// What was captured, by name.
-pub type Values = BTreeMap<String, String>;
+pub(crate) type Values = BTreeMap<String, String>;
 
 /// A text, its variables of the environment already filled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Template(Vec<Piece>);
+pub(crate) struct Template(Vec<Piece>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
@@ -20,7 +20,7 @@ enum Piece {
 
 impl Template {
     /// Reads a template. Every variable's value is added to `secrets`: what is kept out of the file is one.
-    pub fn parse(text: &str, env: &Env<'_>, secrets: &mut Vec<String>) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, env: &Env<'_>, secrets: &mut Vec<String>) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
@@ -49,13 +49,13 @@ impl Template {
 
     /// The same with a text before it.
     #[must_use]
-    pub fn behind(mut self, text: &str) -> Self {
+    pub(crate) fn behind(mut self, text: &str) -> Self {
         self.0.insert(0, Piece::Text(text.to_owned()));
         self
     }
 
     /// The names of the captured values in it.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Captured(name) => Some(name.as_str()),
             Piece::Text(_) => None,
@@ -63,12 +63,12 @@ impl Template {
     }
 
     /// Whether the text begins with a captured value.
-    pub fn begins_with_value(&self) -> bool {
+    pub(crate) fn begins_with_value(&self) -> bool {
         matches!(self.0.first(), Some(Piece::Captured(_)))
     }
 
     /// The text, each value written by `write`. A value that is not there is left out.
-    pub fn fill(&self, values: &Values, write: impl Fn(&str) -> String) -> String {
+    pub(crate) fn fill(&self, values: &Values, write: impl Fn(&str) -> String) -> String {
         self.0
             .iter()
             .map(|piece| match piece {
@@ -79,13 +79,13 @@ impl Template {
     }
 
     /// The text, with the values as they are.
-    pub fn plain(&self, values: &Values) -> String {
+    pub(crate) fn plain(&self, values: &Values) -> String {
         self.fill(values, str::to_owned)
     }
 }
 
 /// The name of a captured value.
-pub fn checked_name(name: &str) -> Result<String, String> {
+pub(crate) fn checked_name(name: &str) -> Result<String, String> {
     let fits = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if fits {

@@ -11,7 +11,7 @@ use super::{Case, Told, duration};
 const MAX_TEXT: usize = 4096;
 
 /// Reads a document.
-pub fn parse(text: &str) -> Told {
+pub(crate) fn parse(text: &str) -> Told {
     let mut reading = Reading::default();
     let broken = reading.all(&mut Reader::from_str(text)).err();
     Told { tests: reading.tests, broken }

@@ -1,7 +1,7 @@
 //! The results of other runners, as if the tests had been run here.
 
-pub mod junit;
-pub mod tap;
+pub(crate) mod junit;
+pub(crate) mod tap;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,14 +21,14 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Source {
     /// Its format.
-    pub format: Format,
+    pub(crate) format: Format,
     /// The file; `-` for stdin.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 /// The formats that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// JUnit XML.
     Junit,
     /// TAP, version 12 to 14.
@@ -37,28 +37,28 @@ pub enum Format {
 
 /// What a report says.
 #[derive(Debug, Default, PartialEq)]
-pub struct Told {
+pub(crate) struct Told {
     /// The tests, as far as they were told.
-    pub tests: Vec<Case>,
+    pub(crate) tests: Vec<Case>,
     /// Why there may be more of them: the runner broke off.
-    pub broken: Option<String>,
+    pub(crate) broken: Option<String>,
 }
 
 /// One test of another runner.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Case {
+pub(crate) struct Case {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its result.
-    pub result: TestResult,
+    pub(crate) result: TestResult,
     /// How long it took; zero where it is not said.
-    pub duration: Duration,
+    pub(crate) duration: Duration,
     /// Why it did not pass, or was skipped.
-    pub message: Option<String>,
+    pub(crate) message: Option<String>,
 }
 
 /// Reads a report, to its end or to the most that is taken. A report that cannot be read is broken.
-pub fn read(source: &Source) -> Told {
+pub(crate) fn read(source: &Source) -> Told {
     let shown =
         if source.path == Path::new("-") { "stdin".to_owned() } else { source.path.display().to_string() };
     let bytes = match load(&source.path) {
@@ -90,7 +90,7 @@ fn broken(why: String) -> Told {
 }
 
 /// The tests as records. Names and messages are other people's: in one line, and bounded.
-pub fn records(cases: Vec<Case>, ts: DateTime<Utc>) -> Vec<Test> {
+pub(crate) fn records(cases: Vec<Case>, ts: DateTime<Utc>) -> Vec<Test> {
     let record = |(case, seq): (Case, u64)| Test {
         seq,
         ts,

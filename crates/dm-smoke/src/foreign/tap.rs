@@ -8,7 +8,7 @@ use common::event::TestResult;
 use super::{Case, Told, duration};
 
 /// Reads a stream.
-pub fn parse(text: &str) -> Told {
+pub(crate) fn parse(text: &str) -> Told {
     let mut reading = Reading::default();
     for line in text.lines() {
         reading.line(line.trim_end());
