@@ -82,16 +82,16 @@ fn an_unwritable_report_hides_no_failure() {
 #[test]
 fn results_have_colours_if_forced() {
     let place = Place::with_suite(&(shell("good", "true", "") + &shell("bad", "false", "")));
-    let result = |variables: &[&str]| {
+    let run = |variables: &[&str]| {
         let mut command = place.command();
         command.args(["--format", "human"]).envs(variables.iter().map(|name| (name, "1")));
         assert_cmd::Command::from_std(command).timeout(PATIENCE).assert().code(1)
     };
     let coloured = contains("\u{1b}[32mok   \u{1b}[0m good").and(contains("\u{1b}[31mFAIL \u{1b}[0m bad"));
     // The log of a CI run shows colours although it is no terminal.
-    result(&["CLICOLOR_FORCE"]).stdout(coloured);
+    run(&["CLICOLOR_FORCE"]).stdout(coloured);
     let plain = contains("ok    good").and(contains("FAIL  bad")).and(contains("\u{1b}").not());
-    result(&["CLICOLOR_FORCE", "NO_COLOR"]).stdout(plain);
+    run(&["CLICOLOR_FORCE", "NO_COLOR"]).stdout(plain);
 }
 
 fn which(program: &str) -> bool {

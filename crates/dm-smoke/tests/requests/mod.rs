@@ -92,14 +92,14 @@ fn dependents_of_a_failed_test_are_skipped() {
     command.env("PASSWORD", "x").args(["--base-url", &server.url]);
     let result = assert_cmd::Command::from_std(command).assert().code(1);
     let records = records(&result.get_output().stdout);
-    let result: Vec<_> = tests(&records)
+    let results: Vec<_> = tests(&records)
         .iter()
         .map(|test| (test.result, test.attempts, test.message.as_deref().unwrap()))
         .collect();
     let why = "depends on \"login\", which did not pass";
     let login = format!("POST {}/login: status 403, expected 2xx: \"no\"", server.url);
     assert_eq!(
-        result,
+        results,
         [(TestResult::Skip, 0, why), (TestResult::Fail, 1, login.as_str()), (TestResult::Skip, 0, why)]
     );
     assert_eq!(server.requests().len(), 1);
@@ -136,9 +136,9 @@ fn redirects_are_followed_up_to_the_limit() {
     let suite = test("/a", "2") + &test("/a", "1") + &test("/endless", "20");
     let result = Place::with_suite(&suite).smoke(&["--base-url", &server.url]).code(1);
     let records = records(&result.get_output().stdout);
-    let result: Vec<_> = tests(&records).iter().map(|test| (test.result, test.reason)).collect();
+    let results: Vec<_> = tests(&records).iter().map(|test| (test.result, test.reason)).collect();
     let bad = (TestResult::Fail, Some(Reason::BadStatus));
-    assert_eq!(result, [(TestResult::Pass, None), bad, bad]);
+    assert_eq!(results, [(TestResult::Pass, None), bad, bad]);
     assert_eq!(server.requests().len(), 3 + 2 + 21);
 }
 
@@ -149,8 +149,8 @@ fn each_test_opens_a_connection_unless_reuse_is_set() {
             Server::start(|_| answer(200, "").replace("connection: close", "connection: keep-alive"));
         let suite =
             ["a", "b", "c"].map(|name| format!("[[test]]\nname = '{name}'\nhttp = {{ url = '/' }}\n"));
-        let result = ["--base-url", &server.url, "--jobs", "1"];
-        Place::with_suite(&suite.concat()).smoke(&[&result[..], flags].concat()).code(0);
+        let args = ["--base-url", &server.url, "--jobs", "1"];
+        Place::with_suite(&suite.concat()).smoke(&[&args[..], flags].concat()).code(0);
         assert_eq!((server.requests().len(), server.connections()), (3, connections), "{flags:?}");
     }
 }

@@ -10,7 +10,7 @@ use crate::support::{Place, records, tests};
 /// Passes on the third attempt.
 const SHAKY: &str = "echo >> runs; test $(wc -l < runs) = 3";
 
-fn results(place: &Place, args: &[&str], code: i32) -> Vec<(String, TestResult, u32)> {
+fn run(place: &Place, args: &[&str], code: i32) -> Vec<(String, TestResult, u32)> {
     let result = place.smoke(args).code(code);
     let records = records(&result.get_output().stdout);
     assert!(
@@ -25,9 +25,9 @@ fn a_flaky_test_counts_as_passed_unless_the_flag_says_fail() {
     let suite = shell("shaky", SHAKY, "") + &shell("good", "true", "");
     for (how, code, status) in [("pass", 0, Status::Success), ("fail", 1, Status::Failure)] {
         let place = Place::with_suite(&suite);
-        let result = results(&place, &["--retries", "4", "--retry-delay", "1ms", "--flaky", how], code);
+        let results = run(&place, &["--retries", "4", "--retry-delay", "1ms", "--flaky", how], code);
         assert_eq!(
-            result,
+            results,
             [("shaky".to_owned(), TestResult::Flaky, 3), ("good".to_owned(), TestResult::Pass, 1)]
         );
         let event = place.event();
@@ -48,8 +48,8 @@ fn human_output_shows_the_attempt_that_passed() {
 fn the_retries_of_a_test_override_the_flag() {
     let suite = shell("once more", "echo >> runs; exit 1", "retries = 1");
     let place = Place::with_suite(&suite);
-    let result = results(&place, &["--retries", "9", "--retry-delay", "0s"], 1);
-    assert_eq!(result, [("once more".to_owned(), TestResult::Fail, 2)]);
+    let results = run(&place, &["--retries", "9", "--retry-delay", "0s"], 1);
+    assert_eq!(results, [("once more".to_owned(), TestResult::Fail, 2)]);
     assert_eq!(std::fs::read_to_string(place.path("runs")).unwrap(), "\n\n");
     Place::with_suite(&shell("a", "true", "retries = 21"))
         .smoke(&["--check"])
@@ -64,9 +64,9 @@ fn no_test_starts_after_max_fail_failures() {
         + &shell("c", "exit 1", "")
         + &shell("d", "true", "");
     let place = Place::with_suite(&suite);
-    let result = results(&place, &["--jobs", "1", "--max-fail", "2"], 1);
-    let result: Vec<_> = result.into_iter().map(|(_, result, _)| result).collect();
-    assert_eq!(result, [TestResult::Fail, TestResult::Pass, TestResult::Fail, TestResult::Skip]);
+    let results = run(&place, &["--jobs", "1", "--max-fail", "2"], 1);
+    let kinds: Vec<_> = results.into_iter().map(|(_, result, _)| result).collect();
+    assert_eq!(kinds, [TestResult::Fail, TestResult::Pass, TestResult::Fail, TestResult::Skip]);
     place
         .smoke(&["--jobs", "1", "--max-fail", "1", "--format", "human"])
         .code(1)
@@ -80,9 +80,9 @@ fn unfinished_tests_are_skipped_at_the_deadline() {
         + &shell("slow", "exec sleep 1000", "timeout = '1h'")
         + &shell("last", "true", "");
     let place = Place::with_suite(&suite);
-    let result = results(&place, &["--jobs", "1", "--deadline", "2s"], 124);
-    let result: Vec<_> = result.into_iter().map(|(_, result, _)| result).collect();
-    assert_eq!(result, [TestResult::Pass, TestResult::Skip, TestResult::Skip]);
+    let results = run(&place, &["--jobs", "1", "--deadline", "2s"], 124);
+    let kinds: Vec<_> = results.into_iter().map(|(_, result, _)| result).collect();
+    assert_eq!(kinds, [TestResult::Pass, TestResult::Skip, TestResult::Skip]);
     assert_eq!(place.event().status, Status::Timeout);
 }
 
@@ -90,8 +90,8 @@ fn unfinished_tests_are_skipped_at_the_deadline() {
 fn a_test_that_failed_before_the_deadline_has_failed() {
     let place = Place::with_suite(&shell("bad", "exit 3", ""));
     let args = ["--retries", "20", "--retry-delay", "1h", "--deadline", "2s"];
-    let result = results(&place, &args, 1);
-    assert_eq!((result.len(), result[0].1), (1, TestResult::Fail), "{result:?}");
+    let results = run(&place, &args, 1);
+    assert_eq!((results.len(), results[0].1), (1, TestResult::Fail), "{results:?}");
     assert_eq!(place.event().status, Status::Failure);
 }
 
@@ -102,9 +102,8 @@ fn selected_tests_run_with_their_dependencies() {
         + &shell("three", "true", "tags = 'critical'")
         + &shell("four", "true", "");
     let place = Place::with_suite(&suite);
-    let names = |args: &[&str], code| {
-        results(&place, args, code).into_iter().map(|(name, ..)| name).collect::<Vec<_>>()
-    };
+    let names =
+        |args: &[&str], code| run(&place, args, code).into_iter().map(|(name, ..)| name).collect::<Vec<_>>();
     assert_eq!(names(&["--tag", "critical"], 0), ["one", "two", "three"]);
     assert_eq!(names(&["--filter", "^t"], 0), ["one", "two", "three"]);
     assert_eq!(names(&["--filter", "^t", "--tag", "slow"], 0), ["one", "two"]);

@@ -116,13 +116,12 @@ impl Server {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let connections = Arc::new(AtomicUsize::new(0));
-        let (requests_log, answer, accepted) =
-            (Arc::clone(&requests), Arc::new(answer), Arc::clone(&connections));
+        let (log, answer, accepted) = (Arc::clone(&requests), Arc::new(answer), Arc::clone(&connections));
         thread::spawn(move || {
             for connection in listener.incoming() {
                 accepted.fetch_add(1, Ordering::Relaxed);
-                let (requests_log, answer) = (Arc::clone(&requests_log), Arc::clone(&answer));
-                thread::spawn(move || serve(connection.unwrap(), &requests_log, &*answer));
+                let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
+                thread::spawn(move || serve(connection.unwrap(), &log, &*answer));
             }
         });
         Self { url, requests, connections }
@@ -139,7 +138,7 @@ impl Server {
     }
 }
 
-fn serve(mut connection: TcpStream, requests_log: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -> String) {
+fn serve(mut connection: TcpStream, log: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -> String) {
     let mut reader = BufReader::new(connection.try_clone().unwrap());
     loop {
         let mut head = String::new();
@@ -149,7 +148,7 @@ fn serve(mut connection: TcpStream, requests_log: &Mutex<Vec<String>>, answer: &
             }
         }
         let first = head.lines().next().unwrap().to_owned();
-        requests_log.lock().unwrap().push(head);
+        log.lock().unwrap().push(head);
         let answer = answer(&first);
         if answer.is_empty() {
             return drop(reader.read_to_end(&mut Vec::new()));
