@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use promql_parser::parser::{self, Expr, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
-use telemetry::metrics::catalog::{self, Kind};
+use telemetry::catalog::{self, Kind};
 
 use crate::repository;
 

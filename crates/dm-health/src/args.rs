@@ -11,7 +11,7 @@ use common::duration;
 use common::label::Label;
 use http_expect::{HeaderExpectation, JsonExpectation, StatusPattern};
 use regex::bytes::Regex;
-use telemetry::args::ExportArgs;
+use telemetry::ExportArgs;
 
 use crate::address::NamedAddress;
 use crate::policy::FailRate;

@@ -4,9 +4,9 @@ use common::event::Condition;
 use common::records::Decision;
 
 use crate::baseline::requests_to_keep;
+use crate::evidence::source_label;
 use crate::evidence::{Alert, Evidence, Judged, Seen};
 use crate::rule::{MIN_ERRORS, MIN_REQUESTS, Rule};
-use crate::source_label;
 
 /// What one condition says.
 #[derive(Debug)]

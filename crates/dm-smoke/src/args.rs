@@ -10,7 +10,7 @@ use common::duration;
 use common::label::Label;
 use regex::Regex;
 use secrecy::SecretString;
-use telemetry::args::ExportArgs;
+use telemetry::ExportArgs;
 
 /// The name and the kind of this tool.
 pub const TOOL: Tool = Tool { name: "dm-smoke", wrapper: false };

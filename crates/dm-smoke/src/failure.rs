@@ -3,8 +3,8 @@
 use common::event::{Reason, TestResult};
 use http_expect::excerpt;
 
-use crate::assertion::Mismatch;
 use crate::redact::SuiteRedactor;
+use crate::suite::assertion::Mismatch;
 
 /// The failure of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]

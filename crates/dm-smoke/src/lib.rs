@@ -11,14 +11,8 @@
 //! ```
 
 mod args;
-mod assertion;
-mod capture;
-mod dependency;
-mod expect_entry;
 mod failure;
-mod fields;
-mod foreign;
-mod http_entry;
+mod import;
 #[cfg(test)]
 mod mutation;
 mod plan;
@@ -27,8 +21,6 @@ mod report;
 mod report_run;
 mod run;
 mod suite;
-mod suite_file;
-mod template;
 mod verdict;
 
 use std::fs::File;
@@ -40,11 +32,11 @@ use common::clock::{Clock, Stopwatch, SystemClock};
 use common::exit::Exit;
 use common::{output, runtime};
 
-use foreign::Source;
+use import::ReportSource;
 use plan::{Output, SuiteRun};
 use report_run::report_run;
 use run::{Clients, RunContext};
-use suite::Suite;
+use suite::model::Suite;
 use verdict::{RunEnd, Verdict};
 
 pub use args::{Args, TOOL};
@@ -101,14 +93,14 @@ fn run_suite(run: &SuiteRun) -> Result<Exit> {
 }
 
 /// Reports and records the results of another runner as if the tests had run here.
-fn import(output: &Output, source: &Source) -> Result<Exit> {
-    let imported = foreign::read(source);
-    let tests = foreign::records(imported.tests, SystemClock.now());
+fn import(output: &Output, source: &ReportSource) -> Result<Exit> {
+    let imported = import::read(source);
+    let tests = import::to_records(imported.tests, SystemClock.now());
     report_run(output, &[], tests.len(), |report| {
         for test in &tests {
             report.test(test).context("cannot write to stdout")?;
         }
-        let end = imported.broken.map_or(RunEnd::Completed, RunEnd::Error);
+        let end = imported.incomplete.map_or(RunEnd::Completed, RunEnd::Error);
         Ok(Verdict { tests, end, duration: None, flaky_fails: output.flaky_fails })
     })
 }

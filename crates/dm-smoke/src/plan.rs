@@ -9,14 +9,15 @@ use common::env;
 use common::http::parse_url;
 use common::label::Label;
 use secrecy::ExposeSecret;
-use telemetry::context::Context;
+use telemetry::Context;
 use url::Url;
 
 use crate::args::{Args, Flaky, Format, ReportFile, TOOL};
-use crate::foreign::{self, Source};
+use crate::import::{self, ReportSource};
 use crate::run::Limits;
-use crate::suite::Suite;
-use crate::suite_file::{Given, read};
+use crate::suite::file::read;
+use crate::suite::model::Suite;
+use crate::suite::reader::SuiteOptions;
 
 /// What the tool will do.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub enum Plan {
     /// Run a suite.
     Run(Box<SuiteRun>),
     /// Report the results that another runner wrote.
-    Import(Box<Output>, Source),
+    Import(Box<Output>, ReportSource),
 }
 
 /// A suite to run.
@@ -85,10 +86,13 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
         // The check needs neither the address of the deployment nor the secrets.
         let base_url = base_url.or_else(|| Url::parse("http://base.invalid").ok());
         let env = |name: &str| env::system(name).or_else(|| Some(String::from("unset")));
-        return Ok(Plan::Check(read(path, &Given { base_url: base_url.as_ref(), timeout, env: &env })?));
+        return Ok(Plan::Check(read(
+            path,
+            &SuiteOptions { base_url: base_url.as_ref(), timeout, env: &env },
+        )?));
     }
-    let suite = read(path, &Given { base_url: base_url.as_ref(), timeout, env: &env::system })?;
-    let suite = suite.choose(|test| {
+    let suite = read(path, &SuiteOptions { base_url: base_url.as_ref(), timeout, env: &env::system })?;
+    let suite = suite.select(|test| {
         args.filter.as_ref().is_none_or(|filter| filter.is_match(&test.name))
             && (args.tag.is_empty() || args.tag.iter().any(|tag| test.tags.contains(tag)))
     });
@@ -111,8 +115,8 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
 
 fn plan_import(mut args: Args) -> Result<Plan> {
     let (format, default_name, path) = match (args.from_junit.take(), args.from_tap.take()) {
-        (Some(path), _) => (foreign::Format::Junit, "junit", path),
-        (None, Some(path)) => (foreign::Format::Tap, "tap", path),
+        (Some(path), _) => (import::Format::Junit, "junit", path),
+        (None, Some(path)) => (import::Format::Tap, "tap", path),
         (None, None) => bail!("give a suite file, --from-junit or --from-tap"),
     };
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -121,7 +125,7 @@ fn plan_import(mut args: Args) -> Result<Plan> {
     let Some(name) = name else {
         bail!("the name of the file is not usable as the name of a suite: give a --name")
     };
-    let source = Source { format, path };
+    let source = ReportSource { format, path };
     Ok(Plan::Import(Box::new(output(args, name, None)?), source))
 }
 

@@ -9,7 +9,7 @@ use http_expect::excerpt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::{Url, form_urlencoded};
 
-use crate::template::Values;
+use crate::suite::template::Values;
 
 /// Shorter values, in characters, are not treated as secrets: masking them would mask almost everything.
 const SHORTEST: usize = 4;

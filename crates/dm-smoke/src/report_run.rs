@@ -10,8 +10,7 @@ use common::event::{Completion, Detail, EventId, TestResult};
 use common::exit::Exit;
 use common::label::Stage;
 use common::records::Test;
-use telemetry::recorder::Recorder;
-use telemetry::work::WorkKind;
+use telemetry::{Recorder, WorkKind};
 
 use crate::args::{ReportFile, TOOL};
 use crate::plan::Output;

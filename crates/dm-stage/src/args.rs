@@ -10,7 +10,7 @@ use common::duration;
 use common::event::Status;
 use common::github_actions::GitHubArgs;
 use common::label::{Label, Stage};
-use telemetry::args::ExportArgs;
+use telemetry::ExportArgs;
 
 use crate::runner::{ErrorPattern, LimitArgs};
 

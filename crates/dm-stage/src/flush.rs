@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use common::duration::format_duration;
 use common::exit::Exit;
 use common::runtime;
-use telemetry::pushgateway::{Endpoint, GatewayClient, Outbox, settle};
+use telemetry::{Endpoint, GatewayClient, Outbox, settle};
 
 /// What to send, and where to.
 #[derive(Debug)]

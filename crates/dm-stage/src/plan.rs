@@ -8,8 +8,7 @@ use common::args::non_empty;
 use common::event::{Reason, Status};
 use common::github_actions::GitHub;
 use common::label::{Label, Stage};
-use telemetry::context::{Context, state_dir};
-use telemetry::work::WorkKind;
+use telemetry::{Context, WorkKind, state_dir};
 
 use crate::args::{Args, TOOL};
 use crate::flush::Flush;

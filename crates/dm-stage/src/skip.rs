@@ -8,9 +8,7 @@ use common::event::{ChildUse, Detail, EventId, Status};
 use common::exit::Exit;
 use common::github_actions::GitHub;
 use common::label::{Label, Stage};
-use telemetry::context::Context;
-use telemetry::recorder::Recorder;
-use telemetry::work::WorkKind;
+use telemetry::{Context, Recorder, WorkKind};
 
 /// Records that the stage was skipped, and the reason.
 pub(crate) fn skip(context: &Context, stage: &Stage, reason: &Label, github: &GitHub) -> Exit {

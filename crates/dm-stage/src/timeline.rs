@@ -10,7 +10,7 @@ use common::event::{Detail, Event, Status};
 use common::exit::Exit;
 use common::label::Label;
 use common::output;
-use telemetry::journal::{Entry, Journal};
+use telemetry::{Entry, Journal};
 
 /// The width of the bar, in characters.
 const WIDTH: usize = 40;

@@ -9,10 +9,7 @@ use common::event::{ChildUse, Completion, Detail, EventId, Reason, Status};
 use common::exit::Exit;
 use common::label::Stage;
 use common::output;
-use telemetry::context::{Context, HEARTBEAT};
-use telemetry::journal::{Entry, Journal};
-use telemetry::recorder::Recorder;
-use telemetry::work::WorkKind;
+use telemetry::{Context, Entry, HEARTBEAT, Journal, Recorder, WorkKind};
 
 /// Carries the start time to a machine that has another journal.
 const STARTED_AT: &str = "DM_STARTED_AT";

@@ -35,7 +35,7 @@ pub enum Entry {
 
 /// The default state directory: `$XDG_STATE_HOME/dm`, otherwise `~/.local/state/dm` (XDG Base Directory Specification).
 /// `None` if there is no home directory.
-pub fn default_folder(env: &Env<'_>) -> Option<PathBuf> {
+pub(crate) fn default_folder(env: &Env<'_>) -> Option<PathBuf> {
     let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_STATE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))

@@ -5,13 +5,21 @@
 //! verdict or an exit code, unless `--require-export` asks for that. It knows no tool.
 #![warn(missing_docs)]
 
-pub mod args;
-pub mod context;
-pub mod journal;
-pub mod metrics;
-pub mod pushgateway;
-pub mod recorder;
+mod args;
+mod context;
+mod journal;
+mod metrics;
+mod pushgateway;
+mod recorder;
 #[cfg(test)]
 mod testing;
-pub mod textfile;
-pub mod work;
+mod textfile;
+mod work;
+
+pub use args::ExportArgs;
+pub use context::{Context, HEARTBEAT, state_dir};
+pub use journal::{Entry, Journal};
+pub use metrics::catalog;
+pub use pushgateway::{Endpoint, GatewayClient, Outbox, settle};
+pub use recorder::{Recorded, Recorder, Sinks};
+pub use work::{WorkItem, WorkKind};

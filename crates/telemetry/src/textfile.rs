@@ -21,24 +21,24 @@ use common::fs::lock;
 
 /// A textfile with metrics.
 #[derive(Debug, Clone)]
-pub struct Textfile {
+pub(crate) struct Textfile {
     path: PathBuf,
 }
 
 impl Textfile {
     /// The file at `path`, which need not exist yet. The collector reads only names that end in `.prom`.
-    pub fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         Self { path: path.to_owned() }
     }
 
     /// Records the start of the work.
-    pub fn open(&self, work: &WorkItem) -> Result<()> {
+    pub(crate) fn open(&self, work: &WorkItem) -> Result<()> {
         let zeros = zeros(work.kind, &work.stage, work.parent.as_ref());
         self.merge(work, |_| Contribution { state: in_progress(work, 1.0), counters: zeros }).map(drop)
     }
 
     /// Records the outcome of the work. Returns the histograms that could not be added to.
-    pub fn close(&self, work: &WorkItem, event: &Event) -> Result<Vec<UnequalBuckets>> {
+    pub(crate) fn close(&self, work: &WorkItem, event: &Event) -> Result<Vec<UnequalBuckets>> {
         self.merge(work, |stored| {
             let mut event = event.clone();
             if event.stage.is_deployment() {

@@ -11,11 +11,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use common::event::SourceCount;
 use common::http::parse_url;
-use common::label::MASK;
+use common::label::{Label, MASK};
 use common::records::Baseline;
 use url::Url;
 
-use crate::source_label;
 use line::Line;
 pub use seen::{Judged, Requests, Seen};
 
@@ -94,6 +93,11 @@ pub enum Alert {
     Quiet,
     /// Nobody could tell.
     Unknown(String),
+}
+
+/// The name of a source as a label: what a stream claims is bounded before it becomes a series.
+pub(crate) fn source_label(name: &str) -> Label {
+    Label::sanitize(name).or_else(|| Label::sanitize("unknown")).expect("not empty")
 }
 
 impl Evidence {

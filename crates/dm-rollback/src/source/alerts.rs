@@ -7,8 +7,8 @@ use common::identity::Identity;
 use common::label::Label;
 use url::Url;
 
-use crate::alertmanager::{Active, Alertmanager};
 use crate::evidence::Alert;
+use crate::notify::alertmanager::{Active, Alertmanager};
 
 /// Alerts that are asked about.
 #[derive(Debug)]

@@ -10,8 +10,6 @@ use common::label::Label;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::args::percent;
-
 /// Where the evidence comes from; from stdin, unless another source is named.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sources")]
@@ -99,5 +97,27 @@ impl std::str::FromStr for AnyUrl {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         parse_url(text).map(Self)
+    }
+}
+
+/// Parses a percentage.
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').parse::<f64>() {
+        Ok(value) if value > 0.0 && value < 100.0 => Ok(value),
+        _ => Err("give a percentage above 0 and below 100, such as 5".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn a_percentage_is_between_0_and_100() {
+        assert_eq!(percent("5"), Ok(5.0));
+        assert_eq!(percent("0.5%"), Ok(0.5));
+        for bad in ["0", "100", "-1", "NaN", "inf", "", "5 percent"] {
+            assert!(percent(bad).is_err(), "{bad}");
+        }
     }
 }

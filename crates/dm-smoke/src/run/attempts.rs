@@ -14,8 +14,8 @@ use super::ordered_results::seq;
 use super::{command, http};
 use crate::failure::Failure;
 use crate::redact::SuiteRedactor;
-use crate::suite::{Kind, Test};
-use crate::template::Values;
+use crate::suite::model::{Test, TestKind};
+use crate::suite::template::Values;
 
 /// A test that is tried until it passes, at most `max_attempts` times.
 #[derive(Debug)]
@@ -85,13 +85,13 @@ impl TestWithRetries {
         let (test, context) = (&self.test, &self.context);
         let redactor = SuiteRedactor::new(&context.redactor, &self.values);
         match &test.kind {
-            Kind::Http(http) => tokio::select! {
-                result = http::run(http, test.limit, redactor, &context.clients, clock) => Some(result),
+            TestKind::Http(http) => tokio::select! {
+                result = http::run(http, test.timeout, redactor, &context.clients, clock) => Some(result),
                 () = self.stopped() => None,
             },
-            Kind::Command(command) => {
+            TestKind::Command(command) => {
                 let stopped = self.stopped();
-                let result = command::run(command, test.limit, &redactor, &context.env, stopped).await?;
+                let result = command::run(command, test.timeout, &redactor, &context.env, stopped).await?;
                 Some(result.map(|()| Values::new()))
             }
         }

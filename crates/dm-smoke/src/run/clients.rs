@@ -8,8 +8,8 @@ use common::http;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 
-use crate::suite::{HttpTest, Kind, Suite};
-use crate::template::Values;
+use crate::suite::model::{HttpTest, Suite, TestKind};
+use crate::suite::template::Values;
 
 /// The share of a test's time limit that connecting may take. Below 1, so that a failure tells a missing connection from
 /// a missing response.
@@ -29,8 +29,8 @@ impl Clients {
         let max_idle = if reuse { usize::MAX } else { 0 };
         let mut needs_tls = BTreeMap::<Settings, bool>::new();
         for test in &suite.tests {
-            if let Kind::Http(http) = &test.kind {
-                *needs_tls.entry((test.limit, http.redirects)).or_default() |= may_use_tls(http);
+            if let TestKind::Http(http) = &test.kind {
+                *needs_tls.entry((test.timeout, http.max_redirects)).or_default() |= may_use_tls(http);
             }
         }
         let client = |(settings, tls): (Settings, bool)| {
@@ -59,7 +59,9 @@ pub(super) fn connect_timeout(limit: Duration) -> Duration {
 
 /// A redirect or a captured URL can lead anywhere.
 fn may_use_tls(test: &HttpTest) -> bool {
-    test.redirects > 0 || test.url.begins_with_value() || test.url.plain(&Values::new()).starts_with("https:")
+    test.max_redirects > 0
+        || test.url.starts_with_value()
+        || test.url.render(&Values::new()).starts_with("https:")
 }
 
 /// Returns the first redirect beyond the limit as the response, so that the test sees its status.

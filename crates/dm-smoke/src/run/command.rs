@@ -12,11 +12,11 @@ use common::event::Reason;
 use tokio::process::Command;
 use tokio::time::sleep;
 
-use crate::assertion::CommandObserved;
 use crate::failure::Failure;
 use crate::redact::SuiteRedactor;
-use crate::suite::CommandTest;
-use crate::template::Values;
+use crate::suite::assertion::CommandObserved;
+use crate::suite::model::CommandTest;
+use crate::suite::template::Values;
 
 /// The number of bytes that are kept of each output stream.
 const MAX_OUTPUT_BYTES: usize = 1024 * 1024;
@@ -61,7 +61,7 @@ fn command(test: &CommandTest, env: &[(&'static str, String)], values: &Values) 
     command
         .args(&test.args)
         .envs(env.iter().map(|(name, value)| (name, value)))
-        .envs(test.env.iter().map(|(name, value)| (name, value.plain(values))))
+        .envs(test.env.iter().map(|(name, value)| (name, value.render(values))))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
@@ -72,7 +72,7 @@ fn evaluate(test: &CommandTest, output: Output, redactor: &SuiteRedactor<'_>) ->
     let observed = CommandObserved {
         exit: status.code(),
         signal: status.signal(),
-        cut: [&stdout, &stderr].map(|bytes| bytes.len() >= MAX_OUTPUT_BYTES),
+        truncated: [&stdout, &stderr].map(|bytes| bytes.len() >= MAX_OUTPUT_BYTES),
         stdout,
         stderr,
     };

@@ -17,11 +17,11 @@ use tokio::time::timeout;
 use url::{Url, form_urlencoded};
 
 use super::clients::{Clients, connect_timeout};
-use crate::assertion::{HttpObserved, Mismatch};
 use crate::failure::Failure;
 use crate::redact::{PATH_SEGMENT, SuiteRedactor};
-use crate::suite::{Body, HttpTest};
-use crate::template::Values;
+use crate::suite::assertion::{HttpObserved, Mismatch};
+use crate::suite::model::{Body, HttpTest};
+use crate::suite::template::Values;
 
 /// Runs the test. Returns the values that it captured.
 pub(super) async fn run(
@@ -36,7 +36,7 @@ pub(super) async fn run(
         Err(why) => return Err(Failure::error(Reason::Other, why).with_subject(test.method.as_str())),
     };
     let redactor = SuiteRedactor { url: Some(&url), ..redactor };
-    let result = match clients.get(limit, test.redirects) {
+    let result = match clients.get(limit, test.max_redirects) {
         Some(client) => {
             match timeout(limit, exchange(test, url.clone(), client, redactor.values, clock)).await {
                 Ok(Ok(observed)) => evaluate(test, &observed, redactor),
@@ -60,7 +60,7 @@ pub(super) async fn run(
 /// The URL with the captured values. A value cannot leave its segment of the path, unless the URL begins with it.
 fn url(test: &HttpTest, values: &Values) -> Result<Url, String> {
     // These two navigate in the path even if they are percent-encoded.
-    if !test.url.begins_with_value()
+    if !test.url.starts_with_value()
         && let Some(name) = test
             .url
             .names()
@@ -69,14 +69,17 @@ fn url(test: &HttpTest, values: &Values) -> Result<Url, String> {
         return Err(format!("the captured value {name} is . or .., which would change the path of the URL"));
     }
     let encoded = |value: &str| utf8_percent_encode(value, PATH_SEGMENT).to_string();
-    let filled =
-        if test.url.begins_with_value() { test.url.plain(values) } else { test.url.fill(values, encoded) };
+    let filled = if test.url.starts_with_value() {
+        test.url.render(values)
+    } else {
+        test.url.render_with(values, encoded)
+    };
     // The URL is not shown: it consists of captured values, which may be secrets.
     let mut url = http::parse_url(&filled)
         .map_err(|_| "the URL with the captured values is not a valid http or https URL".to_owned())?;
     if !test.query.is_empty() {
         url.query_pairs_mut()
-            .extend_pairs(test.query.iter().map(|(name, value)| (name, value.plain(values))));
+            .extend_pairs(test.query.iter().map(|(name, value)| (name, value.render(values))));
     }
     Ok(url)
 }
@@ -100,10 +103,10 @@ async fn exchange(
     let request = client.request(test.method.clone(), url).headers(headers(test, values)?);
     let request = match &test.body {
         Body::None => request,
-        Body::Text(body) => request.body(body.plain(values)),
-        Body::Json(json) => request.body(json.fill(values).to_string()),
+        Body::Text(body) => request.body(body.render(values)),
+        Body::Json(json) => request.body(json.render(values).to_string()),
         Body::Form(fields) => {
-            let fields = fields.iter().map(|(name, value)| (name, value.plain(values)));
+            let fields = fields.iter().map(|(name, value)| (name, value.render(values)));
             request.body(form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish())
         }
     };
@@ -134,7 +137,7 @@ fn headers(test: &HttpTest, values: &Values) -> Result<HeaderMap, ExchangeError>
         Body::None | Body::Text(_) => None,
     };
     for (name, value) in &test.headers {
-        let mut value = HeaderValue::try_from(value.plain(values)).map_err(|_| {
+        let mut value = HeaderValue::try_from(value.render(values)).map_err(|_| {
             ExchangeError::Request(format!(
                 "the header {name} contains a captured value with a character that headers do not allow"
             ))
@@ -150,12 +153,12 @@ fn evaluate(
     observed: &HttpObserved,
     redactor: SuiteRedactor<'_>,
 ) -> Result<Values, Failure> {
-    let results: Vec<_> = test.capture.iter().map(|capture| capture.take(&observed.response)).collect();
+    let results: Vec<_> = test.capture.iter().map(|capture| capture.extract(&observed.response)).collect();
     // If this test fails, its message must not show the values that it captured.
     let captured: Vec<_> = results.iter().flatten().cloned().collect();
     let redactor = SuiteRedactor { captured: &captured, ..redactor };
     let failure = |mismatch: Mismatch<'_>| Failure::from_mismatch(&mismatch, &redactor);
-    test.expected.check(observed, &redactor).map_err(failure)?;
+    test.expected.check(observed, |text| redactor.redact(text)).map_err(failure)?;
     let mut values = Values::new();
     for (capture, value) in test.capture.iter().zip(results) {
         let value = value.map_err(|what| {

@@ -28,8 +28,8 @@ use tokio::time::sleep;
 
 use crate::redact::SuiteRedactor;
 use crate::report::Report;
-use crate::suite::{Suite, Test};
-use crate::template::Values;
+use crate::suite::model::{Suite, Test};
+use crate::suite::template::Values;
 use crate::verdict::RunEnd;
 use attempts::{FinishedTest, TestWithRetries};
 use ordered_results::{OrderedResults, seq};

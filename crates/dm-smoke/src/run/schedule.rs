@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::dependency::dependents;
+use crate::suite::dependencies::dependents;
 
 /// The tests that remain to be run, by their indexes in the suite.
 #[derive(Debug)]

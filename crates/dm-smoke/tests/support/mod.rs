@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::event::Event;
 use common::records::{self, Record};
-use telemetry::journal::{Entry, Journal};
+use telemetry::{Entry, Journal};
 use tempfile::TempDir;
 
 /// Longer than any step of a test takes. Only a failing test waits this long.

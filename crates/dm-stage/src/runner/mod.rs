@@ -21,9 +21,7 @@ use common::github_actions::GitHub;
 use common::label::Stage;
 use common::secrets::Redactor;
 use common::term::status_line::StatusLine;
-use telemetry::context::Context;
-use telemetry::recorder::Recorder;
-use telemetry::work::WorkKind;
+use telemetry::{Context, Recorder, WorkKind};
 
 pub use error_pattern::ErrorPattern;
 pub use limit_args::LimitArgs;

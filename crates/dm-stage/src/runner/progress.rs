@@ -7,8 +7,7 @@ use common::clock::{Stopwatch, SystemClock};
 use common::duration::format_duration;
 use common::event::Status;
 use common::label::{Label, Stage};
-use telemetry::context::Context;
-use telemetry::journal::{Entry, Journal};
+use telemetry::{Context, Entry, Journal};
 
 /// The stage, its elapsed time, its duration at the last success, and `more`.
 pub(super) fn status_text(

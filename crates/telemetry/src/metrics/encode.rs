@@ -10,7 +10,7 @@ use super::catalog::Kind;
 use super::exposition::{Exposition, FamilySeries, Histogram, Labels, Value};
 
 /// The text, with HELP and TYPE for each family and a line feed at the end. Empty if there are no series.
-pub fn encode(exposition: &Exposition) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn encode(exposition: &Exposition) -> anyhow::Result<Vec<u8>> {
     let families: Vec<MetricFamily> = exposition
         .families
         .iter()

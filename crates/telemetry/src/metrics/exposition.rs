@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::catalog::{Family, Kind};
 
 /// The labels of one series.
-pub type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// The value of one series.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     /// The value of a counter or a gauge.
     Number(f64),
     /// The state of a histogram.
@@ -18,7 +18,7 @@ pub enum Value {
 
 /// The state of a histogram. Counts are cumulative, as in the text format.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     /// Upper bound and cumulative count, in ascending order, without `+Inf`.
     pub buckets: Vec<(f64, f64)>,
     /// The sum of all observations.
@@ -29,12 +29,12 @@ pub struct Histogram {
 
 impl Histogram {
     /// A histogram without observations, with these bounds.
-    pub fn empty(bounds: &[f64]) -> Self {
+    pub(crate) fn empty(bounds: &[f64]) -> Self {
         Self { buckets: bounds.iter().map(|bound| (*bound, 0.0)).collect(), sum: 0.0, count: 0.0 }
     }
 
     /// Adds one observation.
-    pub fn observe(&mut self, value: f64) {
+    pub(crate) fn observe(&mut self, value: f64) {
         for (bound, count) in &mut self.buckets {
             if value <= *bound {
                 *count += 1.0;
@@ -52,7 +52,7 @@ impl Histogram {
 
 /// The series of one family.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FamilySeries {
+pub(crate) struct FamilySeries {
     /// The type.
     pub kind: Kind,
     /// The help text.
@@ -63,23 +63,23 @@ pub struct FamilySeries {
 
 /// Families by name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Exposition {
+pub(crate) struct Exposition {
     /// The families.
     pub families: BTreeMap<String, FamilySeries>,
 }
 
 /// The name of a histogram that exists with different buckets. Such histograms are never merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnequalBuckets(pub String);
+pub(crate) struct UnequalBuckets(pub String);
 
 impl Exposition {
     /// Whether there are no series.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.families.values().all(|group| group.series.is_empty())
     }
 
     /// The value of one series; `None` if it does not exist or is a histogram.
-    pub fn number(&self, family: &Family, labels: &[(&str, &str)]) -> Option<f64> {
+    pub(crate) fn number(&self, family: &Family, labels: &[(&str, &str)]) -> Option<f64> {
         match self.families.get(family.name)?.series.get(&owned(labels))? {
             Value::Number(number) => Some(*number),
             Value::Histogram(_) => None,
@@ -87,12 +87,12 @@ impl Exposition {
     }
 
     /// Sets the value of one series.
-    pub fn set(&mut self, family: &Family, labels: &[(&str, &str)], value: f64) {
+    pub(crate) fn set(&mut self, family: &Family, labels: &[(&str, &str)], value: f64) {
         self.group(family).series.insert(owned(labels), Value::Number(value));
     }
 
     /// Adds to one series, which starts at 0.
-    pub fn increase(&mut self, family: &Family, labels: &[(&str, &str)], by: f64) {
+    pub(crate) fn increase(&mut self, family: &Family, labels: &[(&str, &str)], by: f64) {
         let value = self.group(family).series.entry(owned(labels)).or_insert(Value::Number(0.0));
         if let Value::Number(number) = value {
             *number += by;
@@ -100,7 +100,12 @@ impl Exposition {
     }
 
     /// The histogram of one series. A new one is empty and has these bounds.
-    pub fn histogram(&mut self, family: &Family, labels: &[(&str, &str)], bounds: &[f64]) -> &mut Histogram {
+    pub(crate) fn histogram(
+        &mut self,
+        family: &Family,
+        labels: &[(&str, &str)],
+        bounds: &[f64],
+    ) -> &mut Histogram {
         let empty = || Value::Histogram(Histogram::empty(bounds));
         let value = self.group(family).series.entry(owned(labels)).or_insert_with(empty);
         if !matches!(value, Value::Histogram(_)) {
@@ -115,7 +120,7 @@ impl Exposition {
     /// Adds all series of `more`: the sum of two counts.
     ///
     /// Leaves histograms with different buckets unchanged, and returns their names.
-    pub fn add(&mut self, more: &Self) -> Vec<UnequalBuckets> {
+    pub(crate) fn add(&mut self, more: &Self) -> Vec<UnequalBuckets> {
         let mut refused = Vec::new();
         for (name, theirs) in &more.families {
             let ours = self.entry(name, theirs);
@@ -143,7 +148,7 @@ impl Exposition {
 
     /// Replaces the series that have all labels in `scope` by those of the same families in `newer`, as a POST to a group
     /// does.
-    pub fn replace(&mut self, newer: &Self, scope: &[(&str, &str)]) {
+    pub(crate) fn replace(&mut self, newer: &Self, scope: &[(&str, &str)]) {
         for (name, theirs) in &newer.families {
             let ours = self.entry(name, theirs);
             let in_scope = |labels: &Labels| {
@@ -156,7 +161,7 @@ impl Exposition {
 
     /// The same series with `labels` added to each.
     #[must_use]
-    pub fn with_labels(mut self, labels: &[(&str, &str)]) -> Self {
+    pub(crate) fn with_labels(mut self, labels: &[(&str, &str)]) -> Self {
         for group in self.families.values_mut() {
             group.series = std::mem::take(&mut group.series)
                 .into_iter()

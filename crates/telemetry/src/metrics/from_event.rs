@@ -11,7 +11,7 @@ use common::label::{Label, Stage};
 
 /// The contribution of an event: values by the kind of group they go to.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Contribution {
+pub(crate) struct Contribution {
     /// Absolute values, safe to repeat.
     pub state: Exposition,
     /// Increments. All known label values are present, also with 0.
@@ -22,7 +22,7 @@ pub struct Contribution {
 ///
 /// A tool inside a stage of the same name leaves the families of the stage to the wrapper around it, so that the run is
 /// counted once.
-pub fn zeros(kind: WorkKind, stage: &Stage, parent: Option<&Stage>) -> Exposition {
+pub(crate) fn zeros(kind: WorkKind, stage: &Stage, parent: Option<&Stage>) -> Exposition {
     let mut counters = Exposition::default();
     if parent != Some(stage) {
         for status in Status::ALL {
@@ -72,7 +72,7 @@ pub fn zeros(kind: WorkKind, stage: &Stage, parent: Option<&Stage>) -> Expositio
 }
 
 /// What `event` contributes.
-pub fn contribution(event: &Event) -> Contribution {
+pub(crate) fn contribution(event: &Event) -> Contribution {
     let mut contribution = Contribution {
         state: Exposition::default(),
         counters: zeros(work_kind(&event.detail), &event.stage, event.parent.as_ref()),
@@ -97,7 +97,7 @@ fn work_kind(detail: &Detail) -> WorkKind {
 }
 
 /// The families of a migration that is running (`value` 1) or has ended (0). `started_at` is in seconds since the epoch.
-pub fn migration_in_progress(value: f64, started_at: f64) -> Exposition {
+pub(crate) fn migration_in_progress(value: f64, started_at: f64) -> Exposition {
     let mut run = Exposition::default();
     run.set(catalog::MIGRATION_IN_PROGRESS, &[], value);
     run.set(catalog::MIGRATION_START, &[], started_at);
@@ -105,7 +105,7 @@ pub fn migration_in_progress(value: f64, started_at: f64) -> Exposition {
 }
 
 /// The families of the run group: a deployment in progress. `started_at` is in seconds since the epoch.
-pub fn in_progress(identity: &Identity, started_at: f64) -> Exposition {
+pub(crate) fn in_progress(identity: &Identity, started_at: f64) -> Exposition {
     let mut run = Exposition::default();
     run.set(catalog::IN_PROGRESS, &[], 1.0);
     run.set(catalog::START, &[], started_at);

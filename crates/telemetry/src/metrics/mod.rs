@@ -9,12 +9,12 @@
 //! | `parse`, `encode` | the text format, in both directions |
 
 pub mod catalog;
-pub mod encode;
-pub mod exposition;
-pub mod from_event;
-pub mod outage;
-pub mod parse;
+pub(crate) mod encode;
+pub(crate) mod exposition;
+pub(crate) mod from_event;
+pub(crate) mod outage;
+pub(crate) mod parse;
 
-pub use exposition::Exposition;
-pub use from_event::{Contribution, contribution, in_progress, migration_in_progress, zeros};
-pub use outage::Outage;
+pub(crate) use exposition::Exposition;
+pub(crate) use from_event::{Contribution, contribution, in_progress, migration_in_progress, zeros};
+pub(crate) use outage::Outage;

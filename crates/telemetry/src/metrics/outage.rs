@@ -12,14 +12,14 @@ use common::label::Stage;
 
 /// The outage of a service before the next deployment is added. Times are in seconds since the epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Outage {
+pub(crate) struct Outage {
     since: Option<f64>,
     last_rollback: Option<f64>,
 }
 
 impl Outage {
     /// The outage in the stored state. `read` returns the value of a family for a stage.
-    pub fn from_state(read: impl Fn(&str, &Family) -> Option<f64>) -> Self {
+    pub(crate) fn from_state(read: impl Fn(&str, &Family) -> Option<f64>) -> Self {
         Self {
             since: read(Stage::DEPLOYMENT, catalog::FAILING_SINCE).filter(|since| *since > 0.0),
             last_rollback: read("rollback", catalog::LAST_SUCCESS),
@@ -28,7 +28,7 @@ impl Outage {
 
     /// Adds a finished deployment, and sets its fields: the length of the outage that it ends, and the start of the outage
     /// that continues.
-    pub fn add(&mut self, deployment: &mut Event) {
+    pub(crate) fn add(&mut self, deployment: &mut Event) {
         if let Some(since) = deployment.failing_since_s {
             // A killed tool has set the fields before, and the state may already contain this deployment.
             self.since = Some(since).filter(|since| *since > 0.0);

@@ -10,7 +10,11 @@ use super::exposition::{Exposition, FamilySeries, Histogram, Labels, Value};
 ///
 /// `may_match` filters raw lines first: a Pushgateway may contain thousands of other groups, and searching for a byte
 /// string is cheaper than parsing labels.
-pub fn parse(text: &str, may_match: impl Fn(&str) -> bool, keep: impl Fn(&mut Labels) -> bool) -> Exposition {
+pub(crate) fn parse(
+    text: &str,
+    may_match: impl Fn(&str) -> bool,
+    keep: impl Fn(&mut Labels) -> bool,
+) -> Exposition {
     let mut types: HashMap<&str, Kind> = HashMap::new();
     let mut helps: HashMap<&str, String> = HashMap::new();
     let mut exposition = Exposition::default();

@@ -39,7 +39,7 @@ pub(crate) use circuit_breaker::CircuitBreaker;
 pub use client::GatewayClient;
 pub use endpoint::Endpoint;
 pub(crate) use enqueue::journal_and_enqueue;
-pub use error::PushError;
+pub(crate) use error::PushError;
 pub(crate) use group_key::GroupKey;
 #[cfg(test)]
 pub(crate) use outbox::GroupOutbox;

@@ -1,0 +1,15 @@
+//! The suite file: the model of a suite, its parsing and its validation.
+
+pub(crate) mod assertion;
+pub(crate) mod capture;
+mod command;
+pub(crate) mod dependencies;
+mod expect;
+mod fields;
+pub(crate) mod file;
+mod http;
+pub(crate) mod model;
+mod position;
+pub(crate) mod reader;
+pub(crate) mod template;
+mod test;
