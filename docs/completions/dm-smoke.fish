@@ -17,12 +17,12 @@ jsonl\t'JSON Lines: one record for the start, for each test and for the end'
 tap\t'The Test Anything Protocol, version 14'
 junit\t'JUnit XML, written at the end'"
 complete -c dm-smoke -l report -d 'Also write a report to a file, atomically, for example junit=smoke.xml; can be repeated' -r
-complete -c dm-smoke -l service -d 'What is deployed [default: from the CI system, else the repository\'s folder]' -r
-complete -c dm-smoke -l environment -d 'Where it is deployed to [default: from the CI system, else "development"]' -r
-complete -c dm-smoke -l deployment-id -d 'Names the deployment; the same for all tools in it [default: the CI run, else a new one]' -r
-complete -c dm-smoke -l app-version -d 'The version that is deployed [default: the tag, else the commit]' -r
-complete -c dm-smoke -l commit -d 'The commit that is deployed [default: from the CI system, else git]' -r
-complete -c dm-smoke -l run-url -d 'The page of the CI run [default: from the CI system]' -r
+complete -c dm-smoke -l service -d 'Service that is deployed [default: from the CI system, otherwise the name of the repository\'s folder]' -r
+complete -c dm-smoke -l environment -d 'Environment to deploy to [default: from the CI system, otherwise "development"]' -r
+complete -c dm-smoke -l deployment-id -d 'Id of the deployment, the same for all its tools [default: the CI run, otherwise a new id]' -r
+complete -c dm-smoke -l app-version -d 'Version that is deployed [default: the tag, otherwise the commit]' -r
+complete -c dm-smoke -l commit -d 'Commit that is deployed [default: from the CI system, otherwise from git]' -r
+complete -c dm-smoke -l run-url -d 'Page of the CI run [default: from the CI system]' -r
 complete -c dm-smoke -l textfile -d 'Metrics file for node_exporter\'s textfile collector; the name must end in .prom' -r
 complete -c dm-smoke -l state-dir -d 'State directory with the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]' -r
 complete -c dm-smoke -l export-budget -d 'How long exporting may take after the work [default: 2s]' -r
