@@ -52,7 +52,7 @@ fn the_man_pages_and_completions_are_up_to_date() {
         dm_health::Args::command(),
         dm_migrate::Args::command(),
         dm_rollback::Args::command(),
-        dm_smoke::args::Args::command(),
+        dm_smoke::Args::command(),
         dm_stage::Args::command(),
     ];
     for (file, text) in tools.into_iter().flat_map(pages) {

@@ -1,32 +1,33 @@
-//! What was typed.
+//! The command line, as typed.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use common::args::DeploymentArgs;
+use common::args::{DeploymentArgs, EmptyAsNone, parse_secret};
 use common::cli::Tool;
 use common::duration;
 use common::label::Label;
 use regex::Regex;
+use secrecy::SecretString;
 use telemetry::ExportArgs;
 
-/// Identifies this tool.
+/// The name and the kind of this tool.
 pub const TOOL: Tool = Tool { name: "dm-smoke", wrapper: false };
 
 const MORE_HELP: &str = "\
 Examples:
-  dm-smoke --new smoke.toml                           begin with an example
+  dm-smoke --new smoke.toml                           start from an example
   dm-smoke smoke.toml --base-url https://api.example.org
   dm-smoke smoke.toml --base-url https://api --jobs 8 --format tap > smoke.tap
   dm-smoke smoke.toml --retries 2 --max-fail 5 --deadline 2m --tag critical
-  dm-smoke smoke.toml --report junit=smoke.xml        lines for people, and a file for the CI system
+  dm-smoke smoke.toml --report junit=smoke.xml        readable output, and a file for the CI system
   hurl --test --report-junit shop.xml *.hurl; dm-smoke --from-junit shop.xml
   node --test --test-reporter tap | dm-smoke --from-tap - --name node
   dm-smoke smoke.toml --check                         only validate the file
 
-The suite:
-  name = \"shop\"                                       # default: the file's name
+The suite file:
+  name = \"shop\"                                       # default: the name of the file
 
   [[test]]
   name = \"log in\"
@@ -38,7 +39,7 @@ The suite:
   tags = [\"critical\"]
 
   [[test]]
-  name = \"orders are served\"
+  name = \"list orders\"
   http = { url = \"/orders\", query = { limit = \"5\" }, headers = { authorization = \"Bearer {{token}}\" } }
   expect = { headers = { content-type = { contains = \"json\" } }, body_contains = \"scone\", body_matches = \"id.:\\\\d+\" }
 
@@ -48,135 +49,146 @@ The suite:
   expect = { exit = 0, stdout_contains = \"current\" }
   depends_on = [\"log in\"]
 
-http takes url, method, headers, query, one of body, json and form, and redirects = N (none are followed without). A url
-that begins with / is put behind --base-url. The status is a number, a class such as \"2xx\", or a list of these; \"2xx\"
-where none is given. json expects a JSONPath (RFC 9535) that finds something, or one with == != < <= > >= or =~ and a
-JSON value, or a list of these; all values found have to compare. A header is a text, { contains = … } or { matches = … }.
+Requests: http has the keys url, method, headers, query, redirects, and one of body, json and form. A url that begins
+with / is appended to --base-url. redirects = N follows at most N redirects; the default is 0. Requests use the proxies
+in HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
 
-capture takes a JSONPath, { header = …, regex = … } or { regex = … }; {{name}} puts the value into a url, a query, a
-header, a body or a variable of a command (env = { TOKEN = \"{{token}}\" }), and makes that test wait for this one. A
-test whose depends_on did not pass is skipped. {{env.NAME}} is a variable of dm-smoke's environment. Captured values,
-these variables, and all whose names say that they hold a secret are masked in every output, from four characters on.
-Commands find DM_BASE_URL, DM_DEPLOYMENT_ID, DM_SERVICE and DM_ENVIRONMENT in their environment.
+Expectations: status is a number, a class such as \"2xx\", or a list of these; the default is \"2xx\". json is a JSONPath
+(RFC 9535) that must find a value, a comparison of a JSONPath with a JSON value by == != < <= > >= or =~, or a list of
+these; every value found must satisfy the comparison. A header is a string, { contains = … } or { matches = … }. Only the
+first MiB of a body, and of each output stream of a command, is checked.
 
-The first MiB of a body, and of a command's output, is looked at. Requests go through the proxies that HTTP_PROXY,
-HTTPS_PROXY and NO_PROXY name.
+Captures: capture takes a JSONPath, { header = …, regex = … } or { regex = … }. {{name}} inserts the captured value into a
+url, a query, a header, a body, or a variable of a command (env = { TOKEN = \"{{token}}\" }), and makes that test wait for
+the test that captures it. A test is skipped if a test that it depends on does not pass.
 
-Exit code: 0 all passed; 1 at least one did not; 2 wrong usage or a bad suite, and nothing was run; 4 no test was run;
-5 could not judge, as when another runner broke off or a test's program is not there; 124 the deadline came first, and
-nothing was bad until then. Stopped by a signal, dm-smoke dies by it. No trouble with recording changes the code.";
+Environment: {{env.NAME}} inserts an environment variable of dm-smoke. Commands get DM_BASE_URL, DM_DEPLOYMENT_ID,
+DM_SERVICE and DM_ENVIRONMENT.
 
-/// Runs a suite of smoke tests against what was deployed
+Secrets: captured values, variables in {{env.NAME}}, and environment variables whose names suggest a secret are masked in
+every output: the last kind from a length of 6 characters on, the others from 4.
+
+Exit code:
+  0    all tests passed
+  1    at least one test failed or could not run, or was flaky with --flaky fail
+  2    wrong usage or an invalid suite file; no test was run
+  4    no test was run
+  5    inconclusive: a program that a test needs is missing, an imported report is incomplete, or the
+       output could not be written; or a fault of dm-smoke
+  124  the deadline expired, and no test had failed by then
+If a signal stops dm-smoke, it dies by that signal. Recording problems do not change the exit code.";
+
+/// Runs a suite of smoke tests against a deployment
 #[derive(Debug, Parser)]
 #[command(name = "dm-smoke", version, after_help = MORE_HELP)]
 pub struct Args {
-    /// The suite, a TOML file
+    /// Suite file, in TOML
     #[arg(required_unless_present_any = ["from_junit", "from_tap", "new"], conflicts_with_all = ["from_junit", "from_tap"])]
-    pub suite: Option<PathBuf>,
+    pub(crate) suite: Option<PathBuf>,
 
-    /// Write an example of a suite, with comments: to stdout, or as the file that is named, which must not be there
+    /// Write an example of a suite, with comments, to stdout, or to SUITE, which must not exist
     #[arg(long, conflicts_with_all = ["from_junit", "from_tap", "check", "name"])]
-    pub new: bool,
+    pub(crate) new: bool,
 
-    /// Run nothing: take over the results that another runner wrote as JUnit XML, such as hurl, pytest, bats, node or
-    /// gotestsum; - is stdin
+    /// Run no tests; import the JUnit XML report of another runner, such as hurl, pytest, bats, node or gotestsum; - is
+    /// stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from_tap", "check"])]
-    pub from_junit: Option<PathBuf>,
+    pub(crate) from_junit: Option<PathBuf>,
 
-    /// Run nothing: take over the results of a runner that writes TAP, such as node, bats or hurl; - is stdin
+    /// Run no tests; import the TAP report of another runner, such as node, bats or hurl; - is stdin
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
-    pub from_tap: Option<PathBuf>,
+    pub(crate) from_tap: Option<PathBuf>,
 
-    /// The suite's name, for results that are taken over [default: the file's name; of stdin, tap or junit]
+    /// Name of the suite for imported results [default: the name of the file; for stdin, tap or junit]
     #[arg(long, value_name = "NAME", conflicts_with = "suite")]
-    pub name: Option<Label>,
+    pub(crate) name: Option<Label>,
 
-    /// What the suite's relative URLs are put behind; http or https
-    // Text, not a URL: clap shows a value that it refuses, and this one may hold a password.
-    #[arg(long, env = "DM_BASE_URL", value_name = "URL", hide_env_values = true)]
-    pub base_url: Option<String>,
+    /// Base of the suite's relative URLs; http or https
+    #[arg(long, env = "DM_BASE_URL", value_name = "URL", hide_env_values = true, value_parser = parse_secret)]
+    // A secret, because it may contain a password: clap would print an invalid URL.
+    pub(crate) base_url: Option<EmptyAsNone<SecretString>>,
 
-    /// So many tests run at once; the output keeps the suite's order
+    /// Maximum number of tests that run at once; the output keeps the suite's order
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub jobs: u16,
+    pub(crate) jobs: u16,
 
-    /// Keep a connection for the next test [default: a new one for each, so that no test depends on another's]
+    /// Reuse connections [default: each test opens its own, so that no test depends on another's]
     #[arg(long)]
-    pub reuse: bool,
+    pub(crate) reuse: bool,
 
-    /// The time limit of a test that has none of its own
+    /// Time limit of each attempt of a test, unless the test sets its own
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse_positive)]
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
 
-    /// How often a test that did not pass is tried again, where it does not say so itself; passed then, it is flaky
+    /// Number of retries of a test that does not pass, unless the test sets its own; if a retry passes, the test is flaky
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_RETRIES)))]
-    pub retries: u32,
+    pub(crate) retries: u32,
 
-    /// The time before a test is tried again
+    /// Pause before each retry
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration::parse)]
-    pub retry_delay: Duration,
+    pub(crate) retry_delay: Duration,
 
-    /// What a flaky test is for the exit code
+    /// How a flaky test counts in the exit code
     #[arg(long, value_enum, default_value = "pass")]
-    pub flaky: Flaky,
+    pub(crate) flaky: Flaky,
 
-    /// Begin no more tests once so many did not pass
+    /// Start no further tests after N tests failed
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_fail: Option<u64>,
+    pub(crate) max_fail: Option<u64>,
 
-    /// The time limit of the whole run; what is not finished by then is skipped
+    /// Time limit of the whole run; tests that have not finished by then are skipped
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
-    pub deadline: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
 
-    /// Run only tests whose names match, and those that they depend on
+    /// Run only the tests whose names match, and the tests that they depend on
     #[arg(long, value_name = "REGEX")]
-    pub filter: Option<Regex>,
+    pub(crate) filter: Option<Regex>,
 
-    /// Run only tests that have this tag, and those that they depend on; repeated: any of these
+    /// Run only the tests with this tag, and the tests that they depend on; if repeated, with any of the tags
     #[arg(long, value_name = "TAG")]
-    pub tag: Vec<String>,
+    pub(crate) tag: Vec<String>,
 
-    /// Only validate the suite
+    /// Only validate the suite file
     #[arg(long)]
-    pub check: bool,
+    pub(crate) check: bool,
 
-    /// Annotate failures for GitHub Actions, on stderr
+    /// Annotate failed tests for GitHub Actions, on stderr
     #[arg(long)]
-    pub annotate: bool,
+    pub(crate) annotate: bool,
 
-    /// What stdout carries [default: human on a terminal, else jsonl]
+    /// Format of stdout [default: human on a terminal, else jsonl]
     #[arg(long, value_enum)]
-    pub format: Option<Format>,
+    pub(crate) format: Option<Format>,
 
-    /// Also write a report as a file, which is there whole or not at all: junit=smoke.xml; may be repeated
-    #[arg(long, value_name = "FORMAT=FILE", value_parser = report_file)]
-    pub report: Vec<ReportFile>,
-
-    #[command(flatten)]
-    pub deployment: DeploymentArgs,
+    /// Also write a report to a file, atomically, for example junit=smoke.xml; can be repeated
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_report_file)]
+    pub(crate) report: Vec<ReportFile>,
 
     #[command(flatten)]
-    pub export: ExportArgs,
+    pub(crate) deployment: DeploymentArgs,
+
+    #[command(flatten)]
+    pub(crate) export: ExportArgs,
 }
 
-/// The most retries of a test: more would only wait for a service to be well, which is dm-health's work.
-pub const MAX_RETRIES: u32 = 20;
+/// The most retries of a test. More would wait for a service to become healthy, which is the task of dm-health.
+pub(crate) const MAX_RETRIES: u32 = 20;
 
-/// What a test is that passed only when it was tried again.
+/// How a test counts that passed only on a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Flaky {
-    /// As good as one that passed at once
+pub(crate) enum Flaky {
+    /// As passed
     Pass,
-    /// As bad as one that never passed
+    /// As failed
     Fail,
 }
 
-/// A format of stdout.
+/// The format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// A line a test, and a summary; in colours on a terminal, unless NO_COLOR is set
+pub(crate) enum Format {
+    /// A line for each test, and a summary; in colour on a terminal unless NO_COLOR is set
     Human,
-    /// JSON Lines: start, test, end
+    /// JSON Lines: one record for the start, for each test and for the end
     Jsonl,
     /// The Test Anything Protocol, version 14
     Tap,
@@ -184,20 +196,20 @@ pub enum Format {
     Junit,
 }
 
-/// A report beside the one on stdout.
+/// A report in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReportFile {
-    /// In this format.
-    pub format: Format,
-    /// As this file.
-    pub path: PathBuf,
+pub(crate) struct ReportFile {
+    /// The format of the file.
+    pub(crate) format: Format,
+    /// Where the file is written.
+    pub(crate) path: PathBuf,
 }
 
-fn report_file(text: &str) -> Result<ReportFile, String> {
+fn parse_report_file(text: &str) -> Result<ReportFile, String> {
     let hint = "give a format and a file, such as junit=smoke.xml";
     let (format, path) = text.split_once('=').ok_or(hint)?;
     let format = Format::from_str(format, false)
-        .map_err(|_| format!("{format:?} is none of human, jsonl, tap, junit; {hint}"))?;
+        .map_err(|_| format!("the format {format:?} is not one of human, jsonl, tap, junit; {hint}"))?;
     if path.is_empty() {
         return Err(hint.to_owned());
     }

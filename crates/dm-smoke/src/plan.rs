@@ -1,71 +1,75 @@
-//! What it means: checked values, and no flag left to ask about.
+//! The plan: checked values, from the flags, the environment and the suite file.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use common::args::non_empty;
 use common::env;
 use common::http::parse_url;
 use common::label::Label;
+use secrecy::ExposeSecret;
 use telemetry::Context;
 use url::Url;
 
-use crate::args::TOOL;
-use crate::args::{Args, Flaky, Format, ReportFile};
+use crate::args::{Args, Flaky, Format, ReportFile, TOOL};
 use crate::import::{self, ReportSource};
-use crate::runner::Limits;
+use crate::run::Limits;
 use crate::suite::file::read;
 use crate::suite::model::Suite;
 use crate::suite::reader::SuiteOptions;
 
-/// What the tool can do.
+/// What the tool will do.
 #[derive(Debug)]
 pub enum Plan {
-    /// Write an example, as this file or to stdout.
+    /// Write an example of a suite to this file or to stdout.
     New(Option<PathBuf>),
-    /// Say that the suite is valid.
+    /// Print the name and the number of tests of a valid suite.
     Check(Suite),
-    /// Run it.
-    Run(Box<Run>),
-    /// Take over what another runner did.
+    /// Run a suite.
+    Run(Box<SuiteRun>),
+    /// Report the results that another runner wrote.
     Import(Box<Output>, ReportSource),
 }
 
 /// A suite to run.
 #[derive(Debug)]
-pub struct Run {
-    /// Where it is told.
-    pub output: Output,
+pub struct SuiteRun {
+    /// Where the results go.
+    pub(crate) output: Output,
     /// The suite.
-    pub suite: Suite,
-    /// What relative URLs were put behind; for the commands.
-    pub base_url: Option<Url>,
-    /// How it is run.
-    pub limits: Limits,
-    /// Whether a connection is kept for the next test.
-    pub reuse: bool,
+    pub(crate) suite: Suite,
+    /// The base of relative URLs, which commands get as `DM_BASE_URL`.
+    pub(crate) base_url: Option<Url>,
+    /// The limits from the flags.
+    pub(crate) limits: Limits,
+    /// Whether tests share connections.
+    pub(crate) reuse: bool,
 }
 
-/// Where results are told, and what they are worth.
+/// Where results go, and how they count.
 #[derive(Debug)]
 pub struct Output {
-    /// Who tells them, and where they are recorded.
-    pub context: Context,
+    /// The deployment, and where the results are recorded.
+    pub(crate) context: Context,
     /// The suite's name.
-    pub suite: Label,
-    /// What stdout carries.
-    pub format: Format,
-    /// The reports beside it.
-    pub reports: Vec<ReportFile>,
-    /// Whether a flaky test is bad.
-    pub flaky_fails: bool,
-    /// Whether failures are annotated.
-    pub annotate: bool,
-    /// The suite's file, where there is one.
-    pub file: Option<PathBuf>,
+    pub(crate) suite: Label,
+    /// The format of stdout.
+    pub(crate) format: Format,
+    /// The report files.
+    pub(crate) reports: Vec<ReportFile>,
+    /// Whether a flaky test counts as failed.
+    pub(crate) flaky_fails: bool,
+    /// Whether failures are annotated for GitHub Actions.
+    pub(crate) annotate: bool,
+    /// The suite file; `None` for imported results.
+    pub(crate) file: Option<PathBuf>,
 }
 
-/// Finds out what to do.
+/// Makes the plan.
+///
+/// # Errors
+/// A flag or the suite file is invalid.
 pub fn plan(mut args: Args) -> Result<Plan> {
     match args.suite.take() {
         path if args.new => Ok(Plan::New(path)),
@@ -75,11 +79,11 @@ pub fn plan(mut args: Args) -> Result<Plan> {
 }
 
 fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
-    let base_url = args.base_url.as_deref().filter(|text| !text.is_empty()).map(parse_base).transpose()?;
+    let base_url = non_empty(args.base_url.as_ref());
+    let base_url = base_url.map(|url| parse_base_url(url.expose_secret())).transpose()?;
     let timeout = args.timeout;
     if args.check {
-        // The file alone is checked, and that is possible before anybody knows where it will be deployed, and where
-        // nobody has its secrets.
+        // The check needs neither the address of the deployment nor the secrets.
         let base_url = base_url.or_else(|| Url::parse("http://base.invalid").ok());
         let env = |name: &str| env::system(name).or_else(|| Some(String::from("unset")));
         return Ok(Plan::Check(read(
@@ -100,7 +104,7 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
         deadline: args.deadline,
     };
     let reuse = args.reuse;
-    Ok(Plan::Run(Box::new(Run {
+    Ok(Plan::Run(Box::new(SuiteRun {
         output: output(args, suite.name.clone(), Some(path.to_owned()))?,
         suite,
         base_url,
@@ -110,26 +114,28 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
 }
 
 fn plan_import(mut args: Args) -> Result<Plan> {
-    let (format, by_default, path) = match (args.from_junit.take(), args.from_tap.take()) {
+    let (format, default_name, path) = match (args.from_junit.take(), args.from_tap.take()) {
         (Some(path), _) => (import::Format::Junit, "junit", path),
         (None, Some(path)) => (import::Format::Tap, "tap", path),
-        (None, None) => bail!("give a suite"),
+        (None, None) => bail!("give a suite file, --from-junit or --from-tap"),
     };
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let of_file = || Label::sanitize(&stem).filter(|name| name.as_str() != "-");
-    let name = args.name.take().or_else(of_file).or_else(|| Label::sanitize(by_default));
-    let Some(name) = name else { bail!("give the results a --name") };
+    let file_name = || Label::sanitize(&stem).filter(|name| name.as_str() != "-");
+    let name = args.name.take().or_else(file_name).or_else(|| Label::sanitize(default_name));
+    let Some(name) = name else {
+        bail!("the name of the file is not usable as the name of a suite: give a --name")
+    };
     let source = ReportSource { format, path };
     Ok(Plan::Import(Box::new(output(args, name, None)?), source))
 }
 
 fn output(args: Args, suite: Label, file: Option<PathBuf>) -> Result<Output> {
     check_folders(&args.report)?;
-    let by_default = || if std::io::stdout().is_terminal() { Format::Human } else { Format::Jsonl };
+    let default_format = || if std::io::stdout().is_terminal() { Format::Human } else { Format::Jsonl };
     Ok(Output {
         context: Context::resolve(TOOL.name, &args.deployment, &args.export)?,
         suite,
-        format: args.format.unwrap_or_else(by_default),
+        format: args.format.unwrap_or_else(default_format),
         reports: args.report,
         flaky_fails: args.flaky == Flaky::Fail,
         annotate: args.annotate,
@@ -137,22 +143,28 @@ fn output(args: Args, suite: Label, file: Option<PathBuf>) -> Result<Output> {
     })
 }
 
-/// A report that cannot be written is better known before the tests are run than after.
+/// Checks before the tests run that the folders of the reports exist.
 fn check_folders(reports: &[ReportFile]) -> Result<()> {
     for ReportFile { path, .. } in reports {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
-            bail!("--report: cannot write {}: there is no folder {}", path.display(), folder.display());
+            bail!(
+                "--report: cannot write {}: the folder {} does not exist",
+                path.display(),
+                folder.display()
+            );
         }
     }
     Ok(())
 }
 
-/// A URL that paths can be put behind. What was typed is not shown: it may hold a password.
-fn parse_base(text: &str) -> Result<Url> {
+/// Parses a URL to which paths can be appended. Errors do not show it: it may contain a password.
+fn parse_base_url(text: &str) -> Result<Url> {
     match parse_url(text) {
         Ok(url) if url.query().is_none() && url.fragment().is_none() => Ok(url),
-        Ok(_) => bail!("--base-url: paths are put behind it, so it has no ? and no #"),
+        Ok(_) => {
+            bail!("--base-url: must have no query and no fragment (? or #), because paths are appended to it")
+        }
         Err(error) => bail!("--base-url: {error}"),
     }
 }

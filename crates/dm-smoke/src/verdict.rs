@@ -1,4 +1,4 @@
-//! What a suite came to, as a pure function of its tests' results and of how the run ended.
+//! The verdict of a run: a pure function of its tests' results and of how the run ended.
 
 use std::time::Duration;
 
@@ -8,35 +8,52 @@ use common::records::Test;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
-    /// After its last test.
-    Whole,
-    /// By its deadline.
+pub(crate) enum RunEnd {
+    /// After the last test.
+    Completed,
+    /// At `--deadline`.
     Deadline,
-    /// By this signal.
-    Stopped(i32),
-    /// The reader of stdout has gone away.
-    Unread,
-    /// By a fault of ours.
-    Broken(String),
+    /// The tool received this signal.
+    Signal(i32),
+    /// The reader of stdout closed it.
+    OutputClosed,
+    /// The tool, or the runner whose report was imported, failed for this reason.
+    Error(String),
 }
 
-/// The results of a suite.
+impl RunEnd {
+    /// The end by an error, with its causes.
+    pub(crate) fn from_error(error: &anyhow::Error) -> Self {
+        Self::Error(format!("{error:#}"))
+    }
+
+    /// Why the run ended before its last test; `None` if it did not, or if nobody reads the answer.
+    pub(crate) fn early_reason(&self) -> Option<String> {
+        match self {
+            Self::Completed | Self::OutputClosed => None,
+            Self::Deadline => Some("the deadline expired".to_owned()),
+            Self::Signal(signal) => Some(format!("stopped by signal {signal}")),
+            Self::Error(why) => Some(why.clone()),
+        }
+    }
+}
+
+/// The results of a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
-    /// The tests that were carried out, in the suite's order.
-    pub tests: Vec<Test>,
+pub(crate) struct Verdict {
+    /// The tests with a result, in the suite's order.
+    pub(crate) tests: Vec<Test>,
     /// How the run ended.
-    pub ended: Ended,
-    /// How long it took; `None` for what another runner found.
-    pub took: Option<Duration>,
-    /// Whether a flaky test is bad.
-    pub flaky_fails: bool,
+    pub(crate) end: RunEnd,
+    /// How long the run took; `None` for imported results.
+    pub(crate) duration: Option<Duration>,
+    /// Whether a flaky test counts as failed.
+    pub(crate) flaky_fails: bool,
 }
 
 impl Verdict {
-    /// How many tests have this result.
-    pub fn count(&self, result: TestResult) -> u64 {
+    /// The number of tests with this result.
+    pub(crate) fn count(&self, result: TestResult) -> u64 {
         self.tests.iter().map(|test| u64::from(test.result == result)).sum()
     }
 
@@ -44,24 +61,26 @@ impl Verdict {
         self.tests.iter().find(|test| test.result == result)
     }
 
-    /// The exit code. A run that was broken off is never good, however good its tests were; what is proven bad stays so.
-    pub fn exit(&self) -> Exit {
-        let bad = || self.tests.iter().filter(|test| self.is_bad(test.result));
-        // A program that this machine does not have says nothing of the service.
+    /// The exit code. A run that ended early never succeeds, and a proven failure stays one however the run ended.
+    pub(crate) fn exit(&self) -> Exit {
+        let failed = || self.tests.iter().filter(|test| self.is_failed(test.result));
+        // A program that is missing on this machine proves nothing about the service.
         let is_missing = |test: &Test| matches!(test.reason, Some(Reason::NotFound | Reason::NotExecutable));
-        match self.ended {
-            Ended::Stopped(signal) => Exit::Signal(signal),
-            Ended::Unread => Exit::Signal(nix::libc::SIGPIPE),
-            _ if bad().any(|test| !is_missing(test)) => Exit::Failure,
-            _ if bad().next().is_some() => Exit::CouldNotJudge,
-            Ended::Broken(_) => Exit::CouldNotJudge,
-            Ended::Deadline => Exit::TimedOut,
-            Ended::Whole if self.tests.iter().all(|test| test.result == TestResult::Skip) => Exit::NothingRan,
-            Ended::Whole => Exit::Success,
+        match self.end {
+            RunEnd::Signal(signal) => Exit::Signal(signal),
+            RunEnd::OutputClosed => Exit::Signal(nix::libc::SIGPIPE),
+            _ if failed().any(|test| !is_missing(test)) => Exit::Failure,
+            _ if failed().next().is_some() => Exit::CouldNotJudge,
+            RunEnd::Error(_) => Exit::CouldNotJudge,
+            RunEnd::Deadline => Exit::TimedOut,
+            RunEnd::Completed if self.tests.iter().all(|test| test.result == TestResult::Skip) => {
+                Exit::NothingRan
+            }
+            RunEnd::Completed => Exit::Success,
         }
     }
 
-    fn is_bad(&self, result: TestResult) -> bool {
+    fn is_failed(&self, result: TestResult) -> bool {
         match result {
             TestResult::Fail | TestResult::Error => true,
             TestResult::Flaky => self.flaky_fails,
@@ -69,8 +88,8 @@ impl Verdict {
         }
     }
 
-    /// The status and the class of error, for the record.
-    pub fn status(&self) -> (Status, Option<Reason>) {
+    /// The status and the reason of a failure, for the record.
+    pub(crate) fn status(&self) -> (Status, Option<Reason>) {
         match self.exit() {
             Exit::Success => (Status::Success, None),
             Exit::Failure => (Status::Failure, Some(self.reason())),
@@ -80,7 +99,7 @@ impl Verdict {
         }
     }
 
-    /// An unmet expectation says more of what was deployed than a test that could not be carried out.
+    /// An unmet expectation says more about the deployment than a test that could not run.
     fn reason(&self) -> Reason {
         if self.first(TestResult::Fail).is_some() {
             return Reason::Assertion;
@@ -96,7 +115,7 @@ mod tests {
 
     use TestResult::{Error, Fail, Pass};
 
-    fn verdict(results: &[(TestResult, Option<Reason>)], ended: Ended) -> Verdict {
+    fn verdict(results: &[(TestResult, Option<Reason>)], end: RunEnd) -> Verdict {
         let tests = results
             .iter()
             .zip(1..)
@@ -111,15 +130,18 @@ mod tests {
                 message: None,
             })
             .collect();
-        Verdict { tests, ended, took: None, flaky_fails: false }
+        Verdict { tests, end, duration: None, flaky_fails: false }
     }
 
     #[test]
-    fn a_flaky_test_is_what_it_was_said_to_be() {
-        let good = verdict(&[(Pass, None), (TestResult::Flaky, Some(Reason::TooSlow))], Ended::Whole);
-        assert_eq!(good.status(), (Status::Success, None));
-        let bad = Verdict { flaky_fails: true, ..good };
-        assert_eq!((bad.exit(), bad.status()), (Exit::Failure, (Status::Failure, Some(Reason::TooSlow))));
+    fn a_flaky_test_counts_as_the_flag_says() {
+        let passed = verdict(&[(Pass, None), (TestResult::Flaky, Some(Reason::TooSlow))], RunEnd::Completed);
+        assert_eq!(passed.status(), (Status::Success, None));
+        let failed = Verdict { flaky_fails: true, ..passed };
+        assert_eq!(
+            (failed.exit(), failed.status()),
+            (Exit::Failure, (Status::Failure, Some(Reason::TooSlow)))
+        );
     }
 
     #[test]
@@ -127,74 +149,74 @@ mod tests {
         let refused = (Error, Some(Reason::Refused));
         let bad_status = (Fail, Some(Reason::BadStatus));
         let missing = (Error, Some(Reason::NotFound));
-        let broken = || Ended::Broken("no room for the report".to_owned());
+        let error = || RunEnd::Error("no space left for the report".to_owned());
         let table = [
-            (verdict(&[(Pass, None)], broken()), Exit::CouldNotJudge, Status::Error, Some(Reason::Other)),
-            (verdict(&[bad_status], broken()), Exit::Failure, Status::Failure, Some(Reason::Assertion)),
+            (verdict(&[(Pass, None)], error()), Exit::CouldNotJudge, Status::Error, Some(Reason::Other)),
+            (verdict(&[bad_status], error()), Exit::Failure, Status::Failure, Some(Reason::Assertion)),
             (
-                verdict(&[(Pass, None), missing], Ended::Whole),
+                verdict(&[(Pass, None), missing], RunEnd::Completed),
                 Exit::CouldNotJudge,
                 Status::Error,
                 Some(Reason::Other),
             ),
             (
-                verdict(&[missing, bad_status], Ended::Whole),
+                verdict(&[missing, bad_status], RunEnd::Completed),
                 Exit::Failure,
                 Status::Failure,
                 Some(Reason::Assertion),
             ),
-            (verdict(&[(Pass, None)], Ended::Whole), Exit::Success, Status::Success, None),
+            (verdict(&[(Pass, None)], RunEnd::Completed), Exit::Success, Status::Success, None),
             (
-                verdict(&[(Pass, None), refused], Ended::Whole),
+                verdict(&[(Pass, None), refused], RunEnd::Completed),
                 Exit::Failure,
                 Status::Failure,
                 Some(Reason::Refused),
             ),
             (
-                verdict(&[refused, bad_status], Ended::Whole),
+                verdict(&[refused, bad_status], RunEnd::Completed),
                 Exit::Failure,
                 Status::Failure,
                 Some(Reason::Assertion),
             ),
             (
-                verdict(&[(Pass, None), (TestResult::Skip, None)], Ended::Whole),
+                verdict(&[(Pass, None), (TestResult::Skip, None)], RunEnd::Completed),
                 Exit::Success,
                 Status::Success,
                 None,
             ),
             (
-                verdict(&[(TestResult::Skip, None)], Ended::Whole),
+                verdict(&[(TestResult::Skip, None)], RunEnd::Completed),
                 Exit::NothingRan,
                 Status::Error,
                 Some(Reason::Other),
             ),
             (
-                verdict(&[(Pass, None), (TestResult::Skip, None)], Ended::Deadline),
+                verdict(&[(Pass, None), (TestResult::Skip, None)], RunEnd::Deadline),
                 Exit::TimedOut,
                 Status::Timeout,
                 Some(Reason::Timeout),
             ),
             (
-                verdict(&[bad_status, (TestResult::Skip, None)], Ended::Deadline),
+                verdict(&[bad_status, (TestResult::Skip, None)], RunEnd::Deadline),
                 Exit::Failure,
                 Status::Failure,
                 Some(Reason::Assertion),
             ),
-            (verdict(&[], Ended::Whole), Exit::NothingRan, Status::Error, Some(Reason::Other)),
+            (verdict(&[], RunEnd::Completed), Exit::NothingRan, Status::Error, Some(Reason::Other)),
             (
-                verdict(&[(Pass, None)], Ended::Stopped(15)),
+                verdict(&[(Pass, None)], RunEnd::Signal(15)),
                 Exit::Signal(15),
                 Status::Cancelled,
                 Some(Reason::Cancelled),
             ),
             (
-                verdict(&[(Pass, None)], Ended::Unread),
+                verdict(&[(Pass, None)], RunEnd::OutputClosed),
                 Exit::Signal(13),
                 Status::Cancelled,
                 Some(Reason::Cancelled),
             ),
             (
-                verdict(&[(Pass, None)], Ended::Broken("disk full".to_owned())),
+                verdict(&[(Pass, None)], RunEnd::Error("disk full".to_owned())),
                 Exit::CouldNotJudge,
                 Status::Error,
                 Some(Reason::Other),

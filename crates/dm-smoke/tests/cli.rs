@@ -1,4 +1,4 @@
-//! Stories of the command line, against a real server and real commands.
+//! The command line, against a real server and real commands.
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without may panic")]
 
 mod endings;
@@ -30,12 +30,12 @@ fn shell(name: &str, script: &str, rest: &str) -> String {
 }
 
 /// A URL that refuses connections.
-fn nobody() -> String {
+fn refusing_url() -> String {
     testkit::fault::refused()
 }
 
 #[test]
-fn all_pass() {
+fn all_tests_pass() {
     let server = Server::start(|_| answer(200, "all ok"));
     let suite =
         http("health", "/health", "expect = { status = 200, body_contains = 'ok', max_latency = '20s' }")
@@ -50,7 +50,7 @@ fn all_pass() {
 }
 
 #[test]
-fn one_fails_and_it_is_said_why() {
+fn a_failed_test_is_reported_with_its_reason() {
     let server = Server::start(|_| answer(503, "database\nis down"));
     let place = Place::with_suite(&(shell("good", "true", "") + &http("bad", "/health?token=hush-hush", "")));
     place
@@ -65,7 +65,7 @@ fn one_fails_and_it_is_said_why() {
 }
 
 #[test]
-fn a_suite_without_tests_is_not_good() {
+fn a_suite_without_tests_does_not_succeed() {
     let place = Place::with_suite("name = 'empty'");
     place.smoke(&["--format", "human"]).code(4).stdout("no test was run\n");
     assert_eq!(place.event().status, Status::Error);
@@ -73,7 +73,7 @@ fn a_suite_without_tests_is_not_good() {
 }
 
 #[test]
-fn a_bad_suite_is_refused_with_line_and_column_before_anything_runs() {
+fn an_invalid_suite_is_refused_before_any_test_runs() {
     let server = Server::start(|_| answer(200, ""));
     let place = Place::with_suite(&(http("a", "/", "") + &shell("b", "true", "expcet = {}")));
     for args in [&["--base-url", server.url.as_str()][..], &["--check"][..]] {
@@ -87,24 +87,24 @@ fn a_bad_suite_is_refused_with_line_and_column_before_anything_runs() {
 }
 
 #[test]
-fn check_only_reads() {
+fn check_runs_no_test() {
     let place = Place::with_suite(&(http("a", "/", "") + &shell("b", "touch ran", "")));
     place.smoke(&["--check"]).code(0).stdout("smoke: 2 tests\n").stderr(is_empty());
     assert!(!place.path("ran").exists());
 }
 
 #[test]
-fn wrong_usage_is_one_line() {
+fn wrong_usage_is_reported_on_one_line() {
     let place = Place::with_suite(&http("a", "/", ""));
     let table: [(&[&str], &str); 8] = [
         (&[], "smoke.toml:3:16: the url is relative: give --base-url"),
         (&["--base-url", "localhost:80"], "--base-url: the scheme is \"localhost\""),
-        (&["--base-url", "http://h/?token=hush-hush"], "--base-url: paths are put behind it"),
+        (&["--base-url", "http://h/?token=hush-hush"], "--base-url: must have no query and no fragment"),
         (&["--jobs", "0"], "invalid value '0' for '--jobs <N>'"),
         (&["--timeout", "5"], "a duration needs a unit"),
         (&["--format", "xml"], "human, jsonl, tap, junit"),
         (&["--report", "smoke.xml"], "give a format and a file, such as junit=smoke.xml"),
-        (&["--base-url", "http://h", "--report", "junit=no/x"], "there is no folder no"),
+        (&["--base-url", "http://h", "--report", "junit=no/x"], "the folder no does not exist"),
     ];
     for (args, message) in table {
         place.smoke(args).code(2).stdout(is_empty()).stderr(
@@ -122,57 +122,52 @@ fn wrong_usage_is_one_line() {
 }
 
 #[test]
-fn help_shows_the_suite_and_the_exit_codes() {
-    let place = Place::with_suite("");
-    place
-        .smoke(&["--help"])
-        .code(0)
-        .stdout(contains("Examples:").and(contains("[[test]]")).and(contains("Exit code:")));
-    place.smoke(&["--version"]).code(0).stdout(starts_with("dm-smoke "));
+fn the_version_names_the_tool() {
+    Place::with_suite("").smoke(&["--version"]).code(0).stdout(starts_with("dm-smoke "));
 }
 
 #[test]
-fn the_output_keeps_the_suites_order_though_the_first_is_the_slowest() {
+fn the_output_keeps_the_order_of_the_suite() {
     let (release, released) = mpsc::channel::<()>();
     let (release, released) = (Mutex::new(release), Mutex::new(released));
     let server = Server::start(move |request| {
         match request.split(' ').nth(1) {
-            // Not before the other's request was there.
+            // Waits until the other request has arrived.
             Some("/slow") => released.lock().unwrap().recv_timeout(PATIENCE).unwrap(),
             _ => release.lock().unwrap().send(()).unwrap(),
         }
         answer(200, "")
     });
     let place = Place::with_suite(&(http("slow", "/slow", "") + &http("fast", "/fast", "")));
-    let told = place.smoke(&["--base-url", &server.url, "--jobs", "2"]).code(0);
-    let records = records(&told.get_output().stdout);
+    let assert = place.smoke(&["--base-url", &server.url, "--jobs", "2"]).code(0);
+    let records = records(&assert.get_output().stdout);
     let names: Vec<_> = tests(&records).iter().map(|test| (test.seq, test.name.as_str())).collect();
     assert_eq!(names, [(1, "slow"), (2, "fast")]);
 }
 
 #[test]
-fn jobs_bounds_what_runs_at_once() {
-    // With two at once the second would find the first's mark.
+fn jobs_limits_the_number_of_concurrent_tests() {
+    // If two ran at once, the second mkdir would fail.
     let script = "mkdir mark && rmdir mark";
     let suite: String = (0..8).map(|n| shell(&format!("test {n}"), script, "")).collect();
     Place::with_suite(&suite).smoke(&["--jobs", "1"]).code(0);
 }
 
 #[test]
-fn json_lines_end_with_the_exit_code_and_the_count() {
+fn json_lines_end_with_the_exit_code_and_the_record_count() {
     let place = Place::with_suite(&(shell("a", "exit 3", "") + &shell("b", "kill -9 $$", "")));
-    let told = place.smoke(&["--format", "jsonl"]).code(1);
-    let records = records(&told.get_output().stdout);
+    let assert = place.smoke(&["--format", "jsonl"]).code(1);
+    let records = records(&assert.get_output().stdout);
     assert!(
         matches!(&records[0], Record::Start(start) if start.tool == "dm-smoke" && start.deployment == "d-42")
     );
     assert!(matches!(records.last(), Some(Record::End { exit: 1, records: 2, .. })), "{records:?}");
-    let told: Vec<_> = tests(&records)
+    let results: Vec<_> = tests(&records)
         .iter()
         .map(|test| (test.seq, test.result, test.attempts, test.reason, test.message.as_deref().unwrap()))
         .collect();
     assert_eq!(
-        told,
+        results,
         [
             (1, TestResult::Fail, 1, Some(Reason::ExitCode), "sh: exit code 3, expected exit code 0"),
             (2, TestResult::Fail, 1, Some(Reason::Signal), "sh: killed by signal 9, expected exit code 0"),
@@ -181,8 +176,8 @@ fn json_lines_end_with_the_exit_code_and_the_count() {
 }
 
 #[test]
-fn the_journal_has_one_event() {
-    let suite = format!("name = 'shop'\n{}{}", shell("a", "true", ""), http("b", &nobody(), ""));
+fn a_run_writes_one_event_to_the_journal() {
+    let suite = format!("name = 'shop'\n{}{}", shell("a", "true", ""), http("b", &refusing_url(), ""));
     let place = Place::with_suite(&suite);
     place.smoke(&[]).code(1);
     let event = place.event();
@@ -203,7 +198,7 @@ fn the_journal_has_one_event() {
 }
 
 #[test]
-fn what_cannot_be_carried_out_is_an_error_with_its_reason() {
+fn a_test_that_cannot_run_is_an_error_with_a_reason() {
     let silent = Server::start(|_| String::new());
     let half = Server::start(|_| "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhalf".to_owned());
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -216,18 +211,18 @@ fn what_cannot_be_carried_out_is_an_error_with_its_reason() {
         std::io::Write::write_all(&mut connection, b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
     });
     let suite = [
-        http("refused", &nobody(), ""),
+        http("refused", &refusing_url(), ""),
         http("silent", &silent.url, "timeout = '200ms'"),
         http("half", &half.url, ""),
         http("no tls", &no_tls_url, ""),
-        // The connection that is missing is the encrypted one.
+        // TCP connects, but the TLS handshake gets no response.
         http("no handshake", &format!("https://{}", mute.local_addr().unwrap()), "timeout = '200ms'"),
         "[[test]]\nname = 'not found'\ncommand = ['no-such-command']\n".to_owned(),
         "[[test]]\nname = 'not executable'\ncommand = ['./smoke.toml']\n".to_owned(),
         shell("endless", "exec sleep 1000", "timeout = '200ms'"),
     ];
-    let told = Place::with_suite(&suite.concat()).smoke(&[]).code(1);
-    let records = records(&told.get_output().stdout);
+    let assert = Place::with_suite(&suite.concat()).smoke(&[]).code(1);
+    let records = records(&assert.get_output().stdout);
     let reasons: Vec<_> = tests(&records)
         .iter()
         .map(|test| {
@@ -252,7 +247,7 @@ fn what_cannot_be_carried_out_is_an_error_with_its_reason() {
 }
 
 #[test]
-fn a_request_is_made_as_written_and_redirects_are_not_followed() {
+fn a_request_is_sent_as_written_and_follows_no_redirect() {
     let server = Server::start(|_| {
         "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".to_owned()
     });
@@ -273,21 +268,21 @@ fn a_request_is_made_as_written_and_redirects_are_not_followed() {
 }
 
 #[test]
-fn a_command_has_its_variables_and_no_input() {
+fn a_command_gets_the_deployment_variables_and_no_input() {
     let script = "cat; echo $DM_BASE_URL $DM_SERVICE $DM_ENVIRONMENT $DM_DEPLOYMENT_ID";
     let suite = shell("env", script, "expect = { stdout_contains = 'http://api/v2 shop test d-42' }");
     Place::with_suite(&suite).smoke(&["--base-url", "http://api/v2/"]).code(0);
 }
 
 #[test]
-fn a_command_that_says_much_is_not_held_up() {
+fn a_command_with_much_output_does_not_block() {
     let suite = shell("loud", "yes ok | head -c 3000000; yes oh | head -c 3000000 >&2; echo end", "");
     Place::with_suite(&suite).smoke(&[]).code(0);
 }
 
 #[test]
-fn secrets_are_never_shown() {
-    // The server and the command repeat what they were sent.
+fn secrets_in_urls_are_never_shown() {
+    // The server and the command repeat their input.
     let server = Server::start(|request| answer(404, &format!("cannot {request}")));
     let suite = http("page", "/?token=hush-query", "") + &shell("tool", "echo $DM_BASE_URL; exit 1", "");
     let place = Place::with_suite(&suite);
@@ -302,15 +297,15 @@ fn secrets_are_never_shown() {
     place.command();
     let journal = std::fs::read_to_string(place.path("state/journal.jsonl")).unwrap();
     assert!(!journal.contains("hush"), "{journal}");
-    let nobody = nobody().replace("http://", "http://admin:hush-password@");
-    place.smoke(&["--base-url", &nobody]).code(1).stdout(contains("refused").and(contains("hush").not()));
+    let url = refusing_url().replace("http://", "http://admin:hush-password@");
+    place.smoke(&["--base-url", &url]).code(1).stdout(contains("refused").and(contains("hush").not()));
     let mut help = place.command();
     help.env("DM_BASE_URL", &base_url).arg("--help");
     assert_cmd::Command::from_std(help).assert().code(0).stdout(contains("hush").not());
 }
 
 #[test]
-fn a_secret_of_the_environment_is_masked_though_the_suite_does_not_name_it() {
+fn a_secret_in_the_environment_is_masked() {
     let script = "echo $DEPLOY_TOKEN postgres://shop:hush-password@db >&2; exit 1";
     let place = Place::with_suite(&shell("tool", script, ""));
     let mut command = place.command();
@@ -322,7 +317,7 @@ fn a_secret_of_the_environment_is_masked_though_the_suite_does_not_name_it() {
 }
 
 #[test]
-fn a_program_that_is_not_there_says_nothing_of_the_service() {
+fn a_missing_program_makes_the_run_inconclusive() {
     let place = Place::with_suite("[[test]]\nname = 'tool'\ncommand = ['no-such-tool']\n");
     place
         .smoke(&["--format", "human"])
@@ -332,7 +327,7 @@ fn a_program_that_is_not_there_says_nothing_of_the_service() {
 }
 
 #[test]
-fn what_a_command_says_last_is_looked_at_too() {
+fn the_last_line_of_a_command_is_checked_too() {
     let script = "seq 1 20000; echo 0 failed";
     let place = Place::with_suite(&shell("runner", script, "expect = { stdout_contains = '0 failed' }"));
     place.smoke(&[]).code(0);

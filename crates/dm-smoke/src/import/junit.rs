@@ -11,7 +11,7 @@ use super::{ImportedReport, ImportedTest, duration};
 const MAX_TEXT: usize = 4096;
 
 /// Parses a JUnit XML document.
-pub fn parse(text: &str) -> ImportedReport {
+pub(crate) fn parse(text: &str) -> ImportedReport {
     let mut parser = Parser::default();
     let incomplete = parser.all(&mut Reader::from_str(text)).err();
     ImportedReport { tests: parser.tests, incomplete }

@@ -1,7 +1,7 @@
 //! Imports the results of other test runners.
 
-pub mod junit;
-pub mod tap;
+pub(crate) mod junit;
+pub(crate) mod tap;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,14 +20,14 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct ReportSource {
     /// The format of the report.
-    pub format: Format,
+    pub(crate) format: Format,
     /// The file; `-` is stdin.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 /// The supported formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// JUnit XML.
     Junit,
     /// TAP, versions 12 to 14.
@@ -36,28 +36,28 @@ pub enum Format {
 
 /// The content of a report.
 #[derive(Debug, Default, PartialEq)]
-pub struct ImportedReport {
+pub(crate) struct ImportedReport {
     /// The tests in the report.
-    pub tests: Vec<ImportedTest>,
+    pub(crate) tests: Vec<ImportedTest>,
     /// Why the report may lack tests: the runner did not finish, or the file cannot be read.
-    pub incomplete: Option<String>,
+    pub(crate) incomplete: Option<String>,
 }
 
 /// One test of another runner.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ImportedTest {
+pub(crate) struct ImportedTest {
     /// The name of the test.
-    pub name: String,
+    pub(crate) name: String,
     /// The result.
-    pub result: TestResult,
+    pub(crate) result: TestResult,
     /// The duration; zero if the report has none.
-    pub duration: Duration,
+    pub(crate) duration: Duration,
     /// Why the test failed or was skipped.
-    pub message: Option<String>,
+    pub(crate) message: Option<String>,
 }
 
 /// Reads a report. One that cannot be read is incomplete.
-pub fn read(source: &ReportSource) -> ImportedReport {
+pub(crate) fn read(source: &ReportSource) -> ImportedReport {
     let name =
         if source.path == Path::new("-") { "stdin".to_owned() } else { source.path.display().to_string() };
     let bytes = match read_bounded(&source.path) {
@@ -89,7 +89,7 @@ fn unreadable(reason: String) -> ImportedReport {
 }
 
 /// Converts the tests to records. Their names and messages are from outside, so each is cut to one short line.
-pub fn to_records(tests: Vec<ImportedTest>, ts: DateTime<Utc>) -> Vec<records::Test> {
+pub(crate) fn to_records(tests: Vec<ImportedTest>, ts: DateTime<Utc>) -> Vec<records::Test> {
     let record = |(test, seq): (ImportedTest, u64)| records::Test {
         seq,
         ts,

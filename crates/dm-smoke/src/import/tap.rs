@@ -8,7 +8,7 @@ use common::event::TestResult;
 use super::{ImportedReport, ImportedTest, duration};
 
 /// Parses a TAP stream.
-pub fn parse(text: &str) -> ImportedReport {
+pub(crate) fn parse(text: &str) -> ImportedReport {
     let mut parser = Parser::default();
     for line in text.lines() {
         parser.line(line.trim_end());

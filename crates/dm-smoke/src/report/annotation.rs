@@ -1,5 +1,5 @@
-//! Failures as annotations of GitHub Actions: workflow commands, which a runner reads from a step's stderr as well as
-//! from its stdout, so that the format on stdout stays whole.
+//! Failures as annotations for GitHub Actions. They are workflow commands, which a runner reads from stderr as well as from
+//! stdout, so that they do not disturb the format on stdout.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use common::event::TestResult;
 use common::github_actions::annotation;
 use common::records::Test;
 
-/// A test's annotation; `None` for one that passed. `place` is the test's file and line, where it has any.
-pub fn of(test: &Test, place: Option<(&Path, usize)>) -> Option<String> {
+/// The annotation of a test, or `None` if it did not fail. `place` is the suite file and the test's line in it.
+pub(crate) fn for_test(test: &Test, place: Option<(&Path, usize)>) -> Option<String> {
     let level = match test.result {
         TestResult::Fail | TestResult::Error => "error",
         TestResult::Flaky => "warning",
@@ -37,21 +37,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn only_what_is_wrong_is_annotated() {
-        let place = Some((Path::new("a,b.toml"), 7));
-        assert_eq!(
-            of(&test("50%: x, y", TestResult::Fail, Some("100%: a,\nb")), place).unwrap(),
-            "::error file=a%2Cb.toml,line=7,title=50%25%3A x%2C y::100%25: a,%0Ab\n"
-        );
-        assert_eq!(of(&test("a", TestResult::Flaky, None), None).unwrap(), "::warning title=a::flaky\n");
-        assert_eq!(of(&test("a", TestResult::Pass, None), place), None);
-    }
-
     proptest! {
         #[test]
-        fn any_text_is_one_command_in_one_line(name in "(?s).{0,30}", message in "(?s).{0,30}|(::|%|\n|\r|,){0,12}") {
-            let text = of(&test(&name, TestResult::Error, Some(&message)), None).unwrap();
+        fn any_text_becomes_one_command_on_one_line(name in "(?s).{0,30}", message in "(?s).{0,30}|(::|%|\n|\r|,){0,12}") {
+            let text = for_test(&test(&name, TestResult::Error, Some(&message)), None).unwrap();
             prop_assert_eq!(text.matches(['\n', '\r']).count(), 1);
             let (head, _) = text.trim_start_matches("::").split_once("::").unwrap();
             let unescaped = head.replace("%3A", ":").replace("%2C", ",").replace("%0A", "\n").replace("%0D", "\r");

@@ -8,36 +8,36 @@ use http_expect::{Response, ResponseExpectation, TextExpectation, excerpt};
 
 /// An expectation that was not met.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch<'a> {
+pub(crate) struct Mismatch<'a> {
     /// The class of the failure.
-    pub reason: Reason,
+    pub(crate) reason: Reason,
     /// The actual and the expected value, for people.
-    pub what: String,
+    pub(crate) what: String,
     /// The output that shows it, of any length. It can contain secrets.
-    pub evidence: &'a [u8],
+    pub(crate) evidence: &'a [u8],
 }
 
 /// What an HTTP test expects.
 #[derive(Debug, Clone, Default)]
-pub struct HttpExpected {
+pub(crate) struct HttpExpected {
     /// The expected status, headers and body.
-    pub response: ResponseExpectation,
+    pub(crate) response: ResponseExpectation,
     /// The most time until the response is complete.
-    pub max_latency: Option<Duration>,
+    pub(crate) max_latency: Option<Duration>,
 }
 
 /// The observed result of an HTTP test.
 #[derive(Debug)]
-pub struct HttpObserved {
+pub(crate) struct HttpObserved {
     /// The response.
-    pub response: Response,
+    pub(crate) response: Response,
     /// The time from the start of the connection to the last byte.
-    pub latency: Duration,
+    pub(crate) latency: Duration,
 }
 
 impl HttpExpected {
     /// Compares the response first: it explains a long latency. `redact` masks the secrets in a message.
-    pub fn check<'a>(
+    pub(crate) fn check<'a>(
         &'a self,
         observed: &'a HttpObserved,
         redact: impl Fn(&str) -> String,
@@ -73,33 +73,33 @@ fn reason(mismatch: &http_expect::Mismatch<'_>) -> Reason {
 
 /// What a command test expects.
 #[derive(Debug, Clone, Default)]
-pub struct CommandExpected {
+pub(crate) struct CommandExpected {
     /// The exit code.
-    pub exit: u8,
+    pub(crate) exit: u8,
     /// The expected output.
-    pub stdout: TextExpectation,
+    pub(crate) stdout: TextExpectation,
     /// The expected error output.
-    pub stderr: TextExpectation,
+    pub(crate) stderr: TextExpectation,
 }
 
 /// The observed result of a command test.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandObserved {
+pub(crate) struct CommandObserved {
     /// The exit code; `None` if a signal killed the command.
-    pub exit: Option<i32>,
+    pub(crate) exit: Option<i32>,
     /// The signal that killed the command.
-    pub signal: Option<i32>,
+    pub(crate) signal: Option<i32>,
     /// Whether stdout and stderr were longer than the part that was kept.
-    pub truncated: [bool; 2],
+    pub(crate) truncated: [bool; 2],
     /// The beginning of its stdout.
-    pub stdout: Vec<u8>,
+    pub(crate) stdout: Vec<u8>,
     /// The beginning of its stderr.
-    pub stderr: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
 }
 
 impl CommandExpected {
     /// Compares the exit code first: it explains a wrong output.
-    pub fn check<'a>(&self, observed: &'a CommandObserved) -> Result<(), Mismatch<'a>> {
+    pub(crate) fn check<'a>(&self, observed: &'a CommandObserved) -> Result<(), Mismatch<'a>> {
         let output =
             if observed.stderr.trim_ascii().is_empty() { &observed.stdout } else { &observed.stderr };
         if observed.exit != Some(i32::from(self.exit)) {

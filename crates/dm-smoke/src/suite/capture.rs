@@ -7,16 +7,16 @@ use serde_json::Value;
 
 /// A value to capture.
 #[derive(Debug)]
-pub struct Capture {
+pub(crate) struct Capture {
     /// Its name in templates.
-    pub name: String,
+    pub(crate) name: String,
     /// Where the value comes from.
-    pub source: Source,
+    pub(crate) source: Source,
 }
 
 /// A part of a response.
 #[derive(Debug)]
-pub enum Source {
+pub(crate) enum Source {
     /// The first match in the JSON body.
     Json(JsonPath),
     /// A header, or the part of it that the expression matches.
@@ -31,7 +31,7 @@ impl Capture {
     /// # Errors
     ///
     /// If the response has no such value.
-    pub fn extract(&self, response: &Response) -> Result<String, String> {
+    pub(crate) fn extract(&self, response: &Response) -> Result<String, String> {
         let missing = |what: &str| format!("cannot capture {}: {what}", self.name);
         match &self.source {
             Source::Json(path) => match response.json().ok().and_then(|document| path.first(document)) {

@@ -8,7 +8,7 @@ use super::model::CommandTest;
 use super::reader::TestReader;
 
 /// Reads a test's `command`, `expect` and `env`.
-pub fn read<'t>(
+pub(crate) fn read<'t>(
     argv: &Value<'t>,
     expect: Option<&Value<'_>>,
     env: Vec<Entry<'t>>,

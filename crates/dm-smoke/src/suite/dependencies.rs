@@ -8,25 +8,25 @@ use http_expect::excerpt::quoted;
 use crate::suite::fields::{Diagnostics, closest};
 
 /// A name in the file and its position in bytes.
-pub type SpannedName = (String, Range<usize>);
+pub(crate) type SpannedName = (String, Range<usize>);
 
 /// The names in a test that other tests define or use.
 #[derive(Debug, Clone, Default)]
-pub struct References {
+pub(crate) struct References {
     /// The name of the test.
-    pub name: String,
+    pub(crate) name: String,
     /// The position of its name.
-    pub at: Range<usize>,
+    pub(crate) at: Range<usize>,
     /// The tests in its `depends_on`.
-    pub depends_on: Vec<SpannedName>,
+    pub(crate) depends_on: Vec<SpannedName>,
     /// The values that it captures.
-    pub captures: Vec<SpannedName>,
+    pub(crate) captures: Vec<SpannedName>,
     /// The values that it uses.
-    pub uses: Vec<SpannedName>,
+    pub(crate) uses: Vec<SpannedName>,
 }
 
 /// Returns the dependencies of each test, as indices. Reports unknown and duplicate names, and cycles.
-pub fn resolve(tests: &[References], diagnostics: &mut Diagnostics) -> Vec<Vec<usize>> {
+pub(crate) fn resolve(tests: &[References], diagnostics: &mut Diagnostics) -> Vec<Vec<usize>> {
     let by_name: HashMap<&str, usize> =
         tests.iter().enumerate().map(|(at, test)| (test.name.as_str(), at)).collect();
     let mut captured_by: HashMap<&str, usize> = HashMap::new();
@@ -105,7 +105,7 @@ fn cycle(dependencies: &[Vec<usize>]) -> Option<Vec<usize>> {
 }
 
 /// Inverts the dependencies: for each test, the tests that depend on it.
-pub fn dependents(dependencies: &[Vec<usize>]) -> Vec<Vec<usize>> {
+pub(crate) fn dependents(dependencies: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut dependents = vec![Vec::new(); dependencies.len()];
     for (at, depends_on) in dependencies.iter().enumerate() {
         for &before in depends_on {

@@ -14,7 +14,7 @@ const HTTP: [&str; 6] = ["status", "headers", "body_contains", "body_matches", "
 const COMMAND: [&str; 4] = ["exit", "stdout_contains", "stdout_matches", "stderr_contains"];
 
 /// Reads the `expect` of an HTTP test.
-pub fn http(entry: Option<&Value<'_>>, diagnostics: &mut Diagnostics) -> HttpExpected {
+pub(crate) fn http(entry: Option<&Value<'_>>, diagnostics: &mut Diagnostics) -> HttpExpected {
     let Some(mut fields) = fields(entry, diagnostics) else { return HttpExpected::default() };
     if let Some(value) =
         fields.get("json").filter(|value| value.get_ref().as_array().is_some_and(|list| list.is_empty()))
@@ -45,7 +45,7 @@ pub fn http(entry: Option<&Value<'_>>, diagnostics: &mut Diagnostics) -> HttpExp
 }
 
 /// Reads the `expect` of a command test.
-pub fn command(entry: Option<&Value<'_>>, diagnostics: &mut Diagnostics) -> CommandExpected {
+pub(crate) fn command(entry: Option<&Value<'_>>, diagnostics: &mut Diagnostics) -> CommandExpected {
     let Some(mut fields) = fields(entry, diagnostics) else { return CommandExpected::default() };
     refuse(&mut fields, &HTTP, "a command test", &COMMAND, diagnostics);
     let expected = CommandExpected {
@@ -86,7 +86,11 @@ fn refuse(
 }
 
 /// Reads a field that is a regular expression.
-pub fn regex(name: &'static str, fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Regex> {
+pub(crate) fn regex(
+    name: &'static str,
+    fields: &mut Fields<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Regex> {
     let text = fields.text(name, diagnostics)?;
     if text.get_ref().is_empty() {
         diagnostics.report(text.span(), format!("{name} must not be empty: it would match everything"));
@@ -126,7 +130,7 @@ fn header_pattern(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<He
 }
 
 /// Parses the name of a header.
-pub fn header_name(text: &str) -> Result<HeaderName, &'static str> {
+pub(crate) fn header_name(text: &str) -> Result<HeaderName, &'static str> {
     HeaderName::try_from(text).map_err(|_| "the name of a header consists of letters, digits and -")
 }
 

@@ -10,37 +10,41 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A TOML value and its position.
-pub type Value<'t> = Spanned<DeValue<'t>>;
+pub(crate) type Value<'t> = Spanned<DeValue<'t>>;
 
 /// The least similarity of a name that is suggested, from 0 to 1.
 const MIN_SIMILARITY: f64 = 0.6;
 
 /// An error in the suite file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
+pub(crate) struct Diagnostic {
     /// The position, in bytes.
-    pub at: Range<usize>,
+    pub(crate) at: Range<usize>,
     /// An explanation.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// The errors found so far.
 #[derive(Debug, Default)]
-pub struct Diagnostics(Vec<Diagnostic>);
+pub(crate) struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
     /// Adds an error.
-    pub fn report(&mut self, at: Range<usize>, message: impl Into<String>) {
+    pub(crate) fn report(&mut self, at: Range<usize>, message: impl Into<String>) {
         self.0.push(Diagnostic { at, message: message.into() });
     }
 
     /// Returns the value, or adds its error and returns `None`.
-    pub fn unwrap_or_report<T>(&mut self, at: Range<usize>, result: Result<T, impl Display>) -> Option<T> {
+    pub(crate) fn unwrap_or_report<T>(
+        &mut self,
+        at: Range<usize>,
+        result: Result<T, impl Display>,
+    ) -> Option<T> {
         result.map_err(|error| self.report(at, error.to_string())).ok()
     }
 
     /// Returns the errors in the order of the file, or `Ok` if there are none.
-    pub fn into_result(mut self) -> Result<(), Vec<Diagnostic>> {
+    pub(crate) fn into_result(mut self) -> Result<(), Vec<Diagnostic>> {
         self.0.sort_by_key(|diagnostic| diagnostic.at.start);
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
@@ -48,7 +52,7 @@ impl Diagnostics {
 
 /// A table that finds its unknown fields: those that nobody has read at the end.
 #[derive(Debug)]
-pub struct Fields<'t> {
+pub(crate) struct Fields<'t> {
     table: &'t DeTable<'t>,
     known: Vec<&'static str>,
     /// Fields that another kind of test takes. They are reported elsewhere and never suggested.
@@ -57,12 +61,12 @@ pub struct Fields<'t> {
 
 impl<'t> Fields<'t> {
     /// The fields of a table.
-    pub fn new(table: &'t DeTable<'t>) -> Self {
+    pub(crate) fn new(table: &'t DeTable<'t>) -> Self {
         Self { table, known: Vec::new(), misplaced: Vec::new() }
     }
 
     /// The fields of a value that must be a table; `expected_form` describes it for the error.
-    pub fn from_value(
+    pub(crate) fn from_value(
         value: &'t Value<'t>,
         expected_form: &str,
         diagnostics: &mut Diagnostics,
@@ -74,7 +78,7 @@ impl<'t> Fields<'t> {
     }
 
     /// A field, if it is set.
-    pub fn get(&mut self, name: &'static str) -> Option<&'t Value<'t>> {
+    pub(crate) fn get(&mut self, name: &'static str) -> Option<&'t Value<'t>> {
         if !self.known.contains(&name) {
             self.known.push(name);
         }
@@ -82,7 +86,7 @@ impl<'t> Fields<'t> {
     }
 
     /// A field that this table must not have, if it is set.
-    pub fn misplaced(&mut self, name: &'static str) -> Option<&'t Value<'t>> {
+    pub(crate) fn misplaced(&mut self, name: &'static str) -> Option<&'t Value<'t>> {
         self.misplaced.push(name);
         self.find(name)
     }
@@ -92,12 +96,20 @@ impl<'t> Fields<'t> {
     }
 
     /// A string, if it is set.
-    pub fn text(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<Spanned<&'t str>> {
+    pub(crate) fn text(
+        &mut self,
+        name: &'static str,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Spanned<&'t str>> {
         text(self.get(name)?, "a string", diagnostics)
     }
 
     /// A string that must not be empty: every text contains the empty string, so that it would test nothing.
-    pub fn non_empty_text(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<String> {
+    pub(crate) fn non_empty_text(
+        &mut self,
+        name: &'static str,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<String> {
         let text = self.text(name, diagnostics)?;
         if text.get_ref().is_empty() {
             diagnostics.report(text.span(), format!("{name} must not be empty"));
@@ -107,13 +119,13 @@ impl<'t> Fields<'t> {
     }
 
     /// A duration above zero, if it is set.
-    pub fn duration(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<Duration> {
+    pub(crate) fn duration(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<Duration> {
         let text = text(self.get(name)?, "a duration such as \"500ms\" or \"5s\"", diagnostics)?;
         diagnostics.unwrap_or_report(text.span(), duration::parse_positive(text.get_ref()))
     }
 
     /// An integer in a range, if it is set.
-    pub fn number(
+    pub(crate) fn number(
         &mut self,
         name: &'static str,
         range: Range<u32>,
@@ -130,7 +142,11 @@ impl<'t> Fields<'t> {
     }
 
     /// An array of strings; a single string counts as an array of one.
-    pub fn texts(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Vec<Spanned<&'t str>> {
+    pub(crate) fn texts(
+        &mut self,
+        name: &'static str,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<Spanned<&'t str>> {
         let Some(value) = self.get(name) else { return Vec::new() };
         match value.get_ref().as_array() {
             Some(list) => list.iter().filter_map(|value| text(value, "a string", diagnostics)).collect(),
@@ -139,7 +155,7 @@ impl<'t> Fields<'t> {
     }
 
     /// The entries of a table with arbitrary keys, in the order of the file.
-    pub fn entries(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Vec<Entry<'t>> {
+    pub(crate) fn entries(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Vec<Entry<'t>> {
         let Some(value) = self.get(name) else { return Vec::new() };
         let Some(table) = value.get_ref().as_table() else {
             return mistyped(value, "a table such as { name = \"value\" }", diagnostics).unwrap_or_default();
@@ -153,7 +169,7 @@ impl<'t> Fields<'t> {
     }
 
     /// Reports the unknown fields.
-    pub fn finish(self, diagnostics: &mut Diagnostics) {
+    pub(crate) fn finish(self, diagnostics: &mut Diagnostics) {
         for key in self.table.keys() {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) || self.misplaced.contains(&name) {
@@ -172,10 +188,10 @@ impl<'t> Fields<'t> {
 }
 
 /// A key and its value.
-pub type Entry<'t> = (Spanned<&'t str>, &'t Value<'t>);
+pub(crate) type Entry<'t> = (Spanned<&'t str>, &'t Value<'t>);
 
 /// A value that must be a string.
-pub fn text<'t>(
+pub(crate) fn text<'t>(
     value: &'t Value<'t>,
     expected_form: &str,
     diagnostics: &mut Diagnostics,
@@ -187,13 +203,17 @@ pub fn text<'t>(
 }
 
 /// The value of an integer; `None` for other types and for values out of range.
-pub fn integer(value: &Value<'_>) -> Option<i64> {
+pub(crate) fn integer(value: &Value<'_>) -> Option<i64> {
     let integer = value.get_ref().as_integer()?;
     i64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
 /// Reports a value of the wrong type.
-pub fn mistyped<T>(value: &Value<'_>, expected_form: &str, diagnostics: &mut Diagnostics) -> Option<T> {
+pub(crate) fn mistyped<T>(
+    value: &Value<'_>,
+    expected_form: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<T> {
     diagnostics.report(
         value.span(),
         format!("invalid type: {}, expected {expected_form}", value.get_ref().type_str()),
@@ -202,7 +222,7 @@ pub fn mistyped<T>(value: &Value<'_>, expected_form: &str, diagnostics: &mut Dia
 }
 
 /// The known name that is most similar, if one is similar enough to be suggested.
-pub fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|known| (strsim::normalized_damerau_levenshtein(name, known), known))
         .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)

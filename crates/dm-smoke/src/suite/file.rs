@@ -17,7 +17,7 @@ use super::position::{LineCounter, line_and_column};
 use super::reader::{SuiteOptions, TestReader};
 use super::{dependencies, test};
 use crate::args::TOOL;
-use crate::secret;
+use crate::redact;
 
 /// The most errors that are reported at once.
 const MAX_DIAGNOSTICS: usize = 20;
@@ -31,7 +31,7 @@ const MAX_BYTES: u64 = 32 * 1024 * 1024;
 ///
 /// If the file cannot be read, or if it is not a valid suite. The message then has a line for each error, with its line
 /// and column.
-pub fn read(path: &Path, options: &SuiteOptions<'_>) -> Result<Suite> {
+pub(crate) fn read(path: &Path, options: &SuiteOptions<'_>) -> Result<Suite> {
     let size = fs::metadata(path).map_or(0, |file| file.len());
     if size > MAX_BYTES {
         bail!("{} is too large for a suite: {size} bytes, at most {MAX_BYTES}", path.display());
@@ -93,15 +93,15 @@ fn suite(
     secrets.sort_unstable();
     secrets.dedup();
     let mut redactor = Redactor::default();
-    redactor.add(secret::forms(&secrets));
+    redactor.add(redact::encoded_forms(&secrets));
     // A request can go to the base URL, and a command can print the variable that contains it.
-    redactor.add(options.base_url.map(secret::in_url).unwrap_or_default());
+    redactor.add(options.base_url.map(redact::url_secrets).unwrap_or_default());
     Some(Suite { name: name?, tests, secrets: redactor })
 }
 
 fn tests(
     document: DeTable<'_>,
-    text: &str,
+    source: &str,
     options: &SuiteOptions<'_>,
     secrets: &mut Vec<String>,
     diagnostics: &mut Diagnostics,
@@ -110,7 +110,7 @@ fn tests(
         document.into_iter().find(|(key, _)| key.get_ref() == "test").map(|(_, value)| value.into_inner());
     let entries = if let Some(DeValue::Array(entries)) = entries { entries } else { DeArray::new() };
     let mut line_of_name = HashMap::new();
-    let mut lines = LineCounter::new(text);
+    let mut lines = LineCounter::new(source);
     let (mut tests, mut references) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
     // Each entry is dropped as soon as it is read: together they need more memory than the tests.
     for entry in entries {

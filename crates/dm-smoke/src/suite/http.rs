@@ -23,7 +23,7 @@ const METHODS: [Method; 7] =
 const MAX_REDIRECTS: u32 = 20;
 
 /// Reads a test's `http` and `expect`.
-pub fn read<'t>(
+pub(crate) fn read<'t>(
     entry: &'t Value<'t>,
     expect: Option<&'t Value<'t>>,
     capture: Vec<Capture>,
@@ -154,7 +154,10 @@ fn json_template(value: &Value<'_>, reader: &mut TestReader<'_>) -> Option<JsonT
 }
 
 /// Reads a test's `capture`; returns the captures and the positions of their names.
-pub fn captures(test: &mut Fields<'_>, reader: &mut TestReader<'_>) -> (Vec<Capture>, Vec<SpannedName>) {
+pub(crate) fn captures(
+    test: &mut Fields<'_>,
+    reader: &mut TestReader<'_>,
+) -> (Vec<Capture>, Vec<SpannedName>) {
     let mut captures = Vec::new();
     let mut names = Vec::new();
     for (name, value) in test.entries("capture", reader.diagnostics) {

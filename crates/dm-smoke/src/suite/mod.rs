@@ -1,15 +1,15 @@
 //! The suite file: the model of a suite, its parsing and its validation.
 
-pub mod assertion;
-pub mod capture;
+pub(crate) mod assertion;
+pub(crate) mod capture;
 mod command;
-pub mod dependencies;
+pub(crate) mod dependencies;
 mod expect;
 mod fields;
-pub mod file;
+pub(crate) mod file;
 mod http;
-pub mod model;
+pub(crate) mod model;
 mod position;
-pub mod reader;
-pub mod template;
+pub(crate) mod reader;
+pub(crate) mod template;
 mod test;

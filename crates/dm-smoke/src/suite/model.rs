@@ -17,17 +17,17 @@ use crate::suite::template::{Template, Values};
 #[derive(Debug)]
 pub struct Suite {
     /// The name of the suite.
-    pub name: Label,
+    pub(crate) name: Label,
     /// The tests, in the order of the file.
-    pub tests: Vec<Arc<Test>>,
+    pub(crate) tests: Vec<Arc<Test>>,
     /// Redacts the secrets of all tests: a service can repeat to one test what another one sent.
-    pub secrets: Redactor,
+    pub(crate) secrets: Redactor,
 }
 
 impl Suite {
     /// Keeps the tests that match, and all tests that they depend on.
     #[must_use]
-    pub fn select(self, matches: impl Fn(&Test) -> bool) -> Self {
+    pub(crate) fn select(self, matches: impl Fn(&Test) -> bool) -> Self {
         let mut kept: Vec<bool> = self.tests.iter().map(|test| matches(test)).collect();
         let mut pending: Vec<usize> = (0..kept.len()).filter(|&at| kept.get(at) == Some(&true)).collect();
         while let Some(at) = pending.pop() {
@@ -59,26 +59,26 @@ impl Suite {
 
 /// One test.
 #[derive(Debug)]
-pub struct Test {
+pub(crate) struct Test {
     /// The name, unique in the suite.
-    pub name: String,
+    pub(crate) name: String,
     /// The line of its name in the suite file, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The time limit of one attempt.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// What the test does.
-    pub kind: TestKind,
+    pub(crate) kind: TestKind,
     /// The retries, if the test sets them.
-    pub retries: Option<u32>,
+    pub(crate) retries: Option<u32>,
     /// The tags, for `--tag`.
-    pub tags: Vec<String>,
+    pub(crate) tags: Vec<String>,
     /// The tests that must pass first, as indices into [`Suite::tests`].
-    pub depends_on: Vec<usize>,
+    pub(crate) depends_on: Vec<usize>,
 }
 
 /// The kinds of tests.
 #[derive(Debug)]
-pub enum TestKind {
+pub(crate) enum TestKind {
     /// An HTTP request.
     Http(Box<HttpTest>),
     /// A command.
@@ -87,28 +87,28 @@ pub enum TestKind {
 
 /// A request and the expected response.
 #[derive(Debug)]
-pub struct HttpTest {
+pub(crate) struct HttpTest {
     /// The method.
-    pub method: Method,
+    pub(crate) method: Method,
     /// The absolute URL. [`HttpTest::query`] is added to it.
-    pub url: Template,
+    pub(crate) url: Template,
     /// The headers.
-    pub headers: Vec<(HeaderName, Template)>,
+    pub(crate) headers: Vec<(HeaderName, Template)>,
     /// Parameters to add to the query of the URL.
-    pub query: Vec<(String, Template)>,
+    pub(crate) query: Vec<(String, Template)>,
     /// The body.
-    pub body: Body,
+    pub(crate) body: Body,
     /// The most redirects to follow.
-    pub max_redirects: u32,
+    pub(crate) max_redirects: u32,
     /// The expected response.
-    pub expected: HttpExpected,
+    pub(crate) expected: HttpExpected,
     /// The values to capture for other tests.
-    pub capture: Vec<Capture>,
+    pub(crate) capture: Vec<Capture>,
 }
 
 /// A request's body.
 #[derive(Debug, PartialEq)]
-pub enum Body {
+pub(crate) enum Body {
     /// No body.
     None,
     /// Text, sent as it is.
@@ -121,7 +121,7 @@ pub enum Body {
 
 /// JSON whose strings are templates.
 #[derive(Debug, PartialEq)]
-pub enum JsonTemplate {
+pub(crate) enum JsonTemplate {
     /// A string.
     Text(Template),
     /// An array.
@@ -134,7 +134,7 @@ pub enum JsonTemplate {
 
 impl JsonTemplate {
     /// The JSON with all values inserted.
-    pub fn render(&self, values: &Values) -> Value {
+    pub(crate) fn render(&self, values: &Values) -> Value {
         match self {
             Self::Text(text) => text.render(values).into(),
             Self::List(list) => list.iter().map(|item| item.render(values)).collect(),
@@ -148,13 +148,13 @@ impl JsonTemplate {
 
 /// A command and its expected result.
 #[derive(Debug, Default)]
-pub struct CommandTest {
+pub(crate) struct CommandTest {
     /// The program.
-    pub program: String,
+    pub(crate) program: String,
     /// The arguments.
-    pub args: Vec<String>,
+    pub(crate) args: Vec<String>,
     /// Environment variables for this command only.
-    pub env: Vec<(String, Template)>,
+    pub(crate) env: Vec<(String, Template)>,
     /// The expected result.
-    pub expected: CommandExpected,
+    pub(crate) expected: CommandExpected,
 }

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use common::env::Env;
 
 /// Captured values, by name.
-pub type Values = BTreeMap<String, String>;
+pub(crate) type Values = BTreeMap<String, String>;
 
 /// A parsed template. Its environment variables are already replaced.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Template(Vec<Piece>);
+pub(crate) struct Template(Vec<Piece>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
@@ -25,7 +25,7 @@ impl Template {
     /// # Errors
     ///
     /// If `{{` is not closed, a name is invalid, or an environment variable is not set.
-    pub fn parse(text: &str, env: &Env<'_>, secrets: &mut Vec<String>) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, env: &Env<'_>, secrets: &mut Vec<String>) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
@@ -54,13 +54,13 @@ impl Template {
 
     /// Puts a text before the template.
     #[must_use]
-    pub fn prefixed_with(mut self, text: &str) -> Self {
+    pub(crate) fn prefixed_with(mut self, text: &str) -> Self {
         self.0.insert(0, Piece::Text(text.to_owned()));
         self
     }
 
     /// The names of the captured values that it uses.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Captured(name) => Some(name.as_str()),
             Piece::Text(_) => None,
@@ -68,12 +68,12 @@ impl Template {
     }
 
     /// Whether the template starts with a captured value.
-    pub fn starts_with_value(&self) -> bool {
+    pub(crate) fn starts_with_value(&self) -> bool {
         matches!(self.0.first(), Some(Piece::Captured(_)))
     }
 
     /// The text with each captured value encoded by `encode`. Missing values are left out.
-    pub fn render_with(&self, values: &Values, encode: impl Fn(&str) -> String) -> String {
+    pub(crate) fn render_with(&self, values: &Values, encode: impl Fn(&str) -> String) -> String {
         self.0
             .iter()
             .map(|piece| match piece {
@@ -84,13 +84,13 @@ impl Template {
     }
 
     /// The text with the captured values as they are.
-    pub fn render(&self, values: &Values) -> String {
+    pub(crate) fn render(&self, values: &Values) -> String {
         self.render_with(values, str::to_owned)
     }
 }
 
 /// Checks the name of a captured value: ASCII letters, digits and `_`, not starting with a digit.
-pub fn value_name(name: &str) -> Result<String, String> {
+pub(crate) fn value_name(name: &str) -> Result<String, String> {
     let is_valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if is_valid {

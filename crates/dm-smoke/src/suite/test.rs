@@ -12,7 +12,7 @@ use super::{command, http};
 use crate::args::MAX_RETRIES;
 
 /// Reads a test and its references to other tests. Returns `None` if the entry has no usable name.
-pub fn read(entry: &Value<'_>, reader: &mut TestReader<'_>) -> Option<(Test, References)> {
+pub(crate) fn read(entry: &Value<'_>, reader: &mut TestReader<'_>) -> Option<(Test, References)> {
     let mut fields = Fields::from_value(entry, "a table", reader.diagnostics)?;
     let name = fields.get("name");
     if name.is_none() {

@@ -1,4 +1,4 @@
-//! Stories of runs and commands that do not end by themselves.
+//! Runs and commands that are stopped.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
@@ -17,20 +17,20 @@ use crate::support::{PATIENCE, Place, Server, answer, records};
 use crate::{http, shell};
 
 #[test]
-fn a_grandchild_in_the_background_does_not_delay_the_end() {
+fn a_background_grandchild_does_not_delay_the_end() {
     let place = Place::with_suite(&shell(
         "daemon",
         "sleep 1000 & echo $!; echo $! > pid",
         "expect = { stdout_contains = 'x' }",
     ));
     place.smoke(&["--format", "human"]).code(1).stdout(contains("stdout does not contain \"x\""));
-    // What a good command leaves behind on purpose stays.
+    // A background process of a command that ended by itself stays alive.
     let pid: i32 = std::fs::read_to_string(place.path("pid")).unwrap().trim().parse().unwrap();
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
 }
 
 #[test]
-fn a_time_limit_ends_grandchildren_even_those_that_ignore_term() {
+fn a_timeout_kills_grandchildren_that_ignore_sigterm() {
     let place = Place::with_suite(&shell(
         "stuck",
         "exec 3>lifeline; trap \"\" TERM; sleep 1000 & sleep 1000",
@@ -41,19 +41,19 @@ fn a_time_limit_ends_grandchildren_even_those_that_ignore_term() {
         .smoke(&["--format", "human"])
         .code(1)
         .stdout(contains("ERROR stuck (").and(contains("did not end within 2.0s")));
-    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("begun"));
+    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("started"));
     assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("all gone"));
 }
 
 #[test]
-fn told_to_stop_it_ends_its_commands_records_and_dies_by_the_signal() {
+fn after_sigterm_it_stops_commands_records_and_dies_by_the_signal() {
     let suite =
         shell("first", "true", "") + &shell("long", "exec 3>lifeline; sleep 1000 & wait", "timeout = '1h'");
     let place = Place::with_suite(&suite);
     let lifeline = place.lifeline();
     let args = ["--jobs", "1", "--report", "junit=smoke.xml"];
     let child = place.command().stdout(Stdio::piped()).args(args).spawn().unwrap();
-    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("begun"));
+    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("started"));
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
     assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("all gone"));
     let output = child.wait_with_output().unwrap();
@@ -69,17 +69,17 @@ fn told_to_stop_it_ends_its_commands_records_and_dies_by_the_signal() {
 }
 
 #[test]
-fn a_hang_up_ends_it_with_its_commands() {
+fn sighup_stops_the_run_and_its_commands() {
     let place = Place::with_suite(&shell("long", "exec 3>lifeline; sleep 1000 & wait", "timeout = '1h'"));
     let lifeline = place.lifeline();
     let command = place.command();
-    // Whatever these tests were started by, nohup too.
+    // SIGHUP is ignored if these tests run under nohup.
     let mut env = std::process::Command::new("env");
     env.arg("--default-signal=HUP").arg(command.get_program()).args(command.get_args()).env_clear();
     env.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     env.current_dir(command.get_current_dir().unwrap());
     let child = env.stdout(Stdio::piped()).spawn().unwrap();
-    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("begun"));
+    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("started"));
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGHUP).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.signal(), Some(1));
@@ -90,24 +90,24 @@ fn a_hang_up_ends_it_with_its_commands() {
 }
 
 #[test]
-fn killed_it_leaves_the_old_report_or_none() {
+fn a_killed_run_leaves_no_partial_report() {
     let suite = shell("first", "true", "")
         + &shell("long", "echo $$ > pid; exec 3>lifeline; sleep 1000 & wait", "timeout = '1h'");
     let place = Place::with_suite(&suite);
     let lifeline = place.lifeline();
     let args = ["--jobs", "2", "--report", "junit=smoke.xml"];
     let mut child = place.command().stdout(Stdio::null()).args(args).spawn().unwrap();
-    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("begun"));
+    assert_eq!(lifeline.recv_timeout(PATIENCE), Ok("started"));
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(!place.path("smoke.xml").exists());
-    // Nobody can end the commands of a tool that was killed: here the test does.
+    // A killed tool cannot stop its commands, so the test does.
     let group = std::fs::read_to_string(place.path("pid")).unwrap();
     nix::sys::signal::killpg(Pid::from_raw(group.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_the_run_quietly() {
+fn a_closed_stdout_ends_the_run_without_a_message() {
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
     let server = Server::start(move |request| {
@@ -134,7 +134,7 @@ fn a_reader_that_goes_away_ends_the_run_quietly() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.signal(), Some(13));
-    assert_eq!(server.requests().len(), 2, "the third was not begun");
+    assert_eq!(server.requests().len(), 2, "the third test did not start");
     let event = place.event();
     assert_eq!(event.status, Status::Cancelled);
     let Detail::Smoke { results, .. } = event.detail else { panic!("{event:?}") };

@@ -1,4 +1,4 @@
-//! Stories of what is told: by which format, to whom, in which colours.
+//! The formats of the reports, report files, annotations and colours.
 
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
@@ -10,12 +10,12 @@ use crate::support::{PATIENCE, Place, records, tests};
 fn tap_can_be_parsed() {
     let suite =
         shell("50% # SKIP it \\ here", "true", "") + &shell("bad # TODO", "echo \"a: #b\"; exit 1", "");
-    let told = Place::with_suite(&suite).smoke(&["--format", "tap"]).code(1);
-    let text = String::from_utf8(told.get_output().stdout.clone()).unwrap();
+    let result = Place::with_suite(&suite).smoke(&["--format", "tap"]).code(1);
+    let text = String::from_utf8(result.get_output().stdout.clone()).unwrap();
     assert!(text.starts_with("TAP version 14\n1..2\nok 1 - 50% \\# SKIP it \\\\ here\n  ---\n"), "{text}");
     assert!(text.contains("\nnot ok 2 - bad \\# TODO\n  ---\n  message: \"sh: exit code 1"), "{text}");
 
-    // Perl's own parser, where there is one; many know no version above 13, which is the same for such a stream.
+    // Perl's own parser, if installed. Many installations know only version 13, which is the same for this stream.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("smoke.tap");
     common::fs::atomic::write(&file, text.replace("version 14", "version 13").as_bytes()).unwrap();
@@ -29,7 +29,7 @@ fn tap_can_be_parsed() {
 }
 
 #[test]
-fn people_and_the_ci_system_read_of_the_same_run() {
+fn one_run_writes_human_output_and_report_files() {
     let place = Place::with_suite(&(shell("good", "echo >> runs", "") + &shell("bad & worse", "exit 3", "")));
     place
         .smoke(&["--format", "human", "--report", "junit=smoke.xml", "--report", "jsonl=smoke.jsonl"])
@@ -43,36 +43,36 @@ fn people_and_the_ci_system_read_of_the_same_run() {
     );
     assert!(xml.contains("<testcase name=\"bad &amp; worse\""), "{xml}");
     assert_eq!(tests(&records(read("smoke.jsonl").as_bytes())).len(), 2);
-    assert_eq!(read("runs"), "\n", "the tests were run once");
-    let told = place.smoke(&["--format", "junit"]).code(1);
-    let xml = String::from_utf8(told.get_output().stdout.clone()).unwrap();
+    assert_eq!(read("runs"), "\n", "the tests ran once");
+    let result = place.smoke(&["--format", "junit"]).code(1);
+    let xml = String::from_utf8(result.get_output().stdout.clone()).unwrap();
     assert!(xml.starts_with("<?xml") && xml.trim_end().ends_with("</testsuites>"), "{xml}");
 }
 
 #[test]
-fn failures_are_annotated_on_stderr_and_stdout_stays_what_it_is() {
+fn annotations_go_to_stderr_and_leave_stdout_unchanged() {
     let place = Place::with_suite(&(shell("good", "true", "") + &shell("bad: it, is", "exit 3", "")));
-    let told = place.smoke(&["--annotate"]).code(1).stderr(
+    let result = place.smoke(&["--annotate"]).code(1).stderr(
         "::error file=smoke.toml,line=6,title=bad%3A it%2C is::sh: exit code 3, expected exit code 0\n",
     );
-    assert_eq!(tests(&records(&told.get_output().stdout)).len(), 2);
+    assert_eq!(tests(&records(&result.get_output().stdout)).len(), 2);
 }
 
 #[test]
-fn progress_is_for_terminals_and_leaves_no_trace_in_pipes() {
+fn progress_is_shown_only_on_terminals() {
     let place = Place::with_suite(&shell("good", "true", ""));
     place.smoke(&["--format", "human"]).code(0).stdout(contains("\u{1b}").not()).stderr(is_empty());
 }
 
 #[test]
-fn a_report_goes_to_a_pipe_as_to_a_file() {
+fn a_report_can_go_to_a_pipe() {
     let place = Place::with_suite(&shell("good", "true", ""));
-    let told = place.smoke(&["--format", "human", "--report", "tap=/dev/stdout"]).code(0);
-    told.stdout(contains("TAP version 14\n1..1\nok 1 - good\n").and(contains("1 passed in ")));
+    let result = place.smoke(&["--format", "human", "--report", "tap=/dev/stdout"]).code(0);
+    result.stdout(contains("TAP version 14\n1..1\nok 1 - good\n").and(contains("1 passed in ")));
 }
 
 #[test]
-fn a_report_that_cannot_be_written_hides_no_failure() {
+fn an_unwritable_report_hides_no_failure() {
     let place = Place::with_suite(&shell("bad", "exit 3", ""));
     place.smoke(&["--report", "junit=."]).code(1).stderr(contains("cannot write the report ."));
     let place = Place::with_suite(&shell("good", "true", ""));
@@ -80,18 +80,18 @@ fn a_report_that_cannot_be_written_hides_no_failure() {
 }
 
 #[test]
-fn results_have_colours_where_they_are_asked_for() {
+fn results_have_colours_if_forced() {
     let place = Place::with_suite(&(shell("good", "true", "") + &shell("bad", "false", "")));
-    let told = |variables: &[&str]| {
+    let run = |variables: &[&str]| {
         let mut command = place.command();
         command.args(["--format", "human"]).envs(variables.iter().map(|name| (name, "1")));
         assert_cmd::Command::from_std(command).timeout(PATIENCE).assert().code(1)
     };
     let coloured = contains("\u{1b}[32mok   \u{1b}[0m good").and(contains("\u{1b}[31mFAIL \u{1b}[0m bad"));
-    // The log of a CI run shows colours, and is no terminal.
-    told(&["CLICOLOR_FORCE"]).stdout(coloured);
+    // The log of a CI run shows colours although it is no terminal.
+    run(&["CLICOLOR_FORCE"]).stdout(coloured);
     let plain = contains("ok    good").and(contains("FAIL  bad")).and(contains("\u{1b}").not());
-    told(&["CLICOLOR_FORCE", "NO_COLOR"]).stdout(plain);
+    run(&["CLICOLOR_FORCE", "NO_COLOR"]).stdout(plain);
 }
 
 fn which(program: &str) -> bool {

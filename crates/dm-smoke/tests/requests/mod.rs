@@ -1,4 +1,4 @@
-//! Stories of requests in full: what is sent, what is kept of the answer, and who waits for whom.
+//! Requests: their content, captured values, redirects, connections and dependencies.
 
 use common::event::{Reason, TestResult};
 use predicates::prelude::*;
@@ -32,7 +32,7 @@ fn json(body: &str) -> String {
 }
 
 #[test]
-fn what_one_test_captures_another_is_given() {
+fn a_test_uses_the_values_that_another_captures() {
     let server = Server::start(|request| {
         if request.starts_with("POST /login ") {
             json(r#"{"token":"hush-token"}"#)
@@ -43,8 +43,8 @@ fn what_one_test_captures_another_is_given() {
     let place = Place::with_suite(LOGIN);
     let mut command = place.command();
     command.env("PASSWORD", "hush-password").args(["--base-url", &server.url]);
-    let told = assert_cmd::Command::from_std(command).assert().code(0).stderr(is_empty());
-    let records = records(&told.get_output().stdout);
+    let result = assert_cmd::Command::from_std(command).assert().code(0).stderr(is_empty());
+    let records = records(&result.get_output().stdout);
     let names: Vec<_> = tests(&records).iter().map(|test| test.name.as_str()).collect();
     assert_eq!(names, ["orders", "login", "the tool"], "in the suite's order");
     let requests = server.requests();
@@ -54,7 +54,7 @@ fn what_one_test_captures_another_is_given() {
 }
 
 #[test]
-fn secrets_of_the_environment_and_captured_ones_are_masked() {
+fn captured_values_and_variables_are_masked() {
     let server = Server::start(|request| {
         if request.starts_with("POST /login ") {
             json(r#"{"token":"hush-token"}"#)
@@ -76,7 +76,7 @@ fn secrets_of_the_environment_and_captured_ones_are_masked() {
     let journal = std::fs::read_to_string(place.path("state/journal.jsonl")).unwrap();
     assert!(!journal.contains("hush"), "{journal}");
 
-    // The test that captures a secret hides it, too.
+    // The test that captures a secret masks it, too.
     let server = Server::start(|_| json(r#"{"token":"hush-token"}"#));
     let place = Place::with_suite(&LOGIN.replace("capture =", "expect = { json = '$.user' }\ncapture ="));
     let mut command = place.command();
@@ -85,28 +85,28 @@ fn secrets_of_the_environment_and_captured_ones_are_masked() {
 }
 
 #[test]
-fn who_waits_for_a_test_that_fails_is_skipped() {
+fn dependents_of_a_failed_test_are_skipped() {
     let server = Server::start(|_| answer(403, "no"));
     let place = Place::with_suite(LOGIN);
     let mut command = place.command();
     command.env("PASSWORD", "x").args(["--base-url", &server.url]);
-    let told = assert_cmd::Command::from_std(command).assert().code(1);
-    let records = records(&told.get_output().stdout);
-    let told: Vec<_> = tests(&records)
+    let result = assert_cmd::Command::from_std(command).assert().code(1);
+    let records = records(&result.get_output().stdout);
+    let results: Vec<_> = tests(&records)
         .iter()
         .map(|test| (test.result, test.attempts, test.message.as_deref().unwrap()))
         .collect();
     let why = "depends on \"login\", which did not pass";
     let login = format!("POST {}/login: status 403, expected 2xx: \"no\"", server.url);
     assert_eq!(
-        told,
+        results,
         [(TestResult::Skip, 0, why), (TestResult::Fail, 1, login.as_str()), (TestResult::Skip, 0, why)]
     );
     assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
-fn check_needs_neither_the_address_nor_the_secrets() {
+fn check_needs_neither_base_url_nor_secrets() {
     Place::with_suite(LOGIN).smoke(&["--check"]).code(0).stdout("smoke: 3 tests\n");
     Place::with_suite(LOGIN)
         .smoke(&["--base-url", "http://h"])
@@ -115,7 +115,7 @@ fn check_needs_neither_the_address_nor_the_secrets() {
 }
 
 #[test]
-fn redirects_are_followed_as_far_as_is_said() {
+fn redirects_are_followed_up_to_the_limit() {
     let server = Server::start(|request| match request.split(' ').nth(1) {
         Some("/end") => answer(200, "here"),
         Some(path) => format!(
@@ -134,29 +134,29 @@ fn redirects_are_followed_as_far_as_is_said() {
         format!("[[test]]\nname = '{url} {rest}'\nhttp = {{ url = '{url}', redirects = {rest} }}\n")
     };
     let suite = test("/a", "2") + &test("/a", "1") + &test("/endless", "20");
-    let told = Place::with_suite(&suite).smoke(&["--base-url", &server.url]).code(1);
-    let records = records(&told.get_output().stdout);
-    let told: Vec<_> = tests(&records).iter().map(|test| (test.result, test.reason)).collect();
+    let result = Place::with_suite(&suite).smoke(&["--base-url", &server.url]).code(1);
+    let records = records(&result.get_output().stdout);
+    let results: Vec<_> = tests(&records).iter().map(|test| (test.result, test.reason)).collect();
     let bad = (TestResult::Fail, Some(Reason::BadStatus));
-    assert_eq!(told, [(TestResult::Pass, None), bad, bad]);
+    assert_eq!(results, [(TestResult::Pass, None), bad, bad]);
     assert_eq!(server.requests().len(), 3 + 2 + 21);
 }
 
 #[test]
-fn each_test_has_a_connection_of_its_own_unless_they_are_reused() {
+fn each_test_opens_a_connection_unless_reuse_is_set() {
     for (flags, connections) in [(&[][..], 3), (&["--reuse"][..], 1)] {
         let server =
             Server::start(|_| answer(200, "").replace("connection: close", "connection: keep-alive"));
         let suite =
             ["a", "b", "c"].map(|name| format!("[[test]]\nname = '{name}'\nhttp = {{ url = '/' }}\n"));
-        let told = ["--base-url", &server.url, "--jobs", "1"];
-        Place::with_suite(&suite.concat()).smoke(&[&told[..], flags].concat()).code(0);
+        let args = ["--base-url", &server.url, "--jobs", "1"];
+        Place::with_suite(&suite.concat()).smoke(&[&args[..], flags].concat()).code(0);
         assert_eq!((server.requests().len(), server.connections()), (3, connections), "{flags:?}");
     }
 }
 
 #[test]
-fn a_form_is_sent_as_a_browser_does() {
+fn a_form_is_sent_url_encoded() {
     let server = Server::start(|_| answer(200, "<input name=csrf value=t0ken>"));
     let suite = r#"
         [[test]]
@@ -182,14 +182,17 @@ fn a_form_is_sent_as_a_browser_does() {
 }
 
 #[test]
-fn a_header_that_comes_twice_is_captured_from_where_it_matches_and_no_value_leads_to_another_path() {
+fn a_capture_searches_repeated_headers_and_cannot_leave_its_path() {
     let server = Server::start(|_| {
         "HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: sid=..\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()
     });
     let capture = "capture = { sid = { header = 'set-cookie', regex = 'sid=([^;]+)' } }";
     let suite = crate::http("login", "/login", capture) + &crate::http("user", "/users/{{sid}}/profile", "");
     let place = Place::with_suite(&suite);
-    let told = place.smoke(&["--base-url", &server.url, "--format", "human", "--jobs", "1"]).code(1);
-    told.stdout(contains("ok    login").and(contains("the captured value sid is a step to another path")));
+    let result = place.smoke(&["--base-url", &server.url, "--format", "human", "--jobs", "1"]).code(1);
+    result.stdout(
+        contains("ok    login")
+            .and(contains("the captured value sid is . or .., which would change the path of the URL")),
+    );
     assert_eq!(server.requests().len(), 1);
 }

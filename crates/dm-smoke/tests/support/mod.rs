@@ -1,4 +1,4 @@
-//! A small HTTP server that answers as a test tells it to, and the tool in clean surroundings.
+//! A small HTTP server with scripted responses, and the tool in a clean environment.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,7 +14,7 @@ use common::records::{self, Record};
 use telemetry::{Entry, Journal};
 use tempfile::TempDir;
 
-/// Longer than anything here takes; only a test that fails waits for it.
+/// Longer than any step of a test takes. Only a failing test waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A folder with a suite and a journal in it.
@@ -33,7 +33,7 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// The tool, about to run the suite, with nothing of the machine's or a CI system's environment.
+    /// The tool with the suite as its argument, without the variables of the machine or a CI system.
     pub(crate) fn command(&self) -> std::process::Command {
         let mut command = self.without_suite();
         command.arg("smoke.toml");
@@ -70,22 +70,22 @@ impl Place {
         }
     }
 
-    /// A named pipe: who reads it sees its end when the last process that was given it is gone.
+    /// A named pipe. Its reader sees the end of file when the last process that inherited the pipe is gone.
     pub(crate) fn lifeline(&self) -> mpsc::Receiver<&'static str> {
         let path = self.path("lifeline");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let (told, news) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             let mut pipe = File::open(path).unwrap();
-            told.send("begun").unwrap();
+            sender.send("started").unwrap();
             pipe.read_to_end(&mut Vec::new()).unwrap();
-            told.send("all gone").unwrap();
+            sender.send("all gone").unwrap();
         });
-        news
+        receiver
     }
 }
 
-/// What stdout carried, as records.
+/// Parses stdout as records.
 pub(crate) fn records(stdout: &[u8]) -> Vec<Record> {
     String::from_utf8(stdout.to_vec()).unwrap().lines().map(|line| records::parse(line).unwrap()).collect()
 }
@@ -109,19 +109,19 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Answers each request by its first line, `GET /path HTTP/1.1`; after an empty answer the connection stays
-    /// open and silent. One that says `connection: keep-alive` is not the last of its connection.
+    /// Responds to each request by its first line, `GET /path HTTP/1.1`. After an empty response the connection stays
+    /// open and silent. After a response with `connection: keep-alive` it serves the next request.
     pub(crate) fn start(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let connections = Arc::new(AtomicUsize::new(0));
-        let (seen, answer, accepted) = (Arc::clone(&requests), Arc::new(answer), Arc::clone(&connections));
+        let (log, answer, accepted) = (Arc::clone(&requests), Arc::new(answer), Arc::clone(&connections));
         thread::spawn(move || {
             for connection in listener.incoming() {
                 accepted.fetch_add(1, Ordering::Relaxed);
-                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
-                thread::spawn(move || serve(connection.unwrap(), &seen, &*answer));
+                let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
+                thread::spawn(move || serve(connection.unwrap(), &log, &*answer));
             }
         });
         Self { url, requests, connections }
@@ -138,7 +138,7 @@ impl Server {
     }
 }
 
-fn serve(mut connection: TcpStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -> String) {
+fn serve(mut connection: TcpStream, log: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -> String) {
     let mut reader = BufReader::new(connection.try_clone().unwrap());
     loop {
         let mut head = String::new();
@@ -148,12 +148,12 @@ fn serve(mut connection: TcpStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&
             }
         }
         let first = head.lines().next().unwrap().to_owned();
-        seen.lock().unwrap().push(head);
+        log.lock().unwrap().push(head);
         let answer = answer(&first);
         if answer.is_empty() {
             return drop(reader.read_to_end(&mut Vec::new()));
         }
-        // A client that has gone away is the test's business.
+        // The client may have gone away; the test judges that.
         drop(connection.write_all(answer.as_bytes()));
         if !answer.contains("connection: keep-alive") {
             return;
@@ -161,7 +161,7 @@ fn serve(mut connection: TcpStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&
     }
 }
 
-/// An answer with a status and a body.
+/// A response with a status and a body.
 pub(crate) fn answer(status: u16, body: &str) -> String {
     format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
 }

@@ -1,4 +1,5 @@
-//! One command: run, compared, and ended with all that it started when its time is up.
+//! A command test: runs the command, compares its exit code and output with the expectations, and kills it with all its
+//! descendants if its time is up.
 
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
@@ -11,45 +12,48 @@ use common::event::Reason;
 use tokio::process::Command;
 use tokio::time::sleep;
 
-use crate::outcome::Failure;
-use crate::secret::Hidden;
+use crate::failure::Failure;
+use crate::redact::SuiteRedactor;
 use crate::suite::assertion::CommandObserved;
 use crate::suite::model::CommandTest;
 use crate::suite::template::Values;
 
-/// So much of each stream is kept.
-const KEPT: usize = 1024 * 1024;
+/// The number of bytes that are kept of each output stream.
+const MAX_OUTPUT_BYTES: usize = 1024 * 1024;
 
-/// Runs the command and compares. `None` when it was `stopped`.
-pub async fn run(
+/// Runs the test. `None` if `stopped` became ready first.
+pub(super) async fn run(
     test: &CommandTest,
     limit: Duration,
-    hidden: &Hidden<'_>,
+    redactor: &SuiteRedactor<'_>,
     env: &[(&'static str, String)],
     stopped: impl Future<Output = ()>,
 ) -> Option<Result<(), Failure>> {
-    let mut running = match Captured::start(&mut command(test, env, hidden.values)) {
+    let mut running = match Captured::start(&mut command(test, env, redactor.values)) {
         Ok(running) => running,
         Err(error) => {
             let error = explain(OsStr::new(&test.program), &error);
-            return Some(Err(Failure::error(error.reason, error.message).of(&test.program)));
+            return Some(Err(Failure::error(error.reason, error.message).with_subject(&test.program)));
         }
     };
-    let told = tokio::select! {
-        output = running.output(KEPT) => match output {
-            Ok(output) => judge(test, output, hidden),
-            Err(error) => Err(Failure::error(Reason::Other, format!("cannot wait: {error}"))),
+    let result = tokio::select! {
+        output = running.output(MAX_OUTPUT_BYTES) => match output {
+            Ok(output) => evaluate(test, output, redactor),
+            Err(error) => {
+                Err(Failure::error(Reason::Other, format!("cannot wait for the command: {error}")))
+            }
         },
         () = sleep(limit) => {
             running.terminate().await;
-            Err(Failure::error(Reason::Timeout, format!("did not end within {}", duration::format_duration(limit))))
+            let limit = duration::format_duration(limit);
+            Err(Failure::error(Reason::Timeout, format!("did not end within {limit}")))
         }
         () = stopped => {
             running.terminate().await;
             return None;
         }
     };
-    Some(told.map_err(|failure| failure.of(&test.program)))
+    Some(result.map_err(|failure| failure.with_subject(&test.program)))
 }
 
 fn command(test: &CommandTest, env: &[(&'static str, String)], values: &Values) -> Command {
@@ -63,14 +67,14 @@ fn command(test: &CommandTest, env: &[(&'static str, String)], values: &Values) 
     command
 }
 
-fn judge(test: &CommandTest, output: Output, hidden: &Hidden<'_>) -> Result<(), Failure> {
+fn evaluate(test: &CommandTest, output: Output, redactor: &SuiteRedactor<'_>) -> Result<(), Failure> {
     let Output { status, stdout, stderr } = output;
     let observed = CommandObserved {
         exit: status.code(),
         signal: status.signal(),
-        truncated: [&stdout, &stderr].map(|kept| kept.len() >= KEPT),
+        truncated: [&stdout, &stderr].map(|bytes| bytes.len() >= MAX_OUTPUT_BYTES),
         stdout,
         stderr,
     };
-    test.expected.check(&observed).map_err(|mismatch| Failure::unmet(&mismatch, hidden))
+    test.expected.check(&observed).map_err(|mismatch| Failure::from_mismatch(&mismatch, redactor))
 }

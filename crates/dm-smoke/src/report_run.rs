@@ -1,0 +1,77 @@
+//! Reports a run on stdout, in report files and as annotations, and records it.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow};
+use common::cli::warn;
+use common::clock::{Clock, Stopwatch, SystemClock};
+use common::event::{Completion, Detail, EventId, TestResult};
+use common::exit::Exit;
+use common::label::Stage;
+use common::records::Test;
+use telemetry::{Recorder, WorkKind};
+
+use crate::args::{ReportFile, TOOL};
+use crate::plan::Output;
+use crate::report::{Header, Report, annotation, write_file};
+use crate::verdict::{RunEnd, Verdict};
+
+/// Reports and records the run of `tests` tests that `run` carries out. `lines` are the lines of the suite file that
+/// name the tests.
+pub(crate) fn report_run(
+    output: &Output,
+    lines: &[usize],
+    tests: usize,
+    run: impl FnOnce(&mut Report<io::Stdout>) -> Result<Verdict>,
+) -> Result<Exit> {
+    let clock = SystemClock;
+    let stopwatch = Stopwatch::start(&clock);
+    let stage = Stage::smoke_test();
+    let id = EventId::random();
+    let start = output.context.stream_start(&id, stopwatch.started_at, None);
+    let header = Header { start, suite: output.suite.to_string(), tests };
+    let mut report = Report::begin(output.format, io::stdout(), &header)
+        .context("cannot write to stdout")?
+        .for_terminal(tests);
+    let work = output.context.work_item(&stage, WorkKind::Smoke, stopwatch.started_at);
+    let recorder = Recorder::begin(&output.context.sinks, work, &clock);
+
+    let mut verdict = run(&mut report).unwrap_or_else(|error| Verdict {
+        tests: Vec::new(),
+        end: RunEnd::from_error(&error),
+        duration: None,
+        flaky_fails: output.flaky_fails,
+    });
+    for ReportFile { format, path } in &output.reports {
+        if let Err(error) = write_file(path, *format, &header, &verdict, clock.now()) {
+            let error = anyhow!(error).context(format!("cannot write the report {}", path.display()));
+            verdict.end = RunEnd::from_error(&error);
+        }
+    }
+    if let Err(error) = report.end(&verdict, clock.now()) {
+        verdict.end = RunEnd::from_error(&anyhow!(error).context("cannot write to stdout"));
+    }
+    if output.annotate {
+        annotate(output.file.as_deref(), lines, &verdict.tests);
+    }
+    if let RunEnd::Error(why) = &verdict.end {
+        warn(TOOL.name, std::slice::from_ref(why));
+    }
+    let (status, reason) = verdict.status();
+    let results = TestResult::ALL.iter().map(|&result| (result, verdict.count(result))).collect();
+    let completion =
+        Completion { id, ts: clock.now(), duration: Some(stopwatch.elapsed(&clock)), status, reason };
+    let detail = Detail::Smoke { suite: output.suite.clone(), results };
+    let event = output.context.event(&stage, completion, detail);
+    Ok(output.context.conclude(verdict.exit(), &recorder.finish(&event, &clock)))
+}
+
+fn annotate(file: Option<&Path>, lines: &[usize], tests: &[Test]) {
+    let annotations = tests.iter().filter_map(|test| {
+        let line = usize::try_from(test.seq).ok().and_then(|seq| lines.get(seq.checked_sub(1)?)).copied();
+        annotation::for_test(test, file.zip(line))
+    });
+    // A failure to write to stderr has nowhere to be reported.
+    let _ = io::stderr().write_all(annotations.collect::<String>().as_bytes());
+}
