@@ -51,7 +51,7 @@ fn the_environment_page_is_up_to_date() {
         dm_health::Args::command(),
         dm_migrate::Args::command(),
         dm_rollback::Args::command(),
-        dm_smoke::args::Args::command(),
+        dm_smoke::Args::command(),
         dm_stage::Args::command(),
     ];
     let count = tools.len();

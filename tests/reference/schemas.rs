@@ -48,7 +48,7 @@ fn the_streams_the_journal_and_the_ledger_match_their_schemas() {
         "dm-stage build -- true; dm-stage test --retries 1 --retry-delay 1ms -- sh -c 'exit 3'; \
          dm-smoke smoke.toml --format jsonl > smoke.jsonl; \
          dm-migrate -- true; \
-         dm-health --url {url} --url {health} --interval 5ms --watch 1m --max-fail 50 --format jsonl | tee health.jsonl | \
+         dm-health --url orders={url} --url health={health} --interval 5ms --watch 1m --max-fail 50 --format jsonl | tee health.jsonl | \
          dm-rollback --format jsonl --if-error-rate 5 --verify-url {health} -- true > verdict.jsonl",
         url = sample.orders(),
         health = sample.health(),

@@ -85,7 +85,10 @@ fn run_suite(run: &SuiteRun) -> Result<Exit> {
     let lines: Vec<usize> = run.suite.tests.iter().map(|test| test.line).collect();
     report_run(&run.output, &lines, lines.len(), |report| {
         let stopwatch = Stopwatch::start(&SystemClock);
-        let result = runtime::block_on(run::run_suite(&run.suite, &run.limits, context, report))?;
+        let result = runtime::block_on_concurrent(
+            run.limits.jobs,
+            run::run_suite(&run.suite, &run.limits, context, report),
+        )?;
         let duration = Some(stopwatch.elapsed(&SystemClock));
         let (tests, end) = result?;
         Ok(Verdict { tests, end, duration, flaky_fails: run.output.flaky_fails })
