@@ -5,8 +5,11 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Condition, FORMAT, Reason, SourceCount, TestResult};
+use crate::event::{Condition, Reason, SourceCount, TestResult};
 use crate::output::LineWriter;
+
+/// The version of the format of these streams, the member `v` of each line.
+pub const FORMAT: u32 = 1;
 
 /// One line of a stream. Missing data is `null`, never NaN; units are in the names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -16,18 +16,15 @@
 pub mod act;
 pub mod alertmanager;
 pub mod args;
-pub mod baseline;
-pub mod decide;
+pub mod decision;
 pub mod evidence;
 pub mod facts;
-pub mod finding;
 pub mod guard;
 pub mod history;
 pub mod ledger;
 pub mod order;
 pub mod plan;
 pub mod report;
-pub mod rule;
 pub mod safeguard_args;
 pub mod safeguards;
 pub mod source;
@@ -41,7 +38,6 @@ use common::clock::{Clock, Stopwatch, SystemClock};
 use common::event::Completion;
 use common::event::{Detail, Event, EventId, Reason, RollbackResult, Status};
 use common::exit::Exit;
-use common::label::Label;
 use common::records::{Decision, Verdict};
 use telemetry::journal::Journal;
 use telemetry::recorder::Recorder;
@@ -92,7 +88,7 @@ fn judge(mut plan: Plan, clock: &dyn Clock) -> Result<(Verdict, Plan)> {
         }
     }
     let evidence = plan.sources.gather(clock)?;
-    Ok((decide::decide(&plan.policy, &evidence, clock.now()), plan.of_stream(&evidence)))
+    Ok((decision::decide(&plan.policy, &evidence, clock.now()), plan.of_stream(&evidence)))
 }
 
 fn event(
@@ -125,9 +121,4 @@ fn event(
         result,
     };
     plan.context.event(&plan.stage, ended, detail)
-}
-
-/// A source's name as a label; what a stream says is bounded before it becomes a series.
-pub(crate) fn source_label(src: &str) -> Label {
-    Label::sanitize(src).or_else(|| Label::sanitize("unknown")).expect("not empty")
 }

@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::TOOL;
 use crate::args::Args;
-use crate::decide::Policy;
+use crate::decision::Policy;
 use crate::evidence::Evidence;
 use crate::safeguard_args::Guard;
 use crate::source::Sources;
@@ -68,7 +68,7 @@ pub fn plan(args: Args) -> Result<Plan> {
     let sources = Sources::plan(&args.source, args.if_error_rate, stream, &context.identity, now)?;
     let policy = Policy {
         error_rate: args.if_error_rate,
-        latency: sources.asked.latency,
+        latency: sources.criteria.latency,
         alert: !args.source.if_alert.is_empty(),
         health_fails: args.if_health_fails,
         smoke_fails: args.if_smoke_fails,

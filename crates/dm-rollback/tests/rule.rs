@@ -1,14 +1,14 @@
 //! The rule in simulated traffic: few trials with fixed seeds, and margins that chance does not cross.
 //! `examples/decide_sim.rs` has the whole tables.
 
-use dm_rollback::rule::Rule;
+use dm_rollback::decision::sequential_test::SequentialTest;
 
 /// In how many of 300 watches the rule rolls back, each of so many buckets of 10 s with so many requests, of which
 /// each fails with this chance.
 fn rolled_back(buckets: i64, requests: u64, chance: f64) -> usize {
     let decided = |seed| {
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut rule = Rule::new(5.0);
+        let mut rule = SequentialTest::new(5.0);
         (0..buckets).any(|bucket| {
             let errors = (0..requests).filter(|_| random.f64() < chance).count();
             rule.add(bucket, requests, errors.try_into().unwrap_or(u64::MAX));
@@ -43,7 +43,7 @@ fn a_bad_version_is_found_in_time() {
 #[test]
 fn a_blip_is_none() {
     // 30 s in which everything fails, in a version that is good before and after.
-    let mut rule = Rule::new(5.0);
+    let mut rule = SequentialTest::new(5.0);
     for bucket in 0..60 {
         rule.add(bucket, 100, if (20..23).contains(&bucket) { 100 } else { 1 });
         rule.close();

@@ -114,7 +114,7 @@ fn prometheus_counts_requests_before_and_after_the_deployment() {
     assert_eq!(verdict(&bad.code(11))["errors"], 87);
 
     // Seven percent before and after are nobody's fault.
-    let old = verdict(&asked("old", &[]).code(0).stderr(contains("which is what there was before")));
+    let old = verdict(&asked("old", &[]).code(0).stderr(contains("the rate before the deployment")));
     assert_eq!((&old["total"], &old["errors"]), (&3000.into(), &210.into()));
     assert_eq!(old["baseline"], json!({"total": 2900, "errors": 203}));
     asked("old", &["--baseline", "0s"]).code(11).stderr(contains("210 of 3000 requests failed"));
@@ -126,7 +126,7 @@ fn prometheus_counts_requests_before_and_after_the_deployment() {
         .code(3)
         .stderr(contains("no usual counter of requests with service, job or app = nobody"));
     asked("gone", &[]).code(3).stderr(contains("is it still scraped?"));
-    asked("silent", &[]).code(3).stderr(contains("no request was seen"));
+    asked("silent", &[]).code(3).stderr(contains("no requests were observed"));
     asked("mute", &[]).code(3).stderr(contains("no label of http_requests_total tells the status"));
     let typo = |total, error| asked("x", &["--total-query", total, "--error-query", error]).code(3);
     typo("requests", "errors").stderr(contains("Prometheus has no series requests"));
@@ -271,7 +271,7 @@ fn an_alert_that_begins_to_fire_rolls_back() {
     assert_eq!(verdict(&asked(&[]).code(0))["condition"], "alert");
     fire("api", "ApiDown");
     let before = asked(&[]).code(3);
-    before.stderr(contains("the alert ApiDown fires, and did so before the deployment already"));
+    before.stderr(contains("the alert ApiDown fires, but it already fired before the deployment"));
     let verdict = verdict(&asked(&["--since", "10m"]).code(11));
     assert_eq!(
         (&verdict["verdict"], &verdict["why"]),

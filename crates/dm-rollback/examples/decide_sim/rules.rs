@@ -2,8 +2,8 @@
 //! analysis/analysis.go, Flagger's pkg/controller/scheduler.go, Kayenta's NetflixACAJudge.
 
 use common::records::Baseline;
-use dm_rollback::baseline::threshold_used;
-use dm_rollback::rule::Rule;
+use dm_rollback::decision::baseline::threshold_used;
+use dm_rollback::decision::sequential_test::SequentialTest;
 
 use crate::kayenta;
 use crate::traffic::{Seconds, Trial};
@@ -90,7 +90,7 @@ fn flagger(seconds: &Seconds) -> Option<u64> {
 /// The rule of this crate, in buckets of 10 s.
 fn ours(trial: &Trial) -> Option<u64> {
     let (total, errors) = sum(trial.before.as_deref().unwrap_or_default());
-    let mut rule = Rule::new(threshold_used(THETA * 100.0, Baseline { total, errors }));
+    let mut rule = SequentialTest::new(threshold_used(THETA * 100.0, Baseline { total, errors }));
     for (bucket, ten) in trial.watch.chunks(10).enumerate() {
         let (total, errors) = sum(ten);
         rule.add(bucket as i64, total, errors);

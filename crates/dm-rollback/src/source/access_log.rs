@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
-use crate::evidence::{Asked, Evidence, MAX_LINE_BYTES, Requests};
+use crate::evidence::{Criteria, Evidence, MAX_LINE_BYTES, Requests};
 
 /// What this source is called in records and labels.
 const NAME: &str = "access_log";
@@ -57,12 +57,12 @@ struct Log {
 
 /// Reads stdin to its end, or for so long, or until it is proof.
 pub fn read(
-    asked: Asked,
+    criteria: Criteria,
     watch: Option<Duration>,
     clock: &dyn Clock,
-    mut looked: impl FnMut(&Evidence),
+    mut on_progress: impl FnMut(&Evidence),
 ) -> Evidence {
-    let mut log = Log::new(asked);
+    let mut log = Log::new(criteria);
     let stopwatch = Stopwatch::start(clock);
     let mut last_read = Duration::ZERO;
     let mut input = stdin().lock();
@@ -70,8 +70,8 @@ pub fn read(
     let mut rest: Vec<u8> = Vec::new();
     while log.evidence.damage.is_none() && !log.evidence.is_decisive() {
         if let Some(watch) = watch {
-            let left = watch.saturating_sub(stopwatch.elapsed(clock));
-            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let remaining = watch.saturating_sub(stopwatch.elapsed(clock));
+            let timeout = PollTimeout::try_from(remaining).unwrap_or(PollTimeout::MAX);
             match poll(&mut [PollFd::new(input.as_fd(), PollFlags::POLLIN)], timeout) {
                 Ok(0) if stopwatch.elapsed(clock) >= watch => {
                     let silence = stopwatch.elapsed(clock).saturating_sub(last_read);
@@ -83,15 +83,16 @@ pub fn read(
                     break;
                 }
                 Ok(0) | Err(nix::errno::Errno::EINTR) => continue,
-                _ if left.is_zero() => break,
+                _ if remaining.is_zero() => break,
                 _ => {}
             }
         }
         match input.read(&mut chunk) {
             Ok(0) => {
                 if let Some(watch) = watch {
-                    let (seen, whole) = (format_duration(stopwatch.elapsed(clock)), format_duration(watch));
-                    log.evidence.damage = Some(format!("the log ended after {seen} of {whole}"));
+                    let (elapsed, whole) =
+                        (format_duration(stopwatch.elapsed(clock)), format_duration(watch));
+                    log.evidence.damage = Some(format!("the log ended after {elapsed} of {whole}"));
                 }
                 break;
             }
@@ -99,7 +100,7 @@ pub fn read(
                 last_read = stopwatch.elapsed(clock);
                 rest.extend_from_slice(&chunk[..count]);
                 log.take_lines(&mut rest);
-                looked(&log.evidence);
+                on_progress(&log.evidence);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => log.evidence.damage = Some(format!("stdin cannot be read: {error}")),
@@ -109,8 +110,8 @@ pub fn read(
 }
 
 impl Log {
-    fn new(asked: Asked) -> Self {
-        let evidence = Evidence::new(asked);
+    fn new(criteria: Criteria) -> Self {
+        let evidence = Evidence::new(criteria);
         Self { evidence, combined: Regex::new(COMBINED).ok(), lines: 0, odd: 0, span: None }
     }
 
@@ -131,13 +132,15 @@ impl Log {
 
     fn take(&mut self, line: &str) {
         self.lines += 1;
-        let entry = if line.trim_start().starts_with('{') { of_json(line) } else { self.of_combined(line) };
+        let entry =
+            if line.trim_start().starts_with('{') { parse_json(line) } else { self.parse_combined(line) };
         let Some(Entry { ts, status, milliseconds }) = entry else {
             self.odd += 1;
             return;
         };
         self.span = Some(self.span.map_or((ts, ts), |(first, last)| (first.min(ts), last.max(ts))));
-        let slow = self.evidence.asked().latency.zip(milliseconds).map(|(latency, ms)| latency.is_slow(ms));
+        let slow =
+            self.evidence.criteria().latency.zip(milliseconds).map(|(latency, ms)| latency.is_slow(ms));
         let requests = Requests {
             total: 1,
             errors: u64::from((500..600).contains(&status)),
@@ -151,20 +154,20 @@ impl Log {
     /// writes its log now and then; and where only a few lines were to be expected, none is no surprise.
     fn went_silent(&self, silence: Duration, watch: Duration) -> bool {
         let Some((first, last)) = self.span else { return false };
-        let told_in = (last - first).to_std().unwrap_or_default().max(Duration::from_secs(1));
+        let covered = (last - first).to_std().unwrap_or_default().max(Duration::from_secs(1));
         #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
-        let expected = self.lines as f64 * silence.as_secs_f64() / told_in.as_secs_f64();
+        let expected = self.lines as f64 * silence.as_secs_f64() / covered.as_secs_f64();
         expected > FEW && silence > watch / 4
     }
 
-    fn of_combined(&self, line: &str) -> Option<Entry> {
-        let found = self.combined.as_ref()?.captures(line)?;
-        let milliseconds = found[3]
+    fn parse_combined(&self, line: &str) -> Option<Entry> {
+        let captures = self.combined.as_ref()?.captures(line)?;
+        let milliseconds = captures[3]
             .split_ascii_whitespace()
             .rev()
             .find_map(|field| seconds_of_nginx(field.rsplit_once('=').map_or(field, |(_, value)| value)));
         let milliseconds = milliseconds.map(|seconds| seconds * 1000.0);
-        Some(Entry { ts: time(&found[1])?, status: found[2].parse().ok()?, milliseconds })
+        Some(Entry { ts: time(&captures[1])?, status: captures[2].parse().ok()?, milliseconds })
     }
 
     fn finish(mut self) -> Evidence {
@@ -185,12 +188,12 @@ fn seconds_of_nginx(text: &str) -> Option<f64> {
     (is_number(whole) && is_number(decimals) && decimals.len() == 3).then(|| text.parse().ok())?
 }
 
-fn of_json(line: &str) -> Option<Entry> {
+fn parse_json(line: &str) -> Option<Entry> {
     let fields: Map<String, Value> = serde_json::from_str(line).ok()?;
     let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
     let ts = TIMES.iter().find_map(|name| {
         let value = fields.get(*name)?;
-        value.as_str().and_then(time).or_else(|| of_seconds(number(value)?))
+        value.as_str().and_then(time).or_else(|| parse_epoch(number(value)?))
     })?;
     let status = STATUS.iter().find_map(|name| number(fields.get(*name)?))?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
@@ -207,7 +210,7 @@ fn time(text: &str) -> Option<DateTime<Utc>> {
 }
 
 /// Seconds since 1970, or milliseconds where they would be a time in thousands of years.
-fn of_seconds(number: f64) -> Option<DateTime<Utc>> {
+fn parse_epoch(number: f64) -> Option<DateTime<Utc>> {
     let milliseconds = if number > 1e11 { number } else { number * 1000.0 };
     #[expect(clippy::cast_possible_truncation, reason = "a float-to-integer cast saturates")]
     DateTime::from_timestamp_millis(milliseconds as i64)
@@ -230,21 +233,21 @@ mod tests {
         let combined =
             r#"203.0.113.9 - ada [01/Jan/2026:01:00:00 +0100] "GET /a\"b] HTTP/1.1" 503 12 "-" "curl/8""#;
         let entry = |milliseconds| Some(Entry { ts, status: 503, milliseconds });
-        assert_eq!(log().of_combined(combined), entry(None));
-        assert_eq!(log().of_combined(&format!("{combined} 0.250")), entry(Some(250.0)));
-        assert_eq!(log().of_combined(&format!("{combined} rt=0.250")), entry(Some(250.0)));
-        assert_eq!(log().of_combined(&format!("{combined} rt=0.250 len=512")), entry(Some(250.0)));
+        assert_eq!(log().parse_combined(combined), entry(None));
+        assert_eq!(log().parse_combined(&format!("{combined} 0.250")), entry(Some(250.0)));
+        assert_eq!(log().parse_combined(&format!("{combined} rt=0.250")), entry(Some(250.0)));
+        assert_eq!(log().parse_combined(&format!("{combined} rt=0.250 len=512")), entry(Some(250.0)));
         // Apache's %D is in microseconds, and nothing says so.
-        assert_eq!(log().of_combined(&format!("{combined} 35210")), entry(None));
-        assert_eq!(log().of_combined(&format!("{combined} -0.250 1.5 \"a.250\"")), entry(None));
-        assert_eq!(of_json(r#"{"ts":1767225600.0,"status":503,"duration":58.33}"#), entry(None));
+        assert_eq!(log().parse_combined(&format!("{combined} 35210")), entry(None));
+        assert_eq!(log().parse_combined(&format!("{combined} -0.250 1.5 \"a.250\"")), entry(None));
+        assert_eq!(parse_json(r#"{"ts":1767225600.0,"status":503,"duration":58.33}"#), entry(None));
         for json in [
             r#"{"time_iso8601":"2026-01-01T01:00:00+01:00","status":503,"request_time":0.25}"#,
             r#"{"time":"01/Jan/2026:00:00:00 +0000","status":"503","request_time":"0.250"}"#,
             r#"{"ts":1767225600.0,"status":503,"duration_seconds":0.25}"#,
             r#"{"timestamp":1767225600000,"status_code":503,"latency_ms":250}"#,
         ] {
-            assert_eq!(of_json(json), entry(Some(250.0)), "{json}");
+            assert_eq!(parse_json(json), entry(Some(250.0)), "{json}");
         }
     }
 
@@ -266,9 +269,9 @@ mod tests {
 
     #[test]
     fn a_log_that_stops_is_told_from_one_with_little_to_tell() {
-        let silent = |lines: u64, told_in: i64, silence: u64| {
+        let silent = |lines: u64, covered: i64, silence: u64| {
             let first = DateTime::UNIX_EPOCH;
-            let span = Some((first, first + chrono::TimeDelta::seconds(told_in)));
+            let span = Some((first, first + chrono::TimeDelta::seconds(covered)));
             Log { lines, span, ..log() }.went_silent(Duration::from_secs(silence), Duration::from_mins(1))
         };
         assert!(silent(600, 30, 30));

@@ -28,7 +28,7 @@ impl Alerts {
     }
 
     /// Looks once.
-    pub async fn look(&self) -> Alert {
+    pub async fn check(&self) -> Alert {
         match self.alertmanager.active(&BTreeMap::new()).await {
             Ok(firing) => self.judge(&firing),
             Err(error) => Alert::Unknown(format!("Alertmanager cannot be asked: {error:#}")),
@@ -37,11 +37,11 @@ impl Alerts {
 
     fn judge(&self, firing: &[Active]) -> Alert {
         let has = |fires: &Active, label: &str, value: &Label| {
-            fires.labels.get(label).is_none_or(|of_alert| of_alert == value.as_str())
+            fires.labels.get(label).is_none_or(|actual| actual == value.as_str())
         };
         let ours = firing.iter().filter(|fires| {
             let name = fires.labels.get("alertname").map_or("", String::as_str);
-            self.names.iter().any(|asked| asked.as_str() == name)
+            self.names.iter().any(|requested| requested.as_str() == name)
                 && has(fires, "service", &self.service)
                 && has(fires, "environment", &self.environment)
         });

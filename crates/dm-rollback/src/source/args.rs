@@ -10,8 +10,6 @@ use common::label::Label;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::args::percent;
-
 /// Where the evidence comes from; from stdin, unless another source is named.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sources")]
@@ -21,11 +19,11 @@ pub struct SourceArgs {
     pub if_latency: Option<Duration>,
 
     /// The share of such slow requests that is allowed, in percent
-    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "5", requires = "if_latency")]
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent, default_value = "5", requires = "if_latency")]
     pub if_latency_share: f64,
 
     /// Roll back if this alert begins to fire in Alertmanager; may be given more than once. Beside a stream or a log it is
-    /// looked at once, at the end
+    /// on_progress at once, at the end
     #[arg(long, value_name = "NAME")]
     pub if_alert: Vec<Label>,
 
@@ -99,5 +97,27 @@ impl std::str::FromStr for AnyUrl {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         parse_url(text).map(Self)
+    }
+}
+
+/// Parses a percentage above 0 and below 100, with or without the sign.
+pub(crate) fn parse_percent(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').parse::<f64>() {
+        Ok(value) if value > 0.0 && value < 100.0 => Ok(value),
+        _ => Err("give a percentage above 0 and below 100, such as 5".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_percent;
+
+    #[test]
+    fn a_percentage_is_between_0_and_100() {
+        assert_eq!(parse_percent("5"), Ok(5.0));
+        assert_eq!(parse_percent("0.5%"), Ok(0.5));
+        for bad in ["0", "100", "-1", "NaN", "inf", "", "5 percent"] {
+            assert!(parse_percent(bad).is_err(), "{bad}");
+        }
     }
 }

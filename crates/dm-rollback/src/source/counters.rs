@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// A series that begins so long after the first of all series begins at zero: it is a new process, or a status that had
-/// not been seen. One that begins with the others was there before anybody looked.
+/// not been seen. One that begins with the others was there before anybody on_progress.
 const NEW_AFTER_MS: i64 = 120_000;
 
 /// A counter's value at a time, in milliseconds since 1970.
@@ -119,7 +119,7 @@ mod tests {
         // The first error of a process, ten minutes after it was first seen; and a process that was there.
         let late: &[Sample] = &[(600_000, 3.0), (610_000, 5.0)];
         assert_eq!(added(&[("a", Counts::Good, &[(0, 50.0)]), ("b", Counts::Bad, late)]), (5, 5));
-        assert_eq!(added(&[("b", Counts::Bad, late)]), (2, 2), "nobody looked before");
+        assert_eq!(added(&[("b", Counts::Bad, late)]), (2, 2), "nobody on_progress before");
     }
 
     #[test]

@@ -24,9 +24,9 @@ use common::records::Baseline;
 use common::runtime::block_on;
 use common::secrets;
 
-use crate::evidence::{Alert, Asked, Evidence, Latency};
+use crate::decision::sequential_test::SequentialTest;
+use crate::evidence::{Alert, Criteria, Evidence, Latency};
 use crate::report::note;
-use crate::rule::Rule;
 use alerts::Alerts;
 use args::{AnyUrl, SourceArgs};
 use prometheus::{Prometheus, check_selector};
@@ -43,7 +43,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Sources {
     /// What it is weighed for.
-    pub asked: Asked,
+    pub criteria: Criteria,
     origin: Origin,
     alerts: Option<Alerts>,
     interval: Duration,
@@ -66,9 +66,9 @@ impl Sources {
         now: DateTime<Utc>,
     ) -> Result<Self> {
         let latency = args.if_latency.map(|limit| Latency { limit, share: args.if_latency_share });
-        let told = args.baseline_total.zip(args.baseline_errors);
-        let told = told.map(|(total, errors)| Baseline { total, errors });
-        if told.is_some_and(|baseline| baseline.errors > baseline.total) {
+        let baseline = args.baseline_total.zip(args.baseline_errors);
+        let baseline = baseline.map(|(total, errors)| Baseline { total, errors });
+        if baseline.is_some_and(|counts| counts.errors > counts.total) {
             bail!("--baseline-errors is more than --baseline-total");
         }
         let since = args.since.as_deref().map(|text| since(text, now)).transpose()?;
@@ -108,11 +108,11 @@ impl Sources {
         }
         let is_server = matches!(origin, Origin::Server { .. });
         // No baseline is wanted: what is older than the deployment is left out.
-        let told = told.or((is_server && args.baseline.is_zero()).then(Baseline::default));
+        let baseline = baseline.or((is_server && args.baseline.is_zero()).then(Baseline::default));
         let is_live = is_server || args.watch.is_some();
         let since = since.or(is_live.then_some(now));
-        let asked = Asked { error_rate, latency, since, baseline: told };
-        Ok(Self { asked, origin, alerts, interval: args.interval })
+        let criteria = Criteria { error_rate, latency, since, baseline };
+        Ok(Self { criteria, origin, alerts, interval: args.interval })
     }
 
     /// Whether stdin is read.
@@ -123,38 +123,38 @@ impl Sources {
     /// Gathers until the source ends, the time is over, or it is proof. Says now and then how it stands.
     pub fn gather(&mut self, clock: &dyn Clock) -> Result<Evidence> {
         let stopwatch = Stopwatch::start(clock);
-        let (interval, mut told) = (self.interval, Duration::ZERO);
-        let looked = |evidence: &Evidence| {
+        let (interval, mut last_note) = (self.interval, Duration::ZERO);
+        let on_progress = |evidence: &Evidence| {
             let now = stopwatch.elapsed(clock);
-            if now.saturating_sub(told) >= interval {
-                told = now;
-                note(&format!("after {}: {}", format_duration(now), standing(evidence)));
+            if now.saturating_sub(last_note) >= interval {
+                last_note = now;
+                note(&format!("after {}: {}", format_duration(now), progress(evidence)));
             }
         };
         match &mut self.origin {
             Origin::Server { server, watch } => {
                 let times = (*watch, interval);
                 let alerts = self.alerts.as_ref();
-                block_on(server::watch(server, alerts, self.asked, times, clock, looked))?
+                block_on(server::watch(server, alerts, self.criteria, times, clock, on_progress))?
             }
             Origin::Stream => {
                 let input = BufReader::with_capacity(BUFFER_BYTES, stdin().lock());
-                let mut evidence = Evidence::read(input, self.asked, looked);
-                self.look(&mut evidence)?;
+                let mut evidence = Evidence::read(input, self.criteria, on_progress);
+                self.check_alerts(&mut evidence)?;
                 Ok(evidence)
             }
             Origin::AccessLog { watch } => {
-                let mut evidence = access_log::read(self.asked, *watch, clock, looked);
-                self.look(&mut evidence)?;
+                let mut evidence = access_log::read(self.criteria, *watch, clock, on_progress);
+                self.check_alerts(&mut evidence)?;
                 Ok(evidence)
             }
         }
     }
 
     /// Looks once at what fires, where nothing else decided.
-    fn look(&self, evidence: &mut Evidence) -> Result<()> {
+    fn check_alerts(&self, evidence: &mut Evidence) -> Result<()> {
         if let Some(alerts) = self.alerts.as_ref().filter(|_| !evidence.is_decisive()) {
-            evidence.alert = Some(block_on(alerts.look())?);
+            evidence.alert = Some(block_on(alerts.check())?);
         }
         Ok(())
     }
@@ -172,10 +172,10 @@ fn alerts(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Resul
 fn server(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Result<Server> {
     let from = since - args.baseline;
     if args.railway {
-        let railway = Railway::find(args.railway_url.clone(), &env::system, from)?;
+        let railway = Railway::from_env(args.railway_url.clone(), &env::system, from)?;
         return Ok(Server::Railway(Box::new(railway)));
     }
-    let Some(prometheus) = &args.prometheus else { return Ok(Server::Nobody) };
+    let Some(prometheus) = &args.prometheus else { return Ok(Server::None) };
     let url = if let Some(url) = prometheus {
         url.clone()
     } else {
@@ -193,13 +193,13 @@ fn server(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Resul
 }
 
 /// How sure it is by now, each source for itself.
-fn standing(evidence: &Evidence) -> String {
+fn progress(evidence: &Evidence) -> String {
     let mut parts = Vec::new();
-    for (name, seen) in evidence.seen() {
-        for (judged, bad) in [(&seen.errors, "failed"), (&seen.slow, "were slow")] {
-            if let (Some(percent), Some(rule)) = (judged.percent(), &judged.rule) {
-                let (count, total) = (judged.bad, judged.total);
-                let proof = format!("evidence {:.1} of {:.1}", rule.evidence(), Rule::needed());
+    for (name, observation) in evidence.observations() {
+        for (counts, bad) in [(&observation.errors, "failed"), (&observation.slow, "were slow")] {
+            if let (Some(percent), Some(test)) = (counts.percent(), &counts.test) {
+                let (count, total) = (counts.bad, counts.total);
+                let proof = format!("evidence {:.1} of {:.1}", test.evidence(), SequentialTest::needed());
                 parts.push(format!("{count} of {total} requests {bad} ({name}, {percent:.1} %), {proof}"));
             }
         }
@@ -209,7 +209,7 @@ fn standing(evidence: &Evidence) -> String {
         Some(Alert::FiredBefore(name)) => parts.push(format!("{name} fired before already")),
         Some(Alert::Firing(_) | Alert::Quiet) | None => {}
     }
-    if parts.is_empty() { "no request was seen".to_owned() } else { parts.join("; ") }
+    if parts.is_empty() { "no requests were observed".to_owned() } else { parts.join("; ") }
 }
 
 /// A time, or so long ago.

@@ -23,7 +23,7 @@ use crate::evidence::{Evidence, Requests};
 const NAME: &str = "prometheus";
 
 /// Counters of requests, as the usual libraries and proxies name them: the first that the service has.
-const USUAL: [&str; 10] = [
+const USUAL_COUNTERS: [&str; 10] = [
     "http_server_request_duration_seconds_count",
     "http_server_requests_seconds_count",
     "http_requests_total",
@@ -37,10 +37,10 @@ const USUAL: [&str; 10] = [
 ];
 
 /// The labels by which a service is usually told from others.
-const OF_SERVICE: [&str; 3] = ["service", "job", "app"];
+const SERVICE_LABELS: [&str; 3] = ["service", "job", "app"];
 
 /// The labels that usually hold the status.
-const STATUS: [&str; 6] =
+const STATUS_LABELS: [&str; 6] =
     ["status", "code", "status_code", "http_response_status_code", "response_code", "http_status_code"];
 
 /// How far a question reaches back over what was answered already: a scrape may be stored late.
@@ -65,14 +65,14 @@ pub struct Prometheus {
     counters: Counters,
     /// When it was scraped.
     scrapes: Scrapes,
-    seen: bool,
-    seen_errors: bool,
+    has_requests: bool,
+    has_errors: bool,
     /// Errors of which the requests were not seen yet.
-    owed: u64,
+    unmatched_errors: u64,
 }
 
 #[derive(Deserialize)]
-struct Answer<T> {
+struct Response<T> {
     data: Option<Data<T>>,
     error: Option<String>,
 }
@@ -129,9 +129,9 @@ impl Prometheus {
             client,
             counters,
             scrapes: Scrapes::default(),
-            seen: false,
-            seen_errors: false,
-            owed: 0,
+            has_requests: false,
+            has_errors: false,
+            unmatched_errors: 0,
         })
     }
 
@@ -148,20 +148,20 @@ impl Prometheus {
             Some(selector) => self.matrix(selector, range, now).await?,
             None => self.usual(range, now).await?,
         };
-        self.seen |= !all.is_empty();
+        self.has_requests |= !all.is_empty();
         let bad = match &self.error {
             Some(selector) => self.matrix(selector, range, now).await?,
             None => Vec::new(),
         };
         let samples: Vec<(Labels, Counts, Vec<Sample>)> = if self.error.is_some() {
-            self.seen_errors |= !bad.is_empty();
+            self.has_errors |= !bad.is_empty();
             let all = all.into_iter().map(|series| (Counts::All, series));
             let both = all.chain(bad.into_iter().map(|series| (Counts::BadAmongAll, series)));
             both.map(|(counts, series)| (series.metric.clone(), counts, series.samples())).collect()
         } else {
             all.into_iter()
                 .map(|series| {
-                    let status = STATUS.iter().find_map(|label| series.metric.get(*label));
+                    let status = STATUS_LABELS.iter().find_map(|label| series.metric.get(*label));
                     let is_code = |status: &&String| status.starts_with(|c: char| c.is_ascii_digit());
                     let status = status.filter(is_code).with_context(|| no_status(&series.metric))?;
                     let counts = if status.starts_with('5') { Counts::Bad } else { Counts::Good };
@@ -170,7 +170,7 @@ impl Prometheus {
                 .collect::<Result<_>>()?
         };
         self.counters.begin(samples.iter().flat_map(|(_, _, samples)| samples));
-        self.scrapes.see(samples.iter().map(|(_, _, samples)| samples.as_slice()));
+        self.scrapes.record(samples.iter().map(|(_, _, samples)| samples.as_slice()));
         let mut increases = Increases::new();
         for (series, counts, samples) in &samples {
             self.counters.add(series, *counts, samples, &mut increases);
@@ -178,9 +178,9 @@ impl Prometheus {
         for (ts, (total, errors)) in increases {
             let Some(ts) = DateTime::from_timestamp_millis(ts) else { continue };
             // Two exporters are not scraped at the same moment.
-            let seen = (errors + self.owed).min(total);
-            self.owed = errors + self.owed - seen;
-            evidence.count(ts, NAME, Requests { total, errors: seen, ..Requests::default() });
+            let matched = (errors + self.unmatched_errors).min(total);
+            self.unmatched_errors = errors + self.unmatched_errors - matched;
+            evidence.count(ts, NAME, Requests { total, errors: matched, ..Requests::default() });
         }
         self.from = now;
         Ok(())
@@ -188,7 +188,7 @@ impl Prometheus {
 
     /// At the end: an error that nobody counts is not the same as no error.
     pub async fn finish(&self, now: DateTime<Utc>) -> Result<()> {
-        if let Some(selector) = self.total.as_ref().filter(|_| !self.seen) {
+        if let Some(selector) = self.total.as_ref().filter(|_| !self.has_requests) {
             bail!("Prometheus has no series {selector}");
         }
         if let Some(silence) = self.scrapes.silence(now) {
@@ -198,10 +198,13 @@ impl Prometheus {
                 format_duration(silence)
             );
         }
-        if self.owed > 0 {
-            bail!("--error-query counts {} more errors than --total-query counts requests", self.owed);
+        if self.unmatched_errors > 0 {
+            bail!(
+                "--error-query counts {} more errors than --total-query counts requests",
+                self.unmatched_errors
+            );
         }
-        let Some(selector) = self.error.as_ref().filter(|_| !self.seen_errors) else { return Ok(()) };
+        let Some(selector) = self.error.as_ref().filter(|_| !self.has_errors) else { return Ok(()) };
         let name = selector.split('{').next().unwrap_or_default().trim();
         let labels = Regex::new("([a-zA-Z_][a-zA-Z0-9_]*)\\s*(=~|!~|!=|=)\\s*\"").context("the pattern")?;
         let labels = labels.captures_iter(selector).map(|found| format!("{name}{{{}!=\"\"}}", &found[1]));
@@ -219,17 +222,17 @@ impl Prometheus {
     /// The usual counter that this service has; from now on the one that is asked for.
     async fn usual(&mut self, range: TimeDelta, now: DateTime<Utc>) -> Result<Vec<Series>> {
         let value = self.service.as_str().replace('\\', "\\\\").replace('"', "\\\"");
-        for label in OF_SERVICE {
+        for label in SERVICE_LABELS {
             let matcher = format!("{label}=\"{value}\"");
-            let any = format!("{{__name__=~\"{}\",{matcher}}}", USUAL.join("|"));
+            let any = format!("{{__name__=~\"{}\",{matcher}}}", USUAL_COUNTERS.join("|"));
             let found = self.matrix(&any, range, now).await?;
             let has = |name: &&&str| {
                 found.iter().any(|series| series.metric.get("__name__").is_some_and(|has| has == **name))
             };
-            if let Some(name) = USUAL.iter().find(has) {
+            if let Some(name) = USUAL_COUNTERS.iter().find(has) {
                 self.total = Some(format!("{name}{{{matcher}}}"));
-                let of_name = |series: &Series| series.metric.get("__name__").is_some_and(|has| has == name);
-                return Ok(found.into_iter().filter(of_name).collect());
+                let has_name = |series: &Series| series.metric.get("__name__").is_some_and(|has| has == name);
+                return Ok(found.into_iter().filter(has_name).collect());
             }
         }
         bail!(
@@ -253,12 +256,12 @@ impl Prometheus {
         if let Some(value) = &self.authorization {
             request = request.header(AUTHORIZATION, value.clone());
         }
-        let response = request.send().await.map_err(http::describe_error).map_err(anyhow::Error::msg)?;
-        let status = response.status();
-        let body = http::read_body(response, MAX_BYTES).await?;
-        let answer: Answer<T> = serde_json::from_slice(&body)
+        let http_response = request.send().await.map_err(http::describe_error).map_err(anyhow::Error::msg)?;
+        let status = http_response.status();
+        let body = http::read_body(http_response, MAX_BYTES).await?;
+        let response: Response<T> = serde_json::from_slice(&body)
             .map_err(|_| anyhow!("this is no answer of Prometheus: HTTP status {status}"))?;
-        match (answer.data, answer.error) {
+        match (response.data, response.error) {
             (Some(data), None) => Ok(data.result),
             (_, error) => bail!("{query}: {}", error.unwrap_or_else(|| status.to_string())),
         }
@@ -267,5 +270,5 @@ impl Prometheus {
 
 fn no_status(series: &Labels) -> String {
     let name = series.get("__name__").map_or("the counter", String::as_str);
-    format!("no label of {name} tells the status ({}): give --error-query", STATUS.join(", "))
+    format!("no label of {name} tells the status ({}): give --error-query", STATUS_LABELS.join(", "))
 }

@@ -51,14 +51,14 @@ pub struct Railway {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Response {
     data: Option<Data>,
     #[serde(default)]
-    errors: Vec<Trouble>,
+    errors: Vec<ApiError>,
 }
 
 #[derive(Deserialize)]
-struct Trouble {
+struct ApiError {
     message: String,
 }
 
@@ -84,7 +84,7 @@ struct Sample {
 
 impl Railway {
     /// The service that Railway's own variables name.
-    pub fn find(url: Url, env: &Env<'_>, from: DateTime<Utc>) -> Result<Self> {
+    pub fn from_env(url: Url, env: &Env<'_>, from: DateTime<Utc>) -> Result<Self> {
         let named = |name: &str| env(name).with_context(|| format!("--railway needs {name}"));
         let header = match (env("RAILWAY_TOKEN"), env("RAILWAY_API_TOKEN")) {
             (Some(token), _) => (HeaderName::from_static("project-access-token"), token),
@@ -108,16 +108,16 @@ impl Railway {
         });
         let body = json!({"query": QUERY, "variables": variables});
         let request = self.client.post(self.url.clone()).header(self.header.0.clone(), self.header.1.clone());
-        let response =
+        let http_response =
             request.json(&body).send().await.map_err(http::describe_error).map_err(anyhow::Error::msg)?;
-        let status = response.status();
-        let body = http::read_body(response, MAX_BYTES).await?;
-        let answer: Answer = serde_json::from_slice(&body)
+        let status = http_response.status();
+        let body = http::read_body(http_response, MAX_BYTES).await?;
+        let response: Response = serde_json::from_slice(&body)
             .map_err(|_| anyhow!("this is no answer of Railway's API: HTTP status {status}"))?;
-        if let Some(trouble) = answer.errors.first() {
-            bail!("Railway: {}", trouble.message.replace(char::is_control, " "));
+        if let Some(error) = response.errors.first() {
+            bail!("Railway: {}", error.message.replace(char::is_control, " "));
         }
-        let data = answer.data.with_context(|| format!("Railway answers nothing: HTTP status {status}"))?;
+        let data = response.data.with_context(|| format!("Railway answers nothing: HTTP status {status}"))?;
         let mut steps: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
         for Group { status_code, samples } in data.http_metrics_grouped_by_status {
             for Sample { ts, value } in samples {

@@ -19,7 +19,7 @@ pub struct Scrapes {
 
 impl Scrapes {
     /// Takes in series, each in the order of time.
-    pub fn see<'a>(&mut self, series: impl Iterator<Item = &'a [Sample]>) {
+    pub fn record<'a>(&mut self, series: impl Iterator<Item = &'a [Sample]>) {
         for samples in series {
             let (Some((first, _)), Some((last, _))) = (samples.first(), samples.last()) else { continue };
             self.newest = self.newest.max(Some(*last));
@@ -46,7 +46,7 @@ mod tests {
             let mut scrapes = Scrapes::default();
             let series: Vec<Vec<Sample>> =
                 times.iter().map(|times| times.iter().map(|ts| (ts * 1000, 1.0)).collect()).collect();
-            scrapes.see(series.iter().map(Vec::as_slice));
+            scrapes.record(series.iter().map(Vec::as_slice));
             scrapes.silence(DateTime::from_timestamp(now, 0).unwrap()).map(|silence| silence.as_secs())
         };
         assert_eq!(silence(&[&[0, 15, 30]], 100), None);

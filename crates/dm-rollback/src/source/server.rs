@@ -11,7 +11,7 @@ use common::duration::format_duration;
 use super::alerts::Alerts;
 use super::prometheus::Prometheus;
 use super::railway::Railway;
-use crate::evidence::{Asked, Evidence};
+use crate::evidence::{Criteria, Evidence};
 use crate::report::note;
 
 /// Who counts the requests.
@@ -21,8 +21,8 @@ pub enum Server {
     Prometheus(Box<Prometheus>),
     /// Railway's own metrics.
     Railway(Box<Railway>),
-    /// Nobody: only alerts are asked about.
-    Nobody,
+    /// None: only alerts are asked about.
+    None,
 }
 
 impl Server {
@@ -30,14 +30,14 @@ impl Server {
         match self {
             Self::Prometheus(prometheus) => prometheus.poll(evidence, now).await,
             Self::Railway(railway) => railway.poll(evidence, now).await,
-            Self::Nobody => Ok(()),
+            Self::None => Ok(()),
         }
     }
 
     async fn finish(&mut self, now: DateTime<Utc>) -> Result<()> {
         match self {
             Self::Prometheus(prometheus) => prometheus.finish(now).await,
-            Self::Railway(_) | Self::Nobody => Ok(()),
+            Self::Railway(_) | Self::None => Ok(()),
         }
     }
 }
@@ -47,40 +47,40 @@ impl Server {
 pub async fn watch(
     server: &mut Server,
     alerts: Option<&Alerts>,
-    asked: Asked,
+    criteria: Criteria,
     (watch, interval): (Duration, Duration),
     clock: &dyn Clock,
-    mut looked: impl FnMut(&Evidence),
+    mut on_progress: impl FnMut(&Evidence),
 ) -> Result<Evidence> {
     let mut signals = ShutdownSignals::watch()?;
-    let mut evidence = Evidence::new(asked);
+    let mut evidence = Evidence::new(criteria);
     let stopwatch = Stopwatch::start(clock);
     loop {
-        let answered = server.poll(&mut evidence, clock.now()).await;
+        let result = server.poll(&mut evidence, clock.now()).await;
         if let Some(alerts) = alerts {
-            evidence.alert = Some(alerts.look().await);
+            evidence.alert = Some(alerts.check().await);
         }
         if evidence.is_decisive() || evidence.damage.is_some() {
             break;
         }
-        let left = watch.saturating_sub(stopwatch.elapsed(clock));
-        let over = left.is_zero();
-        match answered {
-            Ok(()) => looked(&evidence),
-            Err(error) if over => evidence.damage = Some(format!("{error:#}")),
+        let remaining = watch.saturating_sub(stopwatch.elapsed(clock));
+        let is_over = remaining.is_zero();
+        match result {
+            Ok(()) => on_progress(&evidence),
+            Err(error) if is_over => evidence.damage = Some(format!("{error:#}")),
             Err(error) => note(&format!("{error:#}; asking again")),
         }
-        if over {
+        if is_over {
             if let Err(error) = server.finish(clock.now()).await {
                 evidence.damage.get_or_insert(format!("{error:#}"));
             }
             break;
         }
         tokio::select! {
-            () = tokio::time::sleep(interval.min(left)) => {}
+            () = tokio::time::sleep(interval.min(remaining)) => {}
             _ = signals.next() => {
-                let seen = format_duration(stopwatch.elapsed(clock));
-                evidence.damage = Some(format!("it was stopped after {seen} of {}", format_duration(watch)));
+                let elapsed = format_duration(stopwatch.elapsed(clock));
+                evidence.damage = Some(format!("it was stopped after {elapsed} of {}", format_duration(watch)));
                 break;
             }
         }
