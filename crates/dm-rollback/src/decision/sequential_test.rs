@@ -1,4 +1,4 @@
-//! The sequential test: when the errors seen so far are proof of a version that is worse than allowed. Pure.
+//! The sequential test: when the errors so far prove that a version is worse than allowed. Pure.
 //!
 //! For every bucket in which a fault may have begun, it computes a mixture of likelihood ratios against several worse
 //! error rates, and limits the evidence of a single bucket. Each start has its own share of the error probability.
@@ -269,7 +269,7 @@ mod tests {
         let detectable = |buckets: usize, good| after(5.0, &vec![(good, 0); buckets]).detectable_percent();
         assert_eq!(detectable(1, 9), None, "9 requests");
         assert_eq!(detectable(3, 1000), None, "three buckets");
-        // From the simulation: 20 % of one request a second is found in ninety seconds at the median.
+        // From the simulation: 20 % of one request a second is detected in ninety seconds at the median.
         let slow = detectable(9, 10).unwrap();
         assert!((17.0..22.0).contains(&slow), "{slow}");
         let many = detectable(60, 1000).unwrap();

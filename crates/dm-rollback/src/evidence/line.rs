@@ -55,7 +55,7 @@ fn parse_fast(line: &[u8]) -> Option<Line<'_>> {
     let mut values = [None; NAMES.len()];
     members(str::from_utf8(line).ok()?, |name, value| {
         // serde rejects a duplicate name.
-        let index = NAMES.iter().position(|known| *known == name);
+        let index = NAMES.iter().position(|candidate| *candidate == name);
         index.is_none_or(|at| values[at].replace(value).is_none()).then_some(())
     })?;
     let [v, kind, ts, src, target, ok, local, latency, total, errors] = values;

@@ -1,4 +1,4 @@
-//! What fires in Alertmanager (API v2).
+//! Which alerts fire in Alertmanager (API v2).
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use url::Url;
 use crate::alertmanager::{Active, Alertmanager};
 use crate::evidence::Alert;
 
-/// Alerts that are asked about.
+/// The alerts to check.
 #[derive(Debug)]
 pub struct Alerts {
     alertmanager: Alertmanager,
@@ -21,17 +21,17 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// These alerts, of this service in this environment, in an Alertmanager.
+    /// The alerts with these names, for this service and environment, in the Alertmanager at `url`.
     pub fn new(url: Url, names: Vec<Label>, identity: &Identity, since: DateTime<Utc>) -> Self {
         let (service, environment) = (identity.service.clone(), identity.environment.clone());
         Self { alertmanager: Alertmanager { url }, names, service, environment, since }
     }
 
-    /// Looks once.
+    /// Checks once which of the alerts fire.
     pub async fn check(&self) -> Alert {
         match self.alertmanager.active(&BTreeMap::new()).await {
             Ok(firing) => self.judge(&firing),
-            Err(error) => Alert::Unknown(format!("Alertmanager cannot be asked: {error:#}")),
+            Err(error) => Alert::Unknown(format!("cannot query Alertmanager: {error:#}")),
         }
     }
 

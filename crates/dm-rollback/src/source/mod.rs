@@ -1,4 +1,4 @@
-//! Where the evidence comes from, as checked values; and how it is gathered.
+//! The sources of the evidence, as validated values, and how the evidence is gathered.
 
 pub mod access_log;
 pub mod alerts;
@@ -33,16 +33,16 @@ use prometheus::{Prometheus, check_selector};
 use railway::Railway;
 use server::Server;
 
-/// How long a server is asked, unless told otherwise.
+/// The default duration of a watch.
 const WATCH: Duration = Duration::from_mins(5);
 
-/// A stream has millions of lines.
+/// The size of the read buffer: large, because a stream may have millions of lines.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Where the evidence comes from, and what it is weighed for.
+/// The sources of the evidence, and the limits that it is tested against.
 #[derive(Debug)]
 pub struct Sources {
-    /// What it is weighed for.
+    /// The limits that the evidence is tested against.
     pub criteria: Criteria,
     origin: Origin,
     alerts: Option<Alerts>,
@@ -57,7 +57,7 @@ enum Origin {
 }
 
 impl Sources {
-    /// Checks what was typed. `stream` tells whether a condition needs what a producer says of itself.
+    /// Validates the flags. `stream` is true if a condition depends on the exit code of the producer of a stream.
     pub fn plan(
         args: &SourceArgs,
         error_rate: Option<f64>,
@@ -86,12 +86,12 @@ impl Sources {
         match &origin {
             Origin::Stream if args.watch.is_some() => {
                 bail!(
-                    "--watch is for --prometheus, --railway, --access-log and --if-alert: a stream has an end of its own"
+                    "--watch applies to --prometheus, --railway, --access-log and --if-alert: a stream ends by itself"
                 )
             }
             Origin::AccessLog { .. } | Origin::Server { .. } if stream => {
                 bail!(
-                    "--if-health-fails and --if-smoke-fails need a stream on stdin, and another source was given"
+                    "--if-health-fails and --if-smoke-fails need a stream on stdin, but another source was given"
                 )
             }
             Origin::Server { server: Server::Prometheus(_) | Server::Railway(_), .. }
@@ -102,12 +102,12 @@ impl Sources {
             Origin::Server { server: Server::Prometheus(_) | Server::Railway(_), .. }
                 if error_rate.is_none() =>
             {
-                bail!("requests are counted, and no condition rests on them: add --if-error-rate")
+                bail!("requests are counted, but no condition uses them: add --if-error-rate")
             }
             _ => {}
         }
         let is_server = matches!(origin, Origin::Server { .. });
-        // No baseline is wanted: what is older than the deployment is left out.
+        // Without a baseline, requests before the deployment are ignored.
         let baseline = baseline.or((is_server && args.baseline.is_zero()).then(Baseline::default));
         let is_live = is_server || args.watch.is_some();
         let since = since.or(is_live.then_some(now));
@@ -115,12 +115,12 @@ impl Sources {
         Ok(Self { criteria, origin, alerts, interval: args.interval })
     }
 
-    /// Whether stdin is read.
+    /// Whether the evidence is read from stdin.
     pub fn reads_stdin(&self) -> bool {
         !matches!(self.origin, Origin::Server { .. })
     }
 
-    /// Gathers until the source ends, the time is over, or it is proof. Says now and then how it stands.
+    /// Gathers evidence until the source ends, the time is up, or the evidence is decisive. Reports its progress.
     pub fn gather(&mut self, clock: &dyn Clock) -> Result<Evidence> {
         let stopwatch = Stopwatch::start(clock);
         let (interval, mut last_note) = (self.interval, Duration::ZERO);
@@ -151,7 +151,7 @@ impl Sources {
         }
     }
 
-    /// Looks once at what fires, where nothing else decided.
+    /// Checks the alerts once, unless the evidence is decisive already.
     fn check_alerts(&self, evidence: &mut Evidence) -> Result<()> {
         if let Some(alerts) = self.alerts.as_ref().filter(|_| !evidence.is_decisive()) {
             evidence.alert = Some(block_on(alerts.check())?);
@@ -192,7 +192,7 @@ fn server(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Resul
     Ok(Server::Prometheus(Box::new(prometheus)))
 }
 
-/// How sure it is by now, each source for itself.
+/// The current counts and evidence of each source.
 fn progress(evidence: &Evidence) -> String {
     let mut parts = Vec::new();
     for (name, observation) in evidence.observations() {
@@ -206,20 +206,20 @@ fn progress(evidence: &Evidence) -> String {
     }
     match &evidence.alert {
         Some(Alert::Unknown(why)) => parts.push(why.clone()),
-        Some(Alert::FiredBefore(name)) => parts.push(format!("{name} fired before already")),
+        Some(Alert::FiredBefore(name)) => parts.push(format!("{name} already fired before the deployment")),
         Some(Alert::Firing(_) | Alert::Quiet) | None => {}
     }
     if parts.is_empty() { "no requests were observed".to_owned() } else { parts.join("; ") }
 }
 
-/// A time, or so long ago.
+/// Parses a time, or a duration before now.
 fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
     if let Ok(ago) = common::duration::parse(text) {
         return Ok(now - ago);
     }
     match text.parse() {
         Ok(time) if time <= now => Ok(time),
-        Ok(_) => bail!("--since {text}: that is still to come"),
+        Ok(_) => bail!("--since {text}: this time is in the future"),
         Err(_) => bail!("--since {text}: give a time such as 2026-01-01T12:00:00Z, or a duration such as 5m"),
     }
 }

@@ -1,4 +1,5 @@
-//! Requests as Prometheus has them: the raw samples of their counters, added up here, so that the counts are exact.
+//! Requests counted by Prometheus. It returns the raw samples of the counters; this module adds them up, so that the
+//! counts are exact.
 
 use std::time::Duration;
 
@@ -19,10 +20,10 @@ use super::counters::{Counters, Counts, Increases, Labels, Sample};
 use super::scrapes::Scrapes;
 use crate::evidence::{Evidence, Requests};
 
-/// What this source is called in records and labels.
+/// The name of this source in records and labels.
 const NAME: &str = "prometheus";
 
-/// Counters of requests, as the usual libraries and proxies name them: the first that the service has.
+/// The names of request counters in common libraries and proxies. The first that the service has is used.
 const USUAL_COUNTERS: [&str; 10] = [
     "http_server_request_duration_seconds_count",
     "http_server_requests_seconds_count",
@@ -36,23 +37,23 @@ const USUAL_COUNTERS: [&str; 10] = [
     "flask_http_request_total",
 ];
 
-/// The labels by which a service is usually told from others.
+/// The labels that usually identify a service.
 const SERVICE_LABELS: [&str; 3] = ["service", "job", "app"];
 
 /// The labels that usually hold the status.
 const STATUS_LABELS: [&str; 6] =
     ["status", "code", "status_code", "http_response_status_code", "response_code", "http_status_code"];
 
-/// How far a question reaches back over what was answered already: a scrape may be stored late.
+/// How far queries overlap: a scrape may be stored late.
 const OVERLAP: TimeDelta = TimeDelta::minutes(5);
 
-/// A question that takes longer has failed.
+/// The timeout of a query.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// An answer is not longer than this.
+/// The maximum length of a response, in bytes.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// A Prometheus, and what is asked of it.
+/// A Prometheus server, and the counters that are queried.
 #[derive(Debug)]
 pub struct Prometheus {
     url: Url,
@@ -63,11 +64,11 @@ pub struct Prometheus {
     from: DateTime<Utc>,
     client: Client,
     counters: Counters,
-    /// When it was scraped.
+    /// When the counters were scraped.
     scrapes: Scrapes,
     has_requests: bool,
     has_errors: bool,
-    /// Errors of which the requests were not seen yet.
+    /// Errors whose requests have not been counted yet.
     unmatched_errors: u64,
 }
 
@@ -96,20 +97,20 @@ impl Series {
     }
 }
 
-/// The name and the matchers of a selector, which is what a range can be asked of; nothing else is.
+/// Checks that a selector consists of a name and matchers, which is what a range query needs.
 pub fn check_selector(flag: &str, text: &str) -> Result<()> {
     let plain = Regex::new(r"(?s)^\s*[a-zA-Z_:][a-zA-Z0-9_:]*\s*(\{.*\})?\s*$").context("the pattern")?;
     if !plain.is_match(text) {
         bail!(
             "{flag} {text:?}: give a counter's selector, such as requests_total{{job=\"api\"}}, without functions or \
-             sums: increases and sums are made here, where a reset of one series can be told"
+             sums: dm-rollback computes increases and sums itself, so that it can detect the reset of a series"
         );
     }
     Ok(())
 }
 
 impl Prometheus {
-    /// A Prometheus that is asked for what it has from `from` on.
+    /// A Prometheus server that is queried for samples since `from`.
     pub fn new(url: Url, token: Option<&SecretString>, service: Label, from: DateTime<Utc>) -> Result<Self> {
         let authorization = token
             .map(|token| common::secrets::header_value(&format!("Bearer {}", token.expose_secret())))
@@ -135,13 +136,13 @@ impl Prometheus {
         })
     }
 
-    /// The same, with selectors of the caller's own.
+    /// The same, with the caller's own selectors.
     #[must_use]
     pub fn with_queries(self, total: Option<String>, error: Option<String>) -> Self {
         Self { total, error, ..self }
     }
 
-    /// Asks for what is new, and adds it.
+    /// Queries new samples, and adds them.
     pub async fn poll(&mut self, evidence: &mut Evidence, now: DateTime<Utc>) -> Result<()> {
         let range = now - self.from + OVERLAP;
         let all = match &self.total {
@@ -177,7 +178,7 @@ impl Prometheus {
         }
         for (ts, (total, errors)) in increases {
             let Some(ts) = DateTime::from_timestamp_millis(ts) else { continue };
-            // Two exporters are not scraped at the same moment.
+            // Two exporters are not scraped at the same moment: errors may arrive before their requests.
             let matched = (errors + self.unmatched_errors).min(total);
             self.unmatched_errors = errors + self.unmatched_errors - matched;
             evidence.count(ts, NAME, Requests { total, errors: matched, ..Requests::default() });
@@ -186,7 +187,7 @@ impl Prometheus {
         Ok(())
     }
 
-    /// At the end: an error that nobody counts is not the same as no error.
+    /// Checks at the end that all counters exist and are scraped: errors that are not counted are not absent errors.
     pub async fn finish(&self, now: DateTime<Utc>) -> Result<()> {
         if let Some(selector) = self.total.as_ref().filter(|_| !self.has_requests) {
             bail!("Prometheus has no series {selector}");
@@ -207,32 +208,33 @@ impl Prometheus {
         let Some(selector) = self.error.as_ref().filter(|_| !self.has_errors) else { return Ok(()) };
         let name = selector.split('{').next().unwrap_or_default().trim();
         let labels = Regex::new("([a-zA-Z_][a-zA-Z0-9_]*)\\s*(=~|!~|!=|=)\\s*\"").context("the pattern")?;
-        let labels = labels.captures_iter(selector).map(|found| format!("{name}{{{}!=\"\"}}", &found[1]));
-        for known in [name.to_owned()].into_iter().chain(labels) {
-            let query = format!("count(last_over_time({known}[1h]))");
+        let labels =
+            labels.captures_iter(selector).map(|captures| format!("{name}{{{}!=\"\"}}", &captures[1]));
+        for series in [name.to_owned()].into_iter().chain(labels) {
+            let query = format!("count(last_over_time({series}[1h]))");
             if self.query::<IgnoredAny>(&query, now).await?.is_empty() {
                 bail!(
-                    "--error-query {selector}: Prometheus has no series {known}, so no error could be seen"
+                    "--error-query {selector}: Prometheus has no series {series}, so errors would not be noticed"
                 );
             }
         }
         Ok(())
     }
 
-    /// The usual counter that this service has; from now on the one that is asked for.
+    /// Finds a usual counter of this service, and uses it from now on.
     async fn usual(&mut self, range: TimeDelta, now: DateTime<Utc>) -> Result<Vec<Series>> {
         let value = self.service.as_str().replace('\\', "\\\\").replace('"', "\\\"");
         for label in SERVICE_LABELS {
             let matcher = format!("{label}=\"{value}\"");
             let any = format!("{{__name__=~\"{}\",{matcher}}}", USUAL_COUNTERS.join("|"));
-            let found = self.matrix(&any, range, now).await?;
+            let candidates = self.matrix(&any, range, now).await?;
             let has = |name: &&&str| {
-                found.iter().any(|series| series.metric.get("__name__").is_some_and(|has| has == **name))
+                candidates.iter().any(|series| series.metric.get("__name__").is_some_and(|has| has == **name))
             };
             if let Some(name) = USUAL_COUNTERS.iter().find(has) {
                 self.total = Some(format!("{name}{{{matcher}}}"));
                 let has_name = |series: &Series| series.metric.get("__name__").is_some_and(|has| has == name);
-                return Ok(found.into_iter().filter(has_name).collect());
+                return Ok(candidates.into_iter().filter(has_name).collect());
             }
         }
         bail!(
@@ -247,7 +249,7 @@ impl Prometheus {
         self.query(&format!("{selector}[{}s]", range.num_seconds().max(1)), now).await
     }
 
-    /// The answer to an instant query.
+    /// The result of an instant query.
     async fn query<T: DeserializeOwned>(&self, query: &str, now: DateTime<Utc>) -> Result<Vec<T>> {
         let mut url = self.url.clone();
         let path = format!("{}/api/v1/query", url.path().trim_end_matches('/'));
@@ -260,7 +262,7 @@ impl Prometheus {
         let status = http_response.status();
         let body = http::read_body(http_response, MAX_BYTES).await?;
         let response: Response<T> = serde_json::from_slice(&body)
-            .map_err(|_| anyhow!("this is no answer of Prometheus: HTTP status {status}"))?;
+            .map_err(|_| anyhow!("this is not a response from Prometheus: HTTP status {status}"))?;
         match (response.data, response.error) {
             (Some(data), None) => Ok(data.result),
             (_, error) => bail!("{query}: {}", error.unwrap_or_else(|| status.to_string())),
@@ -270,5 +272,5 @@ impl Prometheus {
 
 fn no_status(series: &Labels) -> String {
     let name = series.get("__name__").map_or("the counter", String::as_str);
-    format!("no label of {name} tells the status ({}): give --error-query", STATUS_LABELS.join(", "))
+    format!("no label of {name} contains the status ({}): give --error-query", STATUS_LABELS.join(", "))
 }

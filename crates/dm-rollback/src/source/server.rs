@@ -1,4 +1,4 @@
-//! A server that is asked again and again, for as long as the watch lasts.
+//! Polls a server while the watch lasts.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use super::railway::Railway;
 use crate::evidence::{Criteria, Evidence};
 use crate::report::note;
 
-/// Who counts the requests.
+/// The server that counts the requests.
 #[derive(Debug)]
 pub enum Server {
-    /// A Prometheus.
+    /// Prometheus.
     Prometheus(Box<Prometheus>),
-    /// Railway's own metrics.
+    /// Railway's metrics.
     Railway(Box<Railway>),
-    /// None: only alerts are asked about.
+    /// No server: only alerts are checked.
     None,
 }
 
@@ -42,8 +42,8 @@ impl Server {
     }
 }
 
-/// Asks every `interval`, until `watch` is over or it is proof. A question that fails is asked again: what it would have
-/// told is told by the next. One that fails at the end leaves a gap, and then nothing is decided.
+/// Polls every `interval`, until `watch` is over or the evidence is decisive. A failed query is retried, and the next one
+/// returns the data that it missed. If the last query fails, data is missing, and the evidence decides nothing.
 pub async fn watch(
     server: &mut Server,
     alerts: Option<&Alerts>,
@@ -68,7 +68,7 @@ pub async fn watch(
         match result {
             Ok(()) => on_progress(&evidence),
             Err(error) if is_over => evidence.damage = Some(format!("{error:#}")),
-            Err(error) => note(&format!("{error:#}; asking again")),
+            Err(error) => note(&format!("{error:#}; retrying")),
         }
         if is_over {
             if let Err(error) = server.finish(clock.now()).await {
@@ -80,7 +80,7 @@ pub async fn watch(
             () = tokio::time::sleep(interval.min(remaining)) => {}
             _ = signals.next() => {
                 let elapsed = format_duration(stopwatch.elapsed(clock));
-                evidence.damage = Some(format!("it was stopped after {elapsed} of {}", format_duration(watch)));
+                evidence.damage = Some(format!("the watch was interrupted after {elapsed} of {}", format_duration(watch)));
                 break;
             }
         }
