@@ -44,7 +44,7 @@ run_tests() {
     local package=$1 log
     shift
     log=$(mktemp)
-    cargo test --locked -p "$package" -- --nocapture "$@" 2>&1 | tee "$log"
+    cargo test --locked --tests -p "$package" -- --nocapture "$@" 2>&1 | tee "$log"
     grep -q '^test result: ok. [1-9]' "$log" || fail "$package has no test with the name $*"
     rm "$log"
 }

@@ -46,7 +46,7 @@ fn connection_faults() -> Vec<Fault> {
         ("an unknown name", "http://does-not-exist.invalid/".to_owned(), "", "dns", "did not resolve"),
         ("no answer", fault::hanging(), SHORT, "read_timeout", "no response within 1.0s"),
         ("reset", fault::resetting(), "", "other", "reset"),
-        ("closed at once", answering(""), "", "other", "closed before a whole answer came"),
+        ("closed at once", answering(""), "", "other", "closed before the response was complete"),
         ("keeps no connection", ok(), thrice, "-", ""),
         ("claims to keep one", answering(&keep_alive("Content-Length: 2\r\n\r\nok")), thrice, "-", ""),
         (

@@ -50,8 +50,8 @@ fn the_man_pages_and_completions_are_up_to_date() {
     let update = std::env::var_os("UPDATE_MANUAL").is_some();
     let tools = [
         dm_health::Args::command(),
-        dm_migrate::args::Args::command(),
-        dm_rollback::args::Args::command(),
+        dm_migrate::Args::command(),
+        dm_rollback::Args::command(),
         dm_smoke::args::Args::command(),
         dm_stage::Args::command(),
     ];

@@ -1,10 +1,10 @@
-complete -c dm-rollback -l if-error-rate -d 'Roll back if more than this share of the requests failed, in percent' -r
-complete -c dm-rollback -l verify-url -d 'Where to see that the rollback worked: three successes in a row [default: what dm-health probed]' -r
-complete -c dm-rollback -l verify-deadline -d 'The time in which the service has to be seen to work after the rollback' -r
-complete -c dm-rollback -l rollback-timeout -d 'The time limit of the rollback command' -r
-complete -c dm-rollback -l format -d 'What to write to stdout [default: human on a terminal, else jsonl]' -r -f -a "human\t'Sentences for people; in colours on a terminal, unless NO_COLOR is set'
-jsonl\t'JSON Lines, a record a line'"
-complete -c dm-rollback -l github -d 'In GitHub Actions: any of group (fold the output), error (annotate a failure), summary (add a row to the step\'s)' -r
+complete -c dm-rollback -l if-error-rate -d 'Roll back if more than this percentage of the requests failed' -r
+complete -c dm-rollback -l verify-url -d 'URL that verifies a rollback by three successes in a row [default: the URLs that dm-health probed]' -r
+complete -c dm-rollback -l verify-deadline -d 'Time limit of the verification after a rollback' -r
+complete -c dm-rollback -l rollback-timeout -d 'Time limit of the rollback command' -r
+complete -c dm-rollback -l format -d 'Format of stdout [default: human on a terminal, otherwise jsonl]' -r -f -a "human\t'Sentences to read; in colour on a terminal unless NO_COLOR is set'
+jsonl\t'JSON Lines: one record per line'"
+complete -c dm-rollback -l github -d 'In GitHub Actions, any of: group (fold the output), error (annotate a failure), summary (add a row to the step summary)' -r
 complete -c dm-rollback -l if-latency -d 'Roll back if too many requests took longer than this' -r
 complete -c dm-rollback -l if-latency-share -d 'The share of such slow requests that is allowed, in percent' -r
 complete -c dm-rollback -l if-alert -d 'Roll back if this alert begins to fire in Alertmanager; may be given more than once. Beside a stream or a log it is looked at once, at the end' -r
@@ -21,37 +21,37 @@ complete -c dm-rollback -l since -d 'When the deployment began, as a time (RFC 3
 complete -c dm-rollback -l baseline -d 'How much before the deployment to take as the baseline from a server; 0s for none' -r
 complete -c dm-rollback -l baseline-total -d 'The requests before the deployment, where you count them yourself' -r
 complete -c dm-rollback -l baseline-errors -d 'Those of them that failed' -r
-complete -c dm-rollback -l target -d 'The version to go back to [default: the one that was kept last]' -r
-complete -c dm-rollback -l max-rollbacks-per-day -d 'So many rollbacks of a service are done in 24 hours; then a person has to look (11)' -r
-complete -c dm-rollback -l cool-down -d 'The time between two rollbacks of a service (75)' -r
-complete -c dm-rollback -l release -d 'What the platform calls what is deployed, such as a revision; $DM_ROLLBACK_RELEASE when it is gone back to' -r
-complete -c dm-rollback -l service -d 'What is deployed [default: from the CI system, else the repository\'s folder]' -r
-complete -c dm-rollback -l environment -d 'Where it is deployed to [default: from the CI system, else "development"]' -r
-complete -c dm-rollback -l deployment-id -d 'Names the deployment; the same for all tools in it [default: the CI run, else a new one]' -r
-complete -c dm-rollback -l app-version -d 'The version that is deployed [default: the tag, else the commit]' -r
-complete -c dm-rollback -l commit -d 'The commit that is deployed [default: from the CI system, else git]' -r
-complete -c dm-rollback -l run-url -d 'The page of the CI run [default: from the CI system]' -r
-complete -c dm-rollback -l textfile -d 'A metrics file for node_exporter\'s textfile collector; its name has to end in .prom' -r
-complete -c dm-rollback -l state-dir -d 'The folder of the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]' -r
-complete -c dm-rollback -l export-budget -d 'What exporting may take after the work [default: 2s]' -r
-complete -c dm-rollback -l pushgateway-url -d 'The Pushgateway to push to, or "disabled" [default: disabled]' -r
-complete -c dm-rollback -l pushgateway-user -d 'The user for basic authentication' -r
-complete -c dm-rollback -l pushgateway-password -d 'Its password: better in the variable, or as file:PATH, than on the command line' -r
-complete -c dm-rollback -l pushgateway-token -d 'A bearer token: better in the variable, or as file:PATH, than on the command line' -r
-complete -c dm-rollback -l pushgateway-headers -d 'More headers, NAME: VALUE, one a line; or file:PATH' -r
-complete -c dm-rollback -l pushgateway-ca -d 'Trust the certificates in this PEM file too' -r
-complete -c dm-rollback -l pushgateway-cert -d 'A PEM file with the client\'s certificate and its key' -r
-complete -c dm-rollback -l require-export -d 'End with 125 if what happened could not be pushed' -r
-complete -c dm-rollback -l if-health-fails -d 'Roll back if dm-health ended as unhealthy'
+complete -c dm-rollback -l target -d 'Version to roll back to [default: the last known-good version]' -r
+complete -c dm-rollback -l max-rollbacks-per-day -d 'Refuse (11) after this number of rollbacks of a service in 24 hours, until a person has found the cause' -r
+complete -c dm-rollback -l cool-down -d 'Minimum time between two rollbacks of a service (75)' -r
+complete -c dm-rollback -l release -d 'Name of this release on the platform, such as a revision; a later rollback to this version passes it to the command as $DM_ROLLBACK_RELEASE' -r
+complete -c dm-rollback -l service -d 'Service that is deployed [default: from the CI system, otherwise the name of the repository\'s folder]' -r
+complete -c dm-rollback -l environment -d 'Environment to deploy to [default: from the CI system, otherwise "development"]' -r
+complete -c dm-rollback -l deployment-id -d 'Id of the deployment, the same for all its tools [default: the CI run, otherwise a new id]' -r
+complete -c dm-rollback -l app-version -d 'Version that is deployed [default: the tag, otherwise the commit]' -r
+complete -c dm-rollback -l commit -d 'Commit that is deployed [default: from the CI system, otherwise from git]' -r
+complete -c dm-rollback -l run-url -d 'Page of the CI run [default: from the CI system]' -r
+complete -c dm-rollback -l textfile -d 'Metrics file for node_exporter\'s textfile collector; the name must end in .prom' -r
+complete -c dm-rollback -l state-dir -d 'State directory with the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]' -r
+complete -c dm-rollback -l export-budget -d 'How long exporting may take after the work [default: 2s]' -r
+complete -c dm-rollback -l pushgateway-url -d 'Pushgateway to push to, or "disabled" [default: disabled]' -r
+complete -c dm-rollback -l pushgateway-user -d 'User for basic authentication' -r
+complete -c dm-rollback -l pushgateway-password -d 'Password for basic authentication, or file:PATH; do not put it on the command line' -r
+complete -c dm-rollback -l pushgateway-token -d 'Bearer token, or file:PATH; do not put it on the command line' -r
+complete -c dm-rollback -l pushgateway-headers -d 'Additional headers, one NAME: VALUE per line; or file:PATH' -r
+complete -c dm-rollback -l pushgateway-ca -d 'Also trust the certificates in this PEM file' -r
+complete -c dm-rollback -l pushgateway-cert -d 'PEM file with the client certificate and its key' -r
+complete -c dm-rollback -l require-export -d 'Exit with 125 if the event could not be pushed' -r
+complete -c dm-rollback -l if-health-fails -d 'Roll back if dm-health found the service unhealthy'
 complete -c dm-rollback -l if-smoke-fails -d 'Roll back if a smoke test failed'
-complete -c dm-rollback -l from-alertmanager -d 'Roll back if a payload of Alertmanager\'s webhook on stdin tells of an alert of this service that fires, has the label auto_action="rollback", and is still active by --alertmanager-url'
-complete -c dm-rollback -l dry-run -d 'Only decide: a rollback that is wanted is told of, and not done (11)'
+complete -c dm-rollback -l from-alertmanager -d 'Roll back if a payload of Alertmanager\'s webhook on stdin contains an alert of this service that fires and has the label auto_action="rollback", and if --alertmanager-url confirms that it is still active'
+complete -c dm-rollback -l dry-run -d 'Only decide: report a rollback that is needed, but do not run the command (11)'
 complete -c dm-rollback -l railway -d 'Count requests in Railway\'s metrics: RAILWAY_SERVICE_ID and RAILWAY_ENVIRONMENT_ID say whose, RAILWAY_TOKEN or RAILWAY_API_TOKEN lets in'
-complete -c dm-rollback -l require-target -d 'Do nothing (11) where no version is known to be good; else, the first time, the command has to know one'
-complete -c dm-rollback -l allow-refused -d 'Allow a --target, or with --check-version a version, that was rolled back from'
-complete -c dm-rollback -l schema-compatible -d 'The version that is gone back to works with the schema as it is now, whatever was migrated'
-complete -c dm-rollback -l provisional -d 'More looks at this deployment follow: a keep does not make its version a known good one yet'
-complete -c dm-rollback -l mark-good -d 'Judge nothing: remember that the deployment\'s version is good'
-complete -c dm-rollback -l check-version -d 'Judge nothing: end with 1 if the deployment\'s version was rolled back from, and did not prove good since'
+complete -c dm-rollback -l require-target -d 'Refuse (11) if no version is known to be good. Without this flag, the first rollback runs the command without a target'
+complete -c dm-rollback -l allow-refused -d 'Allow a version that was rolled back before: as the --target, or with --check-version'
+complete -c dm-rollback -l schema-compatible -d 'Roll back even if a migration has changed the schema: the target works with the current one'
+complete -c dm-rollback -l provisional -d 'More checks of this deployment follow: a keep does not make its version known good yet'
+complete -c dm-rollback -l mark-good -d 'Only record the version of this deployment as known good'
+complete -c dm-rollback -l check-version -d 'Only check the version of this deployment: exit with 1 if it was rolled back and has not proved good since'
 complete -c dm-rollback -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dm-rollback -s V -l version -d 'Print version'

@@ -38,7 +38,7 @@ fn run(machine: &Machine, script: &str) -> (Output, Value) {
 #[test]
 fn a_bad_version_is_rolled_back_and_the_rollback_verified() {
     let (machine, sample) = (Machine::new().with("DM_VERSION", "2"), Sample::start(30));
-    let watch = "--interval 20ms --watch 1m --max-fail 50 --format jsonl";
+    let watch = "--interval 5ms --watch 1m --max-fail 50 --format jsonl";
     let (output, verdict) = run(
         &machine,
         &format!(

@@ -62,7 +62,7 @@ fn a_good_version_is_kept_and_a_bad_one_is_rolled_back_entirely() {
     assert!(second.contains(&"web/rollback success".to_owned()), "deployed together with api: {second:#?}");
 
     let (code, text) = run(platform.deploy("2", ""));
-    assert!(code == 1 && text.contains("version 2 was rolled back from at"), "{text}");
+    assert!(code == 1 && text.contains("version 2 was rolled back at"), "{text}");
     assert!(text.contains("this version was rolled back before; nothing was deployed"), "{text}");
     assert_eq!(platform.live("api"), "1");
     let (code, text) = run(platform.deploy("2", "ALLOW_REFUSED=yes"));

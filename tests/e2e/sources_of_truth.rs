@@ -12,7 +12,7 @@ const SUITE: &str = "[[test]]\nname = \"health\"\nhttp = { url = \"/health\" }\n
     [[test]]\nname = \"orders again\"\nhttp = { url = \"/api/orders\" }\n";
 
 /// All stages of a deployment, as in a deploy script. `HOLD` is a named pipe: the deployment waits until a line is
-/// written to it.
+/// written to it. The watch is recorded, so that a rollback does not end it early.
 const DEPLOY: &str = "set -u
     dm-stage build -- true
     [ -z \"${HOLD:-}\" ] || read -r _ < \"$HOLD\"
@@ -20,8 +20,8 @@ const DEPLOY: &str = "set -u
     dm-health --url \"$BASE/health\" --interval 10ms --min-success 4 --format jsonl > health
     dm-migrate -- true
     dm-smoke smoke.toml --base-url \"$BASE\" --format jsonl > smoke || true
-    dm-health --url \"$BASE/api/orders\" --interval 3ms --watch 1500ms --max-fail 50 --format jsonl |
-        dm-rollback --if-error-rate 5 --verify-url \"$BASE/health\" -- true > verdict";
+    dm-health --url \"$BASE/api/orders\" --interval 5ms --watch 1500ms --max-fail 50 --format jsonl > watch
+    dm-rollback --if-error-rate 5 --verify-url \"$BASE/health\" -- true < watch > verdict";
 
 fn deploy(machine: &Machine, sample: &Sample) -> Command {
     common::fs::atomic::write(&machine.folder().join("smoke.toml"), SUITE.as_bytes()).unwrap();

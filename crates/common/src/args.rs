@@ -52,26 +52,26 @@ impl Format {
     }
 }
 
-/// Which deployment the tool works for.
+/// The deployment that the tool works for.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Deployment")]
 pub struct DeploymentArgs {
-    /// What is deployed [default: from the CI system, else the repository's folder]
+    /// Service that is deployed [default: from the CI system, otherwise the name of the repository's folder]
     #[arg(long, env = "DM_SERVICE", value_name = "NAME")]
     pub service: Option<EmptyAsNone<Label>>,
-    /// Where it is deployed to [default: from the CI system, else "development"]
+    /// Environment to deploy to [default: from the CI system, otherwise "development"]
     #[arg(long, env = "DM_ENVIRONMENT", value_name = "NAME")]
     pub environment: Option<EmptyAsNone<Label>>,
-    /// Names the deployment; the same for all tools in it [default: the CI run, else a new one]
+    /// Id of the deployment, the same for all its tools [default: the CI run, otherwise a new id]
     #[arg(long, env = "DM_DEPLOYMENT_ID", value_name = "ID")]
     pub deployment_id: Option<EmptyAsNone<Label>>,
-    /// The version that is deployed [default: the tag, else the commit]
+    /// Version that is deployed [default: the tag, otherwise the commit]
     #[arg(long, env = "DM_VERSION", value_name = "VERSION")]
     pub app_version: Option<EmptyAsNone<Label>>,
-    /// The commit that is deployed [default: from the CI system, else git]
+    /// Commit that is deployed [default: from the CI system, otherwise from git]
     #[arg(long, env = "DM_COMMIT", value_name = "HASH")]
     pub commit: Option<EmptyAsNone<Label>>,
-    /// The page of the CI run [default: from the CI system]
+    /// Page of the CI run [default: from the CI system]
     #[arg(long, env = "DM_RUN_URL", value_name = "URL")]
     pub run_url: Option<EmptyAsNone<Label>>,
 }

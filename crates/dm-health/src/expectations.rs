@@ -5,9 +5,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use common::duration::format_duration;
 use common::event::Reason;
-use http_expect::{Mismatch, Response, ResponseExpectation};
+use http_expect::{Mismatch, ResponseExpectation};
 
 use crate::failure::Failure;
+use crate::probe::ProbeResponse;
 use crate::version::ExpectedVersion;
 
 /// What a healthy response looks like. All expectations must be met; those on the response and the version apply only to
@@ -22,15 +23,6 @@ pub(crate) struct Expectations {
     pub(crate) min_certificate_life: Option<TimeDelta>,
     /// The maximum time from the start of the probe to the last byte.
     pub(crate) max_latency: Option<Duration>,
-}
-
-/// The response to a probe.
-#[derive(Debug, Default)]
-pub(crate) struct ProbeResponse {
-    /// The HTTP response, if the probe used HTTP.
-    pub(crate) http: Option<Response>,
-    /// The time until the first of the server's certificates expires, if it sent any.
-    pub(crate) certificate: Option<TimeDelta>,
 }
 
 impl Expectations {
@@ -85,7 +77,7 @@ fn failure(mismatch: &Mismatch<'_>) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use http_expect::TextExpectation;
+    use http_expect::{Response, TextExpectation};
     use hyper::HeaderMap;
 
     use super::*;

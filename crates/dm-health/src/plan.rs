@@ -20,7 +20,7 @@ use crate::probe::{ProbeOptions, Target};
 use crate::report::Style;
 use crate::version::ExpectedVersion;
 
-/// What to do.
+/// A validated run: what to probe, how, and what to report.
 #[derive(Debug)]
 pub struct Plan {
     /// The deployment, and where to record.
@@ -41,7 +41,7 @@ pub struct Plan {
     pub(crate) style: Style,
 }
 
-/// Makes the plan.
+/// Validates the flags and resolves the deployment's context.
 ///
 /// # Errors
 /// The flags or the configuration are invalid.

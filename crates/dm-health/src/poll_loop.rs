@@ -9,8 +9,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 
+use crate::expectations::Expectations;
 use crate::policy::{Policy, Step, Verdict};
-use crate::probe::{ProbeOutcome, Prober};
+use crate::probe::{FinishedProbe, ProbeOutcome, Prober};
 use crate::run_outcome::RunOutcome;
 
 /// The time between the first probes of two targets, or less if the interval is short. A thousand simultaneous probes would
@@ -26,10 +27,11 @@ pub(crate) struct Schedule {
     pub(crate) jitter: Duration,
 }
 
-/// Probes each target on `schedule`, and calls `on_probe` with each outcome and the index of its target. Returns the
-/// verdict of the policy, the value with which `on_probe` breaks, or the value of `stopped` as soon as that completes.
+/// Probes each target on `schedule`, checks the responses against `expected`, and calls `on_probe` with each outcome and
+/// the index of its target. Returns the verdict of the policy, the value with which `on_probe` breaks, or the value of `stopped` as soon as that completes.
 pub(crate) async fn poll(
     probers: Vec<Prober<'_>>,
+    expected: &Expectations,
     policy: &mut Policy,
     schedule: Schedule,
     clock: &dyn Clock,
@@ -57,7 +59,7 @@ pub(crate) async fn poll(
             },
         };
         let now = started.elapsed(clock);
-        let Some((sent, mut outcome)) = probed else {
+        let Some((sent, probe)) = probed else {
             // With many targets there may be no pause in which the timer of the deadline fires.
             if let Step::Finish(verdict) = policy.check_time(now) {
                 return RunOutcome::Verdict(verdict);
@@ -66,6 +68,7 @@ pub(crate) async fn poll(
             running.push(advance(poller, sent));
             continue;
         };
+        let mut outcome = probe.outcome(|response, latency| expected.check(response, latency));
         outcome.skipped = turns(schedule.interval, now.saturating_sub(sent));
         let step = policy.add_result(poller.target, sent, now, outcome.result());
         if let ControlFlow::Break(stopped) = on_probe(poller.target, &outcome, step) {
@@ -99,11 +102,11 @@ fn pollers(probers: Vec<Prober<'_>>, schedule: Schedule) -> Vec<Poller<'_>> {
     probers.into_iter().enumerate().map(poller).collect()
 }
 
-/// One step of a target: if a probe is `sent`, its outcome; otherwise the wait for its next turn.
+/// One step of a target: if a probe is `sent`, the finished probe; otherwise the wait for its next turn.
 async fn advance(
     mut poller: Poller<'_>,
     sent: Option<Duration>,
-) -> (Poller<'_>, Option<(Duration, ProbeOutcome)>) {
+) -> (Poller<'_>, Option<(Duration, FinishedProbe)>) {
     let Some(sent) = sent else {
         poller.turns.tick().await;
         if !poller.jitter.is_zero() {
@@ -111,8 +114,8 @@ async fn advance(
         }
         return (poller, None);
     };
-    let outcome = poller.prober.probe().await;
-    (poller, Some((sent, outcome)))
+    let probe = poller.prober.probe().await;
+    (poller, Some((sent, probe)))
 }
 
 /// The number of turns in a time.

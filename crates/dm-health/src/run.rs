@@ -8,14 +8,13 @@ use anyhow::{Context as _, Result};
 use child_process::ShutdownSignals;
 use common::cli::warn;
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::event::Completion;
-use common::event::EventId;
+use common::event::{Completion, EventId};
 use common::exit::Exit;
 use common::records::Start;
+use common::runtime;
 use telemetry::context::Context;
 use telemetry::recorder::Recorder;
-use telemetry::work::WorkItem;
-use telemetry::work::WorkKind;
+use telemetry::work::{WorkItem, WorkKind};
 
 use crate::plan::Plan;
 use crate::policy::{Policy, Step, Verdict};
@@ -25,14 +24,13 @@ use crate::report::{Report, Style};
 use crate::run_outcome::{RunOutcome, Subject};
 use crate::stats::RunStats;
 use crate::stdout_closed::stdout_closed;
-use common::runtime;
 
 /// Polls as planned, and records the outcome.
 pub(crate) fn run(plan: &Plan) -> Result<Exit> {
     let clock = SystemClock;
     let started = Stopwatch::start(&clock);
     let id = EventId::random();
-    let probers = Prober::for_targets(&plan.targets, &plan.expected, plan.options, &clock)?;
+    let probers = Prober::for_targets(&plan.targets, plan.options, &clock)?;
     let work = plan.context.work_item(&plan.stage, WorkKind::Health, started.started_at);
     let recorder = begin_recording(&plan.context, work, clock);
     let mut run_stats = RunStats::new(plan.targets.len());
@@ -75,8 +73,9 @@ fn poll_and_report(
                 () = stdout_closed() => RunOutcome::OutputClosed,
             }
         };
-        anyhow::Ok(poll(probers, policy, plan.schedule, &clock, stopped, on_probe).await)
-    })??;
+        anyhow::Ok(poll(probers, &plan.expected, policy, plan.schedule, &clock, stopped, on_probe).await)
+    });
+    let outcome = outcome.context("cannot set up the event loop")??;
     let sentence = sentence(&outcome, plan, policy, run_stats);
     Ok(match report.end(clock.now(), outcome.exit(&run_stats.total).code(), &sentence, run_stats) {
         // A closed terminal cannot be written to. That is why polling stopped, so it is not a second error.
@@ -97,7 +96,7 @@ fn report_probe<W: io::Write>(
     let seq = run_stats.total.probes + run_stats.total.not_probed;
     match report.probe(seq, target, probe, step, run_stats) {
         Err(error) => ControlFlow::Break(RunOutcome::Unwritable(error)),
-        // A verdict stays the verdict, even if nobody reads its last line.
+        // A verdict stays the verdict, even if its last line is not read.
         Ok(()) if report.is_closed() && !matches!(step, Step::Finish(_)) => {
             ControlFlow::Break(RunOutcome::OutputClosed)
         }

@@ -58,10 +58,11 @@ impl RunOutcome {
         match self {
             Self::Verdict(Verdict::Healthy) => match (rules.watch, about.names.as_slice()) {
                 (Some(watch), _) if about.any_failed => {
+                    let watch = format_duration(watch);
                     format!(
-                        "{} became healthy, and was not proven unhealthy for {}",
+                        "{} became healthy, and {} not proven unhealthy for {watch}",
                         about.counted(),
-                        format_duration(watch)
+                        about.was()
                     )
                 }
                 (Some(watch), _) => {
@@ -91,7 +92,7 @@ impl RunOutcome {
             }
             Self::Verdict(Verdict::DeadlineExpired) => {
                 let limit = rules.deadline.map(format_duration).unwrap_or_default();
-                let was = if about.names.len() == 1 { "was" } else { "were" };
+                let was = about.was();
                 format!("{} {was} not healthy within {limit}{}", about.listed(), about.last_failure())
             }
             Self::Verdict(Verdict::Inconclusive) => {
@@ -123,6 +124,10 @@ pub(crate) struct Subject<'a> {
 impl Subject<'_> {
     /// How many names a sentence contains.
     const MAX_NAMES: usize = 5;
+
+    fn was(&self) -> &'static str {
+        if self.names.len() == 1 { "was" } else { "were" }
+    }
 
     fn counted(&self) -> String {
         match self.names.as_slice() {
@@ -212,7 +217,7 @@ mod tests {
         let with_failures = Subject { any_failed: true, ..about };
         assert_eq!(
             healthy.sentence(&with_failures, &watched),
-            "2 targets became healthy, and was not proven unhealthy for 5m00s"
+            "2 targets became healthy, and were not proven unhealthy for 5m00s"
         );
     }
 

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use common::clock::SystemClock;
 use common::runtime;
 use url::Url;
@@ -31,7 +31,7 @@ pub fn verify(
     let expected = Expectations::default();
     let targets = [Target::from_url(url)?];
     let options = ProbeOptions { timeout, reuse: false };
-    let probers = Prober::for_targets(&targets, &expected, options, &clock)?;
+    let probers = Prober::for_targets(&targets, options, &clock)?;
     // A service may fail for a while after a rollback. Only the deadline proves that it does not recover.
     let rules = PollRules {
         max_fail: u32::MAX,
@@ -44,6 +44,7 @@ pub fn verify(
     let schedule = Schedule { interval: interval.max(Duration::from_millis(1)), jitter: Duration::ZERO };
     let mut policy = Policy::new(rules, targets.len());
     let ignore = |_, _: &ProbeOutcome, _: Step| ControlFlow::Continue(());
-    let outcome = runtime::block_on(poll(probers, &mut policy, schedule, &clock, pending(), ignore))?;
+    let polling = poll(probers, &expected, &mut policy, schedule, &clock, pending(), ignore);
+    let outcome = runtime::block_on(polling).context("cannot set up the event loop")?;
     Ok(matches!(outcome, RunOutcome::Verdict(Verdict::Healthy)))
 }

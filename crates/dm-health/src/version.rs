@@ -63,7 +63,7 @@ impl ExpectedVersion {
     /// The failure if another version responded.
     pub(crate) fn unmet(&self, response: &Response) -> Option<Failure> {
         let expected = &self.expected;
-        let (reason, found) = match &self.location {
+        let (reason, actual) = match &self.location {
             VersionLocation::Body => {
                 let body = String::from_utf8_lossy(&response.body);
                 // PHP writes a slash in JSON as \/.
@@ -75,14 +75,14 @@ impl ExpectedVersion {
             }
             VersionLocation::Header(name) => {
                 let value = response.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-                let found = value.map(Cow::into_owned).ok_or_else(|| format!("no header {name}"));
-                (Reason::Assertion, found)
+                let actual = value.map(Cow::into_owned).ok_or_else(|| format!("no header {name}"));
+                (Reason::Assertion, actual)
             }
             VersionLocation::Json(path) => (Reason::BodyMismatch, in_json(path, response)),
         };
-        let problem = match found {
-            Ok(found) if is_same(&found, expected) => return None,
-            Ok(found) => format!("version {} responded", abbreviate(&found)),
+        let problem = match actual {
+            Ok(actual) if is_same(&actual, expected) => return None,
+            Ok(actual) => format!("version {} responded", abbreviate(&actual)),
             Err(cause) => cause,
         };
         Some(Failure::new(reason, format!("{problem}, expected version {expected}")))
@@ -98,8 +98,8 @@ fn in_json(path: &JsonPath, response: &Response) -> Result<String, String> {
     }
 }
 
-fn is_same(found: &str, expected: &str) -> bool {
-    bare(found) == bare(expected)
+fn is_same(actual: &str, expected: &str) -> bool {
+    bare(actual) == bare(expected)
 }
 
 /// Removes the leading v that some tags have.
@@ -113,17 +113,17 @@ fn has_word(body: &str, expected: &str) -> bool {
     let belongs = |c: char| c.is_alphanumeric() || "._+-~".contains(c);
     body.char_indices().any(|(at, _)| {
         let (before, rest) = body.split_at(at);
-        rest.strip_prefix(expected).is_some_and(|behind| {
-            // A sentence may end behind it.
+        rest.strip_prefix(expected).is_some_and(|after| {
+            // A full stop may follow: the end of a sentence.
             !before.trim_end_matches('v').ends_with(belongs)
-                && !behind.trim_start_matches('.').starts_with(belongs)
+                && !after.trim_start_matches('.').starts_with(belongs)
         })
     })
 }
 
-/// A line of what somebody else's service says.
-fn abbreviate(found: &str) -> String {
-    found.chars().filter(|c| !c.is_control()).take(MAX_DISPLAYED).collect()
+/// Shortens a version that a service returned, to fit into one line.
+fn abbreviate(actual: &str) -> String {
+    actual.chars().filter(|c| !c.is_control()).take(MAX_DISPLAYED).collect()
 }
 
 #[cfg(test)]
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_read_where_it_is_named() {
+    fn a_version_is_read_from_each_location() {
         let json = r#"{"app":{"version":"1.4.2","build":7}}"#;
         assert_eq!(unmet("1.4.2", "header:X-App-Version", ""), None);
         assert_eq!(unmet("v1.4.2", "json:$.app.version", json), None);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_in_the_body_may_have_any_character_in_it() {
+    fn a_version_in_the_body_may_contain_any_character() {
         let json = |version: &str| format!(r#"{{"version":"{version}","ok":true}}"#);
         for version in ["release/1.2", "1:2.3~rc1", "v2.0+build.7", "a@b", "1.2 (build 3)", "\u{e9}t\u{e9}-1"]
         {
@@ -202,21 +202,21 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn a_version_that_stands_alone_is_found_and_one_in_a_longer_word_is_not(
+        fn only_a_version_that_is_a_separate_word_is_found(
             version in "[0-9a-u][ -~]{0,8}[0-9a-z]",
-            (before, behind) in ("(.{0,9}[ \",/:=])?v?", "([ \",;.].{0,9})?"),
+            (before, after) in ("(.{0,9}[ \",/:=])?v?", "([ \",;.].{0,9})?"),
             more in "[0-9a-u_+~-]",
         ) {
             // An end of a sentence, and not the beginning of a longer version.
-            prop_assume!(!behind.starts_with('.') || behind == ".");
-            prop_assert!(has_word(&[&*before, &version, &behind].concat(), &version));
+            prop_assume!(!after.starts_with('.') || after == ".");
+            prop_assert!(has_word(&[&*before, &version, &after].concat(), &version));
             prop_assert!(!has_word(&[&*more, &version].concat(), &version));
             prop_assert!(!has_word(&[&*version, &more].concat(), &version));
         }
     }
 
     #[test]
-    fn a_place_is_a_header_a_path_or_the_body() {
+    fn a_location_is_a_header_a_json_path_or_the_body() {
         for bad in ["", "header", "header:", "header:a b", "json:version", "cookie:v"] {
             assert!(bad.parse::<VersionLocation>().is_err(), "{bad}");
         }

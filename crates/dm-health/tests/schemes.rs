@@ -1,8 +1,8 @@
-//! What is probed otherwise than by HTTP: a connection, the health service of gRPC, a program.
+//! Stories of targets without HTTP: a TCP connection, the gRPC health service, a program.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod grpc;
-#[expect(dead_code, reason = "these stories need a part of it")]
+#[expect(dead_code, reason = "these stories use only a part of it")]
 mod server;
 
 use std::fs;
@@ -17,7 +17,7 @@ use server::{Reply, Server};
 use tempfile::TempDir;
 use tonic_health::ServingStatus;
 
-/// Polls until it failed once or succeeded once, and gives the exit code, the first probe and stderr.
+/// Polls until the first failure or success. Returns the exit code, the first probe and stderr.
 fn probe(url: &str, flags: &[&str]) -> (i32, Value, String) {
     let state = tempfile::tempdir().unwrap();
     let assert = command(&state, url).args(["--max-fail", "1"]).args(flags).assert();
@@ -37,7 +37,7 @@ fn command(state: &TempDir, url: &str) -> Command {
 }
 
 #[test]
-fn a_connection_is_enough_for_tcp() {
+fn a_tcp_target_is_healthy_if_it_accepts_a_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("tcp://{}", listener.local_addr().unwrap());
     let (code, good, _) = probe(&url, &[]);
@@ -50,7 +50,7 @@ fn a_connection_is_enough_for_tcp() {
 }
 
 #[test]
-fn grpc_is_healthy_where_the_health_service_says_that_it_is_serving() {
+fn a_grpc_target_is_healthy_if_it_is_serving() {
     let serving = format!("grpc://{}", grpc::start(ServingStatus::Serving));
     for path in ["", "/", "/shop.Cart"] {
         let (code, probe, _) = probe(&format!("{serving}{path}"), &[]);
@@ -72,7 +72,7 @@ fn grpc_is_healthy_where_the_health_service_says_that_it_is_serving() {
 }
 
 #[test]
-fn a_program_is_healthy_when_it_ends_with_0() {
+fn a_program_is_healthy_if_it_exits_with_0() {
     let (code, good, _) = probe("exec:test 'a b' = 'a b'", &[]);
     assert_eq!((code, &good["ok"], &good["name"]), (0, &true.into(), &"test".into()));
     assert!(good["latency_ms"].is_number() && good["phase_ms"]["wait"].is_number());
@@ -88,11 +88,11 @@ fn a_program_is_healthy_when_it_ends_with_0() {
 }
 
 #[test]
-fn a_program_that_takes_too_long_is_killed_with_all_that_it_started() {
+fn a_slow_program_is_killed_with_its_descendants() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    // The grandchild holds the pipe open for as long as it lives.
+    // The grandchild keeps the pipe open while it lives.
     let url = format!("exec:sh -c 'sleep 1000 > {} & wait'", pipe.display());
     let reader = std::thread::spawn({
         let pipe = pipe.clone();
@@ -100,12 +100,12 @@ fn a_program_that_takes_too_long_is_killed_with_all_that_it_started() {
     });
     let (code, probe, stderr) = probe(&url, &["--timeout", "2s"]);
     assert_eq!((code, &probe["reason"]), (1, &"timeout".into()));
-    assert!(stderr.contains("had not ended after 2.0s, and was killed"), "{stderr}");
+    assert!(stderr.contains("it was killed because it had not ended after 2.0s"), "{stderr}");
     assert_eq!(reader.join().unwrap(), b"");
 }
 
 #[test]
-fn the_arguments_of_a_program_are_not_shown() {
+fn the_arguments_of_a_program_are_not_printed() {
     let state = tempfile::tempdir().unwrap();
     let assert = command(&state, "exec:false --password hunter2").args(["--max-fail", "1"]).assert().code(1);
     let journal = fs::read_to_string(state.path().join("journal.jsonl")).unwrap();
@@ -118,7 +118,7 @@ fn the_arguments_of_a_program_are_not_shown() {
 }
 
 #[test]
-fn what_is_only_in_http_can_not_be_expected_of_the_others() {
+fn http_expectations_need_an_http_target() {
     let state = tempfile::tempdir().unwrap();
     let one_line = predicate::function(|text: &str| text.lines().count() == 1);
     let http_only = command(&state, "tcp://h:1").args(["--expect-body", "ok"]).assert();

@@ -1,4 +1,4 @@
-//! Where the database is: a URL as migration tools take it.
+//! The address of the database: a URL in the format of any migration tool.
 
 use std::path::PathBuf;
 
@@ -7,32 +7,34 @@ use common::env::Env;
 
 use crate::{mysql, postgres, sqlite};
 
-/// A database, and how to reach it.
+/// A database, and how to connect to it.
 #[derive(Debug, Clone)]
-pub enum Address {
-    /// PostgreSQL.
+pub(crate) enum Address {
+    /// A PostgreSQL server.
     Postgres(Box<postgres::address::Address>),
-    /// MySQL, MariaDB.
+    /// A MySQL or MariaDB server.
     MySql(Box<mysql::address::Address>),
-    /// SQLite: where the file may be.
+    /// The candidate paths of an SQLite file.
     Sqlite(Vec<PathBuf>),
 }
 
 impl Address {
-    /// From a URL; `env` has what it does not say. The error does not repeat the URL.
-    pub fn parse(text: &str, env: &Env<'_>) -> Result<Self> {
+    /// Parses a URL; missing parts come from `env`. The error does not contain the URL.
+    pub(crate) fn parse(text: &str, env: &Env<'_>) -> Result<Self> {
         let text = text.trim_start_matches("jdbc:");
         let Some((scheme, rest)) = text.split_once(':') else {
-            bail!("is no URL, such as postgres://USER@HOST/DATABASE");
+            bail!("is not a URL such as postgres://USER@HOST/DATABASE");
         };
-        // SQLAlchemy names the driver too: postgresql+psycopg.
+        // SQLAlchemy adds the driver to the scheme: postgresql+psycopg.
         match scheme.split('+').next().unwrap_or_default() {
             "postgres" | "postgresql" => {
                 Ok(Self::Postgres(Box::new(postgres::address::Address::parse(rest, env)?)))
             }
             "mysql" | "mariadb" => Ok(Self::MySql(Box::new(mysql::address::Address::parse(rest)?))),
-            "sqlite" | "sqlite3" => Ok(Self::Sqlite(sqlite::files(rest))),
-            _ => bail!("is for none of PostgreSQL, MySQL, MariaDB and SQLite: nothing else can be watched"),
+            "sqlite" | "sqlite3" => Ok(Self::Sqlite(sqlite::candidate_paths(rest))),
+            _ => {
+                bail!("is not for PostgreSQL, MySQL, MariaDB or SQLite; other databases cannot be monitored")
+            }
         }
     }
 }
@@ -46,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kind_of_server_is_in_the_scheme() {
+    fn the_scheme_decides_the_kind_of_server() {
         for text in ["postgres://h/d", "postgresql+psycopg2://h/d", "jdbc:postgresql://h/d"] {
             assert!(matches!(parse(text), Ok(Address::Postgres(_))), "{text}");
         }
@@ -59,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_repeated() {
+    fn errors_do_not_repeat_the_url() {
         for text in [
             "postgres://u:secret@h:port/d",
             "mysql://u:secret@h:port/d",

@@ -1,54 +1,71 @@
-//! What was typed.
+//! The command line, as typed.
 
 use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Parser;
-use common::args::{DeploymentArgs, EmptyAsNone};
+use common::args::{DeploymentArgs, EmptyAsNone, parse_secret};
+use common::cli::Tool;
 use common::duration;
 use dm_stage::LimitArgs;
+use secrecy::SecretString;
 use telemetry::args::ExportArgs;
+
+/// The name and the kind of this tool.
+pub const TOOL: Tool = Tool { name: "dm-migrate", wrapper: true };
 
 const EXAMPLES: &str = "\
 Examples:
   dm-migrate -- sqlx migrate run
-  DATABASE_URL=postgres://… dm-migrate -- sqlx migrate run      watched: who blocks it, whom it blocks
+  DATABASE_URL=postgres://… dm-migrate -- sqlx migrate run  # monitored
   dm-migrate --expect-version 20240131 -- dbmate up
   dm-migrate --timeout 10m -- ./manage.py migrate --noinput
 
-With a database URL (PostgreSQL, MySQL, MariaDB) the migration is watched through a connection of
-its own: what stands in its way before it starts, for whom it waits, who waits behind it. On
-PostgreSQL its sessions are known by PGAPPNAME, and bounded by PGOPTIONS, which libpq, sqlx, and the
-drivers of most tools read; JDBC does not. On MySQL they are known by the connections of the
-command's processes. The URL is not passed on: the migration tool finds its database as it always
-does. A role sees what others do if it has pg_monitor, an account if it has PROCESS; without, that
-is told as unknown.
+Monitoring: with a database URL (PostgreSQL, MySQL, MariaDB), dm-migrate
+watches the migration through a connection of its own. It reports obstacles
+before the migration starts, the sessions that block it, and the sessions
+that wait behind it. The URL is not passed on: the migration tool finds its
+database as usual. On PostgreSQL, dm-migrate recognizes the sessions of the
+migration by PGAPPNAME and limits them through PGOPTIONS; libpq, sqlx and
+the drivers of most tools read both variables, JDBC does not. On MySQL, it
+recognizes the sessions by the connections of the command's processes. To
+see other sessions, a PostgreSQL role needs pg_monitor, and a MySQL account
+needs PROCESS; what cannot be seen is reported as unknown.
 
-The schema's version before and after is read, of SQLite too, from the migration tool's own table:
-sqlx, dbmate, golang-migrate, Flyway, Liquibase, Alembic, Django, Rails, Prisma, refinery, diesel,
-Atlas.
+Schema version: dm-migrate reads the version before and after the migration,
+also from SQLite, from the table of the migration tool: sqlx, dbmate,
+golang-migrate, Flyway, Liquibase, Alembic, Django, Rails, Prisma, refinery,
+diesel, Atlas.
 
-A statement that waits for a lock makes everybody wait who comes after it. So it gives up after
---lock-timeout, everybody else has as long, and the command is run again: --lock-retries. This needs
-a version table, to know that nothing was applied; and what one migration does, it does in one
-transaction. A limit of your own in PGOPTIONS, or in the migration, wins. On MySQL there is a limit
-only where --lock-timeout is given, for a change that is cancelled may be half done.
+Lock timeout: all statements that come after a statement that waits for a
+lock wait too. Therefore the statement gives up after --lock-timeout, other
+sessions get the same time to proceed, and the command runs again, up to
+--lock-retries times. A retry needs a version table, to verify that nothing
+was applied, and a tool that runs each migration in one transaction. A limit
+that you set in PGOPTIONS or in the migration takes precedence. On MySQL
+there is no limit unless you set --lock-timeout, because a cancelled change
+may be half done.
 
-Before the command is told to end (--timeout, TERM, INT) its statement is cancelled in the database,
-and it is made sure that none is left. Nobody else's session is touched, except by
---terminate-blockers: three at most, never a superuser's, a replication or a process of the server;
-the role needs pg_signal_backend for it. Each is told, and recorded.
+Cancellation: before dm-migrate ends the command (--timeout, TERM, INT), it
+cancels the command's statement in the database and verifies that none is
+left. It does not touch other sessions, except with --terminate-blockers,
+which ends at most three, never a superuser's session, a replication or a
+process of the server, and needs the role pg_signal_backend. Each terminated
+session is reported and recorded.
 
-After a failure nothing is undone by itself. --on-failure COMMAND is run once after a migration that
-failed, or was ended by --timeout; not where somebody asked for the end. It has the same --timeout,
-and finds the schema's versions in DM_MIGRATION_BEFORE and DM_MIGRATION_AFTER.
+Failure: nothing is undone automatically. --on-failure COMMAND runs once
+after a migration that failed or exceeded --timeout, but not if dm-migrate
+itself was asked to stop (TERM, INT). It has the same --timeout, and gets the
+versions of the schema in DM_MIGRATION_BEFORE and DM_MIGRATION_AFTER.
 
-Exit code: the command's own; killed by a signal, dm-migrate dies by the same one. 124: --timeout;
-125: wrong usage, or a fault of dm-migrate; 126: not executable; 127: not found. 1 where the command
-succeeded, and not as --expect-version or --expect-change wants it; 75: --advisory-lock is held, and
-nothing was run. No trouble with recording or watching changes it.";
+Exit code: that of the command. If a signal kills the command, dm-migrate
+dies by the same signal. 1: the command succeeded, but --expect-version or
+--expect-change is not met; 75: another dm-migrate holds --advisory-lock, and
+nothing ran; 124: the time limit expired; 125: wrong usage, or a fault of
+dm-migrate; 126: not executable; 127: not found. Problems with recording or
+monitoring do not change the exit code.";
 
-/// Runs a migration command, watches what it waits for, times it, records it
+/// Runs a migration command: times it, monitors its lock waits, records it
 #[derive(Debug, Parser)]
 #[command(name = "dm-migrate", version, after_help = EXAMPLES)]
 pub struct Args {
@@ -59,12 +76,13 @@ pub struct Args {
     #[command(flatten)]
     pub limit: LimitArgs,
 
-    /// Run this once where the migration failed, such as './restore.sh --last'; without a shell. Changes no exit code
+    /// Run COMMAND once if the migration failed, such as './restore.sh --last'; without a shell. Does not change the exit
+    /// code
     #[arg(long, value_name = "COMMAND")]
     pub on_failure: Option<String>,
 
-    /// On a terminal, show one live line at its foot: for how long it runs, from which version, for whom it waits, who
-    /// waits behind it, how far it is
+    /// On a terminal, show a live status line: the elapsed time, the version before, the sessions that block the
+    /// migration or wait behind it, and its progress
     #[arg(long)]
     pub status: bool,
 
@@ -78,35 +96,35 @@ pub struct Args {
     pub export: ExportArgs,
 }
 
-/// The database, and how to treat it.
+/// The database, and how to monitor it.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
-    /// The database to watch: better in the variable, or as file:PATH, than on the command line
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<EmptyAsNone<String>>,
-    /// Do not run the command where the database cannot be watched: end with 125
+    /// The database to monitor. Other users can see the command line: prefer the variable, or file:PATH
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = parse_secret)]
+    pub database_url: Option<EmptyAsNone<SecretString>>,
+    /// Exit with 125, without running the command, if the database cannot be monitored
     #[arg(long)]
     pub require_monitor: bool,
-    /// End with 1 where the schema is not at this version afterwards, or that cannot be known
+    /// Exit with 1 if the schema is not at this version afterwards, or if its version is unknown
     #[arg(long, value_name = "VERSION")]
     pub expect_version: Option<String>,
-    /// End with 1 where the schema's version is what it was before, or that cannot be known
+    /// Exit with 1 if the version of the schema has not changed, or if it is unknown
     #[arg(long)]
     pub expect_change: bool,
-    /// Let no other dm-migrate with this flag change this database meanwhile: end with 75 where one does
+    /// Allow only one dm-migrate with this flag per database at a time: exit with 75 if another one is running
     #[arg(long)]
     pub advisory_lock: bool,
-    /// A statement of the migration gives up after waiting so long for a lock; 0s: never [default: 5s; with MySQL: never]
+    /// How long a statement of the migration may wait for a lock; 0s: no limit [default: 5s; on MySQL: no limit]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub lock_timeout: Option<Duration>,
-    /// Run the command again, so often at most, where it failed only by --lock-timeout and the version has not moved
+    /// Retry up to N times if the command failed because of --lock-timeout and the version has not changed
     #[arg(long, value_name = "N", default_value = "10")]
     pub lock_retries: u32,
-    /// PostgreSQL: end the sessions that block the migration, if they are as --blocker-state and --blocker-min-age say
+    /// PostgreSQL: terminate sessions that block the migration, if they match --blocker-state and --blocker-min-age
     #[arg(long)]
     pub terminate_blockers: bool,
-    /// Only those in this state
+    /// Terminate only sessions in this state
     #[arg(
         long,
         value_name = "STATE",
@@ -114,17 +132,28 @@ pub struct DatabaseArgs {
         requires = "terminate_blockers"
     )]
     pub blocker_state: String,
-    /// Only those that have been in it for so long
+    /// Terminate only sessions that have been in that state for at least this long
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::parse, requires = "terminate_blockers")]
     pub blocker_min_age: Duration,
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::Args;
 
     #[test]
     fn the_flags_are_consistent() {
-        super::Args::command().debug_assert();
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn debug_output_does_not_show_the_database_url() {
+        let url = "postgres://web:s3cr3t@db.internal/shop";
+        let args = Args::parse_from(["dm-migrate", "--database-url", url, "--", "true"]);
+        let output = format!("{args:?}");
+        assert!(output.contains("database_url: Some("), "{output}");
+        assert!(!output.contains("s3cr3t") && !output.contains("db.internal"), "{output}");
     }
 }

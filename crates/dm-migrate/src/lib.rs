@@ -1,51 +1,53 @@
-//! Runs a migration command, watches what it waits for, times it, records it.
+//! Runs a migration command: times it, monitors its lock waits, and records it.
 //!
 //! ```text
 //! dm-migrate -- sqlx migrate run
 //! ```
 //!
-//! Ends as the command ends, as `dm-stage` does; the process handling is the same code. Beside it, where a database
-//! is known, a [`monitor`] looks at the migration's sessions.
+//! This crate owns the view of the database: a monitor with its own connection reports the sessions that block the
+//! migration, cancels its remaining statements, and reads the schema's version before and after. It does not own the child process: `dm-stage`
+//! runs the command as a stage. It never changes the schema itself.
 
-pub mod address;
-pub mod args;
-pub mod expected;
-pub mod held;
-pub mod mask;
-pub mod migration;
-pub mod monitor;
-pub mod mysql;
-pub mod on_failure;
-pub mod plan;
-pub mod postgres;
-pub mod retry;
-pub mod server;
-pub mod sqlite;
-pub mod version;
+mod address;
+mod args;
+mod lock_held;
+mod migration;
+mod monitor;
+mod mysql;
+mod on_failure;
+mod plan;
+mod postgres;
+mod redact;
+mod retry;
+mod schema;
+mod server;
+mod sqlite;
+
+pub use args::{Args, TOOL};
+pub use plan::{Plan, plan};
 
 use anyhow::Result;
-use common::cli::{Tool, warn};
+use common::cli::warn;
 use common::exit::Exit;
 
-use held::Held;
 use migration::Migration;
-use plan::Plan;
-
-/// What `main` has to know of this tool.
-pub const TOOL: Tool = Tool { name: "dm-migrate", wrapper: true };
+use monitor::BeginError;
 
 /// Runs the migration.
+///
+/// # Errors
+/// Monitoring is required but not possible, or the command cannot be run.
 pub fn run(plan: Plan) -> Result<Exit> {
-    let Plan { wrap, database, on_failure } = plan;
-    let migration = match database.map(Migration::watched) {
+    let Plan { stage_run, database, on_failure } = plan;
+    let migration = match database.map(Migration::start) {
         None => Migration::default(),
         Some(Ok(migration)) => migration,
-        Some(Err(error)) if error.is::<Held>() => {
-            // Nothing ran, and there is nothing to record: what is recorded as running is the other one.
-            warn(TOOL.name, &[format!("{error:#}")]);
+        Some(Err(BeginError::LockHeld(lock_held))) => {
+            // Nothing ran, so there is nothing to record: the other migration records itself.
+            warn(TOOL.name, &[lock_held.to_string()]);
             return Ok(Exit::TryLater);
         }
-        Some(Err(error)) => return Err(error),
+        Some(Err(BeginError::Unreachable(error))) => return Err(error),
     };
-    dm_stage::runner::run(&wrap, migration.on_failure(on_failure))
+    dm_stage::runner::run(&stage_run, migration.on_failure(on_failure))
 }

@@ -1,98 +1,105 @@
-//! The migration beside its command: what it is told, how it is ended, what is recorded of it.
+//! The migration as a stage: prepares the command's environment, and decides on retries, success and the record.
 
 use std::time::Duration;
 
-use anyhow::Result;
 use common::cli::warn;
 use common::clock::SystemClock;
 use common::event::{ChildUse, Detail, Reason, Status};
 use common::exit::Exit;
 use dm_stage::runner::{Outcome, StageHooks};
 
-use crate::TOOL;
-use crate::expected::Expected;
-use crate::held::Held;
-use crate::monitor::live::Live;
-use crate::monitor::{Monitor, Seen};
+use crate::args::TOOL;
+use crate::monitor::{BeginError, LiveStatus, Monitor, Observation};
 use crate::on_failure::OnFailure;
-use crate::plan::Watched;
-use crate::retry::{Answer, Retries};
+use crate::plan::WatchedDatabase;
+use crate::retry::{Decision, Retries};
+use crate::schema::Expectation;
+use crate::schema::SchemaVersions;
 use crate::server::Preflight;
-use crate::version::Versions;
 
-/// A migration; by default one that nobody watches.
+/// A migration; by default one without a monitor.
 #[derive(Debug, Default)]
-pub struct Migration {
+pub(crate) struct Migration {
     monitor: Option<Monitor>,
     env: Vec<(&'static str, String)>,
-    expected: Expected,
-    before: Versions,
-    seen: Seen,
+    expectation: Expectation,
+    before: SchemaVersions,
+    observation: Observation,
     retries: Option<Retries>,
     on_failure: Option<OnFailure>,
-    /// What the monitor says for the live line, and what stands before it.
-    live: Option<(Live, String)>,
+    /// The monitor's part of the live line, and the text before it.
+    live: Option<(LiveStatus, String)>,
 }
 
 impl Migration {
-    /// One that is watched; where that is not possible, and not required, it is told and no more.
-    pub fn watched(database: Watched) -> Result<Self> {
-        let Watched { address, required, expected, lock_retries, order } = database;
-        let (lock_timeout, live) = (order.lock_timeout, order.live.clone());
-        match address.and_then(|address| Monitor::begin(address, order)) {
+    /// Starts the monitor. If that fails, warns and runs without one, unless monitoring is required.
+    pub(crate) fn start(database: WatchedDatabase) -> Result<Self, BeginError> {
+        let WatchedDatabase { address, required, expectation, lock_retries, config } = database;
+        let (lock_timeout, live) = (config.lock_timeout, config.live.clone());
+        match address.map_err(BeginError::from).and_then(|address| Monitor::begin(address, config)) {
             Ok((monitor, Preflight { warnings, env }, before)) => {
                 for line in warnings {
                     warn(TOOL.name, &[line]);
                 }
                 let from = before.version().map(|version| format!(", from {version}"));
                 let live = live.map(|live| (live, from.unwrap_or_default()));
-                let retries = lock_timeout.map(|limit| Retries { limit, left: lock_retries });
-                Ok(Self { monitor: Some(monitor), env, expected, before, retries, live, ..Self::default() })
+                let retries = lock_timeout.map(|limit| Retries { limit, remaining: lock_retries });
+                Ok(Self {
+                    monitor: Some(monitor),
+                    env,
+                    expectation,
+                    before,
+                    retries,
+                    live,
+                    ..Self::default()
+                })
             }
-            Err(error) if error.is::<Held>() => Err(error),
-            Err(error) if required => Err(error.context("not run, for it cannot be watched")),
-            Err(error) => {
-                warn(TOOL.name, &[format!("the migration is not watched: {error:#}")]);
+            Err(BeginError::LockHeld(lock_held)) => Err(lock_held.into()),
+            Err(BeginError::Unreachable(error)) if required => {
+                Err(error.context("the command was not run, because the database cannot be monitored").into())
+            }
+            Err(BeginError::Unreachable(error)) => {
+                warn(TOOL.name, &[format!("the migration is not monitored: {error:#}")]);
                 Ok(Self::default())
             }
         }
     }
-}
 
-impl Migration {
-    /// With what is run after a failure.
+    /// Sets the command to run after a failure.
     #[must_use]
-    pub fn on_failure(self, on_failure: Option<OnFailure>) -> Self {
+    pub(crate) fn on_failure(self, on_failure: Option<OnFailure>) -> Self {
         Self { on_failure, ..self }
     }
 
-    /// Finds out what was seen of the command that has ended, and of the schema now.
-    fn look_back(&mut self, well: bool) {
-        match self.monitor.as_ref().map(|monitor| monitor.ended(well)) {
-            Some(Ok(seen)) => self.seen = seen,
+    /// Gets the observation of the ended command, with the current version of the schema.
+    fn observe(&mut self, succeeded: bool) {
+        match self.monitor.as_ref().map(|monitor| monitor.finish(succeeded)) {
+            Some(Ok(observation)) => self.observation = observation,
             Some(Err(error)) => warn(TOOL.name, &[format!("{error:#}")]),
             None => {}
         }
     }
 
-    /// The pause before the next attempt, where the command failed by its lock timeout and may be run again.
-    fn again(&mut self, outcome: &mut Outcome) -> Option<Duration> {
+    /// The pause before the next attempt, if the command failed because of its lock timeout and may be retried.
+    fn next_attempt(&mut self, outcome: &mut Outcome) -> Option<Duration> {
         let retries = self.retries.as_mut().filter(|_| outcome.status == Status::Failure)?;
-        let answer = retries.after(&self.seen, &self.before);
-        warn(TOOL.name, answer.told(*retries).as_slice());
-        if answer != Answer::NotTheLock {
+        let decision = retries.decide(&self.observation, &self.before);
+        warn(TOOL.name, decision.describe(*retries).as_slice());
+        if decision != Decision::NotLockTimeout {
             outcome.reason = Some(Reason::LockTimeout);
         }
-        let Answer::Again(pause) = answer else { return None };
-        retries.left = retries.left.saturating_sub(1);
+        let Decision::Retry(pause) = decision else { return None };
+        retries.remaining = retries.remaining.saturating_sub(1);
         Some(pause)
     }
 
-    /// What became of the schema, and whether that is what was wanted.
+    /// Reports the change of the schema. If the command succeeded without meeting the expectation, the outcome is a failure.
     fn judge_versions(&self, outcome: &mut Outcome) {
-        let well = outcome.status == Status::Success;
-        warn(TOOL.name, self.seen.versions.since(&self.before, well).as_slice());
-        if let Some(unmet) = self.expected.unmet(&self.before, &self.seen.versions).filter(|_| well) {
+        let succeeded = outcome.status == Status::Success;
+        warn(TOOL.name, self.observation.versions.describe_change(&self.before, succeeded).as_slice());
+        if let Some(unmet) =
+            self.expectation.describe_unmet(&self.before, &self.observation.versions).filter(|_| succeeded)
+        {
             warn(TOOL.name, &[unmet]);
             outcome.exit = Exit::Failure;
             outcome.status = Status::Failure;
@@ -101,16 +108,17 @@ impl Migration {
     }
 
     fn run_on_failure(&mut self, mut on_failure: OnFailure) {
-        let versions = [("DM_MIGRATION_BEFORE", &self.before), ("DM_MIGRATION_AFTER", &self.seen.versions)];
+        let versions =
+            [("DM_MIGRATION_BEFORE", &self.before), ("DM_MIGRATION_AFTER", &self.observation.versions)];
         for (name, versions) in versions {
             on_failure.env.extend(versions.version().map(|version| (name, version)));
         }
-        warn(TOOL.name, &["the migration failed: running --on-failure".to_owned()]);
+        warn(TOOL.name, &["the migration failed; running --on-failure".to_owned()]);
         warn(TOOL.name, &[on_failure.run(&SystemClock)]);
         if self.monitor.is_some() {
-            let failed = self.seen.versions.clone();
-            self.look_back(true);
-            warn(TOOL.name, self.seen.versions.since(&failed, false).as_slice());
+            let failed = self.observation.versions.clone();
+            self.observe(true);
+            warn(TOOL.name, self.observation.versions.describe_change(&failed, false).as_slice());
         }
     }
 }
@@ -133,10 +141,10 @@ impl StageHooks for Migration {
 
     fn judge(&mut self, outcome: &mut Outcome) -> Option<Duration> {
         if self.monitor.is_some() {
-            self.look_back(outcome.status == Status::Success);
-            let again = self.again(outcome);
-            if again.is_some() {
-                return again;
+            self.observe(outcome.status == Status::Success);
+            let pause = self.next_attempt(outcome);
+            if pause.is_some() {
+                return pause;
             }
             self.judge_versions(outcome);
         }
@@ -149,11 +157,11 @@ impl StageHooks for Migration {
     fn detail(self, child: ChildUse) -> Detail {
         Detail::Migration {
             before: self.before.version(),
-            after: self.seen.versions.version(),
-            dirty: self.seen.versions.dirty(),
-            lock_wait_s: self.seen.lock_wait.map(|wait| wait.as_secs_f64()),
-            blocked_max: self.seen.blocked_max,
-            terminated: self.seen.terminated,
+            after: self.observation.versions.version(),
+            dirty: self.observation.versions.dirty(),
+            lock_wait_s: self.observation.lock_wait.map(|wait| wait.as_secs_f64()),
+            blocked_max: self.observation.blocked_max,
+            terminated: self.observation.terminated,
             child,
         }
     }

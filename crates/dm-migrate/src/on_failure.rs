@@ -1,5 +1,5 @@
-//! What is run after a migration that failed, where the user said so: once, without a shell, and without a say in how
-//! dm-migrate ends.
+//! The command to run after a failed migration (`--on-failure`): it runs once, without a shell, and does not change the
+//! exit code of dm-migrate.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -9,29 +9,30 @@ use child_process::{self, Signals, Spec, StdioMode};
 use common::clock::Clock;
 use common::duration::format_duration;
 
-/// A command to run after a failure.
+/// A command to run after a failed migration.
 #[derive(Debug)]
-pub struct OnFailure {
+pub(crate) struct OnFailure {
     /// The program and its arguments; not empty.
-    pub argv: Vec<OsString>,
-    /// Variables that it gets beside ours.
-    pub env: Vec<(&'static str, String)>,
+    pub(crate) argv: Vec<OsString>,
+    /// Environment variables that it gets in addition to those of dm-migrate.
+    pub(crate) env: Vec<(&'static str, String)>,
     /// Its time limit.
-    pub timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// The time between TERM and KILL.
-    pub kill_after: Duration,
+    pub(crate) kill_after: Duration,
 }
 
-/// The words of a command, quoted as a shell would.
-pub fn words(command: &str) -> Result<Vec<OsString>> {
+/// Splits a command into words; quotes work as in a shell.
+pub(crate) fn split_words(command: &str) -> Result<Vec<OsString>> {
     let words = shell_words::split(command)?;
-    ensure!(words.first().is_some_and(|program| !program.is_empty()), "no command in it");
+    ensure!(words.first().is_some_and(|program| !program.is_empty()), "the command is empty");
     Ok(words.into_iter().map(OsString::from).collect())
 }
 
 impl OnFailure {
-    /// Runs it; says what became of it. Its stdout is our stderr, for stdout is the migration's.
-    pub fn run(self, clock: &dyn Clock) -> String {
+    /// Runs the command and returns a message about its result. Its stdout goes to stderr, because the stdout of dm-migrate
+    /// is that of the migration.
+    pub(crate) fn run(self, clock: &dyn Clock) -> String {
         let timeout = self.timeout;
         let spec = Spec {
             argv: self.argv,
@@ -40,21 +41,21 @@ impl OnFailure {
             stderr_tail: 0,
             timeout,
             kill_after: self.kill_after,
-            // Half an undoing is worse than one that nobody watched.
+            // Half a recovery is worse than one that continues without dm-migrate.
             may_outlive: true,
         };
-        let ended = (|| {
+        let result = (|| {
             let mut signals = Signals::watch().context("cannot watch for signals")?;
             let running =
                 child_process::start(&spec, clock).map_err(|error| anyhow::Error::msg(error.message))?;
-            running.wait(&mut signals, clock, &mut || {}).context("it was lost")
+            running.wait(&mut signals, clock, &mut || {}).context("cannot wait for the command")
         })();
-        let ended = match ended {
-            Ok(ended) => ended,
+        let completed = match result {
+            Ok(completed) => completed,
             Err(error) => return format!("--on-failure FAILED: {error:#}"),
         };
-        match (ended.used.exit_code, ended.used.signal) {
-            _ if ended.timed_out => {
+        match (completed.used.exit_code, completed.used.signal) {
+            _ if completed.timed_out => {
                 format!(
                     "--on-failure FAILED: it did not end within {}",
                     format_duration(timeout.unwrap_or_default())

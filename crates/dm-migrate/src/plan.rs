@@ -1,4 +1,4 @@
-//! What it means.
+//! Turns the arguments into a plan.
 
 use std::time::Duration;
 
@@ -7,60 +7,63 @@ use common::args::non_empty;
 use common::env;
 use common::event::{EventId, Reason};
 use common::github_actions::GitHub;
+use common::label::Stage;
 use dm_stage::runner::{StageRun, SuccessCriteria};
+use secrecy::ExposeSecret as _;
 use telemetry::context::Context;
 use telemetry::work::WorkKind;
 
-use crate::TOOL;
 use crate::address::Address;
-use crate::args::{Args, DatabaseArgs};
-use crate::expected::Expected;
-use crate::monitor::Order;
-use crate::monitor::live::Live;
-use crate::on_failure::{OnFailure, words};
+use crate::args::{Args, DatabaseArgs, TOOL};
+use crate::monitor::{LiveStatus, MonitorConfig};
+use crate::on_failure::{OnFailure, split_words};
 use crate::postgres::child_env::application_name;
+use crate::schema::Expectation;
 use crate::server::TerminateRules;
 
-/// What a statement of the migration may wait for a lock: everybody behind it waits as long.
+/// The default lock timeout on PostgreSQL. It is short because other sessions wait behind the statement.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A migration.
+/// A migration command, and how to monitor it.
 #[derive(Debug)]
 pub struct Plan {
-    /// The command.
-    pub wrap: StageRun,
-    /// The database to watch.
-    pub database: Option<Watched>,
-    /// What is run after a failure.
-    pub on_failure: Option<OnFailure>,
+    /// The command as a stage.
+    pub(crate) stage_run: StageRun,
+    /// The database to monitor, if a URL is given.
+    pub(crate) database: Option<WatchedDatabase>,
+    /// The command to run after a failure.
+    pub(crate) on_failure: Option<OnFailure>,
 }
 
-/// A database to watch.
+/// A database to monitor.
 #[derive(Debug)]
-pub struct Watched {
-    /// Where it is; an error where that cannot be read, which is no reason not to run the command.
-    pub address: Result<Address>,
-    /// Whether it is one after all.
-    pub required: bool,
-    /// What has to be true afterwards.
-    pub expected: Expected,
-    /// How often the command is run again, at most, after it failed by its lock timeout.
-    pub lock_retries: u32,
-    /// How it is watched.
-    pub order: Order,
+pub(crate) struct WatchedDatabase {
+    /// The address, or the reason why the URL cannot be parsed. The command can run without it.
+    pub(crate) address: Result<Address>,
+    /// Whether monitoring is required to run the command.
+    pub(crate) required: bool,
+    /// The expected state of the schema after the command.
+    pub(crate) expectation: Expectation,
+    /// The maximum number of retries after a lock timeout.
+    pub(crate) lock_retries: u32,
+    /// The configuration of the monitor.
+    pub(crate) config: MonitorConfig,
 }
 
-/// Finds out what to run.
+/// Checks the arguments and turns them into a plan.
+///
+/// # Errors
+/// There is no command, or the flags contradict each other or the database URL.
 pub fn plan(args: Args) -> Result<Plan> {
     if args.command.first().is_none_or(|program| program.is_empty()) {
         bail!(
             "no migration command given: write dm-migrate -- COMMAND, such as dm-migrate -- sqlx migrate run"
         );
     }
-    let database = watched(&args.database, args.status)?;
-    let wrap = StageRun {
+    let database = watched_database(&args.database, args.status)?;
+    let stage_run = StageRun {
         context: Context::resolve(TOOL.name, &args.deployment, &args.export)?,
-        stage: "migration".parse().map_err(anyhow::Error::msg)?,
+        stage: Stage::migration(),
         kind: WorkKind::Migration,
         criteria: SuccessCriteria::new(Reason::MigrationFailed),
         retries: 0,
@@ -73,43 +76,43 @@ pub fn plan(args: Args) -> Result<Plan> {
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,
     };
-    let on_failure = args.on_failure.map(|command| on_failure(&command, &wrap)).transpose()?;
-    Ok(Plan { wrap, database, on_failure })
+    let on_failure = args.on_failure.map(|command| on_failure(&command, &stage_run)).transpose()?;
+    Ok(Plan { stage_run, database, on_failure })
 }
 
-fn on_failure(command: &str, wrap: &StageRun) -> Result<OnFailure> {
-    let argv = words(command).context("--on-failure")?;
-    let mut env = wrap.context.child_env();
-    env.push(("DM_PARENT_STAGE", wrap.stage.to_string()));
-    Ok(OnFailure { argv, env, timeout: wrap.timeout, kill_after: wrap.kill_after })
+fn on_failure(command: &str, stage_run: &StageRun) -> Result<OnFailure> {
+    let argv = split_words(command).context("--on-failure")?;
+    let mut env = stage_run.context.child_env();
+    env.push(("DM_PARENT_STAGE", stage_run.stage.to_string()));
+    Ok(OnFailure { argv, env, timeout: stage_run.timeout, kill_after: stage_run.kill_after })
 }
 
-fn watched(args: &DatabaseArgs, live: bool) -> Result<Option<Watched>> {
-    let expected = Expected { version: args.expect_version.clone(), change: args.expect_change };
-    // What is expected has to be seen, and what is locked has to be reached.
-    let required = args.require_monitor || args.advisory_lock || expected != Expected::default();
+fn watched_database(args: &DatabaseArgs, live: bool) -> Result<Option<WatchedDatabase>> {
+    let expectation = Expectation { version: args.expect_version.clone(), change: args.expect_change };
+    // An expectation can only be checked, and the lock can only be taken, with a connection.
+    let required = args.require_monitor || args.advisory_lock || expectation != Expectation::default();
     let Some(url) = non_empty(args.database_url.as_ref()) else {
         if required {
             bail!("--require-monitor, --expect-… and --advisory-lock need a database: set DATABASE_URL");
         }
         return Ok(None);
     };
-    let address = address(&url);
+    let address = address(url.expose_secret());
     if args.terminate_blockers && !matches!(address, Ok(Address::Postgres(_)) | Err(_)) {
         bail!("--terminate-blockers is for PostgreSQL only");
     }
-    // What MySQL cancels it does not undo: only who knows their migrations may want that.
-    let by_default = (!matches!(address, Ok(Address::MySql(_)))).then_some(LOCK_TIMEOUT);
+    // MySQL does not undo a cancelled change, so the user has to ask for a limit there.
+    let default_timeout = (!matches!(address, Ok(Address::MySql(_)))).then_some(LOCK_TIMEOUT);
     let rules = || TerminateRules { state: args.blocker_state.clone(), min_age: args.blocker_min_age };
-    let order = Order {
+    let config = MonitorConfig {
         tool: TOOL.name,
         name: application_name(EventId::random().as_str(), &env::system),
-        alone: args.advisory_lock,
-        lock_timeout: args.lock_timeout.or(by_default).filter(|limit| !limit.is_zero()),
+        advisory_lock: args.advisory_lock,
+        lock_timeout: args.lock_timeout.or(default_timeout).filter(|limit| !limit.is_zero()),
         terminate: args.terminate_blockers.then(rules),
-        live: live.then(Live::default),
+        live: live.then(LiveStatus::default),
     };
-    Ok(Some(Watched { address, required, expected, lock_retries: args.lock_retries, order }))
+    Ok(Some(WatchedDatabase { address, required, expectation, lock_retries: args.lock_retries, config }))
 }
 
 fn address(url: &str) -> Result<Address> {

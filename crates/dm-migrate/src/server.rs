@@ -1,30 +1,39 @@
-//! What the monitor asks a database server, whichever it is, and the nouns of the answers.
+//! The interface of the monitor to a database server of any kind, and the types of the answers.
 //!
-//! What a server does not tell, or does not tell us, is `None`, and never nothing.
+//! `None` is for values that the server does not report, or not to this role; it never means zero.
 
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::version::Dialect;
+use crate::lock_held::LockHeld;
 
-/// A connection to a server, that looks at the sessions of one migration. It never waits, and has no transaction.
+/// The SQL dialect of a server, as needed to read version tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dialect {
+    /// The query for schema, table and name of each column of `{tables}`.
+    pub(crate) columns: &'static str,
+    /// The character that quotes a name.
+    pub(crate) quote: char,
+}
+
+/// A connection to a server that observes the sessions of one migration. It never waits for a lock, and never keeps a
+/// transaction open.
 pub(crate) trait Server: Sized {
-    /// Where it is.
+    /// The address to connect to.
     type Address;
 
-    /// How its SQL is written.
+    /// The SQL dialect.
     const DIALECT: Dialect;
 
-    /// Why no session of the migration is seen, if none is; `None` for a server that has no sessions.
-    const NAMELESS: Option<&'static str>;
+    /// The probable reason if no session of the migration is found; `None` for a database without sessions.
+    const NO_SESSION_REASON: Option<&'static str>;
 
-    /// Whether the migration's sessions keep to the lock timeout by themselves. Else the monitor cancels what waits
-    /// longer.
-    const KEEPS_LOCK_TIMEOUT: bool;
+    /// Whether the migration's sessions enforce the lock timeout themselves. Otherwise the monitor cancels statements that
+    /// wait longer.
+    const ENFORCES_LOCK_TIMEOUT: bool;
 
-    /// Connects; `name` is what the migration's sessions call themselves, where they can be told to. Inside a tokio
-    /// runtime only.
+    /// Connects, inside a tokio runtime. `name` is the name of the migration's sessions, if the server supports names.
     async fn connect(address: &Self::Address, name: &str) -> Result<Self>;
 
     /// Whether the connection has ended.
@@ -32,157 +41,158 @@ pub(crate) trait Server: Sized {
         false
     }
 
-    /// Lets no other dm-migrate have this until the connection ends. [`crate::held::Held`] where somebody has it.
-    async fn lock(&self) -> Result<()>;
+    /// Tries to take the lock that only one dm-migrate can hold, without waiting. It is held until the connection ends.
+    /// Returns the holder if another one has it.
+    async fn try_lock(&self) -> Result<Option<LockHeld>>;
 
-    /// What is to be known before the command starts.
+    /// Checks the database before the command starts.
     async fn preflight(&self, lock_timeout: Option<Duration>) -> Result<Preflight>;
 
-    /// The rows of one statement, as text.
-    async fn texts(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>>;
+    /// Runs one statement and returns its rows as text.
+    async fn text_rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>>;
 
-    /// Whether we see what others' sessions do.
-    fn sees_others(&self) -> bool {
+    /// Whether the monitor can see the sessions of other roles.
+    fn can_see_others(&self) -> bool {
         true
     }
 
     /// The sessions of the migration.
-    async fn own(&self) -> Result<Vec<Own>> {
+    async fn sessions(&self) -> Result<Vec<Session>> {
         Ok(Vec::new())
     }
 
-    /// What they wait for; the longest wait first.
-    async fn wanted(&self) -> Result<Vec<Wanted>> {
+    /// The locks that these sessions wait for; the longest wait first.
+    async fn lock_requests(&self) -> Result<Vec<LockRequest>> {
         Ok(Vec::new())
     }
 
-    /// Whom they wait for, and whom those wait for; the roots of it first.
+    /// The sessions that the migration waits for, directly or through others; those that do not wait themselves first.
     async fn blockers(&self) -> Result<Vec<Blocker>> {
         Ok(Vec::new())
     }
 
-    /// Who waits behind them.
-    async fn victims(&self) -> Result<Victims> {
-        Ok(Victims::default())
+    /// The sessions that wait behind the migration.
+    async fn waiters(&self) -> Result<Waiters> {
+        Ok(Waiters::default())
     }
 
-    /// How far their statements are, for those of which the server tells it.
+    /// The progress of the migration's statements, if the server reports it; one line per session.
     async fn progress(&self) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 
     /// Cancels the statement of a session of the migration, if it still is that session.
-    async fn cancel(&self, _session: &Own) -> Result<()> {
+    async fn cancel(&self, _session: &Session) -> Result<()> {
         Ok(())
     }
 
     /// Ends a session of the migration, if it still is that session.
-    async fn end(&self, _session: &Own) -> Result<()> {
+    async fn end_session(&self, _session: &Session) -> Result<()> {
         Ok(())
     }
 
-    /// Ends a session that blocks the migration, if it still does, and is still as these rules want it; whether it did.
+    /// Terminates a blocker, if it still blocks the migration and matches the rules. Returns whether it did.
     async fn terminate(&self, _blocker: &Blocker, _rules: &TerminateRules) -> Result<bool> {
-        bail!("only PostgreSQL's can be")
+        bail!("only PostgreSQL supports it")
     }
 }
 
-/// What is known before the command starts.
+/// The result of the check before the command starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Preflight {
-    /// What stands in its way, and what cannot be seen: for people, one a line.
-    pub warnings: Vec<String>,
-    /// What the command has to be told, so that its sessions are known, and bounded.
-    pub env: Vec<(&'static str, String)>,
+pub(crate) struct Preflight {
+    /// Obstacles, and missing privileges; one message each.
+    pub(crate) warnings: Vec<String>,
+    /// Environment variables for the command, which name its sessions and limit their lock waits.
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
 /// A session of the migration.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Own {
-    /// It, on the server.
-    pub pid: i64,
-    /// With the pid, it names the session for ever; empty where the pid alone does.
-    pub backend_start: String,
-    /// `active`, `idle`, `idle in transaction`.
-    pub state: Option<String>,
-    /// The statement, masked.
-    pub query: Option<String>,
+pub(crate) struct Session {
+    /// Its id on the server.
+    pub(crate) pid: i64,
+    /// Its start time. With the pid, it identifies the session permanently; empty if the pid alone does.
+    pub(crate) backend_start: String,
+    /// Such as `active`, `idle` or `idle in transaction`.
+    pub(crate) state: Option<String>,
+    /// The statement, with masked values.
+    pub(crate) query: Option<String>,
     /// How long the statement has run.
-    pub running: Option<Duration>,
+    pub(crate) running_for: Option<Duration>,
     /// Whether it waits for a lock.
-    pub waits: bool,
+    pub(crate) is_waiting: bool,
 }
 
-impl Own {
-    /// Whether it is seen in a statement, or in a transaction that can still succeed.
-    pub fn is_at_work(&self) -> bool {
+impl Session {
+    /// Whether it is in a statement, or in a transaction that has not failed.
+    pub(crate) fn is_working(&self) -> bool {
         matches!(self.state.as_deref(), Some("active" | "idle in transaction"))
     }
 }
 
-/// What a session of ours waits for.
+/// A lock that a session of the migration waits for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Wanted {
-    /// Who waits.
-    pub pid: i64,
-    /// The lock: `AccessExclusiveLock on orders`.
-    pub lock: String,
-    /// For how long, where the server tells.
-    pub since: Option<Duration>,
+pub(crate) struct LockRequest {
+    /// The id of the waiting session.
+    pub(crate) pid: i64,
+    /// The lock, such as `AccessExclusiveLock on orders`.
+    pub(crate) lock: String,
+    /// The length of the wait, if the server reports it.
+    pub(crate) waiting_for: Option<Duration>,
 }
 
-/// A session that ours waits for.
+/// A session that the migration waits for.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Blocker {
-    /// It, on the server; 0 for a prepared transaction, which has none.
-    pub pid: i64,
-    /// Whether the server says so. Else it is one that may be.
-    pub is_sure: bool,
-    /// With the pid, it names the session for ever.
-    pub backend_start: Option<String>,
-    /// Its role.
-    pub user: Option<String>,
-    /// What it calls itself, where the server has such a name.
-    pub application: Option<String>,
-    /// Where it comes from; `None` for a unix socket too.
-    pub client: Option<String>,
-    /// `active`, `idle in transaction`.
-    pub state: Option<String>,
-    /// For how long.
-    pub in_state: Option<Duration>,
+pub(crate) struct Blocker {
+    /// Its id on the server; 0 for a prepared transaction, which has no session.
+    pub(crate) pid: i64,
+    /// Whether the server reports it as a blocker. Otherwise it is a possible one.
+    pub(crate) is_certain: bool,
+    /// Its start time. With the pid, it identifies the session permanently.
+    pub(crate) backend_start: Option<String>,
+    /// The role or account.
+    pub(crate) user: Option<String>,
+    /// The `application_name`, if the server has one.
+    pub(crate) application: Option<String>,
+    /// The address of the client; also `None` for a Unix socket.
+    pub(crate) client: Option<String>,
+    /// Such as `active` or `idle in transaction`.
+    pub(crate) state: Option<String>,
+    /// How long it has been in this state.
+    pub(crate) in_state_for: Option<Duration>,
     /// How long its transaction has been open.
-    pub transaction: Option<Duration>,
-    /// `client backend`, `autovacuum worker`.
-    pub kind: Option<String>,
-    /// Its last statement, masked.
-    pub query: Option<String>,
-    /// The locks that it holds on what we want.
-    pub holds: Option<String>,
-    /// Whether it waits for nobody itself.
-    pub is_root: bool,
-    /// The statement that would end it.
-    pub to_end: Option<String>,
+    pub(crate) transaction_age: Option<Duration>,
+    /// Such as `client backend` or `autovacuum worker`.
+    pub(crate) kind: Option<String>,
+    /// Its last statement, with masked values.
+    pub(crate) query: Option<String>,
+    /// Its locks on the objects that the migration needs.
+    pub(crate) holds: Option<String>,
+    /// Whether it does not wait for another session itself.
+    pub(crate) is_root: bool,
+    /// The SQL statement that ends the session.
+    pub(crate) end_statement: Option<String>,
 }
 
-/// Those that wait for us, or for somebody who does.
+/// The sessions that wait for the migration, directly or through others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Victims {
-    /// How many; `None` where that cannot be seen.
-    pub count: Option<u64>,
-    /// The longest wait, where the server tells.
-    pub longest: Option<Duration>,
+pub(crate) struct Waiters {
+    /// The number of sessions; `None` if unknown.
+    pub(crate) count: Option<u64>,
+    /// The longest wait, if the server reports it.
+    pub(crate) longest: Option<Duration>,
 }
 
-/// Whose session may be ended for blocking the migration.
+/// The conditions under which a blocker may be terminated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TerminateRules {
-    /// Its state, such as `idle in transaction`.
-    pub state: String,
-    /// For how long it has been in it.
-    pub min_age: Duration,
+pub(crate) struct TerminateRules {
+    /// The required state, such as `idle in transaction`.
+    pub(crate) state: String,
+    /// The minimum time in this state.
+    pub(crate) min_age: Duration,
 }
 
-/// A database's seconds; a clock that was set back makes no time negative.
-pub fn seconds(seconds: f64) -> Duration {
+/// Converts seconds from a database. Negative values, from a clock that was set back, become zero.
+pub(crate) fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }

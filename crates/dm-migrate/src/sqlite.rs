@@ -1,4 +1,4 @@
-//! SQLite. It has no sessions and tells of no waits: there is the schema's version to be read, and no more.
+//! SQLite. It has no sessions and does not report waits: the monitor only reads the schema's version.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,26 +8,26 @@ use percent_encoding::percent_decode_str;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::server::{Preflight, Server};
-use crate::version::Dialect;
+use crate::lock_held::LockHeld;
+use crate::server::{Dialect, Preflight, Server};
 
-/// What we wait for a writer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait for a writer.
+const BUSY_LIMIT: Duration = Duration::from_secs(1);
 
-/// A database, which may not be there yet.
+/// A database file, which may not exist yet.
 #[derive(Debug)]
-pub struct Sqlite {
-    files: Vec<PathBuf>,
+pub(crate) struct Sqlite {
+    candidates: Vec<PathBuf>,
 }
 
-/// Where the file may be, by what follows the scheme. Of `sqlite:///shop.db` SQLAlchemy makes `shop.db`, all others
-/// `/shop.db`.
-pub fn files(rest: &str) -> Vec<PathBuf> {
+/// The candidate paths, from the part of a URL after its scheme: for SQLAlchemy, `sqlite:///shop.db` means `shop.db`, for
+/// all other tools `/shop.db`.
+pub(crate) fn candidate_paths(rest: &str) -> Vec<PathBuf> {
     let path = rest.strip_prefix("//").unwrap_or(rest);
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     let path = percent_decode_str(path).decode_utf8_lossy();
-    let below = rest.starts_with("///").then(|| path.strip_prefix('/')).flatten();
-    [Some(&*path), below].into_iter().flatten().map(PathBuf::from).collect()
+    let relative = rest.starts_with("///").then(|| path.strip_prefix('/')).flatten();
+    [Some(&*path), relative].into_iter().flatten().map(PathBuf::from).collect()
 }
 
 impl Server for Sqlite {
@@ -39,33 +39,33 @@ impl Server for Sqlite {
         quote: '"',
     };
 
-    const NAMELESS: Option<&'static str> = None;
+    const NO_SESSION_REASON: Option<&'static str> = None;
 
-    const KEEPS_LOCK_TIMEOUT: bool = true;
+    const ENFORCES_LOCK_TIMEOUT: bool = true;
 
-    async fn connect(files: &Vec<PathBuf>, _name: &str) -> Result<Self> {
-        Ok(Self { files: files.clone() })
+    async fn connect(candidates: &Vec<PathBuf>, _name: &str) -> Result<Self> {
+        Ok(Self { candidates: candidates.clone() })
     }
 
-    async fn lock(&self) -> Result<()> {
-        bail!("--advisory-lock needs a server, and SQLite is none")
+    async fn try_lock(&self) -> Result<Option<LockHeld>> {
+        bail!("--advisory-lock needs a database server, which SQLite is not")
     }
 
     async fn preflight(&self, _lock_timeout: Option<Duration>) -> Result<Preflight> {
         Ok(Preflight::default())
     }
 
-    /// Opened for each statement: between two, the file may be replaced. Never made.
-    async fn texts(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-        let Some(file) = self.files.iter().find(|file| file.exists()) else { return Ok(Vec::new()) };
-        let failed = || format!("cannot read {}", file.display());
-        let connection =
-            Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).with_context(failed)?;
-        connection.busy_timeout(PATIENCE)?;
-        let mut statement = connection.prepare(sql).with_context(failed)?;
+    /// Opens the file for each statement, because it may be replaced in between. Never creates it.
+    async fn text_rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        let Some(file) = self.candidates.iter().find(|file| file.exists()) else { return Ok(Vec::new()) };
+        let describe_error = || format!("cannot read {}", file.display());
+        let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .with_context(describe_error)?;
+        connection.busy_timeout(BUSY_LIMIT)?;
+        let mut statement = connection.prepare(sql).with_context(describe_error)?;
         let columns = statement.column_count();
         let rows = statement.query_map([], |row| (0..columns).map(|at| Ok(text(row.get_ref(at)?))).collect());
-        rows.and_then(Iterator::collect).with_context(failed)
+        rows.and_then(Iterator::collect).with_context(describe_error)
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_tool_s_way_to_name_a_file_is_read() {
+    fn the_path_formats_of_all_tools_are_accepted() {
         for (rest, paths) in [
             ("shop.db", &["shop.db"][..]),
             ("//data/shop.db?mode=rwc", &["data/shop.db"]),
@@ -91,7 +91,7 @@ mod tests {
             ("////srv/shop.db", &["//srv/shop.db", "/srv/shop.db"]),
             ("/srv/shop.db", &["/srv/shop.db"]),
         ] {
-            assert_eq!(files(rest), paths.iter().map(PathBuf::from).collect::<Vec<_>>(), "{rest}");
+            assert_eq!(candidate_paths(rest), paths.iter().map(PathBuf::from).collect::<Vec<_>>(), "{rest}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! dm-migrate at its edge. What it shares with dm-stage is told there; here is what makes it a migration.
+//! The command line of dm-migrate. What it shares with dm-stage is tested there.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use assert_cmd::Command;
@@ -22,11 +22,11 @@ fn event(state: &TempDir) -> Value {
 
 fn metric(state: &TempDir, line: &str) -> bool {
     let text = std::fs::read_to_string(state.path().join("dm.prom")).unwrap();
-    text.lines().any(|found| found.starts_with(line))
+    text.lines().any(|other| other.starts_with(line))
 }
 
 #[test]
-fn a_migration_passes_through_and_is_recorded_as_one() {
+fn stdin_and_stdout_pass_through_and_a_migration_is_recorded() {
     let state = tempfile::tempdir().unwrap();
     dm_migrate(&state)
         .args(["--", "sh", "-c", "cat; echo applied"])
@@ -45,14 +45,14 @@ fn a_migration_passes_through_and_is_recorded_as_one() {
     assert!(metric(&state, &format!("database_migration_total{{{labels} 1")));
     assert!(metric(&state, &format!("deployment_total{{{labels} 1")));
     assert!(metric(&state, &format!("database_migration_lag_seconds{{{labels} 0.")));
-    // Nobody watched: what it waited is unknown, and not nothing.
+    // Without a monitor, the lock wait is unknown and not zero.
     let labels = r#"environment="production",service="database",stage="migration"}"#;
     assert!(metric(&state, &format!("database_migration_lock_wait_seconds{{{labels} NaN")));
     assert!(metric(&state, &format!("database_migration_in_progress{{{labels} 0")));
 }
 
 #[test]
-fn a_failed_migration_keeps_its_exit_code_and_its_class() {
+fn a_failed_migration_keeps_its_exit_code_and_error_type() {
     let state = tempfile::tempdir().unwrap();
     dm_migrate(&state).args(["--", "sh", "-c", "exit 9"]).assert().code(9).stderr("");
     assert_eq!(event(&state)["error_type"], "migration_failed");
@@ -62,7 +62,7 @@ fn a_failed_migration_keeps_its_exit_code_and_its_class() {
 }
 
 #[test]
-fn inside_a_stage_of_its_own_name_the_run_is_counted_once() {
+fn a_run_inside_a_migration_stage_is_counted_once() {
     let state = tempfile::tempdir().unwrap();
     dm_migrate(&state).env("DM_PARENT_STAGE", "migration").args(["--", "true"]).assert().success();
     let labels = r#"environment="production",service="database",stage="migration",status="success"}"#;
@@ -73,22 +73,22 @@ fn inside_a_stage_of_its_own_name_the_run_is_counted_once() {
 #[test]
 fn wrong_usage_is_125_and_one_line() {
     let state = tempfile::tempdir().unwrap();
-    let fails = |args: &[&str], cause: &str| {
+    let check_error = |args: &[&str], cause: &str| {
         let one_line = predicate::function(|text: &str| text.lines().count() == 1);
         dm_migrate(&state).args(args).assert().code(125).stderr(contains(cause).and(one_line));
     };
-    fails(&[], "no migration command given");
-    fails(&["--", ""], "no migration command given");
-    fails(&["--timeout", "5", "--", "true"], "needs a unit");
-    fails(&["--pushgateway-url", "nowhere", "--", "true"], "not a URL");
-    fails(&["--unknown", "--", "true"], "unexpected argument");
-    fails(&["--on-failure", "sh -c 'cut off", "--", "true"], "--on-failure: missing closing quote");
-    fails(&["--on-failure", "", "--", "true"], "--on-failure: no command in it");
+    check_error(&[], "no migration command given");
+    check_error(&["--", ""], "no migration command given");
+    check_error(&["--timeout", "5", "--", "true"], "needs a unit");
+    check_error(&["--pushgateway-url", "nowhere", "--", "true"], "not a URL");
+    check_error(&["--unknown", "--", "true"], "unexpected argument");
+    check_error(&["--on-failure", "sh -c 'cut off", "--", "true"], "--on-failure: missing closing quote");
+    check_error(&["--on-failure", "", "--", "true"], "--on-failure: the command is empty");
     dm_migrate(&state).args(["--", "/no/such/tool"]).assert().code(127);
 }
 
 #[test]
-fn help_has_examples_and_the_version_is_told() {
+fn help_shows_examples_and_version_is_printed() {
     let state = tempfile::tempdir().unwrap();
     dm_migrate(&state).arg("--help").assert().success().stdout(contains("Examples:"));
     dm_migrate(&state).arg("--version").assert().success().stdout(contains(env!("CARGO_PKG_VERSION")));

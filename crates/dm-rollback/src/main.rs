@@ -1,5 +1,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    common::cli::main(dm_rollback::TOOL, dm_rollback::order::order, dm_rollback::order::run)
+    common::cli::main(dm_rollback::TOOL, dm_rollback::plan, dm_rollback::run)
 }

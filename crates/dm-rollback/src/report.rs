@@ -1,4 +1,4 @@
-//! What is told: records on stdout for programs, sentences for people.
+//! The output: records on stdout for programs, sentences on stdout or stderr for an operator.
 
 use std::io::{self, Stdout, Write, stderr, stdout};
 
@@ -10,30 +10,31 @@ use common::records::{Decision, Record, RecordWriter, Verdict};
 use common::term::style::Palette;
 use telemetry::context::Context;
 
-use crate::TOOL;
+use crate::args::TOOL;
 
-/// A sentence for people while it is not decided yet: on stderr.
-pub fn note(text: &str) {
+/// Prints a sentence on stderr, whatever the format of stdout is.
+pub(crate) fn note(text: &str) {
     let _ = writeln!(stderr(), "{}: {text}", TOOL.name);
 }
 
-/// Where the tool tells.
+/// The output of the tool.
 #[derive(Debug)]
-pub struct Report {
-    /// `None` where stdout is for people; an error from when it could not be written on.
+pub(crate) struct Report {
+    /// `None` if stdout carries sentences; an error after writing to stdout failed.
     records: Option<io::Result<RecordWriter<Stdout>>>,
 }
 
 impl Report {
-    /// Begins the stream, if stdout carries one. A stdout that cannot be written stops no rollback: it is told at the end.
-    pub fn begin(format: Format, context: &Context, clock: &dyn Clock) -> Self {
+    /// Begins the stream of records, if stdout carries one. A failure to write does not stop a rollback:
+    /// [`Report::end`] returns it.
+    pub(crate) fn begin(format: Format, context: &Context, clock: &dyn Clock) -> Self {
         let begin =
             || RecordWriter::begin(stdout(), context.stream_start(&EventId::random(), clock.now(), None));
         Self { records: (format == Format::Jsonl).then(begin) }
     }
 
-    /// The verdict, before anything is done about it.
-    pub fn verdict(&mut self, verdict: &Verdict) {
+    /// Reports the verdict. Called before any action.
+    pub(crate) fn verdict(&mut self, verdict: &Verdict) {
         if let Some(Ok(records)) = &mut self.records
             && let Err(error) = records.record(&Record::Verdict(verdict.clone()))
         {
@@ -46,12 +47,12 @@ impl Report {
             Decision::Rollback => paint.bad(answer),
             Decision::Inconclusive => paint.warning(answer),
         };
-        self.say(&format!("{answer}: {}", verdict.why));
+        self.print(&format!("{answer}: {}", verdict.why));
     }
 
-    /// A sentence for people: on stdout where that is theirs, else on stderr.
-    pub fn say(&mut self, text: &str) {
-        // A reader who went away must not stop a rollback.
+    /// Prints a sentence: on stderr if stdout carries records, otherwise on stdout.
+    pub(crate) fn print(&mut self, text: &str) {
+        // A reader that has gone away must not stop a rollback.
         if self.records.is_some() {
             note(text);
         } else {
@@ -59,8 +60,8 @@ impl Report {
         }
     }
 
-    /// Ends the stream.
-    pub fn end(self, exit: Exit, clock: &dyn Clock) -> io::Result<()> {
+    /// Ends the stream of records, and returns the first error of writing to it.
+    pub(crate) fn end(self, exit: Exit, clock: &dyn Clock) -> io::Result<()> {
         match self.records {
             None => Ok(()),
             Some(records) => records?.end(clock.now(), exit.code()),

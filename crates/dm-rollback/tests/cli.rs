@@ -1,4 +1,4 @@
-//! dm-rollback at its edge, on recorded streams. The live chain is told in the workspace's end-to-end stories.
+//! The command line of dm-rollback, on recorded streams. The tests of the workspace cover the live chain.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use assert_cmd::Command;
@@ -10,9 +10,9 @@ use tempfile::TempDir;
 
 const START: &str = r#"{"v":1,"type":"start","tool":"dm-health","run":"r","service":"api","environment":"production","deployment":"d-42","ts":"2026-01-01T00:00:00.000Z"}"#;
 
-/// Requests counted by a server, which tell no target to verify.
+/// A stream of requests that a server counted. It names no URL to verify.
 fn counted(total: u64, errors: u64) -> String {
-    // In five windows, for a blip of one is no proof.
+    // In five windows, because errors in one window prove nothing.
     let share = |all: u64, window: u64| all * (window + 1) / 5 - all * window / 5;
     let window = |window: u64| {
         format!(
@@ -38,9 +38,9 @@ fn dm_rollback(state: &TempDir) -> Command {
     command
 }
 
-/// What comes of this stream with a rollback command that leaves a trace.
-fn decided(state: &TempDir, stream: &str) -> Assert {
-    let trace = "echo \"$DM_DEPLOYMENT_ID $DM_FAILED_VERSION\" >> trace; echo told to people";
+/// The result for this stream, with a rollback command that leaves a trace.
+fn judge(state: &TempDir, stream: &str) -> Assert {
+    let trace = "echo \"$DM_DEPLOYMENT_ID $DM_FAILED_VERSION\" >> trace; echo printed by the command";
     dm_rollback(state).args(["--if-error-rate", "5", "--", "sh", "-c", trace]).write_stdin(stream).assert()
 }
 
@@ -57,14 +57,14 @@ fn verdict(assert: &Assert) -> Value {
 fn few_errors_of_many_requests_keep_the_version() {
     let state = tempfile::tempdir().unwrap();
     let assert =
-        decided(&state, &counted(1000, 10)).code(0).stderr(contains("keep: 10 of 1000 requests failed"));
+        judge(&state, &counted(1000, 10)).code(0).stderr(contains("keep: 10 of 1000 requests failed"));
     let verdict = verdict(&assert);
     assert_eq!((&verdict["verdict"], &verdict["rate_percent"]), (&"keep".into(), &1.0.into()));
     assert!(!state.path().join("trace").exists());
 }
 
 #[test]
-fn a_stdout_that_cannot_be_written_stops_no_rollback() {
+fn an_unwritable_stdout_does_not_stop_a_rollback() {
     for (errors, code, traces) in [(30, 12, true), (0, 5, false)] {
         let state = tempfile::tempdir().unwrap();
         let script = "exec \"$0\" --if-error-rate 5 -- sh -c 'echo >> trace' > /dev/full";
@@ -82,27 +82,27 @@ fn a_stdout_that_cannot_be_written_stops_no_rollback() {
 }
 
 #[test]
-fn the_verdict_has_the_colour_of_what_it_means_where_colours_are_asked_for() {
-    for (errors, shown) in
+fn the_verdict_is_coloured_by_its_meaning() {
+    for (errors, text) in
         [(10, "\u{1b}[32mkeep\u{1b}[0m: 10"), (300, "\u{1b}[1m\u{1b}[31mrollback\u{1b}[0m: 300")]
     {
         let state = tempfile::tempdir().unwrap();
         let mut command = dm_rollback(&state);
         command.env("CLICOLOR_FORCE", "1").args(["--if-error-rate", "5", "--", "true"]);
         let records = contains("\"verdict\"").and(contains("\u{1b}").not());
-        command.write_stdin(counted(1000, errors)).assert().stderr(contains(shown)).stdout(records);
+        command.write_stdin(counted(1000, errors)).assert().stderr(contains(text)).stdout(records);
     }
 }
 
 #[test]
-fn many_errors_roll_back_and_the_command_knows_what_it_undoes() {
+fn many_errors_roll_back_and_the_command_gets_the_failed_version() {
     let state = tempfile::tempdir().unwrap();
-    let assert = decided(&state, &counted(100, 30)).code(12);
+    let assert = judge(&state, &counted(100, 30)).code(12);
     assert_eq!(verdict(&assert)["verdict"], "rollback");
     let trace = std::fs::read_to_string(state.path().join("trace")).unwrap();
     assert_eq!(trace, "d-42 2.0\n", "the deployment of the stream, the version of the environment");
-    // Where to look afterwards nobody told, so it is not verified: a person has to look.
-    assert.stderr(contains("told to people").and(contains("NOT verified: nobody told where to look")));
+    // There is no URL to verify, so a person has to check.
+    assert.stderr(contains("printed by the command").and(contains("NOT verified: there is no URL to check")));
     let text = std::fs::read_to_string(state.path().join("journal.jsonl")).unwrap();
     let event: Value = serde_json::from_str(text.trim()).unwrap();
     assert_eq!((&event["result"], &event["deployment"]), (&"unverified".into(), &"d-42".into()));
@@ -110,21 +110,21 @@ fn many_errors_roll_back_and_the_command_knows_what_it_undoes() {
 }
 
 #[test]
-fn too_little_data_is_its_own_answer() {
+fn too_little_data_is_inconclusive() {
     let state = tempfile::tempdir().unwrap();
     for (total, errors, why) in
         [(0, 0, "no request"), (9, 9, "too few to judge"), (51, 0, "52 requests are needed")]
     {
-        let assert = decided(&state, &counted(total, errors)).code(3);
+        let assert = judge(&state, &counted(total, errors)).code(3);
         assert!(verdict(&assert)["why"].as_str().unwrap().contains(why), "{total} {errors}");
     }
     assert!(!state.path().join("trace").exists());
 }
 
 #[test]
-fn nothing_that_is_wrong_with_a_stream_rolls_back() {
+fn a_damaged_stream_does_not_roll_back() {
     let state = tempfile::tempdir().unwrap();
-    // Worse than allowed, and no proof yet: a stream whose errors are proof is not read further.
+    // Worse than allowed, but not proven: reading stops as soon as the errors are proof.
     let bad = counted(20, 2);
     let without_end = bad.lines().take(6).collect::<Vec<_>>().join("\n");
     for (stream, why) in [
@@ -140,7 +140,7 @@ fn nothing_that_is_wrong_with_a_stream_rolls_back() {
         ("x".repeat(3_000_000), "longer than"),
         (counted(5, 6), "2 errors in 1 requests"),
     ] {
-        let assert = decided(&state, &stream).code(3);
+        let assert = judge(&state, &stream).code(3);
         let verdict = verdict(&assert);
         assert_eq!(verdict["verdict"], "inconclusive");
         assert!(verdict["why"].as_str().unwrap().contains(why), "{verdict}");

@@ -1,7 +1,7 @@
 //! The sequential test in simulated traffic: few trials with fixed seeds, and wide margins.
 //! `examples/decide_sim.rs` has the whole tables.
 
-use dm_rollback::decision::sequential_test::SequentialTest;
+use dm_rollback::SequentialTest;
 
 /// The number of rollbacks in 300 watches. Each watch has `buckets` buckets of 10 s with `requests` requests, each of which
 /// fails with the probability `chance`.

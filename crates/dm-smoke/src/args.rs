@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use common::args::DeploymentArgs;
+use common::cli::Tool;
 use common::duration;
 use common::label::Label;
 use regex::Regex;
 use telemetry::args::ExportArgs;
+
+/// Identifies this tool.
+pub const TOOL: Tool = Tool { name: "dm-smoke", wrapper: false };
 
 const MORE_HELP: &str = "\
 Examples:

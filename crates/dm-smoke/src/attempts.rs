@@ -12,8 +12,8 @@ use tokio::time::sleep;
 use crate::outcome::Failure;
 use crate::runner::{Surroundings, seq};
 use crate::secret::Hidden;
-use crate::suite::{Kind, Test};
-use crate::template::Values;
+use crate::suite::model::{Test, TestKind};
+use crate::suite::template::Values;
 use crate::{command_test, http_test};
 
 /// A test to be tried.
@@ -87,13 +87,13 @@ impl Attempts {
         let (test, given) = (&self.test, &self.surroundings);
         let hidden = Hidden::new(&given.secrets, &self.values);
         match &test.kind {
-            Kind::Http(http) => tokio::select! {
-                told = http_test::run(http, test.limit, hidden, &given.clients, clock) => Some(told),
+            TestKind::Http(http) => tokio::select! {
+                told = http_test::run(http, test.timeout, hidden, &given.clients, clock) => Some(told),
                 () = self.stop() => None,
             },
-            Kind::Command(command) => {
+            TestKind::Command(command) => {
                 let stop = self.stop();
-                let told = command_test::run(command, test.limit, &hidden, &given.env, stop).await?;
+                let told = command_test::run(command, test.timeout, &hidden, &given.env, stop).await?;
                 Some(told.map(|()| Values::new()))
             }
         }

@@ -11,11 +11,11 @@ use common::event::Reason;
 use tokio::process::Command;
 use tokio::time::sleep;
 
-use crate::assertion::CommandObserved;
 use crate::outcome::Failure;
 use crate::secret::Hidden;
-use crate::suite::CommandTest;
-use crate::template::Values;
+use crate::suite::assertion::CommandObserved;
+use crate::suite::model::CommandTest;
+use crate::suite::template::Values;
 
 /// So much of each stream is kept.
 const KEPT: usize = 1024 * 1024;
@@ -57,7 +57,7 @@ fn command(test: &CommandTest, env: &[(&'static str, String)], values: &Values) 
     command
         .args(&test.args)
         .envs(env.iter().map(|(name, value)| (name, value)))
-        .envs(test.env.iter().map(|(name, value)| (name, value.plain(values))))
+        .envs(test.env.iter().map(|(name, value)| (name, value.render(values))))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
@@ -68,7 +68,7 @@ fn judge(test: &CommandTest, output: Output, hidden: &Hidden<'_>) -> Result<(), 
     let observed = CommandObserved {
         exit: status.code(),
         signal: status.signal(),
-        cut: [&stdout, &stderr].map(|kept| kept.len() >= KEPT),
+        truncated: [&stdout, &stderr].map(|kept| kept.len() >= KEPT),
         stdout,
         stderr,
     };

@@ -15,7 +15,7 @@ mod tests {
     use http_expect::excerpt::MAX_CHARS;
 
     use super::*;
-    use crate::template::Values;
+    use crate::suite::template::Values;
 
     #[test]
     fn an_excerpt_is_one_bounded_line() {

@@ -19,12 +19,12 @@ use reqwest::redirect::Policy;
 use tokio::time::timeout;
 use url::{Url, form_urlencoded};
 
-use crate::assertion::{HttpObserved, Mismatch};
 use crate::excerpt;
 use crate::outcome::Failure;
 use crate::secret::{Hidden, IN_A_PATH};
-use crate::suite::{Body, HttpTest, Kind, Suite};
-use crate::template::Values;
+use crate::suite::assertion::{HttpObserved, Mismatch};
+use crate::suite::model::{Body, HttpTest, Suite, TestKind};
+use crate::suite::template::Values;
 
 /// A connection may take this part of a test's limit. A little less than all of it, so that it can be told whether
 /// the connection was missing or the answer.
@@ -44,8 +44,8 @@ impl Clients {
         let most_idle = if reuse { usize::MAX } else { 0 };
         let mut https = BTreeMap::<Key, bool>::new();
         for test in &suite.tests {
-            if let Kind::Http(http) = &test.kind {
-                *https.entry((test.limit, http.redirects)).or_default() |= may_be_https(http);
+            if let TestKind::Http(http) = &test.kind {
+                *https.entry((test.timeout, http.max_redirects)).or_default() |= may_be_https(http);
             }
         }
         let client = |(key, https): (Key, bool)| {
@@ -64,7 +64,9 @@ impl Clients {
 
 /// A redirect, or a captured URL, can lead anywhere.
 fn may_be_https(test: &HttpTest) -> bool {
-    test.redirects > 0 || test.url.begins_with_value() || test.url.plain(&Values::new()).starts_with("https:")
+    test.max_redirects > 0
+        || test.url.starts_with_value()
+        || test.url.render(&Values::new()).starts_with("https:")
 }
 
 /// The redirect after the last that is allowed is the answer, and its status says so.
@@ -87,7 +89,7 @@ pub async fn run(
         Err(why) => return Err(Failure::error(Reason::Other, why).of(test.method.as_str())),
     };
     let hidden = Hidden { url: Some(&url), ..hidden };
-    let told = match clients.0.get(&(limit, test.redirects)) {
+    let told = match clients.0.get(&(limit, test.max_redirects)) {
         Some(client) => {
             match timeout(limit, exchange(test, url.clone(), client, hidden.values, clock)).await {
                 Ok(Ok(observed)) => judge(test, &observed, hidden),
@@ -107,7 +109,7 @@ pub async fn run(
 /// A captured value stays within its place in the path, unless it is where the URL begins.
 fn url(test: &HttpTest, values: &Values) -> Result<Url, String> {
     // No encoding keeps these two from being steps in the path.
-    if !test.url.begins_with_value()
+    if !test.url.starts_with_value()
         && let Some(name) = test
             .url
             .names()
@@ -116,13 +118,16 @@ fn url(test: &HttpTest, values: &Values) -> Result<Url, String> {
         return Err(format!("the captured value {name} is a step to another path"));
     }
     let encoded = |value: &str| utf8_percent_encode(value, IN_A_PATH).to_string();
-    let filled =
-        if test.url.begins_with_value() { test.url.plain(values) } else { test.url.fill(values, encoded) };
+    let filled = if test.url.starts_with_value() {
+        test.url.render(values)
+    } else {
+        test.url.render_with(values, encoded)
+    };
     // Not shown: it is made of what was captured.
     let mut url = http::parse_url(&filled).map_err(|_| "the captured values make no http URL".to_owned())?;
     if !test.query.is_empty() {
         url.query_pairs_mut()
-            .extend_pairs(test.query.iter().map(|(name, value)| (name, value.plain(values))));
+            .extend_pairs(test.query.iter().map(|(name, value)| (name, value.render(values))));
     }
     Ok(url)
 }
@@ -151,10 +156,10 @@ async fn exchange(
     let request = client.request(test.method.clone(), url).headers(headers(test, values)?);
     let request = match &test.body {
         Body::None => request,
-        Body::Text(body) => request.body(body.plain(values)),
-        Body::Json(json) => request.body(json.fill(values).to_string()),
+        Body::Text(body) => request.body(body.render(values)),
+        Body::Json(json) => request.body(json.render(values).to_string()),
         Body::Form(fields) => {
-            let fields = fields.iter().map(|(name, value)| (name, value.plain(values)));
+            let fields = fields.iter().map(|(name, value)| (name, value.render(values)));
             request.body(form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish())
         }
     };
@@ -184,7 +189,7 @@ fn headers(test: &HttpTest, values: &Values) -> Result<HeaderMap, Trouble> {
         Body::None | Body::Text(_) => None,
     };
     for (name, value) in &test.headers {
-        let mut value = HeaderValue::try_from(value.plain(values))
+        let mut value = HeaderValue::try_from(value.render(values))
             .map_err(|_| Trouble::Local(format!("a captured value does not fit into the header {name}")))?;
         value.set_sensitive(true);
         headers.insert(name, value);
@@ -193,12 +198,12 @@ fn headers(test: &HttpTest, values: &Values) -> Result<HeaderMap, Trouble> {
 }
 
 fn judge(test: &HttpTest, observed: &HttpObserved, hidden: Hidden<'_>) -> Result<Values, Failure> {
-    let captured: Vec<_> = test.capture.iter().map(|capture| capture.take(&observed.response)).collect();
+    let captured: Vec<_> = test.capture.iter().map(|capture| capture.extract(&observed.response)).collect();
     // What other tests are given is hidden here too, should this one not pass.
     let taken: Vec<_> = captured.iter().flatten().cloned().collect();
     let hidden = Hidden { captured: &taken, ..hidden };
     let unmet = |mismatch: Mismatch<'_>| Failure::unmet(&mismatch, &hidden);
-    test.expected.check(observed, &hidden).map_err(unmet)?;
+    test.expected.check(observed, |text| hidden.masked(text)).map_err(unmet)?;
     let mut values = Values::new();
     for (capture, value) in test.capture.iter().zip(captured) {
         let value = value.map_err(|what| {

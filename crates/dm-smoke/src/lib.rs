@@ -8,17 +8,11 @@
 //! 5: could not judge.
 
 pub mod args;
-pub mod assertion;
 pub mod attempts;
-pub mod capture;
 pub mod command_test;
-pub mod dependency;
 pub mod excerpt;
-pub mod expect_entry;
-pub mod fields;
-pub mod foreign;
-pub mod http_entry;
 pub mod http_test;
+pub mod import;
 #[cfg(test)]
 mod mutation;
 pub mod outcome;
@@ -28,8 +22,6 @@ pub mod runner;
 pub mod schedule;
 pub mod secret;
 pub mod suite;
-pub mod suite_file;
-pub mod template;
 pub mod verdict;
 
 use std::fs::File;
@@ -37,7 +29,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
-use common::cli::{Tool, warn};
+use common::cli::warn;
 use common::clock::{Clock, Stopwatch, SystemClock};
 use common::event::{Completion, Detail, EventId, TestResult};
 use common::exit::Exit;
@@ -46,16 +38,14 @@ use telemetry::recorder::Recorder;
 use telemetry::work::WorkKind;
 
 use args::ReportFile;
-use foreign::Source;
+pub use args::TOOL;
 use http_test::Clients;
+use import::ReportSource;
 use plan::{Output, Plan, Run};
 use report::{Head, Report};
 use runner::Surroundings;
-use suite::Suite;
+use suite::model::Suite;
 use verdict::{Ended, Verdict};
-
-/// What `main` has to know of this tool.
-pub const TOOL: Tool = Tool { name: "dm-smoke", wrapper: false };
 
 /// Does what the plan says.
 pub fn run(plan: Plan) -> Result<Exit> {
@@ -63,7 +53,7 @@ pub fn run(plan: Plan) -> Result<Exit> {
         Plan::New(path) => write_example(path.as_deref()),
         Plan::Check(suite) => check(&suite),
         Plan::Run(run) => smoke(&run),
-        Plan::TakeOver(output, source) => take_over(&output, &source),
+        Plan::Import(output, source) => import(&output, &source),
     }
 }
 
@@ -110,14 +100,14 @@ fn smoke(run: &Run) -> Result<Exit> {
 }
 
 /// What another runner found, as if it had been found here.
-fn take_over(output: &Output, source: &Source) -> Result<Exit> {
-    let read = foreign::read(source);
-    let tests = foreign::records(read.tests, SystemClock.now());
+fn import(output: &Output, source: &ReportSource) -> Result<Exit> {
+    let imported = import::read(source);
+    let tests = import::to_records(imported.tests, SystemClock.now());
     told(output, &[], tests.len(), |report| {
         for test in &tests {
             report.test(test).context("cannot write to stdout")?;
         }
-        let ended = read.broken.map_or(Ended::Whole, Ended::Broken);
+        let ended = imported.incomplete.map_or(Ended::Whole, Ended::Broken);
         Ok(Verdict { tests, ended, took: None, flaky_fails: output.flaky_fails })
     })
 }

@@ -2,9 +2,9 @@
 
 use common::event::{Reason, TestResult};
 
-use crate::assertion::Mismatch;
 use crate::excerpt;
 use crate::secret::Hidden;
+use crate::suite::assertion::Mismatch;
 
 /// Why a test did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]

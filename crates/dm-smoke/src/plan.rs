@@ -10,12 +10,13 @@ use common::label::Label;
 use telemetry::context::Context;
 use url::Url;
 
-use crate::TOOL;
+use crate::args::TOOL;
 use crate::args::{Args, Flaky, Format, ReportFile};
-use crate::foreign::{self, Source};
+use crate::import::{self, ReportSource};
 use crate::runner::Limits;
-use crate::suite::Suite;
-use crate::suite_file::{Given, read};
+use crate::suite::file::read;
+use crate::suite::model::Suite;
+use crate::suite::reader::SuiteOptions;
 
 /// What the tool can do.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub enum Plan {
     /// Run it.
     Run(Box<Run>),
     /// Take over what another runner did.
-    TakeOver(Box<Output>, Source),
+    Import(Box<Output>, ReportSource),
 }
 
 /// A suite to run.
@@ -69,7 +70,7 @@ pub fn plan(mut args: Args) -> Result<Plan> {
     match args.suite.take() {
         path if args.new => Ok(Plan::New(path)),
         Some(suite) => plan_suite(&suite, args),
-        None => plan_foreign(args),
+        None => plan_import(args),
     }
 }
 
@@ -81,10 +82,13 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
         // nobody has its secrets.
         let base_url = base_url.or_else(|| Url::parse("http://base.invalid").ok());
         let env = |name: &str| env::system(name).or_else(|| Some(String::from("unset")));
-        return Ok(Plan::Check(read(path, &Given { base_url: base_url.as_ref(), timeout, env: &env })?));
+        return Ok(Plan::Check(read(
+            path,
+            &SuiteOptions { base_url: base_url.as_ref(), timeout, env: &env },
+        )?));
     }
-    let suite = read(path, &Given { base_url: base_url.as_ref(), timeout, env: &env::system })?;
-    let suite = suite.choose(|test| {
+    let suite = read(path, &SuiteOptions { base_url: base_url.as_ref(), timeout, env: &env::system })?;
+    let suite = suite.select(|test| {
         args.filter.as_ref().is_none_or(|filter| filter.is_match(&test.name))
             && (args.tag.is_empty() || args.tag.iter().any(|tag| test.tags.contains(tag)))
     });
@@ -105,18 +109,18 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
     })))
 }
 
-fn plan_foreign(mut args: Args) -> Result<Plan> {
+fn plan_import(mut args: Args) -> Result<Plan> {
     let (format, by_default, path) = match (args.from_junit.take(), args.from_tap.take()) {
-        (Some(path), _) => (foreign::Format::Junit, "junit", path),
-        (None, Some(path)) => (foreign::Format::Tap, "tap", path),
+        (Some(path), _) => (import::Format::Junit, "junit", path),
+        (None, Some(path)) => (import::Format::Tap, "tap", path),
         (None, None) => bail!("give a suite"),
     };
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let of_file = || Label::sanitize(&stem).filter(|name| name.as_str() != "-");
     let name = args.name.take().or_else(of_file).or_else(|| Label::sanitize(by_default));
     let Some(name) = name else { bail!("give the results a --name") };
-    let source = Source { format, path };
-    Ok(Plan::TakeOver(Box::new(output(args, name, None)?), source))
+    let source = ReportSource { format, path };
+    Ok(Plan::Import(Box::new(output(args, name, None)?), source))
 }
 
 fn output(args: Args, suite: Label, file: Option<PathBuf>) -> Result<Output> {

@@ -24,8 +24,8 @@ use crate::http_test::Clients;
 use crate::report::Report;
 use crate::schedule::Schedule;
 use crate::secret::Hidden;
-use crate::suite::{Suite, Test};
-use crate::template::Values;
+use crate::suite::model::{Suite, Test};
+use crate::suite::template::Values;
 use crate::verdict::Ended;
 
 /// What every test is given.

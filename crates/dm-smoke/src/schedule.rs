@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::dependency::dependents;
+use crate::suite::dependencies::dependents;
 
 /// What is still to be done. Tests are their places in the suite.
 #[derive(Debug)]

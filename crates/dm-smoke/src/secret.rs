@@ -8,7 +8,7 @@ use common::secrets::Redactor;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::{Url, form_urlencoded};
 
-use crate::template::Values;
+use crate::suite::template::Values;
 
 /// Shorter texts are no secrets, and to mask them would mask everything.
 const SHORTEST: usize = 4;

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without may panic")]
 
 mod endings;
-mod foreign;
+mod import;
 mod reports;
 mod requests;
 mod retries;

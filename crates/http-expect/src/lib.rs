@@ -7,6 +7,7 @@
 
 mod body;
 pub mod excerpt;
+mod expectation;
 mod header;
 mod json;
 mod mismatch;
@@ -14,8 +15,9 @@ mod response;
 mod status;
 
 pub use body::{TextExpectation, TextMismatch};
+pub use expectation::ResponseExpectation;
 pub use header::{HeaderExpectation, HeaderPattern};
 pub use json::{JsonExpectation, JsonPath};
 pub use mismatch::Mismatch;
-pub use response::{MAX_BODY_BYTES, NotJson, Response, ResponseExpectation};
+pub use response::{MAX_BODY_BYTES, NotJson, Response};
 pub use status::{StatusPattern, StatusPatterns};

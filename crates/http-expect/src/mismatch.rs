@@ -25,7 +25,7 @@ pub enum Mismatch<'a> {
     /// The body's JSON is not the expected one.
     Json { response: &'a Response, mismatch: JsonMismatch<'a> },
     /// The body is not available as JSON.
-    NotJson { response: &'a Response, expected: &'a JsonExpectation, why: &'a NotJson },
+    NotJson { response: &'a Response, expected: &'a JsonExpectation, cause: &'a NotJson },
 }
 
 impl<'a> Mismatch<'a> {
@@ -45,9 +45,9 @@ impl<'a> Mismatch<'a> {
                 format!("{body} {}", mismatch.describe(quoted))
             }
             Self::Json { mismatch, .. } => mismatch.describe(redact),
-            Self::NotJson { expected, why, .. } => {
+            Self::NotJson { expected, cause, .. } => {
                 let expected = bounded(&expected.to_string());
-                match why {
+                match cause {
                     NotJson::Truncated => format!("{}, expected {expected}", NotJson::TRUNCATED),
                     NotJson::Invalid(error) => {
                         format!("the body is not JSON ({error}), expected {expected}")
@@ -87,7 +87,7 @@ impl fmt::Display for Mismatch<'_> {
                 write!(f, "{} {mismatch}", response.describe_body())
             }
             Self::Json { mismatch, .. } => f.write_str(&mismatch.describe(str::to_owned)),
-            Self::NotJson { response, why, .. } => f.write_str(&response.describe_not_json(why)),
+            Self::NotJson { response, cause, .. } => f.write_str(&response.describe_not_json(cause)),
         }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) enum Verdict {
     FailureRateReached,
     /// Not healthy before the deadline.
     DeadlineExpired,
-    /// This machine could not send too many consecutive probes.
+    /// There were too many consecutive probes that this machine could not send.
     Inconclusive,
 }
 
@@ -208,8 +208,8 @@ mod tests {
     fn probe_target(policy: &mut Policy, target: usize, second: u64, ok: bool) -> Step {
         let sent = Duration::from_secs(second);
         assert!(policy.should_send(sent));
-        let found = if ok { ProbeResult::Healthy } else { ProbeResult::Unhealthy };
-        policy.add_result(target, sent, sent + Duration::from_millis(5), found)
+        let result = if ok { ProbeResult::Healthy } else { ProbeResult::Unhealthy };
+        policy.add_result(target, sent, sent + Duration::from_millis(5), result)
     }
 
     const RULES: PollRules = PollRules {

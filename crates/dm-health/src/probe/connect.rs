@@ -33,12 +33,12 @@ pub(super) async fn resolve(
 /// Uses the system's resolver, which blocks, on another thread.
 async fn lookup(domain: String, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
-    let found = spawn_blocking(move || {
-        let found = getaddrinfo(Some(&domain), None, Some(hints))?;
-        Ok(found.flatten().map(|address| SocketAddr::new(address.sockaddr.ip(), port)).collect())
+    let lookup = spawn_blocking(move || {
+        let entries = getaddrinfo(Some(&domain), None, Some(hints))?;
+        Ok(entries.flatten().map(|address| SocketAddr::new(address.sockaddr.ip(), port)).collect())
     });
     let addresses: Result<Vec<_>, LookupError> =
-        found.await.map_err(|error| Failure::local(Reason::Dns, error.to_string()))?;
+        lookup.await.map_err(|error| Failure::local(Reason::Dns, error.to_string()))?;
     match addresses {
         Ok(addresses) if addresses.is_empty() => Err(Failure::new(Reason::Dns, "the name has no address")),
         Ok(addresses) => Ok(addresses),

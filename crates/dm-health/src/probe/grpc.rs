@@ -55,7 +55,7 @@ fn failure(status: &Status) -> Failure {
     match status.code() {
         Code::Unimplemented => bad_status("the server has no health service (UNIMPLEMENTED)".to_owned()),
         Code::NotFound => bad_status("its health service does not know the service (NOT_FOUND)".to_owned()),
-        // The server's own text may be long, and is one line.
+        // The server's text may be long or contain line feeds. A message is one short line.
         code => {
             let text: String = status.message().chars().take(200).filter(|c| !c.is_control()).collect();
             bad_status(format!("gRPC status {code:?}: {text}"))
@@ -78,7 +78,7 @@ fn bad_status(message: String) -> Failure {
     Failure::new(Reason::BadStatus, message)
 }
 
-/// The one connection of this probe, as the generated client wants it.
+/// The one connection of this probe, in the form that the generated client requires.
 #[derive(Clone)]
 struct Connection(SendRequest<Body>);
 

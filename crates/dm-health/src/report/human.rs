@@ -226,36 +226,22 @@ mod tests {
 
     #[test]
     fn every_failure_and_every_change_is_reported() {
-        assert_eq!(
-            report(&["h"], &[false, true, true, true]),
-            "\
-polling http://***@h/?t=*** every 1.0s
-00:00:00.000Z  FAIL     8.1ms  bad_status: status 503, expected 2xx
-00:00:00.000Z  ok       8.1ms  200
-the sentence
-4 probes, 1 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms
-availability 75.00 %, longest outage 0ms
-✗███
-"
-        );
+        insta::assert_snapshot!(report(&["h"], &[false, true, true, true]));
     }
 
     #[test]
     fn several_targets_are_reported_by_name() {
-        assert_eq!(
-            report(&["api", "web"], &[true, false, true, true]),
-            "\
-polling 2 targets every 1.0s
-  api: http://***@h/?t=***
-  web: http://***@h/?t=***
-00:00:00.000Z  ok       8.1ms  api  200
-00:00:00.000Z  FAIL     8.1ms  web  bad_status: status 503, expected 2xx
-00:00:00.000Z  ok       8.1ms  web  200
-the sentence
-  api: 2 probes, 0 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms; availability 100.00 %; ██
-  web: 2 probes, 1 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms; availability 50.00 %, longest outage 0ms; ✗█
-  all: 4 probes, 1 failed; latency p50 8.1ms, p95 8.1ms, max 8.1ms
-"
-        );
+        insta::assert_snapshot!(report(&["api", "web"], &[true, false, true, true]));
+    }
+
+    #[test]
+    fn a_probe_that_could_not_be_sent_is_not_a_failure_of_the_target() {
+        let local = Failure::local(Reason::Dns, "no resolver responded within 2.0s");
+        let outcome = ProbeOutcome { failure: Some(local), status: None, latency: None, ..outcome(false) };
+        let mut stats = Stats::default();
+        stats.add(&ProbeOutcome { skipped: 2, ..outcome.clone() });
+        let lines =
+            [probe_line(Some("api"), &outcome, Palette::PLAIN), summary(&stats), availability(&stats)];
+        insta::assert_snapshot!(lines.join("\n"));
     }
 }

@@ -18,12 +18,7 @@ impl LiveLine {
 
     /// Redraws the line.
     pub(super) fn draw(&self, counts: &str, sparkline: &str) {
-        // Tenths of a second would only flicker.
-        let elapsed = match self.0.elapsed().as_secs() {
-            seconds @ 0..60 => format!("{seconds}s"),
-            seconds => format_duration(Duration::from_secs(seconds)),
-        };
-        self.0.set_message(format!("{elapsed}  {counts}  {sparkline}"));
+        self.0.set_message(message(self.0.elapsed(), counts, sparkline));
         self.0.tick();
     }
 
@@ -34,5 +29,25 @@ impl LiveLine {
 
     pub(super) fn end(&self) {
         self.0.finish_and_clear();
+    }
+}
+
+fn message(elapsed: Duration, counts: &str, sparkline: &str) -> String {
+    // Tenths of a second would only flicker.
+    let elapsed = match elapsed.as_secs() {
+        seconds @ 0..60 => format!("{seconds}s"),
+        seconds => format_duration(Duration::from_secs(seconds)),
+    };
+    format!("{elapsed}  {counts}  {sparkline}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_live_line_has_the_time_the_counts_and_the_sparkline() {
+        let at = |ms| message(Duration::from_millis(ms), "12 probes, 1 failed", "▁▄█✗▁");
+        insta::assert_snapshot!([at(900), at(59_999), at(83_400)].join("\n"));
     }
 }

@@ -93,7 +93,7 @@ impl<'a, W: Write> Report<'a, W> {
 }
 
 /// The name of the source. Each of several targets is a separate source, so that healthy targets do not dilute a failing
-/// one.
+/// one, and each has its own first success.
 fn src(target: &Target, targets: usize) -> String {
     if targets == 1 { "probe".to_owned() } else { format!("probe:{}", target.name) }
 }

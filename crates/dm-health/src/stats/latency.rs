@@ -87,9 +87,9 @@ mod tests {
             let exact = |percent: usize| {
                 milliseconds(Duration::from_micros(micros[(micros.len() * percent).div_ceil(100) - 1]))
             };
-            let found = latencies.quantiles().unwrap();
-            for (found, exact) in [(found.p50, exact(50)), (found.p95, exact(95)), (found.max, exact(100))] {
-                prop_assert!((found - exact).abs() <= exact * 0.000_51, "{} for {}", found, exact);
+            let result = latencies.quantiles().unwrap();
+            for (result, exact) in [(result.p50, exact(50)), (result.p95, exact(95)), (result.max, exact(100))] {
+                prop_assert!((result - exact).abs() <= exact * 0.000_51, "{} for {}", result, exact);
             }
         }
     }

@@ -1,15 +1,15 @@
 //! Statistics of the probes so far.
 
-pub(crate) mod latency;
-pub(crate) mod timeline;
+mod latency;
+mod timeline;
 
 use common::event::{Detail, TargetCount};
 
 use crate::failure::Failure;
 use crate::policy::ProbeResult;
 use crate::probe::{ProbeOutcome, Target};
-use crate::stats::latency::Latencies;
-use crate::stats::timeline::ProbeTimeline;
+use latency::Latencies;
+use timeline::ProbeTimeline;
 
 /// How many targets the event lists separately: each one adds to the journal, and series to the Pushgateway.
 const MAX_LISTED: usize = 64;

@@ -1,9 +1,9 @@
-//! What a good answer is, and how it is asked for.
+//! Stories of expectations and of requests.
 
 use super::*;
 
 #[test]
-fn the_expected_status_can_be_told() {
+fn the_expected_status_can_be_configured() {
     let server = Server::start(&[Reply::Status(200), Reply::Status(404), Reply::Status(204)]);
     let assert =
         Run::new(&server.url("/"), "--expect-status 204,3xx --expect-status 404 --min-success 2").assert();
@@ -11,7 +11,7 @@ fn the_expected_status_can_be_told() {
 }
 
 #[test]
-fn an_old_version_that_answers_well_is_not_the_new_one() {
+fn a_healthy_old_version_is_not_the_new_one() {
     for (flag, expected, reason) in [
         ("--expect-header", "x-app-version: 42", "assertion"),
         ("--expect-body", "\"version\":\"42\"", "body_mismatch"),
@@ -21,29 +21,29 @@ fn an_old_version_that_answers_well_is_not_the_new_one() {
         let server = Server::start(&[Reply::Version("41"), Reply::Version("41"), Reply::Version("42")]);
         let mut run = Run::new(&server.url("/"), "");
         run.args.extend([flag.to_owned(), expected.to_owned()]);
-        let found = probes(&run.assert().code(0));
-        assert_eq!(oks(&found), [false, false, true], "{flag}");
-        assert_eq!((&found[0]["status"], &found[0]["reason"]), (&200.into(), &reason.into()));
-        assert!(found[0]["latency_ms"].is_number());
+        let records = probes(&run.assert().code(0));
+        assert_eq!(oks(&records), [false, false, true], "{flag}");
+        assert_eq!((&records[0]["status"], &records[0]["reason"]), (&200.into(), &reason.into()));
+        assert!(records[0]["latency_ms"].is_number());
     }
 }
 
 #[test]
-fn the_version_that_has_to_answer_is_looked_for_where_it_is_named() {
+fn the_expected_version_is_read_from_its_location() {
     let old = "version 41 responded, expected version 42";
-    for (place, told, reason) in [
+    for (location, message, reason) in [
         ("header:X-App-Version", old, "assertion"),
         ("json:$.version", old, "body_mismatch"),
         ("body", "version 42 does not appear in the body", "body_mismatch"),
     ] {
         let server = Server::start(&[Reply::Version("41"), Reply::Version("42")]);
-        let flags = format!("--expect-version 42 --version-at {place}");
-        let found = probes(&Run::new(&server.url("/"), &flags).assert().code(0));
-        assert_eq!(oks(&found), [false, true], "{place}");
-        assert_eq!(found[0]["reason"], reason, "{place}");
+        let flags = format!("--expect-version 42 --version-at {location}");
+        let records = probes(&Run::new(&server.url("/"), &flags).assert().code(0));
+        assert_eq!(oks(&records), [false, true], "{location}");
+        assert_eq!(records[0]["reason"], reason, "{location}");
         let server = Server::start(&[Reply::Version("41")]);
         let run = Run::new(&server.url("/"), &format!("{flags} --max-fail 1"));
-        run.assert().code(1).stderr(contains(told));
+        run.assert().code(1).stderr(contains(message));
     }
     for version in ["release/1.2", "1:2.3~rc1"] {
         let server = Server::start(&[Reply::Version(version)]);
@@ -54,7 +54,7 @@ fn the_version_that_has_to_answer_is_looked_for_where_it_is_named() {
 }
 
 #[test]
-fn an_expectation_that_is_empty_is_refused_and_not_met_by_everything() {
+fn an_empty_expectation_is_an_error() {
     let server = Server::start(&[OK]);
     for (flag, empty) in [
         ("--expect-body", ""),
@@ -76,22 +76,25 @@ fn an_expectation_that_is_empty_is_refused_and_not_met_by_everything() {
 }
 
 #[test]
-fn an_answer_that_takes_too_long_is_a_failure() {
+fn a_slow_response_is_a_failure() {
     let server = Server::start(&[OK]);
     let run = Run::new(&server.url("/"), "--max-latency 1ns --max-fail 2");
-    let found = probes(&run.assert().code(1).stderr(contains("too_slow")));
-    assert!(found.iter().all(|probe| probe["reason"] == "too_slow" && probe["status"] == 200), "{found:?}");
+    let records = probes(&run.assert().code(1).stderr(contains("too_slow")));
+    assert!(
+        records.iter().all(|probe| probe["reason"] == "too_slow" && probe["status"] == 200),
+        "{records:?}"
+    );
 }
 
 #[test]
-fn a_long_body_is_not_read_to_its_end() {
+fn a_long_body_is_not_read_completely() {
     let server = Server::start(&[Reply::EndlessBody]);
     let assert = Run::new(&server.url("/"), "--timeout 1m").assert().code(0);
     assert_eq!(oks(&probes(&assert)), [true]);
 }
 
 #[test]
-fn json_that_is_longer_than_what_is_read_is_said_to_be_so() {
+fn a_body_too_long_for_json_is_reported() {
     const MIB: usize = 1 << 20;
     let too_long = "the body is longer than a MiB, and is not read as JSON";
     for flags in ["--expect-json $.db", "--expect-version up --version-at json:$.db"] {
@@ -107,7 +110,7 @@ fn json_that_is_longer_than_what_is_read_is_said_to_be_so() {
 }
 
 #[test]
-fn a_probe_that_is_longer_than_the_interval_is_told_and_moves_no_other() {
+fn a_slow_probe_skips_turns_and_delays_no_other() {
     let server = Server::start(&[Reply::Hang, OK]);
     let assert = Run::new(&server.url("/"), "--timeout 1s").assert().code(0);
     let probes = probes(&assert);
@@ -118,27 +121,27 @@ fn a_probe_that_is_longer_than_the_interval_is_told_and_moves_no_other() {
 }
 
 #[test]
-fn a_connection_is_kept_where_that_is_wanted() {
+fn a_connection_is_reused_with_reuse() {
     let server = Server::start(&[Reply::KeepAlive]);
     let run = Run::new(&server.url("/"), "--reuse --min-success 3 --jitter 5ms");
     let probes = probes(&run.assert().code(0));
     assert_eq!(probes.len(), 3);
     assert!(probes[0]["phase_ms"]["connect"].is_number() && probes[2]["phase_ms"]["connect"].is_null());
     assert!(probes.iter().all(|probe| probe["address"] == server.address().as_str()));
-    // The first connection; the server reads no more of it, and sees no other.
+    // All three requests arrived on one connection.
     assert_eq!(server.requests().len(), 3);
     assert!(!server.requests()[0].contains("connection: close"), "{:?}", server.requests());
 }
 
 #[test]
-fn a_server_that_keeps_no_connection_though_it_says_so_is_asked_on_another() {
+fn a_connection_that_the_server_closed_is_replaced() {
     let server = Server::start(&[OK]);
     let assert = Run::new(&server.url("/"), "--reuse --min-success 5").assert().code(0);
     assert_eq!(oks(&probes(&assert)), [true; 5]);
 }
 
 #[test]
-fn people_get_lines_and_a_summary_on_stdout() {
+fn human_output_has_lines_and_a_summary() {
     let server = Server::start(&[DOWN, OK]);
     let run = Run::new(&server.url("/"), "--format human --name api");
     run.assert().code(0).stderr(is_empty()).stdout(

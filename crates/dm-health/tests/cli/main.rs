@@ -1,8 +1,8 @@
-//! Stories of the whole program, against a real server.
+//! Stories of the whole program against a real server.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-mod endings;
 mod expectations;
+mod outcomes;
 mod polling;
 #[path = "../server/mod.rs"]
 mod server;
@@ -24,7 +24,7 @@ use serde_json::Value;
 use server::{Reply, Server};
 use tempfile::TempDir;
 
-/// A run with a state directory of its own and nothing else of this machine's environment.
+/// A run with its own state directory and nothing from the machine's environment.
 struct Run {
     state: TempDir,
     args: Vec<String>,
@@ -60,7 +60,7 @@ impl Run {
         self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    /// The one event in the journal.
+    /// The only event in the journal.
     fn event(&self) -> Value {
         let journal = fs::read_to_string(self.state.path().join("journal.jsonl")).unwrap();
         let mut events = lines(&journal);
@@ -73,7 +73,7 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The probes of a stream, once it is known to be whole: `start`, probes, and an `end` that counts them.
+/// The probes of a stream, after checking that it is complete: `start`, probes, and an `end` that counts them.
 fn probes(assert: &Assert) -> Vec<Value> {
     let output = assert.get_output();
     let mut records = lines(std::str::from_utf8(&output.stdout).unwrap());

@@ -1,9 +1,9 @@
-//! When it is healthy, when it is not, and when it asks.
+//! Stories of when a target is healthy, when it is not, and when it is probed.
 
 use super::*;
 
 #[test]
-fn it_ends_with_0_at_the_first_success() {
+fn it_exits_with_0_after_the_first_success() {
     let server = Server::start(&[DOWN, DOWN, OK]);
     let run = Run::new(&server.url("/health"), "");
     let assert = run.assert().code(0).stderr(is_empty());
@@ -28,7 +28,7 @@ fn it_ends_with_0_at_the_first_success() {
 }
 
 #[test]
-fn it_asks_politely_and_anew_each_time() {
+fn each_request_uses_a_new_connection() {
     let server = Server::start(&[DOWN, OK]);
     Run::new(&server.url("/health?v=1"), "").assert().code(0);
     let requests = server.requests();
@@ -52,7 +52,7 @@ fn five_failures_in_a_row_prove_it_unhealthy() {
 }
 
 #[test]
-fn a_success_starts_the_count_of_failures_again() {
+fn a_success_resets_the_count_of_failures() {
     let server = Server::start(&[DOWN, DOWN, DOWN, DOWN, OK, DOWN, DOWN, DOWN, DOWN, OK, OK]);
     let assert = Run::new(&server.url("/"), "--min-success 2").assert().code(0);
     assert_eq!(probes(&assert).len(), 11);
@@ -66,7 +66,7 @@ fn failures_in_the_grace_time_do_not_count() {
 }
 
 #[test]
-fn the_grace_time_ends_with_the_first_healthy_answer() {
+fn the_grace_time_ends_with_the_first_healthy_response() {
     let server = Server::start(&[DOWN, DOWN, OK, DOWN]);
     let run = Run::new(&server.url("/"), "--grace 1m --watch 1m --max-fail 4");
     let assert = run.assert().code(1).stderr(contains("failed 4 times in a row"));
@@ -80,21 +80,21 @@ fn the_grace_time_ends_with_the_first_healthy_answer() {
 }
 
 #[test]
-fn a_watch_goes_on_after_healthy_and_ends_with_0() {
+fn a_watch_continues_after_healthy_and_exits_with_0() {
     let server = Server::start(&[OK, DOWN, OK]);
     let assert = Run::new(&server.url("/"), "--watch 1s").assert().code(0).stderr(is_empty());
     assert!(probes(&assert).len() >= 3);
 }
 
 #[test]
-fn a_watch_finds_what_becomes_unhealthy() {
+fn a_watch_detects_a_service_that_becomes_unhealthy() {
     let server = Server::start(&[OK, OK, DOWN]);
     let assert = Run::new(&server.url("/"), "--watch 1m --max-fail 3").assert().code(1);
     assert_eq!(oks(&probes(&assert)), [true, true, false, false, false]);
 }
 
 #[test]
-fn failures_now_and_then_are_too_many_at_the_rate_that_was_told() {
+fn intermittent_failures_reach_the_fail_rate() {
     let server = Server::start(&[OK, DOWN, OK, OK, DOWN, OK, DOWN, OK]);
     let run = Run::new(&server.url("/"), "--watch 1m --fail-rate 3/6");
     let assert =
@@ -104,7 +104,7 @@ fn failures_now_and_then_are_too_many_at_the_rate_that_was_told() {
 }
 
 #[test]
-fn not_healthy_by_the_deadline_is_124() {
+fn not_healthy_by_the_deadline_exits_with_124() {
     let server = Server::start(&[DOWN]);
     let run = Run::new(&server.url("/"), "--max-fail 1000 --deadline 1s");
     let assert = run.assert().code(124).stderr(contains("not healthy within 1.0s"));
@@ -121,7 +121,7 @@ fn the_deadline_does_not_wait_for_a_probe() {
 }
 
 #[test]
-fn each_way_to_fail_has_its_reason() {
+fn each_kind_of_failure_has_its_reason() {
     let refusing = Server::refusing();
     let hang = Server::start(&[Reply::Hang]);
     let half = Server::start(&[Reply::HalfABody]);

@@ -1,13 +1,13 @@
-//! Several targets at once.
+//! Stories of several targets in one run.
 
 use super::*;
 
-/// The probes of one of several targets.
-fn of<'a>(probes: &'a [Value], name: &str) -> Vec<&'a Value> {
+/// The probes of the target with this name.
+fn probes_named<'a>(probes: &'a [Value], name: &str) -> Vec<&'a Value> {
     probes.iter().filter(|probe| probe["name"] == name).collect()
 }
 
-/// A second target for a run.
+/// Adds a target to a run.
 fn add_target(run: &mut Run, name: &str, url: &str) {
     run.args.extend(["--url".to_owned(), format!("{name}={url}")]);
 }
@@ -20,9 +20,11 @@ fn several_targets_are_healthy_when_all_are() {
     add_target(&mut run, "web", &web.url("/"));
     let assert = run.assert().code(0).stderr(is_empty());
     let probes = probes(&assert);
-    assert!(of(&probes, "api").iter().all(|probe| probe["ok"] == true && probe["src"] == "probe:api"));
-    assert_eq!(of(&probes, "web").iter().filter(|probe| probe["ok"] == true).count(), 1);
-    assert_eq!(of(&probes, "web")[0]["target"], web.url("/"));
+    assert!(
+        probes_named(&probes, "api").iter().all(|probe| probe["ok"] == true && probe["src"] == "probe:api")
+    );
+    assert_eq!(probes_named(&probes, "web").iter().filter(|probe| probe["ok"] == true).count(), 1);
+    assert_eq!(probes_named(&probes, "web")[0]["target"], web.url("/"));
 
     let event = run.event();
     assert_eq!((&event["target"], &event["failures"]), (&"2 targets".into(), &2.into()));
@@ -33,7 +35,7 @@ fn several_targets_are_healthy_when_all_are() {
 }
 
 #[test]
-fn several_targets_are_unhealthy_when_one_is_however_slow_the_others_are() {
+fn one_unhealthy_target_decides_without_waiting_for_slow_ones() {
     let slow = Server::start(&[Reply::Hang]);
     let mut run = Run::new(&format!("slow={}", slow.url("/")), "--timeout 1h --max-fail 3");
     add_target(&mut run, "down", &Server::refusing());
@@ -43,11 +45,11 @@ fn several_targets_are_unhealthy_when_one_is_however_slow_the_others_are() {
 }
 
 #[test]
-fn a_watch_of_many_ends_though_their_turns_leave_no_pause() {
+fn a_watch_of_many_targets_ends_without_a_pause_between_turns() {
     let server = Server::start(&[OK]);
-    // A machine that is busy with other tests may be late to answer so many.
+    // On a busy machine, this many responses may be slow.
     let mut run = Run::new(&format!("t0={}", server.url("/")), "--watch 1s --timeout 1m");
-    // A turn every millisecond.
+    // With 1000 targets, there is a turn every millisecond.
     run.interval("1s");
     (1..1000).for_each(|n| add_target(&mut run, &format!("t{n}"), &server.url("/")));
     run.assert().code(0).stderr(is_empty());
@@ -61,7 +63,7 @@ fn the_deadline_names_the_targets_that_were_not_healthy() {
 }
 
 #[test]
-fn the_latencies_of_several_targets_are_series_of_their_own() {
+fn each_of_several_targets_has_its_own_latency_series() {
     let mut run = Run::new(&format!("api={}", Server::start(&[OK]).url("/")), "");
     add_target(&mut run, "web", &Server::start(&[OK]).url("/"));
     let textfile = run.state.path().join("dm.prom");
@@ -69,13 +71,13 @@ fn the_latencies_of_several_targets_are_series_of_their_own() {
     run.assert().code(0);
     let text = fs::read_to_string(textfile).unwrap();
     let latency = text.lines().filter(|line| line.starts_with("api_health_check_latency_ms{"));
-    let of =
+    let series =
         |target: &str| latency.clone().filter(|line| line.contains(&format!("target=\"{target}\""))).count();
-    assert_eq!((of("api"), of("web")), (3, 3), "{text}");
+    assert_eq!((series("api"), series("web")), (3, 3), "{text}");
 }
 
 #[test]
-fn on_a_terminal_successes_are_one_live_line_that_is_gone_at_the_end() {
+fn on_a_terminal_a_live_line_shows_successes_until_the_end() {
     let server = Server::start(&[DOWN, OK]);
     let run = Run::new(&server.url("/"), "--min-success 5");
     let line = format!("{} {}", env!("CARGO_BIN_EXE_dm-health"), run.args.join(" "));

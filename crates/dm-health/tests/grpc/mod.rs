@@ -1,4 +1,4 @@
-//! The standard health service of gRPC, as tonic implements it.
+//! tonic's implementation of the standard gRPC health service.
 
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
@@ -9,7 +9,7 @@ use hyper_util::service::TowerToHyperService;
 use tonic_health::ServingStatus;
 use tonic_health::server::health_reporter;
 
-/// Starts one that says of `shop.Cart` what it is told, and of the server as a whole that it is serving.
+/// Starts a server that reports the given status for `shop.Cart`, and SERVING for the server as a whole.
 pub(crate) fn start(status: ServingStatus) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,26 +1,26 @@
-//! A small HTTP server that answers as it is told: one reply a connection, the last one for ever.
+//! A small HTTP server with scripted replies: one per connection; the last one repeats.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What a connection gets.
+/// The reply to a connection.
 #[derive(Clone, Copy)]
 pub(crate) enum Reply {
     /// This status and a short body.
     Status(u16),
     /// This version, in a header and in the body.
     Version(&'static str),
-    /// Status 200, again and again on the same connection.
+    /// Status 200, for each request on the same connection.
     KeepAlive,
-    /// Nothing, for ever.
+    /// No reply; the connection stays open.
     Hang,
-    /// The head and a part of the body, and nothing more.
+    /// The head and a part of the body; the connection stays open.
     HalfABody,
-    /// A body that does not end.
+    /// A body without an end.
     EndlessBody,
-    /// A JSON document of so many bytes.
+    /// A JSON document of this many bytes.
     Json(usize),
     /// The connection is reset.
     Reset,
@@ -39,18 +39,18 @@ impl Server {
         let server = Self { address: listener.local_addr().unwrap(), requests: Arc::default() };
         let (replies, requests) = (replies.to_vec(), Arc::clone(&server.requests));
         thread::spawn(move || {
-            // KeptConnection, or they would be closed.
+            // Keeps these connections open: dropping them would close them.
             let mut hanging = Vec::new();
             for (index, stream) in listener.incoming().enumerate() {
                 let mut stream = stream.unwrap();
                 let reply = replies[index.min(replies.len() - 1)];
                 if matches!(reply, Reply::Reset) {
-                    // Closed with something unread in it, a connection is reset.
+                    // Closing a connection with unread data resets it.
                     let _ = stream.peek(&mut [0]);
                     continue;
                 }
                 requests.lock().unwrap().push(read_head(&mut stream));
-                // The client may be gone.
+                // The client may have disconnected.
                 let _ = stream.write_all(&bytes(reply));
                 match reply {
                     Reply::KeepAlive => loop {
@@ -94,7 +94,7 @@ fn read_head(stream: &mut TcpStream) -> String {
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
         head.push(byte[0]);
-        // A TLS greeting has no such end.
+        // A TLS ClientHello does not end like an HTTP head.
         if head[0] == 0x16 {
             break;
         }

@@ -1,141 +1,147 @@
-//! The monitor: a thread with a connection of its own that looks at the migration's sessions while the command runs.
+//! The monitor: a thread with its own connection that polls the migration's sessions while the command runs.
 //!
 //! ```text
 //! begin ─► connect, preflight ─► Ready
-//!   look ─► look ─► look …            reports on stderr, adds up waits
-//!   Cancel                            before the command is told to end
-//!   Ended ─► nobody of ours is left ─► Seen
+//!   poll ─► poll ─► poll …            reports on stderr, adds up waits
+//!   Cancel                            before the command is stopped
+//!   Ended ─► end remaining sessions ─► Observation
 //! ```
 
+mod begin_error;
 mod cancel;
-mod ladder;
-pub mod live;
-mod tell;
+mod config;
+mod live_status;
+mod lock_waits;
+mod messages;
+mod observation;
+mod poll_interval;
+mod poller;
+mod report_schedule;
+mod shutdown;
 mod terminate;
-mod waits;
-mod watch;
+
+pub(crate) use begin_error::BeginError;
+pub(crate) use config::MonitorConfig;
+pub(crate) use live_status::LiveStatus;
+pub(crate) use observation::Observation;
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use tokio::runtime::Builder;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, sleep_until};
 
 use crate::address::Address;
 use crate::mysql::MySql;
 use crate::postgres::Postgres;
-use crate::server::{Preflight, Server, TerminateRules};
+use crate::schema::SchemaVersions;
+use crate::server::{Preflight, Server};
 use crate::sqlite::Sqlite;
-use crate::version::Versions;
-use live::Live;
-use watch::Watch;
+use poller::Poller;
 
-/// The first answer: a connection, with its own limit, and a few statements.
-const READY: Duration = Duration::from_secs(20);
+/// How long the monitor may take to connect and to check the database; the connection has a shorter limit of its own.
+const BEGIN_LIMIT: Duration = Duration::from_secs(20);
 
-/// The thread's answer to a command; it has its own, shorter limits.
-const ANSWER: Duration = Duration::from_secs(8);
+/// How long the thread may take to reply to a command; its statements have shorter limits of their own.
+const REPLY_LIMIT: Duration = Duration::from_secs(8);
 
-/// What to watch.
-#[derive(Debug)]
-pub struct Order {
-    /// The tool, for what is told on stderr.
-    pub tool: &'static str,
-    /// The `application_name` of the migration's sessions.
-    pub name: String,
-    /// Whether only one migration at a time may be watched there.
-    pub alone: bool,
-    /// The lock timeout of these sessions; no look may miss a wait that long.
-    pub lock_timeout: Option<Duration>,
-    /// Which other sessions may be ended.
-    pub terminate: Option<TerminateRules>,
-    /// Where the live line is told what goes on, if there is one.
-    pub live: Option<Live>,
-}
-
-/// What was seen of a run of the command.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Seen {
-    /// All lock waits so far, together; `None` where nobody could see.
-    pub lock_wait: Option<Duration>,
-    /// The most sessions that waited behind the migration at once.
-    pub blocked_max: Option<u64>,
-    /// How long the last wait can have been, if nothing was seen to come of it.
-    pub last_wait: Option<Duration>,
-    /// Other sessions that were ended so far.
-    pub terminated: Vec<String>,
-    /// The schema's version now.
-    pub versions: Versions,
-}
-
-/// What the thread is told.
+/// A command to the thread.
 enum Command {
-    /// The command is about to be told to end: end its statements first.
+    /// The migration command is about to be stopped: cancel its statements first.
     Cancel(SyncSender<()>),
-    /// The command has ended, well or not.
-    Ended { well: bool, reply: SyncSender<Seen> },
+    /// The migration command has ended: report the observation.
+    Ended { succeeded: bool, reply: SyncSender<Observation> },
 }
 
-/// The thread. It ends with this.
+/// The handle of the thread. The thread ends when the handle is dropped.
 #[derive(Debug)]
-pub struct Monitor {
+pub(crate) struct Monitor {
     commands: UnboundedSender<Command>,
 }
 
 impl Monitor {
-    /// Connects, looks at what stands in the way, and begins to watch. An error means that the database cannot be
-    /// watched; it does not show the URL.
-    pub fn begin(address: Address, order: Order) -> Result<(Self, Preflight, Versions)> {
+    /// Connects, checks for obstacles, and starts to poll. An error means that the database cannot be monitored; its
+    /// message does not show the URL.
+    pub(crate) fn begin(
+        address: Address,
+        config: MonitorConfig,
+    ) -> Result<(Self, Preflight, SchemaVersions), BeginError> {
         match address {
-            Address::Postgres(address) => Self::begin_at::<Postgres>(*address, order),
-            Address::MySql(address) => Self::begin_at::<MySql>(*address, order),
-            Address::Sqlite(files) => Self::begin_at::<Sqlite>(files, order),
+            Address::Postgres(address) => Self::begin_at::<Postgres>(*address, config),
+            Address::MySql(address) => Self::begin_at::<MySql>(*address, config),
+            Address::Sqlite(files) => Self::begin_at::<Sqlite>(files, config),
         }
     }
 
     fn begin_at<S: Server<Address: Send + 'static>>(
         address: S::Address,
-        order: Order,
-    ) -> Result<(Self, Preflight, Versions)> {
-        let (commands, orders) = unbounded_channel();
-        let (tell, told) = sync_channel(1);
+        config: MonitorConfig,
+    ) -> Result<(Self, Preflight, SchemaVersions), BeginError> {
+        let (commands, requests) = unbounded_channel();
+        let (reply, result) = sync_channel(1);
         let work = move || async move {
-            match Watch::<S>::begin(address, order).await {
-                Ok((watch, preflight, versions)) => {
-                    // Nobody listens any more when it took too long.
-                    if tell.send(Ok((preflight, versions))).is_ok() {
-                        watch.run(orders).await;
+            match Poller::<S>::begin(address, config).await {
+                Ok((poller, preflight, versions)) => {
+                    // The receiver has been dropped if this took too long.
+                    if reply.send(Ok((preflight, versions))).is_ok() {
+                        run(poller, requests).await;
                     }
                 }
-                Err(error) => drop(tell.send(Err(error))),
+                Err(error) => drop(reply.send(Err(error))),
             }
         };
-        thread::Builder::new().name("monitor".to_owned()).spawn(move || {
+        let spawned = thread::Builder::new().name("monitor".to_owned()).spawn(move || {
             // Without a runtime the channel closes.
-            if let Ok(runtime) = Builder::new_current_thread().enable_all().build() {
-                runtime.block_on(work());
-                // Not waiting for a resolver that hangs.
-                runtime.shutdown_background();
-            }
-        })?;
-        let (preflight, versions) = told.recv_timeout(READY).map_err(|_| anyhow!("no answer in time"))??;
+            drop(common::runtime::block_on(work()));
+        });
+        spawned.context("cannot start a thread")?;
+        let (preflight, versions) =
+            result.recv_timeout(BEGIN_LIMIT).map_err(|_| anyhow!("no answer in time"))??;
         Ok((Self { commands }, preflight, versions))
     }
 
-    /// Ends the statements of the migration; returns when they have ended, or cannot be.
-    pub fn cancel(&self) {
-        let (reply, done) = sync_channel(1);
+    /// Cancels the statements of the migration; returns when they have ended or cannot be cancelled.
+    pub(crate) fn cancel(&self) {
+        let (reply, cancelled) = sync_channel(1);
         if self.commands.send(Command::Cancel(reply)).is_ok() {
-            let _ = done.recv_timeout(ANSWER);
+            let _ = cancelled.recv_timeout(REPLY_LIMIT);
         }
     }
 
-    /// What was seen. After a command that did not end well, no statement of it is left.
-    pub fn ended(&self, well: bool) -> Result<Seen> {
-        let (reply, seen) = sync_channel(1);
-        let sent = self.commands.send(Command::Ended { well, reply });
-        sent.ok().and_then(|()| seen.recv_timeout(ANSWER).ok()).context("the monitor does not answer")
+    /// Returns the observation. If the command did not succeed, its remaining statements are ended first.
+    pub(crate) fn finish(&self, succeeded: bool) -> Result<Observation> {
+        let (reply, observation) = sync_channel(1);
+        let sent = self.commands.send(Command::Ended { succeeded, reply });
+        sent.ok()
+            .and_then(|()| observation.recv_timeout(REPLY_LIMIT).ok())
+            .context("the monitor does not answer")
+    }
+}
+
+/// Polls the database and answers commands until the [`Monitor`] is dropped.
+async fn run(mut poller: Poller<impl Server>, mut commands: UnboundedReceiver<Command>) {
+    let mut next = Instant::now();
+    loop {
+        tokio::select! {
+            biased;
+            command = commands.recv() => match command {
+                None => return,
+                Some(Command::Cancel(reply)) => {
+                    poller.cancel().await;
+                    // The receiver has been dropped if this took too long.
+                    let _ = reply.send(());
+                }
+                Some(Command::Ended { succeeded, reply }) => {
+                    let observation = poller.close(succeeded).await;
+                    let _ = reply.send(observation);
+                }
+            },
+            () = sleep_until(next) => {
+                let pause = poller.poll_or_reconnect().await;
+                next = Instant::now() + pause;
+            }
+        }
     }
 }

@@ -1,56 +1,56 @@
-//! The end of somebody else's session that blocks the migration: only where the user asked for it, only of the kind
-//! that they asked for, and never of a superuser, a replication or one of the server's own processes.
+//! Terminates sessions that block the migration (`--terminate-blockers`): only those that match the user's rules, and
+//! never those of a superuser, a replication or a process of the server.
 
 use anyhow::Result;
 use common::duration::format_duration;
 
-use crate::mask::one_line;
+use crate::redact::one_line;
 use crate::server::{Blocker, Server, TerminateRules};
 
-/// So many in one run: whoever has to end more has another problem.
-const MOST: usize = 3;
+/// The limit per run. If more sessions have to be terminated, the problem is a different one.
+const MAX_TERMINATED: usize = 3;
 
-/// Those of the blockers that may be ended, after so many that were.
-fn those<'a>(
+/// The blockers that may be terminated; `terminated` is the number of earlier ones in this run.
+fn candidates<'a>(
     rules: &TerminateRules,
     blockers: &'a [Blocker],
-    ended: usize,
+    terminated: usize,
 ) -> impl Iterator<Item = &'a Blocker> {
-    let may = move |it: &&Blocker| {
-        it.is_root
-            && it.is_sure
-            && it.kind.as_deref() == Some("client backend")
-            && it.state.as_deref() == Some(&rules.state)
-            && it.in_state.is_some_and(|age| age >= rules.min_age)
+    let matches_rules = move |blocker: &&Blocker| {
+        blocker.is_root
+            && blocker.is_certain
+            && blocker.kind.as_deref() == Some("client backend")
+            && blocker.state.as_deref() == Some(&rules.state)
+            && blocker.in_state_for.is_some_and(|age| age >= rules.min_age)
     };
-    blockers.iter().filter(may).take(MOST.saturating_sub(ended))
+    blockers.iter().filter(matches_rules).take(MAX_TERMINATED.saturating_sub(terminated))
 }
 
-/// Ends those that may be; says which it ended.
+/// Terminates the blockers that match the rules. Returns a description of each.
 pub(super) async fn apply(
     database: &impl Server,
     rules: &TerminateRules,
     blockers: &[Blocker],
-    ended: usize,
+    terminated: usize,
 ) -> Result<Vec<String>> {
-    let mut acts = Vec::new();
-    for blocker in those(rules, blockers, ended) {
+    let mut actions = Vec::new();
+    for blocker in candidates(rules, blockers, terminated) {
         if database.terminate(blocker, rules).await? {
-            acts.push(told(blocker));
+            actions.push(describe(blocker));
         }
     }
-    Ok(acts)
+    Ok(actions)
 }
 
-fn told(it: &Blocker) -> String {
-    let known = |value: &Option<String>| value.as_deref().map_or_else(|| "unknown".to_owned(), one_line);
+fn describe(blocker: &Blocker) -> String {
+    let or_unknown = |value: &Option<String>| value.as_deref().map_or_else(|| "unknown".to_owned(), one_line);
     format!(
         "terminated pid {}, user {}, app \"{}\", {} for {}",
-        it.pid,
-        known(&it.user),
-        known(&it.application),
-        known(&it.state),
-        it.in_state.map(format_duration).unwrap_or_default()
+        blocker.pid,
+        or_unknown(&blocker.user),
+        or_unknown(&blocker.application),
+        or_unknown(&blocker.state),
+        blocker.in_state_for.map(format_duration).unwrap_or_default()
     )
 }
 
@@ -61,13 +61,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_asked_for_is_ended() {
+    fn only_blockers_that_match_the_rules_are_terminated() {
         let text = |text: &str| Some(text.to_owned());
         let idle = Blocker {
             pid: 7,
-            is_sure: true,
+            is_certain: true,
             state: text("idle in transaction"),
-            in_state: Some(Duration::from_mins(1)),
+            in_state_for: Some(Duration::from_mins(1)),
             kind: text("client backend"),
             is_root: true,
             ..Blocker::default()
@@ -78,13 +78,13 @@ mod tests {
             idle.clone(),
             Blocker { state: text("active"), ..idle.clone() },
             Blocker { state: None, ..idle.clone() },
-            Blocker { in_state: Some(Duration::from_secs(59)), ..idle.clone() },
-            Blocker { in_state: None, ..idle.clone() },
+            Blocker { in_state_for: Some(Duration::from_secs(59)), ..idle.clone() },
+            Blocker { in_state_for: None, ..idle.clone() },
             Blocker { kind: text("autovacuum worker"), ..idle.clone() },
             Blocker { is_root: false, ..idle.clone() },
-            Blocker { is_sure: false, ..idle.clone() },
+            Blocker { is_certain: false, ..idle.clone() },
         ];
-        assert_eq!(those(&rules, &all, 0).collect::<Vec<_>>(), [&idle]);
-        assert_eq!(those(&rules, &vec![idle.clone(); 9], 1).count(), 2);
+        assert_eq!(candidates(&rules, &all, 0).collect::<Vec<_>>(), [&idle]);
+        assert_eq!(candidates(&rules, &vec![idle.clone(); 9], 1).count(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Where a MySQL or MariaDB is, and what its own client would make of the URL's `ssl-mode`.
+//! The address of a MySQL or MariaDB server, and the meaning of `ssl-mode` in its URL.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,70 +8,71 @@ use mysql_async::{Opts, OptsBuilder, SslOpts};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// A database, and how to reach it.
+/// A database, and how to connect to it.
 #[derive(Clone)]
-pub struct Address {
-    /// For the connection.
-    pub opts: Opts,
-    /// The authorities in this file are trusted, instead of those of the machine.
-    pub authority: Option<PathBuf>,
-    /// Whether a server that speaks no TLS is good enough.
-    pub or_plain: bool,
+pub(crate) struct Address {
+    /// The options of the connection.
+    pub(crate) opts: Opts,
+    /// A file with the trusted authorities, instead of those of the machine.
+    pub(crate) authority: Option<PathBuf>,
+    /// Whether to connect without TLS if the server does not support it.
+    pub(crate) allow_plaintext: bool,
 }
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What the options hold includes the password.
+        // The options include the password.
         write!(f, "Address({}:{})", self.opts.ip_or_hostname(), self.opts.tcp_port())
     }
 }
 
 impl Address {
-    /// From what follows the scheme of a URL. The error does not repeat it.
-    pub fn parse(rest: &str) -> Result<Self> {
+    /// Parses the part of a URL after its scheme. The error does not contain the URL.
+    pub(crate) fn parse(rest: &str) -> Result<Self> {
         // golang-migrate writes the host as Go's driver does: tcp(HOST:PORT).
         let plain = rest.replacen("tcp(", "", 1).replacen(")/", "/", 1);
         let url = Url::parse(&format!("mysql:{plain}")).ok().filter(Url::has_host);
-        let url = url.context("cannot be read: write mysql://USER:PASSWORD@HOST:PORT/DATABASE")?;
-        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let url = url.context("is not a valid URL: write mysql://USER:PASSWORD@HOST:PORT/DATABASE")?;
+        let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let parameter = |names: &[&str]| {
             let mut pairs = url.query_pairs();
-            let found =
-                pairs.find(|(name, _)| names.contains(&&*name.to_lowercase().replace(['-', '_'], "")));
-            found.map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty())
+            let pair = pairs.find(|(name, _)| names.contains(&&*name.to_lowercase().replace(['-', '_'], "")));
+            pair.map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty())
         };
-        let user = Some(decoded(url.username())).filter(|user| !user.is_empty());
-        let database = decoded(url.path().trim_start_matches('/'));
+        let user = Some(decode(url.username())).filter(|user| !user.is_empty());
+        let database = decode(url.path().trim_start_matches('/'));
         let authority = parameter(&["sslca", "sslrootcert", "servercertificate"]).map(PathBuf::from);
         let mode = parameter(&["sslmode", "tls"]).unwrap_or_default().to_lowercase();
-        let (ssl, or_plain) = meaning(&mode, authority.clone())?;
+        let (ssl, allow_plaintext) = parse_ssl_mode(&mode, authority.clone())?;
         let opts = OptsBuilder::default()
             .ip_or_hostname(url.host_str().unwrap_or_default().trim_matches(['[', ']']))
             .tcp_port(url.port().unwrap_or(3306))
             .user(user.or_else(|| parameter(&["user"])))
-            .pass(url.password().map(decoded).or_else(|| parameter(&["password"])))
+            .pass(url.password().map(decode).or_else(|| parameter(&["password"])))
             .db_name(Some(database).filter(|name| !name.is_empty()))
             .socket(parameter(&["socket", "unixsocket"]))
             .prefer_socket(false)
             .ssl_opts(ssl);
-        Ok(Self { opts: opts.into(), authority, or_plain })
+        Ok(Self { opts: opts.into(), authority, allow_plaintext })
     }
 }
 
-/// What the server's client makes of a mode; and whether no TLS will do.
-fn meaning(mode: &str, authority: Option<PathBuf>) -> Result<(Option<SslOpts>, bool)> {
-    let anyone = || SslOpts::default().with_danger_accept_invalid_certs(true);
-    let trusted = match authority {
+/// The meaning of `ssl-mode` to the server's own client: the TLS options, and whether to allow plaintext.
+fn parse_ssl_mode(mode: &str, authority: Option<PathBuf>) -> Result<(Option<SslOpts>, bool)> {
+    let unverified = || SslOpts::default().with_danger_accept_invalid_certs(true);
+    let verified = match authority {
         Some(file) => SslOpts::default().with_root_certs(vec![file.into()]).with_disable_built_in_roots(true),
         None => SslOpts::default(),
     };
     Ok(match mode {
         "disabled" | "disable" | "false" => (None, false),
-        "" | "preferred" | "prefer" => (Some(anyone()), true),
-        "required" | "require" | "skip-verify" => (Some(anyone()), false),
-        // The driver cannot verify the authority and not the host: the first is taken for both.
-        "verify_ca" | "verify-ca" | "verify_identity" | "verify-full" | "true" => (Some(trusted), false),
-        _ => bail!("has an unknown ssl-mode: disabled, preferred, required, verify_ca or verify_identity"),
+        "" | "preferred" | "prefer" => (Some(unverified()), true),
+        "required" | "require" | "skip-verify" => (Some(unverified()), false),
+        // The driver cannot verify the authority without the host, so verify_ca verifies both.
+        "verify_ca" | "verify-ca" | "verify_identity" | "verify-full" | "true" => (Some(verified), false),
+        _ => bail!(
+            "has an unknown ssl-mode; known are disabled, preferred, required, verify_ca and verify_identity"
+        ),
     })
 }
 
@@ -80,27 +81,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_tool_s_way_to_write_a_url_is_read() {
+    fn the_url_formats_of_all_tools_are_accepted() {
         for text in [
             "//u:p%40@h:3307/d",
             "//u:p%40@tcp(h:3307)/d?multiStatements=true",
             "//h:3307/d?user=u&password=p%40",
         ] {
             let opts = Address::parse(text).unwrap().opts;
-            let found = (opts.user(), opts.pass(), opts.ip_or_hostname(), opts.tcp_port(), opts.db_name());
-            assert_eq!(found, (Some("u"), Some("p@"), "h", 3307, Some("d")), "{text}");
+            let parts = (opts.user(), opts.pass(), opts.ip_or_hostname(), opts.tcp_port(), opts.db_name());
+            assert_eq!(parts, (Some("u"), Some("p@"), "h", 3307, Some("d")), "{text}");
         }
         let socket = Address::parse("//root@localhost/d?unix_socket=/run/mysqld/mysqld.sock").unwrap();
         assert_eq!(socket.opts.socket(), Some("/run/mysqld/mysqld.sock"));
     }
 
     #[test]
-    fn ssl_mode_means_what_it_means_to_the_server_s_client() {
+    fn ssl_mode_has_the_meaning_of_the_server_s_client() {
         let ssl = |query: &str| {
             let address = Address::parse(&format!("//h/d?{query}")).unwrap();
-            let found =
+            let options =
                 address.opts.ssl_opts().map(|ssl| (ssl.accept_invalid_certs(), ssl.disable_built_in_roots()));
-            (found, address.or_plain)
+            (options, address.allow_plaintext)
         };
         assert_eq!(ssl(""), (Some((true, false)), true));
         assert_eq!(ssl("ssl-mode=DISABLED"), (None, false));
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_not_shown() {
+    fn debug_output_does_not_show_the_password() {
         let address = Address::parse("//u:secret@h/d").unwrap();
         assert_eq!(format!("{address:?}"), "Address(h:3306)");
     }

@@ -1,10 +1,10 @@
-//! MySQL and MariaDB. Their sessions cannot be told a name or a limit from outside: they are known by the ports that
-//! they come from, and the monitor keeps the lock timeout.
+//! MySQL and MariaDB. Their sessions cannot get a name or a limit from the environment: the monitor identifies them by
+//! their client ports, and enforces the lock timeout itself.
 
-pub mod address;
+pub(crate) mod address;
 mod connections;
-mod look;
-mod trouble;
+mod locks;
+mod sessions;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,33 +17,44 @@ use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, Row, Value};
 use tokio::time::timeout;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 
-use crate::held::Held;
-use crate::server::{Blocker, Own, Preflight, Server, Victims, Wanted};
-use crate::version::Dialect;
+use crate::lock_held::LockHeld;
+use crate::server::{Blocker, Dialect, LockRequest, Preflight, Server, Session, Waiters};
 use address::Address;
 
-/// What a statement of ours may take, on the server and on the way.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The time limit of a statement of the monitor, including the network.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(3);
 
-/// The lock's name, the same for all; those of the server's databases differ. Longer ones are refused.
+/// The name of the lock, one per database. It is hashed because the server refuses long names.
 const LOCK: &str = "concat('dm-migrate ', sha1(coalesce(database(), '')))";
 
-/// A connection.
+/// `ER_NO_SUCH_THREAD`: the session of a `kill` statement has already ended.
+const NO_SUCH_THREAD: u16 = 1094;
+
+/// A statement of the monitor failed.
+#[derive(Debug, thiserror::Error)]
+enum QueryError {
+    #[error("the server did not answer in time")]
+    Timeout,
+    #[error(transparent)]
+    Driver(#[from] Error),
+}
+
+/// A connection to a MySQL or MariaDB server.
 #[derive(Debug)]
-pub struct MySql {
+pub(crate) struct MySql {
     connection: tokio::sync::Mutex<Conn>,
-    /// The port of the server.
+    /// The TCP port of the server.
     port: u16,
-    /// Where the server sees us.
-    here: String,
-    /// Who we are there.
+    /// The host of the monitor, as the server reports it.
+    client_host: String,
+    /// The account of the monitor on the server.
     account: String,
-    /// Whether we see what other accounts' sessions do.
-    sees_others: bool,
-    /// Whether the server tells who has a metadata lock.
-    tells_holders: bool,
-    /// The sessions that were found to be the migration's: their clients may be gone. A number is given once.
-    known: std::sync::Mutex<BTreeSet<i64>>,
+    /// Whether the account can see the sessions of other accounts.
+    can_see_others: bool,
+    /// Whether the server reports who holds a metadata lock.
+    reports_lock_holders: bool,
+    /// The ids of the migration's sessions so far. They stay valid if the client exits: the server does not reuse an id.
+    migration_ids: std::sync::Mutex<BTreeSet<i64>>,
 }
 
 impl Server for MySql {
@@ -55,126 +66,134 @@ impl Server for MySql {
         quote: '`',
     };
 
-    const NAMELESS: Option<&'static str> =
-        Some("it has no connection of its own to the server, or one by a socket or a proxy");
+    const NO_SESSION_REASON: Option<&'static str> =
+        Some("it has not connected directly by TCP, but by a socket or a proxy, or not at all");
 
-    const KEEPS_LOCK_TIMEOUT: bool = false;
+    const ENFORCES_LOCK_TIMEOUT: bool = false;
 
     async fn connect(address: &Address, _name: &str) -> Result<Self> {
-        // The driver takes the one that is installed; a second time does no harm.
+        // The driver uses the installed provider; a second installation is ignored.
         let _ = aws_lc_rs::default_provider().install_default();
         if let Some(file) = &address.authority {
-            // The driver's own error does not name it.
+            // The driver's error does not name the file.
             File::open(file)
                 .with_context(|| format!("cannot read the certificates in {}", file.display()))?;
         }
         let mut connected = open(&address.opts).await?;
-        if address.or_plain && matches!(connected, Err(Error::Driver(DriverError::NoClientSslFlagFromServer)))
+        if address.allow_plaintext
+            && matches!(connected, Err(Error::Driver(DriverError::NoClientSslFlagFromServer)))
         {
             connected = open(&OptsBuilder::from_opts(address.opts.clone()).ssl_opts(None).into()).await?;
         }
-        // It tells its cause itself.
+        // The message of the error already contains its cause.
         let connection = connected.map_err(|error| anyhow::Error::msg(error.to_string()))?;
         let database = Self {
             connection: tokio::sync::Mutex::new(connection),
             port: address.opts.tcp_port(),
-            here: String::new(),
+            client_host: String::new(),
             account: String::new(),
-            sees_others: false,
-            tells_holders: false,
-            known: std::sync::Mutex::default(),
+            can_see_others: false,
+            reports_lock_holders: false,
+            migration_ids: std::sync::Mutex::default(),
         };
-        database.texts("set session lock_wait_timeout = 1, autocommit = 1").await?;
-        let sees_others = database.texts("select count(*) from information_schema.innodb_trx").await.is_ok();
+        database.text_rows("set session lock_wait_timeout = 1, autocommit = 1").await?;
+        let can_see_others =
+            database.text_rows("select count(*) from information_schema.innodb_trx").await.is_ok();
         let instrument = "select 1 from performance_schema.setup_instruments \
              where name = 'wait/lock/metadata/sql/mdl' and enabled = 'YES'";
-        let tells_holders = database.texts(instrument).await.is_ok_and(|rows| !rows.is_empty());
-        let me = "select host, current_user() from information_schema.processlist where id = connection_id()";
-        let [here, account] = first(&database.texts(me).await?);
+        let reports_lock_holders = database.text_rows(instrument).await.is_ok_and(|rows| !rows.is_empty());
+        let own_session =
+            "select host, current_user() from information_schema.processlist where id = connection_id()";
+        let [client_host, account] = first_row(&database.text_rows(own_session).await?);
         Ok(Self {
-            here: look::place(&here).0.to_owned(),
+            client_host: sessions::split_host(&client_host).0.to_owned(),
             account,
-            sees_others,
-            tells_holders: tells_holders && sees_others,
+            can_see_others,
+            reports_lock_holders: reports_lock_holders && can_see_others,
             ..database
         })
     }
 
-    /// A statement that fails finds out.
+    /// Known only after a statement has failed.
     fn is_lost(&self) -> bool {
         self.connection.try_lock().is_ok_and(|connection| connection.is_disconnected())
     }
 
-    async fn lock(&self) -> Result<()> {
+    async fn try_lock(&self) -> Result<Option<LockHeld>> {
         let sql = format!("select get_lock({LOCK}, 0), is_used_lock({LOCK})");
-        let [got, by] = first(&self.texts(&sql).await?);
-        if got == "1" { Ok(()) } else { Err(Held((!by.is_empty()).then(|| format!("session {by}"))).into()) }
+        let [acquired, holder] = first_row(&self.text_rows(&sql).await?);
+        if acquired == "1" {
+            return Ok(None);
+        }
+        Ok(Some(LockHeld { holder: (!holder.is_empty()).then(|| format!("session {holder}")) }))
     }
 
     async fn preflight(&self, _lock_timeout: Option<Duration>) -> Result<Preflight> {
-        Ok(Preflight { warnings: look::in_the_way(self).await?, env: Vec::new() })
+        Ok(Preflight { warnings: sessions::long_transactions(self).await?, env: Vec::new() })
     }
 
-    async fn texts(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-        let mut connection = self.connection.lock().await;
-        let rows: Vec<Row> =
-            timeout(PATIENCE, connection.query(sql)).await.context("no answer in time")??;
-        Ok(rows.into_iter().map(|row| row.unwrap().into_iter().map(text).collect()).collect())
+    async fn text_rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        Ok(self.query(sql).await?)
     }
 
-    fn sees_others(&self) -> bool {
-        self.sees_others
+    fn can_see_others(&self) -> bool {
+        self.can_see_others
     }
 
-    async fn own(&self) -> Result<Vec<Own>> {
-        look::own(self).await
+    async fn sessions(&self) -> Result<Vec<Session>> {
+        sessions::find(self).await
     }
 
-    async fn wanted(&self) -> Result<Vec<Wanted>> {
-        trouble::wanted(self).await
+    async fn lock_requests(&self) -> Result<Vec<LockRequest>> {
+        locks::lock_requests(self).await
     }
 
     async fn blockers(&self) -> Result<Vec<Blocker>> {
-        trouble::blockers(self).await
+        locks::blockers(self).await
     }
 
-    async fn victims(&self) -> Result<Victims> {
-        trouble::victims(self).await
+    async fn waiters(&self) -> Result<Waiters> {
+        locks::waiters(self).await
     }
 
-    async fn cancel(&self, session: &Own) -> Result<()> {
+    async fn cancel(&self, session: &Session) -> Result<()> {
         self.kill("kill query", session).await
     }
 
-    async fn end(&self, session: &Own) -> Result<()> {
+    async fn end_session(&self, session: &Session) -> Result<()> {
         self.kill("kill connection", session).await
     }
 }
 
 impl MySql {
-    /// The sessions that are known to be the migration's, for an `in (…)`, which must not be empty.
-    fn ours(&self) -> String {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().fold("0".to_owned(), |all, id| format!("{all}, {id}"))
+    /// The ids of the migration's sessions for an `in (…)`; it starts with 0, because the list must not be empty.
+    fn migration_id_list(&self) -> String {
+        let migration_ids = self.migration_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        migration_ids.iter().fold("0".to_owned(), |list, id| format!("{list}, {id}"))
     }
 
-    async fn kill(&self, how: &str, session: &Own) -> Result<()> {
-        match self.texts(&format!("{how} {}", session.pid)).await {
-            // It has ended by itself: no such thread.
-            Err(error) if matches!(error.downcast_ref(), Some(Error::Server(it)) if it.code == 1094) => {
-                Ok(())
-            }
-            done => done.map(drop),
+    /// Runs a `kill` statement for a session. Succeeds if the session has already ended.
+    async fn kill(&self, statement: &str, session: &Session) -> Result<()> {
+        match self.query(&format!("{statement} {}", session.pid)).await {
+            Err(QueryError::Driver(Error::Server(error))) if error.code == NO_SUCH_THREAD => Ok(()),
+            result => Ok(result.map(drop)?),
         }
+    }
+
+    async fn query(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, QueryError> {
+        let mut connection = self.connection.lock().await;
+        let rows = timeout(STATEMENT_LIMIT, connection.query(sql)).await;
+        let rows: Vec<Row> = rows.map_err(|_| QueryError::Timeout)??;
+        Ok(rows.into_iter().map(|row| row.unwrap().into_iter().map(text).collect()).collect())
     }
 }
 
 async fn open(opts: &Opts) -> Result<Result<Conn, Error>> {
-    timeout(PATIENCE, Conn::new(opts.clone())).await.context("no answer in time")
+    timeout(STATEMENT_LIMIT, Conn::new(opts.clone())).await.context("the server did not answer in time")
 }
 
-/// The first columns of the first row; empty where there is nothing.
-fn first<const N: usize>(rows: &[Vec<Option<String>>]) -> [String; N] {
+/// The first columns of the first row; empty strings for missing rows, columns and NULL.
+fn first_row<const N: usize>(rows: &[Vec<Option<String>>]) -> [String; N] {
     std::array::from_fn(|at| rows.first().and_then(|row| row.get(at).cloned().flatten()).unwrap_or_default())
 }
 
@@ -182,7 +201,7 @@ fn text(value: Value) -> Option<String> {
     match value {
         Value::NULL => None,
         Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        // Only prepared statements give others.
+        // Only prepared statements return other types.
         other => Some(other.as_sql(true)),
     }
 }

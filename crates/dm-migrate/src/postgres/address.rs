@@ -1,4 +1,4 @@
-//! Where a PostgreSQL is, and what libpq would make of the URL's `sslmode`.
+//! The address of a PostgreSQL server, and the meaning of `sslmode` in its URL.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,38 +9,39 @@ use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
-/// How long to wait for a connection, unless the URL says so.
+/// The default time limit of a connection attempt; the URL can set another one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The parameters of a URL that matter for a connection. Tools put others there, which the server would refuse.
+/// The URL parameters that are passed to the driver. Tools add others, which the server would refuse.
 const PARAMETERS: [&str; 8] =
     ["user", "password", "dbname", "host", "hostaddr", "port", "connect_timeout", "options"];
 
-/// A database, and how to reach it.
+/// A database, and how to connect to it.
 #[derive(Debug, Clone)]
-pub struct Address {
-    /// For the connection; it keeps its password to itself when it is shown.
-    pub config: Config,
-    /// How to know that it is the right server.
-    pub trust: Trust,
+pub(crate) struct Address {
+    /// The configuration of the connection; its Debug output does not contain the password.
+    pub(crate) config: Config,
+    /// How to verify the server.
+    pub(crate) trust: Trust,
 }
 
-/// What has to be true of the server's certificate.
+/// The requirements for the server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trust {
-    /// Nothing: `prefer` and `require` only encrypt.
+pub(crate) enum Trust {
+    /// None: `prefer` and `require` only encrypt.
     Anyone,
-    /// It comes from an authority in this file, or one that the machine trusts: `verify-ca`.
+    /// It is from an authority in this file, or one that the machine trusts: `verify-ca`.
     Authority(Option<PathBuf>),
-    /// And it is for the host of the URL: `verify-full`.
+    /// In addition, it is for the host of the URL: `verify-full`.
     Host(Option<PathBuf>),
 }
 
 impl Address {
-    /// From what follows the scheme of a URL; `env` has what it does not say, as for libpq. The error does not repeat it.
-    pub fn parse(rest: &str, env: &Env<'_>) -> Result<Self> {
+    /// Parses the part of a URL after its scheme. Like libpq, takes missing parts from `env`. The error does not contain the
+    /// URL.
+    pub(crate) fn parse(rest: &str, env: &Env<'_>) -> Result<Self> {
         let Some(rest) = rest.strip_prefix("//") else {
-            bail!("is no URL, such as postgres://USER@HOST/DATABASE");
+            bail!("is not a URL such as postgres://USER@HOST/DATABASE");
         };
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let parameters = || {
@@ -49,13 +50,15 @@ impl Address {
                 .filter_map(|pair| pair.split_once('='))
                 .map(|(name, value)| (name, value, pair(name, value)))
         };
-        let known = parameters().filter(|(name, ..)| PARAMETERS.contains(name)).map(|(.., pair)| pair);
-        let url = format!("postgres://{rest}?{}", known.collect::<Vec<_>>().join("&"));
-        // Its own error may quote what it could not read.
-        let mut config: Config =
-            url.parse().ok().context("cannot be read: write postgres://USER:PASSWORD@HOST:PORT/DATABASE")?;
-        let said = |name: &str| {
-            let value = parameters().find(|(found, ..)| *found == name)?.1;
+        let supported = parameters().filter(|(name, ..)| PARAMETERS.contains(name)).map(|(.., pair)| pair);
+        let url = format!("postgres://{rest}?{}", supported.collect::<Vec<_>>().join("&"));
+        // The driver's error may quote parts of the URL.
+        let mut config: Config = url
+            .parse()
+            .ok()
+            .context("is not a valid URL: write postgres://USER:PASSWORD@HOST:PORT/DATABASE")?;
+        let parameter = |name: &str| {
+            let value = parameters().find(|(other, ..)| *other == name)?.1;
             Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
         };
         if config.get_user().is_none()
@@ -71,9 +74,9 @@ impl Address {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
-        let root = said("sslrootcert").or_else(|| env("PGSSLROOTCERT")).filter(|file| file != "system");
-        let mode = said("sslmode").or_else(|| env("PGSSLMODE"));
-        let (mode, trust) = meaning(mode.as_deref(), root.map(PathBuf::from))?;
+        let root = parameter("sslrootcert").or_else(|| env("PGSSLROOTCERT")).filter(|file| file != "system");
+        let mode = parameter("sslmode").or_else(|| env("PGSSLMODE"));
+        let (mode, trust) = parse_sslmode(mode.as_deref(), root.map(PathBuf::from))?;
         let only_sockets = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
         config.ssl_mode(if only_sockets { SslMode::Disable } else { mode });
         Ok(Self { config, trust })
@@ -84,15 +87,17 @@ fn pair(name: &str, value: &str) -> String {
     format!("{name}={value}")
 }
 
-/// What libpq makes of `sslmode`. It also verifies under `require` where it is told an authority.
-fn meaning(mode: Option<&str>, root: Option<PathBuf>) -> Result<(SslMode, Trust)> {
+/// The meaning of `sslmode` to libpq. With an authority, `require` verifies too.
+fn parse_sslmode(mode: Option<&str>, root: Option<PathBuf>) -> Result<(SslMode, Trust)> {
     Ok(match mode.unwrap_or("prefer") {
         "disable" => (SslMode::Disable, Trust::Anyone),
         "allow" | "prefer" => (SslMode::Prefer, Trust::Anyone),
         "require" if root.is_none() => (SslMode::Require, Trust::Anyone),
         "require" | "verify-ca" => (SslMode::Require, Trust::Authority(root)),
         "verify-full" => (SslMode::Require, Trust::Host(root)),
-        _ => bail!("has an unknown sslmode: disable, allow, prefer, require, verify-ca or verify-full"),
+        _ => bail!(
+            "has an unknown sslmode; known are disable, allow, prefer, require, verify-ca and verify-full"
+        ),
     })
 }
 
@@ -105,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn every_tool_s_way_to_write_a_url_is_read() {
+    fn the_url_formats_of_all_tools_are_accepted() {
         for text in [
             "//u:p@h:5433/d",
             "//u:p@h:5433/d?schema=public&pgbouncer=true",
@@ -113,13 +118,13 @@ mod tests {
             "//h:5433/d?user=u&password=p&ApplicationName=x",
         ] {
             let config = parse(text).config;
-            let found = (config.get_user(), config.get_password(), config.get_dbname(), config.get_ports());
-            assert_eq!(found, (Some("u"), Some(&b"p"[..]), Some("d"), &[5433][..]), "{text}");
+            let parts = (config.get_user(), config.get_password(), config.get_dbname(), config.get_ports());
+            assert_eq!(parts, (Some("u"), Some(&b"p"[..]), Some("d"), &[5433][..]), "{text}");
         }
     }
 
     #[test]
-    fn sslmode_means_what_it_means_to_libpq() {
+    fn sslmode_has_the_meaning_of_libpq() {
         let ssl = |query: &str| {
             let address = parse(&format!("//h/d?{query}"));
             (address.config.get_ssl_mode(), address.trust)
@@ -137,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_url_does_not_say_the_environment_does() {
+    fn the_environment_completes_the_url() {
         let env = |name: &str| match name {
             "PGUSER" => Some("u".to_owned()),
             "PGPASSWORD" => Some("p".to_owned()),

@@ -1,12 +1,12 @@
-//! PostgreSQL. The migration's sessions are known by the `application_name` that they are given.
+//! PostgreSQL. The monitor identifies the migration's sessions by their `application_name`, which dm-migrate sets.
 //!
-//! A connection never waits: each statement is its own transaction, and has little time.
+//! The monitor never waits for a lock: each statement is its own transaction with a short time limit.
 
-pub mod address;
+pub(crate) mod address;
 mod advisory;
-pub mod child_env;
-mod look;
+pub(crate) mod child_env;
 mod preflight;
+mod sessions;
 mod terminate;
 mod tls;
 
@@ -18,20 +18,20 @@ use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, SimpleQueryMessage};
 
-use crate::server::{Blocker, Own, Preflight, Server, TerminateRules, Victims, Wanted};
-use crate::version::Dialect;
+use crate::lock_held::LockHeld;
+use crate::server::{Blocker, Dialect, LockRequest, Preflight, Server, Session, TerminateRules, Waiters};
 use address::Address;
 
-/// What a statement of ours may take, on the server and on the way.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The time limit of a statement of the monitor, including the network.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(3);
 
-/// A transaction of the monitor's would keep `CREATE INDEX CONCURRENTLY` waiting; so would a statement that hangs.
-const SETTINGS: &str = "set application_name = 'dm-migrate monitor'; set statement_timeout = '2s'; \
+/// The settings of the monitor's session. `CREATE INDEX CONCURRENTLY` would wait for a long statement of the monitor.
+const SESSION_SETTINGS: &str = "set application_name = 'dm-migrate monitor'; set statement_timeout = '2s'; \
     set lock_timeout = '500ms'; set jit = off";
 
-/// A connection.
+/// A connection to a PostgreSQL server.
 #[derive(Debug)]
-pub struct Postgres {
+pub(crate) struct Postgres {
     client: Client,
     /// The `application_name` of the migration's sessions.
     name: String,
@@ -46,18 +46,22 @@ impl Server for Postgres {
         quote: '"',
     };
 
-    const NAMELESS: Option<&'static str> = Some("its tool does not read PGAPPNAME");
+    const NO_SESSION_REASON: Option<&'static str> =
+        Some("its tool does not read PGAPPNAME, or has not connected yet");
 
-    const KEEPS_LOCK_TIMEOUT: bool = true;
+    const ENFORCES_LOCK_TIMEOUT: bool = true;
 
     async fn connect(address: &Address, name: &str) -> Result<Self> {
         let tls = tls::connector(&address.trust)?;
-        let limit = address.config.get_connect_timeout().copied().unwrap_or_default() + PATIENCE;
-        let connected = timeout(limit, address.config.connect(tls)).await.context("no answer in time")?;
+        let limit = address.config.get_connect_timeout().copied().unwrap_or_default() + STATEMENT_LIMIT;
+        let connected =
+            timeout(limit, address.config.connect(tls)).await.context("the server did not answer in time")?;
         let (client, connection) = connected?;
-        // Its error is told to the statement that is waiting.
+        // The pending statement returns the error of the connection.
         tokio::spawn(connection);
-        timeout(PATIENCE, client.batch_execute(SETTINGS)).await.context("no answer in time")??;
+        timeout(STATEMENT_LIMIT, client.batch_execute(SESSION_SETTINGS))
+            .await
+            .context("the server did not answer in time")??;
         Ok(Self { client, name: name.to_owned() })
     }
 
@@ -65,21 +69,22 @@ impl Server for Postgres {
         self.client.is_closed()
     }
 
-    async fn lock(&self) -> Result<()> {
-        advisory::take(self).await
+    async fn try_lock(&self) -> Result<Option<LockHeld>> {
+        advisory::try_take(self).await
     }
 
     async fn preflight(&self, lock_timeout: Option<Duration>) -> Result<Preflight> {
-        let found = preflight::Findings::of(self).await?;
+        let findings = preflight::Findings::read(self).await?;
         let mut env = vec![("PGAPPNAME", self.name.clone())];
-        let options = child_env::options(found.server_version, lock_timeout, &env::system);
+        let options = child_env::options(findings.server_version, lock_timeout, &env::system);
         env.extend(options.map(|options| ("PGOPTIONS", options)));
-        Ok(Preflight { warnings: found.warnings(), env })
+        Ok(Preflight { warnings: findings.warnings(), env })
     }
 
-    async fn texts(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-        let messages =
-            timeout(PATIENCE, self.client.simple_query(sql)).await.context("no answer in time")??;
+    async fn text_rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        let messages = timeout(STATEMENT_LIMIT, self.client.simple_query(sql))
+            .await
+            .context("the server did not answer in time")??;
         let rows = messages.iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
@@ -87,31 +92,31 @@ impl Server for Postgres {
         Ok(rows.map(|row| (0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()).collect())
     }
 
-    async fn own(&self) -> Result<Vec<Own>> {
-        look::own(self).await
+    async fn sessions(&self) -> Result<Vec<Session>> {
+        sessions::find(self).await
     }
 
-    async fn wanted(&self) -> Result<Vec<Wanted>> {
-        look::wanted(self).await
+    async fn lock_requests(&self) -> Result<Vec<LockRequest>> {
+        sessions::lock_requests(self).await
     }
 
     async fn blockers(&self) -> Result<Vec<Blocker>> {
-        look::blockers(self).await
+        sessions::blockers(self).await
     }
 
-    async fn victims(&self) -> Result<Victims> {
-        look::victims(self).await
+    async fn waiters(&self) -> Result<Waiters> {
+        sessions::waiters(self).await
     }
 
     async fn progress(&self) -> Result<Vec<String>> {
-        look::progress(self).await
+        sessions::progress(self).await
     }
 
-    async fn cancel(&self, session: &Own) -> Result<()> {
+    async fn cancel(&self, session: &Session) -> Result<()> {
         self.signal("pg_cancel_backend", session).await
     }
 
-    async fn end(&self, session: &Own) -> Result<()> {
+    async fn end_session(&self, session: &Session) -> Result<()> {
         self.signal("pg_terminate_backend", session).await
     }
 
@@ -121,21 +126,21 @@ impl Server for Postgres {
 }
 
 impl Postgres {
-    /// The rows of one statement. It is not prepared, which a pooler between us and the server may not like.
+    /// Runs one statement. It is not prepared, because a connection pooler may not support prepared statements.
     async fn rows(&self, sql: &str, values: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>> {
         let rows = self.client.query_typed(sql, values);
-        Ok(timeout(PATIENCE, rows).await.context("no answer in time")??)
+        Ok(timeout(STATEMENT_LIMIT, rows).await.context("the server did not answer in time")??)
     }
 
-    /// The rows of one statement whose `$1` is the migration's `application_name`.
-    async fn of_ours(&self, sql: &str) -> Result<Vec<Row>> {
+    /// Runs one statement whose `$1` is the migration's `application_name`.
+    async fn rows_for_migration(&self, sql: &str) -> Result<Vec<Row>> {
         self.rows(sql, &[(&self.name, Type::TEXT)]).await
     }
 
-    /// Signals a session of the migration: the pid alone could by now be somebody else's.
-    async fn signal(&self, how: &str, session: &Own) -> Result<()> {
+    /// Signals a session of the migration. Name and start are compared because the server may have reused the pid.
+    async fn signal(&self, function: &str, session: &Session) -> Result<()> {
         let sql = format!(
-            "select {how}(pid) from pg_stat_activity \
+            "select {function}(pid) from pg_stat_activity \
              where application_name = $1 and pid = $2::int8 and backend_start = $3::text::timestamptz"
         );
         let values: [(&(dyn ToSql + Sync), Type); 3] =

@@ -1,4 +1,4 @@
-//! What stands in the way of a migration before it starts.
+//! The check for obstacles before a migration starts.
 
 use std::time::Duration;
 
@@ -6,72 +6,73 @@ use anyhow::{Context, Result};
 use common::duration::format_duration;
 
 use super::Postgres;
-use crate::mask::one_line;
+use crate::redact::one_line;
 use crate::server::seconds;
 
-/// Above this, a transaction is long: PostgreSQL's own DDL waits for it, and everybody else behind the DDL.
-const LONG: &str = "30 seconds";
-/// Above this, a session that is idle in its transaction is no longer between two statements.
-const IDLE: &str = "5 seconds";
+/// The age from which a transaction is reported: DDL waits for it, and other sessions wait behind the DDL.
+const LONG_TRANSACTION: &str = "30 seconds";
+/// The time from which a session that is idle in a transaction is reported: it is longer than a pause between two
+/// statements.
+const LONG_IDLE: &str = "5 seconds";
 
-/// So many of each kind are told.
-const MOST: usize = 5;
+/// The maximum number of reported obstacles of each kind.
+const MAX_REPORTED: usize = 5;
 
-/// What was found.
+/// The obstacles, and what the role can see.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Findings {
-    /// Who we are there.
+    /// The role of the monitor.
     pub(super) role: String,
     /// `server_version_num`, such as 150018.
     pub(super) server_version: i32,
-    /// Whether we see what other roles' sessions do.
-    pub(super) sees_others: bool,
+    /// Whether the role can see the sessions of other roles.
+    pub(super) can_see_others: bool,
     /// Sessions with a transaction that has been open for long.
     pub(super) transactions: Vec<Transaction>,
-    /// Indexes that a failed `CREATE INDEX CONCURRENTLY` left behind, or one that runs.
+    /// Indexes that a failed `CREATE INDEX CONCURRENTLY` left behind, or that a running one builds.
     pub(super) invalid_indexes: Vec<String>,
 }
 
 /// A transaction that has been open for long.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Transaction {
-    /// The process on the server.
+    /// The pid of the server process.
     pub(super) pid: i32,
-    /// Its role.
+    /// The role.
     pub(super) user: String,
-    /// What it calls itself; may be empty.
+    /// The `application_name`; may be empty.
     pub(super) application: String,
     /// `active`, `idle in transaction`.
     pub(super) state: String,
-    /// Since its start.
+    /// The time since the start of the transaction.
     pub(super) age: Duration,
 }
 
 impl Findings {
-    /// Asks the database.
-    pub(super) async fn of(database: &Postgres) -> Result<Self> {
-        let who = "select current_user::text, current_setting('server_version_num')::int4, \
+    /// Queries the database.
+    pub(super) async fn read(database: &Postgres) -> Result<Self> {
+        let role = "select current_user::text, current_setting('server_version_num')::int4, \
              pg_has_role(current_user, 'pg_read_all_stats', 'usage')";
-        let rows = database.rows(who, &[]).await?;
-        let row = rows.first().context("the server did not say who we are")?;
+        let rows = database.rows(role, &[]).await?;
+        let row = rows.first().context("the server did not report the current role")?;
         let open = format!(
             "select pid, coalesce(usename::text, ''), coalesce(application_name, ''), coalesce(state, ''), \
                  extract(epoch from clock_timestamp() - xact_start)::float8 \
              from pg_stat_activity \
              where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend' \
-             and (xact_start < clock_timestamp() - interval '{LONG}' or (state like 'idle in transaction%' \
-                 and state_change < clock_timestamp() - interval '{IDLE}')) \
-             order by xact_start limit {MOST}"
+             and (xact_start < clock_timestamp() - interval '{LONG_TRANSACTION}' or (state like 'idle in transaction%' \
+                 and state_change < clock_timestamp() - interval '{LONG_IDLE}')) \
+             order by xact_start limit {MAX_REPORTED}"
         );
         let transactions = database.rows(&open, &[]).await?;
         let invalid = format!(
-            "select indexrelid::regclass::text from pg_index where not indisvalid order by 1 limit {MOST}"
+            "select indexrelid::regclass::text from pg_index where not indisvalid order by 1 limit {MAX_REPORTED}"
         );
         let indexes = database.rows(&invalid, &[]).await?;
         Ok(Self {
             role: row.try_get(0)?,
             server_version: row.try_get(1)?,
-            sees_others: row.try_get(2)?,
+            can_see_others: row.try_get(2)?,
             transactions: transactions
                 .iter()
                 .map(|row| {
@@ -88,10 +89,10 @@ impl Findings {
         })
     }
 
-    /// For people, one a line; nothing where all is well.
+    /// The warnings, one per line; empty if there are no obstacles.
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        if !self.sees_others {
+        if !self.can_see_others {
             lines.push(format!(
                 "other roles' transactions are unknown to {role}: grant pg_monitor to {role}",
                 role = self.role
@@ -119,22 +120,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_well_is_not_told() {
-        let well = Findings { sees_others: true, ..Findings::default() };
-        assert!(well.warnings().is_empty());
+    fn without_obstacles_there_are_no_warnings() {
+        let findings = Findings { can_see_others: true, ..Findings::default() };
+        assert!(findings.warnings().is_empty());
     }
 
     #[test]
-    fn what_cannot_be_seen_is_unknown() {
-        let blind = Findings { role: "web".to_owned(), ..Findings::default() };
+    fn transactions_that_cannot_be_seen_are_unknown() {
+        let findings = Findings { role: "web".to_owned(), ..Findings::default() };
         assert_eq!(
-            blind.warnings(),
+            findings.warnings(),
             ["other roles' transactions are unknown to web: grant pg_monitor to web"]
         );
     }
 
     #[test]
-    fn a_name_cannot_start_a_line_of_its_own() {
+    fn a_line_break_in_a_name_does_not_break_the_line() {
         let open = Transaction {
             pid: 7,
             user: "web".to_owned(),
@@ -142,8 +143,8 @@ mod tests {
             state: "idle in transaction".to_owned(),
             age: Duration::from_secs(190),
         };
-        let found = Findings { sees_others: true, transactions: vec![open], ..Findings::default() };
+        let findings = Findings { can_see_others: true, transactions: vec![open], ..Findings::default() };
         let line = "a transaction is open for 3m10s: pid 7, user web, app \"a_b\", idle in transaction";
-        assert_eq!(found.warnings(), [line]);
+        assert_eq!(findings.warnings(), [line]);
     }
 }

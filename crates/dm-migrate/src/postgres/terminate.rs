@@ -1,4 +1,4 @@
-//! The end of somebody else's session: never of a superuser, a replication or one of the server's own processes.
+//! Terminates a session that blocks the migration, but never one of a superuser, a replication or a process of the server.
 
 use anyhow::Result;
 use tokio_postgres::types::{ToSql, Type};
@@ -6,7 +6,8 @@ use tokio_postgres::types::{ToSql, Type};
 use super::Postgres;
 use crate::server::{Blocker, TerminateRules};
 
-/// Ends it. All is asked again in the statement that does it, for much may have happened since it was seen.
+/// Terminates the blocker, and returns whether it did. The statement checks all conditions again, because they may have
+/// changed since the poll.
 pub(super) async fn terminate(
     database: &Postgres,
     blocker: &Blocker,

@@ -1,4 +1,4 @@
-//! TLS to the database, verified as far as `sslmode` wants it.
+//! TLS to the database, with the verification that `sslmode` requires.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio_rustls::rustls::{
 
 use super::address::Trust;
 
-/// How to speak TLS with a server that is to be trusted so far.
+/// The TLS connector for a level of trust.
 pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let authorities = match trust {
@@ -35,7 +35,7 @@ pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect> {
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// Trusts the authorities in a PEM file, else the machine's.
+/// A verifier that trusts the authorities in a PEM file, or those of the machine if there is none.
 fn verifier(file: Option<&Path>, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
     let Some(file) = file else {
         return Ok(Arc::new(PlatformVerifier::new(Arc::clone(provider))?));
@@ -49,7 +49,7 @@ fn verifier(file: Option<&Path>, provider: &Arc<CryptoProvider>) -> Result<Arc<d
     Ok(builder.build().with_context(failed)?)
 }
 
-/// libpq's three steps: nothing, the authority, the authority and the host.
+/// The three levels of libpq: verify nothing, the authority, or the authority and the host.
 #[derive(Debug)]
 struct Verifier {
     authorities: Option<Arc<dyn ServerCertVerifier>>,

@@ -1,107 +1,115 @@
-//! Locks that are not got: tried for again, held against others, taken from those in the way.
+//! Lock timeouts and retries, terminated blockers, and the advisory lock.
 
 use super::*;
 
 #[test]
-fn a_lock_that_is_not_got_is_tried_for_again_and_others_get_through_meanwhile() {
+fn a_lock_timeout_is_retried_and_others_proceed_in_between() {
     let server = shop();
     server.sql(
         "create table alembic_version (version_num text); alter table alembic_version owner to migrator",
     );
     let up = format!("{ALTER}; insert into alembic_version values ('ae1')");
     let blocker = server.session("web", "shop-web", "begin; select * from orders");
-    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "800ms"], &up).start();
-    run.until(
-        "the migration gave up after waiting 800ms for a lock; it is run again in 800ms; attempts left: 10",
+    let mut run = Run::psql(&server, "migrator", &["--lock-timeout", "800ms"], &up).start();
+    run.wait_for(
+        "the migration gave up after waiting 800ms for a lock; retrying in 800ms; attempts remaining: 10",
     );
-    run.until("attempts left: 9");
+    run.wait_for("attempts remaining: 9");
     blocker.end();
-    let ended = run.end();
-    assert!(ended.status.success(), "{}", ended.told);
-    let event = ended.event();
+    let finished = run.end();
+    assert!(finished.status.success(), "{}", finished.stderr);
+    let event = finished.event();
     assert_eq!((&event["after"], &event["status"]), (&"ae1".into(), &"success".into()));
     assert!(event["lock_wait_s"].as_f64().unwrap() > 1.0, "{event}");
 
     let _blocker = server.session("web", "shop-web", "begin; select * from orders");
     let flags = ["--lock-timeout", "800ms", "--lock-retries", "0"];
-    let ended = Run::of(&server, "migrator", &flags, "alter table orders add more text").end();
-    assert_eq!(ended.status.code(), Some(1), "{}", ended.told);
-    assert!(ended.told.contains("the attempts are used up"), "{}", ended.told);
-    assert_eq!(ended.event()["error_type"], "lock_timeout");
-    assert!(ended.metrics().contains("error_type=\"lock_timeout\",service=\"shop\",stage=\"migration\"} 1"));
+    let finished = Run::psql(&server, "migrator", &flags, "alter table orders add more text").end();
+    assert_eq!(finished.status.code(), Some(1), "{}", finished.stderr);
+    assert!(finished.stderr.contains("no attempts remain"), "{}", finished.stderr);
+    assert_eq!(finished.event()["error_type"], "lock_timeout");
+    assert!(
+        finished.metrics().contains("error_type=\"lock_timeout\",service=\"shop\",stage=\"migration\"} 1")
+    );
 
-    // Told to end in a pause, it does; nothing is left that could go on.
-    let mut run = Run::of(&server, "migrator", &["--lock-timeout", "800ms"], ALTER).start();
-    run.until("it is run again");
+    // A signal during the pause before a retry cancels the run.
+    let mut run = Run::psql(&server, "migrator", &["--lock-timeout", "800ms"], ALTER).start();
+    run.wait_for("retrying in");
     run.send(Signal::SIGTERM);
-    let ended = run.end();
-    assert_eq!(ended.event()["status"], "cancelled", "{}", ended.told);
+    let finished = run.end();
+    assert_eq!(finished.event()["status"], "cancelled", "{}", finished.stderr);
 }
 
 #[test]
-fn a_blocker_is_ended_only_on_demand_and_only_of_the_kind_asked_for() {
+fn only_requested_blockers_are_terminated() {
     let server = shop();
     server.role("operator", "in role pg_monitor, pg_signal_backend, migrator");
-    let alive = |application: &str| {
+    let count = |application: &str| {
         let sql = format!("select count(*) from pg_stat_activity where application_name = '{application}'");
         server.sql(&sql)
     };
-    let demand =
-        ["--terminate-blockers", "--blocker-min-age", "0s", "--lock-timeout", "1s", "--lock-retries", "0"];
+    let flags =
+        ["--terminate-blockers", "--blocker-min-age", "0s", "--lock-timeout", "2s", "--lock-retries", "0"];
 
-    // A superuser's session blocks, too: it stays.
+    // A superuser's session blocks the migration, but is not terminated.
     let super_user = server.session("postgres", "boss", "begin; select * from orders");
-    let ended = Run::of(&server, "operator", &demand, ALTER).end();
-    assert_eq!(ended.event()["error_type"], "lock_timeout", "{}", ended.told);
-    assert_eq!(alive("boss"), "1");
+    let finished = Run::psql(&server, "operator", &flags, ALTER).end();
+    assert_eq!(finished.event()["error_type"], "lock_timeout", "{}", finished.stderr);
+    assert_eq!(count("boss"), "1");
     super_user.end();
 
     let blocker = server.session("web", "shop-web", "begin; select * from orders");
-    // Not on demand, or not for long enough.
-    for flags in [&demand[3..], &["--terminate-blockers", "--lock-timeout", "1s", "--lock-retries", "0"]] {
-        let ended = Run::of(&server, "operator", flags, ALTER).end();
-        assert_eq!(ended.event()["error_type"], "lock_timeout", "{}", ended.told);
-        assert_eq!(alive("shop-web"), "1");
+    // Without --terminate-blockers, or if the blocker is too young.
+    for other_flags in [&flags[3..], &["--terminate-blockers", "--lock-timeout", "1s", "--lock-retries", "0"]]
+    {
+        let finished = Run::psql(&server, "operator", other_flags, ALTER).end();
+        assert_eq!(finished.event()["error_type"], "lock_timeout", "{}", finished.stderr);
+        assert_eq!(count("shop-web"), "1");
     }
-    // Without the privilege it is told, and nothing else is different.
-    let ended = Run::of(&server, "migrator", &demand, ALTER).end();
-    assert!(ended.told.contains("cannot terminate a blocker"), "{}", ended.told);
-    assert_eq!(alive("shop-web"), "1");
+    // Without the privilege, this is reported and the blocker stays.
+    let finished = Run::psql(&server, "migrator", &flags, ALTER).end();
+    assert!(finished.stderr.contains("cannot terminate a blocker"), "{}", finished.stderr);
+    assert_eq!(count("shop-web"), "1");
 
-    let ended = Run::of(&server, "operator", &demand, ALTER).end();
-    assert!(ended.status.success(), "{}", ended.told);
-    let act = ended.event()["terminated"][0].as_str().unwrap().to_owned();
-    assert!(act.contains("user web, app \"shop-web\", idle in transaction for"), "{act}");
-    assert!(ended.told.contains(&act), "{}", ended.told);
-    assert_eq!(alive("shop-web"), "0");
+    let patient = ["--terminate-blockers", "--blocker-min-age", "0s", "--lock-timeout", "2m"];
+    let finished = Run::psql(&server, "operator", &patient, ALTER).end();
+    assert!(finished.status.success(), "{}", finished.stderr);
+    let action = finished.event()["terminated"][0].as_str().unwrap().to_owned();
+    assert!(action.contains("user web, app \"shop-web\", idle in transaction for"), "{action}");
+    assert!(finished.stderr.contains(&action), "{}", finished.stderr);
+    assert_eq!(count("shop-web"), "0");
     drop(blocker);
 }
 
 #[test]
-fn two_deployments_never_migrate_at_once() {
+fn the_advisory_lock_prevents_concurrent_migrations() {
     let server = shop();
     let script = "echo started >&2; read -r line";
-    let mut first = Run::unwatched(&["--advisory-lock"], &["sh", "-c", script]);
+    let mut first = Run::new(&["--advisory-lock"], &["sh", "-c", script]);
     first.command.env("DATABASE_URL", server.url("migrator")).stdin(Stdio::piped());
     let mut first = first.start();
-    first.until("started");
-    let second = Run::of(&server, "migrator", &["--advisory-lock"], "create table twice ()").end();
-    assert_eq!(second.status.code(), Some(75), "{}", second.told);
-    assert!(second.told.contains("another dm-migrate changes this database: pid "), "{}", second.told);
+    first.wait_for("started");
+    let second = Run::psql(&server, "migrator", &["--advisory-lock"], "create table twice ()").end();
+    assert_eq!(second.status.code(), Some(75), "{}", second.stderr);
+    assert!(
+        second.stderr.contains("another dm-migrate is changing this database: pid "),
+        "{}",
+        second.stderr
+    );
     assert_eq!(server.sql("select to_regclass('twice')"), "");
-    // The server frees what a killed one held.
+    // The server releases the lock of a killed dm-migrate.
     first.send(Signal::SIGKILL);
     drop(first.child.stdin.take());
     drop(first.child.wait());
     let third = eventually("the lock", || {
-        let third = Run::of(&server, "migrator", &["--advisory-lock"], "create table twice ()").end();
-        if third.status.code() == Some(75) { Err(third.told) } else { Ok(third) }
+        let third = Run::psql(&server, "migrator", &["--advisory-lock"], "create table twice ()").end();
+        if third.status.code() == Some(75) { Err(third.stderr) } else { Ok(third) }
     });
-    assert!(third.status.success(), "{}", third.told);
+    assert!(third.status.success(), "{}", third.stderr);
 }
 
 #[test]
-fn a_tool_that_takes_its_time_to_end_is_tried_again_too() {
+fn a_tool_that_exits_slowly_is_retried_too() {
     let server = shop();
     server.sql(
         "create table alembic_version (version_num text); alter table alembic_version owner to migrator",
@@ -110,23 +118,23 @@ fn a_tool_that_takes_its_time_to_end_is_tried_again_too() {
         { PGAPPNAME=other "$PSQL" "$DATABASE_URL" -Xqc 'select pg_sleep(1.5)'; exit 1; }"#;
     let _blocker = server.session("web", "shop-web", "begin; select * from orders");
     let flags = ["--lock-timeout", "800ms", "--lock-retries", "1"];
-    let mut run = Run::unwatched(&flags, &["sh", "-c", script, ALTER]);
+    let mut run = Run::new(&flags, &["sh", "-c", script, ALTER]);
     run.command.env("DATABASE_URL", server.url("migrator"));
     let mut run = run.start();
-    run.until("it is run again in 800ms; attempts left: 1");
-    let ended = run.end();
-    assert!(ended.told.contains("the attempts are used up"), "{}", ended.told);
-    assert_eq!(ended.event()["error_type"], "lock_timeout");
+    run.wait_for("retrying in 800ms; attempts remaining: 1");
+    let finished = run.end();
+    assert!(finished.stderr.contains("no attempts remain"), "{}", finished.stderr);
+    assert_eq!(finished.event()["error_type"], "lock_timeout");
 }
 
 #[test]
-fn what_failed_by_something_else_is_not_tried_again() {
+fn other_failures_are_not_retried() {
     let server = shop();
     server.sql(
         "create table alembic_version (version_num text); alter table alembic_version owner to migrator",
     );
-    let ended = Run::of(&server, "migrator", &[], "syntax error").end();
-    assert_eq!(ended.status.code(), Some(1), "{}", ended.told);
-    assert!(!ended.told.contains("again"), "{}", ended.told);
-    assert_eq!(ended.event()["error_type"], "migration_failed");
+    let finished = Run::psql(&server, "migrator", &[], "syntax error").end();
+    assert_eq!(finished.status.code(), Some(1), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("retry"), "{}", finished.stderr);
+    assert_eq!(finished.event()["error_type"], "migration_failed");
 }

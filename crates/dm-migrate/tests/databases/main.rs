@@ -1,14 +1,15 @@
-//! dm-migrate before real databases: what it sees, tells, records, and leaves behind.
+//! dm-migrate with real databases: its reports, its records, and the sessions that it leaves behind.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
-mod failing;
+mod failures;
 mod locks;
 mod mariadb;
-mod seeing;
+mod monitoring;
+
 mod sqlite;
 mod tools;
 mod versions;
-mod watching;
+mod visibility;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -37,21 +38,23 @@ fn shop() -> Postgres {
     server
 }
 
-/// A run of dm-migrate with `psql -c STATEMENT`, as `role`.
+/// A run of dm-migrate.
 struct Run {
     state: TempDir,
     command: Command,
 }
 
 impl Run {
-    fn of(server: &Postgres, role: &str, flags: &[&str], statement: &str) -> Self {
+    /// Runs `psql -c STATEMENT` as `role`, with monitoring.
+    fn psql(server: &Postgres, role: &str, flags: &[&str], statement: &str) -> Self {
         let script = r#"exec "$PSQL" "$DATABASE_URL" -Xq -v ON_ERROR_STOP=1 -c "$0""#;
-        let mut run = Self::unwatched(flags, &["sh", "-c", script, statement]);
+        let mut run = Self::new(flags, &["sh", "-c", script, statement]);
         run.command.env("DATABASE_URL", server.url(role));
         run
     }
 
-    fn unwatched(flags: &[&str], argv: &[&str]) -> Self {
+    /// Runs `argv`, without monitoring unless the test sets `DATABASE_URL`.
+    fn new(flags: &[&str], argv: &[&str]) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_dm-migrate"));
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("PSQL", program("psql"));
@@ -65,10 +68,10 @@ impl Run {
     fn start(mut self) -> Running {
         let mut child = self.command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap());
-        Running { child, lines, told: String::new(), state: self.state }
+        Running { child, lines, stderr: String::new(), state: self.state }
     }
 
-    fn end(self) -> Ended {
+    fn end(self) -> Finished {
         self.start().end()
     }
 }
@@ -76,17 +79,17 @@ impl Run {
 struct Running {
     child: Child,
     lines: BufReader<ChildStderr>,
-    told: String,
+    stderr: String,
     state: TempDir,
 }
 
 impl Running {
-    /// Waits until it tells a line with this in it, and gives that.
-    fn until(&mut self, text: &str) -> String {
+    /// Waits for a line of stderr that contains `text`, and returns it.
+    fn wait_for(&mut self, text: &str) -> String {
         loop {
             let mut line = String::new();
-            assert!(self.lines.read_line(&mut line).unwrap() > 0, "no {text:?} in:\n{}", self.told);
-            self.told.push_str(&line);
+            assert!(self.lines.read_line(&mut line).unwrap() > 0, "no {text:?} in:\n{}", self.stderr);
+            self.stderr.push_str(&line);
             if line.contains(text) {
                 return line;
             }
@@ -97,20 +100,20 @@ impl Running {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }
 
-    fn end(mut self) -> Ended {
-        self.lines.read_to_string(&mut self.told).unwrap();
+    fn end(mut self) -> Finished {
+        self.lines.read_to_string(&mut self.stderr).unwrap();
         let status = self.child.wait().unwrap();
-        Ended { status, told: self.told, state: self.state }
+        Finished { status, stderr: self.stderr, state: self.state }
     }
 }
 
-struct Ended {
+struct Finished {
     status: ExitStatus,
-    told: String,
+    stderr: String,
     state: TempDir,
 }
 
-impl Ended {
+impl Finished {
     fn event(&self) -> Value {
         serde_json::from_str(self.journal().trim()).unwrap()
     }
@@ -124,19 +127,19 @@ impl Ended {
     }
 }
 
-/// Waits until so many sessions of migrations are in the database.
-fn sessions(server: &Postgres, condition: &str, count: &str) {
+/// Waits until `count` sessions of migrations that meet `condition` are in the database.
+fn wait_for_session_count(server: &Postgres, condition: &str, count: &str) {
     let sql = format!(
         "select count(*) from pg_stat_activity where application_name like 'dm-migrate:%' and {condition}"
     );
     eventually(&sql, || match server.sql(&sql) {
-        found if found == count => Ok(()),
-        found => Err(found),
+        other if other == count => Ok(()),
+        other => Err(other),
     });
 }
 
-/// For how long the longest of them has waited, as the server knows it.
-fn waited(server: &Postgres) -> f64 {
+/// The longest lock wait of these sessions so far, in seconds, as the server measures it.
+fn longest_wait_s(server: &Postgres) -> f64 {
     let sql = "select coalesce(max(extract(epoch from clock_timestamp() - waitstart)), 0) from pg_locks l \
         join pg_stat_activity a using (pid) where not granted and application_name like 'dm-migrate:%'";
     server.sql(sql).parse().unwrap()

@@ -1,4 +1,4 @@
-//! Before a real MariaDB: with `performance_schema`, which tells who has a lock, and without, as it is by default.
+//! Real MariaDB servers: with `performance_schema`, which reports who holds a lock, and without it, the default.
 
 use testkit::mariadb::{Mariadb, client_program};
 use testkit::tls::Certificates;
@@ -21,101 +21,113 @@ fn shop(flags: &[&str]) -> Mariadb {
 fn run(server: &Mariadb, account: &str, flags: &[&str], statement: &str) -> Run {
     let script = r#"MYSQL_PWD=$0 exec "$CLIENT" --no-defaults -h 127.0.0.1 -P "$1" -u "$2" shop -e "$3""#;
     let port = server.port().to_string();
-    let mut run = Run::unwatched(flags, &["sh", "-c", script, PASSWORD, &port, account, statement]);
+    let mut run = Run::new(flags, &["sh", "-c", script, PASSWORD, &port, account, statement]);
     run.command.env("DATABASE_URL", server.url(account)).env("CLIENT", client_program());
     run
 }
 
-/// Waits until nobody who migrates waits for a lock.
-fn nobody_waits(server: &Mariadb) {
+/// Waits until no migration waits for a lock.
+fn wait_until_no_migration_waits(server: &Mariadb) {
     let sql = "select count(*) from information_schema.processlist where user <> 'web' and state like 'Waiting for%lock'";
-    eventually("nobody waits", || match server.sql(sql).as_str() {
+    eventually("no migration waits", || match server.sql(sql).as_str() {
         "0" => Ok(()),
-        found => Err(found.to_owned()),
+        other => Err(other.to_owned()),
     });
 }
 
 #[test]
-fn a_person_learns_who_blocks_the_migration_and_whom_it_blocks() {
+fn blockers_and_waiting_sessions_are_reported() {
     let server =
         shop(&["--performance-schema", "--performance-schema-instrument=wait/lock/metadata/sql/mdl=ON"]);
     let blocker = server.session("web", "begin; select * from orders where id = 4711");
     let mut running = run(&server, "migrator", &[], MARIADB_ALTER).start();
-    let line = running.until("waiting");
+    let line = running.wait_for("waiting");
     assert!(line.contains("EXCLUSIVE lock on shop.orders") && line.contains("default ?"), "{line}");
-    let line = running.until("blocked by");
+    let line = running.wait_for("blocked by");
     for part in
         ["  blocked by pid ", "user web at 127.0.0.1:", "idle in transaction for", "holds SHARED_READ"]
     {
         assert!(line.contains(part), "{part}: {line}");
     }
     let _victim = server.background("web", "select * from orders");
-    running.until("1 session waits behind it");
-    running.until("if that may be: kill ");
+    running.wait_for("1 session waits behind it");
+    running.wait_for("if it is safe to end that session: kill ");
     blocker.end();
-    let ended = running.end();
-    assert!(ended.status.success(), "{}", ended.told);
-    let event = ended.event();
+    let finished = running.end();
+    assert!(finished.status.success(), "{}", finished.stderr);
+    let event = finished.event();
     assert!(event["lock_wait_s"].as_f64().unwrap() > 0.5, "{event}");
     assert_eq!(event["blocked_max"], 1);
-    for text in [&ended.told, &ended.journal(), &ended.metrics()] {
+    for text in [&finished.stderr, &finished.journal(), &finished.metrics()] {
         assert!(!text.contains(PASSWORD) && !text.contains("4711") && !text.contains("secret"), "{text}");
     }
 }
 
 #[test]
-fn what_the_server_does_not_tell_is_perhaps_or_unknown() {
+fn unreported_details_are_shown_as_possible_or_unknown() {
     let server = shop(&[]);
     let _blocker = server.session("web", "begin; select * from orders");
     let limit = ["--lock-timeout", "1500ms", "--lock-retries", "0"];
-    let ended = run(&server, "migrator", &limit, MARIADB_ALTER).end();
-    assert!(ended.told.contains("table metadata lock"), "{}", ended.told);
-    assert!(ended.told.contains("  perhaps blocked by pid "), "{}", ended.told);
-    assert!(!ended.told.contains("if that may be"), "{}", ended.told);
-    // The limit is the monitor's to keep, for the session cannot be told it.
-    assert!(ended.told.contains("cancelled the statement of the migration's session"), "{}", ended.told);
-    assert!(ended.told.contains("gave up after waiting 1.5s for a lock"), "{}", ended.told);
-    assert_eq!(ended.event()["error_type"], "lock_timeout");
-    assert_eq!(ended.event()["blocked_max"], 0);
-    nobody_waits(&server);
+    let finished = run(&server, "migrator", &limit, MARIADB_ALTER).end();
+    assert!(finished.stderr.contains("table metadata lock"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("  possibly blocked by pid "), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("if it is safe"), "{}", finished.stderr);
+    // The monitor enforces the limit, because MariaDB sessions cannot get one from the environment.
+    assert!(
+        finished.stderr.contains("cancelled the statement of the migration's session"),
+        "{}",
+        finished.stderr
+    );
+    assert!(finished.stderr.contains("gave up after waiting 1.5s for a lock"), "{}", finished.stderr);
+    assert_eq!(finished.event()["error_type"], "lock_timeout");
+    assert_eq!(finished.event()["blocked_max"], 0);
+    wait_until_no_migration_waits(&server);
 
     server.sql("insert into orders values (1)");
     let _row = server.session("migrator", "begin; update orders set id = 2");
-    let ended = run(&server, "migrator", &limit, "update orders set id = 3").end();
-    assert!(ended.told.contains("a row lock (pid "), "{}", ended.told);
-    assert!(ended.told.contains("  blocked by pid ") && ended.told.contains("holds a row"), "{}", ended.told);
-    assert_eq!(ended.event()["error_type"], "lock_timeout");
+    let finished = run(&server, "migrator", &limit, "update orders set id = 3").end();
+    assert!(finished.stderr.contains("a row lock (pid "), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("  blocked by pid ") && finished.stderr.contains("holds a row"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(finished.event()["error_type"], "lock_timeout");
 
-    let ended = run(&server, "blind", &limit, MARIADB_ALTER).end();
-    assert!(ended.told.contains("unknown to blind@127.0.0.1: grant process"), "{}", ended.told);
-    assert!(ended.told.contains("  who holds it is unknown"), "{}", ended.told);
-    assert!(ended.told.contains("  who waits behind it is unknown"), "{}", ended.told);
-    assert_eq!(ended.event()["blocked_max"], Value::Null);
+    let finished = run(&server, "blind", &limit, MARIADB_ALTER).end();
+    assert!(finished.stderr.contains("unknown to blind@127.0.0.1: grant process"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("  who holds it is unknown"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("  who waits behind it is unknown"), "{}", finished.stderr);
+    assert_eq!(finished.event()["blocked_max"], Value::Null);
 }
 
 #[test]
-fn nothing_of_the_migration_is_left_and_nobody_else_is_touched() {
+fn only_the_sessions_of_the_migration_are_ended() {
     let server = shop(&[]);
     let _blocker = server.session("web", "begin; select * from orders");
-    // Of the same account, on the same machine, for the same lock; and none of the migration's.
+    // The same account, machine and lock, but not a session of the migration.
     let _other = server.background("migrator", "alter table orders add other int");
     let waiting = "select count(*) from information_schema.processlist where state like 'Waiting for%lock'";
-    eventually("the other one", || match server.sql(waiting).as_str() {
+    eventually("the other session waits", || match server.sql(waiting).as_str() {
         "1" => Ok(()),
-        found => Err(found.to_owned()),
+        other => Err(other.to_owned()),
     });
-    let ended = run(&server, "migrator", &["--timeout", "1s"], MARIADB_ALTER).end();
-    assert_eq!(ended.status.code(), Some(124), "{}", ended.told);
-    assert!(ended.told.contains("cancelled the statement of the migration's session"), "{}", ended.told);
-    assert_eq!(ended.event()["status"], "timeout");
+    let finished = run(&server, "migrator", &["--timeout", "3s"], MARIADB_ALTER).end();
+    assert_eq!(finished.status.code(), Some(124), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("cancelled the statement of the migration's session"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(finished.event()["status"], "timeout");
     assert_eq!(server.sql(waiting), "1");
 
     let mut killed = run(&server, "migrator", &[], MARIADB_ALTER).start();
-    killed.until("waiting");
+    killed.wait_for("waiting");
     killed.send(Signal::SIGKILL);
-    eventually("the server's notice", || match server.sql(waiting).as_str() {
+    eventually("the server notices the lost client", || match server.sql(waiting).as_str() {
         "1" => Ok(()),
-        found => Err(found.to_owned()),
+        other => Err(other.to_owned()),
     });
 }
 
@@ -166,41 +178,46 @@ fn the_version_is_read_before_and_after() {
         ),
     ] {
         server.sql(tables);
-        let ended = run(&server, "migrator", &["--expect-version", after, "--expect-change"], second).end();
-        assert!(ended.status.success(), "{tool}: {}", ended.told);
-        let event = ended.event();
+        let finished =
+            run(&server, "migrator", &["--expect-version", after, "--expect-change"], second).end();
+        assert!(finished.status.success(), "{tool}: {}", finished.stderr);
+        let event = finished.event();
         assert_eq!((&event["after"], &event["dirty"]), (&after.into(), &dirty), "{tool}: {event}");
-        assert!(ended.told.contains(&format!("({tool})")), "{}", ended.told);
+        assert!(finished.stderr.contains(&format!("({tool})")), "{}", finished.stderr);
         server.sql("drop database shop; create database shop");
     }
 }
 
 #[test]
-fn two_deployments_never_migrate_at_once() {
+fn the_advisory_lock_prevents_concurrent_migrations() {
     let server = shop(&[]);
-    let mut first = Run::unwatched(&["--advisory-lock"], &["sh", "-c", "echo started >&2; read -r line"]);
+    let mut first = Run::new(&["--advisory-lock"], &["sh", "-c", "echo started >&2; read -r line"]);
     first.command.env("DATABASE_URL", server.url("migrator")).stdin(Stdio::piped());
     let mut first = first.start();
-    first.until("started");
+    first.wait_for("started");
     let second = run(&server, "migrator", &["--advisory-lock"], "create table twice (id int)").end();
-    assert_eq!(second.status.code(), Some(75), "{}", second.told);
-    assert!(second.told.contains("another dm-migrate changes this database: session "), "{}", second.told);
+    assert_eq!(second.status.code(), Some(75), "{}", second.stderr);
+    assert!(
+        second.stderr.contains("another dm-migrate is changing this database: session "),
+        "{}",
+        second.stderr
+    );
     drop(first.child.stdin.take());
     assert!(!first.end().status.success());
     let third = run(&server, "migrator", &["--advisory-lock"], "create table twice (id int)").end();
-    assert!(third.status.success(), "{}", third.told);
+    assert!(third.status.success(), "{}", third.stderr);
 }
 
 #[test]
-fn a_server_is_trusted_as_far_as_ssl_mode_says() {
+fn ssl_mode_decides_which_servers_are_trusted() {
     let certificates = Certificates::new();
     let server = Mariadb::with_tls(&certificates);
     server.account("migrator", &["process on *.*", "all on shop.*"]);
     let ca = certificates.authority().display().to_string();
-    let stranger = Certificates::new();
-    let other = stranger.authority().display().to_string();
+    let other_certificates = Certificates::new();
+    let other = other_certificates.authority().display().to_string();
     let run = |host: &str, query: &str| {
-        let mut run = Run::unwatched(&["--require-monitor"], &["true"]);
+        let mut run = Run::new(&["--require-monitor"], &["true"]);
         let url = server.url("migrator").replace("127.0.0.1", host);
         run.command.env("DATABASE_URL", format!("{url}?{query}"));
         run.end()
@@ -210,26 +227,26 @@ fn a_server_is_trusted_as_far_as_ssl_mode_says() {
         format!("ssl-mode=VERIFY_CA&ssl-ca={ca}"),
         format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={ca}"),
     ] {
-        let ended = run("127.0.0.1", &query);
-        assert!(ended.status.success(), "{query}: {}", ended.told);
+        let finished = run("127.0.0.1", &query);
+        assert!(finished.status.success(), "{query}: {}", finished.stderr);
     }
-    // Another authority, the machine's own, another host.
+    // Another authority, the authorities of the machine, another host.
     for (host, query) in [
         ("127.0.0.1", format!("ssl-mode=VERIFY_CA&ssl-ca={other}")),
         ("127.0.0.1", "ssl-mode=VERIFY_IDENTITY".to_owned()),
         ("127.0.0.2", format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={ca}")),
-        // Stricter than the server's own client: the driver cannot leave the host out.
+        // Stricter than MariaDB's own client, because the driver always verifies the host.
         ("127.0.0.2", format!("ssl-mode=VERIFY_CA&ssl-ca={ca}")),
     ] {
-        let ended = run(host, &query);
-        assert_eq!(ended.status.code(), Some(125), "{query}: {}", ended.told);
-        assert!(ended.told.contains("invalid peer certificate"), "{query}: {}", ended.told);
-        assert!(!ended.told.contains(PASSWORD), "{}", ended.told);
+        let finished = run(host, &query);
+        assert_eq!(finished.status.code(), Some(125), "{query}: {}", finished.stderr);
+        assert!(finished.stderr.contains("invalid peer certificate"), "{query}: {}", finished.stderr);
+        assert!(!finished.stderr.contains(PASSWORD), "{}", finished.stderr);
     }
-    let ended = run("127.0.0.1", "ssl-mode=VERIFY_CA&ssl-ca=/no/such/file");
-    assert!(ended.told.contains("cannot read the certificates in /no/such/file"), "{}", ended.told);
+    let finished = run("127.0.0.1", "ssl-mode=VERIFY_CA&ssl-ca=/no/such/file");
+    assert!(finished.stderr.contains("cannot read the certificates in /no/such/file"), "{}", finished.stderr);
     server.sql("alter user migrator@'127.0.0.1' require ssl");
-    let ended = run("127.0.0.1", "ssl-mode=DISABLED");
-    assert!(ended.told.contains("Access denied"), "{}", ended.told);
+    let finished = run("127.0.0.1", "ssl-mode=DISABLED");
+    assert!(finished.stderr.contains("Access denied"), "{}", finished.stderr);
     assert!(run("127.0.0.1", "").status.success());
 }

@@ -1,18 +1,18 @@
-//! Real migration tools, where they are on the PATH: dbmate, alembic.
+//! Real migration tools, if they are on the PATH: dbmate and alembic.
 
 use testkit::mariadb::Mariadb;
 
 use super::*;
 
-/// Where the tool is; `None`, and told, where it is not.
-#[expect(clippy::print_stderr, reason = "a story that is not told must not pass for one that was")]
+/// The path of the tool; `None`, with a message, if it is not installed.
+#[expect(clippy::print_stderr, reason = "a skipped test must not look like one that passed")]
 fn tool(name: &str) -> Option<PathBuf> {
     let path = common::env::system("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
-    if found.is_none() {
+    let file = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
+    if file.is_none() {
         eprintln!("skipped: {name} is not on the PATH");
     }
-    found
+    file
 }
 
 fn write(file: &Path, text: &str) {
@@ -20,17 +20,17 @@ fn write(file: &Path, text: &str) {
     common::fs::atomic::write(file, text.as_bytes()).unwrap();
 }
 
-/// One step of a story: how it ends, and what is told of the schema.
-fn step(run: Run, code: i32, told: &str) {
-    let ended = run.end();
-    assert_eq!(ended.status.code(), Some(code), "{}", ended.told);
-    assert!(ended.told.contains(&format!("dm-migrate: {told}\n")), "{told}: {}", ended.told);
-    // It is seen, whatever its driver.
-    assert!(!ended.told.contains("unknown"), "{}", ended.told);
+/// Runs dm-migrate and asserts its exit code and its message about the schema.
+fn check(run: Run, code: i32, message: &str) {
+    let finished = run.end();
+    assert_eq!(finished.status.code(), Some(code), "{}", finished.stderr);
+    assert!(finished.stderr.contains(&format!("dm-migrate: {message}\n")), "{message}: {}", finished.stderr);
+    // The monitor finds the session, regardless of the tool's driver.
+    assert!(!finished.stderr.contains("unknown"), "{}", finished.stderr);
 }
 
 #[test]
-fn dbmate_goes_up_has_nothing_to_do_and_fails() {
+fn dbmate_migrates_has_nothing_to_do_and_fails() {
     let Some(dbmate) = tool("dbmate") else { return };
     let (postgres, mariadb) = (shop(), Mariadb::start());
     mariadb.account("migrator", &["all on shop.*", "process on *.*"]);
@@ -43,20 +43,20 @@ fn dbmate_goes_up_has_nothing_to_do_and_fails() {
         };
         let run = || {
             let argv = [dbmate.to_str().unwrap(), "--no-dump-schema", "up"];
-            let mut run = Run::unwatched(&[], &argv);
+            let mut run = Run::new(&[], &argv);
             run.command.env("DATABASE_URL", &url).current_dir(folder.path());
             run
         };
         migration("20240101000001_one.sql", "create table one (id int)");
-        step(run(), 0, "the schema went from nothing to 20240101000001 (dbmate)");
-        step(run(), 0, "nothing to do: the schema stays at 20240101000001 (dbmate)");
+        check(run(), 0, "the schema went from nothing to 20240101000001 (dbmate)");
+        check(run(), 0, "nothing to do: the schema stays at 20240101000001 (dbmate)");
         migration("20240101000002_bad.sql", "bad");
-        step(run(), 2, "the schema stays at 20240101000001 (dbmate)");
+        check(run(), 2, "the schema stays at 20240101000001 (dbmate)");
     }
 }
 
 #[test]
-fn alembic_goes_up_has_nothing_to_do_and_fails() {
+fn alembic_migrates_has_nothing_to_do_and_fails() {
     let Some(alembic) = tool("alembic") else { return };
     let server = shop();
     let folder = tempfile::tempdir().unwrap();
@@ -76,14 +76,14 @@ fn alembic_goes_up_has_nothing_to_do_and_fails() {
         write(&format!("scripts/versions/{revision}.py"), &text);
     };
     let run = || {
-        let mut run = Run::unwatched(&[], &[alembic.to_str().unwrap(), "upgrade", "head"]);
+        let mut run = Run::new(&[], &[alembic.to_str().unwrap(), "upgrade", "head"]);
         let url = server.url("migrator").replace("postgres://", "postgresql+psycopg://");
         run.command.env("DATABASE_URL", url).current_dir(folder.path());
         run
     };
     migration("ae1", "None", "create table one (id int)");
-    step(run(), 0, "the schema went from nothing to ae1 (alembic)");
-    step(run(), 0, "nothing to do: the schema stays at ae1 (alembic)");
+    check(run(), 0, "the schema went from nothing to ae1 (alembic)");
+    check(run(), 0, "nothing to do: the schema stays at ae1 (alembic)");
     migration("f03", "'ae1'", "bad");
-    step(run(), 1, "the schema stays at ae1 (alembic)");
+    check(run(), 1, "the schema stays at ae1 (alembic)");
 }

@@ -1,8 +1,9 @@
-//! The schema's version, before and after.
+//! The schema's version before and after the migration.
 
 use super::*;
 
-/// Version tables as the tools make them, one migration applied; what applies the second; and what is read then.
+/// For each tool: its version table with one migration applied, the SQL that applies a second one, the expected versions
+/// before and after, and the expected mark.
 const TOOLS: &[(&str, &str, &str, &str, Value)] = &[
     (
         "sqlx",
@@ -115,52 +116,61 @@ const TOOLS: &[(&str, &str, &str, &str, Value)] = &[
 ];
 
 #[test]
-fn the_version_is_read_from_every_tool_s_own_table() {
+fn the_version_is_read_from_the_table_of_every_tool() {
     let server = shop();
     server.role("root", "superuser");
     for (tool, tables, second, versions, dirty) in TOOLS {
         server.sql(tables);
-        let ended = Run::of(&server, "root", &[], second).end();
-        assert!(ended.status.success(), "{tool}: {}", ended.told);
-        let event = ended.event();
-        let found = format!("{} {}", event["before"].as_str().unwrap(), event["after"].as_str().unwrap());
-        assert_eq!((found.as_str(), &event["dirty"]), (*versions, dirty), "{tool}");
+        let finished = Run::psql(&server, "root", &[], second).end();
+        assert!(finished.status.success(), "{tool}: {}", finished.stderr);
+        let event = finished.event();
+        let found_versions =
+            format!("{} {}", event["before"].as_str().unwrap(), event["after"].as_str().unwrap());
+        assert_eq!((found_versions.as_str(), &event["dirty"]), (*versions, dirty), "{tool}");
         let (_, after) = versions.split_once(' ').unwrap();
-        let told = match dirty {
-            Value::Bool(true) => format!("the schema is marked as half migrated ({tool}), at {after}"),
+        let message = match dirty {
+            Value::Bool(true) => format!("the schema is marked as partly migrated ({tool}), at {after}"),
             _ => format!("to {after} ({tool})"),
         };
-        assert!(ended.told.contains(&told), "{tool}: {}", ended.told);
+        assert!(finished.stderr.contains(&message), "{tool}: {}", finished.stderr);
         server.sql("drop schema if exists atlas_schema_revisions cascade; drop schema public cascade; create schema public");
     }
 }
 
 #[test]
-fn an_expectation_is_met_or_the_end_is_not_good() {
+fn an_unmet_expectation_is_a_failure() {
     let server = shop();
     server.sql(
         "create table alembic_version (version_num text); alter table alembic_version owner to migrator",
     );
     let up = "insert into alembic_version values ('ae1')";
-    let ended = Run::of(&server, "migrator", &["--expect-version", "ae1", "--expect-change"], up).end();
-    assert!(ended.status.success(), "{}", ended.told);
+    let finished = Run::psql(&server, "migrator", &["--expect-version", "ae1", "--expect-change"], up).end();
+    assert!(finished.status.success(), "{}", finished.stderr);
 
-    // Nothing to do is a success, and says so.
-    let ended = Run::of(&server, "migrator", &[], "select 1").end();
-    assert!(ended.status.success(), "{}", ended.told);
-    assert!(ended.told.contains("nothing to do: the schema stays at ae1 (alembic)"), "{}", ended.told);
+    // Nothing to do is a success, and is reported.
+    let finished = Run::psql(&server, "migrator", &[], "select 1").end();
+    assert!(finished.status.success(), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("nothing to do: the schema stays at ae1 (alembic)"),
+        "{}",
+        finished.stderr
+    );
 
-    let ended = Run::of(&server, "migrator", &["--expect-change"], "select 1").end();
-    assert_eq!(ended.status.code(), Some(1), "{}", ended.told);
-    assert!(ended.told.contains("expected a change of the schema, and it is still at ae1"), "{}", ended.told);
-    assert_eq!(ended.event()["error_type"], "migration_failed");
+    let finished = Run::psql(&server, "migrator", &["--expect-change"], "select 1").end();
+    assert_eq!(finished.status.code(), Some(1), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("expected a change of the schema, but it is still at ae1"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(finished.event()["error_type"], "migration_failed");
 
-    let ended = Run::of(&server, "migrator", &["--expect-version", "f03"], "select 1").end();
-    assert_eq!(ended.status.code(), Some(1), "{}", ended.told);
-    assert!(ended.told.contains("expected the schema at f03, and it is at ae1"), "{}", ended.told);
+    let finished = Run::psql(&server, "migrator", &["--expect-version", "f03"], "select 1").end();
+    assert_eq!(finished.status.code(), Some(1), "{}", finished.stderr);
+    assert!(finished.stderr.contains("expected the schema at f03, but it is at ae1"), "{}", finished.stderr);
 
-    // The command's own failure comes first.
-    let ended = Run::of(&server, "migrator", &["--expect-version", "f03"], "syntax error").end();
-    assert!(!ended.told.contains("expected the schema"), "{}", ended.told);
-    assert!(ended.told.contains("dm-migrate: the schema stays at ae1"), "{}", ended.told);
+    // A failure of the command takes precedence over the expectation.
+    let finished = Run::psql(&server, "migrator", &["--expect-version", "f03"], "syntax error").end();
+    assert!(!finished.stderr.contains("expected the schema"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("dm-migrate: the schema stays at ae1"), "{}", finished.stderr);
 }

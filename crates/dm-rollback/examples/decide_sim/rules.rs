@@ -2,8 +2,7 @@
 //! analysis/analysis.go, Flagger's pkg/controller/scheduler.go, Kayenta's NetflixACAJudge.
 
 use common::records::Baseline;
-use dm_rollback::decision::baseline::threshold_used;
-use dm_rollback::decision::sequential_test::SequentialTest;
+use dm_rollback::{SequentialTest, threshold_used};
 
 use crate::kayenta;
 use crate::traffic::{Seconds, Trial};

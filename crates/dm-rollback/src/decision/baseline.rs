@@ -9,7 +9,7 @@ const MIN_BASELINE: u64 = 100;
 const Z: f64 = 1.645;
 
 /// Whether the baseline has enough requests to be used.
-pub fn is_usable(baseline: Baseline) -> bool {
+pub(crate) fn is_usable(baseline: Baseline) -> bool {
     baseline.total >= MIN_BASELINE
 }
 
@@ -35,7 +35,7 @@ fn wilson_upper(Baseline { total, errors }: Baseline) -> f64 {
 
 /// The minimum number of requests that, all without an error, show the error rate to be below `percent` at 95 %: the upper limit
 /// of the same interval for 0 of n is z²/(n + z²). 52 for 5 percent.
-pub fn requests_to_keep(percent: f64) -> u64 {
+pub(crate) fn requests_to_keep(percent: f64) -> u64 {
     let share = percent / 100.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates")]
     let most_too_few = (Z * Z * (1.0 - share) / share).floor() as u64;

@@ -1,8 +1,8 @@
 //! The decision: turns evidence into a verdict. Pure.
 
-pub mod baseline;
+pub(crate) mod baseline;
 mod condition;
-pub mod sequential_test;
+pub(crate) mod sequential_test;
 
 use chrono::{DateTime, Utc};
 use common::duration::format_duration;
@@ -38,7 +38,7 @@ impl Policy {
 /// Decides. A truncated or damaged stream is never a reason to roll back, nor to keep; an alert counts on its own.
 ///
 /// One condition is enough to roll back; to keep, every condition must be clear.
-pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
+pub(crate) fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
     let mut findings = Vec::new();
     if let Some(why) = &evidence.damage {
         let why = why.clone();

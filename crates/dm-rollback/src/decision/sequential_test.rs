@@ -16,10 +16,10 @@ const PERSISTENCE: f64 = 4.0;
 const STARTS: usize = 60;
 
 /// The minimum number of requests for a rollback.
-pub const MIN_REQUESTS: u64 = 10;
+pub(crate) const MIN_REQUESTS: u64 = 10;
 
 /// The minimum number of errors for a rollback.
-pub const MIN_ERRORS: u64 = 3;
+pub(crate) const MIN_ERRORS: u64 = 3;
 
 /// The alternatives, as multiples of the allowed error rate. [`MOST_FAIL`] is one more.
 const TIMES_WORSE: [f64; 3] = [1.5, 2.5, 5.0];

@@ -16,7 +16,7 @@ use common::records::Baseline;
 use url::Url;
 
 use line::Line;
-pub use observation::{ErrorCounts, Observation, Requests};
+pub(crate) use observation::{ErrorCounts, Observation, Requests};
 
 /// The maximum length of a line: no record of the tools is longer.
 pub(crate) const MAX_LINE_BYTES: usize = 1024 * 1024;

@@ -56,7 +56,7 @@ struct Log {
 }
 
 /// Reads stdin to its end, or for the duration `watch`, or until the evidence is decisive.
-pub fn read(
+pub(crate) fn read(
     criteria: Criteria,
     watch: Option<Duration>,
     clock: &dyn Clock,

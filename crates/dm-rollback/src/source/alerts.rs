@@ -7,12 +7,12 @@ use common::identity::Identity;
 use common::label::Label;
 use url::Url;
 
-use crate::alertmanager::{Active, Alertmanager};
 use crate::evidence::Alert;
+use crate::notify::alertmanager::{Active, Alertmanager};
 
 /// The alerts to check.
 #[derive(Debug)]
-pub struct Alerts {
+pub(crate) struct Alerts {
     alertmanager: Alertmanager,
     names: Vec<Label>,
     service: Label,
@@ -22,13 +22,13 @@ pub struct Alerts {
 
 impl Alerts {
     /// The alerts with these names, for this service and environment, in the Alertmanager at `url`.
-    pub fn new(url: Url, names: Vec<Label>, identity: &Identity, since: DateTime<Utc>) -> Self {
+    pub(crate) fn new(url: Url, names: Vec<Label>, identity: &Identity, since: DateTime<Utc>) -> Self {
         let (service, environment) = (identity.service.clone(), identity.environment.clone());
         Self { alertmanager: Alertmanager { url }, names, service, environment, since }
     }
 
     /// Checks once which of the alerts fire.
-    pub async fn check(&self) -> Alert {
+    pub(crate) async fn check(&self) -> Alert {
         match self.alertmanager.active(&BTreeMap::new()).await {
             Ok(firing) => self.judge(&firing),
             Err(error) => Alert::Unknown(format!("cannot query Alertmanager: {error:#}")),

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 const NEW_AFTER_MS: i64 = 120_000;
 
 /// A counter's value at a time, in milliseconds since 1970.
-pub type Sample = (i64, f64);
+pub(crate) type Sample = (i64, f64);
 
 /// The labels of a series.
-pub type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// What a series counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counts {
+pub(crate) enum Counts {
     /// Requests that did not fail.
     Good,
     /// Requests that failed.
@@ -26,11 +26,11 @@ pub enum Counts {
 }
 
 /// Requests and errors, by time.
-pub type Increases = BTreeMap<i64, (u64, u64)>;
+pub(crate) type Increases = BTreeMap<i64, (u64, u64)>;
 
 /// The last sample of each series.
 #[derive(Debug, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     last: BTreeMap<(Labels, bool), Sample>,
     /// The time of the first sample of all, in milliseconds since 1970.
     begun: Option<i64>,
@@ -38,13 +38,13 @@ pub struct Counters {
 
 impl Counters {
     /// Records when the first of these samples was taken. Call it before adding them.
-    pub fn begin<'a>(&mut self, samples: impl Iterator<Item = &'a Sample>) {
+    pub(crate) fn begin<'a>(&mut self, samples: impl Iterator<Item = &'a Sample>) {
         self.begun = self.begun.or_else(|| samples.map(|(ts, _)| *ts).min());
     }
 
     /// Adds the samples of a series, in order, and skips those that were added before. If a scrape is missing, its requests
     /// count at the next one.
-    pub fn add(&mut self, series: &Labels, counts: Counts, samples: &[Sample], to: &mut Increases) {
+    pub(crate) fn add(&mut self, series: &Labels, counts: Counts, samples: &[Sample], to: &mut Increases) {
         let begun = self.begun.unwrap_or(i64::MAX);
         // The same series may be queried twice, once for all requests and once for the bad ones.
         let series = (series.clone(), counts == Counts::BadAmongAll);

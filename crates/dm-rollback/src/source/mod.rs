@@ -1,13 +1,13 @@
 //! The sources of the evidence, as validated values, and how the evidence is gathered.
 
-pub mod access_log;
-pub mod alerts;
-pub mod args;
-pub mod counters;
-pub mod prometheus;
-pub mod railway;
-pub mod scrapes;
-pub mod server;
+mod access_log;
+mod alerts;
+pub(crate) mod args;
+mod counters;
+mod prometheus;
+mod railway;
+mod scrapes;
+mod server;
 
 use std::io::{BufReader, stdin};
 use std::time::Duration;

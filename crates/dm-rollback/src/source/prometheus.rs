@@ -55,7 +55,7 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// A Prometheus server, and the counters that are queried.
 #[derive(Debug)]
-pub struct Prometheus {
+pub(crate) struct Prometheus {
     url: Url,
     authorization: Option<HeaderValue>,
     service: Label,
@@ -98,7 +98,7 @@ impl Series {
 }
 
 /// Checks that a selector consists of a name and matchers, which is what a range query needs.
-pub fn check_selector(flag: &str, text: &str) -> Result<()> {
+pub(crate) fn check_selector(flag: &str, text: &str) -> Result<()> {
     let plain = Regex::new(r"(?s)^\s*[a-zA-Z_:][a-zA-Z0-9_:]*\s*(\{.*\})?\s*$").context("the pattern")?;
     if !plain.is_match(text) {
         bail!(
@@ -111,7 +111,12 @@ pub fn check_selector(flag: &str, text: &str) -> Result<()> {
 
 impl Prometheus {
     /// A Prometheus server that is queried for samples since `from`.
-    pub fn new(url: Url, token: Option<&SecretString>, service: Label, from: DateTime<Utc>) -> Result<Self> {
+    pub(crate) fn new(
+        url: Url,
+        token: Option<&SecretString>,
+        service: Label,
+        from: DateTime<Utc>,
+    ) -> Result<Self> {
         let authorization = token
             .map(|token| common::secrets::header_value(&format!("Bearer {}", token.expose_secret())))
             .transpose()
@@ -138,12 +143,12 @@ impl Prometheus {
 
     /// The same, with the caller's own selectors.
     #[must_use]
-    pub fn with_queries(self, total: Option<String>, error: Option<String>) -> Self {
+    pub(crate) fn with_queries(self, total: Option<String>, error: Option<String>) -> Self {
         Self { total, error, ..self }
     }
 
     /// Queries new samples, and adds them.
-    pub async fn poll(&mut self, evidence: &mut Evidence, now: DateTime<Utc>) -> Result<()> {
+    pub(crate) async fn poll(&mut self, evidence: &mut Evidence, now: DateTime<Utc>) -> Result<()> {
         let range = now - self.from + OVERLAP;
         let all = match &self.total {
             Some(selector) => self.matrix(selector, range, now).await?,
@@ -188,7 +193,7 @@ impl Prometheus {
     }
 
     /// Checks at the end that all counters exist and are scraped: errors that are not counted are not absent errors.
-    pub async fn finish(&self, now: DateTime<Utc>) -> Result<()> {
+    pub(crate) async fn finish(&self, now: DateTime<Utc>) -> Result<()> {
         if let Some(selector) = self.total.as_ref().filter(|_| !self.has_requests) {
             bail!("Prometheus has no series {selector}");
         }

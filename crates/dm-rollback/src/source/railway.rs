@@ -40,7 +40,7 @@ startDate: $startDate, endDate: $endDate, stepSeconds: $stepSeconds) { statusCod
 
 /// A service on Railway.
 #[derive(Debug)]
-pub struct Railway {
+pub(crate) struct Railway {
     url: Url,
     header: (HeaderName, HeaderValue),
     service: String,
@@ -84,7 +84,7 @@ struct Sample {
 
 impl Railway {
     /// The service that Railway's own variables select.
-    pub fn from_env(url: Url, env: &Env<'_>, from: DateTime<Utc>) -> Result<Self> {
+    pub(crate) fn from_env(url: Url, env: &Env<'_>, from: DateTime<Utc>) -> Result<Self> {
         let named = |name: &str| env(name).with_context(|| format!("--railway needs {name}"));
         let header = match (env("RAILWAY_TOKEN"), env("RAILWAY_API_TOKEN")) {
             (Some(token), _) => (HeaderName::from_static("project-access-token"), token),
@@ -99,7 +99,7 @@ impl Railway {
     }
 
     /// Queries new steps, and adds those that are settled.
-    pub async fn poll(&mut self, evidence: &mut Evidence, now: DateTime<Utc>) -> Result<()> {
+    pub(crate) async fn poll(&mut self, evidence: &mut Evidence, now: DateTime<Utc>) -> Result<()> {
         let step = TimeDelta::seconds(STEP_SECONDS);
         let until = now - SETTLED;
         let variables = json!({

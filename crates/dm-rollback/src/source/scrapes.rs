@@ -14,14 +14,14 @@ const CLOCK_SKEW_MS: i64 = 10_000;
 
 /// The time of the newest sample, and the interval between samples, in milliseconds.
 #[derive(Debug, Default)]
-pub struct Scrapes {
+pub(crate) struct Scrapes {
     newest: Option<i64>,
     interval: i64,
 }
 
 impl Scrapes {
     /// Records the times of series whose samples are in order.
-    pub fn record<'a>(&mut self, series: impl Iterator<Item = &'a [Sample]>) {
+    pub(crate) fn record<'a>(&mut self, series: impl Iterator<Item = &'a [Sample]>) {
         for samples in series {
             let (Some((first, _)), Some((last, _))) = (samples.first(), samples.last()) else { continue };
             self.newest = self.newest.max(Some(*last));
@@ -31,7 +31,7 @@ impl Scrapes {
     }
 
     /// The age of the newest sample, if newer ones are overdue.
-    pub fn silence(&self, now: DateTime<Utc>) -> Option<Duration> {
+    pub(crate) fn silence(&self, now: DateTime<Utc>) -> Option<Duration> {
         let silence = now.timestamp_millis() - self.newest?;
         let is_overdue = silence > self.interval.saturating_mul(MISSED).saturating_add(CLOCK_SKEW_MS);
         is_overdue.then(|| Duration::from_millis(silence.unsigned_abs()))

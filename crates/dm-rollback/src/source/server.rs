@@ -16,7 +16,7 @@ use crate::report::note;
 
 /// The server that counts the requests.
 #[derive(Debug)]
-pub enum Server {
+pub(crate) enum Server {
     /// Prometheus.
     Prometheus(Box<Prometheus>),
     /// Railway's metrics.
@@ -44,7 +44,7 @@ impl Server {
 
 /// Polls every `interval`, until `watch` is over or the evidence is decisive. A failed query is retried, and the next one
 /// returns the data that it missed. If the last query fails, data is missing, and the evidence decides nothing.
-pub async fn watch(
+pub(crate) async fn watch(
     server: &mut Server,
     alerts: Option<&Alerts>,
     criteria: Criteria,

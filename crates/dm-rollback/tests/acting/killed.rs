@@ -18,11 +18,11 @@ fn killed_while_its_command_runs_it_leaves_the_rest_to_a_person() {
     team.keeps("d-1", "1.0");
     let command = format!("{TRACE}; kill -9 $PPID");
     team.fails("d-2", "2.0", &[], &command).interrupted();
-    let told =
-        contains("a rollback of deployment d-2 was begun at").and(contains("look which version is live"));
-    team.fails("d-2", "2.0", &[], TRACE).code(12).stderr(told);
+    let message =
+        contains("began a rollback of deployment d-2 at").and(contains("check which version is live"));
+    team.fails("d-2", "2.0", &[], TRACE).code(12).stderr(message);
     assert_eq!(team.trace(), ["d-2 from 2.0 to 1.0"]);
-    // It counts as a rollback for all that follows.
+    // It counts as a rollback for all later checks.
     team.tool("d-9", "2.0").arg("--check-version").assert().code(1);
     team.fails("d-3", "3.0", &[], TRACE).code(75);
 }
@@ -31,9 +31,9 @@ fn killed_while_its_command_runs_it_leaves_the_rest_to_a_person() {
 fn killed_while_it_verifies_it_leaves_the_rest_to_a_person() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
-    let (nobody, probed) = silent();
+    let (url, probed) = silent_server();
     let mut tool = team.std_tool("d-2", "2.0");
-    tool.args(["--if-health-fails", "--verify-url", &nobody, "--", "sh", "-c", TRACE]);
+    tool.args(["--if-health-fails", "--verify-url", &url, "--", "sh", "-c", TRACE]);
     let mut tool = tool.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     tool.stdin.take().unwrap().write_all(unhealthy().as_bytes()).unwrap();
     probed.recv().unwrap();
@@ -43,21 +43,21 @@ fn killed_while_it_verifies_it_leaves_the_rest_to_a_person() {
     assert_eq!(team.trace().len(), 1);
 }
 
-/// A server that is asked and never answers, and word of the first time that it is.
-fn silent() -> (String, std::sync::mpsc::Receiver<()>) {
+/// A server that accepts connections and never answers, and a channel that reports each connection.
+fn silent_server() -> (String, std::sync::mpsc::Receiver<()>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let mut held = Vec::new();
+        let mut connections = Vec::new();
         for stream in listener.incoming() {
-            held.push(stream);
-            if tell.send(()).is_err() {
+            connections.push(stream);
+            if sender.send(()).is_err() {
                 break;
             }
         }
     });
-    (url, told)
+    (url, receiver)
 }
 
 /// At any moment, from the start of the process to its end.
@@ -83,10 +83,10 @@ fn killed_at_any_moment_it_never_acts_twice() {
         let _ = tool.kill();
         tool.wait().unwrap();
         let acted = || team.trace().iter().filter(|line| line.starts_with(&format!("{deployment} "))).count();
-        // Killed while it starts its command, it leaves that the lock for a moment: then later is told.
+        // A tool that is killed while it starts its command leaves the lock to the child for a moment.
         let code = eventually("another try", || {
             match team.fails(&deployment, &version, &limits, TRACE).get_output().status.code() {
-                Some(75) => Err("held".to_owned()),
+                Some(75) => Err("locked".to_owned()),
                 code => Ok(code),
             }
         });

@@ -1,4 +1,4 @@
-//! Each safeguard, as a script sees it.
+//! Each safeguard, as a script observes it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::team::{TRACE, Team, event, healthy, unhealthy};
 
 #[test]
-fn a_kept_version_is_what_a_bad_one_goes_back_to() {
+fn a_rollback_restores_the_last_kept_version() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
     team.fails("d-2", "2.0", &[], TRACE).code(12).stderr(contains("rolling back to 1.0"));
@@ -20,18 +20,20 @@ fn a_kept_version_is_what_a_bad_one_goes_back_to() {
 }
 
 #[test]
-fn the_first_time_the_command_has_to_know_the_way_back_unless_a_target_is_required() {
+fn the_first_time_the_command_chooses_unless_a_target_is_required() {
     let team = Team::new();
     team.fails("d-1", "1.0", &["--require-target"], TRACE)
         .code(11)
         .stderr(contains("NOT rolled back: no other version is known to be good: name one with --target"));
     assert!(team.trace().is_empty() && team.ledger().is_empty());
-    team.fails("d-1", "1.0", &[], TRACE).code(12).stderr(contains("no version is known to be"));
-    assert_eq!(team.trace(), ["d-1 from 1.0 to nobody knows"]);
+    team.fails("d-1", "1.0", &[], TRACE).code(12).stderr(contains(
+        "No known-good version is recorded yet. Running your rollback command without a target",
+    ));
+    assert_eq!(team.trace(), ["d-1 from 1.0 to unknown"]);
 }
 
 #[test]
-fn the_version_that_failed_is_never_its_own_way_back() {
+fn the_version_that_failed_is_never_the_target() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
     let bad = |flags: &[&str]| team.fails("d-2", "1.0", flags, TRACE);
@@ -42,21 +44,21 @@ fn the_version_that_failed_is_never_its_own_way_back() {
 }
 
 #[test]
-fn a_look_that_is_not_the_last_makes_no_version_good() {
+fn a_provisional_check_does_not_make_a_version_good() {
     let team = Team::new();
-    let mut look = team.tool("d-1", "1.0");
-    look.args(["--if-health-fails", "--provisional", "--", "false"]).write_stdin(healthy()).assert().code(0);
+    let mut check = team.tool("d-1", "1.0");
+    check.args(["--if-health-fails", "--provisional", "--", "false"]).write_stdin(healthy()).assert().code(0);
     assert!(team.ledger().is_empty());
     team.tool("d-1", "1.0")
         .arg("--mark-good")
         .assert()
         .code(0)
-        .stderr(contains("version 1.0 is known to be good"));
+        .stderr(contains("recorded version 1.0 as known good"));
     assert_eq!(team.ledger()[0]["version"], "1.0");
 }
 
 #[test]
-fn the_second_call_of_a_deployment_gives_the_first_one_s_result_and_runs_nothing() {
+fn a_second_call_returns_the_first_result_and_runs_nothing() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
     team.fails("d-2", "2.0", &[], "exit 4").code(12).stderr(contains("exit code 4"));
@@ -66,7 +68,7 @@ fn the_second_call_of_a_deployment_gives_the_first_one_s_result_and_runs_nothing
                 .and(contains("nothing is run again")),
         );
     }
-    // What is seen now is the version that was gone back to, so it says nothing about 2.0.
+    // The live version is now the restored one, so a health check says nothing about 2.0.
     let mut good = team.tool("d-2", "2.0");
     good.args(["--if-health-fails", "--", "false"]).write_stdin(healthy()).assert().code(12);
     assert!(team.trace().is_empty());
@@ -74,7 +76,7 @@ fn the_second_call_of_a_deployment_gives_the_first_one_s_result_and_runs_nothing
 }
 
 #[test]
-fn of_two_at_once_one_acts() {
+fn of_two_concurrent_rollbacks_only_one_runs() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
     let mut first = team.std_tool("d-2", "2.0");
@@ -83,45 +85,47 @@ fn of_two_at_once_one_acts() {
     make_pipe(&team);
     let mut first = first.stdout(Stdio::null()).spawn().unwrap();
     first.stdin.take().unwrap().write_all(unhealthy().as_bytes()).unwrap();
-    let mut told = BufReader::new(first.stderr.take().unwrap()).lines();
-    assert!(told.any(|line| line.unwrap() == "started"));
+    let mut lines = BufReader::new(first.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "started"));
     for (deployment, version) in [("d-2", "2.0"), ("d-3", "3.0")] {
         team.fails(deployment, version, &[], TRACE)
             .code(75)
-            .stderr(contains("NOT rolled back: another rollback of api in production is under way"));
+            .stderr(contains("NOT rolled back: another rollback of api in production is running"));
     }
     common::fs::jsonl::append(&team.path().join("go"), &"go").unwrap();
     assert_eq!(first.wait().unwrap().code(), Some(12));
     assert_eq!(team.trace(), ["done"]);
 }
 
-/// A pipe with a name, by which a command is told to go on.
+/// A named pipe; writing to it lets the command continue.
 fn make_pipe(team: &Team) {
-    let made = assert_cmd::Command::new("mkfifo").arg(team.path().join("go")).assert();
-    made.success();
+    assert_cmd::Command::new("mkfifo").arg(team.path().join("go")).assert().success();
 }
 
 #[test]
-fn a_second_rollback_waits_and_a_third_is_a_person_s() {
+fn a_second_rollback_waits_and_a_third_needs_a_person() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
     team.fails("d-2", "2.0", &[], TRACE).code(12);
-    team.fails("d-3", "3.0", &[], TRACE).code(75).stderr(contains("for another 14m"));
-    team.passes(16);
+    team.fails("d-3", "3.0", &[], TRACE).code(75).stderr(
+        contains("NOT rolled back: the new version is still live. Cool-down after the rollback of d-2 (")
+            .and(contains("lasts another 14m").and(contains("override with --cool-down 0s"))),
+    );
+    team.advance(16);
     team.fails("d-3", "3.0", &[], TRACE).code(12);
-    team.passes(60);
+    team.advance(60);
     team.fails("d-4", "4.0", &[], TRACE)
         .code(11)
         .stderr(contains("2 rollbacks in 24 hours, and 2 are allowed"));
     team.fails("d-4", "4.0", &["--max-rollbacks-per-day", "3"], TRACE).code(12);
     assert_eq!(team.trace().len(), 3);
-    team.passes(24 * 60);
+    team.advance(24 * 60);
     team.fails("d-5", "5.0", &[], TRACE).code(12);
     team.fails("d-6", "6.0", &["--cool-down", "0s"], TRACE).code(12);
 }
 
 #[test]
-fn a_version_that_was_rolled_back_from_is_neither_a_target_nor_deployed_again() {
+fn a_rolled_back_version_is_neither_a_target_nor_deployed_again() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
     team.tool("d-2", "2.0").arg("--check-version").assert().code(0).stderr("");
@@ -130,33 +134,33 @@ fn a_version_that_was_rolled_back_from_is_neither_a_target_nor_deployed_again() 
         .arg("--check-version")
         .assert()
         .code(1)
-        .stderr(contains("version 2.0 was rolled back from at").and(contains("--allow-refused")));
+        .stderr(contains("version 2.0 was rolled back at").and(contains("--allow-refused")));
     team.tool("d-9", "2.0").args(["--check-version", "--allow-refused"]).assert().code(0);
     team.tool("d-9", "1.0").arg("--check-version").assert().code(0);
-    team.tool("d-9", "").arg("--check-version").assert().code(3).stderr(contains("which version?"));
-    team.passes(20);
-    team.fails("d-3", "3.0", &["--target", "2.0"], TRACE)
-        .code(11)
-        .stderr(contains("2.0 was rolled back from"));
+    team.tool("d-9", "").arg("--check-version").assert().code(3).stderr(contains("the version is not known"));
+    team.advance(20);
+    team.fails("d-3", "3.0", &["--target", "2.0"], TRACE).code(11).stderr(contains("2.0 was rolled back at"));
     team.fails("d-3", "3.0", &["--target", "2.0", "--allow-refused"], TRACE).code(12);
-    // Deployed all the same, it proves good: then it is.
+    // If it is deployed anyway and proves good, it is known good.
     team.keeps("d-4", "2.0");
     team.tool("d-9", "2.0").arg("--check-version").assert().code(0);
 }
 
 #[test]
-fn what_a_rollback_put_back_is_not_rolled_back_in_turn() {
+fn a_restored_version_is_not_rolled_back_in_turn() {
     let team = Team::new();
     team.keeps("d-0", "0.9");
     team.keeps("d-1", "1.0");
     team.fails("d-2", "2.0", &[], TRACE).code(12);
-    team.passes(30);
+    team.advance(30);
     team.fails("d-3", "1.0", &[], TRACE).code(11).stderr(
-        contains("version 1.0 was put back by the rollback of d-2").and(contains("A person has to look")),
+        contains("the rollback of d-2 at")
+            .and(contains("restored version 1.0"))
+            .and(contains("A person has to check")),
     );
     let mut inside = team.tool("d-4", "4.0");
     inside.env("DM_PARENT_STAGE", "rollback").args(["--if-health-fails", "--", "sh", "-c", TRACE]);
-    inside.write_stdin(unhealthy()).assert().code(11).stderr(contains("inside of a rollback"));
+    inside.write_stdin(unhealthy()).assert().code(11).stderr(contains("inside a rollback"));
     assert_eq!(team.trace().len(), 1);
 }
 
@@ -164,20 +168,20 @@ fn what_a_rollback_put_back_is_not_rolled_back_in_turn() {
 fn a_deployment_that_a_newer_one_replaced_is_not_rolled_back() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
-    team.journals(&event("d-2", "api", "build", &json!({"duration_s": 60.0})));
-    team.journals(&event("d-3", "api", "deploy", &json!({})));
-    team.fails("d-2", "2.0", &[], TRACE).code(11).stderr(contains("deployment d-3 was begun at"));
+    team.append_event(&event("d-2", "api", "build", &json!({"duration_s": 60.0})));
+    team.append_event(&event("d-3", "api", "deploy", &json!({})));
+    team.fails("d-2", "2.0", &[], TRACE).code(11).stderr(contains("deployment d-3 began at"));
     team.fails("d-3", "3.0", &[], TRACE).code(12);
     assert_eq!(team.trace(), ["d-3 from 3.0 to 1.0"]);
 }
 
 #[test]
-fn a_schema_that_moved_is_no_way_back_unless_the_versions_are_compatible() {
+fn a_moved_schema_refuses_unless_the_versions_are_compatible() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
     let migration = json!({"type": "migration", "before": "7", "after": "8", "dirty": false, "lock_wait_s": null,
         "blocked_max": null});
-    team.journals(&event("d-2", "database", "migration", &migration));
+    team.append_event(&event("d-2", "database", "migration", &migration));
     team.fails("d-2", "2.0", &[], TRACE).code(11).stderr(
         contains("this deployment's migration has moved the schema").and(contains("--schema-compatible")),
     );
@@ -196,18 +200,18 @@ fn a_schema_that_moved_is_no_way_back_unless_the_versions_are_compatible() {
 }
 
 #[test]
-fn a_dry_run_says_what_it_would_run_and_what_would_stop_it() {
+fn a_dry_run_prints_the_command_or_what_would_refuse_it() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
     let mut dry = team.tool("d-2", "2.0");
     dry.env("DEPLOY_TOKEN", "very-secret");
     dry.args(["--if-health-fails", "--dry-run", "--", "./back.sh", "two words", "--token=very-secret"]);
     dry.write_stdin(unhealthy()).assert().code(11).stderr(contains(
-        "dry run: nothing was rolled back; it would run, to go back to 1.0: ./back.sh 'two words' '--token=***'",
+        "dry run: nothing was rolled back; to restore 1.0 it would run: ./back.sh 'two words' '--token=***'",
     ));
     team.fails("d-2", "2.0", &["--dry-run", "--target", "2.0"], TRACE)
         .code(11)
-        .stderr(contains("it would be refused: the target 2.0 is the version that failed"));
+        .stderr(contains("a safeguard would refuse the rollback: the target 2.0 is the version that failed"));
     assert!(team.trace().is_empty());
 }
 
@@ -226,7 +230,7 @@ fn a_file_or_a_variable_switches_every_rollback_off() {
 }
 
 #[test]
-fn without_a_place_for_the_ledger_nothing_is_rolled_back() {
+fn without_a_folder_for_the_ledger_nothing_is_rolled_back() {
     let team = Team::new();
     let mut homeless = team.tool("d-1", "1.0");
     homeless.env_remove("DM_STATE_DIR").args(["--if-health-fails", "--", "sh", "-c", TRACE]);
@@ -243,7 +247,7 @@ fn without_a_place_for_the_ledger_nothing_is_rolled_back() {
 }
 
 #[test]
-fn a_ledger_of_another_format_stops_a_rollback_and_not_a_keep() {
+fn a_ledger_of_another_format_stops_a_rollback_but_not_a_keep() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
     common::fs::atomic::write(&team.path().join("rollback/production/api.jsonl"), b"{\"v\":2}\n").unwrap();
@@ -253,7 +257,7 @@ fn a_ledger_of_another_format_stops_a_rollback_and_not_a_keep() {
 }
 
 #[test]
-fn the_command_knows_why_and_what_the_platform_calls_its_target() {
+fn the_command_gets_the_reason_and_the_release_of_the_target() {
     let team = Team::new();
     let mut kept = team.tool("d-1", "1.0");
     kept.env("DM_RELEASE", "web-6f9d")
@@ -261,7 +265,8 @@ fn the_command_knows_why_and_what_the_platform_calls_its_target() {
         .write_stdin(healthy())
         .assert()
         .code(0);
-    let told = "printf '%s\\n' \"$DM_ROLLBACK_RELEASE\" \"$DM_ROLLBACK_REASON\" \"$DM_PARENT_STAGE\" > trace";
-    team.fails("d-2", "2.0", &[], told).code(12);
+    let script =
+        "printf '%s\\n' \"$DM_ROLLBACK_RELEASE\" \"$DM_ROLLBACK_REASON\" \"$DM_PARENT_STAGE\" > trace";
+    team.fails("d-2", "2.0", &[], script).code(12);
     assert_eq!(team.trace(), ["web-6f9d", "the health check ended as unhealthy", "rollback"]);
 }

@@ -1,4 +1,4 @@
-//! A team with a service: its state directory, its deployments, and what its rollback command left behind.
+//! A team with a service: its state directory, its deployments, and the trace of its rollback command.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use assert_cmd::assert::Assert;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// What the command leaves behind: a line each time that it is run.
+/// A rollback command that writes one line per run.
 pub(crate) const TRACE: &str =
-    "echo \"$DM_DEPLOYMENT_ID from $DM_FAILED_VERSION to ${DM_ROLLBACK_TARGET-nobody knows}\" >> trace";
+    "echo \"$DM_DEPLOYMENT_ID from $DM_FAILED_VERSION to ${DM_ROLLBACK_TARGET-unknown}\" >> trace";
 
-/// The team's machine.
+/// A machine with a state directory of its own.
 pub(crate) struct Team {
     state: TempDir,
 }
@@ -51,7 +51,7 @@ impl Team {
         tool.write_stdin(unhealthy()).assert()
     }
 
-    /// Each time that the command was run.
+    /// One line per run of the command.
     pub(crate) fn trace(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.state.path().join("trace")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -64,8 +64,8 @@ impl Team {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Dates everything in the ledger back, as if so many minutes had passed since.
-    pub(crate) fn passes(&self, minutes: i64) {
+    /// Moves every time in the ledger back by this number of minutes.
+    pub(crate) fn advance(&self, minutes: i64) {
         let path = self.state.path().join("rollback/production/api.jsonl");
         let lines: Vec<String> = self
             .ledger()
@@ -79,8 +79,8 @@ impl Team {
         common::fs::atomic::write(&path, lines.concat().as_bytes()).unwrap();
     }
 
-    /// Puts an event of another tool into the journal.
-    pub(crate) fn journals(&self, event: &Value) {
+    /// Appends an event of another tool to the journal.
+    pub(crate) fn append_event(&self, event: &Value) {
         telemetry::journal::Journal::new(self.state.path()).append(event).unwrap();
     }
 
@@ -89,7 +89,7 @@ impl Team {
     }
 }
 
-/// An event as `dm-stage` and `dm-migrate` write them, that ended now and took no time.
+/// An event as `dm-stage` and `dm-migrate` write it. It ends now and has no duration.
 pub(crate) fn event(deployment: &str, service: &str, stage: &str, more: &Value) -> Value {
     let clock = common::clock::SystemClock;
     let mut event = json!({"v": 1, "type": "stage", "id": "0123456789abcdef", "ts": common::clock::Clock::now(&clock),
@@ -110,7 +110,7 @@ pub(crate) fn healthy() -> String {
     stream(0)
 }
 
-/// A health check, as far as its end says how it ended. It probed nothing that could be looked at again.
+/// The stream of a health check with this exit code. It contains no probe, so there is no URL to verify.
 fn stream(exit: u8) -> String {
     let ts = "2026-01-01T00:00:00.000Z";
     let start = json!({"v": 1, "type": "start", "tool": "dm-health", "run": "r", "service": "api",

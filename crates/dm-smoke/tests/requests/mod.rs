@@ -111,7 +111,7 @@ fn check_needs_neither_the_address_nor_the_secrets() {
     Place::with_suite(LOGIN)
         .smoke(&["--base-url", "http://h"])
         .code(2)
-        .stderr(contains("smoke.toml:9:80: the variable PASSWORD is not set in the environment"));
+        .stderr(contains("smoke.toml:9:80: the environment variable PASSWORD is not set"));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_form_is_sent_as_a_browser_does() {
     place
         .smoke(&["--base-url", &server.url, "--format", "human", "--jobs", "1"])
         .code(1)
-        .stdout(contains("nothing in the body matches: nothing to capture other from: \"<input name=csrf"));
+        .stdout(contains("cannot capture other: the body does not match: \"<input name=csrf"));
     let form = server.requests().into_iter().find(|request| request.starts_with("POST")).unwrap();
     assert!(form.contains("content-type: application/x-www-form-urlencoded\r\n"), "{form}");
     assert!(form.contains("content-length: 19\r\n"), "csrf=t0ken&text=a+b: {form}");

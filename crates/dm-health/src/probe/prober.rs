@@ -1,0 +1,224 @@
+//! The prober of one target.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use chrono::{DateTime, TimeDelta, Utc};
+use common::clock::Clock;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::endpoint::Endpoint;
+use super::http::Connection;
+use super::outcome::{FinishedProbe, ProbeResponse};
+use super::phase_timer::{Phase, PhaseTimer};
+use super::request::GetRequest;
+use super::target::{Protocol, Target};
+use super::tls::{self, Connectors};
+use super::{connect, exec, grpc};
+use crate::failure::Failure;
+
+/// Probes one target.
+pub(crate) struct Prober<'a> {
+    target: &'a Target,
+    options: ProbeOptions,
+    connection: Option<KeptConnection>,
+    tls: Option<Connectors>,
+    clock: &'a dyn Clock,
+    /// The number of failed connections, which selects the address for the next probe.
+    failed_connections: usize,
+}
+
+/// Options of a probe.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProbeOptions {
+    /// The time limit of one probe.
+    pub(crate) timeout: Duration,
+    /// Whether the next HTTP probe reuses the connection.
+    pub(crate) reuse: bool,
+}
+
+/// An HTTP connection that the next probe can reuse.
+struct KeptConnection {
+    connection: Connection,
+    address: Option<SocketAddr>,
+    certificate_expiry: Option<DateTime<Utc>>,
+}
+
+impl<'a> Prober<'a> {
+    /// A prober for each target. Loads the machine's root certificates if a target uses TLS.
+    pub(crate) fn for_targets(
+        targets: &'a [Target],
+        options: ProbeOptions,
+        clock: &'a dyn Clock,
+    ) -> Result<Vec<Self>> {
+        let tls = if targets.iter().any(Target::is_tls) { Some(tls::connectors()?) } else { None };
+        let prober = |target| Self {
+            target,
+            options,
+            connection: None,
+            tls: tls.clone(),
+            clock,
+            failed_connections: 0,
+        };
+        Ok(targets.iter().map(prober).collect())
+    }
+
+    /// Performs one probe. The response is not checked.
+    pub(crate) async fn probe(&mut self) -> FinishedProbe {
+        let sent_at = self.clock.now();
+        let mut timer = PhaseTimer::start(self.clock);
+        let mut partial = PartialOutcome::default();
+        let response =
+            tokio::time::timeout(self.options.timeout, self.request(&mut timer, &mut partial)).await;
+        let response = response.unwrap_or_else(|_| Err(self.timed_out(timer.phase())));
+        if response.is_err() && timer.phase() == Phase::Connect {
+            self.failed_connections = self.failed_connections.wrapping_add(1);
+        }
+        let (phases, duration) = timer.finish();
+        let PartialOutcome { address, status } = partial;
+        FinishedProbe { sent_at, address, status, duration, phases, response }
+    }
+
+    fn timed_out(&self, phase: Phase) -> Failure {
+        match self.target.protocol {
+            Protocol::Exec(_) => Failure::program_timed_out(self.options.timeout),
+            _ => Failure::timed_out(phase, self.options.timeout),
+        }
+    }
+
+    async fn request(
+        &mut self,
+        timer: &mut PhaseTimer<'_>,
+        partial: &mut PartialOutcome,
+    ) -> Result<ProbeResponse, Failure> {
+        let target: &'a Target = self.target;
+        match &target.protocol {
+            Protocol::Http(endpoint, get) => {
+                if let Some(response) = self.reuse_connection(get, timer, partial).await {
+                    return Ok(response);
+                }
+                let (stream, certificate_expiry) =
+                    self.connect(endpoint, |tls| &tls.http, timer, partial).await?;
+                timer.enter(Phase::Wait);
+                let connection = Connection::open(stream).await?;
+                let connection = KeptConnection { connection, address: partial.address, certificate_expiry };
+                self.request_on(connection, get, timer, partial).await
+            }
+            Protocol::Tcp(endpoint) => {
+                self.connect_tcp(endpoint, timer, partial).await?;
+                Ok(ProbeResponse::default())
+            }
+            Protocol::Grpc(endpoint, service) => {
+                let (stream, certificate_expiry) =
+                    self.connect(endpoint, |tls| &tls.grpc, timer, partial).await?;
+                timer.enter(Phase::Wait);
+                grpc::check(stream, endpoint, service).await?;
+                Ok(ProbeResponse {
+                    certificate: self.time_left(certificate_expiry),
+                    ..ProbeResponse::default()
+                })
+            }
+            Protocol::Exec(words) => {
+                timer.skip_to(Phase::Wait);
+                exec::run(words).await?;
+                Ok(ProbeResponse::default())
+            }
+        }
+    }
+
+    /// Sends the request on the kept connection. `None` if there is none, or if the server has closed it, which is not a
+    /// failure.
+    async fn reuse_connection(
+        &mut self,
+        get: &GetRequest,
+        timer: &mut PhaseTimer<'_>,
+        partial: &mut PartialOutcome,
+    ) -> Option<ProbeResponse> {
+        let mut kept = self.connection.take()?;
+        if !kept.connection.is_ready().await {
+            return None;
+        }
+        timer.skip_to(Phase::Wait);
+        partial.address = kept.address;
+        let response = self.request_on(kept, get, timer, partial).await;
+        if response.is_err() {
+            timer.skip_to(Phase::Resolve);
+            *partial = PartialOutcome::default();
+        }
+        response.ok()
+    }
+
+    async fn request_on(
+        &mut self,
+        mut kept: KeptConnection,
+        get: &GetRequest,
+        timer: &mut PhaseTimer<'_>,
+        partial: &mut PartialOutcome,
+    ) -> Result<ProbeResponse, Failure> {
+        let request = get.request(self.options.reuse);
+        let http = kept.connection.send(request, timer, &mut partial.status).await?;
+        let certificate = self.time_left(kept.certificate_expiry);
+        self.connection = self.options.reuse.then_some(kept);
+        Ok(ProbeResponse { http: Some(http), certificate })
+    }
+
+    /// The time until `end`.
+    fn time_left(&self, end: Option<DateTime<Utc>>) -> Option<TimeDelta> {
+        Some(end? - self.clock.now())
+    }
+
+    /// Connects, with TLS if the endpoint uses it. Also returns the expiry of the certificates.
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        connector: fn(&Connectors) -> &TlsConnector,
+        timer: &mut PhaseTimer<'_>,
+        partial: &mut PartialOutcome,
+    ) -> Result<(Box<dyn Stream>, Option<DateTime<Utc>>), Failure> {
+        let tcp = self.connect_tcp(endpoint, timer, partial).await?;
+        match (&self.tls, &endpoint.tls_name) {
+            (Some(tls), Some(name)) => {
+                let stream = tls::handshake(connector(tls), name.clone(), tcp, timer).await?;
+                let end = tls::first_expiry(&stream);
+                Ok((Box::new(stream), end))
+            }
+            _ => Ok((Box::new(tcp), None)),
+        }
+    }
+
+    async fn connect_tcp(
+        &self,
+        endpoint: &Endpoint,
+        timer: &mut PhaseTimer<'_>,
+        partial: &mut PartialOutcome,
+    ) -> Result<TcpStream, Failure> {
+        let addresses = connect::resolve(endpoint, timer).await?;
+        // One address per probe: a response from a second address would hide that the first is dead. After a failure the
+        // next probe uses the next address, because a name such as localhost often has an address without a listener.
+        let address = addresses[self.failed_connections % addresses.len()];
+        partial.address = Some(address);
+        connect::connect(address).await
+    }
+}
+
+/// A connection with or without TLS.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl fmt::Debug for Prober<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prober").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+/// The results so far. They survive if the time limit cuts off the probe.
+#[derive(Default)]
+struct PartialOutcome {
+    address: Option<SocketAddr>,
+    status: Option<u16>,
+}

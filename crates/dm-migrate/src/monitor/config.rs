@@ -1,0 +1,23 @@
+//! The configuration of the monitor.
+
+use std::time::Duration;
+
+use super::live_status::LiveStatus;
+use crate::server::TerminateRules;
+
+/// The sessions to monitor, and the limits and permissions of the monitor.
+#[derive(Debug)]
+pub(crate) struct MonitorConfig {
+    /// The name of the tool, for messages on stderr.
+    pub(crate) tool: &'static str,
+    /// The `application_name` of the migration's sessions.
+    pub(crate) name: String,
+    /// Whether to take the advisory lock, so that only one migration runs at a time.
+    pub(crate) advisory_lock: bool,
+    /// The lock timeout of these sessions; the polls are frequent enough to see a wait of this length.
+    pub(crate) lock_timeout: Option<Duration>,
+    /// The rules for sessions that the monitor may terminate; `None` if it must not.
+    pub(crate) terminate: Option<TerminateRules>,
+    /// The live line to update, if there is one.
+    pub(crate) live: Option<LiveStatus>,
+}

@@ -1,0 +1,71 @@
+//! The end of a run: ends the migration's remaining sessions and sums up the observation.
+
+use anyhow::{Context, Result};
+use common::clock::Clock;
+
+use super::cancel;
+use super::observation::Observation;
+use super::poller::{Poller, connect};
+use crate::schema::SchemaVersions;
+use crate::server::Server;
+
+impl<S: Server> Poller<S> {
+    pub(super) async fn cancel(&mut self) {
+        let Some(database) = &self.database else { return };
+        match cancel::cancel(database).await {
+            Ok(pids) => {
+                for pid in pids {
+                    self.report(&[format!("cancelled the statement of the migration's session, pid {pid}")]);
+                }
+            }
+            Err(error) => self.report(&[format!("cannot cancel the migration's statement: {error:#}")]),
+        }
+    }
+
+    pub(super) async fn close(&mut self, succeeded: bool) -> Observation {
+        let now = self.clock.instant();
+        let last_wait = self.waits.longest(now);
+        self.waits.end(now);
+        self.wait = None;
+        if !succeeded {
+            self.end_remaining().await;
+        }
+        let versions = self.versions().await;
+        Observation {
+            lock_wait: self.waits.total(),
+            blocked_max: self.blocked_max,
+            last_wait,
+            terminated: self.terminated.clone(),
+            versions,
+        }
+    }
+
+    /// The current versions; if they cannot be read, reports that and returns the unknown version.
+    async fn versions(&mut self) -> SchemaVersions {
+        let result = match self.connected().await {
+            Ok(database) => SchemaVersions::read(database).await,
+            Err(error) => Err(error),
+        };
+        result.unwrap_or_else(|error| {
+            self.report(&[format!("the schema's version is unknown: {error:#}")]);
+            SchemaVersions::default()
+        })
+    }
+
+    async fn connected(&mut self) -> Result<&S> {
+        if self.database.as_ref().is_none_or(S::is_lost) {
+            self.database = Some(connect(&self.address, &self.config).await?);
+        }
+        self.database.as_ref().context("no connection")
+    }
+
+    async fn end_remaining(&mut self) {
+        let result = match self.connected().await {
+            Ok(database) => cancel::end_remaining(database).await,
+            Err(error) => Err(error),
+        };
+        self.report(&result.unwrap_or_else(|error| {
+            vec![format!("cannot verify that no statement of the migration is left: {error:#}")]
+        }));
+    }
+}

@@ -1,0 +1,149 @@
+//! The queries of a poll: the migration's sessions, their blockers, and the sessions that wait behind them.
+//!
+//! Every role may read `pg_locks` and `pg_blocking_pids`. States, statements and ages are NULL for a role that may not see
+//! them, and become `None`.
+
+use anyhow::{Context, Result};
+
+use super::Postgres;
+use crate::redact::{StringSyntax, redact_sql};
+use crate::server::{Blocker, LockRequest, Session, Waiters, seconds};
+
+/// The sessions of the migration, by their `application_name`.
+pub(super) async fn find(database: &Postgres) -> Result<Vec<Session>> {
+    // The function behind pg_stat_activity: without the joins of the view, planning takes half the time, and this query is
+    // frequent.
+    let sql = "select a.pid, a.backend_start::text, a.state, \
+             case when a.state is not null then left(a.query, 1000) end, \
+             extract(epoch from clock_timestamp() - a.query_start)::float8, \
+             coalesce(a.wait_event_type = 'Lock', false) \
+         from pg_stat_get_activity(null) a \
+         where a.application_name = $1 and a.pid <> pg_backend_pid() order by a.pid";
+    let rows = database.rows_for_migration(sql).await?;
+    let mut sessions = Vec::new();
+    for row in rows {
+        sessions.push(Session {
+            pid: row.try_get::<_, i32>(0)?.into(),
+            backend_start: row.try_get::<_, Option<String>>(1)?.unwrap_or_default(),
+            state: row.try_get(2)?,
+            query: redacted(row.try_get(3)?),
+            running_for: row.try_get::<_, Option<f64>>(4)?.map(seconds),
+            is_waiting: row.try_get(5)?,
+        });
+    }
+    // For sessions whose state is hidden, pg_locks still shows whether they wait.
+    if sessions.iter().any(|session| session.state.is_none()) {
+        let waiting = database.rows("select distinct pid from pg_locks where not granted", &[]).await?;
+        let waiting: Vec<i32> = waiting.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_>>()?;
+        for hidden in sessions.iter_mut().filter(|session| session.state.is_none()) {
+            hidden.is_waiting = waiting.iter().any(|pid| i64::from(*pid) == hidden.pid);
+        }
+    }
+    Ok(sessions)
+}
+
+/// The locks that the migration's sessions wait for; the longest wait first.
+pub(super) async fn lock_requests(database: &Postgres) -> Result<Vec<LockRequest>> {
+    // The column `waitstart` is new in version 14. Read through JSON, its absence is no error.
+    let sql = "select l.pid, l.mode || case when l.relation is null then ' on a ' || l.locktype \
+                 else ' on ' || l.relation::regclass::text end, \
+             extract(epoch from clock_timestamp() - (to_jsonb(l) ->> 'waitstart')::timestamptz)::float8 \
+         from pg_locks l join pg_stat_get_activity(null) a using (pid) \
+         where a.application_name = $1 and not l.granted order by 3 desc nulls last";
+    let rows = database.rows_for_migration(sql).await?;
+    rows.iter()
+        .map(|row| {
+            let waiting_for = row.try_get::<_, Option<f64>>(2)?.map(seconds);
+            Ok(LockRequest { pid: row.try_get::<_, i32>(0)?.into(), lock: row.try_get(1)?, waiting_for })
+        })
+        .collect()
+}
+
+/// Common table expressions: the pids of the migration, and the edges of the wait graph.
+const EDGES: &str = "mine as (select pid from pg_stat_get_activity(null) where application_name = $1), \
+    edge as (select w.pid as waiter, b.pid as blocker \
+        from (select distinct pid from pg_locks where not granted) w \
+        cross join lateral unnest(pg_blocking_pids(w.pid)) as b (pid))";
+
+/// The sessions that the migration waits for, directly or through others; those that do not wait themselves first.
+pub(super) async fn blockers(database: &Postgres) -> Result<Vec<Blocker>> {
+    let sql = format!(
+        "with recursive {EDGES}, up as ( \
+             select waiter, blocker, 1 as depth from edge where waiter in (select pid from mine) \
+             union select e.waiter, e.blocker, up.depth + 1 from edge e join up on e.waiter = up.blocker \
+                 where up.depth < 10), \
+         found as (select blocker as pid, min(depth) as depth, blocker not in (select waiter from edge) as is_root \
+             from up where blocker not in (select pid from mine) group by blocker) \
+         select f.pid, a.backend_start::text, a.usename::text, a.application_name, host(a.client_addr), a.state, \
+             extract(epoch from clock_timestamp() - a.state_change)::float8, \
+             extract(epoch from clock_timestamp() - a.xact_start)::float8, a.backend_type, \
+             case when a.state is not null then left(a.query, 1000) end, \
+             (select string_agg(distinct h.mode || ' on ' || h.relation::regclass::text, ', ') from pg_locks h \
+                 where h.pid = f.pid and h.granted and h.relation in \
+                     (select l.relation from pg_locks l join up on l.pid = up.waiter where not l.granted)), \
+             f.is_root \
+         from found f left join pg_stat_activity a using (pid) order by f.is_root desc, f.depth, f.pid"
+    );
+    let rows = database.rows_for_migration(&sql).await?;
+    rows.iter()
+        .map(|row| {
+            let pid: i32 = row.try_get(0)?;
+            Ok(Blocker {
+                pid: pid.into(),
+                is_certain: true,
+                backend_start: row.try_get(1)?,
+                user: row.try_get(2)?,
+                application: row.try_get(3)?,
+                client: row.try_get(4)?,
+                state: row.try_get(5)?,
+                in_state_for: row.try_get::<_, Option<f64>>(6)?.map(seconds),
+                transaction_age: row.try_get::<_, Option<f64>>(7)?.map(seconds),
+                kind: row.try_get(8)?,
+                query: redacted(row.try_get(9)?),
+                holds: row.try_get(10)?,
+                is_root: row.try_get(11)?,
+                // A prepared transaction has no process to end.
+                end_statement: (pid > 0).then(|| format!("select pg_terminate_backend({pid});")),
+            })
+        })
+        .collect()
+}
+
+/// The sessions that wait for the migration, directly or through others.
+pub(super) async fn waiters(database: &Postgres) -> Result<Waiters> {
+    let sql = format!(
+        "with recursive {EDGES}, down as ( \
+             select waiter from edge where blocker in (select pid from mine) \
+             union select e.waiter from edge e join down d on e.blocker = d.waiter) \
+         select count(distinct waiter), max(extract(epoch from clock_timestamp() \
+             - (to_jsonb(l) ->> 'waitstart')::timestamptz))::float8 \
+         from down left join pg_locks l on l.pid = waiter and not l.granted \
+         where waiter not in (select pid from mine)"
+    );
+    let rows = database.rows_for_migration(&sql).await?;
+    let row = rows.first().context("the server did not return the number of waiting sessions")?;
+    let count: i64 = row.try_get(0)?;
+    let longest = row.try_get::<_, Option<f64>>(1)?.map(seconds);
+    Ok(Waiters { count: Some(count.unsigned_abs()), longest })
+}
+
+/// The progress of the statements for which PostgreSQL reports it, one line per session.
+pub(super) async fn progress(database: &Postgres) -> Result<Vec<String>> {
+    let sql = "select a.pid || ': ' || p.what || case when p.total > 0 \
+                 then ', ' || round(100.0 * p.done / p.total) || ' % of the blocks' else '' end \
+                 || case when p.locker > 0 then ', waits for pid ' || p.locker else '' end \
+         from pg_stat_activity a join ( \
+             select pid, command || ', ' || phase as what, blocks_done as done, blocks_total as total, \
+                 current_locker_pid as locker from pg_stat_progress_create_index \
+             union all select pid, 'VACUUM, ' || phase, heap_blks_scanned, heap_blks_total, 0 \
+                 from pg_stat_progress_vacuum \
+             union all select pid, command || ', ' || phase, heap_blks_scanned, heap_blks_total, 0 \
+                 from pg_stat_progress_cluster) p using (pid) \
+         where a.application_name = $1 order by 1";
+    let rows = database.rows_for_migration(sql).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+fn redacted(query: Option<String>) -> Option<String> {
+    query.map(|query| redact_sql(&query, StringSyntax::Standard))
+}

@@ -1,0 +1,300 @@
+//! Acts on a verdict, under the safeguards.
+//!
+//! ```text
+//! ledger, journal ─► lock ─► safeguards ─► intent on disk ─► command ─► verify ─► outcome on disk
+//! ```
+//!
+//! If this tool is killed at any point, the next run finds one of three things in the ledger: no entry, so nothing was
+//! done; an intent without an outcome, which it leaves to a person; or the outcome, which it returns again.
+
+pub(crate) mod run_command;
+
+use std::io;
+
+use chrono::{DateTime, Utc};
+use common::clock::Clock;
+use common::env;
+use common::event::RollbackResult;
+use common::exit::Exit;
+use common::fs::lock::Lock;
+use common::label::Label;
+use common::records::{Decision, Verdict};
+use common::secrets::Redactor;
+use telemetry::context::Context;
+use telemetry::journal::Journal;
+use url::Url;
+
+use crate::ledger::history::History;
+use crate::ledger::{EntryKind, Intent, KnownGood, Ledger};
+use crate::report::Report;
+use crate::safeguards;
+use crate::safeguards::args::SafeguardSettings;
+use crate::safeguards::facts::Facts;
+use crate::safeguards::refusal::{Refusal, Rejection, Request};
+use run_command::RollbackCommand;
+
+/// The longest reason that the command gets, in bytes: an environment variable is no place for a report.
+const MAX_REASON_BYTES: usize = 1000;
+
+/// How to roll back.
+#[derive(Debug)]
+pub struct Execution {
+    /// The rollback command; `None` only in a dry run.
+    pub command: Option<RollbackCommand>,
+    /// Whether to decide only.
+    pub dry_run: bool,
+    /// The limits of the safeguards, and the target that the operator named.
+    pub safeguards: SafeguardSettings,
+}
+
+impl Execution {
+    /// Sets the URLs that verify a rollback, unless the operator named one.
+    #[must_use]
+    pub fn with_default_verify_urls(mut self, urls: Vec<Url>) -> Self {
+        if let Some(command) = self.command.as_mut().filter(|command| command.verify_urls.is_empty()) {
+            command.verify_urls = urls;
+        }
+        self
+    }
+}
+
+/// What was done about a verdict.
+#[derive(Debug)]
+pub(crate) struct ActionOutcome {
+    /// The exit code of the tool.
+    pub exit: Exit,
+    /// The result of the rollback; `None` if this run did not roll back.
+    pub result: Option<RollbackResult>,
+    /// The version that was restored, if it is known.
+    pub target: Option<Label>,
+    /// When the failed rollback began that this success resolves.
+    pub resolved_failure: Option<DateTime<Utc>>,
+    /// What was done, as a sentence.
+    pub message: String,
+}
+
+impl ActionOutcome {
+    fn without_action(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, result: None, target: None, resolved_failure: None, message: message.into() }
+    }
+}
+
+impl From<Rejection> for ActionOutcome {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::AlreadyRolledBack { result, message } => {
+                Self::without_action(exit_for(result), message)
+            }
+            Rejection::Refused(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl From<Refusal> for ActionOutcome {
+    fn from(refusal: Refusal) -> Self {
+        let again = if refusal.exit == Exit::RollbackFailed { " again" } else { "" };
+        Self::without_action(refusal.exit, format!("NOT rolled back{again}: {}", refusal.reason))
+    }
+}
+
+/// Does what the verdict requires, as far as the safeguards allow it. `began` is when this tool started.
+pub(crate) fn act_on(
+    verdict: &Verdict,
+    execution: &Execution,
+    context: &Context,
+    began: DateTime<Utc>,
+    report: &mut Report,
+    clock: &dyn Clock,
+) -> ActionOutcome {
+    let outcome = match RollbackState::load(execution, context, began) {
+        Ok(state) => state.act_on(verdict, report, clock),
+        Err(reason) if verdict.verdict == Decision::Rollback => Refusal::not_done(format!(
+            "{reason}; without it a rollback could be done twice: set DM_STATE_DIR to a persistent folder"
+        ))
+        .into(),
+        Err(reason) => ActionOutcome::without_action(exit_without_rollback(verdict), reason),
+    };
+    if !outcome.message.is_empty() {
+        report.print(&outcome.message);
+    }
+    outcome
+}
+
+fn exit_without_rollback(verdict: &Verdict) -> Exit {
+    if verdict.verdict == Decision::Keep { Exit::Success } else { Exit::Inconclusive }
+}
+
+/// The data that a rollback depends on.
+struct RollbackState<'a> {
+    execution: &'a Execution,
+    context: &'a Context,
+    ledger: Ledger,
+    history: History,
+    facts: Facts,
+}
+
+impl<'a> RollbackState<'a> {
+    fn load(execution: &'a Execution, context: &'a Context, began: DateTime<Utc>) -> Result<Self, String> {
+        let folder = context.sinks.state_dir.as_ref().ok_or("there is no folder for the ledger")?;
+        let ledger = Ledger::new(folder, &context.identity);
+        let history = History::read(&ledger)?;
+        let journal = Journal::new(folder);
+        let entries = journal
+            .read()
+            .map_err(|error| format!("cannot read the journal {}: {error}", journal.path().display()))?;
+        let facts = Facts::collect(context, &entries, &env::system, began);
+        Ok(Self { execution, context, ledger, history, facts })
+    }
+
+    fn act_on(self, verdict: &Verdict, report: &mut Report, clock: &dyn Clock) -> ActionOutcome {
+        if verdict.verdict == Decision::Rollback {
+            let Some(command) = self.execution.command.as_ref().filter(|_| !self.execution.dry_run) else {
+                return self.dry_run(clock);
+            };
+            return self.roll_back(verdict, command, report, clock).unwrap_or_else(ActionOutcome::from);
+        }
+        let deployment = &self.context.identity.deployment;
+        // Requests after a rollback are no evidence about the version that was replaced.
+        if let Some(before) = self.history.rollback_of(deployment) {
+            return safeguards::already_rolled_back(&before).into();
+        }
+        if verdict.verdict == Decision::Keep && !self.execution.safeguards.provisional {
+            let written = self.record_good(clock.now());
+            let warning = written.err().map(|error| format!("cannot write the ledger: {error}"));
+            let resolved_failure = self.history.last_failure();
+            let outcome = ActionOutcome::without_action(Exit::Success, warning.unwrap_or_default());
+            return ActionOutcome { resolved_failure, ..outcome };
+        }
+        ActionOutcome::without_action(exit_without_rollback(verdict), "")
+    }
+
+    /// The schema version now, if it is known.
+    fn schema(&self) -> Option<Label> {
+        self.facts.schema.as_ref().or_else(|| self.history.schema()).cloned()
+    }
+
+    /// Records the version as known good. A version without a name cannot be a target.
+    fn record_good(&self, now: DateTime<Utc>) -> io::Result<()> {
+        let identity = &self.context.identity;
+        let Some(version) = identity.version.clone() else { return Ok(()) };
+        let good =
+            KnownGood { version, release: self.execution.safeguards.release.clone(), schema: self.schema() };
+        self.ledger.append(now, &identity.deployment, EntryKind::Good(good))
+    }
+
+    fn check_safeguards(&self, now: DateTime<Utc>) -> Result<Option<KnownGood>, Rejection> {
+        let (identity, settings) = (&self.context.identity, &self.execution.safeguards);
+        let request = Request {
+            deployment: &identity.deployment,
+            failed: identity.version.as_ref(),
+            target: settings.target.as_ref(),
+            facts: &self.facts,
+        };
+        safeguards::check(&self.history, &request, &settings.limits, now)
+    }
+
+    fn dry_run(&self, clock: &dyn Clock) -> ActionOutcome {
+        let would = match (self.check_safeguards(clock.now()), &self.execution.command) {
+            (Ok(Some(good)), Some(command)) => {
+                format!("; to restore {} it would run: {}", good.version, display_command(command))
+            }
+            (Ok(None), Some(command)) => format!("; it would run: {}", display_command(command)),
+            (Ok(_), None) => String::new(),
+            (Err(Rejection::Refused(Refusal { reason, .. })), _) => {
+                format!("; a safeguard would refuse the rollback: {reason}")
+            }
+            (Err(Rejection::AlreadyRolledBack { message, .. }), _) => format!("; {message}"),
+        };
+        ActionOutcome::without_action(
+            Exit::RollbackNotDone,
+            format!("dry run: nothing was rolled back{would}"),
+        )
+    }
+
+    fn roll_back(
+        mut self,
+        verdict: &Verdict,
+        command: &RollbackCommand,
+        report: &mut Report,
+        clock: &dyn Clock,
+    ) -> Result<ActionOutcome, Rejection> {
+        let (_lock, target) = self.begin(clock.now())?;
+        match &target {
+            Some(good) => report.print(&format!("rolling back to {}", good.version)),
+            None => report.print(
+                "No known-good version is recorded yet. Running your rollback command without a target; use --target \
+                 to set one.",
+            ),
+        }
+        let variables = variables(verdict, target.as_ref());
+        let (result, mut message) = command.run_and_verify(self.context, variables, clock);
+        let deployment = &self.context.identity.deployment;
+        if let Err(error) = self.ledger.append(clock.now(), deployment, EntryKind::Outcome { result }) {
+            message = format!("{message}. Cannot write the ledger: {error}");
+        }
+        Ok(ActionOutcome {
+            exit: exit_for(result),
+            result: Some(result),
+            target: target.map(|good| good.version),
+            resolved_failure: self.history.last_failure().filter(|_| result == RollbackResult::Verified),
+            message,
+        })
+    }
+
+    /// Takes the lock, checks the safeguards, and records the intent. After that the command may run, until the lock is
+    /// dropped.
+    fn begin(&mut self, now: DateTime<Utc>) -> Result<(Lock, Option<KnownGood>), Rejection> {
+        let identity = &self.context.identity;
+        let path = self.ledger.path();
+        let lock = self
+            .ledger
+            .try_lock()
+            .map_err(|error| Refusal::not_done(format!("cannot lock {}: {error}", path.display())))?
+            .ok_or_else(|| Refusal {
+                reason: format!(
+                    "another rollback of {} in {} is running",
+                    identity.service, identity.environment
+                ),
+                exit: Exit::TryLater,
+            })?;
+        // Another run may have ended between reading the ledger and taking the lock.
+        self.history = History::read(&self.ledger).map_err(Refusal::not_done)?;
+        let target = self.check_safeguards(now)?;
+        let intent = Intent {
+            failed: identity.version.clone(),
+            target: target.as_ref().map(|good| good.version.clone()),
+            schema: self.schema(),
+            pid: std::process::id(),
+        };
+        let written = self.ledger.append(now, &identity.deployment, EntryKind::Intent(intent));
+        written.map_err(|error| {
+            Refusal::not_done(format!("cannot write the intent to {}: {error}", path.display()))
+        })?;
+        Ok((lock, target))
+    }
+}
+
+fn exit_for(result: RollbackResult) -> Exit {
+    match result {
+        RollbackResult::Verified => Exit::RolledBack,
+        RollbackResult::Unverified | RollbackResult::Failed => Exit::RollbackFailed,
+    }
+}
+
+/// The variables of the command, in addition to those of the deployment.
+fn variables(verdict: &Verdict, target: Option<&KnownGood>) -> Vec<(&'static str, String)> {
+    let mut reason = verdict.why.replace(char::is_control, " ");
+    reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
+    let mut variables = vec![("DM_ROLLBACK_REASON", reason)];
+    if let Some(good) = target {
+        variables.push(("DM_ROLLBACK_TARGET", good.version.to_string()));
+        variables.extend(good.release.as_ref().map(|release| ("DM_ROLLBACK_RELEASE", release.to_string())));
+    }
+    variables
+}
+
+/// The command as an operator types it, without secrets.
+fn display_command(command: &RollbackCommand) -> String {
+    let words = command.argv.iter().map(|word| word.to_string_lossy().into_owned());
+    Redactor::default().with_environment().redact(&shell_words::join(words))
+}

@@ -1,0 +1,102 @@
+//! A client for Alertmanager's API v2: posts an alert, and lists the active alerts.
+//!
+//! <https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml>
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use chrono::{DateTime, Utc};
+use common::http;
+use common::label::redact_url;
+use reqwest::{Client, RequestBuilder};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// The time limit of one request.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The longest response body that is read.
+const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// The longest part of the body of an error that a message quotes.
+const MAX_ERROR_BYTES: usize = 400;
+
+/// A client for one Alertmanager.
+#[derive(Debug, Clone)]
+pub struct Alertmanager {
+    /// The URL of Alertmanager, including a path in front of `/api`.
+    pub url: Url,
+}
+
+/// An alert to post. Times are RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alert {
+    /// The labels, which identify the alert.
+    pub labels: BTreeMap<&'static str, String>,
+    /// The annotations, such as `summary`.
+    pub annotations: BTreeMap<&'static str, String>,
+    /// The time the alert began.
+    pub starts_at: DateTime<Utc>,
+    /// The time the alert ends, unless it is posted again.
+    pub ends_at: DateTime<Utc>,
+    /// The URL of the CI run.
+    #[serde(rename = "generatorURL", skip_serializing_if = "Option::is_none")]
+    pub generator_url: Option<String>,
+}
+
+/// An active alert.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Active {
+    /// The labels, which identify the alert.
+    pub labels: BTreeMap<String, String>,
+    /// The time the alert began.
+    pub starts_at: DateTime<Utc>,
+}
+
+impl Alertmanager {
+    /// Posts an alert.
+    pub async fn post(&self, alert: &Alert) -> Result<()> {
+        let body = serde_json::to_vec(&[alert])?;
+        self.send(|client, url| client.post(url).header("Content-Type", "application/json").body(body))
+            .await
+            .map(drop)
+    }
+
+    /// The alerts that are active now, and neither silenced nor inhibited, with all of these labels.
+    pub async fn active(&self, labels: &BTreeMap<String, String>) -> Result<Vec<Active>> {
+        let only =
+            [("active", "true"), ("silenced", "false"), ("inhibited", "false"), ("unprocessed", "false")];
+        // A matcher's value is quoted as in Go and in JSON.
+        let matcher =
+            |(name, value): (&String, &String)| format!("{name}={}", serde_json::Value::from(value.as_str()));
+        let matchers: Vec<_> = labels.iter().map(|label| ("filter", matcher(label))).collect();
+        let body = self.send(|client, url| client.get(url).query(&only).query(&matchers)).await?;
+        serde_json::from_slice(&body).context("the response is not from Alertmanager's API v2")
+    }
+
+    async fn send(&self, request: impl FnOnce(&Client, Url) -> RequestBuilder) -> Result<Vec<u8>> {
+        let mut url = self.url.clone();
+        let path = format!("{}/api/v2/alerts", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        let client = http::builder(url.scheme() == "https").build().map_err(describe)?;
+        let response = request(&client, url).timeout(TIMEOUT).send().await.map_err(describe)?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = http::read_body_prefix(response, MAX_ERROR_BYTES).await;
+            bail!("it answered {status}: {body}");
+        }
+        http::read_body(response, MAX_BODY_BYTES).await
+    }
+
+    /// The URL without secrets, for messages.
+    pub fn display_url(&self) -> String {
+        redact_url(&self.url)
+    }
+}
+
+fn describe(error: reqwest::Error) -> anyhow::Error {
+    anyhow!(http::describe_error(error))
+}

@@ -1,0 +1,125 @@
+//! Judges a deployment, rolls it back if necessary, and reports the result.
+
+use std::io::stdin;
+
+use anyhow::{Context as _, Result};
+use common::clock::{Clock, Stopwatch, SystemClock};
+use common::event::{Completion, Detail, EventId, Reason, RollbackResult, Status};
+use common::exit::Exit;
+use common::identity::Identity;
+use common::label::Label;
+use common::records::{Decision, Verdict};
+use telemetry::context::Context;
+use telemetry::journal::Journal;
+use telemetry::recorder::Recorder;
+use telemetry::work::WorkKind;
+use url::Url;
+
+use crate::decision;
+use crate::evidence::Evidence;
+use crate::execute;
+use crate::notify::{self, Notification};
+use crate::plan::{Judgement, Plan};
+use crate::report::{self, Report};
+
+/// The deployment that is judged.
+#[derive(Debug)]
+struct Subject {
+    /// The identity from the flags and the environment, completed from the trigger and the evidence.
+    identity: Identity,
+    /// The URLs that dm-health probed. They verify a rollback if the operator named no other URL.
+    probed_urls: Vec<Url>,
+}
+
+/// Judges the deployment, rolls it back if necessary, and reports the result.
+///
+/// # Errors
+/// A source cannot be read at all, or stdout cannot be written.
+pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
+    let Plan { context, stage, judgement, execution, notifiers, format } = plan;
+    let clock = SystemClock;
+    let began = clock.now();
+    let counts_requests = judgement.policy.error_rate.is_some();
+    let (verdict, subject) = judge(judgement, &context, &clock)?;
+    let context = Context { identity: subject.identity, ..context };
+
+    // The duration of the rollback itself: the watch before it belongs to the stage that watched.
+    let stopwatch = Stopwatch::start(&clock);
+    let work = context.work_item(&stage, WorkKind::Rollback, stopwatch.started_at);
+    let recorder = Recorder::begin(&context.sinks, work, &clock);
+    let mut report = Report::begin(format, &context, &clock);
+    report.verdict(&verdict);
+    let execution = execution.with_default_verify_urls(subject.probed_urls);
+    let outcome = execute::act_on(&verdict, &execution, &context, began, &mut report, &clock);
+    let notification = Notification {
+        identity: &context.identity,
+        stage: &context.qualified_name(&stage),
+        verdict: &verdict,
+        outcome: &outcome,
+        duration: stopwatch.elapsed(&clock),
+        now: clock.now(),
+    };
+    notify::notify(&notifiers, &notification);
+    let detail = Detail::Rollback {
+        verdict: verdict.verdict.as_str().to_owned(),
+        condition: verdict.condition,
+        // The probes of a check that waits for a service to start are not requests after a deployment.
+        evidence: if counts_requests { verdict.sources.clone() } else { Vec::new() },
+        result: outcome.result,
+    };
+    let completion = completion(&verdict, outcome.result, &stopwatch, &clock);
+    let event = context.event(&stage, completion, detail);
+    let exit = context.conclude(outcome.exit, &recorder.finish(&event, &clock));
+    match report.end(exit, &clock) {
+        Err(error) if exit == Exit::Success => Err(error).context("cannot write to stdout"),
+        Err(error) => {
+            // The rollback is done, or was tried: the exit code has to report that.
+            report::note(&format!("cannot write to stdout: {error}"));
+            Ok(exit)
+        }
+        Ok(()) => Ok(exit),
+    }
+}
+
+/// The verdict, and the deployment that it is about. An alert on stdin is judged first; if it is a reason to roll back,
+/// the other sources that were given have to confirm it.
+fn judge(judgement: Judgement, context: &Context, clock: &dyn Clock) -> Result<(Verdict, Subject)> {
+    let Judgement { policy, mut sources, trigger, keep_deployment_id } = judgement;
+    let mut identity = context.identity.clone();
+    if let Some(trigger) = &trigger {
+        let journal = context.sinks.state_dir.as_deref().map(Journal::new);
+        let verdict = trigger.judge(stdin().lock(), &mut identity, journal.as_ref(), clock.now());
+        if verdict.verdict != Decision::Rollback || policy.is_empty() {
+            return Ok((verdict, Subject { identity, probed_urls: Vec::new() }));
+        }
+    }
+    let evidence = sources.gather(clock)?;
+    if let Some(deployment) = deployment_id(&evidence).filter(|_| !keep_deployment_id) {
+        identity.deployment = deployment;
+    }
+    let probed_urls = evidence.targets();
+    Ok((decision::decide(&policy, &evidence, clock.now()), Subject { identity, probed_urls }))
+}
+
+/// The id of the deployment as the producer of the stream named it.
+fn deployment_id(evidence: &Evidence) -> Option<Label> {
+    evidence.deployment.as_deref().and_then(Label::sanitize)
+}
+
+fn completion(
+    verdict: &Verdict,
+    result: Option<RollbackResult>,
+    stopwatch: &Stopwatch,
+    clock: &dyn Clock,
+) -> Completion {
+    let (status, reason) = match result {
+        Some(RollbackResult::Verified) => (Status::Success, None),
+        Some(RollbackResult::Unverified | RollbackResult::Failed) => {
+            (Status::Failure, Some(Reason::RollbackFailed))
+        }
+        None if verdict.verdict == Decision::Keep => (Status::Success, None),
+        None => (Status::Skipped, None),
+    };
+    let duration = Some(stopwatch.elapsed(clock));
+    Completion { id: EventId::random(), ts: clock.now(), duration, status, reason }
+}

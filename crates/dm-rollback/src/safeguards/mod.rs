@@ -1,0 +1,319 @@
+//! Decides whether a rollback that is needed may be done. Pure: facts in, an answer out.
+//!
+//! Each safeguard exists because a tool without it rolled back the wrong deployment, or the right one twice.
+
+pub(crate) mod args;
+pub(crate) mod facts;
+pub(crate) mod refusal;
+mod target;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::duration::format_duration;
+use common::exit::Exit;
+
+use crate::ledger::KnownGood;
+use crate::ledger::history::{History, Rollback};
+use facts::Facts;
+use refusal::{Limits, Refusal, Rejection, Request, display_time};
+
+/// Checks every safeguard, and chooses the version to roll back to; `None` if no version is known to be good, so that
+/// the command has to choose. The first refusal is returned; those that no later attempt can satisfy come first.
+pub(crate) fn check(
+    history: &History,
+    request: &Request<'_>,
+    limits: &Limits,
+    now: DateTime<Utc>,
+) -> Result<Option<KnownGood>, Rejection> {
+    if let Some(before) = history.rollback_of(request.deployment) {
+        return Err(already_rolled_back(&before));
+    }
+    let refusals = [
+        kill_switch(request.facts),
+        inside_rollback(request.facts),
+        newer_deployment(request),
+        rollback_of_a_rollback(history, request),
+        daily_limit(history, limits, now),
+        cool_down(history, limits, now),
+    ];
+    if let Some(refusal) = refusals.into_iter().flatten().next() {
+        return Err(refusal.into());
+    }
+    Ok(target::choose(history, request, limits)?)
+}
+
+/// A deployment is rolled back once: after that the recorded result is the answer. If the first rollback was killed,
+/// its effect is unknown, and a person has to check.
+pub(crate) fn already_rolled_back(before: &Rollback<'_>) -> Rejection {
+    let deployment = before.deployment;
+    match before.outcome {
+        Some((ts, result)) => Rejection::AlreadyRolledBack {
+            result,
+            message: format!(
+                "deployment {deployment} was rolled back before, {result} at {}: nothing is run again",
+                display_time(ts)
+            ),
+        },
+        None => Rejection::Refused(Refusal {
+            reason: format!(
+                "process {} began a rollback of deployment {deployment} at {}, and its end was not recorded: it was \
+                 killed, or still runs. Nothing is run again: check which version is live, and act by hand",
+                before.intent.pid,
+                display_time(before.ts)
+            ),
+            exit: Exit::RollbackFailed,
+        }),
+    }
+}
+
+fn kill_switch(facts: &Facts) -> Option<Refusal> {
+    let switch = facts.disabled.as_ref()?;
+    Some(Refusal::not_done(format!("rollbacks are switched off by {switch}")))
+}
+
+fn inside_rollback(facts: &Facts) -> Option<Refusal> {
+    facts.is_inside_rollback.then_some(())?;
+    Some(Refusal::not_done(
+        "this runs inside a rollback (DM_PARENT_STAGE), and a rollback is never rolled back".to_owned(),
+    ))
+}
+
+fn newer_deployment(request: &Request<'_>) -> Option<Refusal> {
+    let (newer, ts) = request.facts.newer.as_ref()?;
+    let deployment = request.deployment;
+    Some(Refusal::not_done(format!(
+        "deployment {newer} began at {}, after {deployment}: the live version is not the one that was judged",
+        display_time(*ts)
+    )))
+}
+
+fn rollback_of_a_rollback(history: &History, request: &Request<'_>) -> Option<Refusal> {
+    let failed = request.failed?;
+    let before = history.restored_by(failed)?;
+    Some(Refusal::not_done(format!(
+        "the rollback of {} at {} restored version {failed}, and a rollback is never rolled back: the cause may not be \
+         the version. A person has to check",
+        before.deployment,
+        display_time(before.ts)
+    )))
+}
+
+fn daily_limit(history: &History, limits: &Limits, now: DateTime<Utc>) -> Option<Refusal> {
+    let limit = limits.max_per_day;
+    let count = history.rollbacks().filter(|rollback| now - rollback.ts < TimeDelta::hours(24)).count();
+    (count >= limit as usize).then_some(())?;
+    Some(Refusal::not_done(format!(
+        "{count} rollbacks in 24 hours, and {limit} are allowed (--max-rollbacks-per-day): stop deploying this service \
+         until a person has found the cause"
+    )))
+}
+
+fn cool_down(history: &History, limits: &Limits, now: DateTime<Utc>) -> Option<Refusal> {
+    let last = history.rollbacks().next()?;
+    let ended = last.outcome.map_or(last.ts, |(ts, _)| ts);
+    // A clock that was set back gives a negative duration, which counts as zero.
+    let passed = (now - ended).to_std().unwrap_or_default();
+    let remaining = limits.cool_down.checked_sub(passed).filter(|remaining| !remaining.is_zero())?;
+    Some(Refusal {
+        reason: format!(
+            "the new version is still live. Cool-down after the rollback of {} ({}) lasts another {}; override with \
+             --cool-down 0s",
+            last.deployment,
+            display_time(ended),
+            format_duration(remaining)
+        ),
+        exit: Exit::TryLater,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use common::event::RollbackResult;
+
+    use super::*;
+    use crate::ledger::EntryKind;
+    use crate::ledger::history::tests::{at, history};
+    use crate::ledger::tests::{good, intent, label};
+
+    const LIMITS: Limits = Limits {
+        max_per_day: 2,
+        cool_down: Duration::from_mins(15),
+        allow_refused: false,
+        schema_compatible: false,
+        require_target: false,
+    };
+
+    const VERIFIED: EntryKind = EntryKind::Outcome { result: RollbackResult::Verified };
+
+    type Answer = Result<Option<KnownGood>, Rejection>;
+
+    /// The answer if version 2 of deployment d-2 failed in minute 100.
+    fn answer(entries: &[(u32, &str, EntryKind)], facts: &Facts, limits: &Limits) -> Answer {
+        answer_for_target(entries, facts, limits, None)
+    }
+
+    fn answer_for_target(
+        entries: &[(u32, &str, EntryKind)],
+        facts: &Facts,
+        limits: &Limits,
+        target: Option<&str>,
+    ) -> Answer {
+        let (deployment, failed, target) = (label("d-2"), label("2"), target.map(label));
+        let request =
+            Request { deployment: &deployment, failed: Some(&failed), target: target.as_ref(), facts };
+        check(&history(entries), &request, limits, at(100))
+    }
+
+    fn refused(answer: Answer) -> (u8, String) {
+        match answer {
+            Err(Rejection::Refused(refusal)) => (refusal.exit.code(), refusal.reason),
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    fn allowed(answer: Answer) -> Option<String> {
+        match answer {
+            Ok(target) => target.map(|good| good.version.to_string()),
+            other => panic!("not allowed: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_target_is_the_last_known_good_version_not_the_previous_one() {
+        let entries = [(0, "d-0", good("0")), (1, "d-1", good("1")), (2, "d-2", good("2"))];
+        assert_eq!(allowed(answer(&entries, &Facts::default(), &LIMITS)).as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn the_first_time_the_command_chooses_unless_a_target_is_required() {
+        assert_eq!(allowed(answer(&[], &Facts::default(), &LIMITS)), None);
+        let strict = Limits { require_target: true, ..LIMITS };
+        let (code, why) = refused(answer(&[], &Facts::default(), &strict));
+        assert!(code == 11 && why.contains("no other version is known to be good"), "{why}");
+        let only_this = [(0, "d-1", good("2"))];
+        assert_eq!(allowed(answer(&only_this, &Facts::default(), &LIMITS)), None);
+        // The command might choose the version that was rolled back.
+        let only_bad = [(0, "d-1", good("1")), (1, "d-1", intent("1", None)), (1, "d-1", VERIFIED)];
+        assert_eq!(refused(answer(&only_bad, &Facts::default(), &LIMITS)).0, 11);
+    }
+
+    #[test]
+    fn a_rolled_back_version_is_no_target_unless_allowed() {
+        let entries = [(0, "d-0", good("1")), (1, "d-1", intent("1", None)), (1, "d-1", VERIFIED)];
+        let (code, why) = refused(answer_for_target(&entries, &Facts::default(), &LIMITS, Some("1")));
+        assert!(code == 11 && why.contains("version 1 was rolled back at"), "{why}");
+        let lax = Limits { allow_refused: true, ..LIMITS };
+        assert_eq!(
+            allowed(answer_for_target(&entries, &Facts::default(), &lax, Some("1"))).as_deref(),
+            Some("1")
+        );
+        assert_eq!(refused(answer(&entries, &Facts::default(), &lax)).0, 11, "it is not chosen by default");
+        let same = refused(answer_for_target(&[], &Facts::default(), &lax, Some("2")));
+        assert!(same.1.contains("is the version that failed"), "{same:?}");
+    }
+
+    #[test]
+    fn a_deployment_is_rolled_back_once_and_a_killed_one_needs_a_person() {
+        let mut entries = vec![(0, "d-1", good("1")), (1, "d-2", intent("2", Some("1")))];
+        let (code, why) = refused(answer(&entries, &Facts::default(), &LIMITS));
+        assert!(code == 12 && why.contains("process 4242 began a rollback of deployment d-2"), "{why}");
+        entries.push((2, "d-2", VERIFIED));
+        let Err(Rejection::AlreadyRolledBack { result, message }) =
+            answer(&entries, &Facts::default(), &LIMITS)
+        else {
+            panic!("done twice")
+        };
+        assert!(
+            result == RollbackResult::Verified && message.contains("verified at 1970-01-01 00:02:00Z"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn two_rollbacks_a_day_and_fifteen_minutes_between_them() {
+        let one = [(0, "d-0", good("0")), (84, "d-1", intent("1", Some("0"))), (86, "d-1", VERIFIED)];
+        let (code, why) = refused(answer(&one, &Facts::default(), &LIMITS));
+        assert!(code == 75 && why.contains("lasts another 1m00s"), "{why}");
+        let earlier = [(0, "d-0", good("0")), (70, "d-1", intent("1", Some("0"))), (85, "d-1", VERIFIED)];
+        assert_eq!(allowed(answer(&earlier, &Facts::default(), &LIMITS)).as_deref(), Some("0"));
+        let two = [(0, "d-0", good("0")), (1, "d-a", intent("a", None)), (99, "d-b", intent("b", None))];
+        let (code, why) = refused(answer(&two, &Facts::default(), &LIMITS));
+        assert!(code == 11 && why.contains("2 rollbacks in 24 hours"), "{why}");
+        let more = Limits { max_per_day: 3, cool_down: Duration::ZERO, ..LIMITS };
+        assert_eq!(allowed(answer(&two, &Facts::default(), &more)).as_deref(), Some("0"));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_end_the_cool_down() {
+        let future = [(0, "d-0", good("0")), (200, "d-1", intent("1", Some("0")))];
+        assert_eq!(refused(answer(&future, &Facts::default(), &LIMITS)).0, 75);
+    }
+
+    #[test]
+    fn a_rollback_is_never_rolled_back() {
+        let entries = [(0, "d-0", good("0")), (1, "d-1", good("2")), (50, "d-3", intent("3", Some("2")))];
+        let (code, why) = refused(answer(&entries, &Facts::default(), &LIMITS));
+        assert!(code == 11 && why.contains("restored version 2"), "{why}");
+        let inside = Facts { is_inside_rollback: true, ..Facts::default() };
+        assert!(refused(answer(&[], &inside, &LIMITS)).1.contains("inside a rollback"));
+    }
+
+    #[test]
+    fn a_deployment_that_is_no_longer_live_is_not_rolled_back() {
+        let newer = Facts { newer: Some((label("d-9"), at(99))), ..Facts::default() };
+        let (code, why) = refused(answer(&[], &newer, &LIMITS));
+        assert!(code == 11 && why.contains("d-9 began at 1970-01-01 01:39:00Z, after d-2"), "{why}");
+    }
+
+    #[test]
+    fn the_kill_switch_stops_rollbacks_but_reports_a_past_one() {
+        let off = Facts { disabled: Some("the file /s/rollback.disabled".to_owned()), ..Facts::default() };
+        let (code, why) = refused(answer(&[], &off, &LIMITS));
+        assert!(code == 11 && why.ends_with("switched off by the file /s/rollback.disabled"), "{why}");
+        let done = [(1, "d-2", intent("2", None)), (2, "d-2", VERIFIED)];
+        assert!(matches!(answer(&done, &off, &LIMITS), Err(Rejection::AlreadyRolledBack { .. })));
+    }
+
+    #[test]
+    fn a_moved_schema_refuses_unless_the_versions_are_compatible() {
+        let with_schema = |schema| {
+            EntryKind::Good(KnownGood { version: label("1"), release: None, schema: Some(label(schema)) })
+        };
+        let compatible = Limits { schema_compatible: true, ..LIMITS };
+        let now = Facts { schema: Some(label("8")), ..Facts::default() };
+        let moved = Facts { has_schema_moved: true, ..Facts::default() };
+        let dirty = Facts { is_schema_dirty: true, ..Facts::default() };
+        for (then, facts, why) in [
+            (with_schema("7"), &now, "has moved from 7 to 8"),
+            (good("1"), &moved, "migration has moved the schema"),
+            (with_schema("8"), &dirty, "half done"),
+        ] {
+            let entries = [(0, "d-1", then)];
+            let (code, message) = refused(answer(&entries, facts, &LIMITS));
+            assert!(code == 11 && message.contains(why), "{message}");
+            assert_eq!(allowed(answer(&entries, facts, &compatible)).as_deref(), Some("1"));
+        }
+        let same = [(0, "d-1", with_schema("8"))];
+        assert_eq!(allowed(answer(&same, &now, &LIMITS)).as_deref(), Some("1"));
+        assert_eq!(
+            allowed(answer(&same, &moved, &LIMITS)).as_deref(),
+            Some("1"),
+            "the new schema is unknown"
+        );
+    }
+
+    #[test]
+    fn a_schema_that_another_deployment_moved_is_remembered() {
+        let seven =
+            EntryKind::Good(KnownGood { version: label("1"), release: None, schema: Some(label("7")) });
+        let moved = EntryKind::Intent(crate::ledger::Intent {
+            failed: Some(label("x")),
+            target: Some(label("1")),
+            schema: Some(label("8")),
+            pid: 1,
+        });
+        let (_, why) = refused(answer(&[(0, "d-1", seven), (9, "d-x", moved)], &Facts::default(), &LIMITS));
+        assert!(why.contains("has moved from 7 to 8"), "{why}");
+    }
+}

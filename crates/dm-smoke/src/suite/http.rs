@@ -1,0 +1,191 @@
+//! A test's `http` and `capture`.
+
+use common::http::parse_url;
+use reqwest::Method;
+use reqwest::header::HeaderValue;
+use toml::Spanned;
+use toml::de::DeValue;
+
+use crate::suite::capture::{Capture, Source};
+use crate::suite::dependencies::SpannedName;
+use crate::suite::expect::{header_name, regex};
+use crate::suite::fields::{Fields, Value};
+use crate::suite::model::{Body, HttpTest, JsonTemplate};
+use crate::suite::reader::TestReader;
+use crate::suite::template::{Template, Values, value_name};
+use crate::suite::{expect, fields};
+
+/// The methods that a test can use.
+const METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
+/// The most redirects that a test can follow.
+const MAX_REDIRECTS: u32 = 20;
+
+/// Reads a test's `http` and `expect`.
+pub fn read<'t>(
+    entry: &'t Value<'t>,
+    expect: Option<&'t Value<'t>>,
+    capture: Vec<Capture>,
+    reader: &mut TestReader<'_>,
+) -> Option<HttpTest> {
+    let mut fields = Fields::from_value(entry, "a table such as { url = \"/health\" }", reader.diagnostics)?;
+    let method = fields.text("method", reader.diagnostics);
+    let url = fields.get("url");
+    let headers = fields.entries("headers", reader.diagnostics);
+    let query = fields.entries("query", reader.diagnostics);
+    let body = body(&mut fields, entry, reader);
+    let max_redirects =
+        fields.number("redirects", 0..MAX_REDIRECTS + 1, reader.diagnostics).unwrap_or_default();
+    fields.finish(reader.diagnostics);
+    let Some(url) = url else {
+        reader.diagnostics.report(entry.span(), "missing field `url`");
+        return None;
+    };
+    let url = fields::text(url, "a string", reader.diagnostics)?;
+    let method = method.map_or(Some(Method::GET), |typed| parse_method(&typed, reader));
+    let url = parse_url_template(&url, reader);
+    let headers = headers
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let name = reader.diagnostics.unwrap_or_report(name.span(), header_name(name.get_ref()))?;
+            let value = reader.template_value(value)?;
+            // The value can be a secret, so the message does not show it.
+            if HeaderValue::try_from(value.1.render(&Values::new())).is_err() {
+                let message = "the value of a header must be one line without control characters";
+                reader.diagnostics.report(value.0, message);
+            }
+            Some((name, value.1))
+        })
+        .collect();
+    let query = query
+        .into_iter()
+        .filter_map(|(name, value)| Some(((*name.get_ref()).to_owned(), reader.template_value(value)?.1)))
+        .collect();
+    let expected = expect::http(expect, reader.diagnostics);
+    Some(HttpTest {
+        method: method?,
+        url: url?,
+        headers,
+        query,
+        body: body?,
+        max_redirects,
+        expected,
+        capture,
+    })
+}
+
+fn parse_method(typed: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<Method> {
+    let method = METHODS.into_iter().find(|method| method.as_str() == *typed.get_ref());
+    if method.is_none() {
+        let known = METHODS.map(|method| method.to_string()).join(", ");
+        reader.diagnostics.report(typed.span(), format!("the method must be one of {known}"));
+    }
+    method
+}
+
+/// Reads the URL. A relative one is appended to the base, so that the base can have a path.
+fn parse_url_template(written: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<Template> {
+    let template = reader.template(written)?;
+    let template = match (written.get_ref().starts_with('/'), reader.options.base_url) {
+        (true, Some(base)) => template.prefixed_with(base.as_str().trim_end_matches('/')),
+        (true, None) => {
+            reader.diagnostics.report(written.span(), "the url is relative: give --base-url");
+            return None;
+        }
+        (false, _) => template,
+    };
+    if !template.starts_with_value()
+        && let Err(error) = parse_url(&template.render(&Values::new()))
+    {
+        let hint = "or a path that starts with /, relative to --base-url";
+        reader.diagnostics.report(written.span(), format!("{error}, {hint}"));
+        return None;
+    }
+    Some(template)
+}
+
+fn body(fields: &mut Fields<'_>, entry: &Value<'_>, reader: &mut TestReader<'_>) -> Option<Body> {
+    let text = fields.text("body", reader.diagnostics);
+    let json = fields.get("json");
+    let is_form = fields.get("form").is_some();
+    let form = fields.entries("form", reader.diagnostics);
+    if usize::from(text.is_some()) + usize::from(json.is_some()) + usize::from(is_form) > 1 {
+        reader.diagnostics.report(entry.span(), "a request takes only one of body, json and form");
+        return None;
+    }
+    if let Some(text) = text {
+        return reader.template(&text).map(Body::Text);
+    }
+    if let Some(value) = json {
+        return json_template(value, reader).map(Body::Json);
+    }
+    if is_form {
+        let pairs = form
+            .into_iter()
+            .filter_map(|(name, value)| Some(((*name.get_ref()).to_owned(), reader.template_value(value)?.1)))
+            .collect();
+        return Some(Body::Form(pairs));
+    }
+    Some(Body::None)
+}
+
+fn json_template(value: &Value<'_>, reader: &mut TestReader<'_>) -> Option<JsonTemplate> {
+    Some(match value.get_ref() {
+        DeValue::String(text) => {
+            JsonTemplate::Text(reader.template(&Spanned::new(value.span(), text.as_ref()))?)
+        }
+        DeValue::Array(list) => {
+            JsonTemplate::List(list.iter().filter_map(|value| json_template(value, reader)).collect())
+        }
+        DeValue::Table(table) => JsonTemplate::Object(
+            table
+                .iter()
+                .filter_map(|(key, value)| Some((key.get_ref().to_string(), json_template(value, reader)?)))
+                .collect(),
+        ),
+        DeValue::Integer(_) => JsonTemplate::Other(fields::integer(value)?.into()),
+        DeValue::Float(float) => {
+            JsonTemplate::Other(float.as_str().replace('_', "").parse::<f64>().ok()?.into())
+        }
+        DeValue::Boolean(boolean) => JsonTemplate::Other((*boolean).into()),
+        DeValue::Datetime(time) => JsonTemplate::Other(time.to_string().into()),
+    })
+}
+
+/// Reads a test's `capture`; returns the captures and the positions of their names.
+pub fn captures(test: &mut Fields<'_>, reader: &mut TestReader<'_>) -> (Vec<Capture>, Vec<SpannedName>) {
+    let mut captures = Vec::new();
+    let mut names = Vec::new();
+    for (name, value) in test.entries("capture", reader.diagnostics) {
+        let Some(valid_name) = reader.diagnostics.unwrap_or_report(name.span(), value_name(name.get_ref()))
+        else {
+            continue;
+        };
+        names.push((valid_name.clone(), name.span()));
+        captures.extend(source(value, reader).map(|source| Capture { name: valid_name, source }));
+    }
+    (captures, names)
+}
+
+fn source(value: &Value<'_>, reader: &mut TestReader<'_>) -> Option<Source> {
+    if let Some(path) = value.get_ref().as_str() {
+        return reader.diagnostics.unwrap_or_report(value.span(), path.parse()).map(Source::Json);
+    }
+    let expected_form = "a JSONPath such as \"$.token\", or a table such as { header = \"location\" } or { regex = \"id=(.*)\" }";
+    let mut fields = Fields::from_value(value, expected_form, reader.diagnostics)?;
+    let header = fields.text("header", reader.diagnostics);
+    let regex = regex("regex", &mut fields, reader.diagnostics);
+    fields.finish(reader.diagnostics);
+    match (header, regex) {
+        (Some(header), regex) => {
+            let name = reader.diagnostics.unwrap_or_report(header.span(), header_name(header.get_ref()))?;
+            Some(Source::Header(name, regex))
+        }
+        (None, Some(regex)) => Some(Source::Body(regex)),
+        (None, None) => {
+            reader.diagnostics.report(value.span(), format!("expected {expected_form}"));
+            None
+        }
+    }
+}

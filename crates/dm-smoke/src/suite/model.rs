@@ -1,0 +1,160 @@
+//! A validated suite of tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::label::Label;
+use common::secrets::Redactor;
+use reqwest::Method;
+use reqwest::header::HeaderName;
+use serde_json::Value;
+
+use crate::suite::assertion::{CommandExpected, HttpExpected};
+use crate::suite::capture::Capture;
+use crate::suite::template::{Template, Values};
+
+/// A suite.
+#[derive(Debug)]
+pub struct Suite {
+    /// The name of the suite.
+    pub name: Label,
+    /// The tests, in the order of the file.
+    pub tests: Vec<Arc<Test>>,
+    /// Redacts the secrets of all tests: a service can repeat to one test what another one sent.
+    pub secrets: Redactor,
+}
+
+impl Suite {
+    /// Keeps the tests that match, and all tests that they depend on.
+    #[must_use]
+    pub fn select(self, matches: impl Fn(&Test) -> bool) -> Self {
+        let mut kept: Vec<bool> = self.tests.iter().map(|test| matches(test)).collect();
+        let mut pending: Vec<usize> = (0..kept.len()).filter(|&at| kept.get(at) == Some(&true)).collect();
+        while let Some(at) = pending.pop() {
+            for &dependency in self.tests.get(at).into_iter().flat_map(|test| &test.depends_on) {
+                if let Some(kept) = kept.get_mut(dependency)
+                    && !std::mem::replace(kept, true)
+                {
+                    pending.push(dependency);
+                }
+            }
+        }
+        // The new index of each kept test.
+        let new_indices: Vec<usize> = kept
+            .iter()
+            .scan(0, |next, &kept| {
+                let index = *next;
+                *next += usize::from(kept);
+                Some(index)
+            })
+            .collect();
+        let tests = self.tests.into_iter().zip(kept).filter(|(_, kept)| *kept);
+        let tests = tests.filter_map(|(test, _)| Arc::into_inner(test)).map(|test| {
+            let depends_on = test.depends_on.iter().filter_map(|&at| new_indices.get(at).copied()).collect();
+            Arc::new(Test { depends_on, ..test })
+        });
+        Self { tests: tests.collect(), ..self }
+    }
+}
+
+/// One test.
+#[derive(Debug)]
+pub struct Test {
+    /// The name, unique in the suite.
+    pub name: String,
+    /// The line of its name in the suite file, from 1.
+    pub line: usize,
+    /// The time limit of one attempt.
+    pub timeout: Duration,
+    /// What the test does.
+    pub kind: TestKind,
+    /// The retries, if the test sets them.
+    pub retries: Option<u32>,
+    /// The tags, for `--tag`.
+    pub tags: Vec<String>,
+    /// The tests that must pass first, as indices into [`Suite::tests`].
+    pub depends_on: Vec<usize>,
+}
+
+/// The kinds of tests.
+#[derive(Debug)]
+pub enum TestKind {
+    /// An HTTP request.
+    Http(Box<HttpTest>),
+    /// A command.
+    Command(CommandTest),
+}
+
+/// A request and the expected response.
+#[derive(Debug)]
+pub struct HttpTest {
+    /// The method.
+    pub method: Method,
+    /// The absolute URL. [`HttpTest::query`] is added to it.
+    pub url: Template,
+    /// The headers.
+    pub headers: Vec<(HeaderName, Template)>,
+    /// Parameters to add to the query of the URL.
+    pub query: Vec<(String, Template)>,
+    /// The body.
+    pub body: Body,
+    /// The most redirects to follow.
+    pub max_redirects: u32,
+    /// The expected response.
+    pub expected: HttpExpected,
+    /// The values to capture for other tests.
+    pub capture: Vec<Capture>,
+}
+
+/// A request's body.
+#[derive(Debug, PartialEq)]
+pub enum Body {
+    /// No body.
+    None,
+    /// Text, sent as it is.
+    Text(Template),
+    /// JSON.
+    Json(JsonTemplate),
+    /// A form, encoded as `application/x-www-form-urlencoded`.
+    Form(Vec<(String, Template)>),
+}
+
+/// JSON whose strings are templates.
+#[derive(Debug, PartialEq)]
+pub enum JsonTemplate {
+    /// A string.
+    Text(Template),
+    /// An array.
+    List(Vec<Self>),
+    /// An object.
+    Object(Vec<(String, Self)>),
+    /// A number, a boolean or null.
+    Other(Value),
+}
+
+impl JsonTemplate {
+    /// The JSON with all values inserted.
+    pub fn render(&self, values: &Values) -> Value {
+        match self {
+            Self::Text(text) => text.render(values).into(),
+            Self::List(list) => list.iter().map(|item| item.render(values)).collect(),
+            Self::Object(members) => {
+                members.iter().map(|(name, member)| (name.clone(), member.render(values))).collect()
+            }
+            Self::Other(value) => value.clone(),
+        }
+    }
+}
+
+/// A command and its expected result.
+#[derive(Debug, Default)]
+pub struct CommandTest {
+    /// The program.
+    pub program: String,
+    /// The arguments.
+    pub args: Vec<String>,
+    /// Environment variables for this command only.
+    pub env: Vec<(String, Template)>,
+    /// The expected result.
+    pub expected: CommandExpected,
+}

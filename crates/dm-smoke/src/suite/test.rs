@@ -1,0 +1,84 @@
+//! A `[[test]]` of the suite file.
+
+use std::mem;
+
+use toml::Spanned;
+
+use super::dependencies::References;
+use super::fields::{self, Diagnostics, Fields, Value};
+use super::model::{CommandTest, Test, TestKind};
+use super::reader::TestReader;
+use super::{command, http};
+use crate::args::MAX_RETRIES;
+
+/// Reads a test and its references to other tests. Returns `None` if the entry has no usable name.
+pub fn read(entry: &Value<'_>, reader: &mut TestReader<'_>) -> Option<(Test, References)> {
+    let mut fields = Fields::from_value(entry, "a table", reader.diagnostics)?;
+    let name = fields.get("name");
+    if name.is_none() {
+        reader.diagnostics.report(entry.span(), "missing field `name`");
+    }
+    let name = name.and_then(|name| fields::text(name, "a string", reader.diagnostics));
+    let (http, command, env) = (fields.get("http"), fields.get("command"), fields.get("env"));
+    let env_entries = fields.entries("env", reader.diagnostics);
+    let expect = fields.get("expect");
+    let timeout = fields.duration("timeout", reader.diagnostics);
+    let retries = fields.number("retries", 0..MAX_RETRIES + 1, reader.diagnostics);
+    let tags = fields.texts("tags", reader.diagnostics);
+    let depends_on = fields.texts("depends_on", reader.diagnostics);
+    let (captures, captured_names) = http::captures(&mut fields, reader);
+    let capture = fields.get("capture");
+    fields.finish(reader.diagnostics);
+    if let Some(name) = &name {
+        check_name(name, reader.diagnostics);
+    }
+    let kind = match (http, command) {
+        (Some(http), None) => {
+            if let Some(env) = env {
+                reader.diagnostics.report(env.span(), "an http test takes no env; use {{env.NAME}}");
+            }
+            http::read(http, expect, captures, reader).map(|http| TestKind::Http(Box::new(http)))
+        }
+        (None, Some(argv)) => {
+            if let Some(capture) = capture {
+                reader.diagnostics.report(capture.span(), "a command test takes no capture");
+            }
+            command::read(argv, expect, env_entries, reader).map(TestKind::Command)
+        }
+        (Some(_), Some(argv)) => {
+            reader.diagnostics.report(argv.span(), "a test takes either http or command, not both");
+            None
+        }
+        (None, None) => {
+            reader.diagnostics.report(entry.span(), "a test needs http or command");
+            None
+        }
+    };
+    let name = name?;
+    let references = References {
+        name: (*name.get_ref()).to_owned(),
+        at: name.span(),
+        depends_on: depends_on.iter().map(|name| ((*name.get_ref()).to_owned(), name.span())).collect(),
+        captures: captured_names,
+        uses: mem::take(&mut reader.uses),
+    };
+    let test = Test {
+        name: references.name.clone(),
+        line: 0,
+        timeout: timeout.unwrap_or(reader.options.timeout),
+        // A test with an error never runs, but other tests can refer to its name.
+        kind: kind.unwrap_or_else(|| TestKind::Command(CommandTest::default())),
+        retries,
+        tags: tags.iter().map(|tag| (*tag.get_ref()).to_owned()).collect(),
+        depends_on: Vec::new(),
+    };
+    Some((test, references))
+}
+
+fn check_name(name: &Spanned<&str>, diagnostics: &mut Diagnostics) {
+    if name.get_ref().trim().is_empty() {
+        diagnostics.report(name.span(), "the name of a test must not be empty");
+    } else if name.get_ref().chars().any(|c| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')) {
+        diagnostics.report(name.span(), "the name of a test must be one line without control characters");
+    }
+}
