@@ -1,20 +1,20 @@
 //! The evidence for a verdict, counted while it is read: memory use does not depend on its length.
 
+mod criteria;
 mod line;
 mod observation;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Read};
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use common::event::SourceCount;
 use common::http::parse_url;
 use common::label::{Label, MASK};
-use common::records::Baseline;
 use url::Url;
 
+pub(crate) use criteria::{Criteria, Latency};
 use line::Line;
 pub(crate) use observation::{ErrorCounts, Observation, Requests};
 
@@ -29,35 +29,6 @@ const BUCKET_MS: u64 = 10_000;
 
 /// The number of probes in a bucket if that makes it shorter than [`BUCKET_MS`].
 const PROBES_PER_BUCKET: u64 = 10;
-
-/// The limits that the evidence is tested against.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Criteria {
-    /// The share of failed requests that is allowed, in percent, above 0 and below 100.
-    pub error_rate: Option<f64>,
-    /// The share of slow requests that is allowed.
-    pub latency: Option<Latency>,
-    /// When the deployment began: older requests are the baseline.
-    pub since: Option<DateTime<Utc>>,
-    /// The baseline of failed requests, if the caller states it.
-    pub baseline: Option<Baseline>,
-}
-
-/// The limit for slow requests.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Latency {
-    /// A request that takes longer than this is slow.
-    pub limit: Duration,
-    /// The share of slow requests that is allowed, in percent, above 0 and below 100.
-    pub share: f64,
-}
-
-impl Latency {
-    /// Whether a request of this duration is slow.
-    pub fn is_slow(self, milliseconds: f64) -> bool {
-        milliseconds > self.limit.as_secs_f64() * 1000.0
-    }
-}
 
 /// Everything that a verdict is based on.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -273,6 +244,8 @@ pub(crate) fn source_label(src: &str) -> Label {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;

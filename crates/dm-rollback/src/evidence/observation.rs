@@ -2,7 +2,7 @@
 
 use common::records::Baseline;
 
-use super::Criteria;
+use super::criteria::Criteria;
 use crate::decision::baseline::threshold_used;
 use crate::decision::sequential_test::SequentialTest;
 

@@ -34,6 +34,7 @@ pub struct SourceArgs {
 
     /// Count requests in this Prometheus [default: $PROMETHEUS_URL]
     #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = parse_url, group = "source")]
+    #[expect(clippy::option_option, reason = "the flag may be absent, or have no value")]
     pub prometheus: Option<Option<Url>>,
 
     /// A bearer token for Prometheus: better in the variable, or as file:PATH, than on the command line
