@@ -1,68 +1,79 @@
-//! The JSON Lines that the tools hand each other on a pipe: `start`, records, `end`.
+//! The JSON Lines that one tool writes to a pipe and another reads: `start`, records, `end`.
+//!
+//! Readers require only the fields that a verdict depends on; all others have a default.
 
 use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Condition, FORMAT, Reason, SourceCount, TestResult};
+use crate::event::{Condition, Reason, SourceCount, TestResult};
 use crate::output::LineWriter;
 
-/// One line of a stream. Missing data is `null`, never NaN; units are in the names.
+/// The version of the format of these streams, the member `v` of each line.
+pub const FORMAT: u32 = 1;
+
+/// One line of a stream. Missing values are `null`, never NaN; the names contain the units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Record {
-    /// The first line.
+    /// The first line of a stream.
     Start(Start),
-    /// One probe.
+    /// One probe of a service.
     Probe(Probe),
-    /// Requests counted elsewhere, over a window that ends at `ts`.
+    /// The requests that another system counted in a window of time.
     Count {
         /// The end of the window.
         ts: DateTime<Utc>,
-        /// The window's length.
+        /// The length of the window, in milliseconds.
+        #[serde(default)]
         window_ms: u64,
-        /// Who counted.
+        /// The name of the system that counted.
         src: String,
-        /// Requests.
+        /// All requests in the window.
         total: u64,
-        /// Those that failed.
+        /// Failed requests in the window.
         errors: u64,
     },
-    /// One smoke test, when its result is final.
+    /// One smoke test with its final result.
     Test(Test),
     /// A verdict on a version.
     Verdict(Verdict),
-    /// The last line. A stream without it means that its producer died.
+    /// The last line. Without it, the producer of the stream died.
     End {
-        /// When.
+        /// When the producer ended.
+        #[serde(default)]
         ts: DateTime<Utc>,
         /// The producer's exit code.
         exit: u8,
         /// The number of lines between `start` and this one.
         records: u64,
     },
-    /// A type that this version does not know: ignored.
+    /// A type that this version does not know. Readers ignore it.
     #[serde(other)]
     Unknown,
 }
 
-/// Who produces a stream, and for which deployment.
+/// The producer of a stream, and the deployment that it observes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Start {
-    /// The tool.
+    /// The name of the tool that writes the stream.
     pub tool: String,
-    /// An id of this run of the tool.
+    /// The id of this run of the tool.
+    #[serde(default)]
     pub run: String,
-    /// What is deployed.
+    /// The service that is deployed.
+    #[serde(default)]
     pub service: String,
-    /// Where to.
+    /// The environment that it is deployed to.
+    #[serde(default)]
     pub environment: String,
-    /// The deployment's id.
+    /// The id of the deployment.
     pub deployment: String,
-    /// When.
+    /// When the run began.
+    #[serde(default)]
     pub ts: DateTime<Utc>,
-    /// The time between two probes, where the tool probes.
+    /// The time between two probes, in milliseconds; `None` for a tool that does not probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_ms: Option<u64>,
 }
@@ -70,34 +81,41 @@ pub struct Start {
 /// One probe of a service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Counts from 1.
+    /// The number of the probe, from 1.
+    #[serde(default)]
     pub seq: u64,
-    /// When it was sent.
+    /// When the probe was sent.
     pub ts: DateTime<Utc>,
-    /// The target's short name.
+    /// The short name of the target.
+    #[serde(default)]
     pub name: String,
-    /// The target, without secrets.
+    /// The URL or address of the target, without secrets.
     pub target: String,
-    /// `probe`, or `probe:` and the name of one of several targets: kept apart from users' traffic, and from each
-    /// other.
+    /// The source: `probe`, or `probe:` and the name of one of several targets. Sources are evaluated separately from users'
+    /// traffic and from each other.
     pub src: String,
-    /// Whether it met every expectation.
+    /// Whether the response met every expectation.
     pub ok: bool,
-    /// Whether the prober's own machine kept it from being made, so that it says nothing about the service.
+    /// Whether a problem on the prober's own machine prevented the probe, so that it says nothing about the service.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub local: bool,
-    /// The HTTP status, where one came.
+    /// The HTTP status; `None` without a response.
+    #[serde(default)]
     pub status: Option<u16>,
-    /// From the start to the last byte, where a whole answer came.
+    /// The time from the start to the last byte, in milliseconds; `None` without a complete response.
+    #[serde(default)]
     pub latency_ms: Option<f64>,
-    /// What took how long.
+    /// The duration of each phase, in milliseconds.
+    #[serde(default)]
     pub phase_ms: Phases,
-    /// Turns of the interval that passed while it was on its way, and had no probe of their own.
+    /// The number of intervals that passed without a probe while this one was running.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub skipped: u64,
-    /// The address that was used.
+    /// The IP address and port that the probe connected to.
+    #[serde(default)]
     pub address: Option<String>,
-    /// Why it failed.
+    /// Why the probe failed; `None` if it succeeded.
+    #[serde(default)]
     pub reason: Option<Reason>,
 }
 
@@ -109,13 +127,13 @@ fn is_zero(number: &u64) -> bool {
 /// The phases of a request in milliseconds; `None` for one that was not reached or not needed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Phases {
-    /// Resolving the name.
+    /// Resolving the host name.
     pub resolve: Option<f64>,
     /// The TCP handshake.
     pub connect: Option<f64>,
     /// The TLS handshake.
     pub tls: Option<f64>,
-    /// From sending the request to the first bytes of the answer.
+    /// From sending the request to the first bytes of the response.
     pub wait: Option<f64>,
     /// Reading the body.
     pub transfer: Option<f64>,
@@ -124,21 +142,27 @@ pub struct Phases {
 /// One smoke test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Test {
-    /// The test's place in its suite, from 1.
+    /// The position of the test in its suite, from 1.
+    #[serde(default)]
     pub seq: u64,
-    /// When it ended.
+    /// When the test ended.
+    #[serde(default)]
     pub ts: DateTime<Utc>,
-    /// Its name.
+    /// The name of the test.
+    #[serde(default)]
     pub name: String,
-    /// Its final result.
+    /// The final result.
     pub result: TestResult,
-    /// How often it was tried.
+    /// The number of attempts.
+    #[serde(default)]
     pub attempts: u32,
-    /// The last attempt's duration.
+    /// The duration of the last attempt, in milliseconds.
+    #[serde(default)]
     pub duration_ms: u64,
-    /// Why it did not pass.
+    /// Why the test did not pass; `None` if it did.
+    #[serde(default)]
     pub reason: Option<Reason>,
-    /// The same for people: what was expected and what came.
+    /// The reason as a sentence: the expected and the actual result.
     #[serde(default)]
     pub message: Option<String>,
 }
@@ -147,16 +171,16 @@ pub struct Test {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// It is bad: undo it.
+    /// The version is bad: undo the deployment.
     Rollback,
-    /// It is good, with enough data to say so.
+    /// The version is good, and there is enough data to prove it.
     Keep,
-    /// It cannot be told.
+    /// The data does not prove either.
     Inconclusive,
 }
 
 impl Decision {
-    /// As it is written in records.
+    /// The name in records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rollback => "rollback",
@@ -166,50 +190,58 @@ impl Decision {
     }
 }
 
-/// A verdict, with the numbers that it rests on.
+/// A verdict, with the numbers that it is based on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// When.
+    /// When the verdict was reached.
+    #[serde(default)]
     pub ts: DateTime<Utc>,
-    /// The answer.
+    /// The decision.
     pub verdict: Decision,
-    /// What triggered a rollback, or what was being watched.
+    /// The condition that decided; `null` if none did.
+    #[serde(default)]
     pub condition: Option<Condition>,
-    /// Requests seen by the source that decided.
+    /// The number of requests observed by the source that decided.
+    #[serde(default)]
     pub total: u64,
-    /// Those that failed; where the condition is `latency`, those that were slow.
+    /// The number of failed requests; of slow requests if the condition is `latency`.
+    #[serde(default)]
     pub errors: u64,
-    /// Errors ÷ requests in percent; `null` without requests.
+    /// Errors ÷ requests, in percent; `null` without requests.
+    #[serde(default)]
     pub rate_percent: Option<f64>,
-    /// The error rate above which a version is bad, as it was asked for.
+    /// The requested limit: the error rate above which a version is bad, in percent.
+    #[serde(default)]
     pub threshold_percent: Option<f64>,
-    /// The same as it was used: never below what the version before is known to have had.
+    /// The limit that was used, in percent: the requested one, or the error rate of the baseline if that is higher.
     #[serde(default)]
     pub threshold_used_percent: Option<f64>,
-    /// What was seen before the deployment; `null` where nothing was.
+    /// The requests before the deployment; `null` if none were observed.
     #[serde(default)]
     pub baseline: Option<Baseline>,
-    /// The evidence that the version is worse than that, a natural logarithm; `null` where requests do not decide.
+    /// The evidence that the version is worse than the limit, as a natural logarithm; `null` if requests do not decide.
     #[serde(default)]
     pub evidence: Option<f64>,
-    /// The evidence that rolls back.
+    /// The evidence that is needed for a rollback, as a natural logarithm.
     #[serde(default)]
     pub needed: Option<f64>,
-    /// The smallest error rate that so many requests are expected to prove; `null` where they are too few.
+    /// The smallest error rate that this number of requests is expected to prove, in percent; `null` if there are too few.
     #[serde(default)]
     pub detectable_percent: Option<f64>,
-    /// Every source on its own.
+    /// The counts of each source.
+    #[serde(default)]
     pub sources: Vec<SourceCount>,
-    /// The answer in a sentence.
+    /// The reason for the decision, in a sentence.
+    #[serde(default)]
     pub why: String,
 }
 
-/// Requests before the deployment.
+/// The requests before the deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// Requests.
+    /// All requests.
     pub total: u64,
-    /// Those that failed.
+    /// Failed requests.
     pub errors: u64,
 }
 
@@ -227,12 +259,12 @@ struct Versioned {
     record: Record,
 }
 
-/// Reads one line. A type that is not known gives [`Record::Unknown`]; another format version is an error.
+/// Reads one line. An unknown type gives [`Record::Unknown`]; another format version is an error.
 pub fn parse(line: &str) -> Result<Record, String> {
     match serde_json::from_str::<Versioned>(line) {
         Ok(versioned) if versioned.v == FORMAT => Ok(versioned.record),
         Ok(versioned) => Err(other_version(versioned.v)),
-        // A newer version may have another shape altogether: then its number is the better explanation.
+        // A newer version may have a different structure: its number explains the error better.
         Err(error) => {
             match serde_json::from_str::<serde_json::Value>(line).ok().and_then(|value| value["v"].as_u64()) {
                 Some(v) if v != u64::from(FORMAT) => Err(other_version(v)),
@@ -246,7 +278,7 @@ fn other_version(v: impl std::fmt::Display) -> String {
     format!("format version {v}; this tool reads version {FORMAT}")
 }
 
-/// Writes a stream, a flushed line a record, and counts what it writes.
+/// Writes a stream, flushes each line, and counts the records.
 #[derive(Debug)]
 pub struct RecordWriter<W> {
     out: LineWriter<W>,
@@ -254,7 +286,7 @@ pub struct RecordWriter<W> {
 }
 
 impl<W: Write> RecordWriter<W> {
-    /// A stream on `out`, begun with its `start` line.
+    /// Begins a stream on `out` with its `start` line.
     pub fn begin(out: W, start: Start) -> io::Result<Self> {
         let mut writer = Self { out: LineWriter::new(out), records: 0 };
         writer.line(&Record::Start(start))?;
@@ -272,8 +304,7 @@ impl<W: Write> RecordWriter<W> {
         self.line(&Record::End { ts, exit, records: self.records })
     }
 
-    /// Whether the reader has gone away. What is written after that is dropped quietly: a closed pipe is not
-    /// an error.
+    /// Whether the reader has closed the pipe. Later records are dropped silently: a closed pipe is not an error.
     pub fn is_closed(&self) -> bool {
         self.out.is_closed()
     }
@@ -320,5 +351,22 @@ mod tests {
         assert!(parse(r#"{"v":2,"type":"end","records":"many"}"#).unwrap_err().contains("format version 2"));
         assert!(parse(r#"{"v":1,"type":"end""#).is_err());
         assert!(parse("").is_err());
+    }
+
+    #[test]
+    fn a_reader_requires_only_what_a_verdict_depends_on() {
+        for line in [
+            r#"{"v":1,"type":"start","tool":"dm-health","deployment":"d-42"}"#,
+            r#"{"v":1,"type":"probe","ts":"2026-01-01T00:00:00Z","target":"http://h","src":"probe","ok":true}"#,
+            r#"{"v":1,"type":"count","ts":"2026-01-01T00:00:00Z","src":"nginx","total":2,"errors":1}"#,
+            r#"{"v":1,"type":"test","result":"pass"}"#,
+            r#"{"v":1,"type":"verdict","verdict":"keep"}"#,
+            r#"{"v":1,"type":"end","exit":0,"records":4}"#,
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
+        }
+        assert!(
+            parse(r#"{"v":1,"type":"count","ts":"2026-01-01T00:00:00Z","src":"nginx","total":2}"#).is_err()
+        );
     }
 }

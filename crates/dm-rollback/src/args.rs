@@ -12,7 +12,7 @@ use telemetry::ExportArgs;
 use url::Url;
 
 use crate::safeguards::args::SafeguardArgs;
-use crate::source::args::{SourceArgs, percent};
+use crate::source::args::{SourceArgs, parse_percent};
 use crate::trigger::TriggerArgs;
 
 /// The name and the kind of this tool.
@@ -98,7 +98,7 @@ pub struct Args {
     pub(crate) command: Vec<OsString>,
 
     /// Roll back if more than this percentage of the requests failed
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
     pub(crate) if_error_rate: Option<f64>,
 
     /// Roll back if dm-health found the service unhealthy

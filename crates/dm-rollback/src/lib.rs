@@ -18,21 +18,20 @@
 //! | 75 | a rollback is needed; another one is running, or the cool-down after the last one is not over |
 
 mod args;
-pub mod baseline;
 mod command;
-pub mod decide;
-pub mod evidence;
+mod decision;
+mod evidence;
 mod execute;
-pub mod finding;
 mod ledger;
 mod notify;
 mod plan;
 mod report;
-pub mod rule;
 mod run;
 mod safeguards;
-pub mod source;
+mod source;
 mod trigger;
 
 pub use args::{Args, TOOL};
 pub use command::{Command, plan, run};
+pub use decision::baseline::threshold_used;
+pub use decision::sequential_test::SequentialTest;

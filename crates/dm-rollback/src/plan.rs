@@ -9,7 +9,7 @@ use common::label::Stage;
 use telemetry::Context;
 
 use crate::args::{Args, TOOL};
-use crate::decide::Policy;
+use crate::decision::Policy;
 use crate::execute::Execution;
 use crate::execute::run_command::RollbackCommand;
 use crate::notify::Notifiers;
@@ -58,7 +58,7 @@ pub(crate) fn plan(args: Args) -> Result<Plan> {
     let sources = Sources::plan(&args.source, args.if_error_rate, needs_stream, &context.identity, now)?;
     let policy = Policy {
         error_rate: args.if_error_rate,
-        latency: sources.asked.latency,
+        latency: sources.criteria.latency,
         alert: !args.source.if_alert.is_empty(),
         health_fails: args.if_health_fails,
         smoke_fails: args.if_smoke_fails,

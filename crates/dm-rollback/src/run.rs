@@ -12,7 +12,7 @@ use common::records::{Decision, Verdict};
 use telemetry::{Context, Journal, Recorder, WorkKind};
 use url::Url;
 
-use crate::decide;
+use crate::decision;
 use crate::evidence::Evidence;
 use crate::execute;
 use crate::notify::{self, Notification};
@@ -95,7 +95,7 @@ fn judge(judgement: Judgement, context: &Context, clock: &dyn Clock) -> Result<(
         identity.deployment = deployment;
     }
     let probed_urls = evidence.targets();
-    Ok((decide::decide(&policy, &evidence, clock.now()), Subject { identity, probed_urls }))
+    Ok((decision::decide(&policy, &evidence, clock.now()), Subject { identity, probed_urls }))
 }
 
 /// The id of the deployment as the producer of the stream named it.

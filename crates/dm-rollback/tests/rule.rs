@@ -1,19 +1,19 @@
-//! The rule in simulated traffic: few trials with fixed seeds, and margins that chance does not cross.
+//! The sequential test in simulated traffic: few trials with fixed seeds, and wide margins.
 //! `examples/decide_sim.rs` has the whole tables.
 
-use dm_rollback::rule::Rule;
+use dm_rollback::SequentialTest;
 
-/// In how many of 300 watches the rule rolls back, each of so many buckets of 10 s with so many requests, of which
-/// each fails with this chance.
+/// The number of rollbacks in 300 watches. Each watch has `buckets` buckets of 10 s with `requests` requests, each of which
+/// fails with the probability `chance`.
 fn rolled_back(buckets: i64, requests: u64, chance: f64) -> usize {
     let decided = |seed| {
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut rule = Rule::new(5.0);
+        let mut test = SequentialTest::new(5.0);
         (0..buckets).any(|bucket| {
             let errors = (0..requests).filter(|_| random.f64() < chance).count();
-            rule.add(bucket, requests, errors.try_into().unwrap_or(u64::MAX));
-            rule.close();
-            rule.is_decisive()
+            test.add(bucket, requests, errors.try_into().unwrap_or(u64::MAX));
+            test.close();
+            test.is_decisive()
         })
     };
     (0..300).filter(|seed| decided(*seed)).count()
@@ -43,10 +43,10 @@ fn a_bad_version_is_found_in_time() {
 #[test]
 fn a_blip_is_none() {
     // 30 s in which everything fails, in a version that is good before and after.
-    let mut rule = Rule::new(5.0);
+    let mut test = SequentialTest::new(5.0);
     for bucket in 0..60 {
-        rule.add(bucket, 100, if (20..23).contains(&bucket) { 100 } else { 1 });
-        rule.close();
+        test.add(bucket, 100, if (20..23).contains(&bucket) { 100 } else { 1 });
+        test.close();
     }
-    assert!(!rule.is_decisive());
+    assert!(!test.is_decisive());
 }

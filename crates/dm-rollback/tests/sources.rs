@@ -1,4 +1,4 @@
-//! Where the evidence comes from: real servers, and fakes that are true to the schema where there is none to be had.
+//! The sources of the evidence: real servers, and fakes with the same schema for services that cannot run here.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ use testkit::fault::{self, Recording};
 use testkit::prometheus::Prometheus;
 use testkit::pushgateway::Pushgateway;
 
-/// A dry run that looks three times.
+/// A dry run.
 fn dm_rollback(state: &TempDir, service: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dm-rollback"));
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("DM_STATE_DIR", state.path());
@@ -35,25 +35,25 @@ fn verdict(assert: &Assert) -> Value {
     records.into_iter().find(|record| record["type"] == "verdict").unwrap()
 }
 
-/// Ten minutes of counters, one request a second, scraped every ten seconds; `errors` of each ten fail, first before and
-/// then after the half.
+/// Ten minutes of counters, scraped every ten seconds. `per_ten` is the number of requests between two scrapes, in the
+/// first and in the second half.
 fn history(data: &Path, now: DateTime<Utc>) {
     let mut text = "# TYPE http_requests counter\n".to_owned();
     let mut series = |name: &str, per_ten: [u64; 2], restarts: bool| {
         let mut value = 1000;
-        // The minute to come has samples too, of nothing more: it is still scraped.
+        // The next minute has samples without increases: the service is still scraped.
         for step in 0..66 {
             value += if step < 60 { per_ten[usize::from(step >= 30)] } else { 0 };
             if name.contains("gone") && step >= 40 {
                 break;
             }
             if restarts && step == 45 {
-                // The process began again, and lost what it had counted since the last scrape.
+                // The process restarted, and lost its counts since the last scrape.
                 value = 0;
             }
             let at = now.timestamp() - 600 + 10 * step;
             writeln!(text, "http_requests_total{{{name}}} {value} {at}").unwrap();
-            // A value that is no number is none.
+            // NaN is ignored.
             if step == 20 {
                 writeln!(text, "http_requests_total{{{name}}} NaN {}", at + 1).unwrap();
             }
@@ -87,19 +87,19 @@ fn prometheus_counts_requests_before_and_after_the_deployment() {
     // Between two scrapes, in the middle.
     let since =
         (DateTime::from_timestamp(now.timestamp(), 0).unwrap() - TimeDelta::seconds(305)).to_rfc3339();
-    let asked = |service: &str, args: &[&str]| {
+    let run = |service: &str, args: &[&str]| {
         let fixed = ["--if-error-rate", "5", "--prometheus", &url, "--since", &since];
         dm_rollback(&state, service, &[&fixed[..], &SHORT, args].concat()).assert()
     };
 
-    // Two instances; one begins to fail, and is restarted meanwhile: its counters lose 7 and 3.
-    let bad = verdict(&asked("bad", &[]).code(11));
+    // Two instances. One begins to fail and is restarted in between: its counters lose 7 and 3.
+    let bad = verdict(&run("bad", &[]).code(11));
     assert_eq!((&bad["verdict"], &bad["condition"]), (&"rollback".into(), &"error_rate".into()), "{bad}");
     assert_eq!((&bad["total"], &bad["errors"]), (&590.into(), &87.into()));
     assert_eq!(bad["baseline"], json!({"total": 580, "errors": 0}));
     assert_eq!(bad["threshold_used_percent"], 5.0);
-    // What was counted is what is exported.
-    asked("bad", &["--textfile", "dm.prom"]).code(11);
+    // The metrics have the same counts.
+    run("bad", &["--textfile", "dm.prom"]).code(11);
     let exported = std::fs::read_to_string(state.path().join("dm.prom")).unwrap();
     for series in [
         r#"post_deployment_error_rate{environment="production",service="bad",source="prometheus",stage="rollback"} 14.7"#,
@@ -108,48 +108,50 @@ fn prometheus_counts_requests_before_and_after_the_deployment() {
     ] {
         assert!(exported.contains(series), "{series} in {exported}");
     }
-    // The same with selectors of one's own.
+    // The same with explicit selectors.
     let own = ["--total-query", r#"http_requests_total{service="bad"}"#, "--error-query"];
-    let bad = asked("x", &[&own[..], &[r#"http_requests_total{service="bad",status=~"5.."}"#]].concat());
+    let bad = run("x", &[&own[..], &[r#"http_requests_total{service="bad",status=~"5.."}"#]].concat());
     assert_eq!(verdict(&bad.code(11))["errors"], 87);
 
-    // Seven percent before and after are nobody's fault.
-    let old = verdict(&asked("old", &[]).code(0).stderr(contains("which is what there was before")));
+    // Seven percent before and after: the deployment is not the cause.
+    let old = verdict(&run("old", &[]).code(0).stderr(contains("the rate before the deployment")));
     assert_eq!((&old["total"], &old["errors"]), (&3000.into(), &210.into()));
     assert_eq!(old["baseline"], json!({"total": 2900, "errors": 203}));
-    asked("old", &["--baseline", "0s"]).code(11).stderr(contains("210 of 3000 requests failed"));
-    // The service is told by another label, and the status too.
-    assert_eq!(verdict(&asked("good", &[]).code(0))["total"], 300);
+    run("old", &["--baseline", "0s"]).code(11).stderr(contains("210 of 3000 requests failed"));
+    // Other labels identify the service and the status.
+    assert_eq!(verdict(&run("good", &[]).code(0))["total"], 300);
 
-    // What nobody counts is no success.
-    asked("nobody", &[])
+    // Missing counts are no success.
+    run("unknown", &[])
         .code(3)
-        .stderr(contains("no usual counter of requests with service, job or app = nobody"));
-    asked("gone", &[]).code(3).stderr(contains("is it still scraped?"));
-    asked("silent", &[]).code(3).stderr(contains("no request was seen"));
-    asked("mute", &[]).code(3).stderr(contains("no label of http_requests_total tells the status"));
-    let typo = |total, error| asked("x", &["--total-query", total, "--error-query", error]).code(3);
+        .stderr(contains("no usual counter of requests with service, job or app = unknown"));
+    run("gone", &[]).code(3).stderr(contains("is it still scraped?"));
+    run("silent", &[]).code(3).stderr(contains("no requests were observed"));
+    run("mute", &[]).code(3).stderr(contains("no label of http_requests_total contains the status"));
+    let typo = |total, error| run("x", &["--total-query", total, "--error-query", error]).code(3);
     typo("requests", "errors").stderr(contains("Prometheus has no series requests"));
     let total = r#"http_requests_total{job="good"}"#;
     typo(total, "http_errors_total")
-        .stderr(contains("has no series http_errors_total, so no error could be seen"));
+        .stderr(contains("has no series http_errors_total, so errors would not be noticed"));
     typo(total, r#"http_requests_total{job="good",stat=~"5.."}"#).stderr(contains(r#"{stat!=""}"#));
     typo("http_requests_total{a=b}", "x").stderr(contains("parse error"));
-    // A label that is known, and no error: that is one.
+    // The label exists, and no error was counted: this is a success.
     let none = ["--total-query", total, "--error-query", r#"http_requests_total{job="good",code=~"5.."}"#];
-    asked("x", &none).code(0);
+    run("x", &none).code(0);
 }
 
 #[test]
 fn a_prometheus_that_does_not_answer_decides_nothing() {
     let state = tempfile::tempdir().unwrap();
-    let asked = |url: &str, args: &[&str]| {
+    let run = |url: &str, args: &[&str]| {
         let fixed = ["--if-error-rate", "5", "--prometheus", url];
         dm_rollback(&state, "api", &[&fixed[..], &SHORT, args].concat()).assert()
     };
-    asked(&fault::refused(), &[]).code(3).stderr(contains("asking again").and(contains("inconclusive: ")));
-    asked(&fault::internal_error(), &[]).code(3).stderr(contains("no answer of Prometheus: HTTP status 500"));
-    // It is let in by a token, which is told to nobody.
+    run(&fault::refused(), &[]).code(3).stderr(contains("retrying").and(contains("inconclusive: ")));
+    run(&fault::internal_error(), &[])
+        .code(3)
+        .stderr(contains("not a response from Prometheus: HTTP status 500"));
+    // The request has the token; the output does not.
     let guarded = Recording::answering(|_| fault::answer("401 Unauthorized", "no"));
     let mut command = dm_rollback(&state, "api", &["--if-error-rate", "5", "--prometheus", "--watch", "1ms"]);
     command.env("PROMETHEUS_URL", &guarded.url).env("PROMETHEUS_TOKEN", "s3cret-s3cret");
@@ -158,19 +160,19 @@ fn a_prometheus_that_does_not_answer_decides_nothing() {
 }
 
 #[test]
-fn what_does_not_fit_together_is_told_before_anything_is_asked() {
+fn conflicting_flags_are_rejected_before_any_query() {
     let state = tempfile::tempdir().unwrap();
     let url = "http://127.0.0.1:1";
     for (args, why) in [
         (&["--if-error-rate", "5", "--prometheus", url, "--total-query", "sum(a)"][..], "without functions"),
         (&["--if-error-rate", "5", "--prometheus"], "needs PROMETHEUS_URL"),
         (&["--if-error-rate", "5", "--railway"], "needs RAILWAY_TOKEN or RAILWAY_API_TOKEN"),
-        (&["--if-error-rate", "5", "--watch", "1m"], "a stream has an end of its own"),
+        (&["--if-error-rate", "5", "--watch", "1m"], "a stream ends by itself"),
         (&["--if-latency", "1s", "--prometheus", url], "the duration of each request"),
         (&["--if-health-fails", "--prometheus", url], "need a stream on stdin"),
         (&["--if-alert", "Down"], "needs --alertmanager-url"),
         (&["--if-error-rate", "5", "--since", "noon"], "give a time such as"),
-        (&["--if-error-rate", "5", "--since", "2999-01-01T00:00:00Z"], "still to come"),
+        (&["--if-error-rate", "5", "--since", "2999-01-01T00:00:00Z"], "is in the future"),
         (&["--if-error-rate", "5", "--baseline-total", "1", "--baseline-errors", "2"], "is more than"),
     ] {
         dm_rollback(&state, "api", args).assert().code(2).stderr(contains(why));
@@ -194,11 +196,11 @@ fn an_access_log_is_counted_as_it_is_written() {
     let bad = verdict(&decided(log(|second| if second < 60 { 200 } else { 502 }, ""), &five).code(11));
     assert_eq!((&bad["sources"][0]["source"], &bad["verdict"]), (&"access_log".into(), &"rollback".into()));
     assert_eq!(verdict(&decided(log(|_| 404, ""), &five).code(0))["total"], 120, "the client's own errors");
-    // What was logged before the deployment is the baseline.
+    // Requests logged before the deployment are the baseline.
     let since = ["--since", "2026-01-01T00:00:59Z"];
     let kept = verdict(&decided(log(|_| 200, ""), &[&five[..], &since].concat()).code(0));
     assert_eq!((&kept["total"], &kept["baseline"]["total"]), (&60.into(), &60.into()));
-    // Slow requests are another condition.
+    // Slow requests are a separate condition.
     let slow = ["--if-latency", "1s", "--if-error-rate", "5"];
     let slow = verdict(&decided(log(|_| 200, "1.500"), &slow).code(11));
     assert_eq!((&slow["condition"], &slow["errors"]), (&"latency".into(), &41.into()));
@@ -208,9 +210,9 @@ fn an_access_log_is_counted_as_it_is_written() {
 }
 
 #[test]
-fn railway_is_asked_in_its_own_schema() {
+fn railway_is_queried_in_its_own_schema() {
     let state = tempfile::tempdir().unwrap();
-    // Whole steps that are settled: five minutes of them, of thirty requests, of which ten fail.
+    // Complete, settled steps: five minutes, with thirty requests in each step, of which ten fail.
     let samples = |value: f64| -> Vec<Value> {
         let now = SystemClock.now().timestamp();
         (3..13).rev().map(|step| json!({"ts": now - 30 * step, "value": value})).collect()
@@ -222,7 +224,7 @@ fn railway_is_asked_in_its_own_schema() {
         ]);
         fault::answer("200 OK", &json!({"data": {"httpMetricsGroupedByStatus": groups}}).to_string())
     };
-    let asked = |answer: String, variables: &[(&str, &str)]| {
+    let run = |answer: String, variables: &[(&str, &str)]| {
         let railway = Recording::answering(move |_| answer.clone());
         let fixed = ["--if-error-rate", "5", "--railway", "--railway-url", &railway.url, "--since", "10m"];
         let mut command = dm_rollback(&state, "api", &[&fixed[..], &SHORT].concat());
@@ -230,7 +232,7 @@ fn railway_is_asked_in_its_own_schema() {
         (command.envs(variables.iter().copied()).assert(), railway)
     };
     let project = [("RAILWAY_TOKEN", "s3cret-s3cret")];
-    let (assert, railway) = asked(answer(20.0, 10.0), &project);
+    let (assert, railway) = run(answer(20.0, 10.0), &project);
     let bad = verdict(&assert.code(11).stderr(contains("s3cret").not()));
     assert_eq!((&bad["total"], &bad["errors"]), (&300.into(), &100.into()));
     let request = railway.requests().remove(0);
@@ -241,12 +243,12 @@ fn railway_is_asked_in_its_own_schema() {
         (&body["variables"]["serviceId"], &body["variables"]["environmentId"]),
         (&"svc".into(), &"env".into())
     );
-    let (assert, railway) = asked(answer(30.0, 0.0), &[("RAILWAY_API_TOKEN", "other")]);
+    let (assert, railway) = run(answer(30.0, 0.0), &[("RAILWAY_API_TOKEN", "other")]);
     assert_eq!(verdict(&assert.code(0))["total"], 300);
     assert!(railway.heads()[0].contains("authorization: Bearer other"));
-    asked(answer(0.7, 0.3), &project).0.code(3).stderr(contains("it may be a rate"));
+    run(answer(0.7, 0.3), &project).0.code(3).stderr(contains("it may be a rate"));
     let refused = json!({"errors": [{"message": "Not Authorized"}], "data": null}).to_string();
-    asked(fault::answer("200 OK", &refused), &project).0.code(3).stderr(contains("Railway: Not Authorized"));
+    run(fault::answer("200 OK", &refused), &project).0.code(3).stderr(contains("Railway: Not Authorized"));
 }
 
 #[test]
@@ -254,7 +256,7 @@ fn an_alert_that_begins_to_fire_rolls_back() {
     let state = tempfile::tempdir().unwrap();
     let alertmanager = Alertmanager::with("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n");
     let url = format!("http://{}", alertmanager.address());
-    let asked = |args: &[&str]| {
+    let run = |args: &[&str]| {
         let mut command =
             dm_rollback(&state, "api", &[&["--if-alert", "ApiDown"], &SHORT[..], args].concat());
         command.env("ALERTMANAGER_URL", &url).assert()
@@ -268,15 +270,19 @@ fn an_alert_that_begins_to_fire_rolls_back() {
     };
     fire("web", "ApiDown");
     fire("api", "Another");
-    assert_eq!(verdict(&asked(&[]).code(0))["condition"], "alert");
+    assert_eq!(verdict(&run(&[]).code(0))["condition"], "alert");
     fire("api", "ApiDown");
-    let before = asked(&[]).code(3);
-    before.stderr(contains("the alert ApiDown fires, and did so before the deployment already"));
-    let verdict = verdict(&asked(&["--since", "10m"]).code(11));
+    let before = run(&[]).code(3);
+    before.stderr(contains("the alert ApiDown fires, but it already fired before the deployment"));
+    let verdict = verdict(&run(&["--since", "10m"]).code(11));
     assert_eq!(
         (&verdict["verdict"], &verdict["why"]),
         (&"rollback".into(), &"the alert ApiDown fires".into())
     );
     let mut command = dm_rollback(&state, "api", &[&["--if-alert", "ApiDown"], &SHORT[..]].concat());
-    command.env("ALERTMANAGER_URL", fault::refused()).assert().code(3).stderr(contains("cannot be asked"));
+    command
+        .env("ALERTMANAGER_URL", fault::refused())
+        .assert()
+        .code(3)
+        .stderr(contains("cannot query Alertmanager"));
 }

@@ -11,7 +11,7 @@ const QUANTILE: f64 = 2.326_347_874_040_841;
 /// The effect that is tolerated, as a share of the estimate.
 const TOLERANCE: f64 = 0.25;
 
-/// Rolls back where the judge says High. Without data on one side there is no verdict.
+/// Rolls back if the judge returns High. Without data on one side, there is no verdict.
 pub(crate) fn decide(trial: &Trial) -> Option<u64> {
     let minutes = |seconds: &Seconds| seconds.chunks(60).filter_map(share).collect();
     let control: Vec<f64> = minutes(trial.before.as_deref().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! How often rules roll a good version back, and how soon they see a bad one, in simulated traffic.
+//! How often rules roll back a good version, and how soon they detect a bad one, in simulated traffic.
 //!
 //! ```text
 //! cargo run --release -p dm-rollback --example decide_sim [picture.svg]
@@ -20,10 +20,10 @@ mod traffic;
 use rules::RULES;
 use traffic::{FAULTY, HEALTHY, Scenario};
 
-/// Trials a cell.
+/// Trials per cell.
 pub(crate) const TRIALS: u64 = 3000;
 
-/// Requests a second.
+/// Requests per second.
 pub(crate) const TRAFFIC: [f64; 4] = [0.2, 1.0, 10.0, 100.0];
 
 /// When each rule rolled back in one scenario at one traffic: for each rule the seconds, in order.
@@ -34,12 +34,12 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// How many of the trials a rule ended within so many seconds.
+    /// The number of trials that a rule ended within this number of seconds.
     pub(crate) fn within(&self, rule: usize, seconds: u64) -> u64 {
         self.found[rule].iter().filter(|at| **at <= seconds).count() as u64
     }
 
-    /// The delay that this share of all trials does not exceed; `None` where more are never found.
+    /// The delay that this share of all trials does not exceed; `None` if fewer are ever detected.
     fn quantile(&self, rule: usize, share: f64) -> Option<u64> {
         self.found[rule].get(((TRIALS as f64 * share).ceil() as usize).saturating_sub(1)).copied()
     }

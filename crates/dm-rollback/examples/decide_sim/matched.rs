@@ -16,8 +16,8 @@ pub(crate) fn print(healthy: &[Cell], faulty: &[Cell]) {
     let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
     println!("| | req/s | {} |\n|{}", names.join(" | "), " --- |".repeat(RULES.len() + 2));
     for traffic in TRAFFIC {
-        let of_traffic = |scenario| traffic::trials(scenario, traffic, 300, TRIALS);
-        let healthy_trials = HEALTHY.map(of_traffic);
+        let run_trials = |scenario| traffic::trials(scenario, traffic, 300, TRIALS);
+        let healthy_trials = HEALTHY.map(run_trials);
         let worst = |rule: usize| {
             let cells = healthy.iter().filter(|cell| cell.traffic == traffic);
             cells.map(|cell| cell.within(rule, 300)).max().unwrap_or(0)
@@ -40,7 +40,7 @@ pub(crate) fn print(healthy: &[Cell], faulty: &[Cell]) {
         });
         println!("| | {traffic} | {} |", heads.collect::<Vec<_>>().join(" | "));
         for scenario in FAULTY {
-            let trials = of_traffic(scenario);
+            let trials = run_trials(scenario);
             let cell = faulty.iter().find(|cell| cell.scenario == scenario.name && cell.traffic == traffic);
             let texts = RULES.iter().zip(&thresholds).enumerate().map(|(index, (rule, threshold))| {
                 let found = |seconds: usize| match rule.score.zip(*threshold) {

@@ -6,7 +6,7 @@ use crate::rules::RULES;
 use crate::traffic::HEALTHY;
 use crate::{Cell, percent, wilson};
 
-/// Of Okabe and Ito, which people who see few colours can tell apart; and a shape for those who see none.
+/// The colours of Okabe and Ito, which colour-blind readers can distinguish, and a shape for readers who see no colours.
 const LOOKS: [(&str, &str); 6] = [
     ("#d55e00", "circle"),
     ("#e69f00", "square"),
@@ -63,7 +63,7 @@ pub(crate) fn draw(healthy: &[Cell], faulty: &[Cell]) -> String {
 }
 
 fn false_rollbacks(svg: &mut String, cells: &[Cell], bottom: f64) {
-    // The square root: both 1 % and 100 % are to be seen.
+    // The square root makes both 1 % and 100 % visible.
     let x = |percent: f64| LEFT.0 + (LEFT.1 - LEFT.0) * (percent / 100.0).sqrt();
     for tick in [0.0, 1.0, 5.0, 20.0, 50.0, 100.0] {
         line(svg, (x(tick), TOP - 10.0), (x(tick), bottom), if tick == 1.0 { "#999" } else { "#e4e4e4" });

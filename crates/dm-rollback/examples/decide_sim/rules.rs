@@ -1,9 +1,8 @@
-//! The rules that are compared. Those of others are those of their sources, not of their documentation: Argo Rollouts'
+//! The rules that are compared. The rules of other tools follow their source code, not their documentation: Argo Rollouts'
 //! analysis/analysis.go, Flagger's pkg/controller/scheduler.go, Kayenta's NetflixACAJudge.
 
 use common::records::Baseline;
-use dm_rollback::baseline::threshold_used;
-use dm_rollback::rule::Rule;
+use dm_rollback::{SequentialTest, threshold_used};
 
 use crate::kayenta;
 use crate::traffic::{Seconds, Trial};
@@ -15,8 +14,8 @@ pub(crate) struct Named {
     pub(crate) name: &'static str,
     /// When it rolls back, in seconds.
     pub(crate) decide: fn(&Trial) -> Option<u64>,
-    /// The largest share of errors at which it would roll back within so many seconds, were that what is allowed;
-    /// where it has such a number.
+    /// The largest allowed share of errors with which it would still roll back in these seconds; `None` for rules without
+    /// such a number.
     pub(crate) score: Option<fn(&Seconds) -> f64>,
 }
 
@@ -41,13 +40,13 @@ pub(crate) const RULES: [Named; 6] = [
     Named { name: "dm-rollback", decide: ours, score: None },
 ];
 
-/// The share of errors in the last minute, where there was a request.
+/// The share of errors in the last minute; `None` without requests.
 fn last_minute(seconds: &Seconds, now: u64) -> Option<f64> {
     let now = usize::try_from(now).unwrap_or(usize::MAX).min(seconds.len());
     share(&seconds[now.saturating_sub(60)..now])
 }
 
-/// The share of errors, where there was a request.
+/// The share of errors; `None` without requests.
 pub(crate) fn share(seconds: &Seconds) -> Option<f64> {
     let (total, errors) = sum(seconds);
     (total > 0).then(|| errors as f64 / total as f64)
@@ -57,18 +56,18 @@ fn sum(seconds: &Seconds) -> (u64, u64) {
     seconds.iter().fold((0, 0), |sum, second| (sum.0 + second.0, sum.1 + second.1))
 }
 
-/// The n-th largest share of a minute, looked at every so many seconds: what n + 1 looks exceed.
+/// The n-th largest share of errors in a minute, measured every `every` seconds, counted from 0.
 fn nth_largest(seconds: &Seconds, every: usize, n: usize) -> f64 {
-    let looks = (60..=seconds.len() as u64).step_by(every);
-    let mut shares: Vec<f64> = looks.filter_map(|now| last_minute(seconds, now)).collect();
+    let times = (60..=seconds.len() as u64).step_by(every);
+    let mut shares: Vec<f64> = times.filter_map(|now| last_minute(seconds, now)).collect();
     shares.sort_unstable_by(|one, other| other.total_cmp(one));
     shares.get(n).copied().unwrap_or(0.0)
 }
 
-/// More than θ in the last minute, looked at every 10 s from the first full minute on.
+/// More than θ in the last minute, measured every 10 s from the first full minute on.
 fn naive(seconds: &Seconds) -> Option<u64> {
-    let mut looks = (60..=seconds.len() as u64).step_by(10);
-    looks.find(|now| last_minute(seconds, *now).is_some_and(|rate| rate > THETA))
+    let mut times = (60..=seconds.len() as u64).step_by(10);
+    times.find(|now| last_minute(seconds, *now).is_some_and(|rate| rate > THETA))
 }
 
 /// A measurement a minute; the one after `limit` failed ones rolls back. No data is no failure.
@@ -90,12 +89,12 @@ fn flagger(seconds: &Seconds) -> Option<u64> {
 /// The rule of this crate, in buckets of 10 s.
 fn ours(trial: &Trial) -> Option<u64> {
     let (total, errors) = sum(trial.before.as_deref().unwrap_or_default());
-    let mut rule = Rule::new(threshold_used(THETA * 100.0, Baseline { total, errors }));
+    let mut test = SequentialTest::new(threshold_used(THETA * 100.0, Baseline { total, errors }));
     for (bucket, ten) in trial.watch.chunks(10).enumerate() {
         let (total, errors) = sum(ten);
-        rule.add(bucket as i64, total, errors);
-        rule.close();
-        if rule.is_decisive() {
+        test.add(bucket as i64, total, errors);
+        test.close();
+        if test.is_decisive() {
             return Some((bucket as u64 + 1) * 10);
         }
     }

@@ -13,7 +13,7 @@ pub(crate) type Course = fn(u64) -> f64;
 #[derive(Clone, Copy)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    /// The rate of errors before the deployment; `None` where nobody looked then.
+    /// The rate of errors before the deployment; `None` if it is unknown.
     pub(crate) before: Option<f64>,
     pub(crate) course: Course,
 }
@@ -35,7 +35,7 @@ pub(crate) const HEALTHY: [Scenario; 10] = [
     scenario("7 % before and after", 0.07, |_| 0.07),
 ];
 
-/// Five seconds somewhere in each minute: where, changes from minute to minute.
+/// Five seconds in each minute, at a place that changes from minute to minute.
 fn bursts(second: u64) -> f64 {
     let begins = [3, 41, 22, 55, 12, 33, 48, 7, 28, 17][(second / 60 % 10) as usize];
     if (begins..begins + 5).contains(&(second % 60)) { 0.2 } else { 0.01 }
@@ -64,10 +64,10 @@ pub(crate) struct Trial {
 /// How long it is looked before the deployment.
 const BEFORE: u64 = 600;
 
-/// So many watches of `length` seconds with `traffic` requests a second; the seeds are 0, 1, 2, ….
+/// `trials` watches of `length` seconds with `traffic` requests a second; the seeds are 0, 1, 2, ….
 pub(crate) fn trials(scenario: Scenario, traffic: f64, length: u64, trials: u64) -> Vec<Trial> {
     let mut draws = Poisson::default();
-    let mut of = |seed| {
+    let mut trial = |seed| {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut second = |rate: f64| {
             // A Poisson process whose points are marked is two of them.
@@ -77,7 +77,7 @@ pub(crate) fn trials(scenario: Scenario, traffic: f64, length: u64, trials: u64)
         let before = scenario.before.map(|rate| (0..BEFORE).map(|_| second(rate)).collect());
         Trial { before, watch: (0..length).map(|at| second((scenario.course)(at))).collect() }
     };
-    (0..trials).map(&mut of).collect()
+    (0..trials).map(&mut trial).collect()
 }
 
 /// Poisson numbers by inversion of their distribution, which is kept for each mean.
@@ -94,7 +94,7 @@ impl Poisson {
     }
 }
 
-/// The chance of at most 0, 1, 2, …, until it is 1 as far as a float can tell.
+/// The chance of at most 0, 1, 2, …, until it is 1 in the precision of a float.
 fn distribution(mean: f64) -> Vec<f64> {
     let mut chance = (-mean).exp();
     let mut all = vec![chance];

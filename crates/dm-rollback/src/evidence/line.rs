@@ -1,14 +1,14 @@
-//! One line of a stream, and of it only what a verdict needs, borrowed: a stream has millions of them.
+//! One line of a stream, reduced to the fields that a verdict needs. Borrows from the line: a stream has millions of them.
 
 use std::borrow::Cow;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use common::event::{FORMAT, TestResult};
-use common::records::{self, Record};
+use common::event::TestResult;
+use common::records::{self, FORMAT, Record};
 
 use super::scan::{Value, members};
 
-/// What a verdict needs of a line.
+/// The fields of a line that a verdict needs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Line<'a> {
     Start {
@@ -36,29 +36,29 @@ pub(super) enum Line<'a> {
         exit: u8,
         records: u64,
     },
-    /// Of no weight: another type, or a probe that this machine could not make.
+    /// A line that a verdict does not depend on: another type, or a probe that this machine could not make.
     Other,
 }
 
-/// Reads a line. What it does not know is read by [`records::parse`], which also says what is wrong.
+/// Reads a line. [`records::parse`] reads each line that the fast parser does not know, and explains what is wrong.
 pub(super) fn parse(line: &[u8]) -> Result<Line<'_>, String> {
-    match quickly(line) {
+    match parse_fast(line) {
         Some(line) => Ok(line),
         None => records::parse(&String::from_utf8_lossy(line)).map(Line::from),
     }
 }
 
-/// The two records that come in millions, as the tools write them.
-fn quickly(line: &[u8]) -> Option<Line<'_>> {
+/// Parses the two records that come in millions, as the tools write them; `None` for anything else.
+fn parse_fast(line: &[u8]) -> Option<Line<'_>> {
     const NAMES: [&str; 10] =
         ["v", "type", "ts", "src", "target", "ok", "local", "latency_ms", "total", "errors"];
-    let mut found = [None; NAMES.len()];
+    let mut values = [None; NAMES.len()];
     members(str::from_utf8(line).ok()?, |name, value| {
-        // A name that comes twice is an error elsewhere.
-        let known = NAMES.iter().position(|known| *known == name);
-        known.is_none_or(|at| found[at].replace(value).is_none()).then_some(())
+        // serde rejects a duplicate name.
+        let index = NAMES.iter().position(|candidate| *candidate == name);
+        index.is_none_or(|at| values[at].replace(value).is_none()).then_some(())
     })?;
-    let [v, kind, ts, src, target, ok, local, latency, total, errors] = found;
+    let [v, kind, ts, src, target, ok, local, latency, total, errors] = values;
     let text = |value| if let Some(Value::Text(text)) = value { Some(text) } else { None };
     let count =
         |value| if let Some(Value::Number(number)) = value { number.parse::<u64>().ok() } else { None };
@@ -81,7 +81,7 @@ fn quickly(line: &[u8]) -> Option<Line<'_>> {
     }
 }
 
-/// A time as the tools write it, `2026-01-01T00:00:00.000Z`; the general way takes ten times as long.
+/// Parses a time as the tools write it, `2026-01-01T00:00:00.000Z`. The parser for any RFC 3339 time takes ten times as long.
 fn time(text: &[u8]) -> Option<DateTime<Utc>> {
     let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
     if text.len() != 24 || marks.iter().any(|(at, mark)| text[*at] != *mark) {
@@ -132,24 +132,24 @@ mod tests {
     use crate::evidence::tests::{START, end, probe};
 
     #[test]
-    fn both_ways_read_the_same() {
+    fn both_parsers_agree() {
         let count = r#"{"v":1,"type":"count","ts":"2026-01-01T00:00:00.000Z","window_ms":10000,"src":"nginx","total":7,"errors":1}"#;
         let local = probe(false).replace(r#""ok":false"#, r#""ok":false,"local":true"#);
         for line in [probe(true), probe(false), count.to_owned(), local] {
-            let quick = quickly(line.as_bytes());
+            let quick = parse_fast(line.as_bytes());
             assert!(quick.is_some(), "{line}");
             assert_eq!(quick, records::parse(&line).ok().map(Line::from));
         }
     }
 
     #[test]
-    fn what_is_not_of_the_two_is_read_as_everywhere() {
+    fn other_lines_are_left_to_serde() {
         let escaped = probe(true).replace("http", r"h\u0074tp");
         let exact = probe(true).replace(".000Z", ".000000001Z");
         let spaced = probe(false).replace("\":", "\": ");
         let weather = r#"{"v":1,"type":"weather","ok":"sunny"}"#.to_owned();
         for line in [START.to_owned(), end(1, 2), weather, escaped, exact, spaced] {
-            assert_eq!(quickly(line.as_bytes()), None);
+            assert_eq!(parse_fast(line.as_bytes()), None);
             assert_eq!(parse(line.as_bytes()), records::parse(&line).map(Line::from));
         }
         for bad in
@@ -163,7 +163,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_time_is_the_same_in_both_ways(ms in -62_135_596_800_000..253_402_300_799_999_i64, at in 0..24_usize, byte: u8) {
+        fn both_parsers_agree_on_times(ms in -62_135_596_800_000..253_402_300_799_999_i64, at in 0..24_usize, byte: u8) {
             let ts = DateTime::from_timestamp_millis(ms).unwrap();
             let text = ts.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
             prop_assert_eq!(time(text.as_bytes()), Some(ts));
@@ -175,25 +175,25 @@ mod tests {
         }
 
         #[test]
-        fn what_is_taken_quickly_is_json(
+        fn the_fast_parser_accepts_only_json(
             at in 0..300_usize, over in 0..9_usize, with in proptest::collection::vec(proptest::sample::select(b"{}[]\":,0.-e\\ntrue1 \n".to_vec()), 0..5),
         ) {
             let mut line = probe(true).replace(r#""latency_ms":null"#, r#""latency_ms":41.5"#).into_bytes();
             let at = at % line.len();
             let until = (at + over).min(line.len());
             line.splice(at..until, with);
-            if quickly(&line).is_some() {
+            if parse_fast(&line).is_some() {
                 prop_assert!(serde_json::from_slice::<serde_json::Value>(&line).is_ok());
             }
         }
 
         #[test]
-        fn what_one_way_takes_the_other_takes_as_well(at in 0..400_usize, byte: u8) {
+        fn both_parsers_agree_on_damaged_lines(at in 0..400_usize, byte: u8) {
             let mut line = probe(true).into_bytes();
             let at = at % line.len();
             line[at] = byte;
-            // A field that no verdict needs is not looked into; where both read it, they read the same.
-            if let (Some(quick), Ok(slow)) = (quickly(&line), records::parse(&String::from_utf8_lossy(&line))) {
+            // The fast parser does not check fields that no verdict needs; if both accept a line, they agree.
+            if let (Some(quick), Ok(slow)) = (parse_fast(&line), records::parse(&String::from_utf8_lossy(&line))) {
                 prop_assert_eq!(quick, Line::from(slow));
             }
         }

@@ -1,115 +1,81 @@
-//! What was seen, counted as it is read: the memory does not grow with it.
+//! The evidence for a verdict, counted while it is read: memory use does not depend on its length.
 
+mod criteria;
 mod line;
+mod observation;
 mod scan;
-mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Read};
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use common::event::SourceCount;
 use common::http::parse_url;
 use common::label::{Label, MASK};
-use common::records::Baseline;
 use url::Url;
 
+pub(crate) use criteria::{Criteria, Latency};
 use line::Line;
-pub use seen::{Judged, Requests, Seen};
+pub(crate) use observation::{ErrorCounts, Observation, Requests};
 
-/// A line longer than this is no record of ours.
+/// The maximum length of a line: no record of the tools is longer.
 pub(crate) const MAX_LINE_BYTES: usize = 1024 * 1024;
 
-/// So many sources and targets are kept apart; more are a stream that makes up names.
+/// The maximum number of sources, and of targets. A stream with more makes up names.
 const MAX_NAMES: usize = 64;
 
-/// The longest bucket, for a stream that does not say how often it looks.
+/// The length of a bucket in milliseconds, at most; also for a stream that does not state its probe interval.
 const BUCKET_MS: u64 = 10_000;
 
-/// A bucket of a quick stream is shorter: so many looks.
-const LOOKS_A_BUCKET: u64 = 10;
+/// The number of probes in a bucket if that makes it shorter than [`BUCKET_MS`].
+const PROBES_PER_BUCKET: u64 = 10;
 
-/// What the evidence is to be weighed for.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Asked {
-    /// The share of failed requests that is allowed, in percent, above 0 and below 100.
-    pub error_rate: Option<f64>,
-    /// The share of slow requests that is allowed.
-    pub latency: Option<Latency>,
-    /// When the deployment began: what is older is the baseline.
-    pub since: Option<DateTime<Utc>>,
-    /// The baseline of failed requests, where it was told.
-    pub baseline: Option<Baseline>,
-}
-
-/// When requests are too slow.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Latency {
-    /// A request that takes longer is slow.
-    pub limit: Duration,
-    /// The share of slow requests that is allowed, in percent, above 0 and below 100.
-    pub share: f64,
-}
-
-impl Latency {
-    /// Whether a request that took so long is slow.
-    pub fn is_slow(self, milliseconds: f64) -> bool {
-        milliseconds > self.limit.as_secs_f64() * 1000.0
-    }
-}
-
-/// Everything that a verdict rests on.
+/// Everything that a verdict is based on.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evidence {
-    /// The deployment, as the producer named it.
+    /// The deployment's id, as the producer states it.
     pub deployment: Option<String>,
-    /// The producer.
+    /// The tool that writes the stream.
     pub producer: Option<String>,
-    /// How the producer ended, by its own `end` line.
+    /// The producer's exit code, from its `end` line.
     pub exit: Option<u8>,
-    /// Why what was seen cannot be trusted, where it cannot.
+    /// Why the evidence cannot be trusted; `None` if it can.
     pub damage: Option<String>,
     /// Smoke tests that neither passed nor were skipped.
     pub failed_tests: u64,
-    /// What Alertmanager says, where it was asked.
+    /// The state of the alerts, if Alertmanager was queried.
     pub alert: Option<Alert>,
-    asked: Asked,
-    seen: BTreeMap<String, Seen>,
+    criteria: Criteria,
+    observations: BTreeMap<String, Observation>,
     targets: BTreeSet<String>,
     records: u64,
     bucket_ms: i64,
     bucket: i64,
 }
 
-/// What Alertmanager says of the alerts that were asked about.
+/// The state of the requested alerts in Alertmanager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alert {
-    /// This one fires, and began after the deployment.
+    /// This alert fires, and began after the deployment.
     Firing(String),
-    /// This one fires, and did so before the deployment already.
+    /// This alert fires, and began before the deployment.
     FiredBefore(String),
-    /// None fires.
+    /// No alert fires.
     Quiet,
-    /// Nobody could tell.
+    /// The state could not be determined, for this reason.
     Unknown(String),
 }
 
-/// The name of a source as a label: what a stream claims is bounded before it becomes a series.
-pub(crate) fn source_label(name: &str) -> Label {
-    Label::sanitize(name).or_else(|| Label::sanitize("unknown")).expect("not empty")
-}
-
 impl Evidence {
-    /// Nothing seen yet.
-    pub fn new(asked: Asked) -> Self {
-        Self { asked, bucket_ms: BUCKET_MS.cast_signed(), bucket: i64::MIN, ..Self::default() }
+    /// Empty evidence.
+    pub fn new(criteria: Criteria) -> Self {
+        Self { criteria, bucket_ms: BUCKET_MS.cast_signed(), bucket: i64::MIN, ..Self::default() }
     }
 
-    /// Reads a stream to its end, or until it proves that the version is worse than is allowed. `looked` is called at
-    /// the end of each bucket. What is wrong with the stream is kept in [`Evidence::damage`]: it never fails.
-    pub fn read(mut input: impl BufRead, asked: Asked, mut looked: impl FnMut(&Self)) -> Self {
-        let mut evidence = Self::new(asked);
+    /// Reads a stream to its end, or until it proves that the version is worse than allowed. Calls `on_progress` at the
+    /// end of each bucket. It never fails: [`Evidence::damage`] says what is wrong with the stream.
+    pub fn read(mut input: impl BufRead, criteria: Criteria, mut on_progress: impl FnMut(&Self)) -> Self {
+        let mut evidence = Self::new(criteria);
         let mut line = Vec::new();
         let mut bucket = evidence.bucket;
         while evidence.damage.is_none() && !evidence.is_decisive() {
@@ -124,7 +90,7 @@ impl Evidence {
             }
             if evidence.bucket != bucket {
                 bucket = evidence.bucket;
-                looked(&evidence);
+                on_progress(&evidence);
             }
         }
         if evidence.damage.is_none() && evidence.exit.is_none() && !evidence.is_decisive() {
@@ -137,37 +103,38 @@ impl Evidence {
         evidence
     }
 
-    /// Nothing more comes.
+    /// Ends the evidence: evaluates the open buckets.
     pub fn finish(&mut self) {
-        self.seen.values_mut().for_each(Seen::finish);
+        self.observations.values_mut().for_each(Observation::finish);
     }
 
-    /// Whether it is proof already, so that nothing more has to be waited for.
+    /// Whether the evidence proves a bad version already, so that the watch can end.
     pub fn is_decisive(&self) -> bool {
-        matches!(self.alert, Some(Alert::Firing(_))) || self.seen.values().any(Seen::is_decisive)
+        matches!(self.alert, Some(Alert::Firing(_)))
+            || self.observations.values().any(Observation::is_decisive)
     }
 
-    /// What it was weighed for.
-    pub fn asked(&self) -> &Asked {
-        &self.asked
+    /// The limits that the evidence is tested against.
+    pub fn criteria(&self) -> &Criteria {
+        &self.criteria
     }
 
-    /// What each source showed, by its name.
-    pub fn seen(&self) -> impl Iterator<Item = (&str, &Seen)> {
-        self.seen.iter().map(|(name, seen)| (name.as_str(), seen))
+    /// The observation of each source, by its name.
+    pub fn observations(&self) -> impl Iterator<Item = (&str, &Observation)> {
+        self.observations.iter().map(|(name, observation)| (name.as_str(), observation))
     }
 
-    /// Requests and errors of each source.
+    /// The number of requests and errors of each source.
     pub fn sources(&self) -> Vec<SourceCount> {
-        let count = |(name, seen): (&str, &Seen)| SourceCount {
+        let count = |(name, observation): (&str, &Observation)| SourceCount {
             source: source_label(name),
-            total: seen.errors.total,
-            errors: seen.errors.bad,
+            total: observation.errors.total,
+            errors: observation.errors.bad,
         };
-        self.seen().map(count).collect()
+        self.observations().map(count).collect()
     }
 
-    /// What was probed, as far as it can be probed again: a target whose secrets were masked cannot.
+    /// The probed targets that can be probed again: a target with masked secrets cannot.
     pub fn targets(&self) -> Vec<Url> {
         self.targets
             .iter()
@@ -195,8 +162,8 @@ impl Evidence {
             Line::Start { tool, deployment, interval_ms } => {
                 self.producer = Some(tool);
                 self.deployment = Some(deployment);
-                let looks = interval_ms.unwrap_or(BUCKET_MS).saturating_mul(LOOKS_A_BUCKET);
-                self.bucket_ms = looks.clamp(1, BUCKET_MS).cast_signed();
+                let bucket_ms = interval_ms.unwrap_or(BUCKET_MS).saturating_mul(PROBES_PER_BUCKET);
+                self.bucket_ms = bucket_ms.clamp(1, BUCKET_MS).cast_signed();
             }
             Line::End { exit, records } => {
                 self.exit = Some(exit);
@@ -210,13 +177,13 @@ impl Evidence {
                 if !self.targets.contains(&*target) && self.targets.len() < MAX_NAMES {
                     self.targets.insert(target.into_owned());
                 }
-                let slow = self.asked.latency.zip(latency_ms).map(|(latency, ms)| latency.is_slow(ms));
+                let slow = self.criteria.latency.zip(latency_ms).map(|(latency, ms)| latency.is_slow(ms));
                 let (timed, slow) = (u64::from(slow.is_some()), u64::from(slow == Some(true)));
                 let probe = Requests { total: 1, errors: u64::from(!ok), timed, slow };
                 let bucket = self.bucket(ts);
-                let asked = self.asked;
-                if let Some(seen) = self.source(&src) {
-                    seen.probe(bucket, probe, &asked);
+                let criteria = self.criteria;
+                if let Some(observation) = self.source(&src) {
+                    observation.probe(bucket, probe, &criteria);
                 }
             }
             Line::Count { ts, src, total, errors } => {
@@ -231,7 +198,7 @@ impl Evidence {
         }
     }
 
-    /// Adds requests that a source counted until `ts`.
+    /// Adds requests that a source counted in a window that ends at `ts`.
     pub fn count(&mut self, ts: DateTime<Utc>, src: &str, requests: Requests) {
         let Requests { total, errors, .. } = requests;
         if errors > total {
@@ -239,15 +206,16 @@ impl Evidence {
             return;
         }
         let bucket = self.bucket(ts);
-        let asked = self.asked;
-        if let Some(seen) = self.source(src) {
-            seen.add(bucket, requests, &asked);
+        let criteria = self.criteria;
+        if let Some(observation) = self.source(src) {
+            observation.add(bucket, requests, &criteria);
         }
     }
 
-    /// By the record's own time: a recorded stream gives the verdict that it gave live. `None` before the deployment.
+    /// The bucket of a record's own time, so that a recorded stream gives the verdict that it gave live. `None` before the
+    /// deployment.
     fn bucket(&mut self, ts: DateTime<Utc>) -> Option<i64> {
-        if self.asked.since.is_some_and(|since| ts <= since) {
+        if self.criteria.since.is_some_and(|since| ts <= since) {
             return None;
         }
         let bucket = ts.timestamp_millis().div_euclid(self.bucket_ms);
@@ -255,36 +223,43 @@ impl Evidence {
         Some(bucket)
     }
 
-    fn source(&mut self, src: &str) -> Option<&mut Seen> {
-        if !self.seen.contains_key(src) {
-            if self.seen.len() >= MAX_NAMES {
+    fn source(&mut self, src: &str) -> Option<&mut Observation> {
+        if !self.observations.contains_key(src) {
+            if self.observations.len() >= MAX_NAMES {
                 self.damage = Some(format!("the stream has more than {MAX_NAMES} sources"));
                 return None;
             }
-            let mut seen = Seen::default();
-            seen.errors.before = self.asked.baseline.unwrap_or_default();
-            self.seen.insert(src.to_owned(), seen);
+            let mut observation = Observation::default();
+            observation.errors.baseline = self.criteria.baseline.unwrap_or_default();
+            self.observations.insert(src.to_owned(), observation);
         }
-        self.seen.get_mut(src)
+        self.observations.get_mut(src)
     }
+}
+
+/// A source's name as a label value. Streams choose these names, so they are bounded before they become series.
+pub(crate) fn source_label(src: &str) -> Label {
+    Label::sanitize(src).or_else(|| Label::sanitize("unknown")).expect("not empty")
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
 
     pub(crate) const START: &str = r#"{"v":1,"type":"start","tool":"dm-health","run":"r","service":"api","environment":"production","deployment":"d-42","ts":"2026-01-01T00:00:00.000Z","interval_ms":1000}"#;
 
-    pub(crate) const FIVE: Asked =
-        Asked { error_rate: Some(5.0), latency: None, since: None, baseline: None };
+    pub(crate) const FIVE: Criteria =
+        Criteria { error_rate: Some(5.0), latency: None, since: None, baseline: None };
 
     pub(crate) fn probe(ok: bool) -> String {
         probe_at(1, ok)
     }
 
-    /// A probe so many seconds after the start.
+    /// A probe, this number of seconds after the start.
     pub(crate) fn probe_at(seconds: usize, ok: bool) -> String {
         let ts = DateTime::UNIX_EPOCH + Duration::from_secs(seconds as u64);
         let ts = ts.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
@@ -309,7 +284,7 @@ pub(crate) mod tests {
         Evidence::read(lines.join("\n").as_bytes(), FIVE, |_| {})
     }
 
-    fn seen(evidence: &Evidence) -> Vec<(u64, u64)> {
+    fn counts(evidence: &Evidence) -> Vec<(u64, u64)> {
         evidence.sources().iter().map(|source| (source.total, source.errors)).collect()
     }
 
@@ -317,26 +292,26 @@ pub(crate) mod tests {
     fn a_whole_stream_is_counted() {
         let evidence = stream(0, &[true, false, true]);
         assert_eq!(evidence.damage, None);
-        assert_eq!(seen(&evidence), [(3, 1)]);
+        assert_eq!(counts(&evidence), [(3, 1)]);
         assert_eq!(evidence.targets(), [Url::parse("http://h/health").unwrap()]);
         assert_eq!(evidence.deployment.as_deref(), Some("d-42"));
     }
 
     #[test]
     fn failures_before_the_first_success_count_only_when_none_follows() {
-        assert_eq!(seen(&stream(0, &[false, false, true, false])), [(2, 1)]);
-        assert_eq!(seen(&stream(1, &[false, false])), [(2, 2)]);
+        assert_eq!(counts(&stream(0, &[false, false, true, false])), [(2, 1)]);
+        assert_eq!(counts(&stream(1, &[false, false])), [(2, 2)]);
     }
 
     #[test]
-    fn what_could_not_be_asked_is_no_evidence() {
+    fn probes_that_could_not_be_made_are_no_evidence() {
         let local = probe(false).replace(r#""ok":false"#, r#""ok":false,"local":true"#);
         let evidence = read(&[START.to_owned(), probe(true), local, end(0, 2)]);
-        assert_eq!((evidence.damage.as_deref(), seen(&evidence)), (None, vec![(1, 0)]));
+        assert_eq!((evidence.damage.as_deref(), counts(&evidence)), (None, vec![(1, 0)]));
     }
 
     #[test]
-    fn a_cut_or_damaged_stream_is_told_of() {
+    fn a_truncated_or_damaged_stream_is_reported() {
         let damage = |lines: &[String]| read(lines).damage.unwrap_or_default();
         let start = START.to_owned();
         assert!(damage(&[]).contains("empty"));
@@ -351,7 +326,7 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let evidence = Evidence::read(bytes.as_slice(), FIVE, |_| {});
             prop_assert!(evidence.damage.is_some());
         }

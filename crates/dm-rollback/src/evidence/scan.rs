@@ -1,19 +1,19 @@
-//! A quick look at a line of plain JSON: one object, the strings in it without escapes. A line that is anything else is
-//! left to serde_json, which is asked about every line that this does not take.
+//! A fast scanner for plain JSON: one object, with no escapes in its strings. serde_json reads every line that this
+//! scanner does not accept.
 
-/// A value, as far as a verdict may need it.
+/// A value, in the detail that a verdict may need.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Value<'a> {
     Text(&'a str),
-    /// A number as it is written.
+    /// A number, as it is written.
     Number(&'a str),
     Bool(bool),
     Null,
-    /// An object; what is in it was checked.
+    /// An object, whose content has been checked.
     Object,
 }
 
-/// Gives each member of the object that a line is to `take`; `None` where the line is not plain, or `take` says so.
+/// Calls `take` with each member of the object on a line. Returns `None` if the line is not plain JSON, or if `take` does.
 pub(super) fn members<'a>(
     line: &'a str,
     mut take: impl FnMut(&'a str, Value<'a>) -> Option<()>,
@@ -27,7 +27,7 @@ pub(super) fn members<'a>(
     rest.iter().all(|byte| matches!(byte, b'\n' | b'\r' | b' ')).then_some(())
 }
 
-/// A place in a text.
+/// A position in a text.
 struct Scan<'a> {
     text: &'a str,
     at: usize,
@@ -42,7 +42,7 @@ impl<'a> Scan<'a> {
             b't' => word("true", Value::Bool(true))?,
             b'f' => word("false", Value::Bool(false))?,
             b'n' => word("null", Value::Null)?,
-            // Of simple values, such as the phases of a probe.
+            // An object of simple values, such as the phases of a probe.
             b'{' if may_nest => {
                 return self.object(|scan, _| scan.value(false).map(drop)).map(|()| Value::Object);
             }
@@ -55,7 +55,7 @@ impl<'a> Scan<'a> {
         Some(value)
     }
 
-    /// An object, of which `member` reads each value.
+    /// Reads an object; `member` reads each value.
     fn object(&mut self, mut member: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
         self.take(b'{')?;
         if self.peek()? != b'}' {
@@ -94,7 +94,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The length of the number that the text begins with, without an exponent.
+/// The length of the number at the beginning of the text; `None` if it has an exponent.
 fn number(text: &[u8]) -> Option<usize> {
     let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let sign = usize::from(text.first() == Some(&b'-'));
@@ -110,6 +110,6 @@ fn number(text: &[u8]) -> Option<usize> {
         }
         length += 1 + fraction;
     }
-    // An exponent is rare, and left to serde_json.
+    // Exponents are rare: serde_json reads them.
     (!matches!(text.get(length), Some(b'e' | b'E'))).then_some(length)
 }

@@ -1,4 +1,4 @@
-//! Requests as a server logs them: nginx's combined format, or JSON Lines.
+//! Requests in an access log: nginx's combined format, or JSON Lines.
 
 use std::io::{ErrorKind, Read, stdin};
 use std::os::fd::AsFd;
@@ -11,23 +11,23 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
-use crate::evidence::{Asked, Evidence, MAX_LINE_BYTES, Requests};
+use crate::evidence::{Criteria, Evidence, MAX_LINE_BYTES, Requests};
 
-/// What this source is called in records and labels.
+/// The name of this source in records and labels.
 const NAME: &str = "access_log";
 
-/// So many lines that cannot be read are the log's own oddities; more are another format.
+/// The number of unreadable lines that any log may have; more mean that the log has another format.
 const ODD_LINES: u64 = 10;
 
-/// That none of so many expected requests comes by chance happens once in 20,000 times (Poisson).
+/// If this number of requests is expected, the probability that none arrives is 1 in 20,000 (Poisson).
 const FEW: f64 = 10.0;
 
-/// Of the combined format: the time, the status, and what the team added at the end.
+/// The combined format. Captures the time, the status, and any fields added at the end.
 const COMBINED: &str = r#"^\S+ \S+ .*?\[([^\]]+)\] "(?:[^"\\]|\\.)*" (\d{3}) (?:\d+|-)(.*)$"#;
 
 const TIMES: [&str; 7] = ["time_iso8601", "time_local", "@timestamp", "timestamp", "time", "ts", "msec"];
 const STATUS: [&str; 3] = ["status", "status_code", "code"];
-/// With the milliseconds of their unit. A bare `duration` is not among them: it is nanoseconds here, seconds there.
+/// Names of the duration, with their unit in milliseconds. A bare `duration` is missing: its unit differs between servers.
 const DURATIONS: [(&str, f64); 5] = [
     ("request_time", 1000.0),
     ("duration_seconds", 1000.0),
@@ -44,25 +44,25 @@ struct Entry {
     milliseconds: Option<f64>,
 }
 
-/// Reads lines, and counts what they say.
+/// Reads lines, and counts their requests.
 #[derive(Debug)]
 struct Log {
     evidence: Evidence,
     combined: Option<Regex>,
     lines: u64,
     odd: u64,
-    /// The first and the last time that a line tells.
+    /// The earliest and the latest time in the lines.
     span: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
-/// Reads stdin to its end, or for so long, or until it is proof.
-pub fn read(
-    asked: Asked,
+/// Reads stdin to its end, or for the duration `watch`, or until the evidence is decisive.
+pub(crate) fn read(
+    criteria: Criteria,
     watch: Option<Duration>,
     clock: &dyn Clock,
-    mut looked: impl FnMut(&Evidence),
+    mut on_progress: impl FnMut(&Evidence),
 ) -> Evidence {
-    let mut log = Log::new(asked);
+    let mut log = Log::new(criteria);
     let stopwatch = Stopwatch::start(clock);
     let mut last_read = Duration::ZERO;
     let mut input = stdin().lock();
@@ -70,28 +70,29 @@ pub fn read(
     let mut rest: Vec<u8> = Vec::new();
     while log.evidence.damage.is_none() && !log.evidence.is_decisive() {
         if let Some(watch) = watch {
-            let left = watch.saturating_sub(stopwatch.elapsed(clock));
-            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let remaining = watch.saturating_sub(stopwatch.elapsed(clock));
+            let timeout = PollTimeout::try_from(remaining).unwrap_or(PollTimeout::MAX);
             match poll(&mut [PollFd::new(input.as_fd(), PollFlags::POLLIN)], timeout) {
                 Ok(0) if stopwatch.elapsed(clock) >= watch => {
                     let silence = stopwatch.elapsed(clock).saturating_sub(last_read);
                     if log.went_silent(silence, watch) {
                         let (silence, whole) = (format_duration(silence), format_duration(watch));
                         log.evidence.damage =
-                            Some(format!("the log told nothing in the last {silence} of {whole}"));
+                            Some(format!("the log had no new lines in the last {silence} of {whole}"));
                     }
                     break;
                 }
                 Ok(0) | Err(nix::errno::Errno::EINTR) => continue,
-                _ if left.is_zero() => break,
+                _ if remaining.is_zero() => break,
                 _ => {}
             }
         }
         match input.read(&mut chunk) {
             Ok(0) => {
                 if let Some(watch) = watch {
-                    let (seen, whole) = (format_duration(stopwatch.elapsed(clock)), format_duration(watch));
-                    log.evidence.damage = Some(format!("the log ended after {seen} of {whole}"));
+                    let (elapsed, whole) =
+                        (format_duration(stopwatch.elapsed(clock)), format_duration(watch));
+                    log.evidence.damage = Some(format!("the log ended after {elapsed} of {whole}"));
                 }
                 break;
             }
@@ -99,7 +100,7 @@ pub fn read(
                 last_read = stopwatch.elapsed(clock);
                 rest.extend_from_slice(&chunk[..count]);
                 log.take_lines(&mut rest);
-                looked(&log.evidence);
+                on_progress(&log.evidence);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => log.evidence.damage = Some(format!("stdin cannot be read: {error}")),
@@ -109,12 +110,12 @@ pub fn read(
 }
 
 impl Log {
-    fn new(asked: Asked) -> Self {
-        let evidence = Evidence::new(asked);
+    fn new(criteria: Criteria) -> Self {
+        let evidence = Evidence::new(criteria);
         Self { evidence, combined: Regex::new(COMBINED).ok(), lines: 0, odd: 0, span: None }
     }
 
-    /// Takes the lines that are whole.
+    /// Counts the complete lines, and keeps the rest.
     fn take_lines(&mut self, rest: &mut Vec<u8>) {
         let mut begin = 0;
         while let Some(length) = rest[begin..].iter().position(|byte| *byte == b'\n')
@@ -131,13 +132,15 @@ impl Log {
 
     fn take(&mut self, line: &str) {
         self.lines += 1;
-        let entry = if line.trim_start().starts_with('{') { of_json(line) } else { self.of_combined(line) };
+        let entry =
+            if line.trim_start().starts_with('{') { parse_json(line) } else { self.parse_combined(line) };
         let Some(Entry { ts, status, milliseconds }) = entry else {
             self.odd += 1;
             return;
         };
         self.span = Some(self.span.map_or((ts, ts), |(first, last)| (first.min(ts), last.max(ts))));
-        let slow = self.evidence.asked().latency.zip(milliseconds).map(|(latency, ms)| latency.is_slow(ms));
+        let slow =
+            self.evidence.criteria().latency.zip(milliseconds).map(|(latency, ms)| latency.is_slow(ms));
         let requests = Requests {
             total: 1,
             errors: u64::from((500..600).contains(&status)),
@@ -147,24 +150,24 @@ impl Log {
         self.evidence.count(ts, NAME, requests);
     }
 
-    /// Whether lines should have come in the `silence` at the end of the watch. A quarter of it is left to a server that
-    /// writes its log now and then; and where only a few lines were to be expected, none is no surprise.
+    /// Whether lines are missing from the `silence` at the end of the watch. A server may buffer its log for a quarter of
+    /// the watch; and if only a few lines are expected, silence is normal.
     fn went_silent(&self, silence: Duration, watch: Duration) -> bool {
         let Some((first, last)) = self.span else { return false };
-        let told_in = (last - first).to_std().unwrap_or_default().max(Duration::from_secs(1));
+        let covered = (last - first).to_std().unwrap_or_default().max(Duration::from_secs(1));
         #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
-        let expected = self.lines as f64 * silence.as_secs_f64() / told_in.as_secs_f64();
+        let expected = self.lines as f64 * silence.as_secs_f64() / covered.as_secs_f64();
         expected > FEW && silence > watch / 4
     }
 
-    fn of_combined(&self, line: &str) -> Option<Entry> {
-        let found = self.combined.as_ref()?.captures(line)?;
-        let milliseconds = found[3]
+    fn parse_combined(&self, line: &str) -> Option<Entry> {
+        let captures = self.combined.as_ref()?.captures(line)?;
+        let milliseconds = captures[3]
             .split_ascii_whitespace()
             .rev()
             .find_map(|field| seconds_of_nginx(field.rsplit_once('=').map_or(field, |(_, value)| value)));
         let milliseconds = milliseconds.map(|seconds| seconds * 1000.0);
-        Some(Entry { ts: time(&found[1])?, status: found[2].parse().ok()?, milliseconds })
+        Some(Entry { ts: time(&captures[1])?, status: captures[2].parse().ok()?, milliseconds })
     }
 
     fn finish(mut self) -> Evidence {
@@ -178,19 +181,19 @@ impl Log {
     }
 }
 
-/// nginx writes seconds with three decimals. Anything else can be of any unit, or no time at all.
+/// Parses seconds with three decimals, as nginx writes them. Any other number may have another unit, or be no duration.
 fn seconds_of_nginx(text: &str) -> Option<f64> {
     let (whole, decimals) = text.split_once('.')?;
     let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     (is_number(whole) && is_number(decimals) && decimals.len() == 3).then(|| text.parse().ok())?
 }
 
-fn of_json(line: &str) -> Option<Entry> {
+fn parse_json(line: &str) -> Option<Entry> {
     let fields: Map<String, Value> = serde_json::from_str(line).ok()?;
     let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
     let ts = TIMES.iter().find_map(|name| {
         let value = fields.get(*name)?;
-        value.as_str().and_then(time).or_else(|| of_seconds(number(value)?))
+        value.as_str().and_then(time).or_else(|| parse_epoch(number(value)?))
     })?;
     let status = STATUS.iter().find_map(|name| number(fields.get(*name)?))?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
@@ -200,14 +203,14 @@ fn of_json(line: &str) -> Option<Entry> {
     Some(Entry { ts, status, milliseconds: milliseconds.filter(|ms| *ms >= 0.0) })
 }
 
-/// RFC 3339, or as nginx writes it.
+/// Parses a time in RFC 3339, or in nginx's format.
 fn time(text: &str) -> Option<DateTime<Utc>> {
     let nginx = || DateTime::parse_from_str(text, "%d/%b/%Y:%H:%M:%S %z").ok();
     DateTime::parse_from_rfc3339(text).ok().or_else(nginx).map(|time| time.to_utc())
 }
 
-/// Seconds since 1970, or milliseconds where they would be a time in thousands of years.
-fn of_seconds(number: f64) -> Option<DateTime<Utc>> {
+/// Converts seconds since 1970. Numbers that would be thousands of years ahead are milliseconds.
+fn parse_epoch(number: f64) -> Option<DateTime<Utc>> {
     let milliseconds = if number > 1e11 { number } else { number * 1000.0 };
     #[expect(clippy::cast_possible_truncation, reason = "a float-to-integer cast saturates")]
     DateTime::from_timestamp_millis(milliseconds as i64)
@@ -225,31 +228,31 @@ mod tests {
     }
 
     #[test]
-    fn both_formats_tell_the_time_the_status_and_how_long_it_took() {
+    fn both_formats_give_time_status_and_duration() {
         let ts = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
         let combined =
             r#"203.0.113.9 - ada [01/Jan/2026:01:00:00 +0100] "GET /a\"b] HTTP/1.1" 503 12 "-" "curl/8""#;
         let entry = |milliseconds| Some(Entry { ts, status: 503, milliseconds });
-        assert_eq!(log().of_combined(combined), entry(None));
-        assert_eq!(log().of_combined(&format!("{combined} 0.250")), entry(Some(250.0)));
-        assert_eq!(log().of_combined(&format!("{combined} rt=0.250")), entry(Some(250.0)));
-        assert_eq!(log().of_combined(&format!("{combined} rt=0.250 len=512")), entry(Some(250.0)));
-        // Apache's %D is in microseconds, and nothing says so.
-        assert_eq!(log().of_combined(&format!("{combined} 35210")), entry(None));
-        assert_eq!(log().of_combined(&format!("{combined} -0.250 1.5 \"a.250\"")), entry(None));
-        assert_eq!(of_json(r#"{"ts":1767225600.0,"status":503,"duration":58.33}"#), entry(None));
+        assert_eq!(log().parse_combined(combined), entry(None));
+        assert_eq!(log().parse_combined(&format!("{combined} 0.250")), entry(Some(250.0)));
+        assert_eq!(log().parse_combined(&format!("{combined} rt=0.250")), entry(Some(250.0)));
+        assert_eq!(log().parse_combined(&format!("{combined} rt=0.250 len=512")), entry(Some(250.0)));
+        // Apache's %D is in microseconds, but the log does not state the unit.
+        assert_eq!(log().parse_combined(&format!("{combined} 35210")), entry(None));
+        assert_eq!(log().parse_combined(&format!("{combined} -0.250 1.5 \"a.250\"")), entry(None));
+        assert_eq!(parse_json(r#"{"ts":1767225600.0,"status":503,"duration":58.33}"#), entry(None));
         for json in [
             r#"{"time_iso8601":"2026-01-01T01:00:00+01:00","status":503,"request_time":0.25}"#,
             r#"{"time":"01/Jan/2026:00:00:00 +0000","status":"503","request_time":"0.250"}"#,
             r#"{"ts":1767225600.0,"status":503,"duration_seconds":0.25}"#,
             r#"{"timestamp":1767225600000,"status_code":503,"latency_ms":250}"#,
         ] {
-            assert_eq!(of_json(json), entry(Some(250.0)), "{json}");
+            assert_eq!(parse_json(json), entry(Some(250.0)), "{json}");
         }
     }
 
     #[test]
-    fn lines_of_another_format_are_told_of_and_a_few_odd_ones_are_not() {
+    fn another_format_is_reported_and_a_few_odd_lines_are_not() {
         let good = r#"{"ts":1767225600,"status":200}"#;
         let read = |good_lines: usize, odd: usize| {
             let mut log = log();
@@ -265,22 +268,22 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_stops_is_told_from_one_with_little_to_tell() {
-        let silent = |lines: u64, told_in: i64, silence: u64| {
+    fn a_log_that_stops_is_not_a_log_with_little_traffic() {
+        let silent = |lines: u64, covered: i64, silence: u64| {
             let first = DateTime::UNIX_EPOCH;
-            let span = Some((first, first + chrono::TimeDelta::seconds(told_in)));
+            let span = Some((first, first + chrono::TimeDelta::seconds(covered)));
             Log { lines, span, ..log() }.went_silent(Duration::from_secs(silence), Duration::from_mins(1))
         };
         assert!(silent(600, 30, 30));
         assert!(!silent(600, 45, 15), "a server that writes four times a minute");
         assert!(!silent(6, 30, 30), "one request in five seconds");
-        assert!(!silent(10_000, 86_400, 30), "old lines say how little there is to tell");
+        assert!(!silent(10_000, 86_400, 30), "old lines show how little traffic there is");
         assert!(!log().went_silent(Duration::from_mins(1), Duration::from_mins(1)));
     }
 
     proptest! {
         #[test]
-        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let mut log = log();
             log.take_lines(&mut bytes.clone());
             let _ = log.finish();

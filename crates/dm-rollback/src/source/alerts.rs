@@ -1,4 +1,4 @@
-//! What fires in Alertmanager (API v2).
+//! Which alerts fire in Alertmanager (API v2).
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use url::Url;
 use crate::evidence::Alert;
 use crate::notify::alertmanager::{Active, Alertmanager};
 
-/// Alerts that are asked about.
+/// The alerts to check.
 #[derive(Debug)]
-pub struct Alerts {
+pub(crate) struct Alerts {
     alertmanager: Alertmanager,
     names: Vec<Label>,
     service: Label,
@@ -21,27 +21,27 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// These alerts, of this service in this environment, in an Alertmanager.
-    pub fn new(url: Url, names: Vec<Label>, identity: &Identity, since: DateTime<Utc>) -> Self {
+    /// The alerts with these names, for this service and environment, in the Alertmanager at `url`.
+    pub(crate) fn new(url: Url, names: Vec<Label>, identity: &Identity, since: DateTime<Utc>) -> Self {
         let (service, environment) = (identity.service.clone(), identity.environment.clone());
         Self { alertmanager: Alertmanager { url }, names, service, environment, since }
     }
 
-    /// Looks once.
-    pub async fn look(&self) -> Alert {
+    /// Checks once which of the alerts fire.
+    pub(crate) async fn check(&self) -> Alert {
         match self.alertmanager.active(&BTreeMap::new()).await {
             Ok(firing) => self.judge(&firing),
-            Err(error) => Alert::Unknown(format!("Alertmanager cannot be asked: {error:#}")),
+            Err(error) => Alert::Unknown(format!("cannot query Alertmanager: {error:#}")),
         }
     }
 
     fn judge(&self, firing: &[Active]) -> Alert {
         let has = |fires: &Active, label: &str, value: &Label| {
-            fires.labels.get(label).is_none_or(|of_alert| of_alert == value.as_str())
+            fires.labels.get(label).is_none_or(|actual| actual == value.as_str())
         };
         let ours = firing.iter().filter(|fires| {
             let name = fires.labels.get("alertname").map_or("", String::as_str);
-            self.names.iter().any(|asked| asked.as_str() == name)
+            self.names.iter().any(|requested| requested.as_str() == name)
                 && has(fires, "service", &self.service)
                 && has(fires, "environment", &self.environment)
         });

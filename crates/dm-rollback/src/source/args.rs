@@ -1,4 +1,4 @@
-//! What was typed of where the evidence comes from, and what it is weighed for beside errors.
+//! The flags for the sources of the evidence, and for the conditions besides errors.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use common::label::Label;
 use secrecy::SecretString;
 use url::Url;
 
-/// Where the evidence comes from; from stdin, unless another source is named.
+/// The sources of the evidence; stdin, unless another source is given.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sources")]
 pub struct SourceArgs {
@@ -19,42 +19,43 @@ pub struct SourceArgs {
     pub if_latency: Option<Duration>,
 
     /// The share of such slow requests that is allowed, in percent
-    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "5", requires = "if_latency")]
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent, default_value = "5", requires = "if_latency")]
     pub if_latency_share: f64,
 
-    /// Roll back if this alert begins to fire in Alertmanager; may be given more than once. Beside a stream or a log it is
-    /// looked at once, at the end
+    /// Roll back if this alert begins to fire in Alertmanager; may be given more than once. With a stream or a log, it is
+    /// checked once, at the end
     #[arg(long, value_name = "NAME")]
     pub if_alert: Vec<Label>,
 
-    /// The Alertmanager that is asked, and told of a rollback
+    /// The Alertmanager to query for alerts and to notify of a rollback
     // The URL may hold a password.
     #[arg(long, env = "ALERTMANAGER_URL", value_name = "URL", hide_env_values = true)]
     pub alertmanager_url: Option<EmptyAsNone<AnyUrl>>,
 
     /// Count requests in this Prometheus [default: $PROMETHEUS_URL]
     #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = parse_url, group = "source")]
+    #[expect(clippy::option_option, reason = "the flag may be absent, or have no value")]
     pub prometheus: Option<Option<Url>>,
 
-    /// A bearer token for it: better in the variable, or as file:PATH, than on the command line
+    /// A bearer token for Prometheus: better in the variable, or as file:PATH, than on the command line
     #[arg(long, env = "PROMETHEUS_TOKEN", value_name = "SECRET", hide_env_values = true, value_parser = parse_secret)]
     pub prometheus_token: Option<EmptyAsNone<SecretString>>,
 
     /// The counter of requests, as a selector without functions: requests_total{job="api"}
-    /// [default: a usual one, of the service]
+    /// [default: a usual counter of the service]
     #[arg(long, value_name = "SELECTOR", requires = "prometheus")]
     pub total_query: Option<String>,
 
-    /// The counter of failed requests, likewise [default: the first, with a status of 5xx]
+    /// The counter of failed requests, also as a selector [default: the counter of requests, with a status of 5xx]
     #[arg(long, value_name = "SELECTOR", requires = "total_query")]
     pub error_query: Option<String>,
 
-    /// Count requests in Railway's metrics: RAILWAY_SERVICE_ID and RAILWAY_ENVIRONMENT_ID say whose, RAILWAY_TOKEN or
-    /// RAILWAY_API_TOKEN lets in
+    /// Count requests in Railway's metrics: RAILWAY_SERVICE_ID and RAILWAY_ENVIRONMENT_ID select the
+    /// service, RAILWAY_TOKEN or RAILWAY_API_TOKEN authenticates
     #[arg(long, group = "source")]
     pub railway: bool,
 
-    /// Where Railway's API is
+    /// The URL of Railway's API
     #[arg(long, env = "DM_RAILWAY_URL", value_name = "URL", value_parser = parse_url, hide = true, default_value = "https://backboard.railway.com/graphql/v2")]
     pub railway_url: Url,
 
@@ -63,33 +64,33 @@ pub struct SourceArgs {
     #[arg(long, value_name = "-", value_parser = ["-"], group = "source")]
     pub access_log: Option<String>,
 
-    /// Watch for so long; it ends sooner only to roll back [default: 5m where a server is asked]
+    /// How long to watch; the watch ends earlier only to roll back [default: 5m if a server is queried]
     #[arg(long, value_name = "DURATION", value_parser = parse_positive)]
     pub watch: Option<Duration>,
 
-    /// The time between two questions to a server, and between two lines that say how it stands
+    /// The time between two queries to a server, and between two progress lines
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_positive)]
     pub interval: Duration,
 
-    /// When the deployment began, as a time (RFC 3339) or so long ago; what is older is the baseline
-    /// [default: now where a server is asked, or a log is watched]
+    /// When the deployment began, as a time (RFC 3339) or a duration before now; older requests are the baseline
+    /// [default: now if a server is queried or a log is watched]
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
 
-    /// How much before the deployment to take as the baseline from a server; 0s for none
+    /// The length of the baseline before the deployment that a server is queried for; 0s for none
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = parse)]
     pub baseline: Duration,
 
-    /// The requests before the deployment, where you count them yourself
+    /// The number of requests before the deployment, if you count them yourself
     #[arg(long, value_name = "COUNT", requires = "baseline_errors")]
     pub baseline_total: Option<u64>,
 
-    /// Those of them that failed
+    /// The number of these requests that failed
     #[arg(long, value_name = "COUNT", requires = "baseline_total")]
     pub baseline_errors: Option<u64>,
 }
 
-/// A URL that may be empty in its variable.
+/// A URL from a variable that may be empty.
 #[derive(Debug, Clone)]
 pub struct AnyUrl(pub Url);
 
@@ -100,8 +101,8 @@ impl std::str::FromStr for AnyUrl {
     }
 }
 
-/// Parses a percentage.
-pub(crate) fn percent(text: &str) -> Result<f64, String> {
+/// Parses a percentage above 0 and below 100, with or without the sign.
+pub(crate) fn parse_percent(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('%').parse::<f64>() {
         Ok(value) if value > 0.0 && value < 100.0 => Ok(value),
         _ => Err("give a percentage above 0 and below 100, such as 5".to_owned()),
@@ -110,14 +111,14 @@ pub(crate) fn percent(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::percent;
+    use super::parse_percent;
 
     #[test]
     fn a_percentage_is_between_0_and_100() {
-        assert_eq!(percent("5"), Ok(5.0));
-        assert_eq!(percent("0.5%"), Ok(0.5));
+        assert_eq!(parse_percent("5"), Ok(5.0));
+        assert_eq!(parse_percent("0.5%"), Ok(0.5));
         for bad in ["0", "100", "-1", "NaN", "inf", "", "5 percent"] {
-            assert!(percent(bad).is_err(), "{bad}");
+            assert!(parse_percent(bad).is_err(), "{bad}");
         }
     }
 }

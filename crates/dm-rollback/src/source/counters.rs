@@ -1,64 +1,64 @@
-//! What counters say of requests: increases between their samples, exact, through resets and gaps. Pure.
+//! Computes the exact increases of counters between their samples, through resets and gaps. Pure.
 
 use std::collections::BTreeMap;
 
-/// A series that begins so long after the first of all series begins at zero: it is a new process, or a status that had
-/// not been seen. One that begins with the others was there before anybody looked.
+/// A series that begins this many milliseconds after the first one begins at zero: it is a new process, or a new status.
+/// A series that begins with the first existed before the first query.
 const NEW_AFTER_MS: i64 = 120_000;
 
 /// A counter's value at a time, in milliseconds since 1970.
-pub type Sample = (i64, f64);
+pub(crate) type Sample = (i64, f64);
 
 /// The labels of a series.
-pub type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// What a series counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counts {
+pub(crate) enum Counts {
     /// Requests that did not fail.
     Good,
     /// Requests that failed.
     Bad,
-    /// All requests; those that failed are counted by another series again.
+    /// All requests; another series counts those that failed again.
     All,
-    /// Requests that failed, of those that another series counts.
+    /// Failed requests, among those that another series counts.
     BadAmongAll,
 }
 
 /// Requests and errors, by time.
-pub type Increases = BTreeMap<i64, (u64, u64)>;
+pub(crate) type Increases = BTreeMap<i64, (u64, u64)>;
 
 /// The last sample of each series.
 #[derive(Debug, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     last: BTreeMap<(Labels, bool), Sample>,
-    /// When the first series was first seen.
+    /// The time of the first sample of all, in milliseconds since 1970.
     begun: Option<i64>,
 }
 
 impl Counters {
-    /// Notes when the first of these samples was taken; before any of them is added.
-    pub fn begin<'a>(&mut self, samples: impl Iterator<Item = &'a Sample>) {
+    /// Records when the first of these samples was taken. Call it before adding them.
+    pub(crate) fn begin<'a>(&mut self, samples: impl Iterator<Item = &'a Sample>) {
         self.begun = self.begun.or_else(|| samples.map(|(ts, _)| *ts).min());
     }
 
-    /// Adds a series' samples, in order; those that are known already are left out. A scrape that is missing is made
-    /// up for by the next: its requests count when they are seen.
-    pub fn add(&mut self, series: &Labels, counts: Counts, samples: &[Sample], to: &mut Increases) {
+    /// Adds the samples of a series, in order, and skips those that were added before. If a scrape is missing, its requests
+    /// count at the next one.
+    pub(crate) fn add(&mut self, series: &Labels, counts: Counts, samples: &[Sample], to: &mut Increases) {
         let begun = self.begun.unwrap_or(i64::MAX);
-        // The same series may be asked for twice, once as all and once as bad.
+        // The same series may be queried twice, once for all requests and once for the bad ones.
         let series = (series.clone(), counts == Counts::BadAmongAll);
-        let mut known = self.last.get(&series).copied();
+        let mut previous = self.last.get(&series).copied();
         for (ts, value) in samples.iter().filter(|(_, value)| value.is_finite() && *value >= 0.0) {
-            let increase = match known {
+            let increase = match previous {
                 Some((before, _)) if *ts <= before => continue,
-                // A counter that falls was set to zero meanwhile.
+                // A counter that decreases was reset to zero in between.
                 Some((_, before)) if *value < before => *value,
                 Some((_, before)) => value - before,
                 None if ts.saturating_sub(NEW_AFTER_MS) > begun => *value,
                 None => 0.0,
             };
-            known = Some((*ts, *value));
+            previous = Some((*ts, *value));
             let (total, errors) = to.entry(*ts).or_default();
             #[expect(
                 clippy::cast_possible_truncation,
@@ -73,7 +73,7 @@ impl Counters {
                 *errors = errors.saturating_add(increase);
             }
         }
-        if let Some(sample) = known {
+        if let Some(sample) = previous {
             self.last.insert(series, sample);
         }
     }
@@ -87,7 +87,7 @@ mod tests {
         Labels::from([("instance".to_owned(), text.to_owned())])
     }
 
-    /// The sum of what is added.
+    /// The sum of the increases.
     fn sum(increases: &Increases) -> (u64, u64) {
         increases.values().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
@@ -116,10 +116,10 @@ mod tests {
 
     #[test]
     fn a_series_that_appears_later_begins_at_zero() {
-        // The first error of a process, ten minutes after it was first seen; and a process that was there.
+        // The first error of a process, ten minutes after its first sample; and a process that was there before.
         let late: &[Sample] = &[(600_000, 3.0), (610_000, 5.0)];
         assert_eq!(added(&[("a", Counts::Good, &[(0, 50.0)]), ("b", Counts::Bad, late)]), (5, 5));
-        assert_eq!(added(&[("b", Counts::Bad, late)]), (2, 2), "nobody looked before");
+        assert_eq!(added(&[("b", Counts::Bad, late)]), (2, 2), "the first query");
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! Where the evidence comes from, as checked values; and how it is gathered.
+//! The sources of the evidence, as validated values, and how the evidence is gathered.
 
-pub mod access_log;
-pub mod alerts;
-pub mod args;
-pub mod counters;
-pub mod prometheus;
-pub mod railway;
-pub mod scrapes;
-pub mod server;
+mod access_log;
+mod alerts;
+pub(crate) mod args;
+mod counters;
+mod prometheus;
+mod railway;
+mod scrapes;
+mod server;
 
 use std::io::{BufReader, stdin};
 use std::time::Duration;
@@ -24,26 +24,26 @@ use common::records::Baseline;
 use common::runtime::block_on;
 use common::secrets;
 
-use crate::evidence::{Alert, Asked, Evidence, Latency};
+use crate::decision::sequential_test::SequentialTest;
+use crate::evidence::{Alert, Criteria, Evidence, Latency};
 use crate::report::note;
-use crate::rule::Rule;
 use alerts::Alerts;
 use args::{AnyUrl, SourceArgs};
 use prometheus::{Prometheus, check_selector};
 use railway::Railway;
 use server::Server;
 
-/// How long a server is asked, unless told otherwise.
+/// The default duration of a watch.
 const WATCH: Duration = Duration::from_mins(5);
 
-/// A stream has millions of lines.
+/// The size of the read buffer: large, because a stream may have millions of lines.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Where the evidence comes from, and what it is weighed for.
+/// The sources of the evidence, and the limits that it is tested against.
 #[derive(Debug)]
 pub struct Sources {
-    /// What it is weighed for.
-    pub asked: Asked,
+    /// The limits that the evidence is tested against.
+    pub criteria: Criteria,
     origin: Origin,
     alerts: Option<Alerts>,
     interval: Duration,
@@ -57,7 +57,7 @@ enum Origin {
 }
 
 impl Sources {
-    /// Checks what was typed. `stream` tells whether a condition needs what a producer says of itself.
+    /// Validates the flags. `stream` is true if a condition depends on the exit code of the producer of a stream.
     pub fn plan(
         args: &SourceArgs,
         error_rate: Option<f64>,
@@ -66,9 +66,9 @@ impl Sources {
         now: DateTime<Utc>,
     ) -> Result<Self> {
         let latency = args.if_latency.map(|limit| Latency { limit, share: args.if_latency_share });
-        let told = args.baseline_total.zip(args.baseline_errors);
-        let told = told.map(|(total, errors)| Baseline { total, errors });
-        if told.is_some_and(|baseline| baseline.errors > baseline.total) {
+        let baseline = args.baseline_total.zip(args.baseline_errors);
+        let baseline = baseline.map(|(total, errors)| Baseline { total, errors });
+        if baseline.is_some_and(|counts| counts.errors > counts.total) {
             bail!("--baseline-errors is more than --baseline-total");
         }
         let since = args.since.as_deref().map(|text| since(text, now)).transpose()?;
@@ -86,12 +86,12 @@ impl Sources {
         match &origin {
             Origin::Stream if args.watch.is_some() => {
                 bail!(
-                    "--watch is for --prometheus, --railway, --access-log and --if-alert: a stream has an end of its own"
+                    "--watch applies to --prometheus, --railway, --access-log and --if-alert: a stream ends by itself"
                 )
             }
             Origin::AccessLog { .. } | Origin::Server { .. } if stream => {
                 bail!(
-                    "--if-health-fails and --if-smoke-fails need a stream on stdin, and another source was given"
+                    "--if-health-fails and --if-smoke-fails need a stream on stdin, but another source was given"
                 )
             }
             Origin::Server { server: Server::Prometheus(_) | Server::Railway(_), .. }
@@ -102,59 +102,59 @@ impl Sources {
             Origin::Server { server: Server::Prometheus(_) | Server::Railway(_), .. }
                 if error_rate.is_none() =>
             {
-                bail!("requests are counted, and no condition rests on them: add --if-error-rate")
+                bail!("requests are counted, but no condition uses them: add --if-error-rate")
             }
             _ => {}
         }
         let is_server = matches!(origin, Origin::Server { .. });
-        // No baseline is wanted: what is older than the deployment is left out.
-        let told = told.or((is_server && args.baseline.is_zero()).then(Baseline::default));
+        // Without a baseline, requests before the deployment are ignored.
+        let baseline = baseline.or((is_server && args.baseline.is_zero()).then(Baseline::default));
         let is_live = is_server || args.watch.is_some();
         let since = since.or(is_live.then_some(now));
-        let asked = Asked { error_rate, latency, since, baseline: told };
-        Ok(Self { asked, origin, alerts, interval: args.interval })
+        let criteria = Criteria { error_rate, latency, since, baseline };
+        Ok(Self { criteria, origin, alerts, interval: args.interval })
     }
 
-    /// Whether stdin is read.
+    /// Whether the evidence is read from stdin.
     pub fn reads_stdin(&self) -> bool {
         !matches!(self.origin, Origin::Server { .. })
     }
 
-    /// Gathers until the source ends, the time is over, or it is proof. Says now and then how it stands.
+    /// Gathers evidence until the source ends, the time is up, or the evidence is decisive. Reports its progress.
     pub fn gather(&mut self, clock: &dyn Clock) -> Result<Evidence> {
         let stopwatch = Stopwatch::start(clock);
-        let (interval, mut told) = (self.interval, Duration::ZERO);
-        let looked = |evidence: &Evidence| {
+        let (interval, mut last_note) = (self.interval, Duration::ZERO);
+        let on_progress = |evidence: &Evidence| {
             let now = stopwatch.elapsed(clock);
-            if now.saturating_sub(told) >= interval {
-                told = now;
-                note(&format!("after {}: {}", format_duration(now), standing(evidence)));
+            if now.saturating_sub(last_note) >= interval {
+                last_note = now;
+                note(&format!("after {}: {}", format_duration(now), progress(evidence)));
             }
         };
         match &mut self.origin {
             Origin::Server { server, watch } => {
                 let times = (*watch, interval);
                 let alerts = self.alerts.as_ref();
-                block_on(server::watch(server, alerts, self.asked, times, clock, looked))?
+                block_on(server::watch(server, alerts, self.criteria, times, clock, on_progress))?
             }
             Origin::Stream => {
                 let input = BufReader::with_capacity(BUFFER_BYTES, stdin().lock());
-                let mut evidence = Evidence::read(input, self.asked, looked);
-                self.look(&mut evidence)?;
+                let mut evidence = Evidence::read(input, self.criteria, on_progress);
+                self.check_alerts(&mut evidence)?;
                 Ok(evidence)
             }
             Origin::AccessLog { watch } => {
-                let mut evidence = access_log::read(self.asked, *watch, clock, looked);
-                self.look(&mut evidence)?;
+                let mut evidence = access_log::read(self.criteria, *watch, clock, on_progress);
+                self.check_alerts(&mut evidence)?;
                 Ok(evidence)
             }
         }
     }
 
-    /// Looks once at what fires, where nothing else decided.
-    fn look(&self, evidence: &mut Evidence) -> Result<()> {
+    /// Checks the alerts once, unless the evidence is decisive already.
+    fn check_alerts(&self, evidence: &mut Evidence) -> Result<()> {
         if let Some(alerts) = self.alerts.as_ref().filter(|_| !evidence.is_decisive()) {
-            evidence.alert = Some(block_on(alerts.look())?);
+            evidence.alert = Some(block_on(alerts.check())?);
         }
         Ok(())
     }
@@ -172,10 +172,10 @@ fn alerts(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Resul
 fn server(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Result<Server> {
     let from = since - args.baseline;
     if args.railway {
-        let railway = Railway::find(args.railway_url.clone(), &env::system, from)?;
+        let railway = Railway::from_env(args.railway_url.clone(), &env::system, from)?;
         return Ok(Server::Railway(Box::new(railway)));
     }
-    let Some(prometheus) = &args.prometheus else { return Ok(Server::Nobody) };
+    let Some(prometheus) = &args.prometheus else { return Ok(Server::None) };
     let url = if let Some(url) = prometheus {
         url.clone()
     } else {
@@ -192,34 +192,34 @@ fn server(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Resul
     Ok(Server::Prometheus(Box::new(prometheus)))
 }
 
-/// How sure it is by now, each source for itself.
-fn standing(evidence: &Evidence) -> String {
+/// The current counts and evidence of each source.
+fn progress(evidence: &Evidence) -> String {
     let mut parts = Vec::new();
-    for (name, seen) in evidence.seen() {
-        for (judged, bad) in [(&seen.errors, "failed"), (&seen.slow, "were slow")] {
-            if let (Some(percent), Some(rule)) = (judged.percent(), &judged.rule) {
-                let (count, total) = (judged.bad, judged.total);
-                let proof = format!("evidence {:.1} of {:.1}", rule.evidence(), Rule::needed());
+    for (name, observation) in evidence.observations() {
+        for (counts, bad) in [(&observation.errors, "failed"), (&observation.slow, "were slow")] {
+            if let (Some(percent), Some(test)) = (counts.percent(), &counts.test) {
+                let (count, total) = (counts.bad, counts.total);
+                let proof = format!("evidence {:.1} of {:.1}", test.evidence(), SequentialTest::needed());
                 parts.push(format!("{count} of {total} requests {bad} ({name}, {percent:.1} %), {proof}"));
             }
         }
     }
     match &evidence.alert {
         Some(Alert::Unknown(why)) => parts.push(why.clone()),
-        Some(Alert::FiredBefore(name)) => parts.push(format!("{name} fired before already")),
+        Some(Alert::FiredBefore(name)) => parts.push(format!("{name} already fired before the deployment")),
         Some(Alert::Firing(_) | Alert::Quiet) | None => {}
     }
-    if parts.is_empty() { "no request was seen".to_owned() } else { parts.join("; ") }
+    if parts.is_empty() { "no requests were observed".to_owned() } else { parts.join("; ") }
 }
 
-/// A time, or so long ago.
+/// Parses a time, or a duration before now.
 fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
     if let Ok(ago) = common::duration::parse(text) {
         return Ok(now - ago);
     }
     match text.parse() {
         Ok(time) if time <= now => Ok(time),
-        Ok(_) => bail!("--since {text}: that is still to come"),
+        Ok(_) => bail!("--since {text}: this time is in the future"),
         Err(_) => bail!("--since {text}: give a time such as 2026-01-01T12:00:00Z, or a duration such as 5m"),
     }
 }

@@ -1,4 +1,5 @@
-//! Requests as Prometheus has them: the raw samples of their counters, added up here, so that the counts are exact.
+//! Requests counted by Prometheus. It returns the raw samples of the counters; this module adds them up, so that the
+//! counts are exact.
 
 use std::time::Duration;
 
@@ -19,11 +20,11 @@ use super::counters::{Counters, Counts, Increases, Labels, Sample};
 use super::scrapes::Scrapes;
 use crate::evidence::{Evidence, Requests};
 
-/// What this source is called in records and labels.
+/// The name of this source in records and labels.
 const NAME: &str = "prometheus";
 
-/// Counters of requests, as the usual libraries and proxies name them: the first that the service has.
-const USUAL: [&str; 10] = [
+/// The names of request counters in common libraries and proxies. The first that the service has is used.
+const USUAL_COUNTERS: [&str; 10] = [
     "http_server_request_duration_seconds_count",
     "http_server_requests_seconds_count",
     "http_requests_total",
@@ -36,25 +37,25 @@ const USUAL: [&str; 10] = [
     "flask_http_request_total",
 ];
 
-/// The labels by which a service is usually told from others.
-const OF_SERVICE: [&str; 3] = ["service", "job", "app"];
+/// The labels that usually identify a service.
+const SERVICE_LABELS: [&str; 3] = ["service", "job", "app"];
 
 /// The labels that usually hold the status.
-const STATUS: [&str; 6] =
+const STATUS_LABELS: [&str; 6] =
     ["status", "code", "status_code", "http_response_status_code", "response_code", "http_status_code"];
 
-/// How far a question reaches back over what was answered already: a scrape may be stored late.
+/// How far queries overlap: a scrape may be stored late.
 const OVERLAP: TimeDelta = TimeDelta::minutes(5);
 
-/// A question that takes longer has failed.
+/// The timeout of a query.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// An answer is not longer than this.
+/// The maximum length of a response, in bytes.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// A Prometheus, and what is asked of it.
+/// A Prometheus server, and the counters that are queried.
 #[derive(Debug)]
-pub struct Prometheus {
+pub(crate) struct Prometheus {
     url: Url,
     authorization: Option<HeaderValue>,
     service: Label,
@@ -63,16 +64,16 @@ pub struct Prometheus {
     from: DateTime<Utc>,
     client: Client,
     counters: Counters,
-    /// When it was scraped.
+    /// When the counters were scraped.
     scrapes: Scrapes,
-    seen: bool,
-    seen_errors: bool,
-    /// Errors of which the requests were not seen yet.
-    owed: u64,
+    has_requests: bool,
+    has_errors: bool,
+    /// Errors whose requests have not been counted yet.
+    unmatched_errors: u64,
 }
 
 #[derive(Deserialize)]
-struct Answer<T> {
+struct Response<T> {
     data: Option<Data<T>>,
     error: Option<String>,
 }
@@ -96,21 +97,26 @@ impl Series {
     }
 }
 
-/// The name and the matchers of a selector, which is what a range can be asked of; nothing else is.
-pub fn check_selector(flag: &str, text: &str) -> Result<()> {
+/// Checks that a selector consists of a name and matchers, which is what a range query needs.
+pub(crate) fn check_selector(flag: &str, text: &str) -> Result<()> {
     let plain = Regex::new(r"(?s)^\s*[a-zA-Z_:][a-zA-Z0-9_:]*\s*(\{.*\})?\s*$").context("the pattern")?;
     if !plain.is_match(text) {
         bail!(
             "{flag} {text:?}: give a counter's selector, such as requests_total{{job=\"api\"}}, without functions or \
-             sums: increases and sums are made here, where a reset of one series can be told"
+             sums: dm-rollback computes increases and sums itself, so that it can detect the reset of a series"
         );
     }
     Ok(())
 }
 
 impl Prometheus {
-    /// A Prometheus that is asked for what it has from `from` on.
-    pub fn new(url: Url, token: Option<&SecretString>, service: Label, from: DateTime<Utc>) -> Result<Self> {
+    /// A Prometheus server that is queried for samples since `from`.
+    pub(crate) fn new(
+        url: Url,
+        token: Option<&SecretString>,
+        service: Label,
+        from: DateTime<Utc>,
+    ) -> Result<Self> {
         let authorization = token
             .map(|token| common::secrets::header_value(&format!("Bearer {}", token.expose_secret())))
             .transpose()
@@ -129,39 +135,39 @@ impl Prometheus {
             client,
             counters,
             scrapes: Scrapes::default(),
-            seen: false,
-            seen_errors: false,
-            owed: 0,
+            has_requests: false,
+            has_errors: false,
+            unmatched_errors: 0,
         })
     }
 
-    /// The same, with selectors of the caller's own.
+    /// The same, with the caller's own selectors.
     #[must_use]
-    pub fn with_queries(self, total: Option<String>, error: Option<String>) -> Self {
+    pub(crate) fn with_queries(self, total: Option<String>, error: Option<String>) -> Self {
         Self { total, error, ..self }
     }
 
-    /// Asks for what is new, and adds it.
-    pub async fn poll(&mut self, evidence: &mut Evidence, now: DateTime<Utc>) -> Result<()> {
+    /// Queries new samples, and adds them.
+    pub(crate) async fn poll(&mut self, evidence: &mut Evidence, now: DateTime<Utc>) -> Result<()> {
         let range = now - self.from + OVERLAP;
         let all = match &self.total {
             Some(selector) => self.matrix(selector, range, now).await?,
             None => self.usual(range, now).await?,
         };
-        self.seen |= !all.is_empty();
+        self.has_requests |= !all.is_empty();
         let bad = match &self.error {
             Some(selector) => self.matrix(selector, range, now).await?,
             None => Vec::new(),
         };
         let samples: Vec<(Labels, Counts, Vec<Sample>)> = if self.error.is_some() {
-            self.seen_errors |= !bad.is_empty();
+            self.has_errors |= !bad.is_empty();
             let all = all.into_iter().map(|series| (Counts::All, series));
             let both = all.chain(bad.into_iter().map(|series| (Counts::BadAmongAll, series)));
             both.map(|(counts, series)| (series.metric.clone(), counts, series.samples())).collect()
         } else {
             all.into_iter()
                 .map(|series| {
-                    let status = STATUS.iter().find_map(|label| series.metric.get(*label));
+                    let status = STATUS_LABELS.iter().find_map(|label| series.metric.get(*label));
                     let is_code = |status: &&String| status.starts_with(|c: char| c.is_ascii_digit());
                     let status = status.filter(is_code).with_context(|| no_status(&series.metric))?;
                     let counts = if status.starts_with('5') { Counts::Bad } else { Counts::Good };
@@ -170,25 +176,25 @@ impl Prometheus {
                 .collect::<Result<_>>()?
         };
         self.counters.begin(samples.iter().flat_map(|(_, _, samples)| samples));
-        self.scrapes.see(samples.iter().map(|(_, _, samples)| samples.as_slice()));
+        self.scrapes.record(samples.iter().map(|(_, _, samples)| samples.as_slice()));
         let mut increases = Increases::new();
         for (series, counts, samples) in &samples {
             self.counters.add(series, *counts, samples, &mut increases);
         }
         for (ts, (total, errors)) in increases {
             let Some(ts) = DateTime::from_timestamp_millis(ts) else { continue };
-            // Two exporters are not scraped at the same moment.
-            let seen = (errors + self.owed).min(total);
-            self.owed = errors + self.owed - seen;
-            evidence.count(ts, NAME, Requests { total, errors: seen, ..Requests::default() });
+            // Two exporters are not scraped at the same moment: errors may arrive before their requests.
+            let matched = (errors + self.unmatched_errors).min(total);
+            self.unmatched_errors = errors + self.unmatched_errors - matched;
+            evidence.count(ts, NAME, Requests { total, errors: matched, ..Requests::default() });
         }
         self.from = now;
         Ok(())
     }
 
-    /// At the end: an error that nobody counts is not the same as no error.
-    pub async fn finish(&self, now: DateTime<Utc>) -> Result<()> {
-        if let Some(selector) = self.total.as_ref().filter(|_| !self.seen) {
+    /// Checks at the end that all counters exist and are scraped: errors that are not counted are not absent errors.
+    pub(crate) async fn finish(&self, now: DateTime<Utc>) -> Result<()> {
+        if let Some(selector) = self.total.as_ref().filter(|_| !self.has_requests) {
             bail!("Prometheus has no series {selector}");
         }
         if let Some(silence) = self.scrapes.silence(now) {
@@ -198,38 +204,42 @@ impl Prometheus {
                 format_duration(silence)
             );
         }
-        if self.owed > 0 {
-            bail!("--error-query counts {} more errors than --total-query counts requests", self.owed);
+        if self.unmatched_errors > 0 {
+            bail!(
+                "--error-query counts {} more errors than --total-query counts requests",
+                self.unmatched_errors
+            );
         }
-        let Some(selector) = self.error.as_ref().filter(|_| !self.seen_errors) else { return Ok(()) };
+        let Some(selector) = self.error.as_ref().filter(|_| !self.has_errors) else { return Ok(()) };
         let name = selector.split('{').next().unwrap_or_default().trim();
         let labels = Regex::new("([a-zA-Z_][a-zA-Z0-9_]*)\\s*(=~|!~|!=|=)\\s*\"").context("the pattern")?;
-        let labels = labels.captures_iter(selector).map(|found| format!("{name}{{{}!=\"\"}}", &found[1]));
-        for known in [name.to_owned()].into_iter().chain(labels) {
-            let query = format!("count(last_over_time({known}[1h]))");
+        let labels =
+            labels.captures_iter(selector).map(|captures| format!("{name}{{{}!=\"\"}}", &captures[1]));
+        for series in [name.to_owned()].into_iter().chain(labels) {
+            let query = format!("count(last_over_time({series}[1h]))");
             if self.query::<IgnoredAny>(&query, now).await?.is_empty() {
                 bail!(
-                    "--error-query {selector}: Prometheus has no series {known}, so no error could be seen"
+                    "--error-query {selector}: Prometheus has no series {series}, so errors would not be noticed"
                 );
             }
         }
         Ok(())
     }
 
-    /// The usual counter that this service has; from now on the one that is asked for.
+    /// Finds a usual counter of this service, and uses it from now on.
     async fn usual(&mut self, range: TimeDelta, now: DateTime<Utc>) -> Result<Vec<Series>> {
         let value = self.service.as_str().replace('\\', "\\\\").replace('"', "\\\"");
-        for label in OF_SERVICE {
+        for label in SERVICE_LABELS {
             let matcher = format!("{label}=\"{value}\"");
-            let any = format!("{{__name__=~\"{}\",{matcher}}}", USUAL.join("|"));
-            let found = self.matrix(&any, range, now).await?;
+            let any = format!("{{__name__=~\"{}\",{matcher}}}", USUAL_COUNTERS.join("|"));
+            let candidates = self.matrix(&any, range, now).await?;
             let has = |name: &&&str| {
-                found.iter().any(|series| series.metric.get("__name__").is_some_and(|has| has == **name))
+                candidates.iter().any(|series| series.metric.get("__name__").is_some_and(|has| has == **name))
             };
-            if let Some(name) = USUAL.iter().find(has) {
+            if let Some(name) = USUAL_COUNTERS.iter().find(has) {
                 self.total = Some(format!("{name}{{{matcher}}}"));
-                let of_name = |series: &Series| series.metric.get("__name__").is_some_and(|has| has == name);
-                return Ok(found.into_iter().filter(of_name).collect());
+                let has_name = |series: &Series| series.metric.get("__name__").is_some_and(|has| has == name);
+                return Ok(candidates.into_iter().filter(has_name).collect());
             }
         }
         bail!(
@@ -244,7 +254,7 @@ impl Prometheus {
         self.query(&format!("{selector}[{}s]", range.num_seconds().max(1)), now).await
     }
 
-    /// The answer to an instant query.
+    /// The result of an instant query.
     async fn query<T: DeserializeOwned>(&self, query: &str, now: DateTime<Utc>) -> Result<Vec<T>> {
         let mut url = self.url.clone();
         let path = format!("{}/api/v1/query", url.path().trim_end_matches('/'));
@@ -253,12 +263,12 @@ impl Prometheus {
         if let Some(value) = &self.authorization {
             request = request.header(AUTHORIZATION, value.clone());
         }
-        let response = request.send().await.map_err(http::describe_error).map_err(anyhow::Error::msg)?;
-        let status = response.status();
-        let body = http::read_body(response, MAX_BYTES).await?;
-        let answer: Answer<T> = serde_json::from_slice(&body)
-            .map_err(|_| anyhow!("this is no answer of Prometheus: HTTP status {status}"))?;
-        match (answer.data, answer.error) {
+        let http_response = request.send().await.map_err(http::describe_error).map_err(anyhow::Error::msg)?;
+        let status = http_response.status();
+        let body = http::read_body(http_response, MAX_BYTES).await?;
+        let response: Response<T> = serde_json::from_slice(&body)
+            .map_err(|_| anyhow!("this is not a response from Prometheus: HTTP status {status}"))?;
+        match (response.data, response.error) {
             (Some(data), None) => Ok(data.result),
             (_, error) => bail!("{query}: {}", error.unwrap_or_else(|| status.to_string())),
         }
@@ -267,5 +277,5 @@ impl Prometheus {
 
 fn no_status(series: &Labels) -> String {
     let name = series.get("__name__").map_or("the counter", String::as_str);
-    format!("no label of {name} tells the status ({}): give --error-query", STATUS.join(", "))
+    format!("no label of {name} contains the status ({}): give --error-query", STATUS_LABELS.join(", "))
 }

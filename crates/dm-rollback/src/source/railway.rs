@@ -1,8 +1,8 @@
-//! Requests as Railway has them: its GraphQL API's `httpMetricsGroupedByStatus`.
+//! Requests counted by Railway, from `httpMetricsGroupedByStatus` of its GraphQL API.
 //!
-//! Railway does not say what the values are; its own command line and other clients add them up as requests in a step, and
-//! so does this. Values that cannot be counts are refused. How late they come is not said either: a step counts when it
-//! is [`SETTLED`], and once.
+//! Railway does not document the values. Its own command line and other clients add them up as requests per step, and so
+//! does this module. It rejects values that cannot be counts. How late values arrive is not documented either: each step
+//! counts once, when it is older than [`SETTLED`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,46 +19,46 @@ use url::Url;
 
 use crate::evidence::{Evidence, Requests};
 
-/// What this source is called in records and labels.
+/// The name of this source in records and labels.
 const NAME: &str = "railway";
 
-/// The length of a step.
+/// The length of a step, in seconds.
 const STEP_SECONDS: i64 = 30;
 
-/// After so long a step does not change any more.
+/// The age at which a step no longer changes.
 const SETTLED: TimeDelta = TimeDelta::seconds(60);
 
-/// A question that takes longer has failed.
+/// The timeout of a query.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// An answer is not longer than this.
+/// The maximum length of a response, in bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 const QUERY: &str = "query($serviceId: String!, $environmentId: String!, $startDate: DateTime!, $endDate: DateTime!, \
 $stepSeconds: Int) { httpMetricsGroupedByStatus(serviceId: $serviceId, environmentId: $environmentId, \
 startDate: $startDate, endDate: $endDate, stepSeconds: $stepSeconds) { statusCode samples { ts value } } }";
 
-/// A service at Railway.
+/// A service on Railway.
 #[derive(Debug)]
-pub struct Railway {
+pub(crate) struct Railway {
     url: Url,
     header: (HeaderName, HeaderValue),
     service: String,
     environment: String,
-    /// What begins sooner was counted.
+    /// Steps that begin earlier have been counted.
     from: DateTime<Utc>,
     client: Client,
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Response {
     data: Option<Data>,
     #[serde(default)]
-    errors: Vec<Trouble>,
+    errors: Vec<ApiError>,
 }
 
 #[derive(Deserialize)]
-struct Trouble {
+struct ApiError {
     message: String,
 }
 
@@ -77,14 +77,14 @@ struct Group {
 
 #[derive(Deserialize)]
 struct Sample {
-    /// Seconds since 1970, when the step begins.
+    /// The beginning of the step, in seconds since 1970.
     ts: i64,
     value: f64,
 }
 
 impl Railway {
-    /// The service that Railway's own variables name.
-    pub fn find(url: Url, env: &Env<'_>, from: DateTime<Utc>) -> Result<Self> {
+    /// The service that Railway's own variables select.
+    pub(crate) fn from_env(url: Url, env: &Env<'_>, from: DateTime<Utc>) -> Result<Self> {
         let named = |name: &str| env(name).with_context(|| format!("--railway needs {name}"));
         let header = match (env("RAILWAY_TOKEN"), env("RAILWAY_API_TOKEN")) {
             (Some(token), _) => (HeaderName::from_static("project-access-token"), token),
@@ -98,8 +98,8 @@ impl Railway {
         Ok(Self { url, header, service: service?, environment: environment?, from, client })
     }
 
-    /// Asks for what is new and settled, and adds it.
-    pub async fn poll(&mut self, evidence: &mut Evidence, now: DateTime<Utc>) -> Result<()> {
+    /// Queries new steps, and adds those that are settled.
+    pub(crate) async fn poll(&mut self, evidence: &mut Evidence, now: DateTime<Utc>) -> Result<()> {
         let step = TimeDelta::seconds(STEP_SECONDS);
         let until = now - SETTLED;
         let variables = json!({
@@ -108,16 +108,17 @@ impl Railway {
         });
         let body = json!({"query": QUERY, "variables": variables});
         let request = self.client.post(self.url.clone()).header(self.header.0.clone(), self.header.1.clone());
-        let response =
+        let http_response =
             request.json(&body).send().await.map_err(http::describe_error).map_err(anyhow::Error::msg)?;
-        let status = response.status();
-        let body = http::read_body(response, MAX_BYTES).await?;
-        let answer: Answer = serde_json::from_slice(&body)
-            .map_err(|_| anyhow!("this is no answer of Railway's API: HTTP status {status}"))?;
-        if let Some(trouble) = answer.errors.first() {
-            bail!("Railway: {}", trouble.message.replace(char::is_control, " "));
+        let status = http_response.status();
+        let body = http::read_body(http_response, MAX_BYTES).await?;
+        let response: Response = serde_json::from_slice(&body)
+            .map_err(|_| anyhow!("this is not a response from Railway's API: HTTP status {status}"))?;
+        if let Some(error) = response.errors.first() {
+            bail!("Railway: {}", error.message.replace(char::is_control, " "));
         }
-        let data = answer.data.with_context(|| format!("Railway answers nothing: HTTP status {status}"))?;
+        let data =
+            response.data.with_context(|| format!("Railway returned no data: HTTP status {status}"))?;
         let mut steps: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
         for Group { status_code, samples } in data.http_metrics_grouped_by_status {
             for Sample { ts, value } in samples {
@@ -140,13 +141,15 @@ impl Railway {
     }
 }
 
-/// A number of requests: whole and not negative.
+/// Converts a value to a number of requests, which is whole and not negative.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
 fn count(value: f64) -> Result<u64> {
     if value.is_finite() && value >= 0.0 && (value - value.round()).abs() < 1e-6 {
         return Ok(value.round() as u64);
     }
-    bail!("Railway says {value}, which is no number of requests: it may be a rate, which cannot be judged")
+    bail!(
+        "Railway returned {value}, which is not a number of requests: it may be a rate, which cannot be evaluated"
+    )
 }
 
 #[cfg(test)]
@@ -154,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_not_taken_for_a_count() {
+    fn a_rate_is_rejected_as_a_count() {
         assert_eq!(count(12.0).ok(), Some(12));
         for value in [0.5, -1.0, f64::NAN, f64::INFINITY] {
             assert!(count(value).is_err(), "{value}");

@@ -1,4 +1,4 @@
-//! When samples were taken: a version that crashed is not scraped any more, and fails no request either. Pure.
+//! When samples were taken: a crashed version is no longer scraped, so it does not fail requests either. Pure.
 
 use std::time::Duration;
 
@@ -6,20 +6,22 @@ use chrono::{DateTime, Utc};
 
 use super::counters::Sample;
 
-/// So many scrapes may fail, and the clocks be apart by this time.
+/// The number of scrapes in a row that may fail.
 const MISSED: i64 = 4;
-const APART_MS: i64 = 10_000;
 
-/// The newest sample, and how far samples are apart, in milliseconds.
+/// How far the clocks may differ, in milliseconds.
+const CLOCK_SKEW_MS: i64 = 10_000;
+
+/// The time of the newest sample, and the interval between samples, in milliseconds.
 #[derive(Debug, Default)]
-pub struct Scrapes {
+pub(crate) struct Scrapes {
     newest: Option<i64>,
     interval: i64,
 }
 
 impl Scrapes {
-    /// Takes in series, each in the order of time.
-    pub fn see<'a>(&mut self, series: impl Iterator<Item = &'a [Sample]>) {
+    /// Records the times of series whose samples are in order.
+    pub(crate) fn record<'a>(&mut self, series: impl Iterator<Item = &'a [Sample]>) {
         for samples in series {
             let (Some((first, _)), Some((last, _))) = (samples.first(), samples.last()) else { continue };
             self.newest = self.newest.max(Some(*last));
@@ -28,10 +30,10 @@ impl Scrapes {
         }
     }
 
-    /// How long ago the newest sample was taken, where newer ones are overdue.
-    pub fn silence(&self, now: DateTime<Utc>) -> Option<Duration> {
+    /// The age of the newest sample, if newer ones are overdue.
+    pub(crate) fn silence(&self, now: DateTime<Utc>) -> Option<Duration> {
         let silence = now.timestamp_millis() - self.newest?;
-        let is_overdue = silence > self.interval.saturating_mul(MISSED).saturating_add(APART_MS);
+        let is_overdue = silence > self.interval.saturating_mul(MISSED).saturating_add(CLOCK_SKEW_MS);
         is_overdue.then(|| Duration::from_millis(silence.unsigned_abs()))
     }
 }
@@ -46,13 +48,13 @@ mod tests {
             let mut scrapes = Scrapes::default();
             let series: Vec<Vec<Sample>> =
                 times.iter().map(|times| times.iter().map(|ts| (ts * 1000, 1.0)).collect()).collect();
-            scrapes.see(series.iter().map(Vec::as_slice));
+            scrapes.record(series.iter().map(Vec::as_slice));
             scrapes.silence(DateTime::from_timestamp(now, 0).unwrap()).map(|silence| silence.as_secs())
         };
         assert_eq!(silence(&[&[0, 15, 30]], 100), None);
         assert_eq!(silence(&[&[0, 15, 30]], 101), Some(71));
         assert_eq!(silence(&[&[0, 15, 30], &[90, 105]], 101), None, "another instance is there");
         assert_eq!(silence(&[&[0]], 11), Some(11));
-        assert_eq!(silence(&[&[]], 1000), None, "what was never there is told elsewhere");
+        assert_eq!(silence(&[&[]], 1000), None, "missing series are reported elsewhere");
     }
 }

@@ -1,4 +1,4 @@
-//! A server that is asked again and again, for as long as the watch lasts.
+//! Polls a server while the watch lasts.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use common::duration::format_duration;
 use super::alerts::Alerts;
 use super::prometheus::Prometheus;
 use super::railway::Railway;
-use crate::evidence::{Asked, Evidence};
+use crate::evidence::{Criteria, Evidence};
 use crate::report::note;
 
-/// Who counts the requests.
+/// The server that counts the requests.
 #[derive(Debug)]
-pub enum Server {
-    /// A Prometheus.
+pub(crate) enum Server {
+    /// Prometheus.
     Prometheus(Box<Prometheus>),
-    /// Railway's own metrics.
+    /// Railway's metrics.
     Railway(Box<Railway>),
-    /// Nobody: only alerts are asked about.
-    Nobody,
+    /// No server: only alerts are checked.
+    None,
 }
 
 impl Server {
@@ -30,57 +30,57 @@ impl Server {
         match self {
             Self::Prometheus(prometheus) => prometheus.poll(evidence, now).await,
             Self::Railway(railway) => railway.poll(evidence, now).await,
-            Self::Nobody => Ok(()),
+            Self::None => Ok(()),
         }
     }
 
     async fn finish(&mut self, now: DateTime<Utc>) -> Result<()> {
         match self {
             Self::Prometheus(prometheus) => prometheus.finish(now).await,
-            Self::Railway(_) | Self::Nobody => Ok(()),
+            Self::Railway(_) | Self::None => Ok(()),
         }
     }
 }
 
-/// Asks every `interval`, until `watch` is over or it is proof. A question that fails is asked again: what it would have
-/// told is told by the next. One that fails at the end leaves a gap, and then nothing is decided.
-pub async fn watch(
+/// Polls every `interval`, until `watch` is over or the evidence is decisive. A failed query is retried, and the next one
+/// returns the data that it missed. If the last query fails, data is missing, and the evidence decides nothing.
+pub(crate) async fn watch(
     server: &mut Server,
     alerts: Option<&Alerts>,
-    asked: Asked,
+    criteria: Criteria,
     (watch, interval): (Duration, Duration),
     clock: &dyn Clock,
-    mut looked: impl FnMut(&Evidence),
+    mut on_progress: impl FnMut(&Evidence),
 ) -> Result<Evidence> {
     let mut signals = ShutdownSignals::watch()?;
-    let mut evidence = Evidence::new(asked);
+    let mut evidence = Evidence::new(criteria);
     let stopwatch = Stopwatch::start(clock);
     loop {
-        let answered = server.poll(&mut evidence, clock.now()).await;
+        let result = server.poll(&mut evidence, clock.now()).await;
         if let Some(alerts) = alerts {
-            evidence.alert = Some(alerts.look().await);
+            evidence.alert = Some(alerts.check().await);
         }
         if evidence.is_decisive() || evidence.damage.is_some() {
             break;
         }
-        let left = watch.saturating_sub(stopwatch.elapsed(clock));
-        let over = left.is_zero();
-        match answered {
-            Ok(()) => looked(&evidence),
-            Err(error) if over => evidence.damage = Some(format!("{error:#}")),
-            Err(error) => note(&format!("{error:#}; asking again")),
+        let remaining = watch.saturating_sub(stopwatch.elapsed(clock));
+        let is_over = remaining.is_zero();
+        match result {
+            Ok(()) => on_progress(&evidence),
+            Err(error) if is_over => evidence.damage = Some(format!("{error:#}")),
+            Err(error) => note(&format!("{error:#}; retrying")),
         }
-        if over {
+        if is_over {
             if let Err(error) = server.finish(clock.now()).await {
                 evidence.damage.get_or_insert(format!("{error:#}"));
             }
             break;
         }
         tokio::select! {
-            () = tokio::time::sleep(interval.min(left)) => {}
+            () = tokio::time::sleep(interval.min(remaining)) => {}
             _ = signals.next() => {
-                let seen = format_duration(stopwatch.elapsed(clock));
-                evidence.damage = Some(format!("it was stopped after {seen} of {}", format_duration(watch)));
+                let elapsed = format_duration(stopwatch.elapsed(clock));
+                evidence.damage = Some(format!("the watch was interrupted after {elapsed} of {}", format_duration(watch)));
                 break;
             }
         }

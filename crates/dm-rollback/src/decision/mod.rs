@@ -1,20 +1,24 @@
-//! The decision: what was seen in, a verdict out. Pure.
+//! The decision: turns evidence into a verdict. Pure.
+
+pub(crate) mod baseline;
+mod condition;
+pub(crate) mod sequential_test;
 
 use chrono::{DateTime, Utc};
 use common::duration::format_duration;
 use common::event::Condition;
 use common::records::{Decision, Verdict};
 
-use crate::evidence::{Evidence, Judged, Latency};
-use crate::finding::{Finding, Numbers, of_alert, of_producer, of_requests};
-use crate::rule::Rule;
+use crate::evidence::{ErrorCounts, Evidence, Latency};
+use condition::{Finding, Numbers, check_alert, check_producer, check_requests};
+use sequential_test::SequentialTest;
 
-/// When to roll back: any of these.
+/// The conditions for a rollback; any of them is enough.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Policy {
     /// More than this share of requests failed, in percent, above 0 and below 100.
     pub error_rate: Option<f64>,
-    /// More than this share of requests was slow.
+    /// More than a share of the requests was slow.
     pub latency: Option<Latency>,
     /// The health check ended as unhealthy.
     pub health_fails: bool,
@@ -25,50 +29,57 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Whether it has no condition at all.
+    /// Whether there is no condition at all.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Decides. What is cut off or damaged is never a reason to roll back, and never one to keep; an alert stands on its own.
+/// Decides. A truncated or damaged stream is never a reason to roll back, nor to keep; an alert counts on its own.
 ///
-/// A rollback by any condition wins; to keep, every condition has to be clear.
-pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
+/// One condition is enough to roll back; to keep, every condition must be clear.
+pub(crate) fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
     let mut findings = Vec::new();
     if let Some(why) = &evidence.damage {
         let why = why.clone();
         findings.push(Finding { answer: Decision::Inconclusive, condition: None, why, numbers: None });
     }
     if policy.alert {
-        findings.push(of_alert(evidence.alert.as_ref()));
+        findings.push(check_alert(evidence.alert.as_ref()));
     }
     if evidence.damage.is_none() {
         if policy.health_fails {
-            findings.push(of_producer(evidence, "dm-health", Condition::HealthFails));
+            findings.push(check_producer(evidence, "dm-health", Condition::HealthFails));
         }
         if policy.smoke_fails {
-            findings.push(of_producer(evidence, "dm-smoke", Condition::SmokeFails));
+            findings.push(check_producer(evidence, "dm-smoke", Condition::SmokeFails));
         }
         if let Some(percent) = policy.error_rate {
-            findings
-                .extend(of_requests(evidence, Condition::ErrorRate, percent, "failed", |seen| &seen.errors));
+            findings.extend(check_requests(
+                evidence,
+                Condition::ErrorRate,
+                percent,
+                "failed",
+                |observation| &observation.errors,
+            ));
         }
         if let Some(Latency { limit, share }) = policy.latency {
             let slow = format!("took longer than {}", format_duration(limit));
-            findings.extend(of_requests(evidence, Condition::Latency, share, &slow, |seen| &seen.slow));
+            findings.extend(check_requests(evidence, Condition::Latency, share, &slow, |observation| {
+                &observation.slow
+            }));
         }
     }
-    let weight = |finding: &Finding| match finding.answer {
+    let severity = |finding: &Finding| match finding.answer {
         Decision::Rollback => 0,
         Decision::Inconclusive => 1,
         Decision::Keep => 2,
     };
-    // The first of the gravest decides; its numbers are the verdict's.
-    let decisive = findings.into_iter().min_by_key(weight);
+    // The first of the most severe findings decides; the verdict has its numbers.
+    let decisive = findings.into_iter().min_by_key(severity);
     let (answer, condition, numbers, why) = match decisive {
         Some(Finding { answer, condition, numbers, why }) => (answer, condition, numbers, why),
-        None => (Decision::Inconclusive, None, None, "nothing was asked".to_owned()),
+        None => (Decision::Inconclusive, None, None, "no condition was given".to_owned()),
     };
     verdict(answer, condition, numbers, why, policy, evidence, now)
 }
@@ -82,28 +93,28 @@ fn verdict(
     evidence: &Evidence,
     now: DateTime<Utc>,
 ) -> Verdict {
-    // Where no requests decided, those that were seen are told all the same.
+    // If no requests decided, the verdict still reports those of the first source.
     let numbers = numbers.or_else(|| {
-        let (_, seen) = evidence.seen().next()?;
-        Some(Numbers::of(&seen.errors, policy.error_rate?))
+        let (_, observation) = evidence.observations().next()?;
+        Some(Numbers::new(&observation.errors, policy.error_rate?))
     });
-    let judged = numbers.as_ref().map(|numbers| &numbers.judged);
-    let rule = judged.and_then(|judged| judged.rule.as_ref());
+    let counts = numbers.as_ref().map(|numbers| &numbers.counts);
+    let test = counts.and_then(|counts| counts.test.as_ref());
     let by_requests = matches!(condition, Some(Condition::ErrorRate | Condition::Latency));
-    let proof = rule.filter(|_| by_requests).map(Rule::evidence);
+    let proof = test.filter(|_| by_requests).map(SequentialTest::evidence);
     Verdict {
         ts: now,
         verdict: answer,
         condition,
-        total: judged.map_or(0, |judged| judged.total),
-        errors: judged.map_or(0, |judged| judged.bad),
-        rate_percent: judged.and_then(Judged::percent),
-        threshold_percent: numbers.as_ref().map(|numbers| numbers.asked_percent).or(policy.error_rate),
-        threshold_used_percent: judged.and_then(|judged| judged.allowed),
-        baseline: judged.map(|judged| judged.before).filter(|before| before.total > 0),
+        total: counts.map_or(0, |counts| counts.total),
+        errors: counts.map_or(0, |counts| counts.bad),
+        rate_percent: counts.and_then(ErrorCounts::percent),
+        threshold_percent: numbers.as_ref().map(|numbers| numbers.limit_percent).or(policy.error_rate),
+        threshold_used_percent: counts.and_then(|counts| counts.allowed),
+        baseline: counts.map(|counts| counts.baseline).filter(|baseline| baseline.total > 0),
         evidence: proof,
-        needed: proof.map(|_| Rule::needed()),
-        detectable_percent: rule.and_then(Rule::detectable_percent),
+        needed: proof.map(|_| SequentialTest::needed()),
+        detectable_percent: test.and_then(SequentialTest::detectable_percent),
         sources: evidence.sources(),
         why,
     }
@@ -119,7 +130,7 @@ mod tests {
     use common::records::Baseline;
 
     use crate::evidence::tests::{START, end, probe_at, read, stream};
-    use crate::evidence::{self, Alert, Asked};
+    use crate::evidence::{self, Alert, Criteria};
 
     const FIVE: Policy = Policy {
         error_rate: Some(5.0),
@@ -156,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_of_the_verdict_are_those_of_the_source_that_decided() {
+    fn the_verdict_has_the_numbers_of_the_source_that_decided() {
         let verdict = verdict(FIVE, 0, 60, 100);
         // Ten seconds a bucket: four of them, and the first request after them.
         assert_eq!((verdict.verdict, verdict.total, verdict.errors), (Decision::Rollback, 101, 41));
@@ -167,29 +178,29 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_before_is_not_the_new_version_s_fault() {
+    fn earlier_failures_are_not_the_new_version_s_fault() {
         // Every fourteenth: seven percent, before and after.
         let seven = |at: usize| at % 14 == 13;
         let probes: Vec<bool> = (0..600).map(|at| !seven(at)).collect();
         let mut lines = vec![START.to_owned()];
         lines.extend(probes.iter().enumerate().map(|(second, ok)| probe_at(second, *ok)));
         lines.push(end(0, probes.len()));
-        let decided = |asked| {
-            let evidence = Evidence::read(lines.join("\n").as_bytes(), asked, |_| {});
+        let decided = |criteria| {
+            let evidence = Evidence::read(lines.join("\n").as_bytes(), criteria, |_| {});
             decide(&FIVE, &evidence, DateTime::UNIX_EPOCH)
         };
-        let told = Baseline { total: 1000, errors: 70 };
-        let verdict = decided(Asked { baseline: Some(told), ..evidence::tests::FIVE });
-        assert_eq!((verdict.verdict, verdict.baseline), (Decision::Keep, Some(told)));
+        let given = Baseline { total: 1000, errors: 70 };
+        let verdict = decided(Criteria { baseline: Some(given), ..evidence::tests::FIVE });
+        assert_eq!((verdict.verdict, verdict.baseline), (Decision::Keep, Some(given)));
         assert!(verdict.threshold_used_percent > Some(8.4) && verdict.threshold_percent == Some(5.0));
         assert!(
-            verdict.why.ends_with("not more than 8.4 %, which is what there was before"),
+            verdict.why.ends_with("not more than 8.4 %, the rate before the deployment"),
             "{}",
             verdict.why
         );
-        // What is older than the deployment is the baseline where nobody told one.
+        // If none is given, requests before the deployment are the baseline.
         let since = Some(DateTime::UNIX_EPOCH + Duration::from_secs(299));
-        let verdict = decided(Asked { since, ..evidence::tests::FIVE });
+        let verdict = decided(Criteria { since, ..evidence::tests::FIVE });
         let before = Baseline { total: 300, errors: 21 };
         assert_eq!((verdict.verdict, verdict.baseline, verdict.total), (Decision::Keep, Some(before), 300));
     }
@@ -198,9 +209,9 @@ mod tests {
     fn slow_requests_are_a_condition_of_their_own() {
         let limit = Duration::from_secs(1);
         let latency = Latency { limit, share: 5.0 };
-        let asked = Asked { error_rate: None, latency: Some(latency), since: None, baseline: None };
+        let criteria = Criteria { error_rate: None, latency: Some(latency), since: None, baseline: None };
         let policy = Policy { latency: Some(latency), ..Policy::default() };
-        let decided = |slow_every: usize, policy: &Policy, asked: Asked| {
+        let decided = |slow_every: usize, policy: &Policy, criteria: Criteria| {
             let probe = |second: usize| {
                 let ms = if second.is_multiple_of(slow_every) { "1000.1" } else { "1000.0" };
                 probe_at(second, true).replace(r#""latency_ms":null"#, &format!(r#""latency_ms":{ms}"#))
@@ -208,20 +219,24 @@ mod tests {
             let mut lines = vec![START.to_owned()];
             lines.extend((0..120).map(probe));
             lines.push(end(0, 120));
-            decide(policy, &Evidence::read(lines.join("\n").as_bytes(), asked, |_| {}), DateTime::UNIX_EPOCH)
+            decide(
+                policy,
+                &Evidence::read(lines.join("\n").as_bytes(), criteria, |_| {}),
+                DateTime::UNIX_EPOCH,
+            )
         };
-        assert_eq!(decided(60, &policy, asked).verdict, Decision::Keep);
-        let verdict = decided(2, &policy, asked);
+        assert_eq!(decided(60, &policy, criteria).verdict, Decision::Keep);
+        let verdict = decided(2, &policy, criteria);
         assert_eq!((verdict.verdict, verdict.condition), (Decision::Rollback, Some(Condition::Latency)));
         assert!(verdict.why.contains("requests took longer than 1.0s (probe, 5"), "{}", verdict.why);
-        // Next to errors, of which there are none.
+        // In addition to errors, of which there are none.
         let both = Policy { error_rate: Some(5.0), ..policy };
-        let verdict = decided(2, &both, Asked { error_rate: Some(5.0), ..asked });
+        let verdict = decided(2, &both, Criteria { error_rate: Some(5.0), ..criteria });
         assert_eq!((verdict.verdict, verdict.condition), (Decision::Rollback, Some(Condition::Latency)));
     }
 
     #[test]
-    fn an_alert_rolls_back_only_where_it_is_known_to_be_new() {
+    fn only_a_new_alert_rolls_back() {
         let policy = Policy { alert: true, ..Policy::default() };
         let name = || "ApiDown".to_owned();
         for (alert, answer) in [
@@ -234,7 +249,7 @@ mod tests {
             let mut evidence = Evidence::default();
             evidence.alert = alert;
             assert_eq!(decide(&policy, &evidence, DateTime::UNIX_EPOCH).verdict, answer);
-            // It stands on its own; to keep, nothing may be damaged.
+            // An alert counts on its own; to keep, nothing may be damaged.
             evidence.damage = Some("cut".to_owned());
             let answer = if answer == Decision::Keep { Decision::Inconclusive } else { answer };
             assert_eq!(decide(&policy, &evidence, DateTime::UNIX_EPOCH).verdict, answer);
@@ -299,8 +314,8 @@ mod tests {
             let at = at % bytes.len();
             let until = (at + over).min(bytes.len());
             bytes.splice(at..until, garbage);
-            let asked = Asked { error_rate: Some(5.0), ..Asked::default() };
-            let evidence = Evidence::read(bytes.as_slice(), asked, |_| {});
+            let criteria = Criteria { error_rate: Some(5.0), ..Criteria::default() };
+            let evidence = Evidence::read(bytes.as_slice(), criteria, |_| {});
             prop_assert_ne!(decide(&FIVE, &evidence, DateTime::UNIX_EPOCH).verdict, Decision::Rollback);
         }
 

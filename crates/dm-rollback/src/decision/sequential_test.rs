@@ -1,40 +1,40 @@
-//! The sequential rule: when the errors seen so far are proof of a version that is worse than allowed. Pure.
+//! The sequential test: when the errors so far prove that a version is worse than allowed. Pure.
 //!
-//! For every bucket in which a fault may have begun, a mixture of likelihood ratios against several worse error rates,
-//! with an upper limit on what one bucket of time may say; each start has its own share of the chance to be wrong.
+//! For every bucket in which a fault may have begun, it computes a mixture of likelihood ratios against several worse
+//! error rates, and limits the evidence of a single bucket. Each start has its own share of the error probability.
 //! `docs/observability/rollback-decision.md` has the proof.
 
 use std::collections::VecDeque;
 
-/// How often a good version may be rolled back in a watch, however long it is, at most.
+/// The maximum probability that a good version is rolled back in a watch of any length.
 const ALPHA: f64 = 0.01;
 
-/// At least so many buckets have to take part: a blip is none of them.
+/// The minimum number of buckets that prove a fault, so that a blip is none.
 const PERSISTENCE: f64 = 4.0;
 
-/// So many starts are kept: the first, and the latest of the others.
+/// The maximum number of starts kept: the first, and the latest of the others.
 const STARTS: usize = 60;
 
-/// Below so many requests nothing is rolled back for their errors.
-pub const MIN_REQUESTS: u64 = 10;
+/// The minimum number of requests for a rollback.
+pub(crate) const MIN_REQUESTS: u64 = 10;
 
-/// Below so many errors nothing is rolled back for them.
-pub const MIN_ERRORS: u64 = 3;
+/// The minimum number of errors for a rollback.
+pub(crate) const MIN_ERRORS: u64 = 3;
 
-/// The worse error rates that are asked about: these multiples of what is allowed, and more than half of all.
+/// The alternatives, as multiples of the allowed error rate. [`MOST_FAIL`] is one more.
 const TIMES_WORSE: [f64; 3] = [1.5, 2.5, 5.0];
 
-/// See [`TIMES_WORSE`].
+/// The alternative that most requests fail.
 const MOST_FAIL: f64 = 0.6;
 
-/// No error rate above this is an alternative: a version that always fails sometimes answers.
+/// The highest alternative: even a broken version answers sometimes.
 const WORST: f64 = 0.97;
 
 /// The evidence of one source, bucket by bucket.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rule {
+pub struct SequentialTest {
     threshold: f64,
-    /// The worse error rates.
+    /// The alternatives: the worse error rates that are tested.
     worse: Vec<f64>,
     starts: VecDeque<Start>,
     /// The bucket that is being filled, its requests and its errors.
@@ -45,24 +45,24 @@ pub struct Rule {
     proven: bool,
 }
 
-/// The evidence of all buckets from one on: the one in which the fault began, if there is one.
+/// The evidence of all buckets from the one in which a fault may have begun.
 #[derive(Debug, Clone, PartialEq)]
 struct Start {
-    /// What this start has to show: the logarithm of 1 / (its share of ALPHA).
+    /// The evidence that proves a fault from this start: the logarithm of 1 / (its share of ALPHA).
     needed: f64,
-    /// The evidence for each of the worse rates.
+    /// The evidence for each alternative.
     sums: Vec<f64>,
 }
 
 impl Start {
-    /// The start at this bucket, counted from 0. The shares 1/((n+1)(n+2)) of all starts add up to 1: a bad version is
-    /// mostly bad from the beginning, and no watch is too long.
+    /// A start at this bucket, counted from 0. The shares 1/((n+1)(n+2)) of all starts add up to 1, for a watch of any
+    /// length. The first start has the largest: most bad versions are bad from the beginning.
     fn at(bucket: u64, alternatives: usize) -> Self {
         let n = float(bucket);
         Self { needed: ((n + 1.0) * (n + 2.0) / ALPHA).ln(), sums: vec![0.0; alternatives] }
     }
 
-    /// What a bucket may say at most.
+    /// The maximum evidence of a single bucket.
     fn most(&self) -> f64 {
         self.needed / PERSISTENCE
     }
@@ -72,15 +72,16 @@ impl Start {
         log_mean_exp(&self.sums)
     }
 
-    /// The sum of four quarters may fall short of the whole by a rounding. No mean is more than the largest.
+    /// The sum of four quarters may fall short of the whole by a rounding error. The mean never exceeds the largest sum,
+    /// so a cheap comparison comes first.
     fn is_decisive(&self) -> bool {
         let enough = self.needed - 1e-9;
         self.sums.iter().any(|sum| *sum >= enough) && self.evidence() >= enough
     }
 }
 
-impl Rule {
-    /// A rule that allows this share of errors, in percent, above 0 and below 100.
+impl SequentialTest {
+    /// A test that allows this share of errors, in percent, above 0 and below 100.
     pub fn new(percent: f64) -> Self {
         let threshold = (percent / 100.0).clamp(1e-9, 0.999);
         let mut worse: Vec<f64> = TIMES_WORSE
@@ -102,8 +103,8 @@ impl Rule {
         -ALPHA.ln()
     }
 
-    /// Adds requests, of which so many are errors. One that comes late belongs to the bucket that is open: what was
-    /// weighed stays weighed.
+    /// Adds requests and the number of errors among them. Late requests count in the open bucket: closed buckets do not
+    /// change.
     pub fn add(&mut self, bucket: i64, total: u64, errors: u64) {
         if bucket > self.open.0 {
             self.close();
@@ -113,7 +114,7 @@ impl Rule {
         self.open.2 = self.open.2.saturating_add(errors);
     }
 
-    /// Weighs what is in the open bucket. What is proven stays proven.
+    /// Evaluates the open bucket. A proof stays a proof.
     pub fn close(&mut self) {
         let (_, total, errors) = self.open;
         (self.open.1, self.open.2) = (0, 0);
@@ -139,13 +140,13 @@ impl Rule {
         }
     }
 
-    /// What so many requests say for this error rate and against the allowed one.
+    /// The logarithm of the likelihood ratio of these requests: this error rate against the allowed one.
     fn step(&self, rate: f64, failed: f64, answered: f64) -> f64 {
         failed * (rate / self.threshold).ln() + answered * ((1.0 - rate) / (1.0 - self.threshold)).ln()
     }
 
-    /// The evidence against the version in natural logarithms, from the buckets that are closed; never below 0. It is
-    /// that of the start that comes nearest to what it has to show.
+    /// The evidence against the version as a natural logarithm, from the closed buckets; never below 0. It is that of the
+    /// start that is nearest to a proof.
     pub fn evidence(&self) -> f64 {
         let missing = |start: &Start| start.evidence() - start.needed;
         self.starts.iter().map(missing).fold(-Self::needed(), f64::max) + Self::needed()
@@ -156,8 +157,8 @@ impl Rule {
         self.proven
     }
 
-    /// The smallest error rate in percent, from the beginning on, that as many buckets of as many requests as were
-    /// seen are expected to prove; `None` where none would.
+    /// The smallest error rate, in percent, that the observed number of buckets and requests is expected to prove if it is
+    /// present from the beginning; `None` if no rate would be proven.
     pub fn detectable_percent(&self) -> Option<f64> {
         if self.total < MIN_REQUESTS {
             return None;
@@ -169,7 +170,7 @@ impl Rule {
             let sums: Vec<f64> = self.worse.iter().map(sum).collect();
             log_mean_exp(&sums) >= start.needed - 1e-9
         };
-        // From where on it does: the evidence grows with the rate.
+        // Bisection: the evidence grows with the rate.
         let (mut low, mut high) = (self.threshold, 1.0);
         if !proves(high) {
             return None;
@@ -181,9 +182,9 @@ impl Rule {
         Some((1000.0 * high).round() / 10.0)
     }
 
-    /// What a bucket of `requests`, which fail at `rate`, is expected to say for an error rate of `worse`.
+    /// The expected evidence for the alternative `worse` of a bucket of `requests` that fail at `rate`.
     fn expected(&self, rate: f64, worse: f64, requests: u64, most: f64) -> f64 {
-        /// Above it chance is small against the limit.
+        /// With more requests, random variation is small compared with the limit.
         const MANY: u64 = 2000;
         let n = float(requests);
         if rate >= 1.0 || requests > MANY {
@@ -193,9 +194,9 @@ impl Rule {
         let mut log_chance = n * (1.0 - rate).ln();
         let mut mean = 0.0;
         for failed in 0..=requests {
-            let (x, left) = (float(failed), float(requests - failed));
-            mean += log_chance.exp() * self.step(worse, x, left).min(most);
-            log_chance += (left / (x + 1.0) * rate / (1.0 - rate)).ln();
+            let (x, remaining) = (float(failed), float(requests - failed));
+            mean += log_chance.exp() * self.step(worse, x, remaining).min(most);
+            log_chance += (remaining / (x + 1.0) * rate / (1.0 - rate)).ln();
         }
         mean
     }
@@ -218,13 +219,13 @@ mod tests {
 
     use super::*;
 
-    fn after(percent: f64, buckets: &[(u64, u64)]) -> Rule {
-        let mut rule = Rule::new(percent);
+    fn after(percent: f64, buckets: &[(u64, u64)]) -> SequentialTest {
+        let mut test = SequentialTest::new(percent);
         for (index, (good, bad)) in (0..).zip(buckets) {
-            rule.add(index, good + bad, *bad);
+            test.add(index, good + bad, *bad);
         }
-        rule.close();
-        rule
+        test.close();
+        test
     }
 
     #[test]
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_proven_stays_proven() {
+    fn a_proof_stays_a_proof() {
         assert!(after(5.0, &[(0, 10), (0, 10), (0, 10), (0, 10), (500, 0)]).is_decisive());
     }
 
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_that_begin_late_are_not_diluted_by_what_was_good() {
+    fn good_buckets_do_not_dilute_late_errors() {
         let mut buckets = vec![(100, 0); 50];
         buckets.extend([(70, 30); 5]);
         assert!(after(5.0, &buckets).is_decisive());
@@ -268,7 +269,7 @@ mod tests {
         let detectable = |buckets: usize, good| after(5.0, &vec![(good, 0); buckets]).detectable_percent();
         assert_eq!(detectable(1, 9), None, "9 requests");
         assert_eq!(detectable(3, 1000), None, "three buckets");
-        // The simulation's: 20 % of one request a second is found in ninety seconds at the median.
+        // From the simulation: 20 % of one request a second is detected in ninety seconds at the median.
         let slow = detectable(9, 10).unwrap();
         assert!((17.0..22.0).contains(&slow), "{slow}");
         let many = detectable(60, 1000).unwrap();
@@ -283,30 +284,30 @@ mod tests {
             let mut worse = buckets.clone();
             let at = at % buckets.len();
             worse[at].1 += 1;
-            prop_assert!(after(5.0, &worse).evidence() >= after(5.0, &buckets).evidence().min(Rule::needed()) - 1e-9);
+            prop_assert!(after(5.0, &worse).evidence() >= after(5.0, &buckets).evidence().min(SequentialTest::needed()) - 1e-9);
             worse = buckets.clone();
             worse[at] = (0, buckets[at].0 + buckets[at].1);
-            prop_assert!(after(5.0, &worse).evidence() >= after(5.0, &buckets).evidence().min(Rule::needed()) - 1e-9);
+            prop_assert!(after(5.0, &worse).evidence() >= after(5.0, &buckets).evidence().min(SequentialTest::needed()) - 1e-9);
         }
 
         #[test]
-        fn how_a_bucket_s_counts_are_split_and_ordered_never_matters(
+        fn split_and_order_within_a_bucket_never_matter(
             parts in proptest::collection::vec((0..5_i64, 0..20_u64, 0..20_u64), 1..40), turn in 0..40_usize,
         ) {
             let mut sorted = parts;
             sorted.sort_by_key(|part| part.0);
-            let mut whole = Rule::new(5.0);
+            let mut whole = SequentialTest::new(5.0);
             for bucket in 0..5 {
-                let of = |part: &&(i64, u64, u64)| part.0 == bucket;
-                let good: u64 = sorted.iter().filter(of).map(|part| part.1).sum();
-                let bad: u64 = sorted.iter().filter(of).map(|part| part.2).sum();
+                let is_in_bucket = |part: &&(i64, u64, u64)| part.0 == bucket;
+                let good: u64 = sorted.iter().filter(is_in_bucket).map(|part| part.1).sum();
+                let bad: u64 = sorted.iter().filter(is_in_bucket).map(|part| part.2).sum();
                 whole.add(bucket, good + bad, bad);
             }
             whole.close();
             let turn = turn % sorted.len();
             sorted.rotate_left(turn);
             sorted.sort_by_key(|part| part.0);
-            let mut split = Rule::new(5.0);
+            let mut split = SequentialTest::new(5.0);
             for (bucket, good, bad) in sorted {
                 split.add(bucket, good, 0);
                 split.add(bucket, bad, bad);
@@ -316,18 +317,18 @@ mod tests {
         }
 
         #[test]
-        fn nothing_gives_nan(
+        fn no_input_gives_nan(
             percent in prop_oneof![Just(f64::MIN_POSITIVE), Just(99.999_999_999_999), 0.001..100.0_f64],
             buckets in proptest::collection::vec((any::<i64>(), any::<u64>(), any::<u64>()), 0..20),
         ) {
-            let mut rule = Rule::new(percent);
+            let mut test = SequentialTest::new(percent);
             for (bucket, total, errors) in buckets {
-                rule.add(bucket, total, errors);
-                prop_assert!(rule.evidence().is_finite());
+                test.add(bucket, total, errors);
+                prop_assert!(test.evidence().is_finite());
             }
-            rule.close();
-            prop_assert!(rule.evidence().is_finite());
-            prop_assert!(rule.detectable_percent().is_none_or(f64::is_finite));
+            test.close();
+            prop_assert!(test.evidence().is_finite());
+            prop_assert!(test.detectable_percent().is_none_or(f64::is_finite));
         }
     }
 }

@@ -1,25 +1,25 @@
-//! What was there before the deployment is not the new version's fault. Pure.
+//! The baseline: failures that were there before the deployment are not the new version's fault. Pure.
 
 use common::records::Baseline;
 
-/// Fewer requests before the deployment say nothing.
+/// The minimum number of requests in a usable baseline.
 const MIN_BASELINE: u64 = 100;
 
 /// The 95 % one-sided quantile of the normal distribution.
 const Z: f64 = 1.645;
 
-/// Whether it holds enough requests to say something.
-pub fn is_usable(baseline: Baseline) -> bool {
+/// Whether the baseline has enough requests to be used.
+pub(crate) fn is_usable(baseline: Baseline) -> bool {
     baseline.total >= MIN_BASELINE
 }
 
-/// The share that is allowed, in percent: what was asked for, and never less than what the version before may have
-/// had.
+/// The share of bad requests that is allowed, in percent: the limit `percent`, but never less than the upper limit of
+/// the baseline's interval.
 pub fn threshold_used(percent: f64, baseline: Baseline) -> f64 {
     if !is_usable(baseline) {
         return percent;
     }
-    // A version before that always failed would allow everything; the rule can judge no rate of 100 %.
+    // A baseline in which all requests failed would allow everything; the test needs a limit below 100 %.
     percent.max((100.0 * wilson_upper(baseline)).min(99.9))
 }
 
@@ -33,9 +33,9 @@ fn wilson_upper(Baseline { total, errors }: Baseline) -> f64 {
     ((share + Z * Z / (2.0 * n) + half) / (1.0 + Z * Z / n)).min(1.0)
 }
 
-/// The fewest requests that, all without an error, show the error rate to be below `percent` at 95 %: the upper limit
+/// The minimum number of requests that, all without an error, show the error rate to be below `percent` at 95 %: the upper limit
 /// of the same interval for 0 of n is z²/(n + z²). 52 for 5 percent.
-pub fn requests_to_keep(percent: f64) -> u64 {
+pub(crate) fn requests_to_keep(percent: f64) -> u64 {
     let share = percent / 100.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates")]
     let most_too_few = (Z * Z * (1.0 - share) / share).floor() as u64;
@@ -49,10 +49,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_before_is_the_measure_where_it_was_worse_than_allowed() {
+    fn a_baseline_worse_than_the_limit_replaces_it() {
         let used = |total, errors| threshold_used(5.0, Baseline { total, errors });
         assert!((used(900, 4) - 5.0).abs() < 1e-9, "it was better");
-        assert!((used(99, 50) - 5.0).abs() < 1e-9, "too few to say");
+        assert!((used(99, 50) - 5.0).abs() < 1e-9, "too few requests");
         // R: prop.test(70, 1000, correct = FALSE, conf.level = 0.9)$conf.int[2] is 0.0845.
         assert!((used(1000, 70) - 8.45).abs() < 0.01, "{}", used(1000, 70));
         assert!(used(1000, 1000) < 100.0);
