@@ -7,20 +7,20 @@ jsonl\t'JSON Lines: one record per line'"
 complete -c dm-rollback -l github -d 'In GitHub Actions, any of: group (fold the output), error (annotate a failure), summary (add a row to the step summary)' -r
 complete -c dm-rollback -l if-latency -d 'Roll back if too many requests took longer than this' -r
 complete -c dm-rollback -l if-latency-share -d 'The share of such slow requests that is allowed, in percent' -r
-complete -c dm-rollback -l if-alert -d 'Roll back if this alert begins to fire in Alertmanager; may be given more than once. Beside a stream or a log it is looked at once, at the end' -r
-complete -c dm-rollback -l alertmanager-url -d 'The Alertmanager that is asked, and told of a rollback' -r
+complete -c dm-rollback -l if-alert -d 'Roll back if this alert begins to fire in Alertmanager; may be given more than once. With a stream or a log, it is checked once, at the end' -r
+complete -c dm-rollback -l alertmanager-url -d 'The Alertmanager to query for alerts and to notify of a rollback' -r
 complete -c dm-rollback -l prometheus -d 'Count requests in this Prometheus [default: $PROMETHEUS_URL]' -r
-complete -c dm-rollback -l prometheus-token -d 'A bearer token for it: better in the variable, or as file:PATH, than on the command line' -r
-complete -c dm-rollback -l total-query -d 'The counter of requests, as a selector without functions: requests_total{job="api"} [default: a usual one, of the service]' -r
-complete -c dm-rollback -l error-query -d 'The counter of failed requests, likewise [default: the first, with a status of 5xx]' -r
-complete -c dm-rollback -l railway-url -d 'Where Railway\'s API is' -r
+complete -c dm-rollback -l prometheus-token -d 'A bearer token for Prometheus: better in the variable, or as file:PATH, than on the command line' -r
+complete -c dm-rollback -l total-query -d 'The counter of requests, as a selector without functions: requests_total{job="api"} [default: a usual counter of the service]' -r
+complete -c dm-rollback -l error-query -d 'The counter of failed requests, also as a selector [default: the counter of requests, with a status of 5xx]' -r
+complete -c dm-rollback -l railway-url -d 'The URL of Railway\'s API' -r
 complete -c dm-rollback -l access-log -d 'Count requests in an access log on stdin (-): nginx\'s combined format, with $request_time after it for --if-latency, or JSON Lines' -r -f -a "-\t''"
-complete -c dm-rollback -l watch -d 'Watch for so long; it ends sooner only to roll back [default: 5m where a server is asked]' -r
-complete -c dm-rollback -l interval -d 'The time between two questions to a server, and between two lines that say how it stands' -r
-complete -c dm-rollback -l since -d 'When the deployment began, as a time (RFC 3339) or so long ago; what is older is the baseline [default: now where a server is asked, or a log is watched]' -r
-complete -c dm-rollback -l baseline -d 'How much before the deployment to take as the baseline from a server; 0s for none' -r
-complete -c dm-rollback -l baseline-total -d 'The requests before the deployment, where you count them yourself' -r
-complete -c dm-rollback -l baseline-errors -d 'Those of them that failed' -r
+complete -c dm-rollback -l watch -d 'How long to watch; the watch ends earlier only to roll back [default: 5m if a server is queried]' -r
+complete -c dm-rollback -l interval -d 'The time between two queries to a server, and between two progress lines' -r
+complete -c dm-rollback -l since -d 'When the deployment began, as a time (RFC 3339) or a duration before now; older requests are the baseline [default: now if a server is queried or a log is watched]' -r
+complete -c dm-rollback -l baseline -d 'The length of the baseline before the deployment that a server is queried for; 0s for none' -r
+complete -c dm-rollback -l baseline-total -d 'The number of requests before the deployment, if you count them yourself' -r
+complete -c dm-rollback -l baseline-errors -d 'The number of these requests that failed' -r
 complete -c dm-rollback -l target -d 'Version to roll back to [default: the last known-good version]' -r
 complete -c dm-rollback -l max-rollbacks-per-day -d 'Refuse (11) after this number of rollbacks of a service in 24 hours, until a person has found the cause' -r
 complete -c dm-rollback -l cool-down -d 'Minimum time between two rollbacks of a service (75)' -r
@@ -46,7 +46,7 @@ complete -c dm-rollback -l if-health-fails -d 'Roll back if dm-health found the 
 complete -c dm-rollback -l if-smoke-fails -d 'Roll back if a smoke test failed'
 complete -c dm-rollback -l from-alertmanager -d 'Roll back if a payload of Alertmanager\'s webhook on stdin contains an alert of this service that fires and has the label auto_action="rollback", and if --alertmanager-url confirms that it is still active'
 complete -c dm-rollback -l dry-run -d 'Only decide: report a rollback that is needed, but do not run the command (11)'
-complete -c dm-rollback -l railway -d 'Count requests in Railway\'s metrics: RAILWAY_SERVICE_ID and RAILWAY_ENVIRONMENT_ID say whose, RAILWAY_TOKEN or RAILWAY_API_TOKEN lets in'
+complete -c dm-rollback -l railway -d 'Count requests in Railway\'s metrics: RAILWAY_SERVICE_ID and RAILWAY_ENVIRONMENT_ID select the service, RAILWAY_TOKEN or RAILWAY_API_TOKEN authenticates'
 complete -c dm-rollback -l require-target -d 'Refuse (11) if no version is known to be good. Without this flag, the first rollback runs the command without a target'
 complete -c dm-rollback -l allow-refused -d 'Allow a version that was rolled back before: as the --target, or with --check-version'
 complete -c dm-rollback -l schema-compatible -d 'Roll back even if a migration has changed the schema: the target works with the current one'

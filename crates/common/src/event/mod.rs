@@ -101,7 +101,7 @@ pub enum Detail {
         before: Option<String>,
         /// The schema version after, if it could be read.
         after: Option<String>,
-        /// Whether the migration tool left the schema marked as half migrated ("dirty").
+        /// Whether the schema is dirty: the migration tool recorded that a migration failed part-way.
         dirty: Option<bool>,
         /// Seconds spent waiting for locks.
         lock_wait_s: Option<f64>,

@@ -73,7 +73,7 @@ fn describe_waiters(waiters: Waiters) -> String {
         waiters.longest.map(|age| format!(", the longest for {}", format_duration(age))).unwrap_or_default();
     match waiters.count {
         None => "  who waits behind it is unknown".to_owned(),
-        Some(0) => "  nobody waits behind it yet".to_owned(),
+        Some(0) => "  no session waits behind it yet".to_owned(),
         Some(1) => format!("  1 session waits behind it{longest}"),
         Some(count) => format!("  {count} sessions wait behind it{longest}"),
     }

@@ -32,7 +32,7 @@ pub(crate) fn test(test: &Test) -> String {
     lines
 }
 
-/// Nothing after a complete run. Else a line that tells why the rest of the plan is missing.
+/// Nothing after a complete run. Otherwise a line that says why the rest of the plan is missing.
 pub(super) fn end(verdict: &Verdict) -> String {
     match &verdict.end {
         RunEnd::Completed | RunEnd::OutputClosed => String::new(),
