@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets up everything that the tests need, then checks format, lints, shell scripts and dependencies, and runs the tests.
+# Sets up everything that the tests need, then checks format, lints, API documentation, shell scripts and dependencies,
+# and runs the tests.
 #
 # The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, MariaDB) and shellcheck are Debian's
 # packages, unpacked into a private folder: without root, without services that keep running, and without installing
@@ -98,9 +99,10 @@ have "${programs[@]}" || fail "could not install ${programs[*]}"
 [ -x "$servers/usr/sbin/mariadbd" ] || fail "could not install mariadb-server-core"
 have_postgresql "$servers/usr" || have_postgresql /usr || fail "could not install postgresql"
 
-say "format and lints"
+say "format, lints and API documentation"
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
+RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 
 say "shell scripts"
 git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
