@@ -76,6 +76,13 @@ pub struct Start {
     /// The time between two probes, in milliseconds; `None` for a tool that does not probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_ms: Option<u64>,
+    /// The minimum duration of the watch, in milliseconds: a consumer may end it after that, as soon as the version is
+    /// proven good. `None` if the producer does not watch, or only for a fixed time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch_min_ms: Option<u64>,
+    /// The maximum duration of the watch, in milliseconds; `None` if the producer does not watch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch_max_ms: Option<u64>,
 }
 
 /// One probe of a service.
@@ -117,6 +124,12 @@ pub struct Probe {
     /// Why the probe failed; `None` if it succeeded.
     #[serde(default)]
     pub reason: Option<Reason>,
+    /// The version that answered, as the response names it; `None` if it was not looked for, or not found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Whether the probe observed the control group, for example the previous version, instead of the new version.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub control: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -331,6 +344,8 @@ mod tests {
             deployment: "d-42".to_owned(),
             ts,
             interval_ms: Some(1000),
+            watch_min_ms: None,
+            watch_max_ms: None,
         };
         let mut out = Vec::new();
         let mut writer = RecordWriter::begin(&mut out, start.clone()).unwrap();

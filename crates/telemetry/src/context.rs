@@ -118,6 +118,8 @@ impl Context {
             deployment: self.identity.deployment.to_string(),
             ts,
             interval_ms: interval.and_then(|interval| u64::try_from(interval.as_millis()).ok()),
+            watch_min_ms: None,
+            watch_max_ms: None,
         }
     }
 

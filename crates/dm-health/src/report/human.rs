@@ -207,6 +207,8 @@ mod tests {
             deployment: String::new(),
             ts: DateTime::UNIX_EPOCH,
             interval_ms: Some(1000),
+            watch_min_ms: None,
+            watch_max_ms: None,
         };
         let target = |name: &&str| {
             Target::new(&"http://u:p@h/?t=1".parse().unwrap(), Some(name.parse().unwrap())).unwrap()

@@ -113,5 +113,7 @@ fn record(seq: u64, target: &Target, src: String, outcome: &ProbeOutcome) -> Pro
         address: outcome.address.map(|address| address.to_string()),
         local: outcome.result() == ProbeResult::NotProbed,
         reason: outcome.failure.as_ref().map(|failure| failure.reason),
+        version: None,
+        control: false,
     }
 }

@@ -176,8 +176,8 @@ impl<'a> RollbackState<'a> {
     fn record_good(&self, now: DateTime<Utc>) -> io::Result<()> {
         let identity = &self.context.identity;
         let Some(version) = identity.version.clone() else { return Ok(()) };
-        let good =
-            KnownGood { version, release: self.execution.safeguards.release.clone(), schema: self.schema() };
+        let release = self.execution.safeguards.release.clone();
+        let good = KnownGood { version, release, schema: self.schema(), assumed: false };
         self.ledger.append(now, &identity.deployment, EntryKind::Good(good))
     }
 

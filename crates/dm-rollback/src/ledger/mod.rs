@@ -66,6 +66,9 @@ pub struct KnownGood {
     /// The schema version that it proved good with, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Label>,
+    /// Whether it is only assumed that this version served the requests that proved it good: no version could be detected.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub assumed: bool,
 }
 
 /// A rollback that is about to begin.
@@ -147,7 +150,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn good(version: &str) -> EntryKind {
-        EntryKind::Good(KnownGood { version: label(version), release: None, schema: None })
+        EntryKind::Good(KnownGood { version: label(version), release: None, schema: None, assumed: false })
     }
 
     pub(crate) fn intent(failed: &str, target: Option<&str>) -> EntryKind {

@@ -278,7 +278,12 @@ mod tests {
     #[test]
     fn a_moved_schema_refuses_unless_the_versions_are_compatible() {
         let with_schema = |schema| {
-            EntryKind::Good(KnownGood { version: label("1"), release: None, schema: Some(label(schema)) })
+            EntryKind::Good(KnownGood {
+                version: label("1"),
+                release: None,
+                schema: Some(label(schema)),
+                assumed: false,
+            })
         };
         let compatible = Limits { schema_compatible: true, ..LIMITS };
         let now = Facts { schema: Some(label("8")), ..Facts::default() };
@@ -305,8 +310,12 @@ mod tests {
 
     #[test]
     fn a_schema_that_another_deployment_moved_is_remembered() {
-        let seven =
-            EntryKind::Good(KnownGood { version: label("1"), release: None, schema: Some(label("7")) });
+        let seven = EntryKind::Good(KnownGood {
+            version: label("1"),
+            release: None,
+            schema: Some(label("7")),
+            assumed: false,
+        });
         let moved = EntryKind::Intent(crate::ledger::Intent {
             failed: Some(label("x")),
             target: Some(label("1")),

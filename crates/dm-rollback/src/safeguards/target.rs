@@ -31,7 +31,7 @@ fn find(history: &History, request: &Request<'_>, limits: &Limits) -> Result<Opt
                 display_time(ts)
             )));
         }
-        let unproven = KnownGood { version: target.clone(), release: None, schema: None };
+        let unproven = KnownGood { version: target.clone(), release: None, schema: None, assumed: false };
         return Ok(Some(history.known_good(target).cloned().unwrap_or(unproven)));
     }
     match history.newest_good(request.failed) {
