@@ -33,5 +33,9 @@ mod trigger;
 
 pub use args::{Args, TOOL};
 pub use command::{Command, plan, run};
-pub use decision::baseline::threshold_used;
-pub use decision::sequential_test::SequentialTest;
+
+/// The evidence and the decision, for simulations.
+pub mod simulation {
+    pub use crate::decision::{Policy, decide};
+    pub use crate::evidence::{Criteria, Evidence, Requests};
+}

@@ -45,6 +45,8 @@ pub struct Judgement {
     pub trigger: Option<Trigger>,
     /// Whether the deployment id was given, so that the id in the stream is ignored.
     pub keep_deployment_id: bool,
+    /// Whether an old stream is evidence too: in a dry run.
+    pub allow_recording: bool,
 }
 
 /// Checks the arguments.
@@ -97,7 +99,7 @@ pub(crate) fn plan(args: Args) -> Result<Plan> {
     Ok(Plan {
         context,
         stage: "rollback".parse().map_err(anyhow::Error::msg)?,
-        judgement: Judgement { policy, sources, trigger, keep_deployment_id },
+        judgement: Judgement { policy, sources, trigger, keep_deployment_id, allow_recording: args.dry_run },
         execution: Execution { command, dry_run: args.dry_run, safeguards },
         notifiers,
         format: args.format.unwrap_or_else(|| Format::for_stdout(stdout().is_terminal())),

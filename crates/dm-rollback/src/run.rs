@@ -12,8 +12,9 @@ use common::records::{Decision, Verdict};
 use telemetry::{Context, Journal, Recorder, WorkKind};
 use url::Url;
 
-use crate::decision;
-use crate::evidence::Evidence;
+use crate::decision::{self, Standing};
+use crate::evidence::versions::Versions;
+use crate::evidence::{Evidence, Subject as EvidenceSubject};
 use crate::execute;
 use crate::notify::{self, Notification};
 use crate::plan::{Judgement, Plan};
@@ -37,7 +38,7 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
     let clock = SystemClock;
     let began = clock.now();
     let counts_requests = judgement.policy.error_rate.is_some();
-    let (verdict, subject) = judge(judgement, &context, &clock)?;
+    let (verdict, _standing, subject) = judge(judgement, &context, &clock)?;
     let context = Context { identity: subject.identity, ..context };
 
     // The duration of the rollback itself: the watch before it belongs to the stage that watched.
@@ -80,22 +81,31 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
 
 /// The verdict, and the deployment that it is about. An alert on stdin is judged first; if it is a reason to roll back,
 /// the other sources that were given have to confirm it.
-fn judge(judgement: Judgement, context: &Context, clock: &dyn Clock) -> Result<(Verdict, Subject)> {
-    let Judgement { policy, mut sources, trigger, keep_deployment_id } = judgement;
+fn judge(judgement: Judgement, context: &Context, clock: &dyn Clock) -> Result<(Verdict, Standing, Subject)> {
+    let Judgement { policy, mut sources, trigger, keep_deployment_id, allow_recording } = judgement;
     let mut identity = context.identity.clone();
     if let Some(trigger) = &trigger {
         let journal = context.sinks.state_dir.as_deref().map(Journal::new);
         let verdict = trigger.judge(stdin().lock(), &mut identity, journal.as_ref(), clock.now());
         if verdict.verdict != Decision::Rollback || policy.is_empty() {
-            return Ok((verdict, Subject { identity, probed_urls: Vec::new() }));
+            return Ok((verdict, Standing::Assumed, Subject { identity, probed_urls: Vec::new() }));
         }
     }
-    let evidence = sources.gather(clock)?;
+    let stream_subject = EvidenceSubject {
+        service: identity.service.clone(),
+        environment: identity.environment.clone(),
+        deployment: keep_deployment_id.then(|| identity.deployment.clone()),
+        versions: Versions::of(identity.version.clone()),
+        allow_recording,
+    };
+    let evidence = sources.gather(&stream_subject, clock)?;
     if let Some(deployment) = deployment_id(&evidence).filter(|_| !keep_deployment_id) {
         identity.deployment = deployment;
     }
     let probed_urls = evidence.targets();
-    Ok((decision::decide(&policy, &evidence, clock.now()), Subject { identity, probed_urls }))
+    let verdict = decision::decide(&policy, &evidence, clock.now());
+    let standing = decision::standing(&policy, &evidence, verdict.verdict);
+    Ok((verdict, standing, Subject { identity, probed_urls }))
 }
 
 /// The id of the deployment as the producer of the stream named it.

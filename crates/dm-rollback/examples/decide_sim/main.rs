@@ -15,6 +15,8 @@ mod kayenta;
 mod matched;
 mod picture;
 mod rules;
+mod tables;
+mod tool;
 mod traffic;
 
 use rules::RULES;
@@ -46,6 +48,15 @@ impl Cell {
 }
 
 fn main() {
+    tables::watches();
+    tables::bursts();
+    tables::control();
+    tables::verified();
+    compare();
+}
+
+/// The tool next to others, in traffic that arrives at random.
+fn compare() {
     let healthy = [300, 600].map(|length| cells(&HEALTHY, length));
     for (cells, length) in healthy.iter().zip([300, 600]) {
         println!(
@@ -73,9 +84,21 @@ fn main() {
     }
 }
 
+/// The results for all items, in order, computed by two threads that take turns.
+pub(crate) fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let every_second = |first: usize| items.iter().skip(first).step_by(2).map(&work).collect::<Vec<R>>();
+    let (even, odd) = std::thread::scope(|scope| {
+        let odd = scope.spawn(|| every_second(1));
+        (every_second(0), odd.join().expect("a simulation panicked"))
+    });
+    let (mut even, mut odd) = (even.into_iter(), odd.into_iter());
+    (0..items.len()).filter_map(|at| if at % 2 == 0 { even.next() } else { odd.next() }).collect()
+}
+
 fn cells(scenarios: &[Scenario], length: u64) -> Vec<Cell> {
     let all = scenarios.iter().flat_map(|scenario| TRAFFIC.map(|traffic| (scenario, traffic)));
-    all.map(|(scenario, traffic)| {
+    parallel(&all.collect::<Vec<_>>(), |(scenario, traffic)| {
+        let (scenario, traffic) = (*scenario, *traffic);
         let trials = traffic::trials(*scenario, traffic, length, TRIALS);
         let found = RULES.iter().map(|rule| {
             let mut found: Vec<u64> = trials.iter().filter_map(rule.decide).collect();
@@ -84,7 +107,6 @@ fn cells(scenarios: &[Scenario], length: u64) -> Vec<Cell> {
         });
         Cell { scenario: scenario.name, traffic, found: found.collect() }
     })
-    .collect()
 }
 
 fn table(cells: &[Cell], text: impl Fn(&Cell, usize) -> String) {

@@ -1,10 +1,8 @@
 //! The rules that are compared. The rules of other tools follow their source code, not their documentation: Argo Rollouts'
 //! analysis/analysis.go, Flagger's pkg/controller/scheduler.go, Kayenta's NetflixACAJudge.
 
-use common::records::Baseline;
-use dm_rollback::{SequentialTest, threshold_used};
-
 use crate::kayenta;
+use crate::tool;
 use crate::traffic::{Seconds, Trial};
 
 /// The share of errors that is allowed.
@@ -37,7 +35,7 @@ pub(crate) const RULES: [Named; 6] = [
         score: Some(|s| nth_largest(&s[..s.len().saturating_sub(60)], 60, 4)),
     },
     Named { name: "Kayenta", decide: kayenta::decide, score: None },
-    Named { name: "dm-rollback", decide: ours, score: None },
+    Named { name: "dm-rollback", decide: tool::rolled_back, score: None },
 ];
 
 /// The share of errors in the last minute; `None` without requests.
@@ -84,19 +82,4 @@ fn flagger(seconds: &Seconds) -> Option<u64> {
         .step_by(60)
         .filter(|now| last_minute(seconds, *now).is_none_or(|rate| rate > THETA));
     failed.nth(4).map(|now| now + 60).filter(|now| *now <= seconds.len() as u64)
-}
-
-/// The rule of this crate, in buckets of 10 s.
-fn ours(trial: &Trial) -> Option<u64> {
-    let (total, errors) = sum(trial.before.as_deref().unwrap_or_default());
-    let mut test = SequentialTest::new(threshold_used(THETA * 100.0, Baseline { total, errors }));
-    for (bucket, ten) in trial.watch.chunks(10).enumerate() {
-        let (total, errors) = sum(ten);
-        test.add(bucket as i64, total, errors);
-        test.close();
-        if test.is_decisive() {
-            return Some((bucket as u64 + 1) * 10);
-        }
-    }
-    None
 }

@@ -57,6 +57,7 @@ pub(crate) const FAULTY: [Scenario; 8] = [
 
 /// One watch, and the ten minutes before it.
 pub(crate) struct Trial {
+    pub(crate) seed: u64,
     pub(crate) before: Option<Vec<(u64, u64)>>,
     pub(crate) watch: Vec<(u64, u64)>,
 }
@@ -75,9 +76,41 @@ pub(crate) fn trials(scenario: Scenario, traffic: f64, length: u64, trials: u64)
             (errors + draws.draw(traffic * (1.0 - rate), &mut random), errors)
         };
         let before = scenario.before.map(|rate| (0..BEFORE).map(|_| second(rate)).collect());
-        Trial { before, watch: (0..length).map(|at| second((scenario.course)(at))).collect() }
+        Trial { seed, before, watch: (0..length).map(|at| second((scenario.course)(at))).collect() }
     };
     (0..trials).map(&mut trial).collect()
+}
+
+/// The rate of errors of the trial with this seed, this number of milliseconds after the deployment.
+pub(crate) type Rate<'a> = &'a (dyn Fn(u64, u64) -> f64 + Sync);
+
+/// When requests arrive.
+#[derive(Clone, Copy)]
+pub(crate) enum Arrivals {
+    /// One every so many milliseconds.
+    Regular(u64),
+}
+
+/// `trials` watches of `length` seconds without a baseline.
+pub(crate) fn watches(
+    rate: Rate<'_>,
+    Arrivals::Regular(interval): Arrivals,
+    length: u64,
+    trials: u64,
+) -> Vec<Trial> {
+    let trial = |seed| {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut watch = vec![(0, 0); length as usize];
+        let mut at = random.u64(0..interval);
+        while at < length * 1000 {
+            let second: &mut (u64, u64) = &mut watch[(at / 1000) as usize];
+            second.0 += 1;
+            second.1 += u64::from(random.f64() < rate(seed, at));
+            at += interval;
+        }
+        Trial { seed, before: None, watch }
+    };
+    (0..trials).map(trial).collect()
 }
 
 /// Poisson numbers by inversion of their distribution, which is kept for each mean.

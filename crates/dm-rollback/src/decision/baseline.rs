@@ -8,19 +8,41 @@ const MIN_BASELINE: u64 = 100;
 /// The 95 % one-sided quantile of the normal distribution.
 const Z: f64 = 1.645;
 
-/// Whether the baseline has enough requests to be used.
-pub(crate) fn is_usable(baseline: Baseline) -> bool {
-    baseline.total >= MIN_BASELINE
+/// How far a baseline may raise the limit to keep a version.
+const MOST_RAISED: f64 = 2.0;
+
+/// The limits of an error rate, in percent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Limits {
+    /// The limit that the user requested. A version is known good only below it.
+    pub requested: f64,
+    /// A version is kept only below this limit: the requested one, raised by the baseline, at most doubled.
+    pub keep: f64,
+    /// A version is rolled back only above this limit: the requested one, raised by the baseline.
+    pub roll_back: f64,
 }
 
-/// The share of bad requests that is allowed, in percent: the limit `percent`, but never less than the upper limit of
-/// the baseline's interval.
-pub fn threshold_used(percent: f64, baseline: Baseline) -> f64 {
-    if !is_usable(baseline) {
-        return percent;
+impl Limits {
+    /// The limits with this baseline.
+    pub(crate) fn new(requested: f64, baseline: Baseline) -> Self {
+        if baseline.total < MIN_BASELINE {
+            return Self { requested, keep: requested, roll_back: requested };
+        }
+        // A baseline in which all requests failed would allow everything; the test needs a limit below 100 %.
+        let before = (100.0 * wilson_upper(baseline)).min(99.9);
+        let roll_back = requested.max(before);
+        Self { requested, keep: roll_back.min(MOST_RAISED * requested), roll_back }
     }
-    // A baseline in which all requests failed would allow everything; the test needs a limit below 100 %.
-    percent.max((100.0 * wilson_upper(baseline)).min(99.9))
+
+    /// Whether the baseline was so bad that a version that is no worse is not kept.
+    pub(crate) fn was_bad_before(&self) -> bool {
+        self.roll_back > self.keep
+    }
+
+    /// Whether the baseline raised the limit.
+    pub(crate) fn is_raised(&self) -> bool {
+        self.roll_back > self.requested
+    }
 }
 
 /// The upper limit of Wilson's one-sided 95 % interval for the share of errors (Wilson 1927, J. Am. Stat. Assoc.
@@ -33,43 +55,37 @@ fn wilson_upper(Baseline { total, errors }: Baseline) -> f64 {
     ((share + Z * Z / (2.0 * n) + half) / (1.0 + Z * Z / n)).min(1.0)
 }
 
-/// The minimum number of requests that, all without an error, show the error rate to be below `percent` at 95 %: the upper limit
-/// of the same interval for 0 of n is z²/(n + z²). 52 for 5 percent.
-pub(crate) fn requests_to_keep(percent: f64) -> u64 {
-    let share = percent / 100.0;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates")]
-    let most_too_few = (Z * Z * (1.0 - share) / share).floor() as u64;
-    most_too_few.saturating_add(1)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    #[test]
-    fn a_baseline_worse_than_the_limit_replaces_it() {
-        let used = |total, errors| threshold_used(5.0, Baseline { total, errors });
-        assert!((used(900, 4) - 5.0).abs() < 1e-9, "it was better");
-        assert!((used(99, 50) - 5.0).abs() < 1e-9, "too few requests");
-        // R: prop.test(70, 1000, correct = FALSE, conf.level = 0.9)$conf.int[2] is 0.0845.
-        assert!((used(1000, 70) - 8.45).abs() < 0.01, "{}", used(1000, 70));
-        assert!(used(1000, 1000) < 100.0);
+    fn limits(total: u64, errors: u64) -> Limits {
+        Limits::new(5.0, Baseline { total, errors })
     }
 
     #[test]
-    fn fewer_percent_need_more_requests() {
-        assert_eq!(requests_to_keep(5.0), 52);
-        assert_eq!(requests_to_keep(1.0), 268);
-        assert_eq!(requests_to_keep(f64::MIN_POSITIVE), u64::MAX);
+    fn a_baseline_worse_than_the_limit_raises_it() {
+        assert_eq!(limits(900, 4).roll_back, 5.0, "it was better");
+        assert_eq!(limits(99, 50).roll_back, 5.0, "too few requests");
+        // R: prop.test(70, 1000, correct = FALSE, conf.level = 0.9)$conf.int[2] is 0.0845.
+        let seven = limits(1000, 70);
+        assert!((seven.roll_back - 8.45).abs() < 0.01 && seven.keep == seven.roll_back, "{seven:?}");
+        assert!(seven.is_raised() && !seven.was_bad_before());
+    }
+
+    #[test]
+    fn a_bad_baseline_at_most_doubles_the_limit_for_a_keep() {
+        let outage = limits(1000, 1000);
+        assert!(outage.roll_back < 100.0 && outage.keep == 10.0 && outage.was_bad_before(), "{outage:?}");
     }
 
     proptest! {
         #[test]
-        fn the_limit_is_a_percentage_that_can_be_judged(total: u64, errors: u64, percent in 0.001..99.9_f64) {
-            let used = threshold_used(percent, Baseline { total, errors });
-            prop_assert!(used >= percent && used < 100.0);
+        fn the_limits_can_be_tested(total: u64, errors: u64, percent in 0.001..99.9_f64) {
+            let limits = Limits::new(percent, Baseline { total, errors });
+            prop_assert!(percent <= limits.keep && limits.keep <= limits.roll_back && limits.roll_back < 100.0);
         }
     }
 }

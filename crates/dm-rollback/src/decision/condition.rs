@@ -1,10 +1,14 @@
 //! Evaluates each condition on the evidence. Pure.
 
+use std::time::Duration;
+
+use common::duration::format_duration;
 use common::event::Condition;
 use common::records::Decision;
 
-use super::baseline::requests_to_keep;
-use super::sequential_test::{MIN_ERRORS, MIN_REQUESTS, SequentialTest};
+use super::mixture::{ALPHA, float};
+use super::rate_test::RateTest;
+use crate::evidence::error_counts::{MIN_ERRORS, MIN_REQUESTS};
 use crate::evidence::source_label;
 use crate::evidence::{Alert, ErrorCounts, Evidence, Observation};
 
@@ -19,6 +23,13 @@ pub(crate) struct Finding {
     pub(crate) why: String,
     /// The requests that it is based on, if any.
     pub(crate) numbers: Option<Numbers>,
+}
+
+impl Finding {
+    /// A reason to decide nothing, whatever the conditions say.
+    pub(crate) fn inconclusive(why: String) -> Self {
+        Self { answer: Decision::Inconclusive, condition: None, why, numbers: None }
+    }
 }
 
 /// The requests of one source, and their limit.
@@ -37,13 +48,16 @@ impl Numbers {
     }
 }
 
-/// Evaluates the producer's exit code: 0 proves a good version, 1 proves a bad one, and so does a deadline that passed
-/// before the service was healthy. Any other code proves nothing.
+/// Evaluates the producer's exit code: 0 proves a good version. 1 proves a bad one, and so does a deadline that passed
+/// before the service was healthy; but a service that worked has to fail for long enough. Any other code proves nothing.
 pub(crate) fn check_producer(evidence: &Evidence, producer: &str, condition: Condition) -> Finding {
     let finding = |answer, why| Finding { answer, condition: Some(condition), why, numbers: None };
     if evidence.producer.as_deref() != Some(producer) {
         let other = evidence.producer.as_deref().unwrap_or("an unknown tool");
         return finding(Decision::Inconclusive, format!("the stream is from {other}, not from {producer}"));
+    }
+    if condition == Condition::HealthFails && evidence.has_outage() {
+        return finding(Decision::Rollback, "the service stopped working: all probes fail".to_owned());
     }
     match evidence.exit {
         Some(0) if evidence.failed_tests > 0 => {
@@ -54,16 +68,34 @@ pub(crate) fn check_producer(evidence: &Evidence, producer: &str, condition: Con
             )
         }
         Some(0) => finding(Decision::Keep, format!("{producer} succeeded")),
-        Some(1) if condition == Condition::SmokeFails => {
-            finding(Decision::Rollback, format!("smoke tests failed: {}", evidence.failed_tests))
+        // The watch has ended before its producer, because the version is proven good.
+        None if evidence.is_good() => finding(Decision::Keep, "the service is healthy".to_owned()),
+        Some(1) if condition == Condition::SmokeFails => finding(Decision::Rollback, failed_tests(evidence)),
+        Some(1) if evidence.has_succeeded() => {
+            let why = "the service became unhealthy, but not for long enough to prove a fault";
+            finding(Decision::Inconclusive, why.to_owned())
         }
         Some(1) => finding(Decision::Rollback, "the health check ended as unhealthy".to_owned()),
-        Some(124) => finding(Decision::Rollback, format!("{producer} reached its deadline")),
+        Some(124) if !evidence.has_succeeded() => {
+            finding(Decision::Rollback, format!("{producer} reached its deadline"))
+        }
         code => {
             let code = code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
             finding(Decision::Inconclusive, format!("{producer} reached no verdict: it ended with {code}"))
         }
     }
+}
+
+/// The failed tests and their reasons, in a sentence.
+fn failed_tests(evidence: &Evidence) -> String {
+    let count = evidence.failed_tests;
+    let what =
+        if count == 1 { "1 smoke test failed".to_owned() } else { format!("{count} smoke tests failed") };
+    if evidence.failures.is_empty() {
+        return what;
+    }
+    let more = if count > evidence.failures.len() as u64 { "; …" } else { "" };
+    format!("{what}: {}{more}", evidence.failures.join("; "))
 }
 
 /// Evaluates the alerts. The deployment may not be the cause of an alert that fired before it.
@@ -89,55 +121,109 @@ pub(crate) fn check_requests(
     bad: &str,
     counts: fn(&Observation) -> &ErrorCounts,
 ) -> Vec<Finding> {
+    let length = evidence.length();
     let finding = |(name, observation): (&str, &Observation)| {
         let counts = counts(observation);
-        let (answer, verdict) = check_source(percent, counts);
+        let (answer, verdict) = check_source(percent, counts, length);
         let ErrorCounts { total, bad: count, .. } = counts;
         let rate = counts.percent().unwrap_or(0.0);
         let source = source_label(name);
         let why = format!("{count} of {total} requests {bad} ({source}, {rate:.1} %): {verdict}");
         Finding { answer, condition: Some(condition), why, numbers: Some(Numbers::new(counts, percent)) }
     };
-    let findings: Vec<Finding> = evidence.observations().map(finding).collect();
+    let mut findings: Vec<Finding> = evidence.observations().map(finding).collect();
+    if let Some(why) = evidence.versions.why_ours_is_missing() {
+        findings.push(Finding { condition: Some(condition), ..Finding::inconclusive(why) });
+    }
     if findings.is_empty() {
         let why = "no requests were observed".to_owned();
-        return vec![Finding {
-            answer: Decision::Inconclusive,
-            condition: Some(condition),
-            why,
-            numbers: None,
-        }];
+        findings.push(Finding { condition: Some(condition), ..Finding::inconclusive(why) });
     }
     findings
 }
 
-fn check_source(percent: f64, counts: &ErrorCounts) -> (Decision, String) {
-    let (Some(rate), Some(test), Some(threshold)) = (counts.percent(), &counts.test, counts.allowed) else {
+fn check_source(percent: f64, counts: &ErrorCounts, length: Duration) -> (Decision, String) {
+    let (Some(rate), Some(limits)) = (counts.percent(), counts.limits()) else {
         return (Decision::Inconclusive, "no requests were observed".to_owned());
     };
-    let needed = requests_to_keep(threshold);
-    let (proof, proven) = (test.evidence(), SequentialTest::needed());
-    let allowed = if threshold > percent {
-        format!("{threshold:.1} %, the rate before the deployment")
-    } else {
-        format!("{percent} %")
-    };
-    if test.is_decisive() {
-        return (Decision::Rollback, format!("more than {allowed}, evidence {proof:.1} of {proven:.1}"));
-    }
-    if rate > threshold {
-        if counts.total >= MIN_REQUESTS && counts.bad >= MIN_ERRORS {
-            let why = format!("more than {allowed}, but not proven: evidence {proof:.1} of {proven:.1}");
-            return (Decision::Inconclusive, why);
+    let proof = format!("evidence {:.1} of {:.1}", counts.evidence().unwrap_or(0.0), RateTest::needed());
+    let control = counts.control.as_ref().map(|control| {
+        format!(", and more than in the control group ({} of {})", control.errors, control.total)
+    });
+    let allowed = |limit: f64| {
+        if limit > percent {
+            format!("{limit:.1} %, the rate before the deployment")
+        } else {
+            format!("{percent} %")
         }
-        let why = format!(
-            "too few to judge; at least {MIN_REQUESTS} requests are needed, {MIN_ERRORS} of them bad"
-        );
-        return (Decision::Inconclusive, why);
+    };
+    if counts.is_bad() {
+        let limit = if control.is_some() { limits.requested } else { limits.roll_back };
+        let control = control.unwrap_or_default();
+        return (Decision::Rollback, format!("more than {}{control}, {proof}", allowed(limit)));
     }
-    if counts.total >= needed {
-        (Decision::Keep, format!("not more than {allowed}"))
+    if counts.is_good() {
+        return (Decision::Keep, format!("less than {}", allowed(limits.keep)));
+    }
+    let why = if counts.ends_with_an_outage() {
+        "too many of the last ones failed to call it good, and not for long enough to prove a fault"
+            .to_owned()
+    } else if rate > limits.roll_back && (counts.total < MIN_REQUESTS || counts.bad < MIN_ERRORS) {
+        format!("too few to judge; at least {MIN_REQUESTS} requests are needed, {MIN_ERRORS} of them bad")
+    } else if rate > limits.roll_back {
+        format!("more than {}, but not proven: {proof}", allowed(limits.roll_back))
+    } else if limits.was_bad_before() && rate > limits.keep {
+        format!("no worse than before the deployment ({:.1} %), and before was bad", limits.roll_back)
     } else {
-        (Decision::Inconclusive, format!("too few to prove that it is good; {needed} requests are needed"))
+        not_proven_good(limits.keep, counts.total, length)
+    };
+    (Decision::Inconclusive, why)
+}
+
+/// What is missing to prove that fewer than `limit` percent fail.
+fn not_proven_good(limit: f64, total: u64, length: Duration) -> String {
+    let needed = requests_to_keep(limit);
+    if total >= needed {
+        return format!("less than {limit:.3} % is not proven: it takes a longer watch, or more requests")
+            .replace(".000 %", " %");
+    }
+    let mut why = format!("too few to prove that it is good: at least {needed} are needed");
+    if total > 0 && length >= Duration::from_secs(1) {
+        let whole = length.mul_f64((float(needed) / float(total)).min(1e6));
+        let whole = Duration::from_secs(whole.as_secs() + 1);
+        why = format!("{why}, which takes {} at this rate", format_duration(whole));
+    }
+    // The limit that this many requests could prove.
+    let provable = 100.0 * (1.0 - (ALPHA.ln() / float(total.max(1))).exp());
+    if total > 0 && provable < 50.0 {
+        why = format!("{why}; or use a limit of {:.0} %", provable.ceil());
+    }
+    why
+}
+
+/// The minimum number of requests that, all without an error, prove the error rate to be below `percent`, for any test:
+/// 90 for 5 percent.
+fn requests_to_keep(percent: f64) -> u64 {
+    let requests = ALPHA.ln() / (-percent / 100.0).ln_1p();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates")]
+    let whole = requests.ceil() as u64;
+    whole.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_percent_need_more_requests() {
+        assert_eq!([1.0, 2.0, 3.0, 5.0, 10.0].map(requests_to_keep), [459, 228, 152, 90, 44]);
+        assert_eq!(requests_to_keep(f64::MIN_POSITIVE), u64::MAX);
+    }
+
+    #[test]
+    fn the_missing_number_is_named() {
+        let why = not_proven_good(5.0, 60, Duration::from_secs(300));
+        assert!(why.contains("at least 90 are needed, which takes 7m31s"), "{why}");
+        assert!(why.ends_with("or use a limit of 8 %"), "{why}");
     }
 }

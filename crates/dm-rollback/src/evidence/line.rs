@@ -4,33 +4,27 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use common::event::TestResult;
-use common::records::{self, FORMAT, Record};
+use common::records::{self, FORMAT, Record, Start};
 
 use super::scan::{Value, members};
+
+/// The longest description of a failed test, in bytes.
+const MAX_FAILURE_BYTES: usize = 300;
 
 /// The fields of a line that a verdict needs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Line<'a> {
-    Start {
-        tool: String,
-        deployment: String,
-        interval_ms: Option<u64>,
-    },
-    Probe {
-        ts: DateTime<Utc>,
-        src: Cow<'a, str>,
-        target: Cow<'a, str>,
-        ok: bool,
-        latency_ms: Option<f64>,
-    },
+    Start(Box<Start>),
+    Probe(Probe<'a>),
     Count {
         ts: DateTime<Utc>,
         src: Cow<'a, str>,
         total: u64,
         errors: u64,
     },
+    /// A smoke test: its name, and why it failed; `None` if it did not.
     Test {
-        failed: bool,
+        failure: Option<String>,
     },
     End {
         exit: u8,
@@ -38,6 +32,18 @@ pub(super) enum Line<'a> {
     },
     /// A line that a verdict does not depend on: another type, or a probe that this machine could not make.
     Other,
+}
+
+/// The fields of a probe that a verdict needs.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Probe<'a> {
+    pub(super) ts: DateTime<Utc>,
+    pub(super) src: Cow<'a, str>,
+    pub(super) target: Cow<'a, str>,
+    pub(super) ok: bool,
+    pub(super) latency_ms: Option<f64>,
+    pub(super) version: Option<Cow<'a, str>>,
+    pub(super) control: bool,
 }
 
 /// Reads a line. [`records::parse`] reads each line that the fast parser does not know, and explains what is wrong.
@@ -50,15 +56,27 @@ pub(super) fn parse(line: &[u8]) -> Result<Line<'_>, String> {
 
 /// Parses the two records that come in millions, as the tools write them; `None` for anything else.
 fn parse_fast(line: &[u8]) -> Option<Line<'_>> {
-    const NAMES: [&str; 10] =
-        ["v", "type", "ts", "src", "target", "ok", "local", "latency_ms", "total", "errors"];
+    const NAMES: [&str; 12] = [
+        "v",
+        "type",
+        "ts",
+        "src",
+        "target",
+        "ok",
+        "local",
+        "latency_ms",
+        "total",
+        "errors",
+        "version",
+        "control",
+    ];
     let mut values = [None; NAMES.len()];
     members(str::from_utf8(line).ok()?, |name, value| {
         // serde rejects a duplicate name.
         let index = NAMES.iter().position(|candidate| *candidate == name);
         index.is_none_or(|at| values[at].replace(value).is_none()).then_some(())
     })?;
-    let [v, kind, ts, src, target, ok, local, latency, total, errors] = values;
+    let [v, kind, ts, src, target, ok, local, latency, total, errors, version, control] = values;
     let text = |value| if let Some(Value::Text(text)) = value { Some(text) } else { None };
     let count =
         |value| if let Some(Value::Number(number)) = value { number.parse::<u64>().ok() } else { None };
@@ -74,7 +92,17 @@ fn parse_fast(line: &[u8]) -> Option<Line<'_>> {
                 Some(Value::Number(number)) => Some(number.parse().ok()?),
                 Some(_) => return None,
             };
-            Some(Line::Probe { ts, src, target: Cow::Borrowed(text(target)?), ok, latency_ms })
+            let version = match version {
+                None | Some(Value::Null) => None,
+                version => Some(Cow::Borrowed(text(version)?)),
+            };
+            let control = match control {
+                None => false,
+                Some(Value::Bool(control)) => control,
+                Some(_) => return None,
+            };
+            let target = Cow::Borrowed(text(target)?);
+            Some(Line::Probe(Probe { ts, src, target, ok, latency_ms, version, control }))
         }
         ("count", ..) => Some(Line::Count { ts, src, total: count(total)?, errors: count(errors)? }),
         _ => None,
@@ -101,27 +129,41 @@ fn time(text: &[u8]) -> Option<DateTime<Utc>> {
 impl From<Record> for Line<'_> {
     fn from(record: Record) -> Self {
         match record {
-            Record::Start(start) => {
-                Self::Start { tool: start.tool, deployment: start.deployment, interval_ms: start.interval_ms }
-            }
+            Record::Start(start) => Self::Start(Box::new(start)),
             Record::Probe(probe) if probe.local => Self::Other,
-            Record::Probe(probe) => Self::Probe {
+            Record::Probe(probe) => Self::Probe(Probe {
                 ts: probe.ts,
                 src: probe.src.into(),
                 target: probe.target.into(),
                 ok: probe.ok,
                 latency_ms: probe.latency_ms,
-            },
+                version: probe.version.map(Cow::Owned),
+                control: probe.control,
+            }),
             Record::Count { ts, src, total, errors, .. } => {
                 Self::Count { ts, src: src.into(), total, errors }
             }
-            Record::Test(test) => {
-                Self::Test { failed: matches!(test.result, TestResult::Fail | TestResult::Error) }
-            }
+            Record::Test(test) => Self::Test { failure: failure(&test) },
             Record::End { exit, records, .. } => Self::End { exit, records },
             Record::Verdict(_) | Record::Unknown => Self::Other,
         }
     }
+}
+
+/// The name of a failed test, and why it failed. The text is from the suite and the service, so it becomes one line.
+fn failure(test: &records::Test) -> Option<String> {
+    if !matches!(test.result, TestResult::Fail | TestResult::Error) {
+        return None;
+    }
+    let name = if test.name.is_empty() { format!("test {}", test.seq) } else { test.name.clone() };
+    let why = test.message.clone().or_else(|| test.reason.map(|reason| reason.as_str().to_owned()));
+    let text = why.map_or_else(|| name.clone(), |why| format!("{name}: {why}"));
+    let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.len() > MAX_FAILURE_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_FAILURE_BYTES));
+        text.push('…');
+    }
+    Some(text)
 }
 
 #[cfg(test)]

@@ -1,61 +1,8 @@
 //! What one source observed: its requests, and how many of them failed or were slow. Pure.
 
-use common::records::Baseline;
-
 use super::criteria::Criteria;
-use crate::decision::baseline::threshold_used;
-use crate::decision::sequential_test::SequentialTest;
-
-/// The requests of one source, and how many of them were bad in one way: failed, or slow.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ErrorCounts {
-    /// Requests after the deployment.
-    pub total: u64,
-    /// Bad requests after the deployment.
-    pub bad: u64,
-    /// The same counts before the deployment.
-    pub baseline: Baseline,
-    /// The evidence since the first request after the deployment; `None` if there is no limit or no request.
-    pub test: Option<SequentialTest>,
-    /// The share of bad requests that the test allows, in percent: the limit, adjusted to the baseline.
-    pub allowed: Option<f64>,
-}
-
-impl ErrorCounts {
-    /// Adds `total` requests, `bad` of them bad, to a bucket of time. The bucket `None` is the time before the deployment.
-    fn add(&mut self, bucket: Option<i64>, total: u64, bad: u64, limit_percent: Option<f64>) {
-        let Some(bucket) = bucket else {
-            self.baseline.total = self.baseline.total.saturating_add(total);
-            self.baseline.errors = self.baseline.errors.saturating_add(bad);
-            return;
-        };
-        self.total = self.total.saturating_add(total);
-        self.bad = self.bad.saturating_add(bad);
-        if let Some(percent) = limit_percent {
-            let baseline = self.baseline;
-            let threshold = *self.allowed.get_or_insert_with(|| threshold_used(percent, baseline));
-            self.test.get_or_insert_with(|| SequentialTest::new(threshold)).add(bucket, total, bad);
-        }
-    }
-
-    /// Evaluates the open bucket.
-    pub fn close(&mut self) {
-        if let Some(test) = &mut self.test {
-            test.close();
-        }
-    }
-
-    /// Whether the evidence proves that too many requests are bad.
-    pub fn is_decisive(&self) -> bool {
-        self.test.as_ref().is_some_and(SequentialTest::is_decisive)
-    }
-
-    /// The share of bad requests, in percent; `None` without requests.
-    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 requests")]
-    pub fn percent(&self) -> Option<f64> {
-        (self.total > 0).then(|| 100.0 * self.bad as f64 / self.total as f64)
-    }
-}
+use super::error_counts::ErrorCounts;
+use crate::decision::control_test::Group;
 
 /// Everything that one source observed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -66,8 +13,15 @@ pub struct Observation {
     pub slow: ErrorCounts,
     /// Failures before the first success, while the service may still be starting.
     starting: ErrorCounts,
+    /// Whether the source probes the service, and so may begin before the service has started.
+    probes: bool,
     succeeded: bool,
+    /// The first and the last bucket since the last success, if a probe failed since.
+    failing: Option<(i64, i64)>,
 }
+
+/// The number of buckets that an outage lasts at least: a burst of 25 s touches four.
+const OUTAGE: i64 = 5;
 
 /// Requests in one bucket of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,32 +38,48 @@ pub struct Requests {
 
 impl Observation {
     /// Adds the requests of a bucket. The bucket `None` is the time before the deployment.
-    pub fn add(&mut self, bucket: Option<i64>, requests: Requests, criteria: &Criteria) {
+    pub(crate) fn add(&mut self, bucket: Option<i64>, requests: Requests, criteria: &Criteria) {
         let Requests { total, errors, timed, slow } = requests;
         self.succeeded |= total > errors;
         if bucket.is_some() || criteria.baseline.is_none() {
-            self.errors.add(bucket, total, errors, criteria.error_rate);
+            self.errors.add(bucket, Group { total, errors }, criteria.error_limit());
         }
         if let Some(latency) = criteria.latency
             && timed > 0
         {
-            self.slow.add(bucket, timed, slow, Some(latency.share));
+            self.slow.add(bucket, Group { total: timed, errors: slow }, criteria.limit(Some(latency.share)));
         }
     }
 
     /// Adds a probe. Failures before the first success may be those of a service that is starting.
-    pub fn probe(&mut self, bucket: Option<i64>, probe: Requests, criteria: &Criteria) {
+    pub(crate) fn probe(&mut self, bucket: Option<i64>, probe: Requests, criteria: &Criteria) {
+        self.probes = true;
+        self.failing = match (bucket, self.failing) {
+            (Some(bucket), Some((first, _))) if probe.errors > 0 => Some((first, bucket)),
+            (Some(bucket), None) if probe.errors > 0 => Some((bucket, bucket)),
+            _ => None,
+        };
         if self.succeeded || probe.errors == 0 || bucket.is_none() {
             self.starting = ErrorCounts::default();
             self.add(bucket, probe, criteria);
         } else {
             self.starting.baseline = self.errors.baseline;
-            self.starting.add(bucket, probe.total, probe.errors, criteria.error_rate);
+            let failed = Group { total: probe.total, errors: probe.errors };
+            self.starting.add(bucket, failed, criteria.error_limit());
+        }
+    }
+
+    /// Adds requests of the control group in a bucket.
+    pub(crate) fn control(&mut self, bucket: i64, requests: Requests, criteria: &Criteria) {
+        let Requests { total, errors, timed, slow } = requests;
+        self.errors.add_control(bucket, Group { total, errors }, criteria.control_tolerance);
+        if criteria.latency.is_some() && timed > 0 {
+            self.slow.add_control(bucket, Group { total: timed, errors: slow }, criteria.control_tolerance);
         }
     }
 
     /// Ends the observation. A service that never answered was not starting: its failures count.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         if !self.succeeded && self.starting.total > 0 {
             self.errors = std::mem::take(&mut self.starting);
         }
@@ -117,8 +87,24 @@ impl Observation {
         self.slow.close();
     }
 
-    /// Whether the observation proves a bad version. A service that never answered may still be starting.
-    pub fn is_decisive(&self) -> bool {
-        self.succeeded && (self.errors.is_decisive() || self.slow.is_decisive())
+    /// Whether the observation proves a bad version. A service that never answered a probe may still be starting.
+    pub(crate) fn is_bad(&self, criteria: &Criteria) -> bool {
+        !criteria.restored && (self.succeeded || !self.probes) && (self.errors.is_bad() || self.slow.is_bad())
+    }
+
+    /// Whether the observation proves a good version, by every limit that there is.
+    pub(crate) fn is_good(&self, criteria: &Criteria) -> bool {
+        (criteria.error_rate.is_none() || self.errors.is_good())
+            && (criteria.latency.is_none() || self.slow.is_good())
+    }
+
+    /// Whether the service worked, and since then has failed every probe for long enough.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.succeeded && self.failing.is_some_and(|(first, last)| last - first >= OUTAGE - 1)
+    }
+
+    /// Whether any request succeeded.
+    pub(crate) fn has_succeeded(&self) -> bool {
+        self.succeeded
     }
 }

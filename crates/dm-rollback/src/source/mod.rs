@@ -4,12 +4,13 @@ mod access_log;
 mod alerts;
 pub(crate) mod args;
 mod counters;
+mod input;
 mod prometheus;
 mod railway;
 mod scrapes;
 mod server;
 
-use std::io::{BufReader, stdin};
+use std::io::BufReader;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -24,11 +25,12 @@ use common::records::Baseline;
 use common::runtime::block_on;
 use common::secrets;
 
-use crate::decision::sequential_test::SequentialTest;
-use crate::evidence::{Alert, Criteria, Evidence, Latency};
+use crate::decision::rate_test::RateTest;
+use crate::evidence::{Alert, Criteria, Evidence, Latency, Subject};
 use crate::report::note;
 use alerts::Alerts;
 use args::{AnyUrl, SourceArgs};
+use input::Input;
 use prometheus::{Prometheus, check_selector};
 use railway::Railway;
 use server::Server;
@@ -51,7 +53,7 @@ pub struct Sources {
 
 #[derive(Debug)]
 enum Origin {
-    Stream,
+    Stream(Option<BufReader<Input>>),
     AccessLog { watch: Option<Duration> },
     Server { server: Server, watch: Duration },
 }
@@ -81,10 +83,10 @@ impl Sources {
             } else if args.access_log.is_some() {
                 Origin::AccessLog { watch: args.watch }
             } else {
-                Origin::Stream
+                Origin::Stream(None)
             };
         match &origin {
-            Origin::Stream if args.watch.is_some() => {
+            Origin::Stream(_) if args.watch.is_some() => {
                 bail!(
                     "--watch applies to --prometheus, --railway, --access-log and --if-alert: a stream ends by itself"
                 )
@@ -111,7 +113,7 @@ impl Sources {
         let baseline = baseline.or((is_server && args.baseline.is_zero()).then(Baseline::default));
         let is_live = is_server || args.watch.is_some();
         let since = since.or(is_live.then_some(now));
-        let criteria = Criteria { error_rate, latency, since, baseline };
+        let criteria = Criteria { error_rate, latency, since, baseline, ..Criteria::default() };
         Ok(Self { criteria, origin, alerts, interval: args.interval })
     }
 
@@ -121,7 +123,7 @@ impl Sources {
     }
 
     /// Gathers evidence until the source ends, the time is up, or the evidence is decisive. Reports its progress.
-    pub fn gather(&mut self, clock: &dyn Clock) -> Result<Evidence> {
+    pub(crate) fn gather(&mut self, subject: &Subject, clock: &dyn Clock) -> Result<Evidence> {
         let stopwatch = Stopwatch::start(clock);
         let (interval, mut last_note) = (self.interval, Duration::ZERO);
         let on_progress = |evidence: &Evidence| {
@@ -137,9 +139,10 @@ impl Sources {
                 let alerts = self.alerts.as_ref();
                 block_on(server::watch(server, alerts, self.criteria, times, clock, on_progress))?
             }
-            Origin::Stream => {
-                let input = BufReader::with_capacity(BUFFER_BYTES, stdin().lock());
-                let mut evidence = Evidence::read(input, self.criteria, on_progress);
+            Origin::Stream(input) => {
+                let stdin = Input::stdin().context("cannot read stdin")?;
+                let input = input.insert(BufReader::with_capacity(BUFFER_BYTES, stdin));
+                let mut evidence = Evidence::read(input, self.criteria, subject, clock, on_progress);
                 self.check_alerts(&mut evidence)?;
                 Ok(evidence)
             }
@@ -148,6 +151,29 @@ impl Sources {
                 self.check_alerts(&mut evidence)?;
                 Ok(evidence)
             }
+        }
+    }
+
+    /// Measures again, by other criteria, until they are proven or the time is up. If stdin ends sooner, so does the
+    /// measurement.
+    pub(crate) fn measure(
+        &mut self,
+        criteria: Criteria,
+        limit: Duration,
+        subject: &Subject,
+        clock: &dyn Clock,
+    ) -> Result<Evidence> {
+        let ignore = |_: &Evidence| {};
+        match &mut self.origin {
+            Origin::Server { server, .. } => {
+                block_on(server::watch(server, None, criteria, (limit, self.interval), clock, ignore))?
+            }
+            Origin::Stream(Some(input)) => {
+                input.get_mut().end_after(limit);
+                Ok(Evidence::read_on(input, criteria, subject, clock))
+            }
+            Origin::Stream(None) => Ok(Evidence::new(criteria)),
+            Origin::AccessLog { .. } => Ok(access_log::read(criteria, Some(limit), clock, ignore)),
         }
     }
 
@@ -197,9 +223,9 @@ fn progress(evidence: &Evidence) -> String {
     let mut parts = Vec::new();
     for (name, observation) in evidence.observations() {
         for (counts, bad) in [(&observation.errors, "failed"), (&observation.slow, "were slow")] {
-            if let (Some(percent), Some(test)) = (counts.percent(), &counts.test) {
+            if let (Some(percent), Some(evidence)) = (counts.percent(), counts.evidence()) {
                 let (count, total) = (counts.bad, counts.total);
-                let proof = format!("evidence {:.1} of {:.1}", test.evidence(), SequentialTest::needed());
+                let proof = format!("evidence {evidence:.1} of {:.1}", RateTest::needed());
                 parts.push(format!("{count} of {total} requests {bad} ({name}, {percent:.1} %), {proof}"));
             }
         }

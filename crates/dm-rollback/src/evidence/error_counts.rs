@@ -1,0 +1,312 @@
+//! The requests of one source that were bad in one way: failed, or slow; and what they prove. Pure.
+
+use common::records::Baseline;
+
+use crate::decision::baseline::Limits;
+use crate::decision::control_test::{ControlTest, Group};
+use crate::decision::rate_test::RateTest;
+
+/// The minimum number of requests for a rollback.
+pub(crate) const MIN_REQUESTS: u64 = 10;
+
+/// The minimum number of errors for a rollback.
+pub(crate) const MIN_ERRORS: u64 = 3;
+
+/// The number of buckets that are the end of the watch.
+const END: usize = 5;
+
+/// A bucket of the control group with this number of errors, and a rate above the limit, is an outage of its own.
+const CONTROL_ERRORS: u64 = 2;
+
+/// The requests of one source, and how many of them were bad in one way: failed, or slow.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ErrorCounts {
+    /// Requests after the deployment.
+    pub total: u64,
+    /// Bad requests after the deployment.
+    pub bad: u64,
+    /// The same counts before the deployment.
+    pub baseline: Baseline,
+    /// The requests of the control group; `None` if there is none.
+    pub(crate) control: Option<Group>,
+    /// What the requests since the deployment prove; `None` without a limit or a request.
+    tests: Option<Tests>,
+    open: OpenBucket,
+}
+
+/// What the share of bad requests is tested against, in percent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Limit {
+    /// Nothing.
+    None,
+    /// A version is good below this share, and bad above it.
+    Judge(f64),
+    /// A rollback is verified below this share.
+    Restore(f64),
+}
+
+/// The bucket that is being filled.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct OpenBucket {
+    index: Option<i64>,
+    new: Group,
+    control: Group,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Tests {
+    limits: Limits,
+    worse: RateTest,
+    /// Against the limit to keep a version.
+    better: RateTest,
+    /// Against the requested limit, if the other is higher.
+    better_than_requested: Option<RateTest>,
+    control: Option<ControlTest>,
+    /// The last buckets, oldest first.
+    end: [Group; END],
+}
+
+impl ErrorCounts {
+    /// Adds requests to a bucket of time. The bucket `None` is the time before the deployment. Late requests count in the
+    /// open bucket: closed buckets do not change.
+    pub(crate) fn add(&mut self, bucket: Option<i64>, requests: Group, limit: Limit) {
+        let Group { total, errors } = requests;
+        let Some(bucket) = bucket else {
+            self.baseline.total = self.baseline.total.saturating_add(total);
+            self.baseline.errors = self.baseline.errors.saturating_add(errors);
+            return;
+        };
+        self.open(bucket);
+        self.total = self.total.saturating_add(total);
+        self.bad = self.bad.saturating_add(errors);
+        self.open.new.add(requests);
+        if self.tests.is_none() {
+            self.tests = match limit {
+                Limit::None => None,
+                Limit::Judge(percent) => Some(Tests::new(Limits::new(percent, self.baseline))),
+                Limit::Restore(percent) => Some(Tests::restored_below(percent)),
+            };
+        }
+    }
+
+    /// Adds requests of the control group in the same time.
+    pub(crate) fn add_control(&mut self, bucket: i64, requests: Group, tolerance: f64) {
+        self.open(bucket);
+        self.control.get_or_insert_default().add(requests);
+        self.open.control.add(requests);
+        if let Some(tests) = &mut self.tests {
+            let limit = tests.limits.requested;
+            tests.control.get_or_insert_with(|| ControlTest::new(limit, tolerance));
+        }
+    }
+
+    fn open(&mut self, bucket: i64) {
+        if self.open.index.is_none_or(|index| bucket > index) {
+            self.close();
+            self.open.index = Some(bucket);
+        }
+    }
+
+    /// Evaluates the open bucket.
+    pub(crate) fn close(&mut self) {
+        let OpenBucket { new, control, .. } = std::mem::take(&mut self.open);
+        if let Some(tests) = &mut self.tests
+            && new.total > 0
+        {
+            tests.add(new, control);
+        }
+    }
+
+    /// Whether the requests prove that too many are bad.
+    pub(crate) fn is_bad(&self) -> bool {
+        let is_proven = |tests: &Tests| match &tests.control {
+            Some(control) => control.was_proven(),
+            None => tests.worse.was_proven(),
+        };
+        self.total >= MIN_REQUESTS && self.bad >= MIN_ERRORS && self.tests.as_ref().is_some_and(is_proven)
+    }
+
+    /// The limit, in percent, that a rollback has to restore; `None` without requests.
+    pub(crate) fn limit_to_restore(&self) -> Option<f64> {
+        self.tests.as_ref().map(|tests| tests.worse.limit_to_restore())
+    }
+
+    /// Whether the requests prove, now, that few enough are bad.
+    pub(crate) fn is_good(&self) -> bool {
+        self.tests.as_ref().is_some_and(|tests| tests.better.is_proven() && !self.ends_with_an_outage())
+    }
+
+    /// Whether the version may be remembered as known good: it is proven to be within the requested limit, not only a
+    /// raised one, and the whole watch and its end are within it too.
+    pub(crate) fn is_known_good(&self) -> bool {
+        let Some(tests) = self.tests.as_ref().filter(|_| self.is_good()) else { return false };
+        let requested = tests.better_than_requested.as_ref().unwrap_or(&tests.better);
+        let limit = tests.limits.requested;
+        let end = tests.end.iter().fold(Group::default(), |mut sum, bucket| {
+            sum.add(*bucket);
+            sum
+        });
+        requested.is_proven() && self.percent() <= Some(limit) && percent(end) <= Some(limit)
+    }
+
+    /// Whether the last bucket looks like an outage.
+    pub(crate) fn ends_with_an_outage(&self) -> bool {
+        self.tests.as_ref().is_some_and(|tests| tests.worse.ends_with_an_outage())
+    }
+
+    /// The limits; `None` without requests.
+    pub(crate) fn limits(&self) -> Option<Limits> {
+        self.tests.as_ref().map(|tests| tests.limits)
+    }
+
+    /// The evidence that too many requests are bad, as a natural logarithm; `None` without requests.
+    pub(crate) fn evidence(&self) -> Option<f64> {
+        let tests = self.tests.as_ref()?;
+        Some(tests.control.as_ref().map_or_else(|| tests.worse.evidence(), ControlTest::evidence))
+    }
+
+    /// The smallest rate, in percent, that this number of requests is expected to prove; `None` if they are too few.
+    pub(crate) fn detectable_percent(&self) -> Option<f64> {
+        self.tests.as_ref()?.worse.detectable_percent()
+    }
+
+    /// The share of bad requests, in percent; `None` without requests.
+    pub fn percent(&self) -> Option<f64> {
+        percent(Group { total: self.total, errors: self.bad })
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 requests")]
+fn percent(Group { total, errors }: Group) -> Option<f64> {
+    (total > 0).then(|| 100.0 * errors as f64 / total as f64)
+}
+
+impl Tests {
+    fn new(limits: Limits) -> Self {
+        let requested = || RateTest::better_than(limits.requested);
+        Self {
+            limits,
+            worse: RateTest::worse_than(limits.roll_back),
+            better: RateTest::better_than(limits.keep),
+            better_than_requested: limits.is_raised().then(requested),
+            control: None,
+            end: [Group::default(); END],
+        }
+    }
+
+    fn restored_below(percent: f64) -> Self {
+        let limits = Limits { requested: percent, keep: percent, roll_back: percent };
+        Self { better: RateTest::restored_below(percent), ..Self::new(limits) }
+    }
+
+    fn add(&mut self, new: Group, control: Group) {
+        self.end.rotate_left(1);
+        self.end[END - 1] = new;
+        self.worse.add(new.total, new.errors);
+        // Without requests of the control group, a bucket says nothing about the difference.
+        let is_comparable = self.control.is_none() || control.total > 0;
+        if let Some(test) = self.control.as_mut().filter(|_| is_comparable) {
+            test.add(new, control);
+        }
+        // An outage of the control group is not the new version's fault. This looks at the control group only.
+        let limit = Some(self.limits.requested);
+        if is_comparable && !(control.errors >= CONTROL_ERRORS && percent(control) > limit) {
+            self.better.add(new.total, new.errors);
+            self.better_than_requested.iter_mut().for_each(|test| test.add(new.total, new.errors));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn group(total: u64, errors: u64) -> Group {
+        Group { total, errors }
+    }
+
+    /// The counts after buckets of (good, bad) requests.
+    fn after(buckets: &[(u64, u64)]) -> ErrorCounts {
+        let mut counts = ErrorCounts::default();
+        for (bucket, (good, bad)) in (0..).zip(buckets) {
+            counts.add(Some(bucket), group(good + bad, *bad), Limit::Judge(5.0));
+        }
+        counts.close();
+        counts
+    }
+
+    #[test]
+    fn an_end_that_fails_is_never_good() {
+        let mut buckets = vec![(100, 0); 50];
+        assert!(after(&buckets).is_good() && after(&buckets).is_known_good());
+        buckets.push((0, 1));
+        assert!(!after(&buckets).is_good());
+        buckets.push((100, 0));
+        assert!(after(&buckets).is_good() && after(&buckets).is_known_good(), "a blip");
+    }
+
+    #[test]
+    fn a_version_is_known_good_only_within_the_requested_limit() {
+        let mut counts = ErrorCounts::default();
+        counts.add(None, group(10_000, 800), Limit::Judge(5.0));
+        for bucket in 0..60 {
+            counts.add(Some(bucket), group(1000, 60), Limit::Judge(5.0));
+        }
+        counts.close();
+        assert!(counts.is_good() && !counts.is_known_good());
+        let mut buckets = vec![(0, 1000)];
+        buckets.extend(vec![(1000, 0); 15]);
+        assert!(after(&buckets).is_good() && !after(&buckets).is_known_good(), "the whole watch");
+    }
+
+    #[test]
+    fn a_control_group_that_is_lost_decides_nothing() {
+        let mut counts = ErrorCounts::default();
+        for bucket in 0..100 {
+            counts.add(Some(bucket), group(10, 5), Limit::Judge(5.0));
+            if bucket < 2 {
+                counts.add_control(bucket, group(10, 0), 1.0);
+            }
+        }
+        counts.close();
+        assert!(!counts.is_bad() && !counts.is_good());
+    }
+
+    #[test]
+    fn an_outage_of_both_groups_neither_rolls_back_nor_prevents_a_keep() {
+        let mut counts = ErrorCounts::default();
+        for bucket in 0..40 {
+            let errors = if (5..11).contains(&bucket) { 4 } else { 0 };
+            counts.add(Some(bucket), group(10, errors), Limit::Judge(5.0));
+            counts.add_control(bucket, group(10, errors), 1.0);
+            assert!(!counts.is_bad());
+        }
+        assert!(counts.is_good());
+    }
+
+    proptest! {
+        #[test]
+        fn split_and_order_within_a_bucket_never_matter(
+            parts in proptest::collection::vec((0..5_i64, 0..20_u64, 0..20_u64), 1..40), turn in 0..40_usize,
+        ) {
+            let mut sorted = parts;
+            sorted.sort_by_key(|part| part.0);
+            let counted = |parts: &[(i64, u64, u64)]| {
+                let mut counts = ErrorCounts::default();
+                for (bucket, good, bad) in parts {
+                    counts.add(Some(*bucket), group(*good, 0), Limit::Judge(5.0));
+                    counts.add(Some(*bucket), group(*bad, *bad), Limit::Judge(5.0));
+                }
+                counts.close();
+                counts
+            };
+            let whole = counted(&sorted);
+            let turn = turn % sorted.len();
+            sorted.rotate_left(turn);
+            sorted.sort_by_key(|part| part.0);
+            prop_assert_eq!(counted(&sorted), whole);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Reads the evidence from a stream of records on stdin.
+
+use std::io::{BufRead, Read};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::clock::Clock;
+use common::duration::format_duration;
+use common::label::Label;
+
+use super::line::{self, Line};
+use super::versions::{Answered, Versions};
+use super::{Criteria, Evidence, MAX_LINE_BYTES, MAX_NAMES, Requests};
+
+/// The maximum age of a stream, from its last record.
+const MAX_AGE: TimeDelta = TimeDelta::minutes(10);
+
+/// The maximum number of failed tests that are named.
+const MAX_FAILURES: usize = 5;
+
+/// What the stream has to be about.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    /// The service that is deployed.
+    pub service: Label,
+    /// The environment that it is deployed to.
+    pub environment: Label,
+    /// The deployment, if it was given: otherwise the stream names it.
+    pub deployment: Option<Label>,
+    /// The version that has to answer.
+    pub versions: Versions,
+    /// Whether an old stream is evidence too, because nothing will be rolled back.
+    pub allow_recording: bool,
+}
+
+/// The state of reading.
+struct Reader<'a> {
+    evidence: Evidence,
+    subject: &'a Subject,
+    clock: &'a dyn Clock,
+    /// The number of the current line, from 1.
+    line: u64,
+    records: u64,
+}
+
+impl Evidence {
+    /// Reads a stream to its end, or until it is decided. Calls `on_progress` at the end of each bucket. It never fails:
+    /// [`Evidence::damage`] says what is wrong with the stream.
+    pub(crate) fn read(
+        input: impl BufRead,
+        criteria: Criteria,
+        subject: &Subject,
+        clock: &dyn Clock,
+        on_progress: impl FnMut(&Self),
+    ) -> Self {
+        let mut reader = Reader::new(criteria, subject, clock);
+        reader.read(input, on_progress);
+        reader.check_end();
+        let mut evidence = reader.evidence;
+        evidence.finish();
+        evidence
+    }
+
+    /// Reads on in a stream whose beginning was read before, until it is decided or ends.
+    pub(crate) fn read_on(
+        input: impl BufRead,
+        criteria: Criteria,
+        subject: &Subject,
+        clock: &dyn Clock,
+    ) -> Self {
+        let mut reader = Reader::new(criteria, subject, clock);
+        reader.read(input, |_| {});
+        let mut evidence = reader.evidence;
+        evidence.finish();
+        evidence
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn new(criteria: Criteria, subject: &'a Subject, clock: &'a dyn Clock) -> Self {
+        let mut evidence = Evidence::new(criteria);
+        evidence.versions = subject.versions.clone();
+        Self { evidence, subject, clock, line: 0, records: 0 }
+    }
+
+    fn read(&mut self, mut input: impl BufRead, mut on_progress: impl FnMut(&Evidence)) {
+        let mut line = Vec::new();
+        let mut bucket = None;
+        while self.evidence.damage.is_none() && !self.evidence.is_bad() {
+            line.clear();
+            match input.by_ref().take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut line) {
+                Ok(0) => break,
+                Ok(MAX_LINE_BYTES) if line.last() != Some(&b'\n') => {
+                    self.damage(format!("a line is longer than {MAX_LINE_BYTES} bytes"));
+                }
+                Ok(_) => self.take(&line),
+                Err(error) => self.damage(format!("stdin cannot be read: {error}")),
+            }
+            if self.evidence.timeline.latest_bucket() != bucket {
+                bucket = self.evidence.timeline.latest_bucket();
+                on_progress(&self.evidence);
+                if self.evidence.is_decisive() {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn check_end(&mut self) {
+        let evidence = &self.evidence;
+        if evidence.damage.is_none() && evidence.exit.is_none() && !evidence.is_decisive() {
+            self.damage(match evidence.producer {
+                None => "stdin is empty: is --format jsonl missing?".to_owned(),
+                Some(_) => "the stream has no end: its producer died".to_owned(),
+            });
+        }
+        self.check_age();
+    }
+
+    fn damage(&mut self, why: String) {
+        self.evidence.damage.get_or_insert(why);
+    }
+
+    /// A stream of another time is no evidence about the version that is live.
+    fn check_age(&mut self) {
+        let Some(latest) = self.evidence.timeline.latest().filter(|_| !self.subject.allow_recording) else {
+            return;
+        };
+        let age = self.clock.now() - latest;
+        if age > MAX_AGE {
+            let age = format_duration(age.to_std().unwrap_or_default());
+            self.damage(format!("the stream is a recording: it ended {age} ago. Give --dry-run to judge it"));
+        }
+    }
+
+    fn take(&mut self, line: &[u8]) {
+        self.line += 1;
+        let line = match line::parse(line) {
+            Ok(line) => line,
+            Err(why) => {
+                return self.damage(format!("line {} of the stream is not a record: {why}", self.line));
+            }
+        };
+        if self.evidence.exit.is_some() {
+            return self.damage("the stream goes on after its end: more than one producer?".to_owned());
+        }
+        match line {
+            Line::Start(_) if self.evidence.producer.is_some() => {
+                self.damage("the stream starts twice: more than one producer?".to_owned());
+            }
+            Line::Start(start) => self.start(*start),
+            Line::End { exit, records } => {
+                self.evidence.exit = Some(exit);
+                if records != self.records {
+                    let arrived = self.records;
+                    self.damage(format!("the producer wrote {records} records and {arrived} arrived"));
+                }
+            }
+            Line::Probe(probe) => {
+                self.records += 1;
+                self.probe(&probe);
+            }
+            Line::Count { ts, src, total, errors } => {
+                self.records += 1;
+                let ts = self.time(ts);
+                self.evidence.count(ts, &src, Requests { total, errors, ..Requests::default() });
+            }
+            Line::Test { failure } => {
+                self.records += 1;
+                if let Some(failure) = failure {
+                    self.evidence.failed_tests += 1;
+                    if self.evidence.failures.len() < MAX_FAILURES {
+                        self.evidence.failures.push(failure);
+                    }
+                }
+            }
+            Line::Other => self.records += 1,
+        }
+    }
+
+    fn start(&mut self, start: common::records::Start) {
+        let Subject { service, environment, deployment, .. } = self.subject;
+        let differs = |theirs: &str, ours: &Label| !theirs.is_empty() && theirs != ours.as_str();
+        if differs(&start.service, service) || differs(&start.environment, environment) {
+            let (theirs, there) = (&start.service, &start.environment);
+            self.damage(format!(
+                "the stream is about {theirs} in {there}, not about {service} in {environment}: set DM_SERVICE and \
+                 DM_ENVIRONMENT for both tools"
+            ));
+        }
+        if let Some(ours) = deployment.as_ref().filter(|ours| differs(&start.deployment, ours)) {
+            self.damage(format!("the stream is about deployment {}, not about {ours}", start.deployment));
+        }
+        self.evidence.criteria.watch_min = start.watch_min_ms.map(Duration::from_millis);
+        self.evidence.producer = Some(start.tool);
+        self.evidence.deployment = Some(start.deployment);
+    }
+
+    fn probe(&mut self, probe: &line::Probe<'_>) {
+        let evidence = &mut self.evidence;
+        let slow = evidence.criteria.latency.zip(probe.latency_ms).map(|(latency, ms)| latency.is_slow(ms));
+        let (timed, slow) = (u64::from(slow.is_some()), u64::from(slow == Some(true)));
+        let requests = Requests { total: 1, errors: u64::from(!probe.ok), timed, slow };
+        let ts = self.time(probe.ts);
+        let evidence = &mut self.evidence;
+        if probe.control {
+            evidence.count_control(ts, &probe.src, requests);
+            return;
+        }
+        if !evidence.targets.contains(&*probe.target) && evidence.targets.len() < MAX_NAMES {
+            evidence.targets.insert(probe.target.clone().into_owned());
+        }
+        // The bucket ends also if another version answered.
+        let Some(bucket) = evidence.bucket(ts, &probe.src, requests) else { return };
+        if evidence.versions.count(probe.version.as_deref(), probe.ok) == Answered::ByOther {
+            return;
+        }
+        let criteria = evidence.criteria;
+        if let Some(observation) = evidence.source(&probe.src) {
+            observation.probe(bucket, requests, &criteria);
+        }
+    }
+
+    /// The time of a record, corrected if the producer's clock was set.
+    fn time(&mut self, ts: DateTime<Utc>) -> DateTime<Utc> {
+        let clock = self.clock;
+        self.evidence.timeline.correct(ts, || clock.now())
+    }
+}
