@@ -75,9 +75,10 @@ pub(crate) async fn poll(
         let check = |response: &ProbeResponse, latency| expected.check(response, latency);
         let mut outcome = probe.outcome(check, |response| expected.detect_version(response));
         outcome.skipped = turns(poller.turns.period(), now.saturating_sub(sent));
-        let step = match poller.is_control() {
-            true => Step::Continue,
-            false => policy.add_result(poller.target, sent, now, outcome.result()),
+        let step = if poller.is_control() {
+            Step::Continue
+        } else {
+            policy.add_result(poller.target, sent, now, outcome.result())
         };
         if let ControlFlow::Break(stopped) = on_probe(poller.target, &outcome, step) {
             return stopped;
