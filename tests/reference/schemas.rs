@@ -52,7 +52,8 @@ fn the_streams_the_journal_and_the_ledger_match_their_schemas() {
         "dm-stage deployment --start; dm-stage build -- true; dm-stage test --retries 1 --retry-delay 1ms -- sh -c 'exit 3'; \
          dm-smoke smoke.toml --format jsonl > smoke.jsonl; \
          dm-migrate -- true; \
-         dm-health --url orders={url} --url health={health} --interval 5ms --watch 2s --max-fail 50 --format jsonl > health.jsonl; \
+         dm-health --url orders={url} --url health={health} --control-url {health} --version-at 'body:\\w+' --interval 5ms \
+           --watch 1s..2s --max-fail 50 --format jsonl > health.jsonl; \
          dm-rollback --format jsonl --if-error-rate 5 --verify-url {health} -- true < health.jsonl > verdict.jsonl",
         url = sample.orders(),
         health = sample.health(),
@@ -63,6 +64,9 @@ fn the_streams_the_journal_and_the_ledger_match_their_schemas() {
 
     let (health, smoke, verdict) = (read("health.jsonl"), read("smoke.jsonl"), read("verdict.jsonl"));
     assert_eq!(types(&health), ["end", "probe", "start"], "{stderr}");
+    for field in ["watch_min_ms", "watch_max_ms", "version", "control"] {
+        assert!(health.iter().any(|line| line.get(field).is_some()), "no {field}: {stderr}");
+    }
     assert_eq!(types(&smoke), ["end", "start", "test"], "{stderr}");
     assert_eq!(types(&verdict), ["end", "start", "verdict"], "{stderr}");
     for stream in [&health, &smoke, &verdict] {

@@ -2,9 +2,15 @@
 
 use std::str::FromStr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use common::http::parse_url;
 use common::label::Label;
+use percent_encoding::percent_decode_str;
 use url::{Host, Url};
+
+/// A shorter user, password or value of a query is not treated as a secret.
+const SHORTEST_SECRET: usize = 4;
 
 const HINT: &str = "write one such as https://host/path, tcp://host:port, grpc://host:port/service or exec:'program argument'";
 
@@ -44,6 +50,24 @@ pub(crate) struct HostPort {
     pub(crate) host: Host<String>,
     /// The port.
     pub(crate) port: u16,
+}
+
+impl Address {
+    /// The secrets that it may contain: user, password and the values of the query, as typed and decoded.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let Self::Http(url) = self else { return Vec::new() };
+        let (user, password) = (url.username(), url.password().unwrap_or_default());
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let basic = STANDARD.encode(format!("{}:{}", decoded(user), decoded(password)));
+        let typed =
+            url.query().unwrap_or_default().split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
+        let mut secrets: Vec<String> = typed.chain([user, password]).map(str::to_owned).collect();
+        secrets.extend([decoded(user), decoded(password), basic]);
+        secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+        // Shorter ones would be found in everything.
+        secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
+        secrets
+    }
 }
 
 impl FromStr for NamedAddress {
@@ -143,6 +167,16 @@ mod tests {
         assert_eq!(parsed("grpcs://db:443").1, grpc(true, ""));
         let words = ["pg_isready", "-h", "a b", "c=d"].map(str::to_owned).to_vec();
         assert_eq!(parsed("exec:pg_isready -h 'a b' c=d"), (None, Address::Exec(words)));
+    }
+
+    #[test]
+    fn user_password_and_query_may_be_secrets() {
+        let secrets = parsed("http://adam:p%40ss@h/?token=a%20bc&v=1").1.secrets();
+        for secret in ["adam", "p%40ss", "p@ss", "YWRhbTpwQHNz", "a%20bc", "a bc"] {
+            assert!(secrets.contains(&secret.to_owned()), "{secret}: {secrets:?}");
+        }
+        assert!(!secrets.iter().any(|secret| secret.is_empty() || secret == "1"), "{secrets:?}");
+        assert_eq!(parsed("tcp://db:5432").1.secrets(), Vec::<String>::new());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
-use common::args::{DeploymentArgs, Format};
+use common::args::{DeploymentArgs, EmptyAsNone, Format};
 use common::cli::Tool;
 use common::duration;
 use common::label::Label;
@@ -16,6 +16,7 @@ use telemetry::ExportArgs;
 use crate::address::NamedAddress;
 use crate::policy::FailRate;
 use crate::version::{self, VersionLocation};
+use crate::watch_time::WatchTime;
 
 /// The name and the kind of this tool.
 pub const TOOL: Tool = Tool { name: "dm-health", wrapper: false };
@@ -32,15 +33,17 @@ Examples:
 
 Watch a new version, and roll it back if its error rate is too high:
   set -o pipefail
-  dm-health --url https://api.example.com/health --watch 5m |
+  dm-health --url https://api.example.com/health --watch 60s..10m --version-at json:'$.version' |
     dm-rollback --if-error-rate 5 -- ./rollback.sh
 
 Exit code:
-  0    healthy, and still healthy at the end of --watch
-  1    unhealthy: a target failed --max-fail times in a row, or reached --fail-rate
+  0    healthy, and still healthy at the end of --watch, or when its reader ended the watch
+  1    unhealthy: a target failed --max-fail times in a row, or reached --fail-rate; without
+       --max-fail, the last 5 probes before the end of --watch failed
   2    wrong usage
   3    inconclusive: this machine could not send --max-fail probes in a row (no route,
        no resolver, no descriptors, no such program); or the reader of the output went away
+       before the service was healthy
   4    the reader of the output went away before the first probe finished
   5    a fault of dm-health, or the output could not be written
   124  not healthy before --deadline
@@ -56,6 +59,12 @@ pub struct Args {
     /// Can be repeated: several targets are healthy if all are at the same time, and unhealthy if one is
     #[arg(long, value_name = "[NAME=]URL", required = true)]
     pub(crate) url: Vec<NamedAddress>,
+
+    /// Target that is observed at the same time for comparison: the previous version, or the rest of the fleet. It is
+    /// probed in the same turns with the same expectations, except for --expect-version, and decides nothing here: its
+    /// records are for dm-rollback. Can be repeated
+    #[arg(long, value_name = "[NAME=]URL")]
+    pub(crate) control_url: Vec<NamedAddress>,
 
     /// Name of the target, if there is only one [default: its host]
     #[arg(long, value_name = "NAME")]
@@ -86,9 +95,11 @@ pub struct Args {
     #[arg(long, value_name = "VERSION", value_parser = version::parse)]
     pub(crate) expect_version: Option<String>,
 
-    /// Where a response contains its version: header:NAME, json:JSONPATH, or body (as a separate word)
-    #[arg(long, value_name = "PLACE", default_value = "body", requires = "expect_version")]
-    pub(crate) version_at: VersionLocation,
+    /// Where a response contains its version: json:JSONPATH, header:NAME, or body:REGEX (its first group, or the whole
+    /// match). Every record of a probe then names the version that answered, also after a failure. With --expect-version
+    /// also body, as a separate word [default with --expect-version: body]
+    #[arg(long, env = "DM_VERSION_AT", value_name = "PLACE")]
+    pub(crate) version_at: Option<EmptyAsNone<VersionLocation>>,
 
     /// Minimum number of days until a certificate of the server expires
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
@@ -99,9 +110,10 @@ pub struct Args {
     pub(crate) max_latency: Option<Duration>,
 
     /// Consecutive failures that prove a target unhealthy. Consecutive, because single failures are normal: of 300 probes
-    /// that fail with a probability of 2 % each, five fail in most runs, but five in a row in hardly any
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub(crate) max_fail: u32,
+    /// that fail with a probability of 2 % each, five fail in most runs, but five in a row in hardly any. They also end a
+    /// --watch, but only if this flag is given [default: 5]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_fail: Option<u32>,
 
     /// Failures among the last probes that also prove a target unhealthy, such as 5/20: for intermittent failures
     #[arg(long, value_name = "FAILURES/PROBES")]
@@ -111,9 +123,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) min_success: u32,
 
-    /// Time from one probe to the next; a slow probe does not delay later ones
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration::parse_positive)]
-    pub(crate) interval: Duration,
+    /// Time from one probe to the next; a slow probe does not delay later ones [default: 1s; 500ms in a --watch whose
+    /// records are judged by their reader, so that a healthy version is proven in one to two minutes]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
+    pub(crate) interval: Option<Duration>,
 
     /// Maximum random delay of each probe, so that many pollers do not probe at the same time
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::parse)]
@@ -136,9 +149,12 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
     pub(crate) deadline: Option<Duration>,
 
-    /// After it is healthy, keep watching for this time, and until the last probe succeeded; --max-fail still applies
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
-    pub(crate) watch: Option<Duration>,
+    /// After it is healthy, keep watching: for a fixed time, such as 5m, or for MIN..MAX, such as 60s..10m. Then dm-rollback
+    /// ends the watch after MIN as soon as the version is proven good, and before if it is proven bad. MIN is the time that
+    /// a fault may take to show. The watch continues through failures, unless --max-fail is given. If the last probe failed,
+    /// it is extended by up to 40s, until 10s have passed without a failure
+    #[arg(long, value_name = "DURATION|MIN..MAX")]
+    pub(crate) watch: Option<WatchTime>,
 
     /// Format of stdout [default: human on a terminal, jsonl in a pipe]
     #[arg(long, value_name = "FORMAT", value_enum)]

@@ -5,11 +5,12 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use common::duration::format_duration;
 use common::event::Reason;
-use http_expect::{Mismatch, ResponseExpectation};
+use common::label::Label;
+use http_expect::{Mismatch, Response, ResponseExpectation};
 
 use crate::failure::Failure;
 use crate::probe::ProbeResponse;
-use crate::version::ExpectedVersion;
+use crate::version::{ExpectedVersion, VersionDetector};
 
 /// What a healthy response looks like. All expectations must be met; those on the response and the version apply only to
 /// HTTP.
@@ -23,9 +24,21 @@ pub(crate) struct Expectations {
     pub(crate) min_certificate_life: Option<TimeDelta>,
     /// The maximum time from the start of the probe to the last byte.
     pub(crate) max_latency: Option<Duration>,
+    /// How to detect which version answered. It is recorded; nothing is expected of it.
+    pub(crate) detector: Option<VersionDetector>,
 }
 
 impl Expectations {
+    /// What is expected of the control group: the same, but any version.
+    pub(crate) fn of_control(&self) -> Self {
+        Self { version: None, ..self.clone() }
+    }
+
+    /// The version that answered, if it can be detected.
+    pub(crate) fn detect_version(&self, response: &Response) -> Option<Label> {
+        self.detector.as_ref()?.version(response)
+    }
+
     /// Checks all expectations.
     ///
     /// # Errors
@@ -77,7 +90,7 @@ fn failure(mismatch: &Mismatch<'_>) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use http_expect::{Response, TextExpectation};
+    use http_expect::TextExpectation;
     use hyper::HeaderMap;
 
     use super::*;
@@ -124,6 +137,7 @@ mod tests {
             version: Some(version("42")),
             min_certificate_life: Some(TimeDelta::days(30)),
             max_latency: Some(Duration::from_millis(30)),
+            detector: None,
         };
         assert_eq!(unmet(200, &all), None);
     }
@@ -172,5 +186,6 @@ mod tests {
         assert_eq!(unmet(200, &both(header("x-other: 1"))).unwrap().0, Reason::Assertion);
         let (_, message) = unmet(200, &both(body("43"))).unwrap();
         assert_eq!(message, "version 42 responded, expected version 43");
+        assert_eq!(unmet(200, &both(ResponseExpectation::default()).of_control()), None);
     }
 }

@@ -12,6 +12,7 @@
 
 mod address;
 mod args;
+mod clock_difference;
 mod expectations;
 mod failure;
 mod plan;
@@ -25,6 +26,7 @@ mod stats;
 mod stdout_closed;
 mod verify;
 mod version;
+mod watch_time;
 
 use anyhow::Result;
 use common::exit::Exit;

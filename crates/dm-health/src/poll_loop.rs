@@ -11,7 +11,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 
 use crate::expectations::Expectations;
 use crate::policy::{Policy, Step, Verdict};
-use crate::probe::{FinishedProbe, ProbeOutcome, Prober};
+use crate::probe::{FinishedProbe, ProbeOutcome, ProbeResponse, Prober};
 use crate::run_outcome::RunOutcome;
 
 /// The time between the first probes of two targets, or less if the interval is short. A thousand simultaneous probes would
@@ -21,14 +21,16 @@ const STAGGER: Duration = Duration::from_millis(1);
 /// When targets are probed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Schedule {
-    /// The time from one turn to the next; longer than zero.
+    /// The time from one turn to the next, until the watch starts; longer than zero.
     pub(crate) interval: Duration,
+    /// The same in the watch.
+    pub(crate) watch_interval: Duration,
     /// The maximum random delay of a probe.
     pub(crate) jitter: Duration,
 }
 
 /// Probes each target on `schedule`, checks the responses against `expected`, and calls `on_probe` with each outcome and
-/// the index of its target. Returns the verdict of the policy, the value with which `on_probe` breaks, or the value of `stopped` as soon as that completes.
+/// the index of its target. Targets of the control group come last; the policy does not know them. Returns the verdict of the policy, the value with which `on_probe` breaks, or the value of `stopped` as soon as that completes.
 pub(crate) async fn poll(
     probers: Vec<Prober<'_>>,
     expected: &Expectations,
@@ -44,10 +46,11 @@ pub(crate) async fn poll(
         None => std::future::pending().await,
     };
     let mut stopped = pin!(stopped);
+    let of_control = expected.of_control();
     let mut running: FuturesUnordered<_> =
         pollers(probers, schedule).into_iter().map(|poller| advance(poller, None)).collect();
     loop {
-        let (poller, probed) = tokio::select! {
+        let (mut poller, probed) = tokio::select! {
             biased;
             outcome = &mut stopped => return outcome,
             Some(next) = running.next() => next,
@@ -64,18 +67,27 @@ pub(crate) async fn poll(
             if let Step::Finish(verdict) = policy.check_time(now) {
                 return RunOutcome::Verdict(verdict);
             }
-            let sent = policy.should_send(now).then_some(now);
-            running.push(advance(poller, sent));
+            let sends = if poller.is_control() { !policy.is_over(now) } else { policy.should_send(now) };
+            running.push(advance(poller, sends.then_some(now)));
             continue;
         };
-        let mut outcome = probe.outcome(|response, latency| expected.check(response, latency));
-        outcome.skipped = turns(schedule.interval, now.saturating_sub(sent));
-        let step = policy.add_result(poller.target, sent, now, outcome.result());
+        let expected = if poller.is_control() { &of_control } else { expected };
+        let check = |response: &ProbeResponse, latency| expected.check(response, latency);
+        let mut outcome = probe.outcome(check, |response| expected.detect_version(response));
+        outcome.skipped = turns(poller.turns.period(), now.saturating_sub(sent));
+        let step = if poller.is_control() {
+            Step::Continue
+        } else {
+            policy.add_result(poller.target, sent, now, outcome.result())
+        };
         if let ControlFlow::Break(stopped) = on_probe(poller.target, &outcome, step) {
             return stopped;
         }
         if let Step::Finish(verdict) = step {
             return RunOutcome::Verdict(verdict);
+        }
+        if policy.is_watching() {
+            poller.set_interval(schedule.watch_interval);
         }
         running.push(advance(poller, None));
     }
@@ -89,13 +101,32 @@ struct Poller<'a> {
     jitter: Duration,
 }
 
+impl Poller<'_> {
+    fn is_control(&self) -> bool {
+        self.prober.is_control()
+    }
+
+    /// Changes the time between its turns, from now on.
+    fn set_interval(&mut self, interval: Duration) {
+        if self.turns.period() != interval {
+            self.turns = every(interval, Instant::now() + interval);
+        }
+    }
+}
+
+/// The turns from `first` on. Those that pass during a probe are skipped.
+fn every(interval: Duration, first: Instant) -> Interval {
+    let mut turns = interval_at(first, interval);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    turns
+}
+
 fn pollers(probers: Vec<Prober<'_>>, schedule: Schedule) -> Vec<Poller<'_>> {
     let count = u32::try_from(probers.len().max(1)).unwrap_or(u32::MAX);
     let stagger = STAGGER.min(schedule.interval / count);
     let mut first = Instant::now();
     let poller = |(target, prober)| {
-        let mut turns = interval_at(first, schedule.interval);
-        turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let turns = every(schedule.interval, first);
         first += stagger;
         Poller { target, prober, turns, jitter: schedule.jitter }
     };

@@ -1,11 +1,12 @@
 //! One run: polls, reports on stdout, and records the outcome.
 
-use std::io;
 use std::ops::ControlFlow;
-use std::thread;
+use std::time::Duration;
+use std::{io, mem, thread};
 
 use anyhow::{Context as _, Result};
 use child_process::ShutdownSignals;
+use chrono::{DateTime, Utc};
 use common::cli::warn;
 use common::clock::{Clock, Stopwatch, SystemClock};
 use common::event::{Completion, EventId};
@@ -14,10 +15,11 @@ use common::records::Start;
 use common::runtime;
 use telemetry::{Context, Recorder, WorkItem, WorkKind};
 
+use crate::clock_difference;
 use crate::plan::Plan;
 use crate::policy::{Policy, Step, Verdict};
 use crate::poll_loop::poll;
-use crate::probe::{ProbeOutcome, Prober};
+use crate::probe::{ProbeOutcome, Prober, without_control};
 use crate::report::{Report, Style};
 use crate::run_outcome::{RunOutcome, Subject};
 use crate::stats::RunStats;
@@ -31,9 +33,9 @@ pub(crate) fn run(plan: &Plan) -> Result<Exit> {
     let probers = Prober::for_targets(&plan.targets, plan.options, &clock)?;
     let work = plan.context.work_item(&plan.stage, WorkKind::Health, started.started_at);
     let recorder = begin_recording(&plan.context, work, clock);
-    let mut run_stats = RunStats::new(plan.targets.len());
-    let mut policy = Policy::new(plan.rules.clone(), plan.targets.len());
-    let start = plan.context.stream_start(&id, started.started_at, Some(plan.schedule.interval));
+    let mut run_stats = RunStats::new(&plan.targets);
+    let mut policy = Policy::new(plan.rules.clone(), without_control(&plan.targets).len());
+    let start = start_record(plan, &id, started.started_at);
     let outcome = poll_and_report(plan, start, probers, &mut policy, &mut run_stats, clock)?;
     let (status, reason) = outcome.status(&run_stats.total);
     let completion =
@@ -43,6 +45,18 @@ pub(crate) fn run(plan: &Plan) -> Result<Exit> {
         warn(plan.context.tool, &[sentence(&outcome, plan, &policy, &run_stats)]);
     }
     Ok(plan.context.conclude(outcome.exit(&run_stats.total), &recorder().finish(&event, &clock)))
+}
+
+/// The first record of the stream.
+fn start_record(plan: &Plan, id: &EventId, ts: DateTime<Utc>) -> Start {
+    let schedule = plan.schedule;
+    let interval = if plan.watch.is_some() { schedule.watch_interval } else { schedule.interval };
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Start {
+        watch_min_ms: plan.watch.and_then(|watch| watch.min).map(milliseconds),
+        watch_max_ms: plan.watch.map(|watch| watch.max).map(milliseconds),
+        ..plan.context.stream_start(id, ts, Some(interval))
+    }
 }
 
 /// Polls, and reports on stdout from `start` to `end`.
@@ -59,8 +73,15 @@ fn poll_and_report(
         Ok(report) => report,
         Err(error) => return Ok(RunOutcome::Unwritable(error)),
     };
+    let mut clock_is_checked = false;
     let on_probe = |target: usize, probe: &ProbeOutcome, step| {
         run_stats.add(target, probe);
+        if let Some(difference) =
+            probe.clock_difference.filter(|_| !mem::replace(&mut clock_is_checked, true))
+        {
+            let target = plan.targets.get(target).map_or("the server", |target| &target.display);
+            report.aside(|| warn(plan.context.tool, &[clock_difference::warning(target, difference)]));
+        }
         report_probe(&mut report, run_stats, target, probe, step)
     };
     let outcome = runtime::block_on(async {
@@ -73,11 +94,19 @@ fn poll_and_report(
         };
         anyhow::Ok(poll(probers, &plan.expected, policy, plan.schedule, &clock, stopped, on_probe).await)
     });
-    let outcome = outcome.context("cannot set up the event loop")??;
+    let outcome = match outcome.context("cannot set up the event loop")?? {
+        RunOutcome::OutputClosed if policy.is_watching() => RunOutcome::WatchClosed(policy.verdict_at_end()),
+        outcome => outcome,
+    };
     let sentence = sentence(&outcome, plan, policy, run_stats);
     Ok(match report.end(clock.now(), outcome.exit(&run_stats.total).code(), &sentence, run_stats) {
         // A closed terminal cannot be written to. That is why polling stopped, so it is not a second error.
-        Err(error) if !matches!(outcome, RunOutcome::Signal(_) | RunOutcome::OutputClosed) => {
+        Err(error)
+            if !matches!(
+                outcome,
+                RunOutcome::Signal(_) | RunOutcome::OutputClosed | RunOutcome::WatchClosed(_)
+            ) =>
+        {
             RunOutcome::Unwritable(error)
         }
         _ => outcome,
@@ -91,8 +120,7 @@ fn report_probe<W: io::Write>(
     probe: &ProbeOutcome,
     step: Step,
 ) -> ControlFlow<RunOutcome> {
-    let seq = run_stats.total.probes + run_stats.total.not_probed;
-    match report.probe(seq, target, probe, step, run_stats) {
+    match report.probe(run_stats.probes, target, probe, step, run_stats) {
         Err(error) => ControlFlow::Break(RunOutcome::Unwritable(error)),
         // A verdict stays the verdict, even if its last line is not read.
         Ok(()) if report.is_closed() && !matches!(step, Step::Finish(_)) => {
@@ -105,11 +133,11 @@ fn report_probe<W: io::Write>(
 /// The outcome in a sentence, about the targets that decided it.
 fn sentence(outcome: &RunOutcome, plan: &Plan, policy: &Policy, run_stats: &RunStats) -> String {
     let about: Vec<usize> = match outcome {
-        RunOutcome::Verdict(Verdict::Unhealthy | Verdict::FailureRateReached | Verdict::Inconclusive) => {
-            vec![run_stats.last]
-        }
+        RunOutcome::Verdict(Verdict::Unhealthy | Verdict::UnhealthyAtEnd) => policy.unhealthy().collect(),
+        RunOutcome::Verdict(Verdict::Inconclusive) => policy.not_probed().collect(),
+        RunOutcome::Verdict(Verdict::FailureRateReached) => vec![run_stats.last],
         RunOutcome::Verdict(Verdict::DeadlineExpired) => policy.not_yet_healthy().collect(),
-        _ => (0..plan.targets.len()).collect(),
+        _ => (0..without_control(&plan.targets).len()).collect(),
     };
     let names = about.iter().filter_map(|index| plan.targets.get(*index)).map(|target| target.name.as_str());
     let first = about.first().and_then(|index| run_stats.per_target.get(*index)).unwrap_or(&run_stats.total);
@@ -134,11 +162,15 @@ fn needs_warning(outcome: &RunOutcome, style: Style) -> bool {
     match outcome {
         RunOutcome::Verdict(
             Verdict::Unhealthy
+            | Verdict::UnhealthyAtEnd
             | Verdict::FailureRateReached
             | Verdict::DeadlineExpired
             | Verdict::Inconclusive,
         ) => style == Style::JsonLines,
         RunOutcome::Unwritable(_) => true,
-        RunOutcome::Verdict(Verdict::Healthy) | RunOutcome::Signal(_) | RunOutcome::OutputClosed => false,
+        RunOutcome::Verdict(Verdict::Healthy)
+        | RunOutcome::Signal(_)
+        | RunOutcome::OutputClosed
+        | RunOutcome::WatchClosed(_) => false,
     }
 }

@@ -18,6 +18,8 @@ pub(crate) enum RunOutcome {
     Signal(i32),
     /// The reader of stdout has gone away.
     OutputClosed,
+    /// The same in the watch, at which moment there was this verdict: the reader judges, and has decided.
+    WatchClosed(Verdict),
     /// Stdout cannot be written to.
     Unwritable(io::Error),
 }
@@ -26,12 +28,15 @@ impl RunOutcome {
     /// The exit code. Without a verdict it is never the code of a verdict.
     pub(crate) fn exit(&self, stats: &Stats) -> Exit {
         match self {
-            Self::Verdict(Verdict::Healthy) => Exit::Success,
-            Self::Verdict(Verdict::Unhealthy | Verdict::FailureRateReached) => Exit::Failure,
-            Self::Verdict(Verdict::DeadlineExpired) => Exit::TimedOut,
+            Self::Verdict(verdict) | Self::WatchClosed(verdict) => match verdict {
+                Verdict::Healthy => Exit::Success,
+                Verdict::Unhealthy | Verdict::UnhealthyAtEnd | Verdict::FailureRateReached => Exit::Failure,
+                Verdict::DeadlineExpired => Exit::TimedOut,
+                Verdict::Inconclusive => Exit::Inconclusive,
+            },
             Self::Signal(signal) => Exit::Signal(*signal),
             Self::OutputClosed if stats.probes == 0 => Exit::NothingRan,
-            Self::Verdict(Verdict::Inconclusive) | Self::OutputClosed => Exit::Inconclusive,
+            Self::OutputClosed => Exit::Inconclusive,
             Self::Unwritable(_) => Exit::CouldNotJudge,
         }
     }
@@ -40,12 +45,14 @@ impl RunOutcome {
     pub(crate) fn status(&self, stats: &Stats) -> (Status, Option<Reason>) {
         let last = stats.last_failure.as_ref().map(|failure| failure.reason);
         match self {
-            Self::Verdict(Verdict::Healthy) => (Status::Success, None),
-            Self::Verdict(Verdict::Unhealthy | Verdict::FailureRateReached) => {
-                (Status::Failure, last.or(Some(Reason::Other)))
-            }
-            Self::Verdict(Verdict::DeadlineExpired) => (Status::Timeout, last.or(Some(Reason::Timeout))),
-            Self::Verdict(Verdict::Inconclusive) => (Status::Error, last.or(Some(Reason::Other))),
+            Self::Verdict(verdict) | Self::WatchClosed(verdict) => match verdict {
+                Verdict::Healthy => (Status::Success, None),
+                Verdict::Unhealthy | Verdict::UnhealthyAtEnd | Verdict::FailureRateReached => {
+                    (Status::Failure, last.or(Some(Reason::Other)))
+                }
+                Verdict::DeadlineExpired => (Status::Timeout, last.or(Some(Reason::Timeout))),
+                Verdict::Inconclusive => (Status::Error, last.or(Some(Reason::Other))),
+            },
             Self::Signal(_) | Self::OutputClosed => (Status::Cancelled, Some(Reason::Cancelled)),
             Self::Unwritable(_) => (Status::Error, Some(Reason::Other)),
         }
@@ -57,6 +64,14 @@ impl RunOutcome {
             |count: u32| if count == 1 { "once".to_owned() } else { format!("{count} times in a row") };
         match self {
             Self::Verdict(Verdict::Healthy) => match (rules.watch, about.names.as_slice()) {
+                (Some(watch), _) if about.any_failed && rules.through_failures.is_some() => {
+                    let is = if about.names.len() == 1 { "is" } else { "are" };
+                    let watch = format_duration(watch);
+                    format!(
+                        "{} became healthy, and {is} healthy at the end of the watch of {watch}, with failures in between",
+                        about.counted()
+                    )
+                }
                 (Some(watch), _) if about.any_failed => {
                     let watch = format_duration(watch);
                     format!(
@@ -82,6 +97,19 @@ impl RunOutcome {
                 let times = times(rules.max_fail);
                 format!("{} is unhealthy: it failed {times}{}", about.listed(), about.last_failure())
             }
+            Self::Verdict(Verdict::UnhealthyAtEnd) => {
+                let probes = if rules.max_fail == 1 {
+                    "probe".to_owned()
+                } else {
+                    format!("{} probes", rules.max_fail)
+                };
+                format!(
+                    "{} {} unhealthy at the end of the watch: the last {probes} failed{}",
+                    about.listed(),
+                    if about.names.len() == 1 { "is" } else { "are" },
+                    about.last_failure()
+                )
+            }
             Self::Verdict(Verdict::FailureRateReached) => {
                 let rate = rules.fail_rate.map(|rate| rate.to_string()).unwrap_or_default();
                 format!(
@@ -104,7 +132,7 @@ impl RunOutcome {
                 )
             }
             Self::Signal(signal) => format!("stopped by signal {signal} before there was a verdict"),
-            Self::OutputClosed => "the reader of the output has gone away".to_owned(),
+            Self::OutputClosed | Self::WatchClosed(_) => "the reader of the output has gone away".to_owned(),
             Self::Unwritable(error) => format!("cannot write the output: {error}"),
         }
     }
@@ -167,6 +195,7 @@ mod tests {
 
     use super::*;
     use crate::failure::Failure;
+    use crate::policy::Extension;
 
     const RULES: PollRules = PollRules {
         max_fail: 5,
@@ -175,6 +204,7 @@ mod tests {
         grace: Duration::ZERO,
         deadline: Some(Duration::from_mins(2)),
         watch: None,
+        through_failures: None,
     };
 
     #[test]
@@ -189,6 +219,11 @@ mod tests {
             "api is unhealthy: it failed 5 times in a row; the last failure: connection refused by [::1]:1 (refused)"
         );
         assert_eq!(unhealthy.status(&stats), (Status::Failure, Some(Reason::Refused)));
+        assert_eq!(
+            RunOutcome::Verdict(Verdict::UnhealthyAtEnd).sentence(&about(&["api"]), &RULES),
+            "api is unhealthy at the end of the watch: the last 5 probes failed; \
+             the last failure: connection refused by [::1]:1 (refused)"
+        );
         let deadline = RunOutcome::Verdict(Verdict::DeadlineExpired);
         assert_eq!(
             deadline.sentence(
@@ -219,6 +254,12 @@ mod tests {
             healthy.sentence(&with_failures, &watched),
             "2 targets became healthy, and were not proven unhealthy for 5m00s"
         );
+        let extension = Some(Extension::for_probes(Duration::from_secs(1), 5));
+        let through = PollRules { through_failures: extension, ..watched };
+        assert_eq!(
+            healthy.sentence(&with_failures, &through),
+            "2 targets became healthy, and are healthy at the end of the watch of 5m00s, with failures in between"
+        );
     }
 
     #[test]
@@ -227,6 +268,8 @@ mod tests {
         let some = Stats { probes: 1, ..Stats::default() };
         assert_eq!(RunOutcome::OutputClosed.exit(&none), Exit::NothingRan);
         assert_eq!(RunOutcome::OutputClosed.exit(&some), Exit::Inconclusive);
+        assert_eq!(RunOutcome::WatchClosed(Verdict::Healthy).exit(&some), Exit::Success);
+        assert_eq!(RunOutcome::WatchClosed(Verdict::UnhealthyAtEnd).exit(&some), Exit::Failure);
         assert_eq!(RunOutcome::Signal(15).exit(&some), Exit::Signal(15));
         assert_eq!(RunOutcome::Unwritable(io::Error::other("full")).exit(&some), Exit::CouldNotJudge);
     }

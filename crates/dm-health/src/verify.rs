@@ -40,8 +40,10 @@ pub fn verify(
         grace: deadline,
         deadline: Some(deadline),
         watch: None,
+        through_failures: None,
     };
-    let schedule = Schedule { interval: interval.max(Duration::from_millis(1)), jitter: Duration::ZERO };
+    let interval = interval.max(Duration::from_millis(1));
+    let schedule = Schedule { interval, watch_interval: interval, jitter: Duration::ZERO };
     let mut policy = Policy::new(rules, targets.len());
     let ignore = |_, _: &ProbeOutcome, _: Step| ControlFlow::Continue(());
     let polling = poll(probers, &expected, &mut policy, schedule, &clock, pending(), ignore);

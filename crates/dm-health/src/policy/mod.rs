@@ -3,11 +3,14 @@
 mod fail_rate;
 #[cfg(test)]
 mod reference_model;
+mod watch;
 
 use std::time::Duration;
 
 pub(crate) use fail_rate::FailRate;
 use fail_rate::Window;
+pub(crate) use watch::Extension;
+use watch::Watch;
 
 /// When to stop, and with which verdict. With several targets, the rules apply to each of them.
 #[derive(Debug, Clone)]
@@ -25,6 +28,9 @@ pub(crate) struct PollRules {
     pub(crate) deadline: Option<Duration>,
     /// How long to keep watching after it is healthy.
     pub(crate) watch: Option<Duration>,
+    /// For a watch that continues through failures, because the reader of the records judges: how it is extended. `None`
+    /// if `max_fail` ends the watch too.
+    pub(crate) through_failures: Option<Extension>,
 }
 
 /// The verdict about the service.
@@ -34,6 +40,8 @@ pub(crate) enum Verdict {
     Healthy,
     /// Too many consecutive failures.
     Unhealthy,
+    /// The same at the end of a watch that continued through failures.
+    UnhealthyAtEnd,
     /// Too many failures among the last probes.
     FailureRateReached,
     /// Not healthy before the deadline.
@@ -70,8 +78,8 @@ pub(crate) enum Step {
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     rules: PollRules,
-    /// The end of the watch, after it has started.
-    watch_until: Option<Duration>,
+    /// The watch, after it has started.
+    watch: Option<Watch>,
     targets: Vec<TargetState>,
     /// The number of probes in flight.
     in_flight: usize,
@@ -91,15 +99,25 @@ struct TargetState {
 impl Policy {
     /// A policy for this number of targets, before the first probe.
     pub(crate) fn new(rules: PollRules, targets: usize) -> Self {
-        Self { rules, watch_until: None, targets: vec![TargetState::default(); targets], in_flight: 0 }
+        Self { rules, watch: None, targets: vec![TargetState::default(); targets], in_flight: 0 }
     }
 
     /// Whether to send a probe at `now`, when it is the turn of a target. After the end of the watch no more probes are
     /// sent; the policy only waits for those in flight.
     pub(crate) fn should_send(&mut self, now: Duration) -> bool {
-        let over = self.watch_until.is_some_and(|until| now >= until) && !self.is_failing();
+        let over = self.is_over(now);
         self.in_flight += usize::from(!over);
         !over
+    }
+
+    /// Whether the watch is over at `now`.
+    pub(crate) fn is_over(&self, now: Duration) -> bool {
+        self.end_of_watch().is_some_and(|end| now >= end)
+    }
+
+    /// Whether the watch has started.
+    pub(crate) fn is_watching(&self) -> bool {
+        self.watch.is_some()
     }
 
     /// Adds the result of a probe of the target with this index, sent at `sent` and finished at `now`.
@@ -114,18 +132,22 @@ impl Policy {
         if self.deadline().is_some_and(|deadline| now >= deadline) {
             return Step::Finish(Verdict::DeadlineExpired);
         }
-        let counts = self.watch_until.is_some() || sent >= self.rules.grace;
-        if let Some(verdict) =
-            self.targets.get_mut(target).and_then(|state| state.add(&self.rules, counts, result))
-        {
+        let watches = self.watch.is_some();
+        let counts = watches || sent >= self.rules.grace;
+        let through = watches && self.rules.through_failures.is_some();
+        self.note_failing(now);
+        let proven =
+            self.targets.get_mut(target).and_then(|state| state.add(&self.rules, counts, through, result));
+        if let Some(verdict) = proven {
             return Step::Finish(verdict);
         }
-        if self.watch_until.is_some() || self.not_yet_healthy().next().is_some() {
+        self.note_failing(now);
+        if watches || self.not_yet_healthy().next().is_some() {
             return self.check_time(now);
         }
         match self.rules.watch {
             Some(watch) => {
-                self.watch_until = Some(now.saturating_add(watch));
+                self.watch = Some(Watch::start(now, watch));
                 Step::WatchStarts
             }
             None => Step::Finish(Verdict::Healthy),
@@ -137,32 +159,65 @@ impl Policy {
         if self.due().is_none_or(|due| now < due) {
             return Step::Continue;
         }
-        Step::Finish(if self.watch_until.is_some() { Verdict::Healthy } else { Verdict::DeadlineExpired })
+        Step::Finish(if self.is_watching() { self.verdict_at_end() } else { Verdict::DeadlineExpired })
+    }
+
+    /// The verdict if the watch ends now.
+    pub(crate) fn verdict_at_end(&self) -> Verdict {
+        if self.unhealthy().next().is_some() {
+            Verdict::UnhealthyAtEnd
+        } else if self.not_probed().next().is_some() {
+            Verdict::Inconclusive
+        } else {
+            Verdict::Healthy
+        }
     }
 
     /// When [`Policy::check_time`] gives a verdict without another probe.
     ///
-    /// A watch does not end after a failure or while a probe is in flight: the verdict "healthy" would contradict the last
-    /// probe. It continues until the probes succeed or the failures are too many.
+    /// A watch does not end while a probe is in flight, or after a failure: the verdict "healthy" would contradict the last
+    /// probe. It continues until the probes succeed or the failures are too many; if it continues through failures, until
+    /// the end of its extension.
     pub(crate) fn due(&self) -> Option<Duration> {
-        match self.watch_until {
-            Some(until) => (self.in_flight == 0 && !self.is_failing()).then_some(until),
+        match &self.watch {
+            Some(_) => self.end_of_watch().filter(|_| self.in_flight == 0),
             None => self.rules.deadline,
         }
     }
 
     /// The time after which a probe in flight no longer matters.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        if self.watch_until.is_some() { None } else { self.rules.deadline }
+        if self.watch.is_some() { None } else { self.rules.deadline }
     }
 
     /// The indexes of the targets that are not healthy yet.
     pub(crate) fn not_yet_healthy(&self) -> impl Iterator<Item = usize> {
-        let required = self.rules.min_success;
-        let is_missing = move |(index, state): (usize, &TargetState)| {
-            (state.successes_in_a_row < required).then_some(index)
-        };
-        self.targets.iter().enumerate().filter_map(is_missing)
+        self.indexes(|state| state.successes_in_a_row < self.rules.min_success)
+    }
+
+    /// The indexes of the targets that failed too often in a row.
+    pub(crate) fn unhealthy(&self) -> impl Iterator<Item = usize> {
+        self.indexes(|state| state.failures_in_a_row >= self.rules.max_fail)
+    }
+
+    /// The indexes of the targets that this machine could not probe too often in a row.
+    pub(crate) fn not_probed(&self) -> impl Iterator<Item = usize> {
+        self.indexes(|state| state.not_probed_in_a_row >= self.rules.max_fail)
+    }
+
+    fn indexes(&self, of: impl Fn(&TargetState) -> bool) -> impl Iterator<Item = usize> {
+        self.targets.iter().enumerate().filter_map(move |(index, state)| of(state).then_some(index))
+    }
+
+    fn end_of_watch(&self) -> Option<Duration> {
+        self.watch.as_ref()?.end(self.rules.through_failures, self.is_failing())
+    }
+
+    fn note_failing(&mut self, now: Duration) {
+        let is_failing = self.is_failing();
+        if let Some(watch) = self.watch.as_mut().filter(|_| is_failing) {
+            watch.note_failing(now);
+        }
     }
 
     fn is_failing(&self) -> bool {
@@ -171,8 +226,15 @@ impl Policy {
 }
 
 impl TargetState {
-    /// Adds a result. `counts` says whether a failure counts. Returns a verdict if the result proves one.
-    fn add(&mut self, rules: &PollRules, counts: bool, result: ProbeResult) -> Option<Verdict> {
+    /// Adds a result. `counts` says whether a failure counts, and `through` whether polling continues through failures in
+    /// a row. Returns a verdict if the result proves one.
+    fn add(
+        &mut self,
+        rules: &PollRules,
+        counts: bool,
+        through: bool,
+        result: ProbeResult,
+    ) -> Option<Verdict> {
         let increment = |row: u32| row.saturating_add(u32::from(counts));
         match result {
             ProbeResult::Healthy => {
@@ -186,10 +248,11 @@ impl TargetState {
             ProbeResult::NotProbed => {
                 self.successes_in_a_row = 0;
                 self.not_probed_in_a_row = increment(self.not_probed_in_a_row);
-                return (self.not_probed_in_a_row >= rules.max_fail).then_some(Verdict::Inconclusive);
+                let too_many = !through && self.not_probed_in_a_row >= rules.max_fail;
+                return too_many.then_some(Verdict::Inconclusive);
             }
         }
-        if self.failures_in_a_row >= rules.max_fail {
+        if !through && self.failures_in_a_row >= rules.max_fail {
             return Some(Verdict::Unhealthy);
         }
         let rate = rules.fail_rate.filter(|_| counts)?;
@@ -198,127 +261,4 @@ impl TargetState {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn second(policy: &mut Policy, second: u64, ok: bool) -> Step {
-        probe_target(policy, 0, second, ok)
-    }
-
-    fn probe_target(policy: &mut Policy, target: usize, second: u64, ok: bool) -> Step {
-        let sent = Duration::from_secs(second);
-        assert!(policy.should_send(sent));
-        let result = if ok { ProbeResult::Healthy } else { ProbeResult::Unhealthy };
-        policy.add_result(target, sent, sent + Duration::from_millis(5), result)
-    }
-
-    const RULES: PollRules = PollRules {
-        max_fail: 5,
-        fail_rate: None,
-        min_success: 3,
-        grace: Duration::ZERO,
-        deadline: None,
-        watch: None,
-    };
-
-    #[test]
-    fn a_success_resets_the_count_of_failures() {
-        let mut policy = Policy::new(RULES, 1);
-        for (at, ok) in [false, false, false, false, true, false, false, false, false].into_iter().enumerate()
-        {
-            assert_eq!(second(&mut policy, at as u64, ok), Step::Continue);
-        }
-        assert_eq!(second(&mut policy, 9, false), Step::Finish(Verdict::Unhealthy));
-    }
-
-    #[test]
-    fn failures_in_the_grace_time_only_reset_the_successes() {
-        let mut policy = Policy::new(PollRules { grace: Duration::from_secs(10), ..RULES }, 1);
-        for at in 0..8 {
-            assert_eq!(second(&mut policy, at, at % 3 == 0), Step::Continue);
-        }
-        for at in 10..14 {
-            assert_eq!(second(&mut policy, at, false), Step::Continue);
-        }
-        assert_eq!(second(&mut policy, 14, false), Step::Finish(Verdict::Unhealthy));
-    }
-
-    #[test]
-    fn the_grace_time_ends_when_all_targets_are_healthy() {
-        let (grace, watch) = (Duration::from_mins(1), Some(Duration::from_secs(5)));
-        let mut policy = Policy::new(PollRules { max_fail: 2, min_success: 1, grace, watch, ..RULES }, 2);
-        assert_eq!(probe_target(&mut policy, 0, 0, true), Step::Continue);
-        for at in 1..4 {
-            assert_eq!(probe_target(&mut policy, 0, at, false), Step::Continue);
-        }
-        // Sent in the grace time, finished after it.
-        assert!(policy.should_send(Duration::from_secs(4)));
-        assert_eq!(probe_target(&mut policy, 0, 5, true), Step::Continue);
-        assert_eq!(probe_target(&mut policy, 1, 5, true), Step::WatchStarts);
-        let (sent, now) = (Duration::from_secs(4), Duration::from_secs(6));
-        assert_eq!(policy.add_result(1, sent, now, ProbeResult::Unhealthy), Step::Continue);
-        assert_eq!(policy.check_time(Duration::from_secs(20)), Step::Continue);
-        assert_eq!(probe_target(&mut policy, 1, 20, false), Step::Finish(Verdict::Unhealthy));
-    }
-
-    #[test]
-    fn a_watch_does_not_end_on_a_failure() {
-        let watch = Some(Duration::from_secs(3));
-        let mut policy = Policy::new(PollRules { min_success: 1, watch, ..RULES }, 1);
-        assert_eq!(second(&mut policy, 0, true), Step::WatchStarts);
-        assert_eq!(second(&mut policy, 3, false), Step::Continue);
-        assert_eq!(policy.check_time(Duration::from_mins(1)), Step::Continue);
-        assert_eq!(second(&mut policy, 4, true), Step::Finish(Verdict::Healthy));
-    }
-
-    #[test]
-    fn several_targets_are_healthy_when_all_are_at_once() {
-        let mut policy = Policy::new(PollRules { min_success: 1, ..RULES }, 2);
-        assert_eq!(probe_target(&mut policy, 0, 0, true), Step::Continue);
-        assert_eq!(probe_target(&mut policy, 0, 1, false), Step::Continue);
-        assert_eq!(probe_target(&mut policy, 1, 1, true), Step::Continue);
-        assert_eq!(policy.not_yet_healthy().collect::<Vec<_>>(), [0]);
-        assert_eq!(probe_target(&mut policy, 0, 2, true), Step::Finish(Verdict::Healthy));
-    }
-
-    #[test]
-    fn several_targets_are_unhealthy_when_one_is() {
-        let mut policy = Policy::new(PollRules { max_fail: 2, ..RULES }, 2);
-        assert_eq!(probe_target(&mut policy, 0, 0, false), Step::Continue);
-        assert_eq!(probe_target(&mut policy, 1, 0, false), Step::Continue);
-        assert_eq!(probe_target(&mut policy, 0, 1, true), Step::Continue);
-        assert_eq!(probe_target(&mut policy, 1, 1, false), Step::Finish(Verdict::Unhealthy));
-    }
-
-    #[test]
-    fn the_end_of_a_watch_waits_for_probes_in_flight() {
-        let watch = Some(Duration::from_secs(3));
-        let mut policy = Policy::new(PollRules { min_success: 1, watch, ..RULES }, 2);
-        assert_eq!(probe_target(&mut policy, 0, 0, true), Step::Continue);
-        assert_eq!(probe_target(&mut policy, 1, 0, true), Step::WatchStarts);
-        assert!(policy.should_send(Duration::from_secs(2)));
-        let late = Duration::from_secs(4);
-        assert!(!policy.should_send(late));
-        assert_eq!(policy.check_time(late), Step::Continue);
-        assert_eq!(
-            policy.add_result(1, Duration::from_secs(2), late, ProbeResult::Healthy),
-            Step::Finish(Verdict::Healthy)
-        );
-    }
-
-    #[test]
-    fn a_probe_that_could_not_be_sent_proves_nothing() {
-        let mut policy = Policy::new(PollRules { max_fail: 2, ..RULES }, 1);
-        let not_probed = |policy: &mut Policy, second| {
-            let sent = Duration::from_secs(second);
-            assert!(policy.should_send(sent));
-            policy.add_result(0, sent, sent, ProbeResult::NotProbed)
-        };
-        assert_eq!(not_probed(&mut policy, 0), Step::Continue);
-        assert_eq!(second(&mut policy, 1, false), Step::Continue);
-        assert_eq!(not_probed(&mut policy, 2), Step::Continue);
-        let mut other = policy.clone();
-        assert_eq!(not_probed(&mut policy, 3), Step::Finish(Verdict::Inconclusive));
-        assert_eq!(second(&mut other, 3, false), Step::Finish(Verdict::Unhealthy));
-    }
-}
+mod tests;

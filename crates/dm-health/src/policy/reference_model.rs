@@ -57,7 +57,9 @@ fn expected_step(rules: &PollRules, history: &[Input], targets: usize) -> Step {
     let counts = |probe: &&(Duration, ProbeResult, usize)| {
         probe.0 >= rules.grace || healthy.is_some_and(|end| probe.2 >= end)
     };
-    let mut pending = false;
+    // In a watch through failures only its end proves them.
+    let through = rules.through_failures.filter(|_| healthy.is_some());
+    let (mut pending, mut proven) = (false, [false; 2]);
     for target in 0..targets {
         let probes = probes(history, target);
         let counted = || probes.iter().rev().filter(counts);
@@ -65,12 +67,14 @@ fn expected_step(rules: &PollRules, history: &[Input], targets: usize) -> Step {
         let failing = since_good().filter(|p| p.1 == ProbeResult::Unhealthy).count();
         let not_probed = probes.iter().rev().take_while(|p| p.1 == ProbeResult::NotProbed);
         let not_probed = not_probed.filter(counts).count();
-        if not_probed >= rules.max_fail as usize {
+        let too_many = [failing, not_probed].map(|count| count >= rules.max_fail as usize);
+        if through.is_none() && too_many[1] {
             return Step::Finish(Verdict::Inconclusive);
         }
-        if failing >= rules.max_fail as usize {
+        if through.is_none() && too_many[0] {
             return Step::Finish(Verdict::Unhealthy);
         }
+        proven = [proven[0] || too_many[0], proven[1] || too_many[1]];
         let sent = || counted().filter(|p| p.1 != ProbeResult::NotProbed);
         let exceeded = |rate: FailRate| {
             sent().take(rate.probes).filter(|p| p.1 == ProbeResult::Unhealthy).count() >= rate.failures
@@ -83,14 +87,46 @@ fn expected_step(rules: &PollRules, history: &[Input], targets: usize) -> Step {
     }
     let count =
         |predicate: fn(Action) -> bool| history.iter().filter(|input| predicate(input.action)).count();
-    pending |= count(|action| action == Action::Sent) > count(|action| matches!(action, Action::Done(_)));
+    let in_flight =
+        count(|action| action == Action::Sent) > count(|action| matches!(action, Action::Done(_)));
     match (healthy_at, rules.watch) {
         (Some(_), None) => Step::Finish(Verdict::Healthy),
         (Some(_), Some(_)) if healthy == Some(history.len()) => Step::WatchStarts,
-        (Some(at), Some(watch)) if decides && last.now >= at + watch && !pending => {
-            Step::Finish(Verdict::Healthy)
+        (Some(at), Some(watch)) if decides && !in_flight => {
+            let over = match through {
+                None => !pending && last.now >= at + watch,
+                Some(extension) => last.now >= end_of_watch(extension, at + watch, history, targets),
+            };
+            match (over, proven) {
+                (false, _) => Step::Continue,
+                (true, [true, _]) => Step::Finish(Verdict::UnhealthyAtEnd),
+                (true, [false, true]) => Step::Finish(Verdict::Inconclusive),
+                (true, [false, false]) => Step::Finish(Verdict::Healthy),
+            }
         }
         _ => Step::Continue,
+    }
+}
+
+/// Whether the last probe of a target was not healthy. In a watch every failure counts.
+fn is_failing(history: &[Input], targets: usize) -> bool {
+    (0..targets)
+        .any(|target| probes(history, target).last().is_some_and(|probe| probe.1 != ProbeResult::Healthy))
+}
+
+/// The end of a watch through failures.
+fn end_of_watch(extension: Extension, until: Duration, history: &[Input], targets: usize) -> Duration {
+    if is_failing(history, targets) {
+        return until + extension.max;
+    }
+    // A result is about the time since the one before it.
+    let failing = |end: &usize| {
+        matches!(history[end - 1].action, Action::Done(_))
+            && (is_failing(&history[..*end], targets) || is_failing(&history[..end - 1], targets))
+    };
+    match (1..=history.len()).rev().find(failing).map(|end| history[end - 1].now) {
+        Some(last) if last >= until => (last + extension.clear).min(until + extension.max),
+        _ => until,
     }
 }
 
@@ -102,14 +138,17 @@ fn rules() -> impl Strategy<Value = PollRules> {
     let limit = || proptest::option::of(ms(1..60));
     let rate =
         (1..5_usize, 0..6_usize).prop_map(|(failures, more)| FailRate { failures, probes: failures + more });
-    (1..5_u32, proptest::option::of(rate), 1..4_u32, ms(0..30), limit(), limit()).prop_map(
-        |(max_fail, fail_rate, min_success, grace, deadline, watch)| PollRules {
+    let extension = (ms(1..10), ms(1..40)).prop_map(|(clear, max)| Extension { clear, max });
+    let through = proptest::option::of(extension);
+    (1..5_u32, proptest::option::of(rate), 1..4_u32, ms(0..30), limit(), limit(), through).prop_map(
+        |(max_fail, fail_rate, min_success, grace, deadline, watch, through_failures)| PollRules {
             max_fail,
             fail_rate,
             min_success,
             grace,
             deadline,
             watch,
+            through_failures,
         },
     )
 }
@@ -147,7 +186,8 @@ proptest! {
             prop_assert_eq!(step, expected_step(&rules, &history, targets), "after {:?}", history);
             if step == Step::Finish(Verdict::Healthy) {
                 let last = |target| probes(&history, target).last().map(|probe| probe.1);
-                prop_assert!((0..targets).all(|target| last(target) == Some(ProbeResult::Healthy)), "{:?}", history);
+                let all_good = (0..targets).all(|target| last(target) == Some(ProbeResult::Healthy));
+                prop_assert!(all_good || rules.through_failures.is_some(), "{:?}", history);
             }
             if matches!(step, Step::Finish(_)) {
                 break;

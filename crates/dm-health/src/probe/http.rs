@@ -35,17 +35,18 @@ impl Connection {
         self.sender.ready().await.is_ok()
     }
 
-    /// Sends the request and reads the response to its end, or to [`MAX_BODY_BYTES`]. Sets `status` as soon as it arrives.
+    /// Sends the request and reads the response to its end, or to [`MAX_BODY_BYTES`]. Until the response is complete, its
+    /// status and headers are in `head`.
     pub(super) async fn send(
         &mut self,
         request: Request<Empty<Bytes>>,
         timer: &mut PhaseTimer<'_>,
-        status: &mut Option<u16>,
+        head: &mut Option<Response>,
     ) -> Result<Response, Failure> {
         let failed = |error| Failure::no_response(&error);
         let response = self.sender.send_request(request).await.map_err(failed)?;
-        let (head, mut rest) = response.into_parts();
-        *status = Some(head.status.as_u16());
+        let (parts, mut rest) = response.into_parts();
+        *head = Some(Response::new(parts.status.as_u16(), parts.headers, Vec::new(), true));
         timer.enter(Phase::Transfer);
         let mut body = Vec::new();
         while body.len() <= MAX_BODY_BYTES
@@ -56,6 +57,7 @@ impl Connection {
         }
         let truncated = body.len() > MAX_BODY_BYTES;
         body.truncate(MAX_BODY_BYTES);
-        Ok(Response::new(head.status.as_u16(), head.headers, body, truncated))
+        let (status, headers) = head.take().map(|head| (head.status, head.headers)).unwrap_or_default();
+        Ok(Response::new(status, headers, body, truncated))
     }
 }

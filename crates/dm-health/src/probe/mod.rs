@@ -19,4 +19,4 @@ mod tls;
 pub(crate) use outcome::{FinishedProbe, ProbeOutcome, ProbeResponse};
 pub(crate) use phase_timer::milliseconds;
 pub(crate) use prober::{ProbeOptions, Prober};
-pub(crate) use target::Target;
+pub(crate) use target::{Target, without_control};

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use common::label::Label;
 use common::records::Phases;
 use http_expect::Response;
 
+use crate::clock_difference::large_difference;
 use crate::failure::Failure;
 use crate::policy::ProbeResult;
 
@@ -26,8 +28,8 @@ pub(crate) struct FinishedProbe {
     pub(super) sent_at: DateTime<Utc>,
     /// The address, if the name was resolved.
     pub(super) address: Option<SocketAddr>,
-    /// The HTTP status, if one arrived.
-    pub(super) status: Option<u16>,
+    /// The HTTP response without its body, if it arrived but is not complete.
+    pub(super) head: Option<Response>,
     /// The time from the start to the end.
     pub(super) duration: Duration,
     /// The duration of each phase.
@@ -37,17 +39,28 @@ pub(crate) struct FinishedProbe {
 }
 
 impl FinishedProbe {
-    /// The outcome, given a `check` of a complete response and its latency.
+    /// The outcome, given a `check` of a complete response and its latency, and how to detect a `version`.
     pub(crate) fn outcome(
         self,
         check: impl FnOnce(&ProbeResponse, Duration) -> Result<(), Failure>,
+        version: impl FnOnce(&Response) -> Option<Label>,
     ) -> ProbeOutcome {
         let latency = self.response.is_ok().then_some(self.duration);
+        let http = match &self.response {
+            Ok(response) => response.http.as_ref(),
+            Err(_) => self.head.as_ref(),
+        };
+        let status = http.map(|http| http.status);
+        let clock_difference =
+            http.and_then(|http| large_difference(&http.headers, self.sent_at, self.duration));
+        let version = http.and_then(version);
         let failure = self.response.and_then(|response| check(&response, self.duration)).err();
         ProbeOutcome {
             sent_at: self.sent_at,
             address: self.address,
-            status: self.status,
+            status,
+            version,
+            clock_difference,
             latency,
             phases: self.phases,
             skipped: 0,
@@ -65,6 +78,10 @@ pub(crate) struct ProbeOutcome {
     pub(crate) address: Option<SocketAddr>,
     /// The HTTP status, if one arrived.
     pub(crate) status: Option<u16>,
+    /// The version that answered, if it was detected.
+    pub(crate) version: Option<Label>,
+    /// How far the server's clock is ahead of ours, if that is more than a minute.
+    pub(crate) clock_difference: Option<TimeDelta>,
     /// The time from the start to the last byte, if the response was complete.
     pub(crate) latency: Option<Duration>,
     /// The duration of each phase.

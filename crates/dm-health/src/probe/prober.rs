@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::Clock;
+use http_expect::Response;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -79,8 +80,13 @@ impl<'a> Prober<'a> {
             self.failed_connections = self.failed_connections.wrapping_add(1);
         }
         let (phases, duration) = timer.finish();
-        let PartialOutcome { address, status } = partial;
-        FinishedProbe { sent_at, address, status, duration, phases, response }
+        let PartialOutcome { address, head } = partial;
+        FinishedProbe { sent_at, address, head, duration, phases, response }
+    }
+
+    /// Whether its target belongs to the control group.
+    pub(crate) fn is_control(&self) -> bool {
+        self.target.is_control
     }
 
     fn timed_out(&self, phase: Phase) -> Failure {
@@ -160,7 +166,7 @@ impl<'a> Prober<'a> {
         partial: &mut PartialOutcome,
     ) -> Result<ProbeResponse, Failure> {
         let request = get.request(self.options.reuse);
-        let http = kept.connection.send(request, timer, &mut partial.status).await?;
+        let http = kept.connection.send(request, timer, &mut partial.head).await?;
         let certificate = self.time_left(kept.certificate_expiry);
         self.connection = self.options.reuse.then_some(kept);
         Ok(ProbeResponse { http: Some(http), certificate })
@@ -220,5 +226,6 @@ impl fmt::Debug for Prober<'_> {
 #[derive(Default)]
 struct PartialOutcome {
     address: Option<SocketAddr>,
-    status: Option<u16>,
+    /// The response without its body.
+    head: Option<Response>,
 }

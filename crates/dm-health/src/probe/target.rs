@@ -17,6 +17,8 @@ pub(crate) struct Target {
     pub(crate) name: String,
     /// The address without secrets.
     pub(crate) display: String,
+    /// Whether it belongs to the control group: the previous version, or the rest of the fleet. It decides nothing here.
+    pub(crate) is_control: bool,
     pub(super) protocol: Protocol,
 }
 
@@ -65,7 +67,12 @@ impl Target {
                 (short.into_owned(), format!("exec:{program}"), Protocol::Exec(words.clone()))
             }
         };
-        Ok(Self { name: name.map_or(default, String::from), display, protocol })
+        Ok(Self { name: name.map_or(default, String::from), display, is_control: false, protocol })
+    }
+
+    /// The same target in the control group.
+    pub(crate) fn into_control(self) -> Self {
+        Self { is_control: true, ..self }
     }
 
     /// The target at a URL, named after its host.
@@ -92,6 +99,11 @@ impl Target {
             Protocol::Exec(_) => None,
         }
     }
+}
+
+/// The targets that do not belong to the control group. They come first.
+pub(crate) fn without_control(targets: &[Target]) -> &[Target] {
+    &targets[..targets.partition_point(|target| !target.is_control)]
 }
 
 #[cfg(test)]

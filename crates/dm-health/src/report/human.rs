@@ -12,7 +12,7 @@ use common::records::Start;
 use common::term::style::Palette;
 
 use crate::policy::Step;
-use crate::probe::{ProbeOutcome, Target, milliseconds};
+use crate::probe::{ProbeOutcome, Target, milliseconds, without_control};
 use crate::stats::{RunStats, Stats};
 
 use super::live::LiveLine;
@@ -43,7 +43,8 @@ impl<'a, W: Write> Human<'a, W> {
         let out = LineWriter::new(out);
         let mut human = Self { out, live, palette, targets, was_ok: vec![false; targets.len()] };
         let interval = start.interval_ms.map(Duration::from_millis).map(format_duration).unwrap_or_default();
-        match targets {
+        let decisive = without_control(targets);
+        match decisive {
             [target] => human.line(&format!("polling {} every {interval}", target.display))?,
             several => {
                 human.line(&format!("polling {} targets every {interval}", several.len()))?;
@@ -51,6 +52,9 @@ impl<'a, W: Write> Human<'a, W> {
                     human.line(&format!("  {}: {}", target.name, target.display))?;
                 }
             }
+        }
+        for target in targets.iter().skip(decisive.len()).take(MAX_LISTED) {
+            human.line(&format!("  control {}: {}", target.name, target.display))?;
         }
         Ok(human)
     }
@@ -64,19 +68,16 @@ impl<'a, W: Write> Human<'a, W> {
     ) -> io::Result<()> {
         let was_ok = self.was_ok.get_mut(target).is_some_and(|was| mem::replace(was, outcome.is_ok()));
         if !outcome.is_ok() || !was_ok {
-            let name = match self.targets {
-                [_] => None,
-                several => several.get(target).map(|target| target.name.as_str()),
-            };
-            self.line(&probe_line(name, outcome, self.palette))?;
+            let name = self.name(target);
+            self.line(&probe_line(name.as_deref(), outcome, self.palette))?;
         }
         if step == Step::WatchStarts {
             self.line("healthy; still watching")?;
         }
         if let Some(live) = &self.live {
             // With several targets, the sparkline of the one just probed would flicker.
-            let sparkline =
-                if self.targets.len() == 1 { stats.total.timeline.sparkline() } else { String::new() };
+            let is_one = without_control(self.targets).len() == 1;
+            let sparkline = if is_one { stats.total.timeline.sparkline() } else { String::new() };
             live.draw(&counts(&stats.total), &sparkline);
         }
         Ok(())
@@ -87,16 +88,38 @@ impl<'a, W: Write> Human<'a, W> {
             live.end();
         }
         self.line(sentence)?;
-        if let [_] = self.targets {
-            let lines = [summary(&stats.total), availability(&stats.total), stats.total.timeline.sparkline()];
-            return lines.iter().filter(|line| !line.is_empty()).try_for_each(|line| self.line(line));
+        let (decisive, targets) = (without_control(self.targets).len(), self.targets.iter());
+        let each = targets.zip(&stats.per_target);
+        if decisive == 1 {
+            for line in lines(&stats.total) {
+                self.line(&line)?;
+            }
+        } else {
+            for (target, stats) in each.clone().take(decisive.min(MAX_LISTED)) {
+                self.line(&format!("  {}: {}", target.name, lines(stats).join("; ")))?;
+            }
+            self.line(&format!("  all: {}", summary(&stats.total)))?;
         }
-        for (target, stats) in self.targets.iter().zip(&stats.per_target).take(MAX_LISTED) {
-            let parts = [summary(stats), availability(stats), stats.timeline.sparkline()];
-            let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-            self.line(&format!("  {}: {}", target.name, parts.join("; ")))?;
+        for (target, stats) in each.skip(decisive).take(MAX_LISTED) {
+            self.line(&format!("  control {}: {}", target.name, lines(stats).join("; ")))?;
         }
-        self.line(&format!("  all: {}", summary(&stats.total)))
+        Ok(())
+    }
+
+    pub(super) fn aside(&self, write: impl FnOnce()) {
+        match &self.live {
+            Some(live) => live.above(write),
+            None => write(),
+        }
+    }
+
+    /// How a line names the target; `None` if there is no other to tell it from.
+    fn name(&self, target: usize) -> Option<String> {
+        match (self.targets.get(target)?, without_control(self.targets)) {
+            (target, _) if target.is_control => Some(format!("control {}", target.name)),
+            (_, [_]) => None,
+            (target, _) => Some(target.name.clone()),
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -110,6 +133,12 @@ impl<'a, W: Write> Human<'a, W> {
             None => self.out.write(text.as_bytes()),
         }
     }
+}
+
+/// The statistics of a target, in lines.
+fn lines(stats: &Stats) -> Vec<String> {
+    let lines = [summary(stats), availability(stats), stats.timeline.sparkline()];
+    lines.into_iter().filter(|line| !line.is_empty()).collect()
 }
 
 fn probe_line(name: Option<&str>, outcome: &ProbeOutcome, palette: Palette) -> String {
@@ -191,6 +220,8 @@ mod tests {
             sent_at: DateTime::from_timestamp(1_767_225_600, 0).unwrap(),
             address: None,
             status: Some(if ok { 200 } else { 503 }),
+            version: None,
+            clock_difference: None,
             latency: Some(Duration::from_micros(8_149)),
             phases: Phases::default(),
             skipped: 0,
@@ -198,7 +229,8 @@ mod tests {
         }
     }
 
-    fn report(names: &[&str], oks: &[bool]) -> String {
+    /// The report on probes of these targets in turn. `control` of them belong to the control group.
+    fn report(names: &[&str], control: usize, oks: &[bool]) -> String {
         let start = Start {
             tool: String::new(),
             run: String::new(),
@@ -213,10 +245,13 @@ mod tests {
         let target = |name: &&str| {
             Target::new(&"http://u:p@h/?t=1".parse().unwrap(), Some(name.parse().unwrap())).unwrap()
         };
-        let targets: Vec<Target> = names.iter().map(target).collect();
+        let mut targets: Vec<Target> = names.iter().map(target).collect();
+        for target in targets.iter_mut().skip(names.len() - control) {
+            target.is_control = true;
+        }
         let mut out = Vec::new();
         let mut human = Human::begin(&mut out, false, Palette::PLAIN, &targets, &start).unwrap();
-        let mut stats = RunStats::new(targets.len());
+        let mut stats = RunStats::new(&targets);
         for (index, ok) in oks.iter().enumerate() {
             let target = index % targets.len();
             stats.add(target, &outcome(*ok));
@@ -228,12 +263,17 @@ mod tests {
 
     #[test]
     fn every_failure_and_every_change_is_reported() {
-        insta::assert_snapshot!(report(&["h"], &[false, true, true, true]));
+        insta::assert_snapshot!(report(&["h"], 0, &[false, true, true, true]));
     }
 
     #[test]
     fn several_targets_are_reported_by_name() {
-        insta::assert_snapshot!(report(&["api", "web"], &[true, false, true, true]));
+        insta::assert_snapshot!(report(&["api", "web"], 0, &[true, false, true, true]));
+    }
+
+    #[test]
+    fn the_control_group_is_reported_apart() {
+        insta::assert_snapshot!(report(&["new", "old"], 1, &[true, true, true, false]));
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl<'a, W: Write> Report<'a, W> {
         match self {
             Self::JsonLines(writer, targets) => match targets.get(target) {
                 Some(target) => {
-                    let src = src(target, targets.len());
+                    let src = src(target, targets);
                     writer.record(&Record::Probe(record(seq, target, src, outcome)))
                 }
                 None => Ok(()),
@@ -83,6 +83,14 @@ impl<'a, W: Write> Report<'a, W> {
         }
     }
 
+    /// Writes elsewhere, such as a warning on stderr, without a conflict with a live status line.
+    pub(crate) fn aside(&self, write: impl FnOnce()) {
+        match self {
+            Self::JsonLines(..) => write(),
+            Self::Human(human) => human.aside(write),
+        }
+    }
+
     /// Whether the reader has gone away.
     pub(crate) fn is_closed(&self) -> bool {
         match self {
@@ -93,9 +101,11 @@ impl<'a, W: Write> Report<'a, W> {
 }
 
 /// The name of the source. Each of several targets is a separate source, so that healthy targets do not dilute a failing
-/// one, and each has its own first success.
-fn src(target: &Target, targets: usize) -> String {
-    if targets == 1 { "probe".to_owned() } else { format!("probe:{}", target.name) }
+/// one, and each has its own first success. The control group is counted separately.
+fn src(target: &Target, targets: &[Target]) -> String {
+    let kind = if target.is_control { "control" } else { "probe" };
+    let alike = targets.iter().filter(|other| other.is_control == target.is_control);
+    if alike.take(2).count() == 1 { kind.to_owned() } else { format!("{kind}:{}", target.name) }
 }
 
 fn record(seq: u64, target: &Target, src: String, outcome: &ProbeOutcome) -> Probe {
@@ -113,7 +123,7 @@ fn record(seq: u64, target: &Target, src: String, outcome: &ProbeOutcome) -> Pro
         address: outcome.address.map(|address| address.to_string()),
         local: outcome.result() == ProbeResult::NotProbed,
         reason: outcome.failure.as_ref().map(|failure| failure.reason),
-        version: None,
-        control: false,
+        version: outcome.version.clone().map(String::from),
+        control: target.is_control,
     }
 }

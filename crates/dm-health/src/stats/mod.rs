@@ -7,7 +7,7 @@ use common::event::{Detail, TargetCount};
 
 use crate::failure::Failure;
 use crate::policy::ProbeResult;
-use crate::probe::{ProbeOutcome, Target};
+use crate::probe::{ProbeOutcome, Target, without_control};
 use latency::Latencies;
 use timeline::ProbeTimeline;
 
@@ -50,33 +50,46 @@ impl Stats {
     }
 }
 
-/// The statistics of a run: of each target, and of all together.
+/// The statistics of a run: of each target, and of all together but the control group, which decides nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct RunStats {
-    /// All targets together.
+    /// All targets together, without the control group.
     pub(crate) total: Stats,
     /// Each target, in the order of the targets.
     pub(crate) per_target: Vec<Stats>,
-    /// The index of the target that was probed last.
+    /// The number of all probes, with those of the control group, and those that could not be sent.
+    pub(crate) probes: u64,
+    /// The number of targets that do not belong to the control group. They come first.
+    decisive: usize,
+    /// The index of the target that was probed last, without the control group.
     pub(crate) last: usize,
 }
 
 impl RunStats {
-    /// Empty statistics of this number of targets.
-    pub(crate) fn new(targets: usize) -> Self {
-        Self { total: Stats::default(), per_target: vec![Stats::default(); targets], last: 0 }
+    /// Empty statistics of these targets.
+    pub(crate) fn new(targets: &[Target]) -> Self {
+        Self {
+            total: Stats::default(),
+            per_target: vec![Stats::default(); targets.len()],
+            probes: 0,
+            decisive: without_control(targets).len(),
+            last: 0,
+        }
     }
 
     /// Adds a probe of the target with this index.
     pub(crate) fn add(&mut self, target: usize, outcome: &ProbeOutcome) {
-        self.total.add(outcome);
+        self.probes += 1;
         if let Some(stats) = self.per_target.get_mut(target) {
             stats.add(outcome);
         }
-        self.last = target;
+        if target < self.decisive {
+            self.total.add(outcome);
+            self.last = target;
+        }
     }
 
-    /// The detail of the event.
+    /// The detail of the event: nothing of the control group.
     pub(crate) fn detail(&self, targets: &[Target]) -> Detail {
         let count = |(target, stats): (&Target, &Stats)| TargetCount {
             name: target.name.clone(),
@@ -85,7 +98,7 @@ impl RunStats {
             failures: stats.failures,
             latency_ms: stats.latencies.quantiles(),
         };
-        let (target, targets) = match targets {
+        let (target, targets) = match without_control(targets) {
             [one] => (one.display.clone(), Vec::new()),
             several => {
                 let listed = several.iter().zip(&self.per_target).take(MAX_LISTED).map(count).collect();

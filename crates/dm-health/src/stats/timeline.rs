@@ -126,6 +126,8 @@ mod tests {
                 sent_at,
                 address: None,
                 status: None,
+                version: None,
+                clock_difference: None,
                 latency: latency.map(Duration::from_millis),
                 phases: Phases::default(),
                 skipped: 0,

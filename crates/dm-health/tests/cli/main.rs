@@ -1,12 +1,15 @@
 //! Stories of the whole program against a real server.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod control;
 mod expectations;
 mod outcomes;
 mod polling;
 #[path = "../server/mod.rs"]
 mod server;
 mod targets;
+mod versions;
+mod watching;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

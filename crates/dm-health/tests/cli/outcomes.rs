@@ -80,10 +80,25 @@ fn a_closed_pipe_ends_it_at_once_without_a_message() {
         stdout.read_line(&mut line).unwrap();
         drop(stdout);
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(3));
+        // The reader has judged the version: its exit code counts in a pipeline.
+        assert_eq!(output.status.code(), Some(0));
         assert_eq!(output.stderr, b"");
-        assert_eq!((&run.event()["status"], &run.event()["probes"]), (&"cancelled".into(), &1.into()));
+        assert_eq!((&run.event()["status"], &run.event()["probes"]), (&"success".into(), &1.into()));
     }
+}
+
+#[test]
+fn a_pipe_that_is_closed_before_the_service_is_healthy_proves_nothing() {
+    let server = Server::start(&[DOWN]);
+    let mut run = Run::new(&server.url("/"), "--watch 2h --grace 1h");
+    run.interval("1h");
+    let mut child = run.spawn();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(stdout.nth(1).unwrap().unwrap().contains("bad_status"));
+    drop(stdout);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(3), b"".as_slice()));
+    assert_eq!(run.event()["status"], "cancelled");
 }
 
 #[test]
@@ -119,6 +134,17 @@ fn wrong_usage_exits_with_2_and_one_line() {
         ("http://h/a", "--url web=http://h/b --name api", "name each one"),
         ("http://h", "--timeout 3", "needs a unit"),
         ("http://h", "--max-fail 0", "--max-fail 0"),
+        ("http://h", "--watch 10m..60s", "MIN 10m00s is longer than MAX 1m00s"),
+        ("http://h", "--watch 60s..", "MIN..MAX, such as 60s..10m"),
+        ("http://h", "--version-at cookie:v", "use json:JSONPATH"),
+        ("http://h", "--version-at body:(", "unclosed group"),
+        ("http://h", "--version-at header:set-cookie", "holds secrets"),
+        ("http://h", "--version-at body", "--version-at body needs --expect-version"),
+        (
+            "http://h",
+            "--control-url a=http://h --control-url a=http://i",
+            "as in --control-url a-2=http://i/",
+        ),
         ("http://h", "--fail-rate 6/5", "write FAILURES/PROBES, such as 5/20"),
         ("http://h", "--min-cert-days 14", "no --url has that scheme"),
         ("http://h", "--expect-body-regex (", "unclosed group"),

@@ -26,6 +26,10 @@ pub(crate) enum Reply {
     Reset,
     /// Something that is not HTTP.
     Garbage,
+    /// This head, as it is, and then the end of the response.
+    Raw(&'static str),
+    /// The same, but the connection stays open.
+    RawHang(&'static str),
 }
 
 pub(crate) struct Server {
@@ -61,10 +65,14 @@ impl Server {
                         requests.lock().unwrap().push(head);
                         let _ = stream.write_all(&bytes(reply));
                     },
-                    Reply::Hang | Reply::HalfABody => hanging.push(stream),
+                    Reply::Hang | Reply::HalfABody | Reply::RawHang(_) => hanging.push(stream),
                     Reply::EndlessBody => while stream.write_all(&[b'x'; 8192]).is_ok() {},
-                    Reply::Status(_) | Reply::Version(_) | Reply::Json(_) | Reply::Reset | Reply::Garbage => {
-                    }
+                    Reply::Status(_)
+                    | Reply::Version(_)
+                    | Reply::Json(_)
+                    | Reply::Reset
+                    | Reply::Garbage
+                    | Reply::Raw(_) => {}
                 }
             }
         });
@@ -123,6 +131,7 @@ fn bytes(reply: Reply) -> Vec<u8> {
         Reply::HalfABody => b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_vec(),
         Reply::EndlessBody => b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
         Reply::Garbage => b"SSH-2.0-OpenSSH_9.6\r\n\r\n".to_vec(),
+        Reply::Raw(text) | Reply::RawHang(text) => text.as_bytes().to_vec(),
         Reply::Hang | Reply::Reset => Vec::new(),
     }
 }
