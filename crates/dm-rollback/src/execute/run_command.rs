@@ -6,6 +6,7 @@ use std::time::Duration;
 use child_process::{Signals, Spec, StdioMode};
 use common::clock::Clock;
 use common::duration::format_duration;
+use common::env;
 use common::event::RollbackResult;
 use common::label::redact_url;
 use telemetry::Context;
@@ -22,6 +23,16 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time between TERM and KILL for a rollback command that exceeds its time limit.
 const KILL_AFTER: Duration = Duration::from_secs(10);
+
+/// The variables of this process that say what to restore. Those of an outer rollback, or of a script that exported them,
+/// would be taken for the target of this one.
+fn inherited_variables() -> Vec<OsString> {
+    let is_about_rollback = |name: &OsString| {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b"DM_ROLLBACK_") || name == b"DM_FAILED_VERSION"
+    };
+    env::names().filter(is_about_rollback).collect()
+}
 
 /// The rollback command, and how to verify its result.
 #[derive(Debug)]
@@ -70,12 +81,14 @@ impl RollbackCommand {
         let spec = Spec {
             argv: self.argv.clone(),
             env,
+            removed_env: inherited_variables(),
             streams: StdioMode::Detached,
             stderr_tail: 0,
             timeout: Some(self.timeout),
             kill_after: KILL_AFTER,
             // A half-done rollback is worse than one that finishes without supervision.
             may_outlive: true,
+            is_shielded: true,
         };
         let mut signals = Signals::watch().map_err(|error| format!("cannot watch for signals: {error}"))?;
         let running = child_process::start(&spec, clock).map_err(|error| error.message)?;

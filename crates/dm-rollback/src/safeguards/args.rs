@@ -66,6 +66,10 @@ pub struct SafeguardSettings {
     pub release: Option<Label>,
     /// Whether a keep is not recorded as known good yet.
     pub provisional: bool,
+    /// Whether the service was given by a flag or its variable.
+    pub is_service_given: bool,
+    /// The service as the CI system, the repository or the folder names it.
+    pub derived_service: Option<Label>,
 }
 
 impl From<&SafeguardArgs> for SafeguardSettings {
@@ -81,6 +85,8 @@ impl From<&SafeguardArgs> for SafeguardSettings {
             target: args.target.clone(),
             release: non_empty(args.release.as_ref()),
             provisional: args.provisional,
+            is_service_given: true,
+            derived_service: None,
         }
     }
 }

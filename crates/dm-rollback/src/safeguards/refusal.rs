@@ -7,7 +7,10 @@ use common::event::RollbackResult;
 use common::exit::Exit;
 use common::label::Label;
 
+use crate::ledger::Attempt;
+use crate::ledger::artifact::Artifact;
 use crate::safeguards::facts::Facts;
+use crate::safeguards::once::Caller;
 
 /// The limits that the operator set.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,10 +30,12 @@ pub struct Limits {
 /// The rollback that is requested.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
-    /// The deployment to undo.
-    pub deployment: &'a Label,
-    /// The version of the deployment, if it is known.
-    pub failed: Option<&'a Label>,
+    /// The deployment to undo, and which attempt at it.
+    pub attempt: &'a Attempt,
+    /// The process that asks.
+    pub caller: &'a Caller,
+    /// The version of the deployment, if it is known, and its release.
+    pub failed: Option<Artifact<'a>>,
     /// The target, if the operator named one.
     pub target: Option<&'a Label>,
     /// The facts from the journal and the environment.
