@@ -59,8 +59,10 @@ pub fn plan(args: Args) -> Result<Command> {
     let identity = &context.identity;
     let folder =
         context.sinks.state_dir.as_ref().context("there is no folder for the ledger: set DM_STATE_DIR")?;
-    let ledger =
-        LedgerHandle { ledger: Ledger::new(folder, identity), attempt: Attempt::first(identity.deployment.clone()) };
+    let ledger = LedgerHandle {
+        ledger: Ledger::new(folder, identity),
+        attempt: Attempt::first(identity.deployment.clone()),
+    };
     let version = identity.version.clone();
     if flags.check_version {
         return Ok(Command::CheckVersion { ledger, version, allow_refused: flags.allow_refused });

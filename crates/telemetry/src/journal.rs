@@ -250,7 +250,7 @@ mod tests {
         let journal = Journal::new(folder.path());
         journal.append(&stage_event("build")).unwrap();
         let mut file = OpenOptions::new().append(true).open(journal.path()).unwrap();
-        std::io::Write::write_all(&mut file, b"{\"v\":1,\"type\0\":\"stage\"}\n{\"v\":2}\n{\"v\":1,\"ty").unwrap();
+        io::Write::write_all(&mut file, b"{\"v\":1,\"type\0\":\"stage\"}\n{\"v\":2}\n{\"v\":1,\"ty").unwrap();
         journal.append(&stage_event("deploy")).unwrap();
         let contents = journal.read_all().unwrap();
         assert_eq!(contents.entries.len(), 2);

@@ -25,8 +25,8 @@ use common::secrets::Redactor;
 use telemetry::{Context, Journal};
 use url::Url;
 
-use crate::ledger::history::History;
 use crate::ledger::artifact::Artifact;
+use crate::ledger::history::History;
 use crate::ledger::{Attempt, EntryKind, Intent, KnownGood, Ledger};
 use crate::report::Report;
 use crate::safeguards;
@@ -298,8 +298,7 @@ impl<'a> RollbackState<'a> {
             })?;
         // Another run may have ended between reading the ledger and taking the lock.
         self.history = History::read(&self.ledger, now).map_err(Refusal::not_done)?;
-        self.attempt =
-            once::current_attempt(&self.history, &self.facts, &self.caller, &identity.deployment);
+        self.attempt = once::current_attempt(&self.history, &self.facts, &self.caller, &identity.deployment);
         let target = self.check_safeguards(now)?;
         let intent = Intent {
             failed: identity.version.clone(),

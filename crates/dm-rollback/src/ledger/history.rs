@@ -176,7 +176,8 @@ fn complete(entries: &mut [Entry], at: usize) {
     let (before, rest) = entries.split_at_mut(at);
     let Some(EntryKind::Good(good)) = rest.first_mut().map(|entry| &mut entry.kind) else { return };
     for (place, entry) in before.iter().enumerate().rev() {
-        let Some(earlier) = good_in(entry).filter(|earlier| earlier.artifact().may_be(good.artifact())) else {
+        let Some(earlier) = good_in(entry).filter(|earlier| earlier.artifact().may_be(good.artifact()))
+        else {
             continue;
         };
         if was_rolled_back(&before[place + 1..], earlier.artifact()) {
@@ -265,10 +266,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_release_that_failed_says_nothing_about_another_of_the_same_version() {
-        let mut entries = vec![
-            (0, "d-1", release("2", Some("r5"))),
-            (1, "d-2", failed("2", Some("r7"))),
-        ];
+        let mut entries = vec![(0, "d-1", release("2", Some("r5"))), (1, "d-2", failed("2", Some("r7")))];
         assert_eq!(newest(&history(&entries)).unwrap(), "2 r5");
         assert_eq!(history(&entries).rolled_back_at(&label("2")), None);
         // Without a release, the whole version failed.

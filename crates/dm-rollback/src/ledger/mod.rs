@@ -197,11 +197,7 @@ impl Ledger {
             }
         };
         let entries = jsonl::read(&path, read)?.into_iter().collect::<io::Result<_>>()?;
-        Ok(Contents {
-            entries,
-            is_tail_unknown: is_tail_unknown.get(),
-            written: written(&path, now),
-        })
+        Ok(Contents { entries, is_tail_unknown: is_tail_unknown.get(), written: written(&path, now) })
     }
 
     /// Appends an entry. After that the entry survives a power failure.

@@ -60,11 +60,9 @@ pub(super) fn starts(entries: &[Entry]) -> impl Iterator<Item = Start<'_>> {
 }
 
 /// The starts that replaced the live version of the service and the environment of `ours`.
-pub(super) fn deploy_starts<'a>(
-    entries: &'a [Entry],
-    ours: &'a Identity,
-) -> impl Iterator<Item = Start<'a>> {
-    starts(entries).filter(|start| is_same_service(start.identity, ours) && replaces_version(start.stage.as_str()))
+pub(super) fn deploy_starts<'a>(entries: &'a [Entry], ours: &'a Identity) -> impl Iterator<Item = Start<'a>> {
+    starts(entries)
+        .filter(|start| is_same_service(start.identity, ours) && replaces_version(start.stage.as_str()))
 }
 
 pub(super) fn is_same_service(identity: &Identity, ours: &Identity) -> bool {
@@ -139,7 +137,8 @@ fn is_ours(identity: &Identity, stage: &Stage, ours: &Identity) -> bool {
 
 /// The last deployment of the service and the environment of `ours`.
 pub(crate) fn last_deployment<'a>(entries: &'a [Entry], ours: &'a Identity) -> Option<&'a Identity> {
-    let last = deploy_starts(entries, ours).reduce(|last, next| if next.is_after(&last) { next } else { last });
+    let last =
+        deploy_starts(entries, ours).reduce(|last, next| if next.is_after(&last) { next } else { last });
     last.map(|start| start.identity)
 }
 

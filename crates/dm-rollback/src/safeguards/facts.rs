@@ -11,10 +11,10 @@ use common::label::Label;
 use telemetry::{Contents, Context, Entry};
 
 use crate::ledger::stamps::TOLERANCE;
-pub(crate) use crate::safeguards::deploy_starts::{last_deployment, version_of};
 use crate::safeguards::deploy_starts::{
     Start, attempts, deploy_starts, is_same_service, replaces_version, running_in, starts,
 };
+pub(crate) use crate::safeguards::deploy_starts::{last_deployment, version_of};
 use crate::safeguards::refusal::display_time;
 
 /// The variable in which a deploy script gives the schema version.
@@ -254,7 +254,11 @@ pub(crate) mod tests {
         let entries = [stage(500_000, "d-1", "api", "deploy"), stage(5, "d-2", "api", "deploy")];
         assert_eq!(facts(&entries).newer, None);
         assert_eq!(facts(&entries[..1]).newer, None, "ours is not in the journal");
-        assert!(facts(&entries).notes[0].contains("deployment d-1 is stamped 1970-12-14"), "{:?}", facts(&entries).notes);
+        assert!(
+            facts(&entries).notes[0].contains("deployment d-1 is stamped 1970-12-14"),
+            "{:?}",
+            facts(&entries).notes
+        );
         // A clock that was set back makes none older.
         let entries = [stage(5, "d-2", "api", "deploy"), stage(-400, "d-3", "api", "release")];
         assert_eq!(facts(&entries).newer.unwrap().0.as_str(), "d-3");
@@ -262,15 +266,19 @@ pub(crate) mod tests {
 
     #[test]
     fn a_deployment_that_is_deployed_again_is_the_newest() {
-        let entries =
-            [stage(2, "d-2", "api", "deploy"), stage(5, "d-3", "api", "deploy"), stage(8, "d-2", "api", "deploy")];
+        let entries = [
+            stage(2, "d-2", "api", "deploy"),
+            stage(5, "d-3", "api", "deploy"),
+            stage(8, "d-2", "api", "deploy"),
+        ];
         assert_eq!(facts(&entries).newer, None);
         assert_eq!(facts(&entries[..2]).newer.unwrap().0.as_str(), "d-3");
     }
 
     #[test]
     fn a_line_that_cannot_be_read_may_be_a_newer_deployment() {
-        let line = |place, value| telemetry::Unreadable { place, path: "/s/journal.jsonl".into(), line: 7, value };
+        let line =
+            |place, value| telemetry::Unreadable { place, path: "/s/journal.jsonl".into(), line: 7, value };
         let answer = |entries: &[Entry], unreadable| {
             let journal = Contents { unreadable: vec![unreadable], ..journal(entries) };
             Facts::from_journal(&ours(), &journal, &|_| None, at(10), at(10)).unreadable
@@ -311,7 +319,9 @@ pub(crate) mod tests {
         assert_eq!(disabled(Some(folder.path()), &|_| None), None);
         common::fs::atomic::write(&folder.path().join(SWITCH), b"").unwrap();
         assert!(disabled(Some(folder.path()), &|_| None).unwrap().contains("rollback.disabled"));
-        for (value, switches) in [("1", true), ("off", true), ("", false), ("0", false), ("FALSE", false), ("no", false)] {
+        for (value, switches) in
+            [("1", true), ("off", true), ("", false), ("0", false), ("FALSE", false), ("no", false)]
+        {
             let answer = disabled(None, &|_| Some(value.to_owned()));
             assert_eq!(answer.is_some_and(|by| by.contains(DISABLED)), switches, "{value:?}");
         }

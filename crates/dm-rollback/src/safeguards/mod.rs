@@ -139,8 +139,8 @@ mod tests {
 
     use common::event::RollbackResult;
 
-    use super::*;
     use super::once::{Caller, current_attempt};
+    use super::*;
     use crate::ledger::EntryKind;
     use crate::ledger::artifact::Artifact;
     use crate::ledger::history::tests::{at, history};

@@ -39,7 +39,9 @@ pub(super) fn notes(history: &History, request: &Request<'_>, target: &KnownGood
         ));
     }
     if target.assumed {
-        notes.push(format!("no version was detected when {version} proved good: it is assumed that it served"));
+        notes.push(format!(
+            "no version was detected when {version} proved good: it is assumed that it served"
+        ));
     }
     notes
 }
@@ -52,7 +54,8 @@ fn find(history: &History, request: &Request<'_>, limits: &Limits) -> Result<Opt
             return Ok(Some(good.clone()));
         }
         if let Some(failed) = request.failed.filter(|failed| is_same_version(failed.version, target)) {
-            let called = if failed.version == target { String::new() } else { format!(" {}", failed.version) };
+            let called =
+                if failed.version == target { String::new() } else { format!(" {}", failed.version) };
             return Err(Refusal::not_done(format!("the target {target} is the version{called} that failed")));
         }
         if let Some(ts) = history.rolled_back_at(target).filter(|_| !limits.allow_refused) {

@@ -20,10 +20,8 @@ impl CiJob {
             let values: Vec<String> = names.iter().filter_map(|name| env(name)).collect();
             Label::sanitize(&values.join(" "))
         };
-        system(env).map_or_else(Self::default, |system| Self {
-            name: join(system.job_name),
-            id: join(system.job),
-        })
+        system(env)
+            .map_or_else(Self::default, |system| Self { name: join(system.job_name), id: join(system.job) })
     }
 }
 
