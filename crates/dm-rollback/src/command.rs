@@ -10,11 +10,11 @@ use telemetry::Context;
 
 use crate::args::{Args, TOOL};
 use crate::ledger::history::History;
+use crate::ledger::stamps::display_time;
 use crate::ledger::{Attempt, EntryKind, KnownGood, Ledger};
 use crate::plan::{self, Plan};
 use crate::run::judge_and_act;
 use crate::safeguards::facts::SCHEMA_VERSION;
-use crate::safeguards::refusal::display_time;
 
 const NO_VERSION: &str = "the version is not known: give --app-version, or set DM_VERSION";
 

@@ -70,6 +70,7 @@ pub(crate) fn plan(args: Args) -> Result<Plan> {
     let mut safeguards = SafeguardSettings::from(&args.safeguards);
     // Requests that succeed while an alert fires do not prove that a version is good.
     safeguards.provisional |= trigger.is_some();
+    safeguards.is_triggered = trigger.is_some();
     safeguards.is_service_given = non_empty(args.deployment.service.as_ref()).is_some();
     safeguards.derived_service = Some(Identity::derived_service(&env::system));
     if policy.is_empty() && trigger.is_none() {

@@ -31,8 +31,9 @@ use crate::ledger::{Attempt, EntryKind, Intent, KnownGood, Ledger};
 use crate::report::Report;
 use crate::safeguards;
 use crate::safeguards::args::SafeguardSettings;
+use crate::safeguards::caller::Caller;
 use crate::safeguards::facts::Facts;
-use crate::safeguards::once::{self, Caller};
+use crate::safeguards::once;
 use crate::safeguards::refusal::{Refusal, Rejection, Request};
 use run_command::RollbackCommand;
 
@@ -153,7 +154,7 @@ impl<'a> RollbackState<'a> {
             .read_all()
             .map_err(|error| format!("cannot read the journal {}: {error}", journal.path().display()))?;
         let facts = Facts::collect(context, &contents, &env::system, began, now);
-        let caller = caller::identify(execution, context);
+        let caller = caller::identify(execution.command.as_ref(), &execution.safeguards, context);
         let attempt = once::current_attempt(&history, &facts, &caller, &context.identity.deployment);
         Ok(Self { execution, context, ledger, history, facts, caller, attempt })
     }

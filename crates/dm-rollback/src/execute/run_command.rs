@@ -12,6 +12,8 @@ use common::label::redact_url;
 use telemetry::Context;
 use url::Url;
 
+use crate::report;
+
 /// The number of successes in a row that prove that the service works again.
 const REQUIRED_SUCCESSES: u32 = 3;
 
@@ -95,6 +97,11 @@ impl RollbackCommand {
         let exit = running
             .wait(&mut signals, clock, &mut || {})
             .map_err(|error| format!("cannot wait for its command: {error}"))?;
+        if let Some(signal) = exit.terminated_by {
+            report::note(&format!(
+                "{signal} was received while the rollback command ran: a rollback that has begun is finished first"
+            ));
+        }
         if exit.timed_out {
             return Err(format!("its command did not end within {}", format_duration(self.timeout)));
         }

@@ -3,6 +3,7 @@
 
 pub(crate) mod artifact;
 mod attempt;
+mod entry;
 pub(crate) mod history;
 mod repair;
 pub(crate) mod stamps;
@@ -13,142 +14,23 @@ use std::io::{self, Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use common::event::RollbackResult;
 use common::fs::jsonl;
 use common::fs::lock::{self, Lock};
 use common::identity::Identity;
 use common::label::Label;
-use serde::{Deserialize, Serialize};
 use url::form_urlencoded::byte_serialize;
 
-use artifact::Artifact;
 pub(crate) use attempt::Attempt;
+use entry::FORMAT;
+pub(crate) use entry::{Entry, EntryKind, Intent, KnownGood};
 pub(crate) use repair::is_unknown;
 use stamps::TOLERANCE;
-
-/// The version of the format of an entry.
-pub(crate) const FORMAT: u32 = 1;
 
 /// The file of one service in one environment: `$DM_STATE_DIR/rollback/ENVIRONMENT/SERVICE.jsonl`.
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
     folder: PathBuf,
     name: String,
-}
-
-/// One line of the ledger.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Entry {
-    /// [`FORMAT`].
-    pub v: u32,
-    /// The time of the entry.
-    pub ts: DateTime<Utc>,
-    /// The deployment that it belongs to.
-    pub deployment: Label,
-    /// The attempt at the deployment.
-    #[serde(default = "first_attempt", skip_serializing_if = "is_first_attempt")]
-    pub attempt: u32,
-    /// The id of the CI job that rolled back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job: Option<Label>,
-    /// The name of that job.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job_name: Option<Label>,
-    /// What identifies the caller among the jobs of one run, as a hash.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caller: Option<Label>,
-    /// The kind, with its data.
-    #[serde(flatten)]
-    pub kind: EntryKind,
-}
-
-impl Entry {
-    pub(crate) fn new(ts: DateTime<Utc>, attempt: &Attempt, kind: EntryKind) -> Self {
-        let Attempt { deployment, number, job, job_name, caller } = attempt.clone();
-        Self { v: FORMAT, ts, deployment, attempt: number, job, job_name, caller, kind }
-    }
-}
-
-/// The attempt of an entry without one.
-fn first_attempt() -> u32 {
-    1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_first_attempt(number: &u32) -> bool {
-    *number == 1
-}
-
-/// What an entry records.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum EntryKind {
-    /// A version proved good.
-    Good(KnownGood),
-    /// A rollback is about to begin. Written before the command is started.
-    Intent(Intent),
-    /// The rollback of this deployment ended.
-    Outcome {
-        /// The result.
-        result: RollbackResult,
-    },
-}
-
-/// A version that proved good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownGood {
-    /// The version, as deployments name it.
-    pub version: Label,
-    /// The name of the release on the platform, such as a revision, if it was given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub release: Option<Label>,
-    /// The schema version that it proved good with, if it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schema: Option<Label>,
-    /// Whether it is only assumed that this version served the requests that proved it good: no version could be detected.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub assumed: bool,
-}
-
-/// A rollback that is about to begin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Intent {
-    /// The version that is rolled back, if it is known.
-    #[serde(default)]
-    pub failed: Option<Label>,
-    /// The platform's name for the release of that version, if it was given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed_release: Option<Label>,
-    /// The version to roll back to, if it is known.
-    #[serde(default)]
-    pub target: Option<Label>,
-    /// The platform's name for the release of that version, if it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target_release: Option<Label>,
-    /// The schema version at that time, if it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schema: Option<Label>,
-    /// The id of the process that rolls back.
-    pub pid: u32,
-}
-
-impl KnownGood {
-    /// What was deployed.
-    pub(crate) fn artifact(&self) -> Artifact<'_> {
-        Artifact { version: &self.version, release: self.release.as_ref() }
-    }
-}
-
-impl Intent {
-    /// What is rolled back, if it is known.
-    pub(crate) fn failed(&self) -> Option<Artifact<'_>> {
-        Some(Artifact { version: self.failed.as_ref()?, release: self.failed_release.as_ref() })
-    }
-
-    /// What is restored, if it is known.
-    pub(crate) fn target(&self) -> Option<Artifact<'_>> {
-        Some(Artifact { version: self.target.as_ref()?, release: self.target_release.as_ref() })
-    }
 }
 
 /// What a ledger contains.
@@ -191,7 +73,7 @@ impl Ledger {
             let read = parse(line);
             is_tail_unknown.set(matches!(read, Line::Unknown) || line.is_empty() && is_tail_unknown.get());
             match read {
-                Line::Entry(entry) => Some(Ok(entry)),
+                Line::Entry(entry) => Some(Ok(*entry)),
                 Line::Empty | Line::Unknown => None,
                 Line::Damaged(error) => Some(Err(error)),
             }
@@ -214,7 +96,7 @@ impl Ledger {
 /// One line of a ledger.
 enum Line {
     /// A complete entry, or what is left of one.
-    Entry(Entry),
+    Entry(Box<Entry>),
     /// Nothing that matters.
     Empty,
     /// The beginning of an entry, which may record any rollback.
@@ -230,7 +112,7 @@ fn parse(line: &[u8]) -> Line {
         Ok(value) => value,
         Err(error) if error.is_eof() => {
             return match repair::recover(&String::from_utf8_lossy(line)) {
-                Ok(entry) => entry.map_or(Line::Empty, Line::Entry),
+                Ok(entry) => entry.map_or(Line::Empty, |entry| Line::Entry(Box::new(entry))),
                 Err(()) => Line::Unknown,
             };
         }
@@ -241,7 +123,8 @@ fn parse(line: &[u8]) -> Line {
         return Line::Damaged(Error::new(ErrorKind::InvalidData, message));
     }
     let entry = serde_json::from_value(value);
-    entry.map_or_else(|error| Line::Damaged(Error::new(ErrorKind::InvalidData, error)), Line::Entry)
+    let damaged = |error| Line::Damaged(Error::new(ErrorKind::InvalidData, error));
+    entry.map_or_else(damaged, |entry| Line::Entry(Box::new(entry)))
 }
 
 /// When the file was last changed. A time in the future becomes `now`, in the file system too: otherwise a cool-down that
@@ -262,6 +145,7 @@ pub(crate) mod tests {
     use std::fs::OpenOptions;
 
     use common::args::DeploymentArgs;
+    use common::event::RollbackResult;
     use proptest::prelude::*;
 
     use super::*;

@@ -3,7 +3,8 @@
 use chrono::DateTime;
 use common::label::Label;
 
-use crate::ledger::{Attempt, Entry, EntryKind, Intent};
+use crate::ledger::attempt::Attempt;
+use crate::ledger::entry::{Entry, EntryKind, Intent};
 
 /// The rollback that an incomplete line may record. `Err` if it does not even tell the deployment; `Ok(None)` if it
 /// records no rollback, or belongs to one whose intent is complete.
@@ -15,9 +16,8 @@ pub(super) fn recover(line: &str) -> Result<Option<Entry>, ()> {
     };
     match field("type") {
         Some("good" | "outcome") => return Ok(None),
-        Some(_) => {}
         None if line.contains("\"type\":\"g") || line.contains("\"type\":\"o") => return Ok(None),
-        None => {}
+        _ => {}
     }
     let deployment: Label = field("deployment").and_then(|text| text.parse().ok()).ok_or(())?;
     let ts = field("ts").and_then(|text| text.parse().ok()).unwrap_or(DateTime::UNIX_EPOCH);

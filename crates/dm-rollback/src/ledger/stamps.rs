@@ -3,13 +3,18 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::ledger::Entry;
+use crate::ledger::entry::Entry;
 
 /// The difference between two clocks that is no reason to doubt a stamp.
 pub(crate) const TOLERANCE: TimeDelta = TimeDelta::minutes(1);
 
 /// Entries that were written longer ago have no effect on a safeguard.
 const RELEVANT: TimeDelta = TimeDelta::hours(24);
+
+/// A time in messages: `2026-01-31 12:00:00Z`.
+pub(crate) fn display_time(ts: DateTime<Utc>) -> String {
+    ts.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
 
 /// Corrects the stamps that contradict the clock or the order of the entries: those in the future, and those before an
 /// earlier entry. Such an entry gets the latest time at which it can have been written, so that no cool-down ends too
@@ -37,13 +42,12 @@ pub(super) fn correct(entries: &mut [Entry], written: DateTime<Utc>, now: DateTi
         };
         let stamp = std::mem::replace(&mut entry.ts, bound);
         if now - bound < RELEVANT {
-            let time = |ts: DateTime<Utc>| ts.format("%Y-%m-%d %H:%M:%SZ");
             notes.push(format!(
                 "the ledger's entry about deployment {} is stamped {}, which is {wrong}: a clock was wrong; it counts \
                  as written at {}",
                 entry.deployment,
-                time(stamp),
-                time(bound)
+                display_time(stamp),
+                display_time(bound)
             ));
         }
     }

@@ -88,6 +88,19 @@ struct Outer<'a> {
 /// A stage within another is no start of its own, unless it is the second one. `running_in` is the span of a stage that
 /// has not ended.
 pub(super) fn attempts(entries: &[Entry], ours: &Identity, running_in: Option<&str>) -> u32 {
+    let outers = outers(entries, ours);
+    let is_known = |span: &str| outers.iter().any(|outer| outer.span == Some(span));
+    let running = u32::from(running_in.is_some_and(|span| !is_known(span)));
+    outers.iter().map(|outer| outer.inner.max(1)).sum::<u32>() + running
+}
+
+/// Whether the last start of this deployment is one that another process ends, without a stage within it: whatever
+/// deploys is not on record.
+pub(super) fn is_under_way(entries: &[Entry], ours: &Identity) -> bool {
+    outers(entries, ours).last().is_some_and(|last| last.open.is_some() && last.inner == 0)
+}
+
+fn outers<'a>(entries: &'a [Entry], ours: &Identity) -> Vec<Outer<'a>> {
     let mut outers: Vec<Outer<'_>> = Vec::new();
     for entry in entries {
         match entry {
@@ -102,9 +115,7 @@ pub(super) fn attempts(entries: &[Entry], ours: &Identity, running_in: Option<&s
             _ => {}
         }
     }
-    let is_known = |span: &str| outers.iter().any(|outer| outer.span == Some(span));
-    let running = u32::from(running_in.is_some_and(|span| !is_known(span)));
-    outers.iter().map(|outer| outer.inner.max(1)).sum::<u32>() + running
+    outers
 }
 
 fn finish<'a>(outers: &mut Vec<Outer<'a>>, event: &'a Event) {

@@ -10,12 +10,11 @@ use common::identity::Identity;
 use common::label::Label;
 use telemetry::{Contents, Context, Entry};
 
-use crate::ledger::stamps::TOLERANCE;
+use crate::ledger::stamps::{TOLERANCE, display_time};
 use crate::safeguards::deploy_starts::{
-    Start, attempts, deploy_starts, is_same_service, replaces_version, running_in, starts,
+    Start, attempts, deploy_starts, is_same_service, is_under_way, replaces_version, running_in, starts,
 };
 pub(crate) use crate::safeguards::deploy_starts::{last_deployment, version_of};
-use crate::safeguards::refusal::display_time;
 
 /// The variable in which a deploy script gives the schema version.
 pub(crate) const SCHEMA_VERSION: &str = "DM_SCHEMA_VERSION";
@@ -40,6 +39,8 @@ pub(crate) struct Facts {
     pub unreadable: Option<String>,
     /// How often this deployment began to replace the live version; 0 if the journal does not know.
     pub starts: u32,
+    /// Whether it may have begun more often: the last start says only that a deployment is under way.
+    pub misses_starts: bool,
     /// The last rollback of this deployment in the journal: the attempt, when it ended, and the result.
     pub rolled_back: Option<(u32, DateTime<Utc>, RollbackResult)>,
     /// What an operator should know about the journal itself.
@@ -66,6 +67,7 @@ impl Facts {
             disabled: disabled(context.sinks.state_dir.as_deref(), env),
             is_inside_rollback: context.parent.as_ref().is_some_and(|stage| stage.as_str() == "rollback"),
             starts: attempts(&journal.entries, &context.identity, running_in),
+            misses_starts: is_under_way(&journal.entries, &context.identity),
             ..Self::from_journal(&context.identity, journal, env, began, now)
         }
     }

@@ -3,6 +3,7 @@
 //! Each safeguard exists because a tool without it rolled back the wrong deployment, or the right one twice.
 
 pub(crate) mod args;
+pub(crate) mod caller;
 mod deploy_starts;
 pub(crate) mod facts;
 pub(crate) mod once;
@@ -15,8 +16,9 @@ use common::exit::Exit;
 
 use crate::ledger::KnownGood;
 use crate::ledger::history::History;
+use crate::ledger::stamps::display_time;
 use facts::Facts;
-use refusal::{Limits, Refusal, Rejection, Request, display_time};
+use refusal::{Limits, Refusal, Rejection, Request};
 
 /// Checks every safeguard, and chooses the version to roll back to; `None` if no version is known to be good, so that
 /// the command has to choose. The first refusal is returned; those that no later attempt can satisfy come first.
@@ -139,7 +141,8 @@ mod tests {
 
     use common::event::RollbackResult;
 
-    use super::once::{Caller, current_attempt};
+    use super::caller::Caller;
+    use super::once::current_attempt;
     use super::*;
     use crate::ledger::EntryKind;
     use crate::ledger::artifact::Artifact;

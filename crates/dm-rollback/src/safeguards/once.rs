@@ -6,22 +6,11 @@ use common::exit::Exit;
 use common::label::Label;
 
 use crate::ledger::history::History;
+use crate::ledger::stamps::display_time;
 use crate::ledger::{Attempt, is_unknown};
+use crate::safeguards::caller::Caller;
 use crate::safeguards::facts::Facts;
-use crate::safeguards::refusal::{Refusal, Rejection, Request, display_time};
-
-/// The process that looks at a deployment, as far as it matters for "once".
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Caller {
-    /// The id of its CI job, if it has one.
-    pub job: Option<Label>,
-    /// The name of that job.
-    pub job_name: Option<Label>,
-    /// What identifies it among the jobs of one run, as a hash.
-    pub hash: Option<Label>,
-    /// Whether the service is only named after the repository, so that another service may have the same name.
-    pub is_service_derived: bool,
-}
+use crate::safeguards::refusal::{Refusal, Rejection, Request};
 
 /// The last rollback of a deployment that is on record.
 struct Past<'a> {
@@ -69,8 +58,10 @@ pub(crate) fn current_attempt(
 ) -> Attempt {
     let past = Past::find(history, facts, deployment);
     let number = match &past {
-        _ if facts.starts > 0 => facts.starts,
-        None => 1,
+        None => facts.starts.max(1),
+        Some(past) if facts.starts > past.attempt => facts.starts,
+        Some(past) if facts.starts == past.attempt && !facts.misses_starts => facts.starts,
+        // The journal knows of no start, or not of every one.
         Some(past) => {
             let is_other_job = past.ledger.as_ref().is_some_and(|origin| {
                 caller.job.is_some()
@@ -119,12 +110,12 @@ pub(crate) fn rolled_back_before(history: &History, request: &Request<'_>) -> Op
                 display_time(ts)
             ),
         }),
-        (None, Some(Origin { pid: Some(pid), began, .. })) => Some(interrupted(format!(
+        (None, Some(Origin { pid: Some(pid), began, .. })) => Some(interrupted(&format!(
             "process {pid} began a rollback of deployment {deployment}{which} at {}, and its end was not recorded: it was \
              killed, or still runs",
             display_time(began)
         ))),
-        (None, _) => Some(interrupted(format!(
+        (None, _) => Some(interrupted(&format!(
             "the ledger's entry about a rollback of deployment {deployment}{which} is cut off, so it is unknown what was \
              done"
         ))),
@@ -135,7 +126,7 @@ fn refused(reason: String) -> Rejection {
     Refusal::not_done(reason).into()
 }
 
-fn interrupted(reason: String) -> Rejection {
+fn interrupted(reason: &str) -> Rejection {
     let reason = format!("{reason}. Nothing is run again: check which version is live, and act by hand");
     Refusal { reason, exit: Exit::RollbackFailed }.into()
 }

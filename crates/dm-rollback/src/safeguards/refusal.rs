@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use common::event::RollbackResult;
 use common::exit::Exit;
 use common::label::Label;
 
 use crate::ledger::Attempt;
 use crate::ledger::artifact::Artifact;
+use crate::safeguards::caller::Caller;
 use crate::safeguards::facts::Facts;
-use crate::safeguards::once::Caller;
 
 /// The limits that the operator set.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,9 +75,4 @@ impl Refusal {
     pub(crate) fn not_done(reason: String) -> Self {
         Self { reason, exit: Exit::RollbackNotDone }
     }
-}
-
-/// A time in messages: `2026-01-31 12:00:00Z`.
-pub(crate) fn display_time(ts: DateTime<Utc>) -> String {
-    ts.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }

@@ -5,8 +5,9 @@ use common::label::Label;
 use crate::ledger::KnownGood;
 use crate::ledger::artifact::is_same_version;
 use crate::ledger::history::History;
+use crate::ledger::stamps::display_time;
 use crate::safeguards::facts::Facts;
-use crate::safeguards::refusal::{Limits, Refusal, Request, display_time};
+use crate::safeguards::refusal::{Limits, Refusal, Request};
 
 /// Chooses the target of the rollback; `None` if no version is known to be good, so that the command has to choose. The
 /// tests of [`super::check`] cover it.

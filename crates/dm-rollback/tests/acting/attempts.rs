@@ -41,6 +41,21 @@ fn a_job_that_is_run_again_is_another_attempt() {
 }
 
 #[test]
+fn a_start_without_the_stage_that_deploys_does_not_hide_a_job_that_is_run_again() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    let mut started = event("d-2", "api", "deployment", &json!({}));
+    started["type"] = "start".into();
+    team.append_event(&started);
+    for (job, runs) in [("1", 1), ("1", 1), ("2", 2), ("2", 2)] {
+        let mut tool = team.tool("d-2", "2.0");
+        tool.env("GITLAB_CI", "true").env("CI_JOB_ID", job).arg("--if-health-fails").args(NOW);
+        tool.args(["--", "sh", "-c", TRACE]).write_stdin(unhealthy()).assert().code(12);
+        assert_eq!(team.trace().len(), runs, "job {job}");
+    }
+}
+
+#[test]
 fn another_job_of_the_same_run_is_no_other_attempt() {
     let team = Team::new();
     let judge = |name, id| {
