@@ -1,30 +1,19 @@
 //! Stamps of a clock that was wrong.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use predicates::prelude::*;
 use predicates::str::contains;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::team::{TRACE, Team, event};
-
-fn shifted(ts: &Value, by: TimeDelta) -> Value {
-    let ts: DateTime<Utc> = serde_json::from_value(ts.clone()).unwrap();
-    json!(ts + by)
-}
+use crate::team::{self, TRACE, Team, event};
 
 /// Moves the stamps of the ledger's entries about this deployment.
 fn shift(team: &Team, deployment: &str, by: TimeDelta) {
-    let lines: String = team
-        .ledger()
-        .into_iter()
-        .map(|mut entry| {
-            if entry["deployment"] == deployment {
-                entry["ts"] = shifted(&entry["ts"], by);
-            }
-            format!("{entry}\n")
-        })
-        .collect();
-    common::fs::atomic::write(&team.path().join("rollback/production/api.jsonl"), lines.as_bytes()).unwrap();
+    let mut entries = team.ledger();
+    for entry in entries.iter_mut().filter(|entry| entry["deployment"] == deployment) {
+        team::shift(entry, by);
+    }
+    team.write_ledger(&entries);
 }
 
 /// Sets the time of the ledger's file.

@@ -97,9 +97,7 @@ fn a_target_that_is_only_assumed_is_announced() {
     let mut ledger = team.ledger();
     let announced = contains("no version was detected when 1.0 proved good: it is assumed that it served");
     ledger[1]["assumed"] = true.into();
-    let lines: String = ledger.iter().map(|line| format!("{line}\n")).collect();
-    let file = team.path().join("rollback/production/api.jsonl");
-    common::fs::atomic::write(&file, lines.as_bytes()).unwrap();
+    team.write_ledger(&ledger);
     team.fails("d-2", "2.0", &["--dry-run"], TRACE).code(11).stderr(announced.clone());
     team.fails("d-2", "2.0", &[], TRACE).code(12).stderr(announced.clone());
     assert_eq!(team.trace(), ["d-2 from 2.0 to 1.0"]);

@@ -75,10 +75,11 @@ fn the_command_of_a_killed_rollback_keeps_the_lock() {
     let next = || team.fails("d-3", "3.0", &["--cool-down", "0s"], TRACE);
     next().code(75).stderr(contains("is running, or its command is"));
     go(&team);
-    eventually("the command has ended", || match next().get_output().status.code() {
+    let code = eventually("the command has ended", || match next().get_output().status.code() {
         Some(75) => Err("locked".to_owned()),
-        code => Ok(assert_eq!(code, Some(12))),
+        code => Ok(code),
     });
+    assert_eq!(code, Some(12));
     assert_eq!(team.trace(), ["done", "d-3 from 3.0 to 1.0"]);
 }
 
