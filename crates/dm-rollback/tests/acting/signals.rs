@@ -30,8 +30,10 @@ fn begin(team: &Team, deployment: &str) -> Child {
     child
 }
 
+/// Lets the command continue. Waits until it has opened the pipe.
 fn go(team: &Team) {
-    common::fs::jsonl::append(&team.path().join("go"), &"go").unwrap();
+    let mut pipe = std::fs::OpenOptions::new().write(true).open(team.path().join("go")).unwrap();
+    pipe.write_all(b"go\n").unwrap();
 }
 
 fn pid(child: &Child) -> Pid {
