@@ -30,6 +30,7 @@ pub struct Running {
     child: Child,
     stderr: Option<StderrTee>,
     own_group: bool,
+    is_shielded: bool,
     mask: SignalMask,
     deadline: Option<Instant>,
     kill_after: Duration,
@@ -47,7 +48,7 @@ pub struct ChildExit {
     pub duration: Duration,
     /// Whether the time limit expired.
     pub timed_out: bool,
-    /// The last signal that asked this process, and with it the child, to terminate.
+    /// The last signal that asked this process, and with it a child that is not shielded, to terminate.
     pub terminated_by: Option<Signal>,
     /// Exit code or signal, and resource usage.
     pub used: ChildUse,
@@ -63,9 +64,13 @@ pub fn start(spec: &Spec, clock: &dyn Clock) -> Result<Running, StartError> {
     };
     // On a terminal the child stays in our process group, which is in the foreground: it can read input, and Ctrl-C and
     // Ctrl-Z reach it. Elsewhere it gets its own group, so that a forwarded signal reaches all of its processes.
-    let own_group = !has_terminal();
+    let own_group = spec.is_shielded || !has_terminal();
     let mut command = Command::new(program);
-    command.args(args).envs(spec.env.iter().map(|(name, value)| (name, value)));
+    command.args(args);
+    for name in &spec.removed_env {
+        command.env_remove(name);
+    }
+    command.envs(spec.env.iter().map(|(name, value)| (name, value)));
     if own_group {
         command.process_group(0);
     }
@@ -112,6 +117,7 @@ pub fn start(spec: &Spec, clock: &dyn Clock) -> Result<Running, StartError> {
         child,
         stderr,
         own_group,
+        is_shielded: spec.is_shielded,
         mask,
         deadline: spec.timeout.map(|limit| clock.instant() + limit),
         kill_after: spec.kill_after,
@@ -127,7 +133,7 @@ impl Running {
     }
 
     /// Waits for the child itself, not for pipes that a background grandchild may keep open. Calls `before_stop` once,
-    /// before it first asks the child to terminate.
+    /// before it first asks the child to terminate. A signal to this process does not end a shielded child.
     ///
     /// # Errors
     /// The kernel cannot wait for the child.
@@ -156,6 +162,10 @@ impl Running {
                 timed_out = true;
             }
             for received in signals.next(Some(&self.mask), self.deadline, clock) {
+                if received.is_termination() && self.is_shielded {
+                    terminated_by = Some(received.signal);
+                    continue;
+                }
                 if received.is_termination() {
                     if !timed_out && terminated_by.is_none() {
                         before_stop();

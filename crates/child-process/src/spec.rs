@@ -10,6 +10,8 @@ pub struct Spec {
     pub argv: Vec<OsString>,
     /// Variables for the child, in addition to the environment of this process.
     pub env: Vec<(&'static str, String)>,
+    /// Variables of this process that the child does not inherit, unless [`Spec::env`] sets them.
+    pub removed_env: Vec<OsString>,
     /// What the child gets as stdin and stdout.
     pub streams: StdioMode,
     /// How many of the last lines of stderr to keep. With 0 the child inherits stderr; otherwise its stderr is a pipe whose
@@ -22,6 +24,9 @@ pub struct Spec {
     pub kill_after: Duration,
     /// Whether the child may continue if this process is killed. If not, the child then gets TERM.
     pub may_outlive: bool,
+    /// Whether a signal that asks this process to terminate is kept from the child: the child runs to its end or its time
+    /// limit. A shielded child has its own process group even on a terminal, where Ctrl-C would reach it otherwise.
+    pub is_shielded: bool,
 }
 
 /// What the child gets as stdin and stdout. Stderr always goes to the stderr of this process.

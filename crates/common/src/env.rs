@@ -1,5 +1,7 @@
 //! Environment variables, as a parameter: tests pass a table.
 
+use std::ffi::OsString;
+
 /// Looks up a variable: in the process's environment, or in a test's table.
 pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
@@ -8,6 +10,11 @@ pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the real environment")]
 pub fn system(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The names of all variables of the process's environment, UTF-8 or not.
+pub fn names() -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name)
 }
 
 /// All UTF-8 variables of the process's environment.

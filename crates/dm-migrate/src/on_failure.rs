@@ -37,12 +37,14 @@ impl OnFailure {
         let spec = Spec {
             argv: self.argv,
             env: self.env,
+            removed_env: Vec::new(),
             streams: StdioMode::Detached,
             stderr_tail: 0,
             timeout,
             kill_after: self.kill_after,
             // Half a recovery is worse than one that continues without dm-migrate.
             may_outlive: true,
+            is_shielded: false,
         };
         let result = (|| {
             let mut signals = Signals::watch().context("cannot watch for signals")?;

@@ -63,14 +63,17 @@ count, because the service may still be starting, unless no success follows.
 Safeguards:
 A rollback restores the last version with the verdict keep, and passes it to
 the command as $DM_ROLLBACK_TARGET. The ledger in $DM_STATE_DIR records each
-rollback before it begins. A deployment is rolled back once; a service twice a
-day, at least 15 minutes apart. There is no rollback over a newer deployment,
-after the schema has changed, of a rollback, or while
-$DM_STATE_DIR/rollback.disabled exists or DM_ROLLBACK_DISABLED is set.
+rollback before it begins. A deployment is rolled back once for each start of
+the stage deployment or deploy in the journal, or for each CI job that is run
+again; a service twice a day, at least 15 minutes apart. There is no rollback
+over a newer deployment, after the schema has changed, of a rollback, or while
+$DM_STATE_DIR/rollback.disabled exists or DM_ROLLBACK_DISABLED is set to
+anything but 0, false or no. Each service of a repository needs a DM_SERVICE.
 docs/observability/rollback.md explains how to introduce automatic rollbacks.
 
 The rollback command:
-It has no stdin, and its output goes to stderr. Its environment contains
+It has no stdin, and its output goes to stderr. Once it has begun, TERM, INT and
+HUP end neither it nor dm-rollback. Its environment contains
 DM_ROLLBACK_TARGET, DM_ROLLBACK_RELEASE, DM_FAILED_VERSION, DM_ROLLBACK_REASON
 and the variables of the deployment. The schema version is $DM_SCHEMA_VERSION,
 otherwise the one that dm-migrate recorded.

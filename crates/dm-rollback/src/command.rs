@@ -10,11 +10,11 @@ use telemetry::Context;
 
 use crate::args::{Args, TOOL};
 use crate::ledger::history::History;
-use crate::ledger::{EntryKind, KnownGood, Ledger};
+use crate::ledger::stamps::display_time;
+use crate::ledger::{Attempt, EntryKind, KnownGood, Ledger};
 use crate::plan::{self, Plan};
 use crate::run::judge_and_act;
 use crate::safeguards::facts::SCHEMA_VERSION;
-use crate::safeguards::refusal::display_time;
 
 const NO_VERSION: &str = "the version is not known: give --app-version, or set DM_VERSION";
 
@@ -40,7 +40,7 @@ pub enum Command {
 #[derive(Debug)]
 pub struct LedgerHandle {
     ledger: Ledger,
-    deployment: Label,
+    attempt: Attempt,
 }
 
 /// Checks the arguments.
@@ -59,8 +59,10 @@ pub fn plan(args: Args) -> Result<Command> {
     let identity = &context.identity;
     let folder =
         context.sinks.state_dir.as_ref().context("there is no folder for the ledger: set DM_STATE_DIR")?;
-    let ledger =
-        LedgerHandle { ledger: Ledger::new(folder, identity), deployment: identity.deployment.clone() };
+    let ledger = LedgerHandle {
+        ledger: Ledger::new(folder, identity),
+        attempt: Attempt::first(identity.deployment.clone()),
+    };
     let version = identity.version.clone();
     if flags.check_version {
         return Ok(Command::CheckVersion { ledger, version, allow_refused: flags.allow_refused });
@@ -89,7 +91,7 @@ impl LedgerHandle {
     fn mark_good(&self, good: KnownGood) -> Result<Exit> {
         let message = format!("recorded version {} as known good", good.version);
         let path = self.ledger.path();
-        let written = self.ledger.append(SystemClock.now(), &self.deployment, EntryKind::Good(good));
+        let written = self.ledger.append(SystemClock.now(), &self.attempt, EntryKind::Good(good));
         written.with_context(|| format!("cannot write the ledger {}", path.display()))?;
         print(message);
         Ok(Exit::Success)
@@ -100,7 +102,7 @@ impl LedgerHandle {
             print(NO_VERSION.to_owned());
             return Ok(Exit::Inconclusive);
         };
-        let history = History::read(&self.ledger).map_err(anyhow::Error::msg)?;
+        let history = History::read(&self.ledger, SystemClock.now()).map_err(anyhow::Error::msg)?;
         let Some(ts) = history.rolled_back_at(version).filter(|_| !allow_refused) else {
             return Ok(Exit::Success);
         };

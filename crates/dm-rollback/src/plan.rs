@@ -5,6 +5,8 @@ use std::io::{IsTerminal, stdin, stdout};
 use anyhow::{Result, bail};
 use common::args::{Format, non_empty};
 use common::clock::{Clock as _, SystemClock};
+use common::env;
+use common::identity::Identity;
 use common::label::Stage;
 use telemetry::Context;
 
@@ -70,6 +72,9 @@ pub(crate) fn plan(args: Args) -> Result<Plan> {
     let mut safeguards = SafeguardSettings::from(&args.safeguards);
     // Requests that succeed while an alert fires do not prove that a version is good.
     safeguards.provisional |= trigger.is_some();
+    safeguards.is_triggered = trigger.is_some();
+    safeguards.is_service_given = non_empty(args.deployment.service.as_ref()).is_some();
+    safeguards.derived_service = Some(Identity::derived_service(&env::system));
     if policy.is_empty() && trigger.is_none() {
         bail!(
             "no condition given: --if-error-rate PERCENT, --if-latency, --if-alert, --if-health-fails or --if-smoke-fails"

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use common::env::Env;
 use common::event::{Event, EventId, Started};
@@ -31,6 +31,28 @@ pub enum Entry {
     Started(Started),
     /// Finished work.
     Finished(Event),
+}
+
+/// Everything in a journal.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Contents {
+    /// The entries, oldest first.
+    pub entries: Vec<Entry>,
+    /// The lines that could not be read, oldest first.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A line that is complete and not an entry: damaged, or written by another version of the tools.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unreadable {
+    /// The number of entries before it.
+    pub place: usize,
+    /// The file.
+    pub path: PathBuf,
+    /// The number of the line in the file; the first is 1.
+    pub line: usize,
+    /// The line as JSON, if it is that.
+    pub value: Option<serde_json::Value>,
 }
 
 /// The default state directory: `$XDG_STATE_HOME/dm`, otherwise `~/.local/state/dm` (XDG Base Directory Specification).
@@ -75,13 +97,32 @@ impl Journal {
     /// # Errors
     /// A journal file exists but cannot be read.
     pub fn read(&self) -> io::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
+        Ok(self.read_all()?.entries)
+    }
+
+    /// All entries, and the lines that could not be read. Only an incomplete line is omitted: its writer was killed.
+    ///
+    /// # Errors
+    /// A journal file exists but cannot be read.
+    pub fn read_all(&self) -> io::Result<Contents> {
+        let mut contents = Contents::default();
         let mut files: Vec<PathBuf> = (1..=MAX_ROTATED).rev().map(|n| self.rotated(n)).collect();
         files.push(self.path());
         for path in files {
-            entries.extend(jsonl::read(&path, parse)?);
+            for (index, line) in jsonl::read(&path, |line| Some(read_line(line)))?.into_iter().enumerate() {
+                match line {
+                    Line::Entry(entry) => contents.entries.push(*entry),
+                    Line::Incomplete => {}
+                    Line::Unreadable(value) => contents.unreadable.push(Unreadable {
+                        place: contents.entries.len(),
+                        path: path.clone(),
+                        line: index + 1,
+                        value,
+                    }),
+                }
+            }
         }
-        Ok(entries)
+        Ok(contents)
     }
 
     fn rotated(&self, n: u32) -> PathBuf {
@@ -140,12 +181,31 @@ impl Entry {
     }
 }
 
-fn parse(line: &[u8]) -> Option<Entry> {
-    let value: serde_json::Value = serde_json::from_slice(line).ok()?;
-    if value["type"] == "start" {
-        serde_json::from_value(value).ok().map(Entry::Started)
+/// One line of a journal.
+enum Line {
+    Entry(Box<Entry>),
+    Incomplete,
+    Unreadable(Option<serde_json::Value>),
+}
+
+fn read_line(line: &[u8]) -> Line {
+    let value: serde_json::Value = match serde_json::from_slice(line) {
+        Ok(value) => value,
+        Err(error) if error.is_eof() => return Line::Incomplete,
+        Err(_) => return Line::Unreadable(None),
+    };
+    let entry = if value["type"] == "start" {
+        Started::deserialize(&value).map(Entry::Started)
     } else {
-        serde_json::from_value(value).ok().map(Entry::Finished)
+        Event::deserialize(&value).map(Entry::Finished)
+    };
+    entry.map_or(Line::Unreadable(Some(value)), |entry| Line::Entry(Box::new(entry)))
+}
+
+fn parse(line: &[u8]) -> Option<Entry> {
+    match read_line(line) {
+        Line::Entry(entry) => Some(*entry),
+        Line::Incomplete | Line::Unreadable(_) => None,
     }
 }
 
@@ -182,6 +242,20 @@ mod tests {
         journal.append(&events[2]).unwrap();
         let [first, _, third] = events;
         assert_eq!(journal.read().unwrap(), [Entry::Finished(first), Entry::Finished(third)]);
+    }
+
+    #[test]
+    fn a_line_that_is_damaged_is_reported_and_one_that_is_incomplete_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        journal.append(&stage_event("build")).unwrap();
+        let mut file = OpenOptions::new().append(true).open(journal.path()).unwrap();
+        io::Write::write_all(&mut file, b"{\"v\":1,\"type\0\":\"stage\"}\n{\"v\":2}\n{\"v\":1,\"ty").unwrap();
+        journal.append(&stage_event("deploy")).unwrap();
+        let contents = journal.read_all().unwrap();
+        assert_eq!(contents.entries.len(), 2);
+        let lines: Vec<_> = contents.unreadable.iter().map(|it| (it.place, it.line, &it.value)).collect();
+        assert_eq!(lines, [(1, 2, &None), (1, 3, &Some(serde_json::json!({"v": 2})))]);
     }
 
     #[test]

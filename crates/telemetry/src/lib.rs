@@ -18,7 +18,7 @@ mod work;
 
 pub use args::ExportArgs;
 pub use context::{Context, HEARTBEAT, state_dir};
-pub use journal::{Entry, Journal};
+pub use journal::{Contents, Entry, Journal, Unreadable};
 pub use metrics::catalog;
 pub use pushgateway::{Endpoint, GatewayClient, Outbox, settle};
 pub use recorder::{Recorded, Recorder, Sinks};

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::args::{DeploymentArgs, non_empty};
 use crate::env::Env;
 use crate::label::Label;
+pub use ci::CiJob;
 pub use trace::{Trace, random_hex};
 
 /// The number of slots over which counter groups are spread, so that consecutive runs never share one.
@@ -85,6 +86,12 @@ impl Identity {
             slot: run.run_number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) % SLOTS,
             trace: Trace::from_env(env),
         }
+    }
+
+    /// The service that [`Identity::resolve`] finds in the current folder if nobody names one.
+    pub fn derived_service(env: &Env<'_>) -> Label {
+        let folder = std::env::current_dir().unwrap_or_default();
+        Self::resolve(&DeploymentArgs::default(), env, &folder).service
     }
 
     /// The labels that every series carries: environment, service and `stage`.

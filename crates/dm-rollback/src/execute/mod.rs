@@ -7,10 +7,12 @@
 //! If this tool is killed at any point, the next run finds one of three things in the ledger: no entry, so nothing was
 //! done; an intent without an outcome, which it leaves to a person; or the outcome, which it returns again.
 
+mod caller;
 pub(crate) mod run_command;
 
 use std::io;
 
+use child_process::Signals;
 use chrono::{DateTime, Utc};
 use common::clock::Clock;
 use common::env;
@@ -23,12 +25,15 @@ use common::secrets::Redactor;
 use telemetry::{Context, Journal};
 use url::Url;
 
+use crate::ledger::artifact::Artifact;
 use crate::ledger::history::History;
-use crate::ledger::{EntryKind, Intent, KnownGood, Ledger};
+use crate::ledger::{Attempt, EntryKind, Intent, KnownGood, Ledger};
 use crate::report::Report;
 use crate::safeguards;
 use crate::safeguards::args::SafeguardSettings;
+use crate::safeguards::caller::Caller;
 use crate::safeguards::facts::Facts;
+use crate::safeguards::once;
 use crate::safeguards::refusal::{Refusal, Rejection, Request};
 use run_command::RollbackCommand;
 
@@ -105,7 +110,7 @@ pub(crate) fn act_on(
     report: &mut Report,
     clock: &dyn Clock,
 ) -> ActionOutcome {
-    let outcome = match RollbackState::load(execution, context, began) {
+    let outcome = match RollbackState::load(execution, context, began, clock.now()) {
         Ok(state) => state.act_on(verdict, report, clock),
         Err(reason) if verdict.verdict == Decision::Rollback => Refusal::not_done(format!(
             "{reason}; without it a rollback could be done twice: set DM_STATE_DIR to a persistent folder"
@@ -130,32 +135,45 @@ struct RollbackState<'a> {
     ledger: Ledger,
     history: History,
     facts: Facts,
+    caller: Caller,
+    attempt: Attempt,
 }
 
 impl<'a> RollbackState<'a> {
-    fn load(execution: &'a Execution, context: &'a Context, began: DateTime<Utc>) -> Result<Self, String> {
+    fn load(
+        execution: &'a Execution,
+        context: &'a Context,
+        began: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, String> {
         let folder = context.sinks.state_dir.as_ref().ok_or("there is no folder for the ledger")?;
         let ledger = Ledger::new(folder, &context.identity);
-        let history = History::read(&ledger)?;
+        let history = History::read(&ledger, now)?;
         let journal = Journal::new(folder);
-        let entries = journal
-            .read()
+        let contents = journal
+            .read_all()
             .map_err(|error| format!("cannot read the journal {}: {error}", journal.path().display()))?;
-        let facts = Facts::collect(context, &entries, &env::system, began);
-        Ok(Self { execution, context, ledger, history, facts })
+        let facts = Facts::collect(context, &contents, &env::system, began, now);
+        let caller = caller::identify(execution.command.as_ref(), &execution.safeguards, context);
+        let attempt = once::current_attempt(&history, &facts, &caller, &context.identity.deployment);
+        Ok(Self { execution, context, ledger, history, facts, caller, attempt })
     }
 
     fn act_on(self, verdict: &Verdict, report: &mut Report, clock: &dyn Clock) -> ActionOutcome {
         if verdict.verdict == Decision::Rollback {
             let Some(command) = self.execution.command.as_ref().filter(|_| !self.execution.dry_run) else {
-                return self.dry_run(clock);
+                return self.dry_run(report, clock);
             };
             return self.roll_back(verdict, command, report, clock).unwrap_or_else(ActionOutcome::from);
         }
-        let deployment = &self.context.identity.deployment;
         // Requests after a rollback are no evidence about the version that was replaced.
-        if let Some(before) = self.history.rollback_of(deployment) {
-            return safeguards::already_rolled_back(&before).into();
+        match once::rolled_back_before(&self.history, &self.request()) {
+            // Whether this attempt was rolled back is not known, and no rollback is needed.
+            Some(Rejection::Refused(refusal)) if refusal.exit == Exit::RollbackNotDone => {
+                return ActionOutcome::without_action(Exit::Inconclusive, refusal.reason);
+            }
+            Some(before) => return before.into(),
+            None => {}
         }
         if verdict.verdict == Decision::Keep && !self.execution.safeguards.provisional {
             let written = self.record_good(clock.now());
@@ -178,22 +196,41 @@ impl<'a> RollbackState<'a> {
         let Some(version) = identity.version.clone() else { return Ok(()) };
         let release = self.execution.safeguards.release.clone();
         let good = KnownGood { version, release, schema: self.schema(), assumed: false };
-        self.ledger.append(now, &identity.deployment, EntryKind::Good(good))
+        let attempt = Attempt::first(identity.deployment.clone());
+        self.ledger.append(now, &attempt, EntryKind::Good(good))
+    }
+
+    /// What was deployed, if its version is known.
+    fn failed(&self) -> Option<Artifact<'_>> {
+        let version = self.context.identity.version.as_ref()?;
+        Some(Artifact { version, release: self.execution.safeguards.release.as_ref() })
+    }
+
+    fn request(&self) -> Request<'_> {
+        Request {
+            attempt: &self.attempt,
+            caller: &self.caller,
+            failed: self.failed(),
+            target: self.execution.safeguards.target.as_ref(),
+            facts: &self.facts,
+        }
     }
 
     fn check_safeguards(&self, now: DateTime<Utc>) -> Result<Option<KnownGood>, Rejection> {
-        let (identity, settings) = (&self.context.identity, &self.execution.safeguards);
-        let request = Request {
-            deployment: &identity.deployment,
-            failed: identity.version.as_ref(),
-            target: settings.target.as_ref(),
-            facts: &self.facts,
-        };
-        safeguards::check(&self.history, &request, &settings.limits, now)
+        safeguards::check(&self.history, &self.request(), &self.execution.safeguards.limits, now)
     }
 
-    fn dry_run(&self, clock: &dyn Clock) -> ActionOutcome {
-        let would = match (self.check_safeguards(clock.now()), &self.execution.command) {
+    /// Prints what an operator should know before a rollback to `target`.
+    fn print_notes(&self, target: Option<&KnownGood>, report: &mut Report) {
+        for note in safeguards::notes(&self.history, &self.request(), target) {
+            report.print(&note);
+        }
+    }
+
+    fn dry_run(&self, report: &mut Report, clock: &dyn Clock) -> ActionOutcome {
+        let answer = self.check_safeguards(clock.now());
+        self.print_notes(answer.as_ref().ok().and_then(Option::as_ref), report);
+        let would = match (answer, &self.execution.command) {
             (Ok(Some(good)), Some(command)) => {
                 format!("; to restore {} it would run: {}", good.version, display_command(command))
             }
@@ -217,7 +254,12 @@ impl<'a> RollbackState<'a> {
         report: &mut Report,
         clock: &dyn Clock,
     ) -> Result<ActionOutcome, Rejection> {
-        let (_lock, target) = self.begin(clock.now())?;
+        // From here on no signal ends this tool: a cancelled job must not leave half a rollback, or one without a record.
+        let _signals = Signals::watch()
+            .map_err(|error| Refusal::not_done(format!("cannot watch for signals: {error}")))?;
+        let begun = self.begin(clock.now());
+        self.print_notes(begun.as_ref().ok().and_then(|(_, target)| target.as_ref()), report);
+        let (_lock, target) = begun?;
         match &target {
             Some(good) => report.print(&format!("rolling back to {}", good.version)),
             None => report.print(
@@ -227,8 +269,7 @@ impl<'a> RollbackState<'a> {
         }
         let variables = variables(verdict, target.as_ref());
         let (result, mut message) = command.run_and_verify(self.context, variables, clock);
-        let deployment = &self.context.identity.deployment;
-        if let Err(error) = self.ledger.append(clock.now(), deployment, EntryKind::Outcome { result }) {
+        if let Err(error) = self.ledger.append(clock.now(), &self.attempt, EntryKind::Outcome { result }) {
             message = format!("{message}. Cannot write the ledger: {error}");
         }
         Ok(ActionOutcome {
@@ -251,21 +292,28 @@ impl<'a> RollbackState<'a> {
             .map_err(|error| Refusal::not_done(format!("cannot lock {}: {error}", path.display())))?
             .ok_or_else(|| Refusal {
                 reason: format!(
-                    "another rollback of {} in {} is running",
+                    "another rollback of {} in {} is running, or its command is, if it was killed",
                     identity.service, identity.environment
                 ),
                 exit: Exit::TryLater,
             })?;
         // Another run may have ended between reading the ledger and taking the lock.
-        self.history = History::read(&self.ledger).map_err(Refusal::not_done)?;
+        self.history = History::read(&self.ledger, now).map_err(Refusal::not_done)?;
+        self.attempt = once::current_attempt(&self.history, &self.facts, &self.caller, &identity.deployment);
         let target = self.check_safeguards(now)?;
         let intent = Intent {
             failed: identity.version.clone(),
+            failed_release: self.execution.safeguards.release.clone(),
             target: target.as_ref().map(|good| good.version.clone()),
+            target_release: target.as_ref().and_then(|good| good.release.clone()),
             schema: self.schema(),
             pid: std::process::id(),
         };
-        let written = self.ledger.append(now, &identity.deployment, EntryKind::Intent(intent));
+        // The command holds the lock too, so that none runs beside it if this tool is killed.
+        lock.share_with_children().map_err(|error| {
+            Refusal::not_done(format!("cannot pass on the lock of {}: {error}", path.display()))
+        })?;
+        let written = self.ledger.append(now, &self.attempt, EntryKind::Intent(intent));
         written.map_err(|error| {
             Refusal::not_done(format!("cannot write the intent to {}: {error}", path.display()))
         })?;

@@ -6,10 +6,13 @@ use std::time::Duration;
 use child_process::{Signals, Spec, StdioMode};
 use common::clock::Clock;
 use common::duration::format_duration;
+use common::env;
 use common::event::RollbackResult;
 use common::label::redact_url;
 use telemetry::Context;
 use url::Url;
+
+use crate::report;
 
 /// The number of successes in a row that prove that the service works again.
 const REQUIRED_SUCCESSES: u32 = 3;
@@ -22,6 +25,16 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time between TERM and KILL for a rollback command that exceeds its time limit.
 const KILL_AFTER: Duration = Duration::from_secs(10);
+
+/// The variables of this process that say what to restore. Those of an outer rollback, or of a script that exported them,
+/// would be taken for the target of this one.
+fn inherited_variables() -> Vec<OsString> {
+    let is_about_rollback = |name: &OsString| {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b"DM_ROLLBACK_") || name == b"DM_FAILED_VERSION"
+    };
+    env::names().filter(is_about_rollback).collect()
+}
 
 /// The rollback command, and how to verify its result.
 #[derive(Debug)]
@@ -70,18 +83,25 @@ impl RollbackCommand {
         let spec = Spec {
             argv: self.argv.clone(),
             env,
+            removed_env: inherited_variables(),
             streams: StdioMode::Detached,
             stderr_tail: 0,
             timeout: Some(self.timeout),
             kill_after: KILL_AFTER,
             // A half-done rollback is worse than one that finishes without supervision.
             may_outlive: true,
+            is_shielded: true,
         };
         let mut signals = Signals::watch().map_err(|error| format!("cannot watch for signals: {error}"))?;
         let running = child_process::start(&spec, clock).map_err(|error| error.message)?;
         let exit = running
             .wait(&mut signals, clock, &mut || {})
             .map_err(|error| format!("cannot wait for its command: {error}"))?;
+        if let Some(signal) = exit.terminated_by {
+            report::note(&format!(
+                "{signal} was received while the rollback command ran: a rollback that has begun is finished first"
+            ));
+        }
         if exit.timed_out {
             return Err(format!("its command did not end within {}", format_duration(self.timeout)));
         }

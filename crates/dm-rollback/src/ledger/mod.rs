@@ -1,23 +1,30 @@
 //! The ledger of one service in one environment: which versions proved good, which were rolled back, and with what
 //! result. Append-only; an entry is on disk before any action that depends on it.
 
+pub(crate) mod artifact;
+mod attempt;
+mod entry;
 pub(crate) mod history;
+mod repair;
+pub(crate) mod stamps;
 
-use std::fs::File;
+use std::cell::Cell;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use common::event::RollbackResult;
 use common::fs::jsonl;
 use common::fs::lock::{self, Lock};
 use common::identity::Identity;
 use common::label::Label;
-use serde::{Deserialize, Serialize};
 use url::form_urlencoded::byte_serialize;
 
-/// The version of the format of an entry.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) use attempt::Attempt;
+use entry::FORMAT;
+pub(crate) use entry::{Entry, EntryKind, Intent, KnownGood};
+pub(crate) use repair::is_unknown;
+use stamps::TOLERANCE;
 
 /// The file of one service in one environment: `$DM_STATE_DIR/rollback/ENVIRONMENT/SERVICE.jsonl`.
 #[derive(Debug, Clone)]
@@ -26,63 +33,15 @@ pub(crate) struct Ledger {
     name: String,
 }
 
-/// One line of the ledger.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Entry {
-    /// [`FORMAT`].
-    pub v: u32,
-    /// The time of the entry.
-    pub ts: DateTime<Utc>,
-    /// The deployment that it belongs to.
-    pub deployment: Label,
-    /// The kind, with its data.
-    #[serde(flatten)]
-    pub kind: EntryKind,
-}
-
-/// What an entry records.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum EntryKind {
-    /// A version proved good.
-    Good(KnownGood),
-    /// A rollback is about to begin. Written before the command is started.
-    Intent(Intent),
-    /// The rollback of this deployment ended.
-    Outcome {
-        /// The result.
-        result: RollbackResult,
-    },
-}
-
-/// A version that proved good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownGood {
-    /// The version, as deployments name it.
-    pub version: Label,
-    /// The name of the release on the platform, such as a revision, if it was given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub release: Option<Label>,
-    /// The schema version that it proved good with, if it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schema: Option<Label>,
-    /// Whether it is only assumed that this version served the requests that proved it good: no version could be detected.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub assumed: bool,
-}
-
-/// A rollback that is about to begin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Intent {
-    /// The version that is rolled back, if it is known.
-    pub failed: Option<Label>,
-    /// The version to roll back to, if it is known.
-    pub target: Option<Label>,
-    /// The schema version at that time, if it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schema: Option<Label>,
-    /// The id of the process that rolls back.
-    pub pid: u32,
+/// What a ledger contains.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// Every entry, oldest first.
+    pub entries: Vec<Entry>,
+    /// Whether the last line is cut off so early that it is unknown what it records.
+    pub is_tail_unknown: bool,
+    /// When the file was last changed; `None` if that is unknown.
+    pub written: Option<DateTime<Utc>>,
 }
 
 impl Ledger {
@@ -105,35 +64,80 @@ impl Ledger {
         lock::try_exclusive(&self.folder.join(format!("{}.lock", self.name)))
     }
 
-    /// Every entry, oldest first. A truncated line is omitted, because no action followed it. A line that is damaged
-    /// or has another format is an error, because it may forbid a rollback.
-    pub(crate) fn read(&self) -> io::Result<Vec<Entry>> {
-        jsonl::read(&self.path(), parse)?.into_iter().collect()
+    /// Reads the ledger. An incomplete line that may record a rollback counts as one. A line that is damaged or has
+    /// another format is an error, because it may forbid a rollback.
+    pub(crate) fn read(&self, now: DateTime<Utc>) -> io::Result<Contents> {
+        let path = self.path();
+        let is_tail_unknown = Cell::new(false);
+        let read = |line: &[u8]| {
+            let read = parse(line);
+            is_tail_unknown.set(matches!(read, Line::Unknown) || line.is_empty() && is_tail_unknown.get());
+            match read {
+                Line::Entry(entry) => Some(Ok(*entry)),
+                Line::Empty | Line::Unknown => None,
+                Line::Damaged(error) => Some(Err(error)),
+            }
+        };
+        let entries = jsonl::read(&path, read)?.into_iter().collect::<io::Result<_>>()?;
+        Ok(Contents { entries, is_tail_unknown: is_tail_unknown.get(), written: written(&path, now) })
     }
 
     /// Appends an entry. After that the entry survives a power failure.
-    pub(crate) fn append(&self, ts: DateTime<Utc>, deployment: &Label, kind: EntryKind) -> io::Result<()> {
+    pub(crate) fn append(&self, ts: DateTime<Utc>, attempt: &Attempt, kind: EntryKind) -> io::Result<()> {
         let path = self.path();
         let _lock = lock::exclusive(&self.folder.join(format!("{}.append.lock", self.name)))?;
         let is_new = !path.exists();
-        let entry = Entry { v: FORMAT, ts, deployment: deployment.clone(), kind };
-        jsonl::append(&path, &entry)?.sync_all()?;
+        jsonl::append(&path, &Entry::new(ts, attempt, kind))?.sync_all()?;
         // The name of a new file is part of its folder.
         if is_new { File::open(&self.folder)?.sync_all() } else { Ok(()) }
     }
 }
 
-fn parse(line: &[u8]) -> Option<io::Result<Entry>> {
+/// One line of a ledger.
+enum Line {
+    /// A complete entry, or what is left of one.
+    Entry(Box<Entry>),
+    /// Nothing that matters.
+    Empty,
+    /// The beginning of an entry, which may record any rollback.
+    Unknown,
+    Damaged(Error),
+}
+
+fn parse(line: &[u8]) -> Line {
+    if line.is_empty() {
+        return Line::Empty;
+    }
     let value: serde_json::Value = match serde_json::from_slice(line) {
         Ok(value) => value,
-        Err(error) if error.is_eof() => return None,
-        Err(error) => return Some(Err(Error::new(ErrorKind::InvalidData, error))),
+        Err(error) if error.is_eof() => {
+            return match repair::recover(&String::from_utf8_lossy(line)) {
+                Ok(entry) => entry.map_or(Line::Empty, |entry| Line::Entry(Box::new(entry))),
+                Err(()) => Line::Unknown,
+            };
+        }
+        Err(error) => return Line::Damaged(Error::new(ErrorKind::InvalidData, error)),
     };
     if value["v"] != FORMAT {
         let message = format!("it has a line of format {}; this tool reads format {FORMAT}", value["v"]);
-        return Some(Err(Error::new(ErrorKind::InvalidData, message)));
+        return Line::Damaged(Error::new(ErrorKind::InvalidData, message));
     }
-    Some(serde_json::from_value(value).map_err(|error| Error::new(ErrorKind::InvalidData, error)))
+    let entry = serde_json::from_value(value);
+    let damaged = |error| Line::Damaged(Error::new(ErrorKind::InvalidData, error));
+    entry.map_or_else(damaged, |entry| Line::Entry(Box::new(entry)))
+}
+
+/// When the file was last changed. A time in the future becomes `now`, in the file system too: otherwise a cool-down that
+/// is counted from it would not end before then.
+fn written(path: &Path, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let changed = DateTime::<Utc>::from(path.metadata().ok()?.modified().ok()?);
+    if changed <= now + TOLERANCE {
+        return Some(changed);
+    }
+    let file = OpenOptions::new().append(true).open(path);
+    // Without the permission to change it, the cool-down lasts until an entry is appended.
+    let _ = file.and_then(|file| file.set_modified(now.into()));
+    Some(now)
 }
 
 #[cfg(test)]
@@ -141,6 +145,7 @@ pub(crate) mod tests {
     use std::fs::OpenOptions;
 
     use common::args::DeploymentArgs;
+    use common::event::RollbackResult;
     use proptest::prelude::*;
 
     use super::*;
@@ -156,7 +161,9 @@ pub(crate) mod tests {
     pub(crate) fn intent(failed: &str, target: Option<&str>) -> EntryKind {
         EntryKind::Intent(Intent {
             failed: Some(label(failed)),
+            failed_release: None,
             target: target.map(label),
+            target_release: None,
             schema: None,
             pid: 4242,
         })
@@ -180,20 +187,57 @@ pub(crate) mod tests {
         assert_eq!(paths.len(), names.len());
     }
 
+    fn now() -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::TimeDelta::days(30_000)
+    }
+
+    fn entries(ledger: &Ledger) -> Vec<Entry> {
+        ledger.read(now()).unwrap().entries
+    }
+
+    fn d(deployment: &str) -> Attempt {
+        Attempt::first(label(deployment))
+    }
+
+    #[test]
+    fn a_line_that_is_cut_off_too_early_to_tell_its_deployment_is_reported_while_it_is_the_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(folder.path(), "api");
+        ledger.append(DateTime::UNIX_EPOCH, &d("d-1"), good("1")).unwrap();
+        let mut text = std::fs::read(ledger.path()).unwrap();
+        text.extend(b"{\"v\":1,\"ts\":\"19");
+        common::fs::atomic::write(&ledger.path(), &text).unwrap();
+        assert!(ledger.read(now()).unwrap().is_tail_unknown);
+        ledger.append(DateTime::UNIX_EPOCH, &d("d-2"), good("2")).unwrap();
+        assert!(!ledger.read(now()).unwrap().is_tail_unknown);
+    }
+
+    #[test]
+    fn a_file_from_the_future_is_one_of_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(folder.path(), "api");
+        ledger.append(DateTime::UNIX_EPOCH, &d("d-1"), good("1")).unwrap();
+        let file = OpenOptions::new().append(true).open(ledger.path()).unwrap();
+        file.set_modified((now() + chrono::TimeDelta::days(365)).into()).unwrap();
+        let later = now() + chrono::TimeDelta::minutes(20);
+        assert_eq!(ledger.read(now()).unwrap().written, Some(now()));
+        assert_eq!(ledger.read(later).unwrap().written, Some(now()));
+    }
+
     #[test]
     fn an_entry_of_another_format_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = ledger(folder.path(), "api");
-        assert_eq!(ledger.read().unwrap(), []);
-        ledger.append(DateTime::UNIX_EPOCH, &label("d-1"), good("1")).unwrap();
-        assert_eq!(ledger.read().unwrap().len(), 1);
+        assert_eq!(entries(&ledger), []);
+        ledger.append(DateTime::UNIX_EPOCH, &d("d-1"), good("1")).unwrap();
+        assert_eq!(entries(&ledger).len(), 1);
         common::fs::atomic::write(&ledger.path(), b"{\"v\":2,\"type\":\"good\"}\n").unwrap();
-        assert!(ledger.read().unwrap_err().to_string().contains("a line of format 2"));
+        assert!(ledger.read(now()).unwrap_err().to_string().contains("a line of format 2"));
         common::fs::atomic::write(&ledger.path(), b"{\"v\":1,\"type\":\"maybe\"}\n").unwrap();
-        assert!(ledger.read().is_err());
+        assert!(ledger.read(now()).is_err());
         for damaged in ["{\"v\":1,\"type\":\"inten,\"x\":1}\n", "\0\0\0\n", "}\n"] {
             common::fs::atomic::write(&ledger.path(), damaged.as_bytes()).unwrap();
-            assert!(ledger.read().is_err(), "{damaged:?}");
+            assert!(ledger.read(now()).is_err(), "{damaged:?}");
         }
     }
 
@@ -214,16 +258,17 @@ pub(crate) mod tests {
             let folder = tempfile::tempdir().unwrap();
             let ledger = ledger(folder.path(), "api");
             let ts = DateTime::UNIX_EPOCH;
-            ledger.append(ts, &label("d-1"), good("1")).unwrap();
-            ledger.append(ts, &label("d-2"), intent("2", Some("1"))).unwrap();
+            ledger.append(ts, &d("d-1"), good("1")).unwrap();
+            ledger.append(ts, &d("d-2"), intent("2", Some("1"))).unwrap();
             let whole = std::fs::read(ledger.path()).unwrap();
             let cut = cut.min(whole.len());
             OpenOptions::new().write(true).open(ledger.path()).unwrap().set_len(cut as u64).unwrap();
-            ledger.append(ts, &label("d-3"), EntryKind::Outcome { result: RollbackResult::Failed }).unwrap();
-            let entries = ledger.read().unwrap();
+            ledger.append(ts, &d("d-3"), EntryKind::Outcome { result: RollbackResult::Failed }).unwrap();
+            let entries = entries(&ledger);
             // A line is whole even without its line feed.
             let ends = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
-            prop_assert_eq!(entries.len(), ends.filter(|end| cut >= *end).count() + 1);
+            let is_whole = |entry: &&Entry| !matches!(&entry.kind, EntryKind::Intent(it) if it.pid == 0);
+            prop_assert_eq!(entries.iter().filter(is_whole).count(), ends.filter(|end| cut >= *end).count() + 1);
             prop_assert_eq!(entries.last().unwrap().deployment.as_str(), "d-3");
         }
     }

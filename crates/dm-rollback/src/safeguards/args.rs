@@ -12,7 +12,7 @@ use crate::safeguards::refusal::Limits;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Safeguards")]
 pub struct SafeguardArgs {
-    /// Version to roll back to [default: the last known-good version]
+    /// Version to roll back to, also one that is on record nowhere [default: the last known-good version]
     #[arg(long, value_name = "VERSION")]
     pub target: Option<Label>,
 
@@ -66,6 +66,12 @@ pub struct SafeguardSettings {
     pub release: Option<Label>,
     /// Whether a keep is not recorded as known good yet.
     pub provisional: bool,
+    /// Whether an alert started this run, and not the job that deploys.
+    pub is_triggered: bool,
+    /// Whether the service was given by a flag or its variable.
+    pub is_service_given: bool,
+    /// The service as the CI system, the repository or the folder names it.
+    pub derived_service: Option<Label>,
 }
 
 impl From<&SafeguardArgs> for SafeguardSettings {
@@ -81,6 +87,9 @@ impl From<&SafeguardArgs> for SafeguardSettings {
             target: args.target.clone(),
             release: non_empty(args.release.as_ref()),
             provisional: args.provisional,
+            is_triggered: false,
+            is_service_given: true,
+            derived_service: None,
         }
     }
 }

@@ -5,15 +5,22 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use common::env::Env;
-use common::event::{Detail, Event};
+use common::event::{Detail, Event, RollbackResult};
 use common::identity::Identity;
 use common::label::Label;
-use telemetry::{Context, Entry};
+use telemetry::{Contents, Context, Entry};
+
+use crate::ledger::stamps::{TOLERANCE, display_time};
+use crate::safeguards::deploy_starts::{
+    Start, attempts, deploy_starts, is_same_service, is_under_way, replaces_version, running_in, starts,
+};
+pub(crate) use crate::safeguards::deploy_starts::{last_deployment, version_of};
 
 /// The variable in which a deploy script gives the schema version.
 pub(crate) const SCHEMA_VERSION: &str = "DM_SCHEMA_VERSION";
 
-/// If this variable is set, rollbacks are switched off. A file named [`SWITCH`] does the same.
+/// If this variable is set to anything but `0`, `false` or `no`, rollbacks are switched off. A file named [`SWITCH`] does
+/// the same.
 const DISABLED: &str = "DM_ROLLBACK_DISABLED";
 
 /// The file in the state directory that switches rollbacks off.
@@ -28,6 +35,16 @@ pub(crate) struct Facts {
     pub is_inside_rollback: bool,
     /// A deployment of the same service that began after this one, and the time.
     pub newer: Option<(Label, DateTime<Utc>)>,
+    /// The place of a line in the journal that may record such a deployment, and cannot be read.
+    pub unreadable: Option<String>,
+    /// How often this deployment began to replace the live version; 0 if the journal does not know.
+    pub starts: u32,
+    /// Whether it may have begun more often: the last start says only that a deployment is under way.
+    pub misses_starts: bool,
+    /// The last rollback of this deployment in the journal: the attempt, when it ended, and the result.
+    pub rolled_back: Option<(u32, DateTime<Utc>, RollbackResult)>,
+    /// What an operator should know about the journal itself.
+    pub notes: Vec<String>,
     /// The current schema version.
     pub schema: Option<Label>,
     /// Whether a migration of this deployment changed the schema.
@@ -38,31 +55,32 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// Collects the facts. `began` is when this tool started; its deployment began before that.
-    pub(crate) fn collect(context: &Context, entries: &[Entry], env: &Env<'_>, began: DateTime<Utc>) -> Self {
+    pub(crate) fn collect(
+        context: &Context,
+        journal: &Contents,
+        env: &Env<'_>,
+        began: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let running_in = running_in(context.parent.as_ref(), &context.identity);
         Self {
             disabled: disabled(context.sinks.state_dir.as_deref(), env),
             is_inside_rollback: context.parent.as_ref().is_some_and(|stage| stage.as_str() == "rollback"),
-            ..Self::from_journal(&context.identity, entries, env, began)
+            starts: attempts(&journal.entries, &context.identity, running_in),
+            misses_starts: is_under_way(&journal.entries, &context.identity),
+            ..Self::from_journal(&context.identity, journal, env, began, now)
         }
     }
 
-    fn from_journal(ours: &Identity, entries: &[Entry], env: &Env<'_>, began: DateTime<Utc>) -> Self {
+    fn from_journal(
+        ours: &Identity,
+        journal: &Contents,
+        env: &Env<'_>,
+        began: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let entries = &journal.entries;
         let is_ours = |identity: &Identity| identity.deployment == ours.deployment;
-        let is_same_service = |identity: &Identity| {
-            !is_ours(identity) && identity.service == ours.service && identity.environment == ours.environment
-        };
-        let starts = || entries.iter().filter_map(started);
-        let started_at = starts()
-            .filter(|(identity, ..)| is_ours(identity))
-            .map(|(_, _, ts)| ts)
-            .min()
-            .map_or(began, |ts| ts.min(began));
-        let newer = starts()
-            .filter(|(identity, stage, ts)| {
-                is_same_service(identity) && replaces_version(stage) && *ts > started_at
-            })
-            .max_by_key(|(_, _, ts)| *ts)
-            .map(|(identity, _, ts)| (identity.deployment.clone(), ts));
         let migration = entries.iter().rev().find_map(|entry| match entry {
             Entry::Finished(Event { identity, detail: Detail::Migration { before, after, dirty, .. }, .. })
                 // The migration may be recorded for another service: the database often is one of its own.
@@ -73,8 +91,12 @@ impl Facts {
             _ => None,
         });
         let schema = env(SCHEMA_VERSION).or_else(|| migration.and_then(|(_, after, _)| after.clone()));
+        let last_start = deploy_starts(entries, ours).filter(|start| is_ours(start.identity)).last();
         Self {
-            newer,
+            newer: newer(ours, entries, last_start, began, now),
+            unreadable: unreadable(ours, journal, last_start.map(|start| start.place)),
+            rolled_back: rolled_back(ours, entries),
+            notes: from_the_future(ours, entries, now).into_iter().collect(),
             schema: schema.as_deref().and_then(Label::sanitize),
             has_schema_moved: migration
                 .is_some_and(|(before, after, _)| after.is_some() && before.is_some() && before != after),
@@ -84,45 +106,72 @@ impl Facts {
     }
 }
 
-/// The last deployment of the service and the environment of `ours`.
-pub(crate) fn last_deployment<'a>(entries: &'a [Entry], ours: &Identity) -> Option<&'a Identity> {
-    let starts = entries.iter().filter_map(started).filter(|(identity, stage, _)| {
-        identity.service == ours.service
-            && identity.environment == ours.environment
-            && replaces_version(stage)
-    });
-    starts.max_by_key(|(_, _, ts)| *ts).map(|(identity, ..)| identity)
-}
-
-/// The version of the deployment of `ours`, if the journal has it.
-pub(crate) fn version_of(entries: &[Entry], ours: &Identity) -> Option<Label> {
-    let is_ours = |identity: &&Identity| {
-        identity.deployment == ours.deployment
-            && identity.service == ours.service
-            && identity.environment == ours.environment
+/// The last deployment that began after ours. If ours did not begin with a stage that replaces the version, it began with
+/// its first record; without any, when this tool did, at the latest.
+fn newer(
+    ours: &Identity,
+    entries: &[Entry],
+    last_start: Option<Start<'_>>,
+    began: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Option<(Label, DateTime<Utc>)> {
+    let first = || starts(entries).find(|start| start.identity.deployment == ours.deployment);
+    let our_start = last_start.or_else(first);
+    let is_newer = |start: &Start<'_>| match &our_start {
+        Some(ours) => start.is_after(ours),
+        None => start.began > began && start.recorded <= now + TOLERANCE,
     };
-    let identities = entries.iter().rev().map(|entry| match entry {
-        Entry::Started(started) => &started.identity,
-        Entry::Finished(event) => &event.identity,
-    });
-    identities.filter(is_ours).find_map(|identity| identity.version.clone())
+    let others = deploy_starts(entries, ours).filter(|start| start.identity.deployment != ours.deployment);
+    let newer = others.filter(is_newer).last()?;
+    Some((newer.identity.deployment.clone(), newer.began))
 }
 
-/// Whether the stage replaces the live version. A build or a health check does not.
-fn replaces_version(stage: &str) -> bool {
-    matches!(stage, "deployment" | "deploy")
+/// The first line that may record the start of a later deployment, and cannot be read. Lines before the start of ours
+/// cannot, if that is on record.
+fn unreadable(ours: &Identity, journal: &Contents, our_start: Option<usize>) -> Option<String> {
+    let line = journal.unreadable.iter().find(|line| {
+        // What another version of the tools wrote may still tell what it is about.
+        let says = |name: &str, matters: &dyn Fn(&str) -> bool| {
+            line.value.as_ref().and_then(|value| value[name].as_str()).is_none_or(matters)
+        };
+        our_start.is_none_or(|place| line.place > place)
+            && says("service", &|text| text == ours.service.as_str())
+            && says("environment", &|text| text == ours.environment.as_str())
+            && says("stage", &replaces_version)
+    })?;
+    Some(format!("line {} of {}", line.line, line.path.display()))
 }
 
-/// The identity, the stage and its start time.
-fn started(entry: &Entry) -> Option<(&Identity, &str, DateTime<Utc>)> {
-    match entry {
-        Entry::Started(started) => Some((&started.identity, started.stage.as_str(), started.ts)),
-        Entry::Finished(event) => Some((&event.identity, event.stage.as_str(), event.started_at()?)),
-    }
+/// The last rollback of our deployment in the journal.
+fn rolled_back(ours: &Identity, entries: &[Entry]) -> Option<(u32, DateTime<Utc>, RollbackResult)> {
+    entries.iter().enumerate().rev().find_map(|(place, entry)| match entry {
+        Entry::Finished(event) => match event.detail {
+            Detail::Rollback { result: Some(result), .. }
+                if event.identity.deployment == ours.deployment && is_same_service(&event.identity, ours) =>
+            {
+                let running_in = running_in(event.parent.as_ref(), &event.identity);
+                Some((attempts(&entries[..place], ours, running_in).max(1), event.ts, result))
+            }
+            _ => None,
+        },
+        Entry::Started(_) => None,
+    })
+}
+
+/// A sentence about a deployment of our service that is stamped in the future.
+fn from_the_future(ours: &Identity, entries: &[Entry], now: DateTime<Utc>) -> Option<String> {
+    let start = deploy_starts(entries, ours).filter(|start| start.recorded > now + TOLERANCE).last()?;
+    Some(format!(
+        "the journal's entry about deployment {} is stamped {}, which is in the future: a clock was wrong; its place in \
+         the journal counts",
+        start.identity.deployment,
+        display_time(start.recorded)
+    ))
 }
 
 fn disabled(state_dir: Option<&Path>, env: &Env<'_>) -> Option<String> {
-    if env(DISABLED).is_some() {
+    let is_off = |text: &str| ["0", "false", "no"].iter().any(|no| text.trim().eq_ignore_ascii_case(no));
+    if env(DISABLED).is_some_and(|text| !text.trim().is_empty() && !is_off(&text)) {
         return Some(format!("the variable {DISABLED}"));
     }
     let file = state_dir?.join(SWITCH);
@@ -147,12 +196,12 @@ pub(crate) mod tests {
         Identity::resolve(&args, &|_| None, Path::new("/nowhere"))
     }
 
-    fn at(minute: i64) -> DateTime<Utc> {
+    pub(crate) fn at(minute: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
     }
 
     /// A stage of one minute that ended in minute `minute`.
-    fn stage(minute: i64, deployment: &str, service: &str, stage: &str) -> Entry {
+    pub(crate) fn stage(minute: i64, deployment: &str, service: &str, stage: &str) -> Entry {
         let event = json!({"v": 1, "type": "stage", "id": "0123456789abcdef", "ts": at(minute), "tool": "dm-stage",
             "deployment": deployment, "service": service, "environment": "production", "stage": stage,
             "trace_id": "0123456789abcdef0123456789abcdef", "status": "success", "duration_s": 60.0, "error_type": null,
@@ -174,8 +223,12 @@ pub(crate) mod tests {
         Entry::Finished(event)
     }
 
+    fn journal(entries: &[Entry]) -> Contents {
+        Contents { entries: entries.to_vec(), unreadable: Vec::new() }
+    }
+
     fn facts(entries: &[Entry]) -> Facts {
-        Facts::from_journal(&ours(), entries, &|_| None, at(10))
+        Facts::from_journal(&ours(), &journal(entries), &|_| None, at(10), at(10))
     }
 
     #[test]
@@ -199,6 +252,54 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_stamp_from_the_future_makes_no_deployment_newer() {
+        let entries = [stage(500_000, "d-1", "api", "deploy"), stage(5, "d-2", "api", "deploy")];
+        assert_eq!(facts(&entries).newer, None);
+        assert_eq!(facts(&entries[..1]).newer, None, "ours is not in the journal");
+        assert!(
+            facts(&entries).notes[0].contains("deployment d-1 is stamped 1970-12-14"),
+            "{:?}",
+            facts(&entries).notes
+        );
+        // A clock that was set back makes none older.
+        let entries = [stage(5, "d-2", "api", "deploy"), stage(-400, "d-3", "api", "release")];
+        assert_eq!(facts(&entries).newer.unwrap().0.as_str(), "d-3");
+    }
+
+    #[test]
+    fn a_deployment_that_is_deployed_again_is_the_newest() {
+        let entries = [
+            stage(2, "d-2", "api", "deploy"),
+            stage(5, "d-3", "api", "deploy"),
+            stage(8, "d-2", "api", "deploy"),
+        ];
+        assert_eq!(facts(&entries).newer, None);
+        assert_eq!(facts(&entries[..2]).newer.unwrap().0.as_str(), "d-3");
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_may_be_a_newer_deployment() {
+        let line =
+            |place, value| telemetry::Unreadable { place, path: "/s/journal.jsonl".into(), line: 7, value };
+        let answer = |entries: &[Entry], unreadable| {
+            let journal = Contents { unreadable: vec![unreadable], ..journal(entries) };
+            Facts::from_journal(&ours(), &journal, &|_| None, at(10), at(10)).unreadable
+        };
+        let ours = [stage(2, "d-1", "api", "deploy"), stage(5, "d-2", "api", "deploy")];
+        assert_eq!(answer(&ours, line(2, None)).unwrap(), "line 7 of /s/journal.jsonl");
+        assert_eq!(answer(&ours, line(1, None)), None, "ours began later");
+        assert!(answer(&ours[..1], line(0, None)).is_some(), "it may be ours");
+        for (value, matters) in [
+            (json!({"v": 2, "service": "api", "environment": "production", "stage": "deploy"}), true),
+            (json!({"v": 2, "service": "web"}), false),
+            (json!({"v": 2, "environment": "staging"}), false),
+            (json!({"v": 2, "stage": "build"}), false),
+        ] {
+            assert_eq!(answer(&ours, line(2, Some(value.clone()))).is_some(), matters, "{value}");
+        }
+    }
+
+    #[test]
     fn the_schema_comes_from_the_migration_or_the_environment() {
         let moved = facts(&[migration("7", "8", false)]);
         assert_eq!((moved.schema.unwrap().as_str(), moved.has_schema_moved), ("8", true));
@@ -206,8 +307,9 @@ pub(crate) mod tests {
         assert_eq!((same.has_schema_moved, same.is_schema_dirty), (false, true));
         let given = Facts::from_journal(
             &ours(),
-            &[migration("7", "8", false)],
+            &journal(&[migration("7", "8", false)]),
             &|name| (name == SCHEMA_VERSION).then(|| "9".to_owned()),
+            at(10),
             at(10),
         );
         assert_eq!(given.schema.unwrap().as_str(), "9");
@@ -219,6 +321,11 @@ pub(crate) mod tests {
         assert_eq!(disabled(Some(folder.path()), &|_| None), None);
         common::fs::atomic::write(&folder.path().join(SWITCH), b"").unwrap();
         assert!(disabled(Some(folder.path()), &|_| None).unwrap().contains("rollback.disabled"));
-        assert!(disabled(None, &|_| Some("1".to_owned())).unwrap().contains(DISABLED));
+        for (value, switches) in
+            [("1", true), ("off", true), ("", false), ("0", false), ("FALSE", false), ("no", false)]
+        {
+            let answer = disabled(None, &|_| Some(value.to_owned()));
+            assert_eq!(answer.is_some_and(|by| by.contains(DISABLED)), switches, "{value:?}");
+        }
     }
 }

@@ -3,7 +3,10 @@
 //! Each safeguard exists because a tool without it rolled back the wrong deployment, or the right one twice.
 
 pub(crate) mod args;
+pub(crate) mod caller;
+mod deploy_starts;
 pub(crate) mod facts;
+pub(crate) mod once;
 pub(crate) mod refusal;
 mod target;
 
@@ -12,9 +15,10 @@ use common::duration::format_duration;
 use common::exit::Exit;
 
 use crate::ledger::KnownGood;
-use crate::ledger::history::{History, Rollback};
+use crate::ledger::history::History;
+use crate::ledger::stamps::display_time;
 use facts::Facts;
-use refusal::{Limits, Refusal, Rejection, Request, display_time};
+use refusal::{Limits, Refusal, Rejection, Request};
 
 /// Checks every safeguard, and chooses the version to roll back to; `None` if no version is known to be good, so that
 /// the command has to choose. The first refusal is returned; those that no later attempt can satisfy come first.
@@ -24,13 +28,15 @@ pub(crate) fn check(
     limits: &Limits,
     now: DateTime<Utc>,
 ) -> Result<Option<KnownGood>, Rejection> {
-    if let Some(before) = history.rollback_of(request.deployment) {
-        return Err(already_rolled_back(&before));
+    if let Some(before) = once::rolled_back_before(history, request) {
+        return Err(before);
     }
     let refusals = [
         kill_switch(request.facts),
         inside_rollback(request.facts),
+        unknown_tail(history),
         newer_deployment(request),
+        unreadable_journal(request),
         rollback_of_a_rollback(history, request),
         daily_limit(history, limits, now),
         cool_down(history, limits, now),
@@ -41,28 +47,10 @@ pub(crate) fn check(
     Ok(target::choose(history, request, limits)?)
 }
 
-/// A deployment is rolled back once: after that the recorded result is the answer. If the first rollback was killed,
-/// its effect is unknown, and a person has to check.
-pub(crate) fn already_rolled_back(before: &Rollback<'_>) -> Rejection {
-    let deployment = before.deployment;
-    match before.outcome {
-        Some((ts, result)) => Rejection::AlreadyRolledBack {
-            result,
-            message: format!(
-                "deployment {deployment} was rolled back before, {result} at {}: nothing is run again",
-                display_time(ts)
-            ),
-        },
-        None => Rejection::Refused(Refusal {
-            reason: format!(
-                "process {} began a rollback of deployment {deployment} at {}, and its end was not recorded: it was \
-                 killed, or still runs. Nothing is run again: check which version is live, and act by hand",
-                before.intent.pid,
-                display_time(before.ts)
-            ),
-            exit: Exit::RollbackFailed,
-        }),
-    }
+/// What an operator should know before a rollback to `target`: about the records that it depends on, and the target.
+pub(crate) fn notes(history: &History, request: &Request<'_>, target: Option<&KnownGood>) -> Vec<String> {
+    let about_target = target.map(|target| target::notes(history, request, target)).unwrap_or_default();
+    history.notes.iter().chain(&request.facts.notes).cloned().chain(about_target).collect()
 }
 
 fn kill_switch(facts: &Facts) -> Option<Refusal> {
@@ -77,9 +65,30 @@ fn inside_rollback(facts: &Facts) -> Option<Refusal> {
     ))
 }
 
+/// The last line of the ledger may record a rollback of this deployment.
+fn unknown_tail(history: &History) -> Option<Refusal> {
+    history.is_tail_unknown.then_some(())?;
+    Some(Refusal::not_done(
+        "the last line of the ledger is cut off, and may record a rollback: check which version is live; then remove that \
+         line, and run this again if the bad version is live"
+            .to_owned(),
+    ))
+}
+
+/// A line that cannot be read may record a later deployment. A line that is merely incomplete is not reported: its writer
+/// was killed.
+fn unreadable_journal(request: &Request<'_>) -> Option<Refusal> {
+    let place = request.facts.unreadable.as_ref()?;
+    let deployment = &request.attempt.deployment;
+    Some(Refusal::not_done(format!(
+        "{place} is damaged, or of another version of these tools, and may record a deployment after {deployment}: check \
+         which version is live; if it is that of {deployment}, remove the line and run this again"
+    )))
+}
+
 fn newer_deployment(request: &Request<'_>) -> Option<Refusal> {
     let (newer, ts) = request.facts.newer.as_ref()?;
-    let deployment = request.deployment;
+    let deployment = &request.attempt.deployment;
     Some(Refusal::not_done(format!(
         "deployment {newer} began at {}, after {deployment}: the live version is not the one that was judged",
         display_time(*ts)
@@ -90,10 +99,11 @@ fn rollback_of_a_rollback(history: &History, request: &Request<'_>) -> Option<Re
     let failed = request.failed?;
     let before = history.restored_by(failed)?;
     Some(Refusal::not_done(format!(
-        "the rollback of {} at {} restored version {failed}, and a rollback is never rolled back: the cause may not be \
+        "the rollback of {} at {} restored version {}, and a rollback is never rolled back: the cause may not be \
          the version. A person has to check",
-        before.deployment,
-        display_time(before.ts)
+        before.entry.deployment,
+        display_time(before.ts),
+        failed.version
     )))
 }
 
@@ -117,7 +127,7 @@ fn cool_down(history: &History, limits: &Limits, now: DateTime<Utc>) -> Option<R
         reason: format!(
             "the new version is still live. Cool-down after the rollback of {} ({}) lasts another {}; override with \
              --cool-down 0s",
-            last.deployment,
+            last.entry.deployment,
             display_time(ended),
             format_duration(remaining)
         ),
@@ -131,8 +141,11 @@ mod tests {
 
     use common::event::RollbackResult;
 
+    use super::caller::Caller;
+    use super::once::current_attempt;
     use super::*;
     use crate::ledger::EntryKind;
+    use crate::ledger::artifact::Artifact;
     use crate::ledger::history::tests::{at, history};
     use crate::ledger::tests::{good, intent, label};
 
@@ -159,10 +172,17 @@ mod tests {
         limits: &Limits,
         target: Option<&str>,
     ) -> Answer {
-        let (deployment, failed, target) = (label("d-2"), label("2"), target.map(label));
-        let request =
-            Request { deployment: &deployment, failed: Some(&failed), target: target.as_ref(), facts };
-        check(&history(entries), &request, limits, at(100))
+        let (failed, target) = (label("2"), target.map(label));
+        let (history, caller) = (history(entries), Caller::default());
+        let attempt = current_attempt(&history, facts, &caller, &label("d-2"));
+        let request = Request {
+            attempt: &attempt,
+            caller: &caller,
+            failed: Some(Artifact { version: &failed, release: None }),
+            target: target.as_ref(),
+            facts,
+        };
+        check(&history, &request, limits, at(100))
     }
 
     fn refused(answer: Answer) -> (u8, String) {
@@ -318,7 +338,9 @@ mod tests {
         });
         let moved = EntryKind::Intent(crate::ledger::Intent {
             failed: Some(label("x")),
+            failed_release: None,
             target: Some(label("1")),
+            target_release: None,
             schema: Some(label("8")),
             pid: 1,
         });

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use common::event::RollbackResult;
 use common::exit::Exit;
 use common::label::Label;
 
+use crate::ledger::Attempt;
+use crate::ledger::artifact::Artifact;
+use crate::safeguards::caller::Caller;
 use crate::safeguards::facts::Facts;
 
 /// The limits that the operator set.
@@ -27,10 +29,12 @@ pub struct Limits {
 /// The rollback that is requested.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
-    /// The deployment to undo.
-    pub deployment: &'a Label,
-    /// The version of the deployment, if it is known.
-    pub failed: Option<&'a Label>,
+    /// The deployment to undo, and which attempt at it.
+    pub attempt: &'a Attempt,
+    /// The process that asks.
+    pub caller: &'a Caller,
+    /// The version of the deployment, if it is known, and its release.
+    pub failed: Option<Artifact<'a>>,
     /// The target, if the operator named one.
     pub target: Option<&'a Label>,
     /// The facts from the journal and the environment.
@@ -71,9 +75,4 @@ impl Refusal {
     pub(crate) fn not_done(reason: String) -> Self {
         Self { reason, exit: Exit::RollbackNotDone }
     }
-}
-
-/// A time in messages: `2026-01-31 12:00:00Z`.
-pub(crate) fn display_time(ts: DateTime<Utc>) -> String {
-    ts.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }

@@ -1,9 +1,13 @@
 //! Chooses the version to roll back to, and checks that it fits the schema. Pure.
 
+use common::label::Label;
+
 use crate::ledger::KnownGood;
+use crate::ledger::artifact::is_same_version;
 use crate::ledger::history::History;
+use crate::ledger::stamps::display_time;
 use crate::safeguards::facts::Facts;
-use crate::safeguards::refusal::{Limits, Refusal, Request, display_time};
+use crate::safeguards::refusal::{Limits, Refusal, Request};
 
 /// Chooses the target of the rollback; `None` if no version is known to be good, so that the command has to choose. The
 /// tests of [`super::check`] cover it.
@@ -19,11 +23,41 @@ pub(super) fn choose(
     Ok(target)
 }
 
-/// The target is a known-good version, never merely the previous one, which may be bad too.
+/// What an operator should know about the target.
+pub(super) fn notes(history: &History, request: &Request<'_>, target: &KnownGood) -> Vec<String> {
+    let version = &target.version;
+    let mut notes = Vec::new();
+    if request.target.is_some() && !history.knows(version) {
+        let good: Vec<&str> = history.good_versions().into_iter().map(Label::as_str).take(3).collect();
+        let known = if good.is_empty() {
+            "no version is known to be good".to_owned()
+        } else {
+            format!("known to be good: {}", good.join(", "))
+        };
+        notes.push(format!(
+            "WARNING: nobody knows the target {version}: no deployment of it is recorded, and it is passed on as you wrote \
+             it; {known}"
+        ));
+    }
+    if target.assumed {
+        notes.push(format!(
+            "no version was detected when {version} proved good: it is assumed that it served"
+        ));
+    }
+    notes
+}
+
+/// The target is a known-good version, never merely the previous one, which may be bad too. The newest one is chosen even
+/// if it is only assumed that it served: an older one undoes more, and is further away from the current schema.
 fn find(history: &History, request: &Request<'_>, limits: &Limits) -> Result<Option<KnownGood>, Refusal> {
     if let Some(target) = request.target {
-        if request.failed == Some(target) {
-            return Err(Refusal::not_done(format!("the target {target} is the version that failed")));
+        if let Some(good) = history.known_good(target, request.failed) {
+            return Ok(Some(good.clone()));
+        }
+        if let Some(failed) = request.failed.filter(|failed| is_same_version(failed.version, target)) {
+            let called =
+                if failed.version == target { String::new() } else { format!(" {}", failed.version) };
+            return Err(Refusal::not_done(format!("the target {target} is the version{called} that failed")));
         }
         if let Some(ts) = history.rolled_back_at(target).filter(|_| !limits.allow_refused) {
             return Err(Refusal::not_done(format!(
@@ -31,8 +65,7 @@ fn find(history: &History, request: &Request<'_>, limits: &Limits) -> Result<Opt
                 display_time(ts)
             )));
         }
-        let unproven = KnownGood { version: target.clone(), release: None, schema: None, assumed: false };
-        return Ok(Some(history.known_good(target).cloned().unwrap_or(unproven)));
+        return Ok(Some(KnownGood { version: target.clone(), release: None, schema: None, assumed: false }));
     }
     match history.newest_good(request.failed) {
         Some(good) => Ok(Some(good.clone())),

@@ -20,7 +20,12 @@ fn killed_while_its_command_runs_it_leaves_the_rest_to_a_person() {
     team.fails("d-2", "2.0", &[], &command).interrupted();
     let message =
         contains("began a rollback of deployment d-2 at").and(contains("check which version is live"));
-    team.fails("d-2", "2.0", &[], TRACE).code(12).stderr(message);
+    // The command keeps the lock until it has ended.
+    let again = eventually("the command has ended", || {
+        let again = team.fails("d-2", "2.0", &[], TRACE);
+        if again.get_output().status.code() == Some(75) { Err("locked".to_owned()) } else { Ok(again) }
+    });
+    again.code(12).stderr(message);
     assert_eq!(team.trace(), ["d-2 from 2.0 to 1.0"]);
     // It counts as a rollback for all later checks.
     team.tool("d-9", "2.0").arg("--check-version").assert().code(1);
@@ -83,7 +88,7 @@ fn killed_at_any_moment_it_never_acts_twice() {
         let _ = tool.kill();
         tool.wait().unwrap();
         let acted = || team.trace().iter().filter(|line| line.starts_with(&format!("{deployment} "))).count();
-        // A tool that is killed while it starts its command leaves the lock to the child for a moment.
+        // The command of a tool that was killed keeps the lock until it has ended.
         let code = eventually("another try", || {
             match team.fails(&deployment, &version, &limits, TRACE).get_output().status.code() {
                 Some(75) => Err("locked".to_owned()),

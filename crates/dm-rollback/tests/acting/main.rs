@@ -1,8 +1,13 @@
 //! The actions of dm-rollback after a verdict: safeguards, notifications, triggers, and what remains after a kill.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+mod attempts;
+mod clocks;
 mod killed;
 mod notifications;
+mod records;
+mod releases;
 mod safeguards;
+mod signals;
 mod team;
 mod trigger;

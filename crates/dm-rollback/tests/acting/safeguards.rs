@@ -224,6 +224,11 @@ fn a_file_or_a_variable_switches_every_rollback_off() {
         .assert()
         .code(11)
         .stderr(contains("switched off by the variable DM_ROLLBACK_DISABLED"));
+    for value in ["", "0", "no", "False"] {
+        let mut on = team.tool("d-1", "1.0");
+        on.env("DM_ROLLBACK_DISABLED", value).args(["--if-health-fails", "--dry-run", "--", "false"]);
+        on.write_stdin(unhealthy()).assert().code(11).stderr(contains("it would run: false"));
+    }
     common::fs::atomic::write(&team.path().join("rollback.disabled"), b"").unwrap();
     team.fails("d-1", "1.0", &[], TRACE).code(11).stderr(contains("rollback.disabled"));
     assert!(team.trace().is_empty());

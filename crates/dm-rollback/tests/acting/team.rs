@@ -66,16 +66,17 @@ impl Team {
 
     /// Moves every time in the ledger back by this number of minutes.
     pub(crate) fn advance(&self, minutes: i64) {
+        let mut entries = self.ledger();
+        for entry in &mut entries {
+            shift(entry, chrono::TimeDelta::minutes(-minutes));
+        }
+        self.write_ledger(&entries);
+    }
+
+    /// Replaces the ledger.
+    pub(crate) fn write_ledger(&self, entries: &[Value]) {
         let path = self.state.path().join("rollback/production/api.jsonl");
-        let lines: Vec<String> = self
-            .ledger()
-            .into_iter()
-            .map(|mut entry| {
-                let ts: chrono::DateTime<chrono::Utc> = serde_json::from_value(entry["ts"].clone()).unwrap();
-                entry["ts"] = json!(ts - chrono::TimeDelta::minutes(minutes));
-                format!("{entry}\n")
-            })
-            .collect();
+        let lines: Vec<String> = entries.iter().map(|entry| format!("{entry}\n")).collect();
         common::fs::atomic::write(&path, lines.concat().as_bytes()).unwrap();
     }
 
@@ -87,6 +88,12 @@ impl Team {
     pub(crate) fn path(&self) -> &Path {
         self.state.path()
     }
+}
+
+/// Moves the time of an entry.
+pub(crate) fn shift(entry: &mut Value, by: chrono::TimeDelta) {
+    let ts: chrono::DateTime<chrono::Utc> = serde_json::from_value(entry["ts"].clone()).unwrap();
+    entry["ts"] = json!(ts + by);
 }
 
 /// An event as `dm-stage` and `dm-migrate` write it. It ends now and has no duration.

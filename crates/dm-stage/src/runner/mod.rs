@@ -154,11 +154,13 @@ fn child_spec(stage_run: &StageRun, id: &EventId, hooks: &impl StageHooks) -> Sp
     Spec {
         argv: stage_run.argv.clone(),
         env: child_env(&stage_run.context, &stage_run.stage, id).into_iter().chain(hooks.env()).collect(),
+        removed_env: Vec::new(),
         streams: StdioMode::Inherited,
         stderr_tail: stage_run.tail.max(searched),
         timeout: stage_run.timeout,
         kill_after: stage_run.kill_after,
         may_outlive: stage_run.may_outlive,
+        is_shielded: false,
     }
 }
 

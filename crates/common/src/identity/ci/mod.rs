@@ -1,9 +1,11 @@
 //! The CI run, from the CI system's variables. Each system is a row in a table, not code.
 
+mod job;
 mod systems;
 
 use crate::env::Env;
-use systems::SYSTEMS;
+pub use job::CiJob;
+use systems::{SYSTEMS, System};
 
 /// What a CI system says about the run. Every part may be missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,9 +32,7 @@ pub(super) struct CiRun {
 
 /// Detects the run. Empty outside a known CI system.
 pub(super) fn detect(env: &Env<'_>) -> CiRun {
-    let Some(system) = SYSTEMS.iter().find(|system| env(system.marker).is_some()) else {
-        return CiRun::default();
-    };
+    let Some(system) = system(env) else { return CiRun::default() };
     CiRun {
         service: fill(system.service, env).map(|name| repository(&name).to_owned()),
         environment: fill(system.environment, env),
@@ -45,6 +45,11 @@ pub(super) fn detect(env: &Env<'_>) -> CiRun {
         run_number: fill(system.run_number, env),
         run_url: fill(system.run_url, env),
     }
+}
+
+/// The CI system that runs this process.
+fn system(env: &Env<'_>) -> Option<&'static System> {
+    SYSTEMS.iter().find(|system| env(system.marker).is_some())
 }
 
 /// The name in `owner/name` or in a clone URL. With the owner, each fork would be a different service.

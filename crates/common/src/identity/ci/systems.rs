@@ -13,6 +13,10 @@ pub(super) struct System {
     pub(super) run_id: &'static str,
     pub(super) run_number: &'static str,
     pub(super) run_url: &'static str,
+    /// The variables that name the job, as its definition does.
+    pub(super) job_name: &'static [&'static str],
+    /// The variables of which one changes if the job is run again.
+    pub(super) job: &'static [&'static str],
 }
 
 pub(super) const SYSTEMS: &[System] = &[
@@ -28,6 +32,8 @@ pub(super) const SYSTEMS: &[System] = &[
         run_id: "{GITHUB_RUN_ID}-{GITHUB_RUN_ATTEMPT}",
         run_number: "{GITHUB_RUN_NUMBER}",
         run_url: "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}",
+        job_name: &["GITHUB_JOB"],
+        job: &["GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT"],
     },
     // https://docs.gitlab.com/ci/variables/predefined_variables/
     System {
@@ -41,6 +47,8 @@ pub(super) const SYSTEMS: &[System] = &[
         run_id: "{CI_PIPELINE_ID}",
         run_number: "{CI_PIPELINE_IID}",
         run_url: "{CI_PIPELINE_URL}",
+        job_name: &["CI_JOB_NAME"],
+        job: &["CI_JOB_ID"],
     },
     // https://circleci.com/docs/reference/variables/ — a workflow that is run again gets a new id; its number is the job's
     System {
@@ -54,6 +62,8 @@ pub(super) const SYSTEMS: &[System] = &[
         run_id: "{CIRCLE_WORKFLOW_ID}",
         run_number: "{CIRCLE_BUILD_NUM}",
         run_url: "{CIRCLE_BUILD_URL}",
+        job_name: &["CIRCLE_JOB"],
+        job: &["CIRCLE_WORKFLOW_JOB_ID", "CIRCLE_BUILD_NUM"],
     },
     // https://buildkite.com/docs/pipelines/configure/environment-variables
     System {
@@ -67,6 +77,8 @@ pub(super) const SYSTEMS: &[System] = &[
         run_id: "{BUILDKITE_BUILD_ID}",
         run_number: "{BUILDKITE_BUILD_NUMBER}",
         run_url: "{BUILDKITE_BUILD_URL}",
+        job_name: &["BUILDKITE_STEP_KEY", "BUILDKITE_LABEL"],
+        job: &["BUILDKITE_JOB_ID", "BUILDKITE_RETRY_COUNT"],
     },
     // https://www.jenkins.io/doc/book/pipeline/jenkinsfile/#using-environment-variables — GIT_* by its git plugin;
     // JOB_NAME ends with the branch in a multibranch project, so it is not the service
@@ -81,6 +93,8 @@ pub(super) const SYSTEMS: &[System] = &[
         run_id: "{BUILD_TAG}",
         run_number: "{BUILD_NUMBER}",
         run_url: "{BUILD_URL}",
+        job_name: &["JOB_NAME", "STAGE_NAME"],
+        job: &["BUILD_ID"],
     },
     // https://learn.microsoft.com/azure/devops/pipelines/build/variables — a project's name may hold spaces, its id never;
     // the build number is a date in most projects
@@ -95,6 +109,8 @@ pub(super) const SYSTEMS: &[System] = &[
         run_id: "{BUILD_BUILDID}-{SYSTEM_STAGEATTEMPT}",
         run_number: "{BUILD_BUILDID}",
         run_url: "{SYSTEM_TEAMFOUNDATIONCOLLECTIONURI}{SYSTEM_TEAMPROJECTID}/_build/results?buildId={BUILD_BUILDID}",
+        job_name: &["SYSTEM_STAGENAME", "SYSTEM_JOBNAME"],
+        job: &["SYSTEM_JOBID", "SYSTEM_STAGEATTEMPT", "SYSTEM_JOBATTEMPT"],
     },
     // https://support.atlassian.com/bitbucket-cloud/docs/variables-and-secrets/
     System {
@@ -108,8 +124,11 @@ pub(super) const SYSTEMS: &[System] = &[
         run_id: "{BITBUCKET_REPO_SLUG}-{BITBUCKET_BUILD_NUMBER}-{BITBUCKET_STEP_RUN_NUMBER}",
         run_number: "{BITBUCKET_BUILD_NUMBER}",
         run_url: "https://bitbucket.org/{BITBUCKET_REPO_FULL_NAME}/pipelines/results/{BITBUCKET_BUILD_NUMBER}",
+        job_name: &[],
+        job: &["BITBUCKET_STEP_UUID", "BITBUCKET_STEP_RUN_NUMBER"],
     },
-    // https://docs.travis-ci.com/user/environment-variables/ — it has no attempt number: a restarted build keeps its id
+    // https://docs.travis-ci.com/user/environment-variables/ — it has no attempt number: a restarted build keeps its
+    // id, and so does a restarted job
     System {
         marker: "TRAVIS",
         service: "{TRAVIS_REPO_SLUG}",
@@ -121,6 +140,8 @@ pub(super) const SYSTEMS: &[System] = &[
         run_id: "{TRAVIS_BUILD_ID}",
         run_number: "{TRAVIS_BUILD_NUMBER}",
         run_url: "{TRAVIS_BUILD_WEB_URL}",
+        job_name: &["TRAVIS_JOB_NAME"],
+        job: &["TRAVIS_JOB_ID"],
     },
     // https://docs.drone.io/pipeline/environment/reference/
     System {
@@ -134,6 +155,8 @@ pub(super) const SYSTEMS: &[System] = &[
         run_id: "{DRONE_REPO_NAME}-{DRONE_BUILD_NUMBER}",
         run_number: "{DRONE_BUILD_NUMBER}",
         run_url: "{DRONE_BUILD_LINK}",
+        job_name: &["DRONE_STAGE_NAME", "DRONE_STEP_NAME"],
+        job: &["DRONE_BUILD_NUMBER"],
     },
     // https://docs.railway.com/reference/variables
     System {
@@ -147,5 +170,7 @@ pub(super) const SYSTEMS: &[System] = &[
         run_id: "{RAILWAY_DEPLOYMENT_ID}",
         run_number: "",
         run_url: "",
+        job_name: &[],
+        job: &[],
     },
 ];
