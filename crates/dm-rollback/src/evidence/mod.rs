@@ -51,6 +51,8 @@ pub struct Evidence {
     records: u64,
     bucket_ms: i64,
     bucket: i64,
+    /// What the control group was counted to do, by source, in order.
+    control: BTreeMap<String, Vec<(DateTime<Utc>, Requests)>>,
 }
 
 /// The state of the requested alerts in Alertmanager.
@@ -210,6 +212,12 @@ impl Evidence {
         if let Some(observation) = self.source(src) {
             observation.add(bucket, requests, &criteria);
         }
+    }
+
+    /// Adds requests that the control group answered in a window that ends at `ts`: the previous version, or the rest of the
+    /// fleet.
+    pub fn count_control(&mut self, ts: DateTime<Utc>, src: &str, requests: Requests) {
+        self.control.entry(src.to_owned()).or_default().push((ts, requests));
     }
 
     /// The bucket of a record's own time, so that a recorded stream gives the verdict that it gave live. `None` before the
