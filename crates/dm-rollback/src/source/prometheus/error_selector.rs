@@ -36,12 +36,14 @@ pub(super) async fn examine(
     if !client.values("__name__", &selector, now).await?.is_empty() {
         return Ok(Standing::Known);
     }
-    // What distinguishes errors from other requests: the status, and whatever the selector of all requests does not have.
-    let common = Selector::parse(total).map(|total| total.matchers).unwrap_or_default();
-    let tells_errors =
-        |matcher: &Matcher| STATUS_LABELS.contains(&matcher.label.as_str()) || !common.contains(matcher);
+    // What distinguishes errors from other requests: the status, and labels that the selector of all requests ignores.
+    let total = Selector::parse(total);
+    let tells_errors = |matcher: &Matcher| {
+        let label = matcher.label.as_str();
+        STATUS_LABELS.contains(&label) || !total.as_ref().is_some_and(|total| total.mentions(&[label]))
+    };
     let (failed, rest): (Vec<Matcher>, Vec<Matcher>) =
-        selector.matchers.iter().cloned().partition(|matcher| tells_errors(matcher));
+        selector.matchers.iter().cloned().partition(tells_errors);
     let rest = Selector::new(&selector.name, rest);
     let missing = |what: &Selector| {
         Standing::Missing(format!(

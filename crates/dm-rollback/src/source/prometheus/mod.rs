@@ -124,41 +124,44 @@ impl Prometheus {
             range: server - from + OVERLAP,
             now: server,
         };
-        // All answers before the first count: what is counted is not asked for again.
         let requests = match &mut self.requests {
             Some(requests) => Some(requests.query(&query).await?),
             None => None,
         };
+        // Errors count, even if durations or the control group cannot be queried.
         let durations = match &mut self.histogram {
-            Some(histogram) => Some(histogram.query(&query).await?),
-            None => None,
+            Some(histogram) => histogram.query(&query).await.map(Some),
+            None => Ok(None),
         };
         let control = match &mut self.control {
-            Some(control) => Some(control.query(&query).await?),
-            None => None,
+            Some(control) => control.query(&query).await.map(Some),
+            None => Ok(None),
         };
-        self.polled = Some(server);
+        let time = |ts: i64| {
+            let ts = self.clock.to_ours(DateTime::from_timestamp_millis(ts)?);
+            (ts > self.begin).then_some(ts)
+        };
         let mut counted =
             self.requests.as_mut().zip(requests).map(|(requests, answers)| requests.add(&answers));
-        if let Some((histogram, answers)) = self.histogram.as_mut().zip(durations) {
+        let durations = durations.map(|answers| self.histogram.as_mut().zip(answers));
+        let unanswered = durations.map(|durations| {
+            let Some((histogram, answers)) = durations else { return };
             let is_alone = counted.is_none();
             let counted = counted.get_or_insert_default();
             histogram.add(&answers, counted);
             if is_alone {
                 counted.values_mut().for_each(|requests| requests.total = requests.timed);
             }
-        }
-        let time = |ts: i64| {
-            let ts = self.clock.to_ours(DateTime::from_timestamp_millis(ts)?);
-            (ts > self.begin).then_some(ts)
-        };
+        });
         for (ts, requests) in counted.into_iter().flatten() {
             time(ts).into_iter().for_each(|ts| evidence.count(ts, NAME, requests));
         }
-        let control = self.control.as_mut().zip(control).map(|(control, answers)| control.add(&answers));
+        unanswered?;
+        let control = self.control.as_mut().zip(control?).map(|(control, answers)| control.add(&answers));
         for (ts, requests) in control.into_iter().flatten().filter(|(_, requests)| requests.total > 0) {
             time(ts).into_iter().for_each(|ts| evidence.count_control(ts, NAME, requests));
         }
+        self.polled = Some(server);
         Ok(())
     }
 
