@@ -161,7 +161,7 @@ fn an_error_selector_that_can_never_match_is_not_the_absence_of_errors() {
     // Another service has such errors, and a misspelt one has nothing.
     run(young, r#"http_requests_total{service="yuong",status=~"5.."}"#)
         .code(3)
-        .stderr(contains(r#"has no series http_requests_total"#).and(contains("would not be noticed")));
+        .stderr(contains("has no series http_requests_total").and(contains("would not be noticed")));
     run(r#"jobs_total{service="words"}"#, r#"jobs_total{service="words",state="eror"}"#)
         .code(3)
         .stderr(contains("state done, error"));

@@ -16,7 +16,7 @@ use super::prometheus::Unit;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sources")]
 pub struct SourceArgs {
-    /// Roll back if too many requests took longer than this
+    /// Roll back if too many requests took longer than this. With --prometheus, it is the limit of a histogram's bucket
     #[arg(long, value_name = "DURATION", value_parser = parse_positive)]
     pub if_latency: Option<Duration>,
 

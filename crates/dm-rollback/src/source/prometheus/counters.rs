@@ -170,6 +170,8 @@ fn is_fresh(series: &Series, ts: i64, starts: &[Series]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
 
     fn series(labels: &[(&str, &str)], samples: &[Sample]) -> Series {
@@ -204,7 +206,7 @@ mod tests {
         let before = series(&A, &[(0, 50.0), (10, 60.0), (20, 61.0)]);
         let failed = [("instance", "a"), ("status", "500")];
         assert_eq!(added(&[&[before.clone(), series(&failed, &[(20, 3.0)])]], &[]), 14);
-        assert_eq!(added(&[&[before.clone()], &[series(&failed, &[(20, 3.0)])]], &[]), 14, "a later query");
+        assert_eq!(added(&[from_ref(&before), &[series(&failed, &[(20, 3.0)])]], &[]), 14, "a later query");
         // Not in a scrape of its own: the process may have been there before.
         assert_eq!(added(&[&[before.clone(), series(&failed, &[(21, 3.0)])]], &[]), 11);
         // The first sample of all series: it is unknown when they began.
@@ -235,9 +237,9 @@ mod tests {
     fn all_requests_of_a_process_that_has_just_started_are_new() {
         let new = series(&[("instance", "n"), ("status", "500")], &[(600_000, 30.0), (610_000, 31.0)]);
         let started = |at: f64| series(&[("instance", "n")], &[(600_000, at), (610_000, at)]);
-        assert_eq!(added(&[&[new.clone()]], &[started(590.0)]), 31);
-        assert_eq!(added(&[&[new.clone()]], &[started(10.0)]), 1, "an old process");
-        assert_eq!(added(&[&[new.clone()]], &[started(590.0), started(10.0)]), 1, "one of two is old");
+        assert_eq!(added(&[from_ref(&new)], &[started(590.0)]), 31);
+        assert_eq!(added(&[from_ref(&new)], &[started(10.0)]), 1, "an old process");
+        assert_eq!(added(&[from_ref(&new)], &[started(590.0), started(10.0)]), 1, "one of two is old");
         let counters = Counters::default();
         assert_eq!(counters.unexplained(&[&new]), BTreeSet::from(["n".to_owned()]));
         assert_eq!(added(&[&[new]], &[series(&[("instance", "m")], &[(600_000, 590.0)])]), 1, "another");

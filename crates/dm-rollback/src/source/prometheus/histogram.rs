@@ -1,16 +1,16 @@
 //! Slow requests, counted by a histogram: all requests, less those in the bucket that ends at the limit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::counters::Counters;
+use super::counters::{Counters, Increases};
 use super::discovery::Query;
 use super::requests::{Counted, distinct};
 use super::scope;
 use super::selector::{Matcher, Selector};
-use super::series::{Labels, Series};
+use super::series::Labels;
 use super::unit::Unit;
 use crate::source::unusable::Unusable;
 
@@ -48,13 +48,6 @@ pub(super) struct Histogram {
     counters: Counters,
 }
 
-/// The answers to the queries of one poll.
-#[derive(Debug)]
-pub(super) struct Answers {
-    series: Vec<Series>,
-    starts: Vec<Series>,
-}
-
 impl Histogram {
     /// The histogram that the caller selects, or a usual one. A request is slow if it takes longer than `limit`.
     pub(super) fn new(own: Option<&str>, unit: Option<Unit>, limit: Duration) -> Result<Self> {
@@ -62,8 +55,8 @@ impl Histogram {
         Ok(Self { own, unit, limit, buckets: None, counters: Counters::default() })
     }
 
-    /// Queries new samples.
-    pub(super) async fn query(&mut self, query: &Query<'_>) -> Result<Answers> {
+    /// Queries new samples, and adds them to `counted`.
+    pub(super) async fn poll(&mut self, query: &Query<'_>, counted: &mut Counted) -> Result<()> {
         let selector = if let Some(selector) = &self.buckets {
             selector.clone()
         } else {
@@ -74,20 +67,22 @@ impl Histogram {
         if self.own.is_some() {
             scope::check(FLAG, &selector.to_string(), &series, query.environment)?;
         }
-        let has_limit =
-            |all: &Series| series.iter().any(|one| !is_all(one) && same_but_le(&one.labels, &all.labels));
-        if let Some(all) = series.iter().find(|series| is_all(series) && !has_limit(series)) {
+        let with_limit: BTreeSet<Labels> =
+            series.iter().filter(|one| !is_all(&one.labels)).map(|one| without_le(&one.labels)).collect();
+        let mut all = series.iter().filter(|one| is_all(&one.labels)).map(|one| without_le(&one.labels));
+        if let Some(labels) = all.find(|labels| !with_limit.contains(labels)) {
+            let unit = self.unit(&selector.name)?;
             return Err(Unusable(format!(
-                "--if-latency {}: {selector} has no bucket with this limit for {:?}",
-                self.unit(&selector.name)?.describe(self.unit(&selector.name)?.of(self.limit)),
-                without_le(&all.labels)
+                "--if-latency {}: {selector} has no bucket with this limit for {labels:?}",
+                unit.describe(unit.of(self.limit)),
             ))
             .into());
         }
         let batch = distinct(series.iter());
         let unexplained = self.counters.unexplained(&batch);
         let starts = query.client.process_starts(unexplained, query.range, query.now).await?;
-        Ok(Answers { series, starts })
+        count(self.counters.add(&batch, &starts), counted);
+        Ok(())
     }
 
     /// The selector of the two buckets that are needed.
@@ -135,25 +130,6 @@ impl Histogram {
         unit.ok_or_else(|| Unusable(format!("{name}: its unit is not in its name: give --latency-unit")))
     }
 
-    /// Adds the answers to a query to `counted`.
-    pub(super) fn add(&mut self, Answers { series, starts }: &Answers, counted: &mut Counted) {
-        let increases = self.counters.add(&distinct(series.iter()), starts);
-        let mut fast: BTreeMap<i64, u64> = BTreeMap::new();
-        for (labels, samples) in increases {
-            for (ts, increase) in samples {
-                let requests = if labels.get(LE).is_some_and(|le| le == ALL) {
-                    &mut counted.entry(ts).or_default().timed
-                } else {
-                    fast.entry(ts).or_default()
-                };
-                *requests = requests.saturating_add(increase);
-            }
-        }
-        for (ts, requests) in counted {
-            requests.slow = requests.timed.saturating_sub(fast.get(ts).copied().unwrap_or_default());
-        }
-    }
-
     /// Checks at the end that the histogram exists.
     pub(super) fn finish(&self) -> Result<()> {
         if self.buckets.is_none() {
@@ -182,14 +158,28 @@ fn checked(text: &str, unit: Option<Unit>) -> Result<Selector> {
     }
 }
 
-fn is_all(series: &Series) -> bool {
-    series.labels.get(LE).is_some_and(|le| le == ALL)
+/// Adds the requests, and those that were slow, to `counted`.
+fn count(increases: Increases, counted: &mut Counted) {
+    let mut fast: BTreeMap<i64, u64> = BTreeMap::new();
+    for (labels, samples) in increases {
+        for (ts, increase) in samples {
+            let requests = if is_all(&labels) {
+                &mut counted.entry(ts).or_default().timed
+            } else {
+                fast.entry(ts).or_default()
+            };
+            *requests = requests.saturating_add(increase);
+        }
+    }
+    for (ts, requests) in counted {
+        requests.slow = requests.timed.saturating_sub(fast.get(ts).copied().unwrap_or_default());
+    }
+}
+
+fn is_all(labels: &Labels) -> bool {
+    labels.get(LE).is_some_and(|le| le == ALL)
 }
 
 fn without_le(labels: &Labels) -> Labels {
     labels.iter().filter(|(name, _)| *name != LE).map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-fn same_but_le(one: &Labels, other: &Labels) -> bool {
-    one.len() == other.len() && one.iter().all(|(name, value)| name == LE || other.get(name) == Some(value))
 }

@@ -25,12 +25,12 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::server_clock::ServerClock;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Requests};
 use crate::report::note;
 use client::Client;
 use discovery::Query;
 use histogram::Histogram;
-use requests::RequestCounters;
+use requests::{Counted, RequestCounters};
 pub(crate) use selector::check_selector;
 pub(super) use unit::Unit;
 
@@ -124,43 +124,35 @@ impl Prometheus {
             range: server - from + OVERLAP,
             now: server,
         };
-        let requests = match &mut self.requests {
-            Some(requests) => Some(requests.query(&query).await?),
-            None => None,
+        let mut counted = match &mut self.requests {
+            Some(requests) => requests.poll(&query).await?,
+            None => Counted::new(),
         };
         // Errors count, even if durations or the control group cannot be queried.
         let durations = match &mut self.histogram {
-            Some(histogram) => histogram.query(&query).await.map(Some),
-            None => Ok(None),
+            Some(histogram) => histogram.poll(&query, &mut counted).await,
+            None => Ok(()),
         };
-        let control = match &mut self.control {
-            Some(control) => control.query(&query).await.map(Some),
-            None => Ok(None),
-        };
-        let time = |ts: i64| {
-            let ts = self.clock.to_ours(DateTime::from_timestamp_millis(ts)?);
-            (ts > self.begin).then_some(ts)
-        };
-        let mut counted =
-            self.requests.as_mut().zip(requests).map(|(requests, answers)| requests.add(&answers));
-        let durations = durations.map(|answers| self.histogram.as_mut().zip(answers));
-        let unanswered = durations.map(|durations| {
-            let Some((histogram, answers)) = durations else { return };
-            let is_alone = counted.is_none();
-            let counted = counted.get_or_insert_default();
-            histogram.add(&answers, counted);
-            if is_alone {
-                counted.values_mut().for_each(|requests| requests.total = requests.timed);
+        if self.requests.is_none() {
+            for requests in counted.values_mut() {
+                requests.total = requests.timed;
             }
-        });
-        for (ts, requests) in counted.into_iter().flatten() {
-            time(ts).into_iter().for_each(|ts| evidence.count(ts, NAME, requests));
         }
-        unanswered?;
-        let control = self.control.as_mut().zip(control?).map(|(control, answers)| control.add(&answers));
-        for (ts, requests) in control.into_iter().flatten().filter(|(_, requests)| requests.total > 0) {
-            time(ts).into_iter().for_each(|ts| evidence.count_control(ts, NAME, requests));
+        let clock = &self.clock;
+        let in_time = |(ts, requests): (i64, Requests)| {
+            let ts = clock.to_ours(DateTime::from_timestamp_millis(ts)?);
+            (ts > self.begin).then_some((ts, requests))
+        };
+        for (ts, requests) in counted.into_iter().filter_map(in_time) {
+            evidence.count(ts, NAME, requests);
         }
+        if let Some(control) = &mut self.control {
+            let counted = control.poll(&query).await?;
+            for (ts, requests) in counted.into_iter().filter_map(in_time).filter(|(_, new)| new.total > 0) {
+                evidence.count_control(ts, NAME, requests);
+            }
+        }
+        durations?;
         self.polled = Some(server);
         Ok(())
     }

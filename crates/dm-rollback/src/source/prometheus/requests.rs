@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
 use common::duration::format_duration;
 
-use super::counters::Counters;
+use super::counters::{Counters, Increases};
 use super::discovery::Query;
 use super::error_selector::{Standing, examine};
 use super::scope;
@@ -61,14 +61,6 @@ pub(super) struct RequestCounters {
     unmatched_errors: u64,
 }
 
-/// The answers to the queries of one poll.
-#[derive(Debug)]
-pub(super) struct Answers {
-    all: Vec<Series>,
-    bad: Vec<Series>,
-    starts: Vec<Series>,
-}
-
 /// The different series of several answers. If a series is in two, the later answer may have one more sample.
 pub(super) fn distinct<'a>(series: impl Iterator<Item = &'a Series>) -> Vec<&'a Series> {
     let mut distinct: BTreeMap<&Labels, &Series> = BTreeMap::new();
@@ -111,8 +103,8 @@ impl RequestCounters {
         }
     }
 
-    /// Queries new samples.
-    pub(super) async fn query(&mut self, query: &Query<'_>) -> Result<Answers> {
+    /// Queries new samples, and adds them up.
+    pub(super) async fn poll(&mut self, query: &Query<'_>) -> Result<Counted> {
         let total = if let Some(selector) = &self.total.selector {
             selector.clone()
         } else {
@@ -148,7 +140,9 @@ impl RequestCounters {
         let batch = distinct(all.iter().chain(&bad));
         let unexplained = self.counters.unexplained(&batch);
         let starts = query.client.process_starts(unexplained, query.range, query.now).await?;
-        Ok(Answers { all, bad, starts })
+        self.scrapes.record(batch.iter().map(|series| series.samples.as_slice()));
+        let increases = self.counters.add(&batch, &starts);
+        Ok(self.count(&all, &bad, &increases))
     }
 
     fn check_status(&self, all: &[Series]) -> Result<(), Unusable> {
@@ -168,11 +162,8 @@ impl RequestCounters {
         )))
     }
 
-    /// Adds the answers to a query.
-    pub(super) fn add(&mut self, Answers { all, bad, starts }: &Answers) -> Counted {
-        let batch = distinct(all.iter().chain(bad));
-        self.scrapes.record(batch.iter().map(|series| series.samples.as_slice()));
-        let increases = self.counters.add(&batch, starts);
+    /// Assigns the increases of the series to requests and errors.
+    fn count(&mut self, all: &[Series], bad: &[Series], increases: &Increases) -> Counted {
         let mut counted = Counted::new();
         let of = |series: &Series| increases.get(&series.labels).into_iter().flatten().copied();
         for series in all {

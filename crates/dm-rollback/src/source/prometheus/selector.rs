@@ -164,7 +164,7 @@ mod tests {
             (" up ", "up"),
             ("up{}", "up"),
             (r#"up{job="a"}"#, r#"up{job="a"}"#),
-            (r#"up { job != 'a', status=~`5..` , }"#, r#"up{job!="a",status=~"5.."}"#),
+            (r"up { job != 'a', status=~`5..` , }", r#"up{job!="a",status=~"5.."}"#),
             (r#"up{path="/a,b}\"\\",x!~"\\d"}"#, r#"up{path="/a,b}\"\\",x!~"\\d"}"#),
         ] {
             let parsed = Selector::parse(text).map(|selector| selector.to_string());

@@ -97,8 +97,8 @@ pub(super) fn counts_failures(series: &Labels) -> Option<bool> {
 
 /// Whether these matchers can ever match a status that is written like one of the values that were seen.
 pub(super) fn can_match(matchers: &[&Matcher], seen: &[String]) -> bool {
-    let matches = |value: &str| matchers.iter().all(|matcher| matcher.matches(value));
-    if seen.iter().any(|value| matches(value)) {
+    let fits = |value: &str| matchers.iter().all(|matcher| matcher.matches(value));
+    if seen.iter().any(|value| fits(value)) {
         return true;
     }
     let mut forms: Vec<Form> =
@@ -119,10 +119,10 @@ pub(super) fn can_match(matchers: &[&Matcher], seen: &[String]) -> bool {
     }
     let names = || GRPC.iter().flat_map(|name| [(*name).to_owned(), name.to_lowercase(), camel_case(name)]);
     forms.iter().any(|form| match form {
-        Form::Code => (100..600).any(|code| matches(&code.to_string())),
-        Form::Class => (1..6).any(|class| matches(&format!("{class}xx")) || matches(&format!("{class}XX"))),
-        Form::GrpcNumber => (0..GRPC.len()).any(|number| matches(&number.to_string())),
-        Form::GrpcName => names().any(|name| matches(&name)) || matches("Canceled"),
+        Form::Code => (100..600).any(|code| fits(&code.to_string())),
+        Form::Class => (1..6).any(|class| fits(&format!("{class}xx")) || fits(&format!("{class}XX"))),
+        Form::GrpcNumber => (0..GRPC.len()).any(|number| fits(&number.to_string())),
+        Form::GrpcName => names().any(|name| fits(&name)) || fits("Canceled"),
         Form::Other => false,
     })
 }
