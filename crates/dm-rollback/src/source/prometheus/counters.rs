@@ -3,39 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::series::{Labels, Sample, Series};
+use super::status::STATUS_LABELS;
 
-/// The labels that distinguish requests of one process: a new value of one of them is a new counter that began at zero.
-/// All other labels identify the process, and may change without a change of the process.
-const REQUEST_LABELS: [&str; 30] = [
+/// The labels, besides the status, that distinguish requests of one process: a new value of one of them is a new counter
+/// that began at zero. All other labels identify the process, and may change without a change of the process.
+const REQUEST_LABELS: [&str; 21] = [
     "__name__",
     "action",
-    "code",
     "controller",
     "error",
     "error_type",
     "exception",
-    "grpc_code",
     "grpc_method",
-    "grpc_response_status",
     "grpc_service",
     "grpc_type",
     "handler",
     "http_method",
     "http_request_method",
-    "http_response_status_code",
     "http_route",
-    "http_status_code",
     "method",
     "outcome",
     "path",
-    "response_code",
     "result",
     "route",
-    "rpc_grpc_status_code",
     "rpc_method",
     "rpc_service",
-    "status",
-    "status_code",
     "uri",
 ];
 
@@ -76,7 +68,7 @@ impl Process {
 
 /// The labels that identify a process.
 fn process(labels: &Labels) -> Labels {
-    let is_process = |name: &str| !REQUEST_LABELS.contains(&name);
+    let is_process = |name: &str| !STATUS_LABELS.contains(&name) && !REQUEST_LABELS.contains(&name);
     labels.iter().filter(|(name, _)| is_process(name)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 

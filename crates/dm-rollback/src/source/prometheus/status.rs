@@ -4,7 +4,7 @@ use super::selector::Matcher;
 use super::series::Labels;
 
 /// The labels that usually hold a status. A request over gRPC may have one of HTTP too.
-pub(super) const STATUS_LABELS: [&str; 10] = [
+pub(super) const STATUS_LABELS: [&str; 11] = [
     "status",
     "code",
     "status_code",
@@ -15,6 +15,7 @@ pub(super) const STATUS_LABELS: [&str; 10] = [
     "grpc_status",
     "grpc_response_status",
     "rpc_grpc_status_code",
+    "rpc_response_status_code",
 ];
 
 /// The status codes of gRPC, in the order of their numbers.
