@@ -36,14 +36,16 @@ pub(super) fn limit(
 ) -> Result<Selector, Unusable> {
     let mut series: Vec<&Series> = series.iter().collect();
     let is_ours = |label: &&&str| values(&series, label).contains(environment.as_str());
-    let ours = ENVIRONMENT_LABELS.iter().chain([&NAMESPACE]).find(is_ours).copied();
+    let is_stated = |label: &&str| values(&series, label).iter().any(|value| !value.is_empty());
+    let stated = ENVIRONMENT_LABELS.into_iter().find(|label| is_stated(label));
+    // Where another label states the environment, a namespace is something else.
+    let namespace = stated.is_none().then_some(&NAMESPACE);
+    let ours = ENVIRONMENT_LABELS.iter().chain(namespace).find(is_ours).copied();
     let mut selector = selector;
     if let Some(label) = ours {
         selector = selector.with(Matcher::is(label, environment.as_str()));
         series.retain(|series| value(&series.labels, label) == environment.as_str());
-    } else if let Some(label) =
-        ENVIRONMENT_LABELS.into_iter().find(|label| values(&series, label).iter().any(|v| !v.is_empty()))
-    {
+    } else if let Some(label) = stated {
         let others = values(&series, label);
         let choices = choices(flag, &selector, label, &others);
         return Err(Unusable(format!(
@@ -75,7 +77,7 @@ pub(super) fn check(
 ) -> Result<(), Unusable> {
     // A form that only Prometheus understands was written on purpose.
     let Some(selector) = Selector::parse(selector) else { return Ok(()) };
-    if selector.mentions(&ENVIRONMENT_LABELS) || selector.mentions(&[NAMESPACE]) {
+    if selector.mentions(&ENVIRONMENT_LABELS) {
         return Ok(());
     }
     let series: Vec<&Series> = series.iter().collect();
@@ -156,6 +158,9 @@ mod tests {
             let mixed = limited(&[series(&[(label, "a")]), series(&[(label, "b")])]).unwrap_err();
             assert!(mixed.contains("would be mixed") && mixed.contains(&format!("{label}=\"b\"")), "{mixed}");
         }
+        // A namespace does not overrule the environment.
+        let namespace = [series(&[("environment", "staging"), ("namespace", "production")])];
+        assert!(limited(&namespace).unwrap_err().contains("only with environment"));
         // Another environment's job does not matter.
         let jobs = [
             series(&[("environment", "production"), ("job", "a")]),
