@@ -133,7 +133,7 @@ fn prometheus_counts_requests_before_and_after_the_deployment() {
     let total = r#"http_requests_total{job="good"}"#;
     typo(total, "http_errors_total")
         .stderr(contains("has no series http_errors_total, so errors would not be noticed"));
-    typo(total, r#"http_requests_total{job="good",stat=~"5.."}"#).stderr(contains(r#"{stat!=""}"#));
+    typo(total, r#"http_requests_total{job="good",stat=~"5.."}"#).stderr(contains(r#"stat!=""}"#));
     typo("http_requests_total{a=b}", "x").stderr(contains("parse error"));
     // The label exists, and no error was counted: this is a success.
     let none = ["--total-query", total, "--error-query", r#"http_requests_total{job="good",code=~"5.."}"#];
@@ -168,7 +168,15 @@ fn conflicting_flags_are_rejected_before_any_query() {
         (&["--if-error-rate", "5", "--prometheus"], "needs PROMETHEUS_URL"),
         (&["--if-error-rate", "5", "--railway"], "needs RAILWAY_TOKEN or RAILWAY_API_TOKEN"),
         (&["--if-error-rate", "5", "--watch", "1m"], "a stream ends by itself"),
-        (&["--if-latency", "1s", "--prometheus", url], "the duration of each request"),
+        (
+            &["--if-latency", "1s", "--prometheus", url, "--latency-query", "a_bucket"],
+            "units are not guessed: give --latency-unit",
+        ),
+        (
+            &["--if-latency", "1s", "--prometheus", url, "--latency-query", "a_seconds_count"],
+            "the buckets of a histogram",
+        ),
+        (&["--if-error-rate", "5", "--prometheus", url, "--control-query", "rate(a[1m])"], "--control-query"),
         (&["--if-health-fails", "--prometheus", url], "need a stream on stdin"),
         (&["--if-alert", "Down"], "needs --alertmanager-url"),
         (&["--if-error-rate", "5", "--since", "noon"], "give a time such as"),

@@ -10,11 +10,13 @@ use common::label::Label;
 use secrecy::SecretString;
 use url::Url;
 
+use super::prometheus::Unit;
+
 /// The sources of the evidence; stdin, unless another source is given.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sources")]
 pub struct SourceArgs {
-    /// Roll back if too many requests took longer than this
+    /// Roll back if too many requests took longer than this. With --prometheus, it is the limit of a histogram's bucket
     #[arg(long, value_name = "DURATION", value_parser = parse_positive)]
     pub if_latency: Option<Duration>,
 
@@ -42,13 +44,32 @@ pub struct SourceArgs {
     pub prometheus_token: Option<EmptyAsNone<SecretString>>,
 
     /// The counter of requests, as a selector without functions: requests_total{job="api"}
-    /// [default: a usual counter of the service]
+    /// [default: a usual counter of the service in this environment]
     #[arg(long, value_name = "SELECTOR", requires = "prometheus")]
     pub total_query: Option<String>,
 
-    /// The counter of failed requests, also as a selector [default: the counter of requests, with a status of 5xx]
+    /// The counter of failed requests, also as a selector [default: the counter of requests, with a status of 5xx, or one of
+    /// gRPC that is the server's fault]
     #[arg(long, value_name = "SELECTOR", requires = "total_query")]
     pub error_query: Option<String>,
+
+    /// The buckets of the histogram that --if-latency uses, as a selector: request_duration_seconds_bucket{job="api"}. The
+    /// limit has to be one of its buckets [default: a usual histogram of the service in this environment]
+    #[arg(long, value_name = "SELECTOR", requires_all = ["prometheus", "if_latency"])]
+    pub latency_query: Option<String>,
+
+    /// The unit of that histogram, if its name does not end with _seconds_bucket, _milliseconds_bucket or _ms_bucket
+    #[arg(long, value_name = "UNIT", requires = "latency_query")]
+    pub latency_unit: Option<Unit>,
+
+    /// The counter of requests of a control group at the same time, as a selector: the previous version, or the rest of the
+    /// fleet
+    #[arg(long, value_name = "SELECTOR", requires = "prometheus")]
+    pub control_query: Option<String>,
+
+    /// The counter of its failed requests [default: as for --error-query]
+    #[arg(long, value_name = "SELECTOR", requires = "control_query")]
+    pub control_error_query: Option<String>,
 
     /// Count requests in Railway's metrics: RAILWAY_SERVICE_ID and RAILWAY_ENVIRONMENT_ID select the
     /// service, RAILWAY_TOKEN or RAILWAY_API_TOKEN authenticates

@@ -3,12 +3,12 @@
 mod access_log;
 mod alerts;
 pub(crate) mod args;
-mod counters;
 mod input;
 mod prometheus;
 mod railway;
-mod scrapes;
 mod server;
+mod server_clock;
+mod unusable;
 
 use std::io::BufReader;
 use std::time::Duration;
@@ -31,7 +31,7 @@ use crate::report::note;
 use alerts::Alerts;
 use args::{AnyUrl, SourceArgs};
 use input::Input;
-use prometheus::{Prometheus, check_selector};
+use prometheus::{Prometheus, Queries};
 use railway::Railway;
 use server::Server;
 
@@ -78,7 +78,7 @@ impl Sources {
         let by_requests = error_rate.is_some() || latency.is_some();
         let origin =
             if args.prometheus.is_some() || args.railway || (!stream && !by_requests && alerts.is_some()) {
-                let server = server(args, identity, since.unwrap_or(now))?;
+                let server = server(args, identity, since.unwrap_or(now), error_rate.is_some())?;
                 Origin::Server { server, watch: args.watch.unwrap_or(WATCH) }
             } else if args.access_log.is_some() {
                 Origin::AccessLog { watch: args.watch }
@@ -96,14 +96,12 @@ impl Sources {
                     "--if-health-fails and --if-smoke-fails need a stream on stdin, but another source was given"
                 )
             }
-            Origin::Server { server: Server::Prometheus(_) | Server::Railway(_), .. }
-                if latency.is_some() =>
-            {
-                bail!("--if-latency needs the duration of each request: from a stream or --access-log")
+            Origin::Server { server: Server::Railway(_), .. } if latency.is_some() => {
+                bail!(
+                    "--if-latency needs the duration of each request: from a stream, --access-log or --prometheus"
+                )
             }
-            Origin::Server { server: Server::Prometheus(_) | Server::Railway(_), .. }
-                if error_rate.is_none() =>
-            {
+            Origin::Server { server: Server::Prometheus(_) | Server::Railway(_), .. } if !by_requests => {
                 bail!("requests are counted, but no condition uses them: add --if-error-rate")
             }
             _ => {}
@@ -195,7 +193,12 @@ fn alerts(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Resul
     Ok(Some(Alerts::new(url, args.if_alert.clone(), identity, since)))
 }
 
-fn server(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Result<Server> {
+fn server(
+    args: &SourceArgs,
+    identity: &Identity,
+    since: DateTime<Utc>,
+    counts_requests: bool,
+) -> Result<Server> {
     let from = since - args.baseline;
     if args.railway {
         let railway = Railway::from_env(args.railway_url.clone(), &env::system, from)?;
@@ -209,12 +212,18 @@ fn server(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Resul
             env::system("PROMETHEUS_URL").context("--prometheus without a URL needs PROMETHEUS_URL")?;
         parse_url(&text).map_err(anyhow::Error::msg).context("PROMETHEUS_URL")?
     };
-    for (flag, selector) in [("--total-query", &args.total_query), ("--error-query", &args.error_query)] {
-        selector.as_deref().map_or(Ok(()), |selector| check_selector(flag, selector))?;
-    }
     let token = secrets::read(non_empty(args.prometheus_token.as_ref()))?;
-    let prometheus = Prometheus::new(url, token.as_ref(), identity.service.clone(), from)?;
-    let prometheus = prometheus.with_queries(args.total_query.clone(), args.error_query.clone());
+    let queries = Queries {
+        counts_requests: counts_requests || args.total_query.is_some(),
+        total: args.total_query.clone(),
+        error: args.error_query.clone(),
+        latency: args.if_latency,
+        latency_query: args.latency_query.clone(),
+        latency_unit: args.latency_unit,
+        control: args.control_query.clone(),
+        control_error: args.control_error_query.clone(),
+    };
+    let prometheus = Prometheus::new(url, token.as_ref(), identity, from, queries)?;
     Ok(Server::Prometheus(Box::new(prometheus)))
 }
 

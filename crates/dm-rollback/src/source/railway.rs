@@ -9,15 +9,18 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use chrono::{DateTime, TimeDelta, Utc};
+use common::clock::{Clock, Stopwatch};
 use common::env::Env;
 use common::http;
 use reqwest::Client;
-use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
+use super::server_clock::ServerClock;
 use crate::evidence::{Evidence, Requests};
+use crate::report::note;
 
 /// The name of this source in records and labels.
 const NAME: &str = "railway";
@@ -45,8 +48,11 @@ pub(crate) struct Railway {
     header: (HeaderName, HeaderValue),
     service: String,
     environment: String,
-    /// Steps that begin earlier have been counted.
-    from: DateTime<Utc>,
+    /// The beginning of the evidence, by this machine's clock.
+    begin: DateTime<Utc>,
+    clock: ServerClock,
+    /// Steps that begin earlier have been counted; by Railway's clock.
+    counted: Option<DateTime<Utc>>,
     client: Client,
 }
 
@@ -84,7 +90,7 @@ struct Sample {
 
 impl Railway {
     /// The service that Railway's own variables select.
-    pub(crate) fn from_env(url: Url, env: &Env<'_>, from: DateTime<Utc>) -> Result<Self> {
+    pub(crate) fn from_env(url: Url, env: &Env<'_>, begin: DateTime<Utc>) -> Result<Self> {
         let named = |name: &str| env(name).with_context(|| format!("--railway needs {name}"));
         let header = match (env("RAILWAY_TOKEN"), env("RAILWAY_API_TOKEN")) {
             (Some(token), _) => (HeaderName::from_static("project-access-token"), token),
@@ -95,21 +101,38 @@ impl Railway {
         let builder = http::builder(url.scheme() == "https").timeout(TIMEOUT);
         let client = builder.build().context("cannot set up an HTTP client for Railway")?;
         let [service, environment] = ["RAILWAY_SERVICE_ID", "RAILWAY_ENVIRONMENT_ID"].map(named);
-        Ok(Self { url, header, service: service?, environment: environment?, from, client })
+        Ok(Self {
+            url,
+            header,
+            service: service?,
+            environment: environment?,
+            begin,
+            clock: ServerClock::default(),
+            counted: None,
+            client,
+        })
     }
 
     /// Queries new steps, and adds those that are settled.
-    pub(crate) async fn poll(&mut self, evidence: &mut Evidence, now: DateTime<Utc>) -> Result<()> {
+    pub(crate) async fn poll(&mut self, evidence: &mut Evidence, clock: &dyn Clock) -> Result<()> {
         let step = TimeDelta::seconds(STEP_SECONDS);
-        let until = now - SETTLED;
+        let stopwatch = Stopwatch::start(clock);
+        let from = self.counted.unwrap_or_else(|| self.clock.to_server(self.begin));
+        let now = self.clock.to_server(stopwatch.started_at);
         let variables = json!({
             "serviceId": self.service, "environmentId": self.environment,
-            "startDate": self.from.to_rfc3339(), "endDate": now.to_rfc3339(), "stepSeconds": STEP_SECONDS,
+            "startDate": from.to_rfc3339(), "endDate": now.to_rfc3339(), "stepSeconds": STEP_SECONDS,
         });
         let body = json!({"query": QUERY, "variables": variables});
         let request = self.client.post(self.url.clone()).header(self.header.0.clone(), self.header.1.clone());
         let http_response =
             request.json(&body).send().await.map_err(http::describe_error).map_err(anyhow::Error::msg)?;
+        let ours = stopwatch.started_at + stopwatch.elapsed(clock) / 2;
+        if let Some(server) = date(http_response.headers()) {
+            self.clock.observe("Railway", server, ours)?.iter().for_each(|sentence| note(sentence));
+        }
+        let from = self.counted.unwrap_or_else(|| self.clock.to_server(self.begin));
+        let until = self.clock.to_server(ours) - SETTLED;
         let status = http_response.status();
         let body = http::read_body(http_response, MAX_BYTES).await?;
         let response: Response = serde_json::from_slice(&body)
@@ -132,13 +155,20 @@ impl Railway {
         }
         for (ts, (total, errors)) in steps {
             let Some(begins) = DateTime::from_timestamp(ts, 0) else { continue };
-            if begins >= self.from && begins + step <= until {
-                evidence.count(begins + step, NAME, Requests { total, errors, ..Requests::default() });
-                self.from = begins + step;
+            if begins >= self.counted.unwrap_or(from) && begins + step <= until {
+                let ts = self.clock.to_ours(begins + step);
+                evidence.count(ts, NAME, Requests { total, errors, ..Requests::default() });
+                self.counted = Some(begins + step);
             }
         }
         Ok(())
     }
+}
+
+/// The server's time, in the middle of the second that a response states.
+fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let date = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some(date.to_utc() + TimeDelta::milliseconds(500))
 }
 
 /// Converts a value to a number of requests, which is whole and not negative.

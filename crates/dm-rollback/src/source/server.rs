@@ -11,6 +11,7 @@ use common::duration::format_duration;
 use super::alerts::Alerts;
 use super::prometheus::Prometheus;
 use super::railway::Railway;
+use super::unusable::Unusable;
 use crate::evidence::{Criteria, Evidence};
 use crate::report::note;
 
@@ -26,12 +27,20 @@ pub(crate) enum Server {
 }
 
 impl Server {
-    async fn poll(&mut self, evidence: &mut Evidence, now: DateTime<Utc>) -> Result<()> {
-        match self {
-            Self::Prometheus(prometheus) => prometheus.poll(evidence, now).await,
-            Self::Railway(railway) => railway.poll(evidence, now).await,
+    async fn poll(&mut self, evidence: &mut Evidence, clock: &dyn Clock) -> Result<()> {
+        let result = match self {
+            Self::Prometheus(prometheus) => prometheus.poll(evidence, clock).await,
+            Self::Railway(railway) => railway.poll(evidence, clock).await,
             Self::None => Ok(()),
+        };
+        // The next query would not be answered differently.
+        if let Err(error) = &result
+            && let Some(why) = error.downcast_ref::<Unusable>()
+        {
+            evidence.damage.get_or_insert(why.to_string());
+            return Ok(());
         }
+        result
     }
 
     async fn finish(&mut self, now: DateTime<Utc>) -> Result<()> {
@@ -56,7 +65,7 @@ pub(crate) async fn watch(
     let mut evidence = Evidence::new(criteria);
     let stopwatch = Stopwatch::start(clock);
     loop {
-        let result = server.poll(&mut evidence, clock.now()).await;
+        let result = server.poll(&mut evidence, clock).await;
         if let Some(alerts) = alerts {
             evidence.alert = Some(alerts.check().await);
         }

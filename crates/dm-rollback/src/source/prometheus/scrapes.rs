@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::counters::Sample;
+use super::series::Sample;
 
 /// The number of scrapes in a row that may fail.
 const MISSED: i64 = 4;

@@ -1,0 +1,182 @@
+//! Which series belong to the service in this environment. What would be mixed is not guessed. Pure.
+
+use std::collections::BTreeSet;
+
+use common::label::Label;
+
+use super::selector::{Matcher, Selector};
+use super::series::{Labels, Series};
+use crate::source::unusable::Unusable;
+
+/// The labels that usually hold the environment.
+const ENVIRONMENT_LABELS: [&str; 4] =
+    ["environment", "env", "deployment_environment_name", "deployment_environment"];
+
+/// A label that may hold the environment, and may hold something else.
+const NAMESPACE: &str = "namespace";
+
+/// The maximum number of selectors that a message shows.
+const SHOWN: usize = 4;
+
+/// The values of a label; empty for series that do not have it.
+fn values<'a>(series: &[&'a Series], label: &str) -> BTreeSet<&'a str> {
+    series.iter().map(|series| value(&series.labels, label)).collect()
+}
+
+fn value<'a>(labels: &'a Labels, label: &str) -> &'a str {
+    labels.get(label).map_or("", String::as_str)
+}
+
+/// Limits a selector that was not written by the caller to this environment.
+pub(super) fn limit(
+    flag: &str,
+    selector: Selector,
+    series: &[Series],
+    environment: &Label,
+) -> Result<Selector, Unusable> {
+    let mut series: Vec<&Series> = series.iter().collect();
+    let is_ours = |label: &&&str| values(&series, label).contains(environment.as_str());
+    let is_stated = |label: &&str| values(&series, label).iter().any(|value| !value.is_empty());
+    let stated = ENVIRONMENT_LABELS.into_iter().find(|label| is_stated(label));
+    // Where another label states the environment, a namespace is something else.
+    let namespace = stated.is_none().then_some(&NAMESPACE);
+    let ours = ENVIRONMENT_LABELS.iter().chain(namespace).find(is_ours).copied();
+    let mut selector = selector;
+    if let Some(label) = ours {
+        selector = selector.with(Matcher::is(label, environment.as_str()));
+        series.retain(|series| value(&series.labels, label) == environment.as_str());
+    } else if let Some(label) = stated {
+        let others = values(&series, label);
+        let choices = choices(flag, &selector, label, &others);
+        return Err(Unusable(format!(
+            "Prometheus has {selector} only with {}, and this deployment is to {environment}: give --environment, or write \
+             the counter that is meant: {choices}",
+            list(label, &others)
+        )));
+    }
+    // Within an environment, a namespace is a part of the service.
+    for label in ["job"].into_iter().chain(ours.is_none().then_some(NAMESPACE)) {
+        let found = values(&series, label);
+        if found.len() > 1 {
+            let choices = choices(flag, &selector, label, &found);
+            return Err(Unusable(format!(
+                "Prometheus has {selector} with {}, which would be mixed: write the one that is meant: {choices}",
+                list(label, &found)
+            )));
+        }
+    }
+    Ok(selector)
+}
+
+/// Checks that the caller's own selector does not mix environments, unless it says so.
+pub(super) fn check(
+    flag: &str,
+    selector: &str,
+    series: &[Series],
+    environment: &Label,
+) -> Result<(), Unusable> {
+    // A form that only Prometheus understands was written on purpose.
+    let Some(selector) = Selector::parse(selector) else { return Ok(()) };
+    if selector.mentions(&ENVIRONMENT_LABELS) {
+        return Ok(());
+    }
+    let series: Vec<&Series> = series.iter().collect();
+    for label in ENVIRONMENT_LABELS {
+        let mut found = values(&series, label);
+        found.remove("");
+        if found.len() > 1 {
+            let ours = found.get(environment.as_str()).copied();
+            let choices = choices(flag, &selector, label, &ours.map_or(found.clone(), |ours| [ours].into()));
+            return Err(Unusable(format!(
+                "{flag} {selector} selects {}, which would be mixed: write {choices}, or a matcher of {label} that selects \
+                 them all on purpose",
+                list(label, &found)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// `environment "production" and "staging"`
+fn list(label: &str, values: &BTreeSet<&str>) -> String {
+    let value = |value: &&str| if value.is_empty() { "none".to_owned() } else { format!("{value:?}") };
+    let values: Vec<String> = values.iter().map(value).collect();
+    match values.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{label} {} and {last}", rest.join(", ")),
+        _ => format!("{label} {}", values.join("")),
+    }
+}
+
+/// The complete selectors to choose from, as flags.
+fn choices(flag: &str, selector: &Selector, label: &str, values: &BTreeSet<&str>) -> String {
+    let choice = |value: &&str| format!("{flag} '{}'", selector.with(Matcher::is(label, value)));
+    let choices: Vec<String> = values.iter().take(SHOWN).map(choice).collect();
+    choices.join(" or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(labels: &[(&str, &str)]) -> Series {
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Series { labels, samples: Vec::new() }
+    }
+
+    fn limited(series: &[Series]) -> Result<String, String> {
+        let selector = Selector::new("n", vec![Matcher::is("service", "api")]);
+        let environment = Label::sanitize("production").unwrap();
+        limit("--total-query", selector, series, &environment)
+            .map(|selector| selector.to_string())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_environment_is_selected_if_series_have_it() {
+        for label in
+            ["environment", "env", "deployment_environment", "deployment_environment_name", "namespace"]
+        {
+            let found = [series(&[(label, "production")]), series(&[(label, "staging")])];
+            assert_eq!(limited(&found), Ok(format!(r#"n{{service="api",{label}="production"}}"#)));
+        }
+        for found in [vec![], vec![series(&[])], vec![series(&[("job", "x"), ("namespace", "shop")])]] {
+            assert_eq!(limited(&found), Ok(r#"n{service="api"}"#.to_owned()));
+        }
+        let parts = ["eu", "us"].map(|part| series(&[("env", "production"), ("namespace", part)]));
+        assert!(limited(&parts).is_ok());
+    }
+
+    #[test]
+    fn what_would_be_mixed_is_refused() {
+        let other = limited(&[series(&[("environment", "staging")])]).unwrap_err();
+        assert!(other.contains(r#"only with environment "staging""#), "{other}");
+        assert!(other.contains(r#"--total-query 'n{service="api",environment="staging"}'"#), "{other}");
+        let two = [series(&[("env", "qa")]), series(&[("env", "prod")]), series(&[])];
+        let two = limited(&two).unwrap_err();
+        assert!(two.contains(r#"env none, "prod" and "qa""#), "{two}");
+        for label in ["job", "namespace"] {
+            let mixed = limited(&[series(&[(label, "a")]), series(&[(label, "b")])]).unwrap_err();
+            assert!(mixed.contains("would be mixed") && mixed.contains(&format!("{label}=\"b\"")), "{mixed}");
+        }
+        // A namespace does not overrule the environment.
+        let namespace = [series(&[("environment", "staging"), ("namespace", "production")])];
+        assert!(limited(&namespace).unwrap_err().contains("only with environment"));
+        // Another environment's job does not matter.
+        let jobs = [
+            series(&[("environment", "production"), ("job", "a")]),
+            series(&[("environment", "staging"), ("job", "b")]),
+        ];
+        assert!(limited(&jobs).is_ok());
+    }
+
+    #[test]
+    fn the_caller_s_own_selector_may_mix_only_on_purpose() {
+        let both = [series(&[("environment", "production")]), series(&[("environment", "staging")])];
+        let environment = Label::sanitize("production").unwrap();
+        let checked = |selector| check("--total-query", selector, &both, &environment);
+        let error = checked(r#"n{job="a"}"#).unwrap_err().to_string();
+        assert!(error.contains(r#"--total-query 'n{job="a",environment="production"}'"#), "{error}");
+        assert!(checked(r#"n{job="a",environment=~".+"}"#).is_ok());
+        assert!(check("--total-query", "n", &both[..1], &environment).is_ok());
+    }
+}
