@@ -11,14 +11,33 @@ use super::tally::Tally;
 const SHORTEST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// A line that arrives within this time was written before the watch began.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
 /// The maximum number of seconds with requests: a day.
 const MAX_SECONDS: usize = 86_400;
+
+/// When a line arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Arrival {
+    /// With the beginning of the watch: it was there before.
+    AtOnce,
+    /// After that: it may have been written during the watch.
+    Later,
+}
+
+impl Arrival {
+    /// The arrival at this time since the beginning.
+    pub(super) fn at(elapsed: Duration) -> Self {
+        if elapsed < AT_ONCE { Self::AtOnce } else { Self::Later }
+    }
+}
 
 /// Holds the requests of each second until the log's clock is known: only then is it known which are from before the
 /// deployment.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    seconds: BTreeMap<i64, Tally>,
+    seconds: BTreeMap<(i64, Arrival), Tally>,
     /// The arrival of a line, and the newest time until then.
     mark: Option<(Duration, DateTime<Utc>)>,
 }
@@ -41,20 +60,20 @@ impl Backlog {
     }
 
     /// Holds a request. When there are too many seconds, those that follow share the last one.
-    pub(super) fn hold(&mut self, ts: DateTime<Utc>, tally: Tally) {
-        let mut second = ts.timestamp();
-        if self.seconds.len() >= MAX_SECONDS && !self.seconds.contains_key(&second) {
-            let before = self.seconds.range(..second).next_back();
-            second = before.or_else(|| self.seconds.first_key_value()).map_or(second, |(second, _)| *second);
+    pub(super) fn hold(&mut self, ts: DateTime<Utc>, arrival: Arrival, tally: Tally) {
+        let mut key = (ts.timestamp(), arrival);
+        if self.seconds.len() >= MAX_SECONDS && !self.seconds.contains_key(&key) {
+            let before = self.seconds.range(..key).next_back();
+            key = before.or_else(|| self.seconds.first_key_value()).map_or(key, |(key, _)| *key);
         }
-        *self.seconds.entry(second).or_default() += tally;
+        *self.seconds.entry(key).or_default() += tally;
     }
 
     /// The requests of each second, in order.
-    pub(super) fn release(self) -> impl Iterator<Item = (DateTime<Utc>, Tally)> {
-        self.seconds
-            .into_iter()
-            .filter_map(|(second, tally)| Some((DateTime::from_timestamp(second, 0)?, tally)))
+    pub(super) fn release(self) -> impl Iterator<Item = (DateTime<Utc>, Arrival, Tally)> {
+        self.seconds.into_iter().filter_map(|((second, arrival), tally)| {
+            Some((DateTime::from_timestamp(second, 0)?, arrival, tally))
+        })
     }
 }
 
@@ -90,10 +109,10 @@ mod tests {
         let mut backlog = Backlog::default();
         let one = Tally::one(super::super::outcome::Outcome::Failed, None, false);
         for second in 0..100_000 {
-            backlog.hold(DateTime::UNIX_EPOCH + TimeDelta::seconds(second), one);
+            backlog.hold(DateTime::UNIX_EPOCH + TimeDelta::seconds(second), Arrival::Later, one);
         }
         let held: Vec<_> = backlog.release().collect();
         assert_eq!(held.len(), MAX_SECONDS);
-        assert_eq!(held.iter().map(|(_, tally)| tally.requests.errors).sum::<u64>(), 100_000);
+        assert_eq!(held.iter().map(|(_, _, tally)| tally.requests.errors).sum::<u64>(), 100_000);
     }
 }

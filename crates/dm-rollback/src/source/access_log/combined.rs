@@ -15,9 +15,8 @@ pub(super) fn parse<'a>(line: &'a str, times: &PlausibleTimes) -> Option<Entry<'
     let quote = request_begin(line)?;
     let head = line[..quote].strip_suffix("] ")?;
     let (client, time) = head.rsplit_once('[')?;
-    if client.split_ascii_whitespace().nth(1).is_none() {
-        return None;
-    }
+    // The address, and what identd says. The user's name may be empty.
+    client.split_ascii_whitespace().nth(1)?;
     let quoted = &line[quote + 1..];
     let (request, rest) = quoted.split_at(quoted_length(quoted)?);
     let mut words = rest.strip_prefix("\" ")?.splitn(3, ' ');
@@ -94,6 +93,7 @@ mod tests {
             "[01/Jan/2020:00:00:00 +0000]",
             r"\\",
             r#""""#,
+            "",
             "ä",
         ] {
             for client in ["203.0.113.9", "2001:db8::1", "www.example.com:443 203.0.113.9", "unix:"] {
@@ -119,9 +119,8 @@ mod tests {
             ("GET /", 9),
             ("] [", 0),
         ] {
-            let line = format!(
-                r#"203.0.113.9 - - [01/Jan/2026:01:00:00 +0100] "{request}" {status:03} 0 "-" "-""#
-            );
+            let line =
+                format!(r#"203.0.113.9 - - [01/Jan/2026:01:00:00 +0100] "{request}" {status:03} 0 "-" "-""#);
             let entry = parsed(&line).unwrap();
             assert_eq!((entry.status, entry.is_garbage), (status, true), "{line}");
         }

@@ -46,7 +46,8 @@ impl Filters {
 
     /// Why the filters cannot be applied to this log. A filter without its field would silently select everything.
     pub(super) fn complaint(&self) -> Option<String> {
-        if !self.has_path && !(self.included_paths.is_empty() && self.excluded_paths.is_empty()) {
+        let needs_path = !self.included_paths.is_empty() || !self.excluded_paths.is_empty();
+        if needs_path && !self.has_path {
             return Some("no line has a path, which --include-path and --exclude-path need".to_owned());
         }
         if !self.has_agent && !self.excluded_agents.is_empty() {

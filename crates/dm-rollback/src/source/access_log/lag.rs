@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::duration::format_duration;
 
 /// A difference that needs no correction: logs have whole seconds, and lines travel for a moment.
-const SMALL: TimeDelta = TimeDelta::seconds(2);
+pub(super) const SMALL: TimeDelta = TimeDelta::seconds(2);
 
 /// The largest difference that is corrected.
 const MOST: TimeDelta = TimeDelta::minutes(1);
@@ -43,6 +43,11 @@ impl Lag {
             self.lines += 1;
             self.late += u64::from(now - ts > MOST);
         }
+    }
+
+    /// Whether any line showed the log's clock.
+    pub(super) fn is_observed(&self) -> bool {
+        self.least.is_some()
     }
 
     /// What to add to the times of lines, as far as it is known.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::args::LogArgs;
-use super::backlog::Backlog;
+use super::backlog::{Arrival, Backlog};
 use super::entry::Entry;
 use super::filters::Filters;
-use super::lag::Lag;
+use super::lag::{Lag, SMALL};
 use super::outcome::Outcome;
 use super::tally::Tally;
 use super::time::PlausibleTimes;
@@ -161,11 +161,14 @@ impl Log {
         {
             // Anything older is from before the deployment, by any clock that is accepted.
             let oldest = since - TimeDelta::minutes(2);
-            samples.iter().for_each(|(ts, tally)| backlog.hold((*ts).max(oldest), *tally));
+            let arrival = Arrival::at(elapsed);
+            for (ts, tally) in samples {
+                backlog.hold((*ts).max(oldest), arrival, *tally);
+            }
         } else {
             let backlog = live.backlog.take();
             self.lag.observe(times, now);
-            self.release(backlog);
+            self.release(since, backlog);
             self.count_live(since, samples, now);
             self.judge_lag(now);
         }
@@ -178,11 +181,21 @@ impl Log {
         }
     }
 
-    /// Counts the lines that were there at the beginning.
-    fn release(&mut self, backlog: Option<Backlog>) {
+    /// Counts the lines of the beginning. Those that arrived after the start become the baseline only if live lines showed the
+    /// log's clock. Differences too small to be corrected leave it open on which side of the deployment its last seconds are.
+    fn release(&mut self, since: DateTime<Utc>, backlog: Option<Backlog>) {
         let correction = self.lag.correction();
-        for (ts, tally) in backlog.into_iter().flat_map(Backlog::release) {
-            self.count(ts + correction, tally);
+        let oldest_unclear = if self.lag.is_observed() {
+            since - SMALL - TimeDelta::seconds(1)
+        } else {
+            DateTime::<Utc>::MIN_UTC
+        };
+        let unclear = oldest_unclear..=since;
+        for (ts, arrival, tally) in backlog.into_iter().flat_map(Backlog::release) {
+            let ts = ts + correction;
+            if arrival == Arrival::AtOnce || !unclear.contains(&ts) {
+                self.count(ts, tally);
+            }
         }
     }
 
@@ -231,15 +244,16 @@ impl Log {
     /// Ends the log; `why` says why its lines may be incomplete. Nothing that is odd about a log overrides a proof.
     pub(super) fn finish(mut self, why: Option<String>) -> (Evidence, Vec<String>) {
         if let Some(live) = self.live.take() {
-            self.release(live.backlog);
+            self.release(live.since, live.backlog);
         }
         if !self.noted_lag {
             self.notes.extend(self.lag.note());
         }
         self.evidence.finish();
         let (lines, odd) = (self.lines, self.odd);
-        let unread =
-            format!("{odd} of {lines} lines are neither the combined format nor JSON with a time and a status");
+        let unread = format!(
+            "{odd} of {lines} lines are neither the combined format nor JSON with a time and a status"
+        );
         let mut complaints = vec![why, self.lag.complaint()];
         if 2 * odd > lines {
             complaints.push(Some(unread));

@@ -72,7 +72,9 @@ pub(crate) fn read(
                 rest.extend_from_slice(&chunk[..count]);
                 log.take_lines(&mut rest, clock.now(), last_read);
                 on_progress(log.evidence());
-                log.take_notes().iter().for_each(|text| note(text));
+                for text in log.take_notes() {
+                    note(&text);
+                }
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => {
@@ -82,6 +84,8 @@ pub(crate) fn read(
         }
     }
     let (evidence, notes) = log.finish(why);
-    notes.iter().for_each(|text| note(text));
+    for text in notes {
+        note(&text);
+    }
     evidence
 }

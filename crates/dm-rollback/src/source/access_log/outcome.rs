@@ -67,9 +67,14 @@ mod tests {
             assert_eq!(Outcome::of(&garbage), Outcome::Unrelated);
         }
         let bad_request_line = Entry { status: 500, is_garbage: true, ..Entry::default() };
-        assert_eq!(Outcome::of(&bad_request_line), Outcome::Failed, "the log may write requests in another form");
+        assert_eq!(
+            Outcome::of(&bad_request_line),
+            Outcome::Failed,
+            "the log may write requests in another form"
+        );
         for status in [200, 404, 500, 502, 503] {
-            let expected = if matches!(status, 200..300) { Outcome::Answered } else { Outcome::of_status(status) };
+            let expected =
+                if matches!(status, 200..300) { Outcome::Answered } else { Outcome::of_status(status) };
             assert_eq!(outcome(status, None), expected);
         }
     }

@@ -41,7 +41,10 @@ impl Tally {
     /// Requests that should be evidence, but have no answer of the application.
     fn without_answer(&self) -> [(u64, &'static str); 2] {
         [
-            (self.given_up, "were given up by the client (499 or 000): to count them as failures, add --count-client-aborts"),
+            (
+                self.given_up,
+                "were given up by the client (499 or 000): to count them as failures, add --count-client-aborts",
+            ),
             (self.not_reached, "failed before the server asked the application (upstream status -)"),
         ]
     }

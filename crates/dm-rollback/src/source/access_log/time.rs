@@ -46,7 +46,9 @@ mod tests {
             assert_eq!(times.parse_epoch(number), Some(ts), "{number}");
         }
         // Before 2000 in one unit, and far in the future in the next.
-        for number in [-1.0, 0.0, 9e8, 2e9, 9e11, 2e12, 9e14, 2e15, 9e17, 2e18, 1.8e21, f64::NAN, f64::INFINITY] {
+        for number in
+            [-1.0, 0.0, 9e8, 2e9, 9e11, 2e12, 9e14, 2e15, 9e17, 2e18, 1.8e21, f64::NAN, f64::INFINITY]
+        {
             assert_eq!(times.parse_epoch(number), None, "{number}");
         }
     }
