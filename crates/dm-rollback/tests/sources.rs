@@ -188,36 +188,6 @@ fn conflicting_flags_are_rejected_before_any_query() {
 }
 
 #[test]
-fn an_access_log_is_counted_as_it_is_written() {
-    let state = tempfile::tempdir().unwrap();
-    let line = |second: u32, status: u16, took: &str| {
-        let time = format!("01/Jan/2026:00:{:02}:{:02} +0000", second / 60, second % 60);
-        format!("203.0.113.9 - - [{time}] \"GET /a HTTP/1.1\" {status} 12 \"-\" \"curl/8\" {took}\n")
-    };
-    let decided = |log: String, args: &[&str]| {
-        dm_rollback(&state, "api", &[&["--access-log", "-"], args].concat()).write_stdin(log).assert()
-    };
-    let log = |status: fn(u32) -> u16, took: &str| {
-        (0..120).map(|second| line(second, status(second), took)).collect()
-    };
-    let five = ["--if-error-rate", "5"];
-    let bad = verdict(&decided(log(|second| if second < 60 { 200 } else { 502 }, ""), &five).code(11));
-    assert_eq!((&bad["sources"][0]["source"], &bad["verdict"]), (&"access_log".into(), &"rollback".into()));
-    assert_eq!(verdict(&decided(log(|_| 404, ""), &five).code(0))["total"], 120, "the client's own errors");
-    // Requests logged before the deployment are the baseline.
-    let since = ["--since", "2026-01-01T00:00:59Z"];
-    let kept = verdict(&decided(log(|_| 200, ""), &[&five[..], &since].concat()).code(0));
-    assert_eq!((&kept["total"], &kept["baseline"]["total"]), (&60.into(), &60.into()));
-    // Slow requests are a separate condition.
-    let slow = ["--if-latency", "1s", "--if-error-rate", "5"];
-    let slow = verdict(&decided(log(|_| 200, "1.500"), &slow).code(11));
-    assert_eq!((&slow["condition"], &slow["errors"]), (&"latency".into(), &41.into()));
-    decided("\u{0}\u{1}\n".repeat(9), &five).code(3).stderr(contains("9 of 9 lines are neither"));
-    let cut = ["--watch", "10m"];
-    decided(log(|_| 200, ""), &[&five[..], &cut].concat()).code(3).stderr(contains("the log ended after"));
-}
-
-#[test]
 fn railway_is_queried_in_its_own_schema() {
     let state = tempfile::tempdir().unwrap();
     // Complete, settled steps: five minutes, with thirty requests in each step, of which ten fail.

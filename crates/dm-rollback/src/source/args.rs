@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::prometheus::Unit;
+use super::access_log::args::LogArgs;
 
 /// The sources of the evidence; stdin, unless another source is given.
 #[derive(Debug, Clone, Args)]
@@ -80,10 +81,13 @@ pub struct SourceArgs {
     #[arg(long, env = "DM_RAILWAY_URL", value_name = "URL", value_parser = parse_url, hide = true, default_value = "https://backboard.railway.com/graphql/v2")]
     pub railway_url: Url,
 
-    /// Count requests in an access log on stdin (-): nginx's combined format, with $request_time after it for --if-latency,
-    /// or JSON Lines
+    /// Count requests in an access log on stdin (-): the combined format of nginx and Apache, with rt=$request_time after it
+    /// for --if-latency and us=$upstream_status for the application's own answers, or JSON Lines
     #[arg(long, value_name = "-", value_parser = ["-"], group = "source")]
     pub access_log: Option<String>,
+
+    #[command(flatten)]
+    pub log: LogArgs,
 
     /// How long to watch; the watch ends earlier only to roll back [default: 5m if a server is queried]
     #[arg(long, value_name = "DURATION", value_parser = parse_positive)]
@@ -93,8 +97,8 @@ pub struct SourceArgs {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_positive)]
     pub interval: Duration,
 
-    /// When the deployment began, as a time (RFC 3339) or a duration before now; older requests are the baseline
-    /// [default: now if a server is queried or a log is watched]
+    /// When the deployment began, as a time (RFC 3339) or a duration before now; older requests are the baseline. For a log
+    /// that is read to its end, also all: every line counts [default: now if a server is queried or a log is watched]
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
 

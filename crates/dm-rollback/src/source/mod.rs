@@ -28,6 +28,7 @@ use common::secrets;
 use crate::decision::rate_test::RateTest;
 use crate::evidence::{Alert, Criteria, Evidence, Latency, Subject};
 use crate::report::note;
+use access_log::args::LogArgs;
 use alerts::Alerts;
 use args::{AnyUrl, SourceArgs};
 use input::Input;
@@ -37,6 +38,9 @@ use server::Server;
 
 /// The default duration of a watch.
 const WATCH: Duration = Duration::from_mins(5);
+
+/// The value of `--since` with which every line of a log counts.
+const ALL: &str = "all";
 
 /// The size of the read buffer: large, because a stream may have millions of lines.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -54,7 +58,7 @@ pub struct Sources {
 #[derive(Debug)]
 enum Origin {
     Stream(Option<BufReader<Input>>),
-    AccessLog { watch: Option<Duration> },
+    AccessLog { watch: Option<Duration>, log: LogArgs },
     Server { server: Server, watch: Duration },
 }
 
@@ -73,7 +77,9 @@ impl Sources {
         if baseline.is_some_and(|counts| counts.errors > counts.total) {
             bail!("--baseline-errors is more than --baseline-total");
         }
-        let since = args.since.as_deref().map(|text| since(text, now)).transpose()?;
+        // Every line of a log counts if the caller says so.
+        let is_all = args.since.as_deref() == Some(ALL);
+        let since = args.since.as_deref().filter(|_| !is_all).map(|text| since(text, now)).transpose()?;
         let alerts = alerts(args, identity, since.unwrap_or(now))?;
         let by_requests = error_rate.is_some() || latency.is_some();
         let origin =
@@ -81,7 +87,7 @@ impl Sources {
                 let server = server(args, identity, since.unwrap_or(now), error_rate.is_some())?;
                 Origin::Server { server, watch: args.watch.unwrap_or(WATCH) }
             } else if args.access_log.is_some() {
-                Origin::AccessLog { watch: args.watch }
+                Origin::AccessLog { watch: args.watch, log: args.log.clone() }
             } else {
                 Origin::Stream(None)
             };
@@ -104,6 +110,16 @@ impl Sources {
             Origin::Server { server: Server::Prometheus(_) | Server::Railway(_), .. } if !by_requests => {
                 bail!("requests are counted, but no condition uses them: add --if-error-rate")
             }
+            _ => {}
+        }
+        match &origin {
+            Origin::AccessLog { watch: None, .. } if since.is_none() && !is_all => bail!(
+                "--access-log without --watch reads all lines of the log, also those from before the deployment: give --since TIME, or --since {ALL} to count all of them"
+            ),
+            Origin::AccessLog { watch: None, .. } => {}
+            _ if is_all => bail!(
+                "--since {ALL} applies to an access log without --watch: give the time when the deployment began"
+            ),
             _ => {}
         }
         let is_server = matches!(origin, Origin::Server { .. });
@@ -144,8 +160,8 @@ impl Sources {
                 self.check_alerts(&mut evidence)?;
                 Ok(evidence)
             }
-            Origin::AccessLog { watch } => {
-                let mut evidence = access_log::read(self.criteria, *watch, clock, on_progress);
+            Origin::AccessLog { watch, log } => {
+                let mut evidence = access_log::read(self.criteria, log, *watch, clock, on_progress);
                 self.check_alerts(&mut evidence)?;
                 Ok(evidence)
             }

@@ -1,0 +1,283 @@
+//! A log: turns its lines into evidence. Pure; the clock is an argument.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::args::LogArgs;
+use super::backlog::{Arrival, Backlog};
+use super::entry::Entry;
+use super::filters::Filters;
+use super::lag::{Lag, SMALL};
+use super::outcome::Outcome;
+use super::tally::Tally;
+use super::time::PlausibleTimes;
+use super::{combined, json};
+use crate::evidence::{Criteria, Evidence, MAX_LINE_BYTES, Requests};
+
+/// The name of this source in records and labels.
+const NAME: &str = "access_log";
+
+/// The number of unreadable lines that are not worth a note.
+const FEW_ODD: u64 = 10;
+
+/// If this number of requests is expected, the probability that none arrives is 1 in 20,000 (Poisson).
+const FEW: f64 = 10.0;
+
+const NO_DURATION: &str = "a line has no duration with a known unit, so it is no evidence for --if-latency: add rt=$request_time to nginx's log_format, or request_time (seconds) or duration_ms to JSON";
+
+/// Counts the requests of a log.
+#[derive(Debug)]
+pub(super) struct Log {
+    evidence: Evidence,
+    filters: Filters,
+    count_client_aborts: bool,
+    lines: u64,
+    odd: u64,
+    /// The earliest and the latest time in the lines.
+    span: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    before: Tally,
+    after: Tally,
+    live: Option<Live>,
+    lag: Lag,
+    notes: Vec<String>,
+    noted_duration: bool,
+    noted_lag: bool,
+}
+
+/// What a log that is watched needs in addition: its lines are from now on, except those that were there at the beginning.
+#[derive(Debug)]
+struct Live {
+    since: DateTime<Utc>,
+    /// `None` when the lines that were there have been read.
+    backlog: Option<Backlog>,
+}
+
+/// A request with its time.
+type Sample = (DateTime<Utc>, Tally);
+
+impl Log {
+    /// An empty log. `is_watched` if its lines arrive as they are written.
+    pub(super) fn new(criteria: Criteria, args: &LogArgs, is_watched: bool) -> Self {
+        let live = |since| Live { since, backlog: Some(Backlog::default()) };
+        Self {
+            evidence: Evidence::new(criteria),
+            filters: Filters::new(args),
+            count_client_aborts: args.count_client_aborts,
+            lines: 0,
+            odd: 0,
+            span: None,
+            before: Tally::default(),
+            after: Tally::default(),
+            live: criteria.since.filter(|_| is_watched).map(live),
+            lag: Lag::default(),
+            notes: Vec::new(),
+            noted_duration: false,
+            noted_lag: false,
+        }
+    }
+
+    /// Whether reading can end: more lines change nothing.
+    pub(super) fn is_over(&self) -> bool {
+        self.evidence.damage.is_some() || self.evidence.is_decisive()
+    }
+
+    /// The evidence so far.
+    pub(super) fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// Sentences for the operator since the last call.
+    pub(super) fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Counts the complete lines, which arrive at `now`, and keeps the rest.
+    pub(super) fn take_lines(&mut self, rest: &mut Vec<u8>, now: DateTime<Utc>, elapsed: Duration) {
+        let times = PlausibleTimes::at(now);
+        let mut begin = 0;
+        let mut samples = Vec::new();
+        while let Some(length) = rest[begin..].iter().position(|byte| *byte == b'\n') {
+            let line = String::from_utf8_lossy(&rest[begin..begin + length]);
+            samples.extend(self.parse(line.trim_end(), &times));
+            begin += length + 1;
+        }
+        rest.drain(..begin);
+        self.place(&samples, now, elapsed);
+        if rest.len() > MAX_LINE_BYTES {
+            self.refuse(Some(format!("a line is longer than {MAX_LINE_BYTES} bytes")));
+        }
+    }
+
+    /// The request in a line, if it counts.
+    fn parse(&mut self, line: &str, times: &PlausibleTimes) -> Option<Sample> {
+        if line.is_empty() {
+            return None;
+        }
+        self.lines += 1;
+        let is_json = line.trim_start().starts_with('{');
+        let entry = if is_json { json::parse(line, times) } else { combined::parse(line, times) };
+        let Some(entry) = entry else {
+            self.odd += 1;
+            return None;
+        };
+        let ts = entry.ts;
+        self.span = Some(self.span.map_or((ts, ts), |(first, last)| (first.min(ts), last.max(ts))));
+        self.filters.select(&entry).then(|| (ts, self.judge(&entry)))
+    }
+
+    fn judge(&mut self, entry: &Entry<'_>) -> Tally {
+        let latency = self.evidence.criteria().latency;
+        if latency.is_some() && entry.milliseconds.is_none() && !self.noted_duration {
+            self.noted_duration = true;
+            self.notes.push(NO_DURATION.to_owned());
+        }
+        let slow = latency.zip(entry.milliseconds).map(|(latency, ms)| latency.is_slow(ms));
+        Tally::one(Outcome::of(entry), slow, self.count_client_aborts)
+    }
+
+    /// Finds out which of these requests are from after the deployment, and counts them.
+    fn place(&mut self, samples: &[Sample], now: DateTime<Utc>, elapsed: Duration) {
+        let times = samples.iter().map(|(ts, _)| *ts);
+        let Some(newest) = times.clone().max() else { return };
+        if newest > now {
+            self.lag.observe(std::iter::once(newest), now);
+        }
+        let Some(live) = &mut self.live else {
+            for (ts, tally) in samples {
+                self.refuse(Lag::ahead(*ts, now));
+                self.count((*ts).min(now), *tally);
+                if self.is_over() {
+                    return;
+                }
+            }
+            return;
+        };
+        let since = live.since;
+        if let Some(why) = Lag::ahead(newest, now) {
+            self.refuse(Some(why));
+        } else if let Some(backlog) = &mut live.backlog
+            && !backlog.is_over(elapsed, newest)
+        {
+            // Anything older is from before the deployment, by any clock that is accepted.
+            let oldest = since - TimeDelta::minutes(2);
+            let arrival = Arrival::at(elapsed);
+            for (ts, tally) in samples {
+                backlog.hold((*ts).max(oldest), arrival, *tally);
+            }
+        } else {
+            let backlog = live.backlog.take();
+            self.lag.observe(times, now);
+            self.release(since, backlog);
+            self.count_live(since, samples, now);
+            self.judge_lag(now);
+        }
+    }
+
+    /// Damages the evidence, unless it proves something already.
+    fn refuse(&mut self, why: Option<String>) {
+        if why.is_some() && !self.is_over() {
+            self.evidence.damage = why;
+        }
+    }
+
+    /// Counts the lines of the beginning. Those that arrived after the start become the baseline only if live lines showed the
+    /// log's clock. Differences too small to be corrected leave it open on which side of the deployment its last seconds are.
+    fn release(&mut self, since: DateTime<Utc>, backlog: Option<Backlog>) {
+        let correction = self.lag.correction();
+        let oldest_unclear = if self.lag.is_observed() {
+            since - SMALL - TimeDelta::seconds(1)
+        } else {
+            DateTime::<Utc>::MIN_UTC
+        };
+        let unclear = oldest_unclear..=since;
+        for (ts, arrival, tally) in backlog.into_iter().flat_map(Backlog::release) {
+            let ts = ts + correction;
+            if arrival == Arrival::AtOnce || !unclear.contains(&ts) {
+                self.count(ts, tally);
+            }
+        }
+    }
+
+    /// Counts lines that arrived during the watch. They are never the baseline: if their time is before the deployment, the
+    /// server wrote them late, or its clock is not known yet.
+    fn count_live(&mut self, since: DateTime<Utc>, samples: &[Sample], now: DateTime<Utc>) {
+        let correction = self.lag.correction();
+        for (ts, tally) in samples {
+            let ts = (*ts + correction).min(now);
+            if ts > since && !self.is_over() {
+                self.count(ts, *tally);
+            }
+        }
+    }
+
+    fn judge_lag(&mut self, now: DateTime<Utc>) {
+        if !self.noted_lag && self.lag.is_known(now) {
+            self.noted_lag = true;
+            self.notes.extend(self.lag.note());
+            self.refuse(self.lag.complaint());
+        }
+    }
+
+    fn count(&mut self, ts: DateTime<Utc>, tally: Tally) {
+        let is_before = self.evidence.criteria().since.is_some_and(|since| ts <= since);
+        if is_before {
+            self.before += tally;
+        } else {
+            self.after += tally;
+        }
+        if tally.requests != Requests::default() {
+            self.evidence.count(ts, NAME, tally.requests);
+        }
+    }
+
+    /// Whether lines are missing from the `silence` at the end of the watch. A server may buffer its log for a quarter of
+    /// the watch; and if only a few lines are expected, silence is normal.
+    pub(super) fn went_silent(&self, silence: Duration, watch: Duration) -> bool {
+        let Some((first, last)) = self.span else { return false };
+        let covered = (last - first).to_std().unwrap_or_default().max(Duration::from_secs(1));
+        #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
+        let expected = self.lines as f64 * silence.as_secs_f64() / covered.as_secs_f64();
+        expected > FEW && silence > watch / 4
+    }
+
+    /// Ends the log; `why` says why its lines may be incomplete. Nothing that is odd about a log overrides a proof.
+    pub(super) fn finish(mut self, why: Option<String>) -> (Evidence, Vec<String>) {
+        if let Some(live) = self.live.take() {
+            self.release(live.since, live.backlog);
+        }
+        if !self.noted_lag {
+            self.notes.extend(self.lag.note());
+        }
+        self.evidence.finish();
+        let (lines, odd) = (self.lines, self.odd);
+        let unread = format!(
+            "{odd} of {lines} lines are neither the combined format nor JSON with a time and a status"
+        );
+        let mut complaints = vec![why, self.lag.complaint()];
+        if 2 * odd > lines {
+            complaints.push(Some(unread));
+        } else if odd > FEW_ODD.max(lines / 100) {
+            self.notes.push(unread);
+        }
+        if odd < lines {
+            complaints.push(self.filters.complaint());
+        }
+        complaints.push(self.after.complaint(&self.before));
+        self.notes.extend(self.after.notes());
+        if self.evidence.damage.is_none() && !self.is_proven() {
+            self.evidence.damage = complaints.into_iter().flatten().next();
+        }
+        (self.evidence, self.notes)
+    }
+
+    /// Whether the requests prove a bad version, also if none of them succeeded.
+    fn is_proven(&self) -> bool {
+        let mut observations = self.evidence.observations();
+        self.evidence.is_decisive()
+            || observations.any(|(_, seen)| seen.errors.is_decisive() || seen.slow.is_decisive())
+    }
+}
+
+#[cfg(test)]
+mod tests;
