@@ -36,6 +36,8 @@ Examples:
     --if-error-rate 5 -- ./rollback.sh
   dm-rollback --if-alert ApiDown --if-alert ApiSlow --watch 10m \\
     -- ./rollback.sh
+  dm-rollback --if-alert HighErrorRate --alert-match job=web \\
+    --watch 10m -- ./rollback.sh
   tail -F access.log | dm-rollback --access-log - --if-error-rate 5 \\
     --if-latency 1s --watch 5m -- ./rollback.sh
   dm-rollback --from-alertmanager --verify-url https://api/health \\

@@ -3,8 +3,10 @@
 use std::io::{IsTerminal, stdin, stdout};
 
 use anyhow::{Result, bail};
+use chrono::{DateTime, Utc};
 use common::args::{Format, non_empty};
 use common::clock::{Clock as _, SystemClock};
+use common::identity::Identity;
 use common::label::Stage;
 use telemetry::Context;
 
@@ -14,7 +16,8 @@ use crate::execute::Execution;
 use crate::execute::run_command::RollbackCommand;
 use crate::notify::Notifiers;
 use crate::safeguards::args::SafeguardSettings;
-use crate::source::Sources;
+use crate::source::alert_labels::AlertLabels;
+use crate::source::{Sources, alert_starts, since};
 use crate::trigger::Trigger;
 
 /// The plan of a run that judges a deployment.
@@ -64,7 +67,7 @@ pub(crate) fn plan(args: Args) -> Result<Plan> {
         smoke_fails: args.if_smoke_fails,
     };
     let notifiers = Notifiers::new(non_empty(args.source.alertmanager_url.as_ref()), &args.github);
-    let trigger = trigger(&args, &notifiers)?;
+    let trigger = trigger(&args, &notifiers, &context.identity, now)?;
     let mut safeguards = SafeguardSettings::from(&args.safeguards);
     // Requests that succeed while an alert fires do not prove that a version is good.
     safeguards.provisional |= trigger.is_some();
@@ -104,7 +107,12 @@ pub(crate) fn plan(args: Args) -> Result<Plan> {
     })
 }
 
-fn trigger(args: &Args, notifiers: &Notifiers) -> Result<Option<Trigger>> {
+fn trigger(
+    args: &Args,
+    notifiers: &Notifiers,
+    identity: &Identity,
+    now: DateTime<Utc>,
+) -> Result<Option<Trigger>> {
     if !args.trigger.from_alertmanager {
         return Ok(None);
     }
@@ -113,6 +121,10 @@ fn trigger(args: &Args, notifiers: &Notifiers) -> Result<Option<Trigger>> {
     };
     Ok(Some(Trigger {
         alertmanager,
+        labels: AlertLabels::new(&args.source.alert_match, identity),
+        starts: alert_starts(&args.source)?,
+        max_age: args.trigger.max_age,
+        since: args.source.since.as_deref().map(|text| since(text, now)).transpose()?,
         is_deployment_given: non_empty(args.deployment.deployment_id.as_ref()).is_some(),
         is_version_given: non_empty(args.deployment.app_version.as_ref()).is_some(),
     }))

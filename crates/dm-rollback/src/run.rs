@@ -85,7 +85,7 @@ fn judge(judgement: Judgement, context: &Context, clock: &dyn Clock) -> Result<(
     let mut identity = context.identity.clone();
     if let Some(trigger) = &trigger {
         let journal = context.sinks.state_dir.as_deref().map(Journal::new);
-        let verdict = trigger.judge(stdin().lock(), &mut identity, journal.as_ref(), clock.now());
+        let verdict = trigger.judge(stdin().lock(), &mut identity, journal.as_ref(), clock);
         if verdict.verdict != Decision::Rollback || policy.is_empty() {
             return Ok((verdict, Subject { identity, probed_urls: Vec::new() }));
         }

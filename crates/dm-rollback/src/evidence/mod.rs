@@ -53,13 +53,15 @@ pub struct Evidence {
     bucket: i64,
 }
 
-/// The state of the requested alerts in Alertmanager.
+/// The state of the requested alerts in Alertmanager, as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alert {
-    /// This alert fires, and began after the deployment.
+    /// An alert of this service fires, and began after the deployment.
     Firing(String),
-    /// This alert fires, and began before the deployment.
+    /// An alert of this service fires, and began before the deployment.
     FiredBefore(String),
+    /// Alerts fire, but only those of other services.
+    Elsewhere(String),
     /// No alert fires.
     Quiet,
     /// The state could not be determined, for this reason.

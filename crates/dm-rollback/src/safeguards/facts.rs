@@ -94,6 +94,18 @@ pub(crate) fn last_deployment<'a>(entries: &'a [Entry], ours: &Identity) -> Opti
     starts.max_by_key(|(_, _, ts)| *ts).map(|(identity, ..)| identity)
 }
 
+/// When the deployment of `ours` last began to replace the live version; `None` if the journal does not know it. A CI job
+/// that is started again replaces the version again.
+pub(crate) fn deployment_start(entries: &[Entry], ours: &Identity) -> Option<DateTime<Utc>> {
+    let starts = entries.iter().filter_map(started).filter(|(identity, stage, _)| {
+        identity.deployment == ours.deployment
+            && identity.service == ours.service
+            && identity.environment == ours.environment
+            && replaces_version(stage)
+    });
+    starts.map(|(.., ts)| ts).max()
+}
+
 /// The version of the deployment of `ours`, if the journal has it.
 pub(crate) fn version_of(entries: &[Entry], ours: &Identity) -> Option<Label> {
     let is_ours = |identity: &&Identity| {
@@ -196,6 +208,21 @@ pub(crate) mod tests {
         assert_eq!(facts(&entries).newer, None);
         // Our deployment is not in the journal: then it began with this tool, at the latest.
         assert_eq!(facts(&[stage(9, "d-1", "api", "deploy")]).newer, None);
+    }
+
+    #[test]
+    fn a_deployment_begins_when_it_last_replaced_the_version() {
+        let entries = [
+            stage(3, "d-2", "api", "deploy"),
+            stage(6, "d-2", "api", "deploy"),
+            // None of these replaces the version; the last one is what a forged alert leaves behind.
+            stage(9, "d-2", "api", "health_check"),
+            stage(9, "d-2", "web", "deploy"),
+            stage(9, "d-3", "api", "rollback"),
+        ];
+        assert_eq!(deployment_start(&entries, &ours()), Some(at(5)));
+        let forged = Identity { deployment: "d-3".parse().unwrap(), ..ours() };
+        assert_eq!(deployment_start(&entries, &forged), None);
     }
 
     #[test]

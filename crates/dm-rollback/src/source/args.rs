@@ -10,6 +10,8 @@ use common::label::Label;
 use secrecy::SecretString;
 use url::Url;
 
+use super::alert_labels::AlertLabel;
+
 /// The sources of the evidence; stdin, unless another source is given.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sources")]
@@ -22,17 +24,27 @@ pub struct SourceArgs {
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent, default_value = "5", requires = "if_latency")]
     pub if_latency_share: f64,
 
-    /// Roll back if this alert begins to fire in Alertmanager; may be given more than once. With a stream or a log, it is
-    /// checked once, at the end
+    /// Roll back if this alert fires in Alertmanager with the labels of the service and the environment, and its condition
+    /// began after the deployment; may be given more than once. With a stream or a log, it is checked once, at the end
     #[arg(long, value_name = "NAME")]
     pub if_alert: Vec<Label>,
+
+    /// An alert is about this service if it has this label, whatever its labels service and environment are; may be given
+    /// more than once: then it needs all of them
+    #[arg(long, value_name = "LABEL=VALUE")]
+    pub alert_match: Vec<AlertLabel>,
+
+    /// How long the condition of an alert holds before it fires, the `for` of its rule, if no Prometheus ($PROMETHEUS_URL)
+    /// knows it. A condition that began before the deployment is no reason to roll back
+    #[arg(long, value_name = "DURATION", value_parser = parse)]
+    pub alert_for: Option<Duration>,
 
     /// The Alertmanager to query for alerts and to notify of a rollback
     // The URL may hold a password.
     #[arg(long, env = "ALERTMANAGER_URL", value_name = "URL", hide_env_values = true)]
     pub alertmanager_url: Option<EmptyAsNone<AnyUrl>>,
 
-    /// Count requests in this Prometheus [default: $PROMETHEUS_URL]
+    /// Count requests in this Prometheus [default: $PROMETHEUS_URL, which is also asked when the condition of an alert began]
     #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = parse_url, group = "source")]
     #[expect(clippy::option_option, reason = "the flag may be absent, or have no value")]
     pub prometheus: Option<Option<Url>>,

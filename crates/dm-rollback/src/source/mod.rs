@@ -1,10 +1,13 @@
 //! The sources of the evidence, as validated values, and how the evidence is gathered.
 
 mod access_log;
+pub(crate) mod alert_labels;
+pub(crate) mod alert_start;
 mod alerts;
 pub(crate) mod args;
 mod counters;
 mod prometheus;
+mod prometheus_client;
 mod railway;
 mod scrapes;
 mod server;
@@ -23,13 +26,17 @@ use common::identity::Identity;
 use common::records::Baseline;
 use common::runtime::block_on;
 use common::secrets;
+use url::Url;
 
 use crate::decision::sequential_test::SequentialTest;
 use crate::evidence::{Alert, Criteria, Evidence, Latency};
 use crate::report::note;
+use alert_labels::AlertLabels;
+use alert_start::AlertStarts;
 use alerts::Alerts;
 use args::{AnyUrl, SourceArgs};
 use prometheus::{Prometheus, check_selector};
+use prometheus_client::Client;
 use railway::Railway;
 use server::Server;
 
@@ -74,15 +81,18 @@ impl Sources {
         let since = args.since.as_deref().map(|text| since(text, now)).transpose()?;
         let alerts = alerts(args, identity, since.unwrap_or(now))?;
         let by_requests = error_rate.is_some() || latency.is_some();
-        let origin =
-            if args.prometheus.is_some() || args.railway || (!stream && !by_requests && alerts.is_some()) {
-                let server = server(args, identity, since.unwrap_or(now))?;
-                Origin::Server { server, watch: args.watch.unwrap_or(WATCH) }
-            } else if args.access_log.is_some() {
-                Origin::AccessLog { watch: args.watch }
-            } else {
-                Origin::Stream
-            };
+        let only_alerts = !stream && !by_requests && alerts.is_some() && !args.railway;
+        let origin = if only_alerts && args.total_query.is_none() {
+            // Prometheus is only asked when the condition of an alert began.
+            Origin::Server { server: Server::None, watch: args.watch.unwrap_or(WATCH) }
+        } else if args.prometheus.is_some() || args.railway {
+            let server = server(args, identity, since.unwrap_or(now))?;
+            Origin::Server { server, watch: args.watch.unwrap_or(WATCH) }
+        } else if args.access_log.is_some() {
+            Origin::AccessLog { watch: args.watch }
+        } else {
+            Origin::Stream
+        };
         match &origin {
             Origin::Stream if args.watch.is_some() => {
                 bail!(
@@ -140,21 +150,21 @@ impl Sources {
             Origin::Stream => {
                 let input = BufReader::with_capacity(BUFFER_BYTES, stdin().lock());
                 let mut evidence = Evidence::read(input, self.criteria, on_progress);
-                self.check_alerts(&mut evidence)?;
+                self.check_alerts(&mut evidence, clock)?;
                 Ok(evidence)
             }
             Origin::AccessLog { watch } => {
                 let mut evidence = access_log::read(self.criteria, *watch, clock, on_progress);
-                self.check_alerts(&mut evidence)?;
+                self.check_alerts(&mut evidence, clock)?;
                 Ok(evidence)
             }
         }
     }
 
     /// Checks the alerts once, unless the evidence is decisive already.
-    fn check_alerts(&self, evidence: &mut Evidence) -> Result<()> {
+    fn check_alerts(&self, evidence: &mut Evidence, clock: &dyn Clock) -> Result<()> {
         if let Some(alerts) = self.alerts.as_ref().filter(|_| !evidence.is_decisive()) {
-            evidence.alert = Some(block_on(alerts.check())?);
+            evidence.alert = Some(block_on(alerts.check(clock))?);
         }
         Ok(())
     }
@@ -166,7 +176,24 @@ fn alerts(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Resul
     }
     let AnyUrl(url) = non_empty(args.alertmanager_url.as_ref())
         .context("--if-alert needs --alertmanager-url or ALERTMANAGER_URL")?;
-    Ok(Some(Alerts::new(url, args.if_alert.clone(), identity, since)))
+    let labels = AlertLabels::new(&args.alert_match, identity);
+    Ok(Some(Alerts::new(url, args.if_alert.clone(), labels, alert_starts(args)?, since)))
+}
+
+/// How to find out when the condition of an alert began: any Prometheus that is known may be asked.
+pub(crate) fn alert_starts(args: &SourceArgs) -> Result<AlertStarts> {
+    let token = secrets::read(non_empty(args.prometheus_token.as_ref()))?;
+    let client = prometheus_url(args)?.map(|url| Client::new(url, token.as_ref())).transpose()?;
+    Ok(AlertStarts::new(client, args.alert_for))
+}
+
+/// The Prometheus of the flag, otherwise that of the variable.
+fn prometheus_url(args: &SourceArgs) -> Result<Option<Url>> {
+    if let Some(Some(url)) = &args.prometheus {
+        return Ok(Some(url.clone()));
+    }
+    let url = env::system("PROMETHEUS_URL").map(|text| parse_url(&text)).transpose();
+    url.map_err(anyhow::Error::msg).context("PROMETHEUS_URL")
 }
 
 fn server(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Result<Server> {
@@ -175,14 +202,7 @@ fn server(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Resul
         let railway = Railway::from_env(args.railway_url.clone(), &env::system, from)?;
         return Ok(Server::Railway(Box::new(railway)));
     }
-    let Some(prometheus) = &args.prometheus else { return Ok(Server::None) };
-    let url = if let Some(url) = prometheus {
-        url.clone()
-    } else {
-        let text =
-            env::system("PROMETHEUS_URL").context("--prometheus without a URL needs PROMETHEUS_URL")?;
-        parse_url(&text).map_err(anyhow::Error::msg).context("PROMETHEUS_URL")?
-    };
+    let url = prometheus_url(args)?.context("--prometheus without a URL needs PROMETHEUS_URL")?;
     for (flag, selector) in [("--total-query", &args.total_query), ("--error-query", &args.error_query)] {
         selector.as_deref().map_or(Ok(()), |selector| check_selector(flag, selector))?;
     }
@@ -205,15 +225,16 @@ fn progress(evidence: &Evidence) -> String {
         }
     }
     match &evidence.alert {
-        Some(Alert::Unknown(why)) => parts.push(why.clone()),
-        Some(Alert::FiredBefore(name)) => parts.push(format!("{name} already fired before the deployment")),
+        Some(Alert::Unknown(why) | Alert::FiredBefore(why) | Alert::Elsewhere(why)) => {
+            parts.push(why.clone());
+        }
         Some(Alert::Firing(_) | Alert::Quiet) | None => {}
     }
     if parts.is_empty() { "no requests were observed".to_owned() } else { parts.join("; ") }
 }
 
 /// Parses a time, or a duration before now.
-fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
+pub(crate) fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
     if let Ok(ago) = common::duration::parse(text) {
         return Ok(now - ago);
     }

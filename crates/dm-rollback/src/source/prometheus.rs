@@ -1,22 +1,18 @@
 //! Requests counted by Prometheus. It returns the raw samples of the counters; this module adds them up, so that the
 //! counts are exact.
 
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::duration::format_duration;
-use common::http;
 use common::label::Label;
 use regex_lite::Regex;
-use reqwest::Client;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use url::Url;
 
 use super::counters::{Counters, Counts, Increases, Labels, Sample};
+use super::prometheus_client::Client;
 use super::scrapes::Scrapes;
 use crate::evidence::{Evidence, Requests};
 
@@ -47,22 +43,14 @@ const STATUS_LABELS: [&str; 6] =
 /// How far queries overlap: a scrape may be stored late.
 const OVERLAP: TimeDelta = TimeDelta::minutes(5);
 
-/// The timeout of a query.
-const TIMEOUT: Duration = Duration::from_secs(15);
-
-/// The maximum length of a response, in bytes.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
-
 /// A Prometheus server, and the counters that are queried.
 #[derive(Debug)]
 pub(crate) struct Prometheus {
-    url: Url,
-    authorization: Option<HeaderValue>,
+    client: Client,
     service: Label,
     total: Option<String>,
     error: Option<String>,
     from: DateTime<Utc>,
-    client: Client,
     counters: Counters,
     /// When the counters were scraped.
     scrapes: Scrapes,
@@ -70,12 +58,6 @@ pub(crate) struct Prometheus {
     has_errors: bool,
     /// Errors whose requests have not been counted yet.
     unmatched_errors: u64,
-}
-
-#[derive(Deserialize)]
-struct Response<T> {
-    data: Option<Data<T>>,
-    error: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -117,22 +99,15 @@ impl Prometheus {
         service: Label,
         from: DateTime<Utc>,
     ) -> Result<Self> {
-        let authorization = token
-            .map(|token| common::secrets::header_value(&format!("Bearer {}", token.expose_secret())))
-            .transpose()
-            .context("the token for Prometheus")?;
-        let builder = http::builder(url.scheme() == "https").timeout(TIMEOUT);
-        let client = builder.build().context("cannot set up an HTTP client for Prometheus")?;
+        let client = Client::new(url, token)?;
         let (total, error) = (None, None);
         let counters = Counters::default();
         Ok(Self {
-            url,
-            authorization,
+            client,
             service,
             total,
             error,
             from,
-            client,
             counters,
             scrapes: Scrapes::default(),
             has_requests: false,
@@ -256,22 +231,9 @@ impl Prometheus {
 
     /// The result of an instant query.
     async fn query<T: DeserializeOwned>(&self, query: &str, now: DateTime<Utc>) -> Result<Vec<T>> {
-        let mut url = self.url.clone();
-        let path = format!("{}/api/v1/query", url.path().trim_end_matches('/'));
-        url.set_path(&path);
-        let mut request = self.client.get(url).query(&[("query", query), ("time", &now.to_rfc3339())]);
-        if let Some(value) = &self.authorization {
-            request = request.header(AUTHORIZATION, value.clone());
-        }
-        let http_response = request.send().await.map_err(http::describe_error).map_err(anyhow::Error::msg)?;
-        let status = http_response.status();
-        let body = http::read_body(http_response, MAX_BYTES).await?;
-        let response: Response<T> = serde_json::from_slice(&body)
-            .map_err(|_| anyhow!("this is not a response from Prometheus: HTTP status {status}"))?;
-        match (response.data, response.error) {
-            (Some(data), None) => Ok(data.result),
-            (_, error) => bail!("{query}: {}", error.unwrap_or_else(|| status.to_string())),
-        }
+        let parameters = [("query", query), ("time", &now.to_rfc3339())];
+        let data: Data<T> = self.client.get("query", &parameters, query).await?;
+        Ok(data.result)
     }
 }
 
