@@ -22,3 +22,4 @@ pub mod records;
 pub mod runtime;
 pub mod secrets;
 pub mod term;
+pub mod watch_time;

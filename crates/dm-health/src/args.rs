@@ -16,7 +16,7 @@ use telemetry::ExportArgs;
 use crate::address::NamedAddress;
 use crate::policy::FailRate;
 use crate::version::{self, VersionLocation};
-use crate::watch_time::WatchTime;
+use common::watch_time::WatchTime;
 
 /// The name and the kind of this tool.
 pub const TOOL: Tool = Tool { name: "dm-health", wrapper: false };

@@ -2,7 +2,7 @@
 //!
 //! It owns probes over HTTP, TCP, gRPC and programs, the policy that turns probe results into a verdict, and the report.
 //! It does not judge a deployment: `dm-rollback` reads the records and decides. What an HTTP response should look like is
-//! described by `http-expect`. `dm-rollback` uses [`verify`].
+//! described by `http-expect`. `dm-rollback` uses [`observe`].
 //!
 //! ```text
 //! poll_loop: at every turn of the interval, each target
@@ -15,6 +15,7 @@ mod args;
 mod clock_difference;
 mod expectations;
 mod failure;
+mod observe;
 mod plan;
 mod policy;
 mod poll_loop;
@@ -24,16 +25,15 @@ mod run;
 mod run_outcome;
 mod stats;
 mod stdout_closed;
-mod verify;
 mod version;
-mod watch_time;
 
 use anyhow::Result;
 use common::exit::Exit;
 
 pub use args::{Args, TOOL};
+pub use observe::{Observation, Observed, observe};
 pub use plan::{Plan, plan};
-pub use verify::verify;
+pub use version::VersionLocation;
 
 /// Carries out the plan.
 ///

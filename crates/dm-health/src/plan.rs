@@ -23,7 +23,7 @@ use crate::poll_loop::Schedule;
 use crate::probe::{ProbeOptions, Target};
 use crate::report::Style;
 use crate::version::{ExpectedVersion, VersionDetector, VersionLocation};
-use crate::watch_time::WatchTime;
+use common::watch_time::WatchTime;
 
 /// How many failures in a row prove a target unhealthy.
 const MAX_FAIL: u32 = 5;

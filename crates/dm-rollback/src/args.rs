@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Parser;
-use common::args::{DeploymentArgs, Format};
+use common::args::{DeploymentArgs, EmptyAsNone, Format};
 use common::cli::Tool;
 use common::github_actions::GitHubArgs;
 use common::{duration, http};
+use dm_health::VersionLocation;
 use telemetry::ExportArgs;
 use url::Url;
 
@@ -36,6 +37,8 @@ Examples:
     --if-error-rate 5 -- ./rollback.sh
   dm-rollback --if-alert ApiDown --if-alert ApiSlow --watch 10m \\
     -- ./rollback.sh
+  dm-rollback --if-alert HighErrorRate --alert-match job=web \\
+    --watch 10m -- ./rollback.sh
   tail -F access.log | dm-rollback --access-log - --if-error-rate 5 \\
     --if-latency 1s --watch 5m -- ./rollback.sh
   dm-rollback --from-alertmanager --verify-url https://api/health \\
@@ -115,13 +118,19 @@ pub struct Args {
     #[command(flatten)]
     pub(crate) trigger: TriggerArgs,
 
-    /// URL that verifies a rollback by three successes in a row [default: the URLs that dm-health probed]
+    /// URL that has to work after a rollback, in addition: three successes in a row. The rollback is verified by measuring
+    /// the condition that triggered it again
     #[arg(long, value_name = "URL", value_parser = http::parse_url)]
     pub(crate) verify_url: Option<Url>,
 
     /// Time limit of the verification after a rollback
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::parse_positive)]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse_positive)]
     pub(crate) verify_deadline: Duration,
+
+    /// Where a response contains its version: json:JSONPATH, header:NAME, or body:REGEX. To verify a rollback by probes of
+    /// this tool; in a stream, dm-health detects the version
+    #[arg(long, env = "DM_VERSION_AT", value_name = "PLACE")]
+    pub(crate) version_at: Option<EmptyAsNone<VersionLocation>>,
 
     /// Time limit of the rollback command
     #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = duration::parse_positive)]

@@ -30,6 +30,7 @@ mod run;
 mod safeguards;
 mod source;
 mod trigger;
+mod verify;
 
 pub use args::{Args, TOOL};
 pub use command::{Command, plan, run};

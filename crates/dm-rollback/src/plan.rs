@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, stdin, stdout};
 
 use anyhow::{Result, bail};
+use chrono::{DateTime, Utc};
 use common::args::{Format, non_empty};
 use common::clock::{Clock as _, SystemClock};
 use common::env;
@@ -16,8 +17,10 @@ use crate::execute::Execution;
 use crate::execute::run_command::RollbackCommand;
 use crate::notify::Notifiers;
 use crate::safeguards::args::SafeguardSettings;
-use crate::source::Sources;
+use crate::source::alert_labels::AlertLabels;
+use crate::source::{Conditions, Sources, alert_starts, parse_since};
 use crate::trigger::Trigger;
+use crate::verify::VerifySettings;
 
 /// The plan of a run that judges a deployment.
 #[derive(Debug)]
@@ -57,9 +60,13 @@ pub struct Judgement {
 /// The arguments contradict each other, or a source cannot be used.
 pub(crate) fn plan(args: Args) -> Result<Plan> {
     let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
-    let needs_stream = args.if_health_fails || args.if_smoke_fails;
+    let conditions = Conditions {
+        error_rate: args.if_error_rate,
+        health_fails: args.if_health_fails,
+        smoke_fails: args.if_smoke_fails,
+    };
     let now = SystemClock.now();
-    let sources = Sources::plan(&args.source, args.if_error_rate, needs_stream, &context.identity, now)?;
+    let sources = Sources::plan(&args.source, conditions, &context.identity, now)?;
     let policy = Policy {
         error_rate: args.if_error_rate,
         latency: sources.criteria.latency,
@@ -68,7 +75,7 @@ pub(crate) fn plan(args: Args) -> Result<Plan> {
         smoke_fails: args.if_smoke_fails,
     };
     let notifiers = Notifiers::new(non_empty(args.source.alertmanager_url.as_ref()), &args.github);
-    let trigger = trigger(&args, &notifiers)?;
+    let trigger = trigger(&args, &notifiers, &context.identity, now)?;
     let mut safeguards = SafeguardSettings::from(&args.safeguards);
     // Requests that succeed while an alert fires do not prove that a version is good.
     safeguards.provisional |= trigger.is_some();
@@ -94,24 +101,30 @@ pub(crate) fn plan(args: Args) -> Result<Plan> {
             "stdin is a terminal: pipe a stream into it, such as dm-health … --format jsonl | dm-rollback …"
         );
     }
-    let command = has_command.then_some(RollbackCommand {
-        argv: args.command,
-        timeout: args.rollback_timeout,
-        verify_urls: args.verify_url.into_iter().collect(),
-        verify_deadline: args.verify_deadline,
-    });
+    let command =
+        has_command.then_some(RollbackCommand { argv: args.command, timeout: args.rollback_timeout });
+    let verification = VerifySettings {
+        url: args.verify_url,
+        version_at: non_empty(args.version_at.as_ref()),
+        deadline: args.verify_deadline,
+    };
     let keep_deployment_id = non_empty(args.deployment.deployment_id.as_ref()).is_some();
     Ok(Plan {
         context,
         stage: "rollback".parse().map_err(anyhow::Error::msg)?,
         judgement: Judgement { policy, sources, trigger, keep_deployment_id, allow_recording: args.dry_run },
-        execution: Execution { command, dry_run: args.dry_run, safeguards },
+        execution: Execution { command, dry_run: args.dry_run, safeguards, verification },
         notifiers,
         format: args.format.unwrap_or_else(|| Format::for_stdout(stdout().is_terminal())),
     })
 }
 
-fn trigger(args: &Args, notifiers: &Notifiers) -> Result<Option<Trigger>> {
+fn trigger(
+    args: &Args,
+    notifiers: &Notifiers,
+    identity: &Identity,
+    now: DateTime<Utc>,
+) -> Result<Option<Trigger>> {
     if !args.trigger.from_alertmanager {
         return Ok(None);
     }
@@ -120,6 +133,10 @@ fn trigger(args: &Args, notifiers: &Notifiers) -> Result<Option<Trigger>> {
     };
     Ok(Some(Trigger {
         alertmanager,
+        labels: AlertLabels::new(&args.source.alert_match, identity),
+        starts: alert_starts(&args.source)?,
+        max_age: args.trigger.max_age,
+        since: args.source.since.as_deref().map(|text| parse_since(text, now)).transpose()?,
         is_deployment_given: non_empty(args.deployment.deployment_id.as_ref()).is_some(),
         is_version_given: non_empty(args.deployment.app_version.as_ref()).is_some(),
     }))

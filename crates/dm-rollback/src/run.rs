@@ -10,23 +10,25 @@ use common::identity::Identity;
 use common::label::Label;
 use common::records::{Decision, Verdict};
 use telemetry::{Context, Journal, Recorder, WorkKind};
-use url::Url;
 
 use crate::decision::{self, Standing};
 use crate::evidence::versions::Versions;
-use crate::evidence::{Evidence, Subject as EvidenceSubject};
+use crate::evidence::{Evidence, Subject};
 use crate::execute;
 use crate::notify::{self, Notification};
 use crate::plan::{Judgement, Plan};
 use crate::report::{self, Report};
+use crate::verify::{Verification, VerifySettings};
 
-/// The deployment that is judged.
-#[derive(Debug)]
-struct Subject {
+/// A judged deployment.
+struct Outcome {
+    verdict: Verdict,
+    /// How a kept version proved good.
+    standing: Standing,
     /// The identity from the flags and the environment, completed from the trigger and the evidence.
     identity: Identity,
-    /// The URLs that dm-health probed. They verify a rollback if the operator named no other URL.
-    probed_urls: Vec<Url>,
+    /// How to verify a rollback.
+    verification: Verification,
 }
 
 /// Judges the deployment, rolls it back if necessary, and reports the result.
@@ -38,8 +40,9 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
     let clock = SystemClock;
     let began = clock.now();
     let counts_requests = judgement.policy.error_rate.is_some();
-    let (verdict, _standing, subject) = judge(judgement, &context, &clock)?;
-    let context = Context { identity: subject.identity, ..context };
+    let Outcome { verdict, standing, identity, mut verification } =
+        judge(judgement, execution.verification.clone(), &context, &clock)?;
+    let context = Context { identity, ..context };
 
     // The duration of the rollback itself: the watch before it belongs to the stage that watched.
     let stopwatch = Stopwatch::start(&clock);
@@ -47,8 +50,9 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
     let recorder = Recorder::begin(&context.sinks, work, &clock);
     let mut report = Report::begin(format, &context, &clock);
     report.verdict(&verdict);
-    let execution = execution.with_default_verify_urls(subject.probed_urls);
-    let outcome = execute::act_on(&verdict, &execution, &context, began, &mut report, &clock);
+    let verify = &mut |target: Option<&Label>| verification.verify(target, &clock);
+    let judged = execute::Judged { verdict: &verdict, standing, verify };
+    let outcome = execute::act_on(judged, &execution, &context, began, &mut report, &clock);
     let notification = Notification {
         identity: &context.identity,
         stage: &context.qualified_name(&stage),
@@ -79,33 +83,43 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
     }
 }
 
-/// The verdict, and the deployment that it is about. An alert on stdin is judged first; if it is a reason to roll back,
-/// the other sources that were given have to confirm it.
-fn judge(judgement: Judgement, context: &Context, clock: &dyn Clock) -> Result<(Verdict, Standing, Subject)> {
+/// Judges the deployment. An alert on stdin is judged first; if it is a reason to roll back, the other sources that were
+/// given have to confirm it.
+fn judge(
+    judgement: Judgement,
+    verification: VerifySettings,
+    context: &Context,
+    clock: &dyn Clock,
+) -> Result<Outcome> {
     let Judgement { policy, mut sources, trigger, keep_deployment_id, allow_recording } = judgement;
     let mut identity = context.identity.clone();
-    if let Some(trigger) = &trigger {
-        let journal = context.sinks.state_dir.as_deref().map(Journal::new);
-        let verdict = trigger.judge(stdin().lock(), &mut identity, journal.as_ref(), clock.now());
-        if verdict.verdict != Decision::Rollback || policy.is_empty() {
-            return Ok((verdict, Standing::Assumed, Subject { identity, probed_urls: Vec::new() }));
-        }
-    }
-    let stream_subject = EvidenceSubject {
+    let subject = |identity: &Identity| Subject {
         service: identity.service.clone(),
         environment: identity.environment.clone(),
         deployment: keep_deployment_id.then(|| identity.deployment.clone()),
         versions: Versions::of(identity.version.clone()),
         allow_recording,
     };
-    let evidence = sources.gather(&stream_subject, clock)?;
+    let triggered = trigger.as_ref().map(|trigger| {
+        let journal = context.sinks.state_dir.as_deref().map(Journal::new);
+        trigger.judge(stdin().lock(), &mut identity, journal.as_ref(), clock)
+    });
+    let subject = subject(&identity);
+    if let Some(verdict) =
+        triggered.filter(|verdict| verdict.verdict != Decision::Rollback || policy.is_empty())
+    {
+        let verification = Verification::new(verification, (sources, trigger), subject, None, &verdict);
+        return Ok(Outcome { verdict, standing: Standing::NotGood, identity, verification });
+    }
+    let evidence = sources.gather(&subject, clock)?;
     if let Some(deployment) = deployment_id(&evidence).filter(|_| !keep_deployment_id) {
         identity.deployment = deployment;
     }
-    let probed_urls = evidence.targets();
     let verdict = decision::decide(&policy, &evidence, clock.now());
     let standing = decision::standing(&policy, &evidence, verdict.verdict);
-    Ok((verdict, standing, Subject { identity, probed_urls }))
+    let verification =
+        Verification::new(verification, (sources, trigger), subject, Some(&evidence), &verdict);
+    Ok(Outcome { verdict, standing, identity, verification })
 }
 
 /// The id of the deployment as the producer of the stream named it.

@@ -1,26 +1,32 @@
 //! Verifies a rollback: the condition that triggered it is measured again, from the same source.
 
+use std::ops::ControlFlow;
+use std::thread::sleep;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use anyhow::{Result, bail};
 use common::clock::{Clock, Stopwatch};
 use common::duration::format_duration;
 use common::event::Condition;
 use common::label::{Label, redact_url};
 use common::records::Verdict;
+use dm_health::VersionLocation;
 use url::Url;
 
-use crate::decision::rate_test::RateTest;
 use crate::evidence::versions::Versions;
-use crate::evidence::{Criteria, ErrorCounts, Evidence, Latency, Observation, Subject};
+use crate::evidence::{Criteria, Evidence, Subject};
 use crate::report::note;
 use crate::source::Sources;
+use crate::trigger::Trigger;
 
-/// The limit of the error rate that has to be restored if the user requested none, in percent.
-const DEFAULT_LIMIT: f64 = 5.0;
+/// The number of buckets in which an alert must not fire.
+const QUIET_BUCKETS: u32 = 4;
 
 /// The successes in a row of a URL that the operator named.
 const REQUIRED_SUCCESSES: u32 = 3;
+
+/// How long that URL may take to succeed, after the condition is proven to be gone.
+const URL_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The time between two probes.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -29,76 +35,199 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to verify a rollback.
+#[derive(Debug, Clone)]
+pub struct VerifySettings {
+    /// A URL that the operator named: it has to work too.
+    pub url: Option<Url>,
+    /// Where a response contains its version, if targets are probed again.
+    pub version_at: Option<VersionLocation>,
+    /// The time limit of the verification.
+    pub deadline: Duration,
+}
+
+/// What is measured again.
+#[derive(Debug)]
+enum Measure {
+    /// The requests.
+    Requests(Criteria),
+    /// The alerts.
+    Alerts,
+    /// The URL that the operator named: another source cannot be measured again. The versions that answer decide.
+    Versions(Criteria),
+    /// Nothing, for this reason.
+    Nothing(&'static str),
+}
+
+/// The verification of one rollback.
 #[derive(Debug)]
 pub(crate) struct Verification {
+    settings: VerifySettings,
     sources: Sources,
+    trigger: Option<Trigger>,
     subject: Subject,
-    /// The version that was rolled back, if it is known.
-    failed: Option<Label>,
-    /// What the measurement has to prove; `None` if the condition cannot be measured again, for this reason.
-    criteria: Result<Criteria, &'static str>,
-    /// The URLs that were probed, to be probed again if the stream ends.
+    measure: Measure,
+    /// The URLs that were probed, to be probed again if the stream ends; empty if that would not measure the same.
     targets: Vec<Url>,
     /// Whether the versions that answered were detected.
     detects_versions: bool,
-    /// A URL that the operator named; it has to work too.
-    verify_url: Option<Url>,
-    deadline: Duration,
 }
 
 impl Verification {
     /// Plans the verification of a rollback with this verdict.
     pub(crate) fn new(
-        sources: Sources,
+        settings: VerifySettings,
+        (sources, trigger): (Sources, Option<Trigger>),
         subject: Subject,
         evidence: Option<&Evidence>,
         verdict: &Verdict,
-        (verify_url, deadline): (Option<Url>, Duration),
     ) -> Self {
-        let criteria = criteria(evidence, verdict.condition, sources.criteria);
+        let measure = match (verdict.condition, evidence) {
+            (Some(Condition::Alert), _) => Measure::Alerts,
+            (Some(Condition::ErrorRate | Condition::Latency | Condition::HealthFails), Some(evidence)) => {
+                evidence
+                    .criteria_to_restore()
+                    .map_or(Measure::Nothing("no requests were observed"), Measure::Requests)
+            }
+            (Some(Condition::SmokeFails), _) if settings.url.is_some() && settings.version_at.is_some() => {
+                Measure::Versions(Criteria::to_restore(sources.criteria.bucket))
+            }
+            (Some(Condition::SmokeFails), _) => Measure::Nothing(
+                "smoke tests cannot be measured again; give --verify-url and --version-at, and the version that answers \
+                 is checked instead",
+            ),
+            _ => Measure::Nothing("the condition cannot be measured again"),
+        };
         let detects_versions = evidence.is_some_and(|evidence| evidence.versions.are_detected());
-        let targets = evidence.map(Evidence::targets).unwrap_or_default();
-        let failed = subject.versions.deployed().cloned();
-        Self { sources, subject, failed, criteria, targets, detects_versions, verify_url, deadline }
+        let targets = evidence.filter(|evidence| evidence.is_repeatable()).map(Evidence::targets);
+        let targets = targets.unwrap_or_default();
+        Self { settings, sources, trigger, subject, measure, targets, detects_versions }
     }
 
     /// Measures until the rollback is proven, or until the deadline. `target` is the version that was restored, if it is
     /// known. The error is a message for the operator.
     pub(crate) fn verify(&mut self, target: Option<&Label>, clock: &dyn Clock) -> Result<(), String> {
-        let unverified = |why: String| format!("rolled back, NOT verified: {why}");
-        let criteria = self.criteria.map_err(|why| unverified(why.to_owned()))?;
-        let criteria = Criteria { since: Some(clock.now()), ..criteria };
-        self.subject.versions = Versions::after_rollback(target.cloned(), self.failed.clone());
-        let evidence = self.measure(criteria, clock).map_err(|error| unverified(format!("{error:#}")))?;
-        self.check(&evidence)?;
-        let Some(url) = &self.verify_url else { return Ok(()) };
-        let works = dm_health::verify(url, REQUIRED_SUCCESSES, INTERVAL, TIMEOUT, self.deadline);
-        match (redact_url(url), works) {
-            (_, Ok(true)) => Ok(()),
-            (url, Ok(false)) => Err(format!("rolled back, but {url} does NOT work: act now")),
-            (url, Err(error)) => Err(unverified(format!("{url} could not be probed: {error:#}"))),
+        let replaced = self.subject.versions.deployed().cloned();
+        self.subject.versions = Versions::after_rollback(target.cloned(), replaced);
+        let stopwatch = Stopwatch::start(clock);
+        let from_now = |criteria: Criteria| Criteria { since: Some(clock.now()), ..criteria };
+        match self.measure {
+            Measure::Nothing(why) => return Err(format!("rolled back, NOT verified: {why}")),
+            Measure::Alerts => self.wait_for_quiet(clock),
+            Measure::Requests(criteria) => self.measure(from_now(criteria), &stopwatch, clock),
+            Measure::Versions(criteria) => self.probe_versions(from_now(criteria)),
+        }
+        .map_err(|error| format!("rolled back, NOT verified: {error:#}: act now"))?;
+        match &self.settings.url {
+            Some(url) if !matches!(self.measure, Measure::Versions(_)) => self.check_url(url),
+            _ => Ok(()),
         }
     }
 
     /// Measures the same source again. If a stream has ended, its targets are probed instead.
-    fn measure(&mut self, criteria: Criteria, clock: &dyn Clock) -> Result<Evidence> {
-        let stopwatch = Stopwatch::start(clock);
-        let evidence = self.sources.measure(criteria, self.deadline, &self.subject, clock)?;
-        if evidence.is_decisive() || !self.sources.is_stream() || self.targets.is_empty() {
-            return Ok(evidence);
+    fn measure(&mut self, criteria: Criteria, stopwatch: &Stopwatch, clock: &dyn Clock) -> Result<()> {
+        let remaining = || self.settings.deadline.saturating_sub(stopwatch.elapsed(clock));
+        let mut evidence = self.sources.measure(criteria, remaining(), &self.subject, clock)?;
+        if !evidence.is_decisive() && self.sources.is_stream() {
+            let Some(url) = self.targets.first().filter(|_| self.targets.len() == 1) else {
+                bail!("the stream ended before the rollback was proven: give dm-health a longer --watch");
+            };
+            note("the stream has ended: its target is probed again to verify the rollback");
+            evidence = self.probe(url, criteria, remaining())?;
         }
-        note("the stream has ended: its targets are probed again to verify the rollback");
+        self.check(&evidence)
+    }
+
+    /// Probes a URL until the criteria are proven, or for this long.
+    fn probe(&self, url: &Url, criteria: Criteria, deadline: Duration) -> Result<Evidence> {
         let mut evidence = Evidence::new(criteria);
-        let mut remaining = self.deadline.saturating_sub(stopwatch.elapsed(clock));
-        for url in &self.targets {
-            let src = redact_url(url);
-            dm_health::observe(url, INTERVAL, TIMEOUT, remaining, |ts, ok| {
-                evidence.probe_again(ts, &src, ok);
-                if evidence.is_proven(&src) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
-            remaining = self.deadline.saturating_sub(stopwatch.elapsed(clock));
-        }
+        evidence.versions = self.subject.versions.clone();
+        let version_at = self.settings.version_at.clone();
+        let observation =
+            dm_health::Observation { url, interval: INTERVAL, timeout: TIMEOUT, deadline, version_at };
+        dm_health::observe(observation, |probe| {
+            evidence.probe(
+                probe.ts,
+                redact_url(url).as_ref(),
+                probe.ok,
+                probe.version.as_ref().map(Label::as_str),
+            );
+            if evidence.is_decisive() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
         evidence.finish();
         Ok(evidence)
+    }
+
+    /// Whether the measurement proves the rollback.
+    fn check(&self, evidence: &Evidence) -> Result<()> {
+        if let Some(why) = &evidence.damage {
+            bail!("{why}");
+        }
+        if let Some(why) = evidence.versions.why_ours_is_missing() {
+            bail!("{why}");
+        }
+        if self.detects_versions && !evidence.versions.are_detected() {
+            bail!("the responses do not name their version any more");
+        }
+        if evidence.is_decisive() {
+            return Ok(());
+        }
+        let counts = evidence.sources().into_iter().map(|source| {
+            format!("{} of {} requests failed ({})", source.errors, source.total, source.source)
+        });
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        let after = format_duration(self.settings.deadline);
+        if counts.is_empty() {
+            bail!("no requests were observed in {after}");
+        }
+        bail!("the fault is not proven to be gone after {after}: {counts}");
+    }
+
+    /// Checks that the restored version answers at the URL that the operator named.
+    fn probe_versions(&self, criteria: Criteria) -> Result<()> {
+        let Some(url) = &self.settings.url else { bail!("no --verify-url was given") };
+        let evidence = self.probe(url, criteria, self.settings.deadline)?;
+        if !evidence.versions.are_detected() {
+            bail!("the responses of {} do not name their version", redact_url(url));
+        }
+        self.check(&evidence)
+    }
+
+    /// Waits until no alert fires in several buckets of time in a row.
+    fn wait_for_quiet(&self, clock: &dyn Clock) -> Result<()> {
+        let bucket = self.sources.criteria.bucket;
+        let (stopwatch, mut quiet) = (Stopwatch::start(clock), 0);
+        loop {
+            let is_firing = match &self.trigger {
+                Some(trigger) => trigger.is_firing()?,
+                None => self.sources.is_alert_firing(clock)?,
+            };
+            quiet = if is_firing { 0 } else { quiet + 1 };
+            if quiet > QUIET_BUCKETS {
+                return Ok(());
+            }
+            let remaining = self.settings.deadline.saturating_sub(stopwatch.elapsed(clock));
+            if remaining.is_zero() {
+                bail!("the alert still fires after {}", format_duration(self.settings.deadline));
+            }
+            sleep(bucket.min(remaining));
+        }
+    }
+
+    /// Checks that the URL that the operator named works.
+    fn check_url(&self, url: &Url) -> Result<(), String> {
+        let mut in_a_row = 0;
+        let (deadline, version_at) = (URL_DEADLINE, None);
+        let observation =
+            dm_health::Observation { url, interval: INTERVAL, timeout: TIMEOUT, deadline, version_at };
+        let observed = dm_health::observe(observation, |probe| {
+            in_a_row = if probe.ok { in_a_row + 1 } else { 0 };
+            if in_a_row >= REQUIRED_SUCCESSES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        let url = redact_url(url);
+        match observed {
+            Ok(()) if in_a_row >= REQUIRED_SUCCESSES => Ok(()),
+            Ok(()) => Err(format!("rolled back, but {url} does NOT work: act now")),
+            Err(error) => Err(format!("rolled back, NOT verified: {url} could not be probed: {error:#}")),
+        }
     }
 }

@@ -14,7 +14,7 @@ const SECRET: [HeaderName; 4] = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET
 
 /// Where a response contains its version.
 #[derive(Debug, Clone)]
-pub(crate) enum VersionLocation {
+pub enum VersionLocation {
     /// Anywhere in the body, as a separate word: 1.4 does not match 1.4.2 or 1.4~rc1. Only an expected version can be
     /// found there; an unknown one cannot be told from the other words.
     Word,

@@ -8,7 +8,7 @@ use http_expect::Response;
 
 use crate::failure::Failure;
 pub(crate) use detector::VersionDetector;
-pub(crate) use location::VersionLocation;
+pub use location::VersionLocation;
 
 /// How many characters of another version an error message contains.
 const MAX_DISPLAYED: usize = 80;

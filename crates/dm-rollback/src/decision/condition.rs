@@ -98,16 +98,13 @@ fn failed_tests(evidence: &Evidence) -> String {
     format!("{what}: {}{more}", evidence.failures.join("; "))
 }
 
-/// Evaluates the alerts. The deployment may not be the cause of an alert that fired before it.
+/// Evaluates the alerts. The deployment is not the cause of an alert whose condition began before it.
 pub(crate) fn check_alert(alert: Option<&Alert>) -> Finding {
     let (answer, why) = match alert {
-        Some(Alert::Firing(name)) => (Decision::Rollback, format!("the alert {name} fires")),
-        Some(Alert::FiredBefore(name)) => {
-            let why = format!("the alert {name} fires, but it already fired before the deployment");
-            (Decision::Inconclusive, why)
-        }
+        Some(Alert::Firing(why)) => (Decision::Rollback, why.clone()),
+        Some(Alert::Elsewhere(why)) => (Decision::Keep, why.clone()),
         Some(Alert::Quiet) => (Decision::Keep, "none of the requested alerts fires".to_owned()),
-        Some(Alert::Unknown(why)) => (Decision::Inconclusive, why.clone()),
+        Some(Alert::FiredBefore(why) | Alert::Unknown(why)) => (Decision::Inconclusive, why.clone()),
         None => (Decision::Inconclusive, "Alertmanager was not queried".to_owned()),
     };
     Finding { answer, condition: Some(Condition::Alert), why, numbers: None }

@@ -10,6 +10,9 @@ use super::error_counts::Limit;
 /// The default length of a bucket. A fault has to last for five of them to be proven, so it is long.
 pub(crate) const BUCKET: Duration = Duration::from_secs(10);
 
+/// The limit of the error rate if none was requested, in percent.
+const DEFAULT_LIMIT: f64 = 5.0;
+
 /// The limits that the evidence is tested against.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Criteria {
@@ -52,6 +55,17 @@ impl Default for Criteria {
 }
 
 impl Criteria {
+    /// The criteria for a rollback whose requests before it are not known: fewer than the default limit must fail.
+    pub(crate) fn to_restore(bucket: Duration) -> Self {
+        Self {
+            error_rate: Some(DEFAULT_LIMIT),
+            watch_min: Some(Duration::ZERO),
+            restored: true,
+            bucket,
+            ..Self::default()
+        }
+    }
+
     /// What the share of failed requests is tested against.
     pub(crate) fn error_limit(&self) -> Limit {
         self.limit(self.error_rate)

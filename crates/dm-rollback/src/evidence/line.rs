@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use common::event::TestResult;
+use common::event::{Reason, TestResult};
 use common::records::{self, FORMAT, Record, Start};
 
 use super::scan::{Value, members};
@@ -44,6 +44,8 @@ pub(super) struct Probe<'a> {
     pub(super) latency_ms: Option<f64>,
     pub(super) version: Option<Cow<'a, str>>,
     pub(super) control: bool,
+    /// Whether the reason for a failure is the connection or the status.
+    pub(super) is_repeatable: bool,
 }
 
 /// Reads a line. [`records::parse`] reads each line that the fast parser does not know, and explains what is wrong.
@@ -56,7 +58,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Line<'_>, String> {
 
 /// Parses the two records that come in millions, as the tools write them; `None` for anything else.
 fn parse_fast(line: &[u8]) -> Option<Line<'_>> {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 14] = [
         "v",
         "type",
         "ts",
@@ -69,6 +71,8 @@ fn parse_fast(line: &[u8]) -> Option<Line<'_>> {
         "errors",
         "version",
         "control",
+        "status",
+        "reason",
     ];
     let mut values = [None; NAMES.len()];
     members(str::from_utf8(line).ok()?, |name, value| {
@@ -76,7 +80,8 @@ fn parse_fast(line: &[u8]) -> Option<Line<'_>> {
         let index = NAMES.iter().position(|candidate| *candidate == name);
         index.is_none_or(|at| values[at].replace(value).is_none()).then_some(())
     })?;
-    let [v, kind, ts, src, target, ok, local, latency, total, errors, version, control] = values;
+    let [v, kind, ts, src, target, ok, local, latency, total, errors, version, control, status, reason] =
+        values;
     let text = |value| if let Some(Value::Text(text)) = value { Some(text) } else { None };
     let count =
         |value| if let Some(Value::Number(number)) = value { number.parse::<u64>().ok() } else { None };
@@ -102,7 +107,12 @@ fn parse_fast(line: &[u8]) -> Option<Line<'_>> {
                 Some(_) => return None,
             };
             let target = Cow::Borrowed(text(target)?);
-            Some(Line::Probe(Probe { ts, src, target, ok, latency_ms, version, control }))
+            let reason = match reason {
+                None | Some(Value::Null) => None,
+                reason => Some(text(reason)?.parse().ok()?),
+            };
+            let is_repeatable = is_repeatable(reason, count(status));
+            Some(Line::Probe(Probe { ts, src, target, ok, latency_ms, version, control, is_repeatable }))
         }
         ("count", ..) => Some(Line::Count { ts, src, total: count(total)?, errors: count(errors)? }),
         _ => None,
@@ -139,6 +149,7 @@ impl From<Record> for Line<'_> {
                 latency_ms: probe.latency_ms,
                 version: probe.version.map(Cow::Owned),
                 control: probe.control,
+                is_repeatable: is_repeatable(probe.reason, probe.status.map(u64::from)),
             }),
             Record::Count { ts, src, total, errors, .. } => {
                 Self::Count { ts, src: src.into(), total, errors }
@@ -147,6 +158,19 @@ impl From<Record> for Line<'_> {
             Record::End { exit, records, .. } => Self::End { exit, records },
             Record::Verdict(_) | Record::Unknown => Self::Other,
         }
+    }
+}
+
+/// Whether a probe with this reason and this status fails without expectations, too.
+fn is_repeatable(reason: Option<Reason>, status: Option<u64>) -> bool {
+    match reason {
+        Some(Reason::BadStatus) => !status.is_some_and(|status| (200..300).contains(&status)),
+        Some(reason) => matches!(
+            reason,
+            Reason::Dns | Reason::Refused | Reason::ConnectTimeout | Reason::ReadTimeout | Reason::Tls
+        ),
+        // A producer that gives no reason has no expectations that are known.
+        None => true,
     }
 }
 

@@ -27,7 +27,7 @@ pub use error_counts::ErrorCounts;
 pub use observation::{Observation, Requests};
 pub(crate) use stream::Subject;
 use timeline::Timeline;
-use versions::Versions;
+use versions::{Answered, Versions};
 
 /// The maximum length of a line: no record of the tools is longer.
 pub(crate) const MAX_LINE_BYTES: usize = 1024 * 1024;
@@ -58,15 +58,19 @@ pub struct Evidence {
     observations: BTreeMap<String, Observation>,
     targets: BTreeSet<String>,
     timeline: Timeline,
+    /// Whether a probe failed although its connection and its status were good.
+    has_expectations: bool,
 }
 
-/// The state of the requested alerts in Alertmanager.
+/// The state of the requested alerts in Alertmanager, as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alert {
-    /// This alert fires, and began after the deployment.
+    /// An alert of this service fires, and began after the deployment.
     Firing(String),
-    /// This alert fires, and began before the deployment.
+    /// An alert of this service fires, and began before the deployment.
     FiredBefore(String),
+    /// Alerts fire, but only those of other services.
+    Elsewhere(String),
     /// No alert fires.
     Quiet,
     /// The state could not be determined, for this reason.
@@ -89,6 +93,7 @@ impl Evidence {
             observations: BTreeMap::new(),
             targets: BTreeSet::new(),
             timeline: Timeline::new(criteria.bucket),
+            has_expectations: false,
         }
     }
 
@@ -104,22 +109,46 @@ impl Evidence {
             || (self.criteria.outage && self.has_outage())
     }
 
-    /// What a rollback has to restore, if requests prove a fault: the limits that are tested after it.
+    /// What a rollback has to restore: limits that are tested after it. `None` without requests.
     pub fn criteria_to_restore(&self) -> Option<Criteria> {
-        let bad = |counts: fn(&Observation) -> &ErrorCounts| {
-            let limits = self.observations.values().map(counts).filter(|counts| counts.is_bad());
-            limits.filter_map(ErrorCounts::limit_to_restore).min_by(f64::total_cmp)
+        let strictest = |counts: fn(&Observation) -> &ErrorCounts| {
+            let bad = self.observations.values().map(counts).filter(|counts| counts.is_bad());
+            bad.filter_map(ErrorCounts::limit_to_restore).min_by(f64::total_cmp)
         };
-        let (errors, slow) = (bad(|observation| &observation.errors), bad(|observation| &observation.slow));
-        let latency = self.criteria.latency.zip(slow);
-        Some(Criteria {
-            error_rate: errors,
-            latency: latency.map(|(latency, share)| Latency { share, ..latency }),
-            watch_min: Some(Duration::ZERO),
-            restored: true,
-            ..Criteria { bucket: self.criteria.bucket, ..Criteria::default() }
-        })
-        .filter(|criteria| criteria.error_rate.is_some() || criteria.latency.is_some())
+        let criteria = Criteria::to_restore(self.criteria.bucket);
+        let errors = strictest(|observation| &observation.errors);
+        let slow = self.criteria.latency.zip(strictest(|observation| &observation.slow));
+        match (errors, slow) {
+            (Some(percent), _) => Some(Criteria { error_rate: Some(percent), ..criteria }),
+            (None, Some((latency, share))) => {
+                Some(Criteria { error_rate: None, latency: Some(Latency { share, ..latency }), ..criteria })
+            }
+            (None, None) => (!self.observations.is_empty()).then_some(criteria),
+        }
+    }
+
+    /// Adds a probe that this tool made.
+    pub(crate) fn probe(&mut self, ts: DateTime<Utc>, src: &str, ok: bool, version: Option<&str>) {
+        let requests = Requests { total: 1, errors: u64::from(!ok), ..Requests::default() };
+        let Some(bucket) = self.bucket(ts, src, requests) else { return };
+        self.add_probe(bucket, src, requests, version);
+    }
+
+    /// Adds a probe to a bucket, unless another version answered it.
+    fn add_probe(&mut self, bucket: Option<i64>, src: &str, requests: Requests, version: Option<&str>) {
+        if self.versions.count(version, requests.errors == 0) == Answered::ByOther {
+            return;
+        }
+        let criteria = self.criteria;
+        if let Some(observation) = self.source(src) {
+            observation.probe(bucket, requests, &criteria);
+        }
+    }
+
+    /// Whether the failed probes can be made again without the expectations of their producer: the connection or the
+    /// status was wrong, not what the response said.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        !self.has_expectations
     }
 
     /// Whether a probed target that worked has failed every probe for long enough.

@@ -9,7 +9,7 @@ use common::duration::format_duration;
 use common::label::Label;
 
 use super::line::{self, Line};
-use super::versions::{Answered, Versions};
+use super::versions::Versions;
 use super::{Criteria, Evidence, MAX_LINE_BYTES, MAX_NAMES, Requests};
 
 /// The maximum age of a stream, from its last record.
@@ -212,13 +212,8 @@ impl<'a> Reader<'a> {
         }
         // The bucket ends also if another version answered.
         let Some(bucket) = evidence.bucket(ts, &probe.src, requests) else { return };
-        if evidence.versions.count(probe.version.as_deref(), probe.ok) == Answered::ByOther {
-            return;
-        }
-        let criteria = evidence.criteria;
-        if let Some(observation) = evidence.source(&probe.src) {
-            observation.probe(bucket, requests, &criteria);
-        }
+        evidence.has_expectations |= !probe.ok && !probe.is_repeatable;
+        evidence.add_probe(bucket, &probe.src, requests, probe.version.as_deref());
     }
 
     /// The time of a record, corrected if the producer's clock was set.

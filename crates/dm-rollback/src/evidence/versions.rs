@@ -69,6 +69,11 @@ impl Versions {
         }
     }
 
+    /// The version that has to answer, if it is known.
+    pub(crate) fn deployed(&self) -> Option<&Label> {
+        self.ours.as_ref()
+    }
+
     /// Whether any answer named its version.
     pub(crate) fn are_detected(&self) -> bool {
         !self.answers.is_empty()

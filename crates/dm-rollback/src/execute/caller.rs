@@ -8,19 +8,15 @@ use common::identity::CiJob;
 use common::label::Label;
 use telemetry::Context;
 
-use crate::execute::run_command::RollbackCommand;
-use crate::safeguards::args::SafeguardSettings;
+use super::Execution;
 use crate::safeguards::caller::Caller;
 
 /// The name of the job if an alert started this run.
 const TRIGGERED: &str = "--from-alertmanager";
 
 /// Identifies this process among the jobs of its run.
-pub(super) fn identify(
-    command: Option<&RollbackCommand>,
-    settings: &SafeguardSettings,
-    context: &Context,
-) -> Caller {
+pub(super) fn identify(execution: &Execution, context: &Context) -> Caller {
+    let settings = &execution.safeguards;
     if settings.is_triggered {
         // The job of a relay is not the one that deploys: two of them are no two attempts.
         return Caller { job_name: Label::sanitize(TRIGGERED), ..Caller::default() };
@@ -29,9 +25,9 @@ pub(super) fn identify(
     let mut hasher = DefaultHasher::new();
     job.name.as_ref().map(Label::as_str).hash(&mut hasher);
     std::env::current_dir().ok().map(|folder| within_checkout(&folder)).hash(&mut hasher);
-    if let Some(command) = command {
+    if let Some(command) = &execution.command {
         command.argv.hash(&mut hasher);
-        command.verify_urls.hash(&mut hasher);
+        execution.verification.url.hash(&mut hasher);
     }
     // Another version of this tool may hash in another way. Two callers then look different, and nothing is done.
     let hash = Label::sanitize(&format!("{:016x}", hasher.finish()));

@@ -23,8 +23,8 @@ use common::label::Label;
 use common::records::{Decision, Verdict};
 use common::secrets::Redactor;
 use telemetry::{Context, Journal};
-use url::Url;
 
+use crate::decision::Standing;
 use crate::ledger::artifact::Artifact;
 use crate::ledger::history::History;
 use crate::ledger::{Attempt, EntryKind, Intent, KnownGood, Ledger};
@@ -35,6 +35,7 @@ use crate::safeguards::caller::Caller;
 use crate::safeguards::facts::Facts;
 use crate::safeguards::once;
 use crate::safeguards::refusal::{Refusal, Rejection, Request};
+use crate::verify::VerifySettings;
 use run_command::RollbackCommand;
 
 /// The longest reason that the command gets, in bytes: an environment variable is no place for a report.
@@ -49,17 +50,18 @@ pub struct Execution {
     pub dry_run: bool,
     /// The limits of the safeguards, and the target that the operator named.
     pub safeguards: SafeguardSettings,
+    /// How to verify a rollback.
+    pub verification: VerifySettings,
 }
 
-impl Execution {
-    /// Sets the URLs that verify a rollback, unless the operator named one.
-    #[must_use]
-    pub fn with_default_verify_urls(mut self, urls: Vec<Url>) -> Self {
-        if let Some(command) = self.command.as_mut().filter(|command| command.verify_urls.is_empty()) {
-            command.verify_urls = urls;
-        }
-        self
-    }
+/// A verdict, and what follows from it.
+pub(crate) struct Judged<'a> {
+    /// The verdict.
+    pub verdict: &'a Verdict,
+    /// How a kept version proved good.
+    pub standing: Standing,
+    /// Verifies that a rollback to a version, if it is known, works. The error is a message for the operator.
+    pub verify: &'a mut dyn FnMut(Option<&Label>) -> Result<(), String>,
 }
 
 /// What was done about a verdict.
@@ -103,15 +105,16 @@ impl From<Refusal> for ActionOutcome {
 
 /// Does what the verdict requires, as far as the safeguards allow it. `began` is when this tool started.
 pub(crate) fn act_on(
-    verdict: &Verdict,
+    judged: Judged<'_>,
     execution: &Execution,
     context: &Context,
     began: DateTime<Utc>,
     report: &mut Report,
     clock: &dyn Clock,
 ) -> ActionOutcome {
+    let verdict = judged.verdict;
     let outcome = match RollbackState::load(execution, context, began, clock.now()) {
-        Ok(state) => state.act_on(verdict, report, clock),
+        Ok(state) => state.act_on(judged, report, clock),
         Err(reason) if verdict.verdict == Decision::Rollback => Refusal::not_done(format!(
             "{reason}; without it a rollback could be done twice: set DM_STATE_DIR to a persistent folder"
         ))
@@ -154,17 +157,18 @@ impl<'a> RollbackState<'a> {
             .read_all()
             .map_err(|error| format!("cannot read the journal {}: {error}", journal.path().display()))?;
         let facts = Facts::collect(context, &contents, &env::system, began, now);
-        let caller = caller::identify(execution.command.as_ref(), &execution.safeguards, context);
+        let caller = caller::identify(execution, context);
         let attempt = once::current_attempt(&history, &facts, &caller, &context.identity.deployment);
         Ok(Self { execution, context, ledger, history, facts, caller, attempt })
     }
 
-    fn act_on(self, verdict: &Verdict, report: &mut Report, clock: &dyn Clock) -> ActionOutcome {
+    fn act_on(self, judged: Judged<'_>, report: &mut Report, clock: &dyn Clock) -> ActionOutcome {
+        let Judged { verdict, standing, .. } = judged;
         if verdict.verdict == Decision::Rollback {
             let Some(command) = self.execution.command.as_ref().filter(|_| !self.execution.dry_run) else {
                 return self.dry_run(report, clock);
             };
-            return self.roll_back(verdict, command, report, clock).unwrap_or_else(ActionOutcome::from);
+            return self.roll_back(judged, command, report, clock).unwrap_or_else(ActionOutcome::from);
         }
         // Requests after a rollback are no evidence about the version that was replaced.
         match once::rolled_back_before(&self.history, &self.request()) {
@@ -176,7 +180,7 @@ impl<'a> RollbackState<'a> {
             None => {}
         }
         if verdict.verdict == Decision::Keep && !self.execution.safeguards.provisional {
-            let written = self.record_good(clock.now());
+            let written = self.record_good(standing, clock.now());
             let warning = written.err().map(|error| format!("cannot write the ledger: {error}"));
             let resolved_failure = self.history.last_failure();
             let outcome = ActionOutcome::without_action(Exit::Success, warning.unwrap_or_default());
@@ -190,12 +194,16 @@ impl<'a> RollbackState<'a> {
         self.facts.schema.as_ref().or_else(|| self.history.schema()).cloned()
     }
 
-    /// Records the version as known good. A version without a name cannot be a target.
-    fn record_good(&self, now: DateTime<Utc>) -> io::Result<()> {
+    /// Records the version as known good, if it proved good. A version without a name cannot be a target.
+    fn record_good(&self, standing: Standing, now: DateTime<Utc>) -> io::Result<()> {
+        if standing == Standing::NotGood {
+            return Ok(());
+        }
         let identity = &self.context.identity;
         let Some(version) = identity.version.clone() else { return Ok(()) };
         let release = self.execution.safeguards.release.clone();
-        let good = KnownGood { version, release, schema: self.schema(), assumed: false };
+        let good =
+            KnownGood { version, release, schema: self.schema(), assumed: standing == Standing::Assumed };
         let attempt = Attempt::first(identity.deployment.clone());
         self.ledger.append(now, &attempt, EntryKind::Good(good))
     }
@@ -249,7 +257,7 @@ impl<'a> RollbackState<'a> {
 
     fn roll_back(
         mut self,
-        verdict: &Verdict,
+        judged: Judged<'_>,
         command: &RollbackCommand,
         report: &mut Report,
         clock: &dyn Clock,
@@ -267,8 +275,18 @@ impl<'a> RollbackState<'a> {
                  to set one.",
             ),
         }
-        let variables = variables(verdict, target.as_ref());
-        let (result, mut message) = command.run_and_verify(self.context, variables, clock);
+        let variables = variables(judged.verdict, target.as_ref());
+        let ran = command.run(self.context, variables, clock);
+        let (result, mut message) =
+            match ran.map(|()| (judged.verify)(target.as_ref().map(|good| &good.version))) {
+                Ok(Ok(())) => (RollbackResult::Verified, "rolled back and verified".to_owned()),
+                Ok(Err(message)) => (RollbackResult::Unverified, message),
+                Err(reason) => {
+                    let message =
+                        format!("the rollback FAILED: {reason}. The bad version may still be live: act now");
+                    (RollbackResult::Failed, message)
+                }
+            };
         if let Err(error) = self.ledger.append(clock.now(), &self.attempt, EntryKind::Outcome { result }) {
             message = format!("{message}. Cannot write the ledger: {error}");
         }

@@ -1,4 +1,4 @@
-//! Runs the rollback command, and verifies the result.
+//! Runs the rollback command.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -7,21 +7,9 @@ use child_process::{Signals, Spec, StdioMode};
 use common::clock::Clock;
 use common::duration::format_duration;
 use common::env;
-use common::event::RollbackResult;
-use common::label::redact_url;
 use telemetry::Context;
-use url::Url;
 
 use crate::report;
-
-/// The number of successes in a row that prove that the service works again.
-const REQUIRED_SUCCESSES: u32 = 3;
-
-/// The time between two probes.
-const INTERVAL: Duration = Duration::from_secs(1);
-
-/// The time limit of one probe.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time between TERM and KILL for a rollback command that exceeds its time limit.
 const KILL_AFTER: Duration = Duration::from_secs(10);
@@ -36,40 +24,18 @@ fn inherited_variables() -> Vec<OsString> {
     env::names().filter(is_about_rollback).collect()
 }
 
-/// The rollback command, and how to verify its result.
+/// The rollback command.
 #[derive(Debug)]
 pub struct RollbackCommand {
     /// The program and its arguments.
     pub argv: Vec<OsString>,
     /// The time limit of the command.
     pub timeout: Duration,
-    /// The URLs that have to succeed after the rollback; without one the result is not verified.
-    pub verify_urls: Vec<Url>,
-    /// The time limit of the verification.
-    pub verify_deadline: Duration,
 }
 
 impl RollbackCommand {
-    /// Runs the command and verifies the result. Returns the result, and a sentence about it. The command gets
-    /// `variables` in addition to those of the deployment.
-    pub fn run_and_verify(
-        &self,
-        context: &Context,
-        variables: Vec<(&'static str, String)>,
-        clock: &dyn Clock,
-    ) -> (RollbackResult, String) {
-        if let Err(reason) = self.run(context, variables, clock) {
-            let message =
-                format!("the rollback FAILED: {reason}. The bad version may still be live: act now");
-            return (RollbackResult::Failed, message);
-        }
-        match self.verify() {
-            Ok(()) => (RollbackResult::Verified, "rolled back and verified".to_owned()),
-            Err(message) => (RollbackResult::Unverified, message),
-        }
-    }
-
-    fn run(
+    /// Runs the command. It gets `variables` in addition to those of the deployment. The error is the reason for a failure.
+    pub(crate) fn run(
         &self,
         context: &Context,
         variables: Vec<(&'static str, String)>,
@@ -110,29 +76,5 @@ impl RollbackCommand {
             (Some(code), _) => Err(format!("its command ended with exit code {code}")),
             (None, signal) => Err(format!("its command was killed by signal {}", signal.unwrap_or_default())),
         }
-    }
-
-    /// Probes every URL until it works. The error is a message for the operator.
-    fn verify(&self) -> Result<(), String> {
-        if self.verify_urls.is_empty() {
-            return Err("rolled back, NOT verified: there is no URL to check; give --verify-url".to_owned());
-        }
-        for url in &self.verify_urls {
-            let works = dm_health::verify(url, REQUIRED_SUCCESSES, INTERVAL, TIMEOUT, self.verify_deadline);
-            let url = redact_url(url);
-            match works {
-                Ok(true) => {}
-                Ok(false) => {
-                    let deadline = format_duration(self.verify_deadline);
-                    return Err(format!(
-                        "rolled back, but {url} still does NOT work after {deadline}: act now"
-                    ));
-                }
-                Err(error) => {
-                    return Err(format!("rolled back, NOT verified: {url} could not be probed: {error:#}"));
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use chrono::{DateTime, Utc};
 use common::http;
 use common::label::redact_url;
@@ -56,6 +56,13 @@ pub struct Active {
     pub starts_at: DateTime<Utc>,
 }
 
+impl Active {
+    /// The label `alertname`; empty if there is none.
+    pub fn name(&self) -> &str {
+        self.labels.get("alertname").map_or("", String::as_str)
+    }
+}
+
 impl Alertmanager {
     /// Posts an alert.
     pub async fn post(&self, alert: &Alert) -> Result<()> {
@@ -65,16 +72,13 @@ impl Alertmanager {
             .map(drop)
     }
 
-    /// The alerts that are active now, and neither silenced nor inhibited, with all of these labels.
-    pub async fn active(&self, labels: &BTreeMap<String, String>) -> Result<Vec<Active>> {
+    /// The alerts that are active now, and neither silenced nor inhibited, to which all of these matchers apply.
+    pub async fn active(&self, matchers: &[String]) -> Result<Vec<Active>> {
         let only =
             [("active", "true"), ("silenced", "false"), ("inhibited", "false"), ("unprocessed", "false")];
-        // A matcher's value is quoted as in Go and in JSON.
-        let matcher =
-            |(name, value): (&String, &String)| format!("{name}={}", serde_json::Value::from(value.as_str()));
-        let matchers: Vec<_> = labels.iter().map(|label| ("filter", matcher(label))).collect();
+        let matchers: Vec<_> = matchers.iter().map(|matcher| ("filter", matcher)).collect();
         let body = self.send(|client, url| client.get(url).query(&only).query(&matchers)).await?;
-        serde_json::from_slice(&body).context("the response is not from Alertmanager's API v2")
+        serde_json::from_slice(&body).map_err(|_| anyhow!("the response is not from Alertmanager's API v2"))
     }
 
     async fn send(&self, request: impl FnOnce(&Client, Url) -> RequestBuilder) -> Result<Vec<u8>> {
@@ -95,6 +99,23 @@ impl Alertmanager {
     pub fn display_url(&self) -> String {
         redact_url(&self.url)
     }
+}
+
+/// A matcher, for Alertmanager and Prometheus, for labels with this value.
+pub(crate) fn equal(label: &str, value: &str) -> String {
+    format!("{label}={}", quote(value))
+}
+
+/// A matcher, for Alertmanager and Prometheus, for labels with one of these values.
+pub(crate) fn one_of<'a>(label: &str, values: impl IntoIterator<Item = &'a str>) -> String {
+    let values: Vec<String> = values.into_iter().map(regex_lite::escape).collect();
+    format!("{label}=~{}", quote(&values.join("|")))
+}
+
+/// A string in quotes, which Alertmanager and Prometheus write as Go does. For text without control characters, JSON is
+/// the same.
+fn quote(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 fn describe(error: reqwest::Error) -> anyhow::Error {

@@ -153,6 +153,13 @@ pub(crate) fn last_deployment<'a>(entries: &'a [Entry], ours: &'a Identity) -> O
     last.map(|start| start.identity)
 }
 
+/// When the deployment of `ours` last began to replace the live version; `None` if the journal does not know it. A CI job
+/// that is started again replaces the version again.
+pub(crate) fn deployment_start(entries: &[Entry], ours: &Identity) -> Option<DateTime<Utc>> {
+    let starts = deploy_starts(entries, ours).filter(|start| start.identity.deployment == ours.deployment);
+    starts.map(|start| start.began).max()
+}
+
 /// The version of the deployment of `ours`, if the journal has it.
 pub(crate) fn version_of(entries: &[Entry], ours: &Identity) -> Option<Label> {
     let identities = entries.iter().rev().map(|entry| match entry {

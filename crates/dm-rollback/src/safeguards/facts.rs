@@ -14,7 +14,7 @@ use crate::ledger::stamps::{TOLERANCE, display_time};
 use crate::safeguards::deploy_starts::{
     Start, attempts, deploy_starts, is_same_service, is_under_way, replaces_version, running_in, starts,
 };
-pub(crate) use crate::safeguards::deploy_starts::{last_deployment, version_of};
+pub(crate) use crate::safeguards::deploy_starts::{deployment_start, last_deployment, version_of};
 
 /// The variable in which a deploy script gives the schema version.
 pub(crate) const SCHEMA_VERSION: &str = "DM_SCHEMA_VERSION";
@@ -297,6 +297,21 @@ pub(crate) mod tests {
         ] {
             assert_eq!(answer(&ours, line(2, Some(value.clone()))).is_some(), matters, "{value}");
         }
+    }
+
+    #[test]
+    fn a_deployment_begins_when_it_last_replaced_the_version() {
+        let entries = [
+            stage(3, "d-2", "api", "deploy"),
+            stage(6, "d-2", "api", "deploy"),
+            // None of these replaces the version; the last one is what a forged alert leaves behind.
+            stage(9, "d-2", "api", "health_check"),
+            stage(9, "d-2", "web", "deploy"),
+            stage(9, "d-3", "api", "rollback"),
+        ];
+        assert_eq!(deployment_start(&entries, &ours()), Some(at(5)));
+        let forged = Identity { deployment: "d-3".parse().unwrap(), ..ours() };
+        assert_eq!(deployment_start(&entries, &forged), None);
     }
 
     #[test]

@@ -7,11 +7,13 @@ use common::args::{EmptyAsNone, parse_secret};
 use common::duration::{parse, parse_positive};
 use common::http::parse_url;
 use common::label::Label;
+use common::watch_time::WatchTime;
 use secrecy::SecretString;
 use url::Url;
 
-use super::prometheus::Unit;
 use super::access_log::args::LogArgs;
+use super::alert_labels::AlertLabel;
+use super::prometheus::Unit;
 
 /// The sources of the evidence; stdin, unless another source is given.
 #[derive(Debug, Clone, Args)]
@@ -25,17 +27,27 @@ pub struct SourceArgs {
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent, default_value = "5", requires = "if_latency")]
     pub if_latency_share: f64,
 
-    /// Roll back if this alert begins to fire in Alertmanager; may be given more than once. With a stream or a log, it is
-    /// checked once, at the end
+    /// Roll back if this alert fires in Alertmanager with the labels of the service and the environment, and its condition
+    /// began after the deployment; may be given more than once. With a stream or a log, it is checked once, at the end
     #[arg(long, value_name = "NAME")]
     pub if_alert: Vec<Label>,
+
+    /// An alert is about this service if it has this label, whatever its labels service and environment are; may be given
+    /// more than once: then it needs all of them
+    #[arg(long, value_name = "LABEL=VALUE")]
+    pub alert_match: Vec<AlertLabel>,
+
+    /// How long the condition of an alert holds before it fires, the `for` of its rule, if no Prometheus ($PROMETHEUS_URL)
+    /// knows it. A condition that began before the deployment is no reason to roll back
+    #[arg(long, value_name = "DURATION", value_parser = parse)]
+    pub alert_for: Option<Duration>,
 
     /// The Alertmanager to query for alerts and to notify of a rollback
     // The URL may hold a password.
     #[arg(long, env = "ALERTMANAGER_URL", value_name = "URL", hide_env_values = true)]
     pub alertmanager_url: Option<EmptyAsNone<AnyUrl>>,
 
-    /// Count requests in this Prometheus [default: $PROMETHEUS_URL]
+    /// Count requests in this Prometheus [default: $PROMETHEUS_URL, which is also asked when the condition of an alert began]
     #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = parse_url, group = "source")]
     #[expect(clippy::option_option, reason = "the flag may be absent, or have no value")]
     pub prometheus: Option<Option<Url>>,
@@ -89,9 +101,19 @@ pub struct SourceArgs {
     #[command(flatten)]
     pub log: LogArgs,
 
-    /// How long to watch; the watch ends earlier only to roll back [default: 5m if a server is queried]
-    #[arg(long, value_name = "DURATION", value_parser = parse_positive)]
-    pub watch: Option<Duration>,
+    /// How long to watch, at least and at most; the watch ends in between as soon as the version is proven good or bad. Or
+    /// one duration; then the watch ends earlier only to roll back [default: 60s..10m if a server is queried]
+    #[arg(long, value_name = "MIN..MAX")]
+    pub watch: Option<WatchTime>,
+
+    /// The length of the buckets of time that the requests are judged in. A fault has to last for five of them; a burst that
+    /// is shorter proves nothing
+    #[arg(long, env = "DM_BUCKET", value_name = "DURATION", default_value = "10s", value_parser = parse_positive)]
+    pub bucket: Duration,
+
+    /// The odds ratio of failures, compared with the control group, that is tolerated: 1 tolerates no difference
+    #[arg(long, value_name = "RATIO", default_value = "1", value_parser = parse_tolerance)]
+    pub control_tolerance: f64,
 
     /// The time between two queries to a server, and between two progress lines
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_positive)]
@@ -131,6 +153,14 @@ pub(crate) fn parse_percent(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('%').parse::<f64>() {
         Ok(value) if value > 0.0 && value < 100.0 => Ok(value),
         _ => Err("give a percentage above 0 and below 100, such as 5".to_owned()),
+    }
+}
+
+/// Parses an odds ratio of at least 1.
+fn parse_tolerance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (1.0..=100.0).contains(&value) => Ok(value),
+        _ => Err("give a number from 1 to 100, such as 1.25".to_owned()),
     }
 }
 

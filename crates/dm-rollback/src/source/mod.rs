@@ -1,9 +1,12 @@
 //! The sources of the evidence, as validated values, and how the evidence is gathered.
 
 mod access_log;
+pub(crate) mod alert_labels;
+pub(crate) mod alert_start;
 mod alerts;
 pub(crate) mod args;
 mod input;
+mod plan;
 mod prometheus;
 mod railway;
 mod server;
@@ -14,33 +17,19 @@ use std::io::BufReader;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use chrono::{DateTime, Utc};
-use common::args::non_empty;
 use common::clock::{Clock, Stopwatch};
 use common::duration::format_duration;
-use common::env;
-use common::http::parse_url;
-use common::identity::Identity;
-use common::records::Baseline;
 use common::runtime::block_on;
-use common::secrets;
+use common::watch_time::WatchTime;
 
 use crate::decision::rate_test::RateTest;
-use crate::evidence::{Alert, Criteria, Evidence, Latency, Subject};
+use crate::evidence::{Alert, Criteria, Evidence, Subject};
 use crate::report::note;
 use access_log::args::LogArgs;
 use alerts::Alerts;
-use args::{AnyUrl, SourceArgs};
 use input::Input;
-use prometheus::{Prometheus, Queries};
-use railway::Railway;
+pub(crate) use plan::{Conditions, alert_starts, parse_since};
 use server::Server;
-
-/// The default duration of a watch.
-const WATCH: Duration = Duration::from_mins(5);
-
-/// The value of `--since` with which every line of a log counts.
-const ALL: &str = "all";
 
 /// The size of the read buffer: large, because a stream may have millions of lines.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -58,82 +47,29 @@ pub struct Sources {
 #[derive(Debug)]
 enum Origin {
     Stream(Option<BufReader<Input>>),
-    AccessLog { watch: Option<Duration>, log: LogArgs },
-    Server { server: Server, watch: Duration },
+    AccessLog { watch: Option<WatchTime>, log: LogArgs },
+    Server { server: Server, watch: WatchTime },
+}
+
+impl Origin {
+    fn watch(&self) -> Option<WatchTime> {
+        match self {
+            Self::Stream(_) => None,
+            Self::AccessLog { watch, .. } => *watch,
+            Self::Server { watch, .. } => Some(*watch),
+        }
+    }
 }
 
 impl Sources {
-    /// Validates the flags. `stream` is true if a condition depends on the exit code of the producer of a stream.
-    pub fn plan(
-        args: &SourceArgs,
-        error_rate: Option<f64>,
-        stream: bool,
-        identity: &Identity,
-        now: DateTime<Utc>,
-    ) -> Result<Self> {
-        let latency = args.if_latency.map(|limit| Latency { limit, share: args.if_latency_share });
-        let baseline = args.baseline_total.zip(args.baseline_errors);
-        let baseline = baseline.map(|(total, errors)| Baseline { total, errors });
-        if baseline.is_some_and(|counts| counts.errors > counts.total) {
-            bail!("--baseline-errors is more than --baseline-total");
-        }
-        // Every line of a log counts if the caller says so.
-        let is_all = args.since.as_deref() == Some(ALL);
-        let since = args.since.as_deref().filter(|_| !is_all).map(|text| since(text, now)).transpose()?;
-        let alerts = alerts(args, identity, since.unwrap_or(now))?;
-        let by_requests = error_rate.is_some() || latency.is_some();
-        let origin =
-            if args.prometheus.is_some() || args.railway || (!stream && !by_requests && alerts.is_some()) {
-                let server = server(args, identity, since.unwrap_or(now), error_rate.is_some())?;
-                Origin::Server { server, watch: args.watch.unwrap_or(WATCH) }
-            } else if args.access_log.is_some() {
-                Origin::AccessLog { watch: args.watch, log: args.log.clone() }
-            } else {
-                Origin::Stream(None)
-            };
-        match &origin {
-            Origin::Stream(_) if args.watch.is_some() => {
-                bail!(
-                    "--watch applies to --prometheus, --railway, --access-log and --if-alert: a stream ends by itself"
-                )
-            }
-            Origin::AccessLog { .. } | Origin::Server { .. } if stream => {
-                bail!(
-                    "--if-health-fails and --if-smoke-fails need a stream on stdin, but another source was given"
-                )
-            }
-            Origin::Server { server: Server::Railway(_), .. } if latency.is_some() => {
-                bail!(
-                    "--if-latency needs the duration of each request: from a stream, --access-log or --prometheus"
-                )
-            }
-            Origin::Server { server: Server::Prometheus(_) | Server::Railway(_), .. } if !by_requests => {
-                bail!("requests are counted, but no condition uses them: add --if-error-rate")
-            }
-            _ => {}
-        }
-        match &origin {
-            Origin::AccessLog { watch: None, .. } if since.is_none() && !is_all => bail!(
-                "--access-log without --watch reads all lines of the log, also those from before the deployment: give --since TIME, or --since {ALL} to count all of them"
-            ),
-            Origin::AccessLog { watch: None, .. } => {}
-            _ if is_all => bail!(
-                "--since {ALL} applies to an access log without --watch: give the time when the deployment began"
-            ),
-            _ => {}
-        }
-        let is_server = matches!(origin, Origin::Server { .. });
-        // Without a baseline, requests before the deployment are ignored.
-        let baseline = baseline.or((is_server && args.baseline.is_zero()).then(Baseline::default));
-        let is_live = is_server || args.watch.is_some();
-        let since = since.or(is_live.then_some(now));
-        let criteria = Criteria { error_rate, latency, since, baseline, ..Criteria::default() };
-        Ok(Self { criteria, origin, alerts, interval: args.interval })
+    /// Whether the evidence is read from stdin.
+    pub(crate) fn reads_stdin(&self) -> bool {
+        !matches!(self.origin, Origin::Server { .. })
     }
 
-    /// Whether the evidence is read from stdin.
-    pub fn reads_stdin(&self) -> bool {
-        !matches!(self.origin, Origin::Server { .. })
+    /// Whether the evidence is a stream of records.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.origin, Origin::Stream(_))
     }
 
     /// Gathers evidence until the source ends, the time is up, or the evidence is decisive. Reports its progress.
@@ -147,24 +83,36 @@ impl Sources {
                 note(&format!("after {}: {}", format_duration(now), progress(evidence)));
             }
         };
-        match &mut self.origin {
+        let alerts = self.alerts.as_ref();
+        let mut evidence = match &mut self.origin {
             Origin::Server { server, watch } => {
-                let times = (*watch, interval);
-                let alerts = self.alerts.as_ref();
-                block_on(server::watch(server, alerts, self.criteria, times, clock, on_progress))?
+                let times = (watch.max, interval);
+                return block_on(server::watch(server, alerts, self.criteria, times, clock, on_progress))?;
             }
             Origin::Stream(input) => {
                 let stdin = Input::stdin().context("cannot read stdin")?;
                 let input = input.insert(BufReader::with_capacity(BUFFER_BYTES, stdin));
-                let mut evidence = Evidence::read(input, self.criteria, subject, clock, on_progress);
-                self.check_alerts(&mut evidence)?;
-                Ok(evidence)
+                Evidence::read(input, self.criteria, subject, clock, on_progress)
             }
             Origin::AccessLog { watch, log } => {
-                let mut evidence = access_log::read(self.criteria, log, *watch, clock, on_progress);
-                self.check_alerts(&mut evidence)?;
-                Ok(evidence)
+                let watch = watch.map(|watch| watch.max);
+                access_log::read(self.criteria, log, watch, clock, on_progress)
             }
+        };
+        // Checked once, unless the evidence proves a bad version already.
+        if let Some(alerts) = alerts.filter(|_| !evidence.is_bad()) {
+            evidence.alert = Some(block_on(alerts.check(clock))?);
+        }
+        Ok(evidence)
+    }
+
+    /// Whether one of the requested alerts fires.
+    pub(crate) fn is_alert_firing(&self, clock: &dyn Clock) -> Result<bool> {
+        match &self.alerts {
+            Some(alerts) => {
+                Ok(matches!(block_on(alerts.check(clock))?, Alert::Firing(_) | Alert::Unknown(_)))
+            }
+            None => bail!("no alert is known"),
         }
     }
 
@@ -187,60 +135,9 @@ impl Sources {
                 Ok(Evidence::read_on(input, criteria, subject, clock))
             }
             Origin::Stream(None) => Ok(Evidence::new(criteria)),
-            Origin::AccessLog { .. } => Ok(access_log::read(criteria, Some(limit), clock, ignore)),
+            Origin::AccessLog { log, .. } => Ok(access_log::read(criteria, log, Some(limit), clock, ignore)),
         }
     }
-
-    /// Checks the alerts once, unless the evidence is decisive already.
-    fn check_alerts(&self, evidence: &mut Evidence) -> Result<()> {
-        if let Some(alerts) = self.alerts.as_ref().filter(|_| !evidence.is_decisive()) {
-            evidence.alert = Some(block_on(alerts.check())?);
-        }
-        Ok(())
-    }
-}
-
-fn alerts(args: &SourceArgs, identity: &Identity, since: DateTime<Utc>) -> Result<Option<Alerts>> {
-    if args.if_alert.is_empty() {
-        return Ok(None);
-    }
-    let AnyUrl(url) = non_empty(args.alertmanager_url.as_ref())
-        .context("--if-alert needs --alertmanager-url or ALERTMANAGER_URL")?;
-    Ok(Some(Alerts::new(url, args.if_alert.clone(), identity, since)))
-}
-
-fn server(
-    args: &SourceArgs,
-    identity: &Identity,
-    since: DateTime<Utc>,
-    counts_requests: bool,
-) -> Result<Server> {
-    let from = since - args.baseline;
-    if args.railway {
-        let railway = Railway::from_env(args.railway_url.clone(), &env::system, from)?;
-        return Ok(Server::Railway(Box::new(railway)));
-    }
-    let Some(prometheus) = &args.prometheus else { return Ok(Server::None) };
-    let url = if let Some(url) = prometheus {
-        url.clone()
-    } else {
-        let text =
-            env::system("PROMETHEUS_URL").context("--prometheus without a URL needs PROMETHEUS_URL")?;
-        parse_url(&text).map_err(anyhow::Error::msg).context("PROMETHEUS_URL")?
-    };
-    let token = secrets::read(non_empty(args.prometheus_token.as_ref()))?;
-    let queries = Queries {
-        counts_requests: counts_requests || args.total_query.is_some(),
-        total: args.total_query.clone(),
-        error: args.error_query.clone(),
-        latency: args.if_latency,
-        latency_query: args.latency_query.clone(),
-        latency_unit: args.latency_unit,
-        control: args.control_query.clone(),
-        control_error: args.control_error_query.clone(),
-    };
-    let prometheus = Prometheus::new(url, token.as_ref(), identity, from, queries)?;
-    Ok(Server::Prometheus(Box::new(prometheus)))
 }
 
 /// The current counts and evidence of each source.
@@ -256,21 +153,10 @@ fn progress(evidence: &Evidence) -> String {
         }
     }
     match &evidence.alert {
-        Some(Alert::Unknown(why)) => parts.push(why.clone()),
-        Some(Alert::FiredBefore(name)) => parts.push(format!("{name} already fired before the deployment")),
+        Some(Alert::Unknown(why) | Alert::FiredBefore(why) | Alert::Elsewhere(why)) => {
+            parts.push(why.clone());
+        }
         Some(Alert::Firing(_) | Alert::Quiet) | None => {}
     }
     if parts.is_empty() { "no requests were observed".to_owned() } else { parts.join("; ") }
-}
-
-/// Parses a time, or a duration before now.
-fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
-    if let Ok(ago) = common::duration::parse(text) {
-        return Ok(now - ago);
-    }
-    match text.parse() {
-        Ok(time) if time <= now => Ok(time),
-        Ok(_) => bail!("--since {text}: this time is in the future"),
-        Err(_) => bail!("--since {text}: give a time such as 2026-01-01T12:00:00Z, or a duration such as 5m"),
-    }
 }

@@ -67,7 +67,7 @@ pub(crate) async fn watch(
     loop {
         let result = server.poll(&mut evidence, clock).await;
         if let Some(alerts) = alerts {
-            evidence.alert = Some(alerts.check().await);
+            evidence.alert = Some(alerts.check(clock).await);
         }
         if evidence.is_decisive() || evidence.damage.is_some() {
             break;

@@ -1,6 +1,9 @@
 //! `--from-alertmanager`: a payload is a hint that Alertmanager has to confirm.
 
 use assert_cmd::assert::Assert;
+use chrono::{DateTime, TimeDelta, Utc};
+use common::clock::{Clock, SystemClock};
+use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::{Value, json};
 use testkit::alertmanager::Alertmanager;
@@ -25,26 +28,35 @@ fn payload(status: &str, labels: &Value) -> String {
     .to_string()
 }
 
-/// Posts an alert with these labels, and waits until Alertmanager lists it.
+/// Posts an alert with these labels that begins to fire now, and waits until Alertmanager lists it.
 fn fires(alertmanager: &Alertmanager, labels: &Value) {
+    fires_since(alertmanager, labels, SystemClock.now());
+}
+
+fn fires_since(alertmanager: &Alertmanager, labels: &Value, began: DateTime<Utc>) {
     let url = format!("http://{}/api/v2/alerts", alertmanager.address());
-    let body = json!([{"labels": labels}]).to_string();
+    let body = json!([{"labels": labels, "startsAt": began.to_rfc3339()}]).to_string();
     let post =
         reqwest::blocking::Client::new().post(&url).header("Content-Type", "application/json").body(body);
     assert!(post.send().unwrap().status().is_success());
     eventually("the alert", || {
         let alerts: Value = reqwest::blocking::get(&url).unwrap().json().unwrap();
-        if alerts.as_array().unwrap().is_empty() { Err(alerts.to_string()) } else { Ok(()) }
+        let is_there = |alert: &Value| alert["labels"] == *labels;
+        if alerts.as_array().unwrap().iter().any(is_there) { Ok(()) } else { Err(alerts.to_string()) }
     });
 }
 
 /// The result of a payload in a CI run that the relay started.
 fn relayed(team: &Team, alertmanager: &str, payload: &str) -> Assert {
+    relayed_with(team, alertmanager, payload, &[])
+}
+
+fn relayed_with(team: &Team, alertmanager: &str, payload: &str, flags: &[&str]) -> Assert {
     let mut tool = team.tool("", "");
     // The variables of the relay's own CI run do not describe the deployment.
     tool.env("GITHUB_ACTIONS", "true").env("GITHUB_RUN_ID", "99").env("GITHUB_RUN_ATTEMPT", "1");
     tool.env("GITHUB_SHA", "0123456789abcdef0123456789abcdef01234567").env("ALERTMANAGER_URL", alertmanager);
-    tool.args(["--from-alertmanager", "--", "sh", "-c", TRACE]);
+    tool.arg("--from-alertmanager").args(flags).args(["--", "sh", "-c", TRACE]);
     tool.write_stdin(payload.to_owned()).assert()
 }
 
@@ -151,4 +163,106 @@ fn the_label_names_the_deployment_and_a_newer_one_is_refused() {
 
     let empty = Team::new();
     relayed(&empty, &url, &payload("firing", &labels())).code(3).stderr(contains("give --deployment-id"));
+}
+
+#[test]
+fn a_version_that_has_been_live_for_long_is_not_rolled_back() {
+    let (team, alertmanager) = (Team::new(), alertmanager());
+    let url = format!("http://{}", alertmanager.address());
+    team.keeps("d-1", "1.0");
+    let weeks_ago = SystemClock.now() - TimeDelta::days(21);
+    team.append_event(&event("d-2", "api", "deploy", &json!({"version": "2.0", "ts": weeks_ago})));
+    let ledger = team.ledger();
+    fires(&alertmanager, &labels());
+    let firing = payload("firing", &labels());
+    relayed(&team, &url, &firing)
+        .code(3)
+        .stderr(contains("an alert rolls back only a deployment that began in the last 1h00m (--max-age)"));
+    assert_eq!((team.trace().len(), team.ledger()), (0, ledger));
+    relayed_with(&team, &url, &firing, &["--max-age", "600h"]).code(12);
+    assert_eq!(team.trace(), ["d-2 from 2.0 to 1.0"]);
+}
+
+#[test]
+fn a_deployment_that_nobody_made_is_not_rolled_back_and_costs_no_budget() {
+    let (team, alertmanager) = (team(), alertmanager());
+    let url = format!("http://{}", alertmanager.address());
+    let ledger = team.ledger();
+    // The second time, the first one is in the journal.
+    for forged in ["d-66", "d-66", "d-67", "d-68"] {
+        let mut labels = labels();
+        labels["deployment"] = forged.into();
+        fires(&alertmanager, &labels);
+        let why = format!("the journal knows no deployment {forged} of api in production");
+        relayed_with(&team, &url, &payload("firing", &labels), &["--cool-down", "0s"])
+            .code(3)
+            .stderr(contains(why));
+    }
+    assert_eq!((team.trace().len(), team.ledger()), (0, ledger));
+    fires(&alertmanager, &labels());
+    relayed(&team, &url, &payload("firing", &labels())).code(12);
+    assert_eq!(team.trace(), ["d-2 from 2.0 to 1.0"]);
+}
+
+#[test]
+fn an_operator_says_when_a_deployment_began_that_the_journal_does_not_know() {
+    let (team, alertmanager) = (team(), alertmanager());
+    let url = format!("http://{}", alertmanager.address());
+    fires(&alertmanager, &labels());
+    let firing = payload("firing", &labels());
+    let given =
+        |more: &[&str]| relayed_with(&team, &url, &firing, &[&["--deployment-id", "d-9"], more].concat());
+    given(&[]).code(3).stderr(contains("give --since, the time it began"));
+    given(&["--since", "2h"]).code(3).stderr(contains("(--max-age)"));
+    assert!(team.trace().is_empty());
+    given(&["--since", "10m"]).code(12);
+    assert_eq!(team.trace().len(), 1);
+}
+
+#[test]
+fn what_began_before_the_deployment_is_not_its_fault() {
+    let (team, alertmanager) = (team(), alertmanager());
+    let url = format!("http://{}", alertmanager.address());
+    let (mut old, mut new) = (labels(), labels());
+    old["alertname"] = "Old".into();
+    new["alertname"] = "New".into();
+    // It fires for d-2; d-3 is the repair, and Alertmanager sends the alert again.
+    fires_since(&alertmanager, &old, SystemClock.now() - TimeDelta::hours(29));
+    team.append_event(&event("d-3", "api", "deploy", &json!({"version": "3.0"})));
+    let firing = |labels: &Value| payload("firing", labels);
+    relayed(&team, &url, &firing(&old))
+        .code(3)
+        .stderr(contains("Old fires, but it already fired before deployment d-3 began at"));
+    // It fires after the deployment, but its condition began before.
+    fires(&alertmanager, &new);
+    relayed_with(&team, &url, &firing(&new), &["--alert-for", "10m"])
+        .code(3)
+        .stderr(contains("10m00s before it fired").and(contains("before deployment d-3 began at")));
+    let unknown = ["--prometheus", &fault::refused(), "--if-error-rate", "5"];
+    relayed_with(&team, &url, &firing(&new), &unknown)
+        .code(3)
+        .stderr(contains("Prometheus cannot say when its condition began"));
+    assert!(team.trace().is_empty());
+    // One payload has all the alerts of a group: an old one does not hide a new one.
+    let mut group: Value = serde_json::from_str(&firing(&old)).unwrap();
+    let second: Value = serde_json::from_str(&firing(&new)).unwrap();
+    group["alerts"].as_array_mut().unwrap().push(second["alerts"][0].clone());
+    relayed(&team, &url, &group.to_string())
+        .code(12)
+        .stderr(contains("rollback: New fires, and Alertmanager"));
+    assert_eq!(team.trace(), ["d-3 from 3.0 to 1.0"]);
+}
+
+#[test]
+fn what_a_stranger_writes_stays_short_and_harmless() {
+    let team = team();
+    let long = "\u{1b}]0;x\u{7}\n::error::x".repeat(1000);
+    for payload in [
+        json!({"version": "4", "alerts": long}),
+        json!({"version": "4", "alerts": [{"status": "firing", "labels": {"alertname": long, "job": long}}]}),
+    ] {
+        let assert = relayed(&team, &fault::refused(), &payload.to_string()).code(3);
+        let stderr = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(stderr.len() < 1000 && stderr.lines().count() == 1 && !stderr.contains('\u{1b}'), "{stderr}");
+    }
 }

@@ -79,7 +79,9 @@ impl Log {
 
     /// Whether reading can end: more lines change nothing.
     pub(super) fn is_over(&self) -> bool {
-        self.evidence.damage.is_some() || self.evidence.is_decisive()
+        self.evidence.damage.is_some()
+            || self.evidence.is_bad()
+            || (self.evidence.is_decisive() && self.complaint().is_none())
     }
 
     /// The evidence so far.
@@ -251,31 +253,32 @@ impl Log {
         }
         self.evidence.finish();
         let (lines, odd) = (self.lines, self.odd);
-        let unread = format!(
-            "{odd} of {lines} lines are neither the combined format nor JSON with a time and a status"
-        );
-        let mut complaints = vec![why, self.lag.complaint()];
-        if 2 * odd > lines {
-            complaints.push(Some(unread));
-        } else if odd > FEW_ODD.max(lines / 100) {
-            self.notes.push(unread);
+        if 2 * odd <= lines && odd > FEW_ODD.max(lines / 100) {
+            self.notes.push(self.unread());
         }
-        if odd < lines {
-            complaints.push(self.filters.complaint());
-        }
-        complaints.push(self.after.complaint(&self.before));
         self.notes.extend(self.after.notes());
-        if self.evidence.damage.is_none() && !self.is_proven() {
-            self.evidence.damage = complaints.into_iter().flatten().next();
+        if self.evidence.damage.is_none() && !self.evidence.is_bad() {
+            self.evidence.damage = why.or_else(|| self.complaint());
         }
         (self.evidence, self.notes)
     }
 
-    /// Whether the requests prove a bad version, also if none of them succeeded.
-    fn is_proven(&self) -> bool {
-        let mut observations = self.evidence.observations();
-        self.evidence.is_decisive()
-            || observations.any(|(_, seen)| seen.errors.is_decisive() || seen.slow.is_decisive())
+    /// Why the log is no evidence of a good version; `None` if it may be one.
+    fn complaint(&self) -> Option<String> {
+        let (lines, odd) = (self.lines, self.odd);
+        let mut complaint = self.lag.complaint();
+        if 2 * odd > lines {
+            complaint = complaint.or_else(|| Some(self.unread()));
+        }
+        if odd < lines {
+            complaint = complaint.or_else(|| self.filters.complaint());
+        }
+        complaint.or_else(|| self.after.complaint(&self.before))
+    }
+
+    fn unread(&self) -> String {
+        let (lines, odd) = (self.lines, self.odd);
+        format!("{odd} of {lines} lines are neither the combined format nor JSON with a time and a status")
     }
 }
 

@@ -29,7 +29,7 @@ const MAX_INSTANCES: usize = 100;
 
 /// A Prometheus server.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     url: Url,
     authorization: Option<HeaderValue>,
     http: reqwest::Client,
@@ -48,7 +48,7 @@ struct Data<T> {
 
 impl Client {
     /// A server at this URL.
-    pub(super) fn new(url: Url, token: Option<&SecretString>) -> Result<Self> {
+    pub(crate) fn new(url: Url, token: Option<&SecretString>) -> Result<Self> {
         let authorization = token
             .map(|token| common::secrets::header_value(&format!("Bearer {}", token.expose_secret())))
             .transpose()
@@ -112,7 +112,7 @@ impl Client {
     }
 
     /// The data of a response. `about` is the subject of an error message.
-    async fn get<T: DeserializeOwned>(
+    pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
         parameters: &[(&str, &str)],

@@ -27,7 +27,7 @@ use url::Url;
 use super::server_clock::ServerClock;
 use crate::evidence::{Evidence, Requests};
 use crate::report::note;
-use client::Client;
+pub(crate) use client::Client;
 use discovery::Query;
 use histogram::Histogram;
 use requests::{Counted, RequestCounters};

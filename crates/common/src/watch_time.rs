@@ -4,15 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use common::duration::{format_duration, parse_positive};
+use crate::duration::{format_duration, parse_positive};
 
 /// How long to watch a service after it is healthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct WatchTime {
+pub struct WatchTime {
     /// The time before which the reader of the records must not end the watch as good. `None` for a fixed time.
-    pub(crate) min: Option<Duration>,
+    pub min: Option<Duration>,
     /// The time after which the watch ends by itself.
-    pub(crate) max: Duration,
+    pub max: Duration,
 }
 
 impl FromStr for WatchTime {
