@@ -269,7 +269,7 @@ fn the_failed_smoke_tests_are_named() {
     let lines = [
         START.replace("dm-health", "dm-smoke"),
         test("checkout", "expected status 200, got 500"),
-        test("login\n::error::x", "expected status 200, got 500"),
+        test("login\\n::error::x", "expected status 200, got 500"),
         end(1, 2),
     ];
     let verdict =

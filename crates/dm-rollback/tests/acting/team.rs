@@ -117,11 +117,12 @@ pub(crate) fn healthy() -> String {
     stream(0)
 }
 
-/// The stream of a health check with this exit code. It contains no probe, so there is no URL to verify.
+/// The stream of a health check with this exit code. It names no deployment, and contains no probe that could be measured
+/// again.
 fn stream(exit: u8) -> String {
     let ts = "2026-01-01T00:00:00.000Z";
     let start = json!({"v": 1, "type": "start", "tool": "dm-health", "run": "r", "service": "api",
-        "environment": "production", "deployment": "d", "ts": ts});
+        "environment": "production", "deployment": "", "ts": ts});
     let end = json!({"v": 1, "type": "end", "ts": ts, "exit": exit, "records": 0});
     format!("{start}\n{end}\n")
 }
