@@ -11,7 +11,8 @@ cd "$(dirname "$0")/.."
 export PROPTEST_CASES=${1:-1000000}
 export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-$((RANDOM << 15 | RANDOM))}
 # The names of the properties, in any module. A property that is renamed has to be renamed here, too.
-names='any_text_is_read_or_refused|any_bytes_are_answered|no_input_panics|[a-z_]*_broken_anywhere_is_read_or_refused'
+names='any_text_is_read_or_refused|any_bytes_are_an_error_and_not_a_panic|arbitrary_bytes_never_panic|no_input_panics'
+names+='|[a-z_]*_broken_anywhere_is_read_or_refused'
 expected=12
 
 fail() { printf 'fuzz.sh: %s\n' "$*" >&2; exit 1; }

@@ -35,11 +35,25 @@ impl fmt::Display for Token {
     }
 }
 
-/// The recent tokens of a group, newest first.
+/// The recent tokens of a group, newest first. As text they are joined by `_`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct RecentTokens(Vec<Token>);
 
+impl fmt::Display for RecentTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, token) in self.0.iter().enumerate() {
+            write!(f, "{}{token}", if position == 0 { "" } else { "_" })?;
+        }
+        Ok(())
+    }
+}
+
 impl RecentTokens {
+    /// Parses the output of [`fmt::Display`].
+    pub(super) fn parse(text: &str) -> Self {
+        Self(text.split('_').filter_map(Token::parse).take(CAPACITY).collect())
+    }
+
     /// Removes the tokens from a group's families, and returns them.
     pub(super) fn take_from(group: &mut Exposition) -> Self {
         let mut positioned: Vec<(usize, Token)> = Vec::new();
@@ -64,11 +78,6 @@ impl RecentTokens {
         }
     }
 
-    /// The newest token.
-    pub(super) fn newest(&self) -> Option<Token> {
-        self.0.first().copied()
-    }
-
     /// Adds the newest token, and drops the oldest if there are too many.
     pub(super) fn push(&mut self, token: Token) {
         self.0.insert(0, token);
@@ -85,12 +94,12 @@ impl RecentTokens {
 }
 
 /// The progress of an event's PUT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PutRecord {
     /// The token that the PUT wrote. All events of one PUT share it.
     pub token: Token,
-    /// The newest token in the group before the PUT.
-    pub before: Option<Token>,
+    /// The tokens in the group before the PUT. One would not be enough: its own PUT may be overwritten too.
+    pub before: RecentTokens,
     /// Whether the Pushgateway acknowledged the PUT.
     pub acknowledged: bool,
 }
@@ -116,12 +125,12 @@ impl PutRecord {
         if recent.contains(self.token) {
             return DeliveryState::Counted;
         }
-        match self.before {
-            // The token before it is still there, so a later one cannot have dropped out.
-            Some(before) if recent.contains(before) => DeliveryState::Lost,
+        match self.before.0.as_slice() {
+            // An older token is still there, so a later one cannot have dropped out.
+            before if before.iter().any(|older| recent.contains(*older)) => DeliveryState::Lost,
             // Nothing has dropped out of a list that is not full.
-            None if !recent.is_full() => DeliveryState::Lost,
-            Some(_) if !recent.is_full() => lost,
+            [] if !recent.is_full() => DeliveryState::Lost,
+            [_, ..] if !recent.is_full() => lost,
             _ => DeliveryState::Unknown,
         }
     }
@@ -136,7 +145,19 @@ mod tests {
     }
 
     fn put(token: u64, before: Option<u64>, acknowledged: bool) -> PutRecord {
-        PutRecord { token: Token(token), before: before.map(Token), acknowledged }
+        let before = RecentTokens(before.into_iter().map(Token).collect());
+        PutRecord { token: Token(token), before, acknowledged }
+    }
+
+    #[test]
+    fn an_event_that_was_overwritten_together_with_the_one_before_it_is_lost() {
+        let text = recent(&[40, 4, 3]).to_string();
+        let put = PutRecord { token: Token(50), before: RecentTokens::parse(&text), acknowledged: true };
+        assert_eq!(put.delivery_state(Some(&recent(&[9, 8, 7, 6, 5, 4, 3, 2]))), DeliveryState::Lost);
+        assert_eq!(
+            put.delivery_state(Some(&recent(&[19, 18, 17, 16, 15, 14, 13, 12]))),
+            DeliveryState::Unknown
+        );
     }
 
     #[test]
@@ -150,7 +171,8 @@ mod tests {
         let text = crate::metrics::encode::encode(&group).unwrap();
         let mut read = crate::metrics::parse::parse(std::str::from_utf8(&text).unwrap(), |_| true, |_| true);
         assert_eq!(RecentTokens::take_from(&mut read), tokens);
-        assert_eq!(Token::parse(&token.to_string()), Some(token));
+        assert_eq!(RecentTokens::parse(&tokens.to_string()), tokens);
+        assert_eq!(RecentTokens::parse(&RecentTokens::default().to_string()), RecentTokens::default());
     }
 
     #[test]
@@ -201,7 +223,7 @@ mod tests {
         for token in 0..20 {
             tokens.push(Token(token));
         }
-        assert_eq!(tokens.newest(), Some(Token(19)));
+        assert_eq!(tokens.0[0], Token(19));
         assert!(tokens.contains(Token(12)) && !tokens.contains(Token(11)) && tokens.is_full());
     }
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::dedup::{PutRecord, Token};
+use super::dedup::{PutRecord, RecentTokens, Token};
 use super::group_key::GroupKey;
 use crate::journal::Journal;
 use common::event::Event;
@@ -170,7 +170,7 @@ impl OutboxEntry {
             ["unsent"] => None,
             [state @ ("tried" | "sent"), token, before] => Some(PutRecord {
                 token: Token::parse(token)?,
-                before: Token::parse(before),
+                before: RecentTokens::parse(before),
                 acknowledged: *state == "sent",
             }),
             _ => return None,
@@ -187,8 +187,7 @@ impl OutboxEntry {
     /// Saves the progress of its PUT.
     pub(super) fn save_put(&mut self, put: PutRecord) -> io::Result<()> {
         let state = if put.acknowledged { "sent" } else { "tried" };
-        let before = put.before.map_or_else(|| "none".to_owned(), |token| token.to_string());
-        let renamed = self.path.with_extension(format!("{state}-{}-{before}", put.token));
+        let renamed = self.path.with_extension(format!("{state}-{}-{}", put.token, put.before));
         fs::rename(&self.path, &renamed)?;
         self.path = renamed;
         self.put = Some(put);
@@ -217,10 +216,13 @@ mod tests {
         journal_and_enqueue(&journal, &group, &event).unwrap();
         assert_eq!(journal.read().unwrap(), [Entry::Finished(event.clone())]);
         let [mut entry] = group.entries().unwrap().try_into().unwrap();
-        assert_eq!((&entry.event, entry.put), (&event, None));
+        assert_eq!((&entry.event, &entry.put), (&event, &None));
         for acknowledged in [false, true] {
-            let put = PutRecord { token: Token::from_event_id(&event.id), before: None, acknowledged };
-            entry.save_put(put).unwrap();
+            let token = Token::from_event_id(&event.id);
+            let mut before = RecentTokens::default();
+            (0..20).for_each(|_| before.push(token));
+            let put = PutRecord { token, before, acknowledged };
+            entry.save_put(put.clone()).unwrap();
             [entry] = group.entries().unwrap().try_into().unwrap();
             assert_eq!(entry.put, Some(put));
         }

@@ -40,7 +40,7 @@ pub(super) async fn push_group(
 
     let mut pending = Vec::new();
     for entry in entries {
-        match entry.put.map(|put| put.delivery_state(recent.as_ref())) {
+        match entry.put.as_ref().map(|put| put.delivery_state(recent.as_ref())) {
             None | Some(DeliveryState::Lost) => pending.push(entry),
             Some(DeliveryState::Counted | DeliveryState::Unknown) => entry.remove()?,
         }
@@ -93,7 +93,7 @@ pub(super) fn verify(group: &GroupOutbox, snapshot: &Snapshot) -> Result<bool, P
         let key = || GroupKey::counters(&entry.event.identity, &entry.event.stage);
         let recent =
             recent.get_or_insert_with(|| snapshot.group(&key()).as_mut().map(RecentTokens::take_from));
-        match entry.put.map(|put| put.delivery_state(recent.as_ref())) {
+        match entry.put.as_ref().map(|put| put.delivery_state(recent.as_ref())) {
             Some(DeliveryState::Counted) => entry.remove()?,
             _ => is_verified = false,
         }
@@ -150,15 +150,15 @@ async fn put_counters(
     for entry in entries.iter() {
         refused.extend(counters.add(&contribution(&entry.event).counters));
     }
-    let put = PutRecord { token, before: recent.newest(), acknowledged: false };
+    let put = PutRecord { token, before: recent.clone(), acknowledged: false };
     recent.push(token);
     recent.write_to(&mut counters);
     for entry in entries.iter_mut() {
-        entry.save_put(put)?;
+        entry.save_put(put.clone())?;
     }
     client.put(key, &counters).await?;
     for entry in entries.iter_mut() {
-        entry.save_put(PutRecord { acknowledged: true, ..put })?;
+        entry.save_put(PutRecord { acknowledged: true, ..put.clone() })?;
     }
     Ok(refused)
 }
