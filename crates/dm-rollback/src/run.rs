@@ -15,6 +15,7 @@ use crate::decision::{self, Standing};
 use crate::evidence::versions::Versions;
 use crate::evidence::{Evidence, Subject};
 use crate::execute;
+use crate::execute::run_command::Ended;
 use crate::notify::{self, Notification};
 use crate::plan::{Judgement, Plan};
 use crate::report::{self, Report};
@@ -50,7 +51,7 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
     let recorder = Recorder::begin(&context.sinks, work, &clock);
     let mut report = Report::begin(format, &context, &clock);
     report.verdict(&verdict);
-    let verify = &mut |target: Option<&Label>| verification.verify(target, &clock);
+    let verify = &mut |target: Option<&Label>, ended: Ended| verification.verify(target, ended, &clock);
     let judged = execute::Judged { verdict: &verdict, standing, verify };
     let outcome = execute::act_on(judged, &execution, &context, began, &mut report, &clock);
     let notification = Notification {
@@ -68,6 +69,7 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
         // The probes of a check that waits for a service to start are not requests after a deployment.
         evidence: if counts_requests { verdict.sources.clone() } else { Vec::new() },
         result: outcome.result,
+        why: Some(verdict.why.clone()),
     };
     let completion = completion(&verdict, outcome.result, &stopwatch, &clock);
     let event = context.event(&stage, completion, detail);

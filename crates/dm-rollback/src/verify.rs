@@ -1,7 +1,6 @@
 //! Verifies a rollback: the condition that triggered it is measured again, from the same source.
 
 use std::ops::ControlFlow;
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -10,11 +9,13 @@ use common::duration::format_duration;
 use common::event::Condition;
 use common::label::{Label, redact_url};
 use common::records::Verdict;
+use common::runtime::block_on;
 use dm_health::VersionLocation;
 use url::Url;
 
 use crate::evidence::versions::Versions;
 use crate::evidence::{Criteria, Evidence, Subject};
+use crate::execute::run_command::Ended;
 use crate::report::note;
 use crate::source::Sources;
 use crate::trigger::Trigger;
@@ -26,7 +27,7 @@ const QUIET_BUCKETS: u32 = 4;
 const REQUIRED_SUCCESSES: u32 = 3;
 
 /// How long that URL may take to succeed, after the condition is proven to be gone.
-const URL_DEADLINE: Duration = Duration::from_secs(60);
+const URL_DEADLINE: Duration = Duration::from_mins(1);
 
 /// The time between two probes.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -104,27 +105,38 @@ impl Verification {
     }
 
     /// Measures until the rollback is proven, or until the deadline. `target` is the version that was restored, if it is
-    /// known. The error is a message for the operator.
-    pub(crate) fn verify(&mut self, target: Option<&Label>, clock: &dyn Clock) -> Result<(), String> {
+    /// known; `ended` is how the command ended. The error is a message for the operator.
+    pub(crate) fn verify(
+        &mut self,
+        target: Option<&Label>,
+        ended: Ended,
+        clock: &dyn Clock,
+    ) -> Result<(), String> {
         let replaced = self.subject.versions.deployed().cloned();
         self.subject.versions = Versions::after_rollback(target.cloned(), replaced);
         let stopwatch = Stopwatch::start(clock);
         let from_now = |criteria: Criteria| Criteria { since: Some(clock.now()), ..criteria };
         match self.measure {
             Measure::Nothing(why) => return Err(format!("rolled back, NOT verified: {why}")),
-            Measure::Alerts => self.wait_for_quiet(clock),
-            Measure::Requests(criteria) => self.measure(from_now(criteria), &stopwatch, clock),
+            Measure::Alerts => block_on(self.wait_for_quiet(clock)).map_err(anyhow::Error::from).flatten(),
+            Measure::Requests(criteria) => self.measure(from_now(criteria), ended, &stopwatch, clock),
             Measure::Versions(criteria) => self.probe_versions(from_now(criteria)),
         }
         .map_err(|error| format!("rolled back, NOT verified: {error:#}: act now"))?;
         match &self.settings.url {
-            Some(url) if !matches!(self.measure, Measure::Versions(_)) => self.check_url(url),
+            Some(url) if !matches!(self.measure, Measure::Versions(_)) => Self::check_url(url),
             _ => Ok(()),
         }
     }
 
     /// Measures the same source again. If a stream has ended, its targets are probed instead.
-    fn measure(&mut self, criteria: Criteria, stopwatch: &Stopwatch, clock: &dyn Clock) -> Result<()> {
+    fn measure(
+        &mut self,
+        criteria: Criteria,
+        ended: Ended,
+        stopwatch: &Stopwatch,
+        clock: &dyn Clock,
+    ) -> Result<()> {
         let remaining = || self.settings.deadline.saturating_sub(stopwatch.elapsed(clock));
         let mut evidence = self.sources.measure(criteria, remaining(), &self.subject, clock)?;
         if !evidence.is_decisive() && self.sources.is_stream() {
@@ -134,7 +146,13 @@ impl Verification {
             note("the stream has ended: its target is probed again to verify the rollback");
             evidence = self.probe(url, criteria, remaining())?;
         }
-        self.check(&evidence)
+        self.check(&evidence)?;
+        if ended.goes_on && !evidence.is_good_from_the_beginning() {
+            bail!(
+                "its command left processes running in the background, and the fault went on after the command had ended"
+            );
+        }
+        Ok(())
     }
 
     /// Probes a URL until the criteria are proven, or for this long.
@@ -193,13 +211,13 @@ impl Verification {
     }
 
     /// Waits until no alert fires in several buckets of time in a row.
-    fn wait_for_quiet(&self, clock: &dyn Clock) -> Result<()> {
+    async fn wait_for_quiet(&self, clock: &dyn Clock) -> Result<()> {
         let bucket = self.sources.criteria.bucket;
         let (stopwatch, mut quiet) = (Stopwatch::start(clock), 0);
         loop {
             let is_firing = match &self.trigger {
-                Some(trigger) => trigger.is_firing()?,
-                None => self.sources.is_alert_firing(clock)?,
+                Some(trigger) => trigger.is_firing().await?,
+                None => self.sources.is_alert_firing(clock).await?,
             };
             quiet = if is_firing { 0 } else { quiet + 1 };
             if quiet > QUIET_BUCKETS {
@@ -209,12 +227,12 @@ impl Verification {
             if remaining.is_zero() {
                 bail!("the alert still fires after {}", format_duration(self.settings.deadline));
             }
-            sleep(bucket.min(remaining));
+            tokio::time::sleep(bucket.min(remaining)).await;
         }
     }
 
     /// Checks that the URL that the operator named works.
-    fn check_url(&self, url: &Url) -> Result<(), String> {
+    fn check_url(url: &Url) -> Result<(), String> {
         let mut in_a_row = 0;
         let (deadline, version_at) = (URL_DEADLINE, None);
         let observation =

@@ -15,7 +15,7 @@ fn watches(interval: u64, rate: impl Fn(u64, u64) -> f64) -> Vec<(Decision, u64)
     let policy = Policy { error_rate: Some(5.0), ..Policy::default() };
     let watch = |seed| {
         let mut random = fastrand::Rng::with_seed(seed);
-        let watch_min = Some(Duration::from_secs(60));
+        let watch_min = Some(Duration::from_mins(1));
         let mut evidence =
             Evidence::new(Criteria { error_rate: Some(5.0), watch_min, ..Criteria::default() });
         // Where the buckets begin is random.

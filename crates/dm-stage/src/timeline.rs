@@ -200,6 +200,7 @@ mod tests {
                     condition: None,
                     evidence,
                     result: Some(RollbackResult::Verified),
+                    why: None,
                 },
             ),
             event("deployment", (0, 131), Status::Failure, stage()),

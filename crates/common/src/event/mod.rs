@@ -145,6 +145,9 @@ pub enum Detail {
         evidence: Vec<SourceCount>,
         /// The result of the rollback; `None` if none was performed.
         result: Option<RollbackResult>,
+        /// The reason for the verdict, in a sentence.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
     },
 }
 

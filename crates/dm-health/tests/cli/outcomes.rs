@@ -1,6 +1,7 @@
 //! Stories of how a run ends, and of what it reports then.
 
 use super::*;
+use std::ops::ControlFlow;
 
 #[test]
 fn a_signal_ends_the_stream_and_is_recorded() {
@@ -206,14 +207,23 @@ fn no_secret_is_printed_or_recorded() {
 }
 
 #[test]
-fn the_library_verifies_a_url() {
-    let (every, timeout) = (Duration::from_millis(20), Duration::from_secs(30));
-    let verify = |server: &Server, deadline| {
-        dm_health::verify(&server.url("/").parse().unwrap(), 2, every, timeout, deadline).unwrap()
+fn the_library_observes_a_url() {
+    let (interval, timeout) = (Duration::from_millis(20), Duration::from_secs(30));
+    // Whether two probes in a row succeed in time.
+    let works = |server: &Server, deadline| {
+        let url = &server.url("/").parse().unwrap();
+        let observation = dm_health::Observation { url, interval, timeout, deadline, version_at: None };
+        let mut in_a_row = 0;
+        dm_health::observe(observation, |probe| {
+            in_a_row = if probe.ok { in_a_row + 1 } else { 0 };
+            if in_a_row == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .unwrap();
+        in_a_row == 2
     };
     let recovering = Server::start(&[DOWN, DOWN, DOWN, DOWN, DOWN, DOWN, OK]);
-    assert!(verify(&recovering, Duration::from_mins(2)));
+    assert!(works(&recovering, Duration::from_mins(2)));
     assert_eq!(recovering.requests().len(), 8);
-    assert!(!verify(&Server::start(&[OK, DOWN, OK, DOWN]), Duration::from_millis(150)));
-    assert!(!verify(&Server::start(&[Reply::Hang]), Duration::from_millis(50)));
+    assert!(!works(&Server::start(&[OK, DOWN, OK, DOWN]), Duration::from_millis(150)));
+    assert!(!works(&Server::start(&[Reply::Hang]), Duration::from_millis(50)));
 }

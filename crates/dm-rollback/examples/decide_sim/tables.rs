@@ -82,12 +82,14 @@ pub(crate) fn bursts() {
     }
 }
 
+/// The rate of errors at a number of milliseconds after the deployment.
+type Course = Box<dyn Fn(u64) -> f64 + Sync>;
+
 /// A control group at the same time.
 pub(crate) fn control() {
     let flat = |rate: f64| move |_: u64| rate;
     let outage =
         |during: f64, other: f64| move |ms: u64| if (60_000..120_000).contains(&ms) { during } else { other };
-    type Course = Box<dyn Fn(u64) -> f64 + Sync>;
     let cases: [(&str, Course, Course); 12] = [
         ("1 % / 1 %", Box::new(flat(0.01)), Box::new(flat(0.01))),
         ("20 % / 20 %", Box::new(flat(0.2)), Box::new(flat(0.2))),

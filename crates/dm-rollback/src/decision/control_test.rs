@@ -117,7 +117,9 @@ impl Step {
             let fewer = float(failed + 1) * float(control.total + failed + 1 - errors);
             term += (ways / fewer * tolerance).ln();
         }
-        log_null.iter_mut().for_each(|term| *term -= null_sum);
+        for term in &mut log_null {
+            *term -= null_sum;
+        }
         let ratios = (low..=high).map(|failed| float(failed) * log_odds + null_sum - odds_sum).collect();
         let index = usize::try_from(new.errors - low).unwrap_or(usize::MAX);
         Self::Exact(Outcomes::new(&log_null, ratios), index)

@@ -93,6 +93,14 @@ impl Mixture {
         nearest.map_or((0, 0), |start| start.before)
     }
 
+    /// Whether one of the first two starts is a proof.
+    pub(super) fn is_proven_from_the_beginning(&self) -> bool {
+        // The second start is dropped after many buckets. Then the first one alone has to do.
+        let second = (self.buckets <= STARTS as u64).then(|| self.starts.get(1)).flatten();
+        let mut first = self.starts.front().into_iter().chain(second);
+        first.any(|start| self.evidence(start) >= start.needed - 1e-9)
+    }
+
     /// The number of buckets.
     pub(super) fn buckets(&self) -> u64 {
         self.buckets

@@ -94,6 +94,11 @@ impl RateTest {
         self.mixture.excess() >= 0.0
     }
 
+    /// Whether they prove it from the first or the second bucket on.
+    pub(crate) fn is_proven_from_the_beginning(&self) -> bool {
+        self.mixture.is_proven_from_the_beginning()
+    }
+
     /// Whether the buckets so far have proven it at any time.
     pub(crate) fn was_proven(&self) -> bool {
         self.was_proven

@@ -20,7 +20,7 @@ const CONTROL_ERRORS: u64 = 2;
 
 /// The requests of one source, and how many of them were bad in one way: failed, or slow.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct ErrorCounts {
+pub(crate) struct ErrorCounts {
     /// Requests after the deployment.
     pub total: u64,
     /// Bad requests after the deployment.
@@ -136,6 +136,11 @@ impl ErrorCounts {
         self.tests.as_ref().is_some_and(|tests| tests.better.is_proven() && !self.ends_with_an_outage())
     }
 
+    /// Whether few enough were bad from the beginning, or all but.
+    pub(crate) fn is_good_from_the_beginning(&self) -> bool {
+        self.tests.as_ref().is_some_and(|tests| tests.better.is_proven_from_the_beginning())
+    }
+
     /// Whether the version may be remembered as known good: it is proven to be within the requested limit, not only a
     /// raised one, and the whole watch and its end are within it too.
     pub(crate) fn is_known_good(&self) -> bool {
@@ -171,7 +176,7 @@ impl ErrorCounts {
     }
 
     /// The share of bad requests, in percent; `None` without requests.
-    pub fn percent(&self) -> Option<f64> {
+    pub(crate) fn percent(&self) -> Option<f64> {
         percent(Group { total: self.total, errors: self.bad })
     }
 }

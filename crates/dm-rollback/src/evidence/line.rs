@@ -181,13 +181,13 @@ fn failure(test: &records::Test) -> Option<String> {
     }
     let name = if test.name.is_empty() { format!("test {}", test.seq) } else { test.name.clone() };
     let why = test.message.clone().or_else(|| test.reason.map(|reason| reason.as_str().to_owned()));
-    let text = why.map_or_else(|| name.clone(), |why| format!("{name}: {why}"));
-    let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.len() > MAX_FAILURE_BYTES {
-        text.truncate(text.floor_char_boundary(MAX_FAILURE_BYTES));
-        text.push('…');
+    let described = why.map_or_else(|| name.clone(), |why| format!("{name}: {why}"));
+    let mut one_line = described.replace(char::is_control, " ");
+    if one_line.len() > MAX_FAILURE_BYTES {
+        one_line.truncate(one_line.floor_char_boundary(MAX_FAILURE_BYTES));
+        one_line.push('…');
     }
-    Some(text)
+    Some(one_line)
 }
 
 #[cfg(test)]

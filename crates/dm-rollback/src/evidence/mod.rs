@@ -22,9 +22,11 @@ use url::Url;
 
 #[cfg(test)]
 pub(crate) use criteria::BUCKET;
-pub use criteria::{Criteria, Latency};
-pub use error_counts::ErrorCounts;
-pub use observation::{Observation, Requests};
+pub use criteria::Criteria;
+pub(crate) use criteria::Latency;
+pub(crate) use error_counts::ErrorCounts;
+pub(crate) use observation::Observation;
+pub use observation::Requests;
 pub(crate) use stream::Subject;
 use timeline::Timeline;
 use versions::{Answered, Versions};
@@ -130,7 +132,7 @@ impl Evidence {
     /// Adds a probe that this tool made.
     pub(crate) fn probe(&mut self, ts: DateTime<Utc>, src: &str, ok: bool, version: Option<&str>) {
         let requests = Requests { total: 1, errors: u64::from(!ok), ..Requests::default() };
-        let Some(bucket) = self.bucket(ts, src, requests) else { return };
+        let bucket = self.bucket(ts);
         self.add_probe(bucket, src, requests, version);
     }
 
@@ -182,18 +184,27 @@ impl Evidence {
             && self.clock_problem().is_none()
     }
 
+    /// Whether the requests of every source were good from the beginning, by every limit that there is. One bucket may have
+    /// been bad.
+    pub(crate) fn is_good_from_the_beginning(&self) -> bool {
+        self.observations.values().all(|observation| {
+            (self.criteria.error_rate.is_none() || observation.errors.is_good_from_the_beginning())
+                && (self.criteria.latency.is_none() || observation.slow.is_good_from_the_beginning())
+        })
+    }
+
     /// What is wrong with the producer's clock, as a sentence.
     pub(crate) fn clock_problem(&self) -> Option<&str> {
         self.timeline.problem()
     }
 
     /// The limits that the evidence is tested against.
-    pub fn criteria(&self) -> &Criteria {
+    pub(crate) fn criteria(&self) -> &Criteria {
         &self.criteria
     }
 
     /// The observation of each source, by its name.
-    pub fn observations(&self) -> impl Iterator<Item = (&str, &Observation)> {
+    pub(crate) fn observations(&self) -> impl Iterator<Item = (&str, &Observation)> {
         self.observations.iter().map(|(name, observation)| (name.as_str(), observation))
     }
 
@@ -218,8 +229,10 @@ impl Evidence {
 
     /// Adds requests that a source counted in a window that ends at `ts`.
     pub fn count(&mut self, ts: DateTime<Utc>, src: &str, requests: Requests) {
-        let Some(bucket) = self.bucket(ts, src, requests) else { return };
-        let criteria = self.criteria;
+        if !self.is_possible(src, requests) {
+            return;
+        }
+        let (bucket, criteria) = (self.bucket(ts), self.criteria);
         if let Some(observation) = self.source(src) {
             observation.add(bucket, requests, &criteria);
         }
@@ -227,25 +240,29 @@ impl Evidence {
 
     /// Adds requests of the control group, which were counted at the same time as those of every source.
     pub fn count_control(&mut self, ts: DateTime<Utc>, src: &str, requests: Requests) {
-        let Some(Some(bucket)) = self.bucket(ts, src, requests) else { return };
+        if !self.is_possible(src, requests) {
+            return;
+        }
+        let Some(bucket) = self.bucket(ts) else { return };
         let criteria = self.criteria;
         for observation in self.observations.values_mut() {
             observation.control(bucket, requests, &criteria);
         }
     }
 
-    /// The bucket of a record's own time, so that a recorded stream gives the verdict that it gave live; `Some(None)` before
-    /// the deployment, `None` if the counts are impossible.
-    fn bucket(&mut self, ts: DateTime<Utc>, src: &str, requests: Requests) -> Option<Option<i64>> {
-        let Requests { total, errors, .. } = requests;
+    /// Whether these counts are possible. Others damage the evidence.
+    fn is_possible(&mut self, src: &str, Requests { total, errors, .. }: Requests) -> bool {
         if errors > total {
             self.damage = Some(format!("{src} counts {errors} errors in {total} requests"));
-            return None;
         }
-        if self.criteria.since.is_some_and(|since| ts <= since) {
-            return Some(None);
-        }
-        Some(Some(self.timeline.bucket(ts)))
+        errors <= total
+    }
+
+    /// The bucket of a record's own time, so that a recorded stream gives the verdict that it gave live. `None` before the
+    /// deployment.
+    fn bucket(&mut self, ts: DateTime<Utc>) -> Option<i64> {
+        let is_before = self.criteria.since.is_some_and(|since| ts <= since);
+        (!is_before).then(|| self.timeline.bucket(ts))
     }
 
     fn source(&mut self, src: &str) -> Option<&mut Observation> {

@@ -6,7 +6,7 @@ use crate::decision::control_test::Group;
 
 /// Everything that one source observed.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Observation {
+pub(crate) struct Observation {
     /// Requests that failed, among all.
     pub errors: ErrorCounts,
     /// Requests that were slow, among those with a known duration.

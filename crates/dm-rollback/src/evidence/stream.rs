@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
             evidence.targets.insert(probe.target.clone().into_owned());
         }
         // The bucket ends also if another version answered.
-        let Some(bucket) = evidence.bucket(ts, &probe.src, requests) else { return };
+        let bucket = evidence.bucket(ts);
         evidence.has_expectations |= !probe.ok && !probe.is_repeatable;
         evidence.add_probe(bucket, &probe.src, requests, probe.version.as_deref());
     }

@@ -36,7 +36,7 @@ use crate::safeguards::facts::Facts;
 use crate::safeguards::once;
 use crate::safeguards::refusal::{Refusal, Rejection, Request};
 use crate::verify::VerifySettings;
-use run_command::RollbackCommand;
+use run_command::{Ended, RollbackCommand};
 
 /// The longest reason that the command gets, in bytes: an environment variable is no place for a report.
 const MAX_REASON_BYTES: usize = 1000;
@@ -60,9 +60,13 @@ pub(crate) struct Judged<'a> {
     pub verdict: &'a Verdict,
     /// How a kept version proved good.
     pub standing: Standing,
-    /// Verifies that a rollback to a version, if it is known, works. The error is a message for the operator.
-    pub verify: &'a mut dyn FnMut(Option<&Label>) -> Result<(), String>,
+    /// Verifies that a rollback to a version, if it is known, works after its command has ended. The error is a message for
+    /// the operator.
+    pub verify: &'a mut Verify<'a>,
 }
+
+/// Verifies a rollback.
+type Verify<'a> = dyn FnMut(Option<&Label>, Ended) -> Result<(), String> + 'a;
 
 /// What was done about a verdict.
 #[derive(Debug)]
@@ -257,7 +261,7 @@ impl<'a> RollbackState<'a> {
 
     fn roll_back(
         mut self,
-        judged: Judged<'_>,
+        Judged { verdict, verify, .. }: Judged<'_>,
         command: &RollbackCommand,
         report: &mut Report,
         clock: &dyn Clock,
@@ -275,10 +279,10 @@ impl<'a> RollbackState<'a> {
                  to set one.",
             ),
         }
-        let variables = variables(judged.verdict, target.as_ref());
+        let variables = variables(verdict, target.as_ref());
         let ran = command.run(self.context, variables, clock);
         let (result, mut message) =
-            match ran.map(|()| (judged.verify)(target.as_ref().map(|good| &good.version))) {
+            match ran.map(|ended| verify(target.as_ref().map(|good| &good.version), ended)) {
                 Ok(Ok(())) => (RollbackResult::Verified, "rolled back and verified".to_owned()),
                 Ok(Err(message)) => (RollbackResult::Unverified, message),
                 Err(reason) => {

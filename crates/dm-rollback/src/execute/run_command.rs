@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use child_process::{Signals, Spec, StdioMode};
+use child_process::{Signals, Spec, StdioMode, descendants};
 use common::clock::Clock;
 use common::duration::format_duration;
 use common::env;
@@ -24,6 +24,13 @@ fn inherited_variables() -> Vec<OsString> {
     env::names().filter(is_about_rollback).collect()
 }
 
+/// How a command that succeeded ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    /// Whether processes that it started still run: a server, or the rest of the rollback.
+    pub goes_on: bool,
+}
+
 /// The rollback command.
 #[derive(Debug)]
 pub struct RollbackCommand {
@@ -40,7 +47,7 @@ impl RollbackCommand {
         context: &Context,
         variables: Vec<(&'static str, String)>,
         clock: &dyn Clock,
-    ) -> Result<(), String> {
+    ) -> Result<Ended, String> {
         let mut env = context.child_env();
         env.push(("DM_PARENT_STAGE", "rollback".to_owned()));
         env.extend(variables);
@@ -72,7 +79,7 @@ impl RollbackCommand {
             return Err(format!("its command did not end within {}", format_duration(self.timeout)));
         }
         match (exit.used.exit_code, exit.used.signal) {
-            (Some(0), _) => Ok(()),
+            (Some(0), _) => Ok(Ended { goes_on: !descendants().is_empty() }),
             (Some(code), _) => Err(format!("its command ended with exit code {code}")),
             (None, signal) => Err(format!("its command was killed by signal {}", signal.unwrap_or_default())),
         }

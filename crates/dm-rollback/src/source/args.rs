@@ -18,7 +18,7 @@ use super::prometheus::Unit;
 /// The sources of the evidence; stdin, unless another source is given.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sources")]
-pub struct SourceArgs {
+pub(crate) struct SourceArgs {
     /// Roll back if too many requests took longer than this. With --prometheus, it is the limit of a histogram's bucket
     #[arg(long, value_name = "DURATION", value_parser = parse_positive)]
     pub if_latency: Option<Duration>,

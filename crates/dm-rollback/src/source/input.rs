@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use common::clock::{Clock as _, SystemClock};
+
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -24,14 +26,14 @@ impl Input {
 
     /// Ends the input, as if it were closed, after this time.
     pub(crate) fn end_after(&mut self, limit: Duration) {
-        self.deadline = Instant::now().checked_add(limit);
+        self.deadline = SystemClock.instant().checked_add(limit);
     }
 
     /// Whether more can be read in time.
     fn is_readable(&self) -> io::Result<bool> {
         let Some(deadline) = self.deadline else { return Ok(true) };
         loop {
-            let remaining = deadline.saturating_duration_since(Instant::now());
+            let remaining = deadline.saturating_duration_since(SystemClock.instant());
             let timeout = PollTimeout::try_from(remaining).unwrap_or(PollTimeout::MAX);
             match poll(&mut [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)], timeout) {
                 Ok(0) if remaining.is_zero() => return Ok(false),

@@ -107,11 +107,9 @@ impl Sources {
     }
 
     /// Whether one of the requested alerts fires.
-    pub(crate) fn is_alert_firing(&self, clock: &dyn Clock) -> Result<bool> {
+    pub(crate) async fn is_alert_firing(&self, clock: &dyn Clock) -> Result<bool> {
         match &self.alerts {
-            Some(alerts) => {
-                Ok(matches!(block_on(alerts.check(clock))?, Alert::Firing(_) | Alert::Unknown(_)))
-            }
+            Some(alerts) => Ok(matches!(alerts.check(clock).await, Alert::Firing(_) | Alert::Unknown(_))),
             None => bail!("no alert is known"),
         }
     }

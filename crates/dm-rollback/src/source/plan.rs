@@ -24,7 +24,7 @@ use super::{Origin, Sources};
 use crate::evidence::{Criteria, Latency};
 
 /// The default duration of a watch.
-const WATCH: WatchTime = WatchTime { min: Some(Duration::from_secs(60)), max: Duration::from_mins(10) };
+const WATCH: WatchTime = WatchTime { min: Some(Duration::from_mins(1)), max: Duration::from_mins(10) };
 
 /// The value of `--since` with which every line of a log counts.
 const ALL: &str = "all";

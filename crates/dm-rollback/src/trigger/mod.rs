@@ -132,8 +132,8 @@ impl Trigger {
     }
 
     /// Whether an alert that is a reason to roll back is still active.
-    pub(crate) fn is_firing(&self) -> anyhow::Result<bool> {
-        Ok(!runtime::block_on(self.active())??.is_empty())
+    pub(crate) async fn is_firing(&self) -> anyhow::Result<bool> {
+        Ok(!self.active().await?.is_empty())
     }
 
     /// Finds the deployment that the alert is about: the given one, otherwise the one in the label of the alert,

@@ -330,8 +330,13 @@ mod tests {
     fn a_kept_version_is_not_a_run_of_the_rollback_stage() {
         let mut event = stage_event("rollback");
         let evidence = vec![SourceCount { source: "probe".parse().unwrap(), total: 200, errors: 3 }];
-        event.detail =
-            Detail::Rollback { verdict: "keep".to_owned(), condition: None, evidence, result: None };
+        event.detail = Detail::Rollback {
+            verdict: "keep".to_owned(),
+            condition: None,
+            evidence,
+            result: None,
+            why: None,
+        };
         let Contribution { state, counters } = contribution(&event);
         assert_eq!(number(&counters, catalog::TOTAL, &[("status", "success")]), Some(0.0));
         assert_eq!(number(&state, catalog::ERROR_RATE, &[("source", "probe")]), Some(1.5));

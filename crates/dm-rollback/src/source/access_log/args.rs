@@ -5,7 +5,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 /// Which requests of an access log count.
 #[derive(Debug, Clone, Default, Args)]
-pub struct LogArgs {
+pub(crate) struct LogArgs {
     /// Count only the requests of an access log whose path begins with this; may be given more than once
     #[arg(long, value_name = "PATH", requires = "access_log", value_parser = parse_path)]
     pub include_path: Vec<String>,

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 /// The unit of a histogram's limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Unit {
+pub(crate) enum Unit {
     /// Seconds.
     #[value(name = "s")]
     Seconds,
