@@ -1,10 +1,10 @@
 //! How often rules roll back a good version, and how soon they detect a bad one, in simulated traffic.
 //!
 //! ```text
-//! cargo run --release -p dm-rollback --example decide_sim [picture.svg]
+//! cargo run --release -p dm-rollback --example decide_sim [PART [picture.svg]]
 //! ```
 //!
-//! The seeds are fixed: the same figures each time. θ is 5 %.
+//! The parts are watches, bursts, control, verified and compare; all by default. The seeds are fixed: the same figures each time. θ is 5 %.
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "small counts")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small counts")]
@@ -48,11 +48,16 @@ impl Cell {
 }
 
 fn main() {
-    tables::watches();
-    tables::bursts();
-    tables::control();
-    tables::verified();
-    compare();
+    let part = std::env::args().nth(1);
+    let is_wanted = |name: &str| part.as_deref().is_none_or(|part| part == "all" || part == name);
+    let parts: [(&str, fn()); 5] = [
+        ("watches", tables::watches),
+        ("bursts", tables::bursts),
+        ("control", tables::control),
+        ("verified", tables::verified),
+        ("compare", compare),
+    ];
+    parts.into_iter().filter(|(name, _)| is_wanted(name)).for_each(|(_, print)| print());
 }
 
 /// The tool next to others, in traffic that arrives at random.
@@ -78,7 +83,7 @@ fn compare() {
         format!("{soon:.1} / {late:.1}, {}, {}", at(0.5), at(0.95))
     });
     matched::print(&healthy[0], &faulty);
-    if let Some(path) = std::env::args_os().nth(1) {
+    if let Some(path) = std::env::args_os().nth(2) {
         let drawn = picture::draw(&healthy[1], &faulty);
         common::fs::atomic::write(path.as_ref(), drawn.as_bytes()).expect("the picture cannot be written");
     }

@@ -67,18 +67,21 @@ mod tests {
 
     #[test]
     fn a_baseline_worse_than_the_limit_raises_it() {
-        assert_eq!(limits(900, 4).roll_back, 5.0, "it was better");
-        assert_eq!(limits(99, 50).roll_back, 5.0, "too few requests");
+        assert!(!limits(900, 4).is_raised(), "it was better");
+        assert!(!limits(99, 50).is_raised(), "too few requests");
         // R: prop.test(70, 1000, correct = FALSE, conf.level = 0.9)$conf.int[2] is 0.0845.
         let seven = limits(1000, 70);
-        assert!((seven.roll_back - 8.45).abs() < 0.01 && seven.keep == seven.roll_back, "{seven:?}");
+        assert!((seven.roll_back - 8.45).abs() < 0.01 && seven.keep >= seven.roll_back, "{seven:?}");
         assert!(seven.is_raised() && !seven.was_bad_before());
     }
 
     #[test]
     fn a_bad_baseline_at_most_doubles_the_limit_for_a_keep() {
         let outage = limits(1000, 1000);
-        assert!(outage.roll_back < 100.0 && outage.keep == 10.0 && outage.was_bad_before(), "{outage:?}");
+        assert!(
+            outage.roll_back < 100.0 && (outage.keep - 10.0).abs() < 1e-9 && outage.was_bad_before(),
+            "{outage:?}"
+        );
     }
 
     proptest! {

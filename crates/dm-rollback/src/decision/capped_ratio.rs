@@ -100,8 +100,8 @@ mod tests {
                 let mut ratios: Vec<f64> = (0..=n)
                     .map(|x| {
                         let (x, n) = (f64::from(x), f64::from(n));
-                        x * (alternative / null as f64).ln()
-                            + (n - x) * ((1.0 - alternative) / (1.0 - null) as f64).ln()
+                        x * f64::ln(alternative / null)
+                            + (n - x) * f64::ln((1.0 - alternative) / (1.0 - null))
                     })
                     .collect();
                 if alternative < null {

@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_missing_number_is_named() {
-        let why = not_proven_good(5.0, 60, Duration::from_secs(300));
+        let why = not_proven_good(5.0, 60, Duration::from_mins(5));
         assert!(why.contains("at least 90 are needed, which takes 7m31s"), "{why}");
         assert!(why.ends_with("or use a limit of 8 %"), "{why}");
     }

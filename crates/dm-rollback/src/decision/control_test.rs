@@ -16,6 +16,17 @@ const ODDS: [(f64, f64); 3] = [(3.0, 0.4), (8.0, 0.35), (30.0, 0.25)];
 /// The evidence for a rate above the limit that a rollback needs besides: odds of 3 to 1.
 const ABOVE_LIMIT: f64 = 1.098_612_288_668_109_8;
 
+/// The minimum number of buckets of a proof. More would need a cap below ln 2, with which the refund turns an average bucket
+/// into evidence.
+const BUCKETS: u32 = 7;
+
+/// The minimum number of buckets of a proof if the control group fails too. A dependency that fails for 60 s touches seven
+/// buckets, and may hit one group harder.
+const OUTAGE_BUCKETS: u32 = 12;
+
+/// A bucket of the control group with at least this number of errors, and a rate above the limit, is an outage.
+const OUTAGE_ERRORS: u64 = 2;
+
 /// The requests of a group in one bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Group {
@@ -54,7 +65,7 @@ impl ControlTest {
         Self {
             tolerance,
             limit,
-            worse: Mixture::new(&ODDS.map(|(_, weight)| weight), 0.7, 7),
+            worse: Mixture::new(&ODDS.map(|(_, weight)| weight), 0.7, BUCKETS),
             above: Mixture::new(&weights, 0.7, 5),
             above_rates: rates.into_iter().map(|(rate, _)| rate).collect(),
             was_proven: false,
@@ -66,7 +77,10 @@ impl ControlTest {
         let errors = new.errors + control.errors;
         let steps: Vec<Step> =
             ODDS.iter().map(|(odds, _)| Step::new(new, control, errors, self.tolerance, *odds)).collect();
-        self.worse.add((0, 0), |alternative, cap| steps[alternative].evidence(cap));
+        // Less evidence than the step is valid, whatever the reason.
+        let share =
+            if self.is_outage(control) { f64::from(BUCKETS) / f64::from(OUTAGE_BUCKETS) } else { 1.0 };
+        self.worse.add((0, 0), |alternative, cap| steps[alternative].evidence(cap).min(share * cap));
         let buckets: Vec<Bucket> =
             self.above_rates.iter().map(|rate| Bucket::new(new.total, self.limit, *rate)).collect();
         self.above.add((0, 0), |alternative, cap| buckets[alternative].evidence(new.errors, cap));
@@ -74,6 +88,11 @@ impl ControlTest {
         self.was_proven |= starts
             .into_iter()
             .any(|((worse, needed), (above, _))| worse >= needed - 1e-9 && above >= ABOVE_LIMIT);
+    }
+
+    /// Whether the control group fails itself.
+    pub(crate) fn is_outage(&self, control: Group) -> bool {
+        control.errors >= OUTAGE_ERRORS && float(control.errors) > self.limit * float(control.total)
     }
 
     /// Whether the buckets so far have proven a fault of the new version at any time.
@@ -151,6 +170,7 @@ mod tests {
     fn a_fault_of_the_new_version_alone_is_proven_and_a_common_outage_is_not() {
         assert!(after(&[(10, 0); 7], 10).was_proven());
         assert!(!after(&[(10, 0); 6], 10).was_proven(), "six buckets");
+        assert!(!after(&[(10, 4); 11], 10).was_proven(), "the control group fails too");
         assert!(!after(&[(10, 10); 100], 10).was_proven());
         assert!(!after(&[(40, 40); 100], 100).was_proven());
         assert!(!after(&[(0, 10); 100], 10).was_proven(), "the new version is better");

@@ -32,6 +32,7 @@ pub(crate) struct RateTest {
     last: (u64, u64),
     total: u64,
     errors: u64,
+    is_proven: bool,
     was_proven: bool,
 }
 
@@ -64,6 +65,7 @@ impl RateTest {
             last: (0, 0),
             total: 0,
             errors: 0,
+            is_proven: false,
             was_proven: false,
         }
     }
@@ -86,12 +88,13 @@ impl RateTest {
         let buckets: Vec<Bucket> =
             self.alternatives.iter().map(|rate| Bucket::new(total, self.limit, *rate)).collect();
         self.mixture.add(before, |alternative, cap| buckets[alternative].evidence(errors, cap));
-        self.was_proven |= self.is_proven();
+        self.is_proven = self.mixture.excess() >= 0.0;
+        self.was_proven |= self.is_proven;
     }
 
     /// Whether the buckets prove it now. Later buckets may weaken a proof.
     pub(crate) fn is_proven(&self) -> bool {
-        self.mixture.excess() >= 0.0
+        self.is_proven
     }
 
     /// Whether they prove it from the first or the second bucket on.
@@ -212,7 +215,9 @@ mod tests {
     use super::*;
 
     fn after(mut test: RateTest, buckets: &[(u64, u64)]) -> RateTest {
-        buckets.iter().for_each(|(good, bad)| test.add(good + bad, *bad));
+        for (good, bad) in buckets {
+            test.add(good + bad, *bad);
+        }
         test
     }
 

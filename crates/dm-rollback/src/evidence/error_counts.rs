@@ -15,9 +15,6 @@ pub(crate) const MIN_ERRORS: u64 = 3;
 /// The number of buckets that are the end of the watch.
 const END: usize = 5;
 
-/// A bucket of the control group with this number of errors, and a rate above the limit, is an outage of its own.
-const CONTROL_ERRORS: u64 = 2;
-
 /// The requests of one source, and how many of them were bad in one way: failed, or slow.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct ErrorCounts {
@@ -131,9 +128,17 @@ impl ErrorCounts {
         self.tests.as_ref().map(|tests| tests.worse.limit_to_restore())
     }
 
-    /// Whether the requests prove, now, that few enough are bad.
+    /// Whether the requests prove, now, that few enough are bad. Those in the open bucket must not change that.
     pub(crate) fn is_good(&self) -> bool {
-        self.tests.as_ref().is_some_and(|tests| tests.better.is_proven() && !self.ends_with_an_outage())
+        let is_good = |tests: &Tests| tests.better.is_proven() && !tests.worse.ends_with_an_outage();
+        let is_good_with = |tests: &Tests, open: OpenBucket| {
+            let mut tests = tests.clone();
+            tests.add(open.new, open.control);
+            is_good(&tests)
+        };
+        self.tests.as_ref().is_some_and(|tests| {
+            is_good(tests) && (self.open.new.total == 0 || is_good_with(tests, self.open))
+        })
     }
 
     /// Whether few enough were bad from the beginning, or all but.
@@ -214,8 +219,8 @@ impl Tests {
             test.add(new, control);
         }
         // An outage of the control group is not the new version's fault. This looks at the control group only.
-        let limit = Some(self.limits.requested);
-        if is_comparable && !(control.errors >= CONTROL_ERRORS && percent(control) > limit) {
+        let is_outage = self.control.as_ref().is_some_and(|test| test.is_outage(control));
+        if is_comparable && !is_outage {
             self.better.add(new.total, new.errors);
             self.better_than_requested.iter_mut().for_each(|test| test.add(new.total, new.errors));
         }
