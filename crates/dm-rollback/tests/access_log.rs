@@ -43,14 +43,14 @@ fn line(ts: DateTime<Utc>, user: &str, request: &str, status: u16, agent: &str, 
     format!("203.0.113.9 - {user} [{time}] \"{request}\" {status:03} 12 \"-\" \"{agent}\"{fields}\n")
 }
 
-/// Two minutes, with a request in each second.
+/// Four minutes, with a request in each second.
 fn log(status: impl Fn(u32) -> u16, fields: &str) -> String {
     let begin: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
     let second = |second: u32| {
         let ts = begin + TimeDelta::seconds(i64::from(second));
         line(ts, "-", "GET /a HTTP/1.1", status(second), "curl/8", fields)
     };
-    (0..120).map(second).collect()
+    (0..240).map(second).collect()
 }
 
 #[test]
@@ -59,15 +59,15 @@ fn a_log_is_counted_as_it_is_written() {
     let bad = verdict(&bad);
     assert_eq!((&bad["sources"][0]["source"], &bad["verdict"]), (&"access_log".into(), &"rollback".into()));
     let refused = decided(&log(|second| if second % 2 == 0 { 404 } else { 200 }, ""), &FIVE).code(0);
-    assert_eq!(counts(&refused), (120, 0), "the client's own errors");
+    assert_eq!(counts(&refused), (240, 0), "the client's own errors");
     // Requests logged before the deployment are the baseline.
-    let since = ["--if-error-rate", "5", "--since", "2026-01-01T00:00:59Z"];
+    let since = ["--if-error-rate", "5", "--since", "2026-01-01T00:01:59Z"];
     let kept = verdict(&decided(&log(|_| 200, ""), &since).code(0));
-    assert_eq!((&kept["total"], &kept["baseline"]["total"]), (&60.into(), &60.into()));
+    assert_eq!((&kept["total"], &kept["baseline"]["total"]), (&120.into(), &120.into()));
     // Slow requests are a separate condition.
     let latency = [&FIVE[..], &["--if-latency", "1s"]].concat();
     let slow = verdict(&decided(&log(|_| 200, " 1.500"), &latency).code(11));
-    assert_eq!((&slow["condition"], &slow["errors"]), (&"latency".into(), &41.into()));
+    assert_eq!((&slow["condition"], &slow["errors"]), (&"latency".into(), &51.into()));
     decided(&"\u{0}\u{1}\n".repeat(9), &FIVE).code(3).stderr(contains("9 of 9 lines are neither"));
     let cut = ["--if-error-rate", "5", "--watch", "10m"];
     decided(&log(|_| 200, ""), &cut).code(3).stderr(contains("the log ended after"));
@@ -107,7 +107,7 @@ fn a_stranger_cannot_prevent_a_rollback_or_a_keep() {
     let bad = decided(&merged(log(|second| if second % 2 == 0 { 500 } else { 200 }, "")), &FIVE);
     assert_eq!(verdict(&bad.code(11))["verdict"], "rollback");
     let good = decided(&merged(log(|_| 200, "")), &FIVE).code(0);
-    assert_eq!(counts(&good.stderr(contains("lines are neither").not())), (200, 0), "all lines were read");
+    assert_eq!(counts(&good.stderr(contains("lines are neither").not())), (320, 0), "all lines were read");
     // Most of a log is unreadable, and the rest is proof.
     let bad = log(|second| if second % 2 == 0 { 500 } else { 200 }, "");
     decided(&("x\n".repeat(500) + &bad), &FIVE).code(11);
@@ -117,16 +117,19 @@ fn a_stranger_cannot_prevent_a_rollback_or_a_keep() {
 fn what_the_server_answers_itself_is_no_failure_of_the_application() {
     for status in [501, 505] {
         let log = log(|second| if second % 4 == 0 { status } else { 200 }, "");
-        assert_eq!(counts(&decided(&log, &FIVE).code(0)), (90, 0));
+        assert_eq!(counts(&decided(&log, &FIVE).code(0)), (180, 0));
     }
     // nginx says what the application answered.
     let limited = log(|second| if second % 4 == 0 { 503 } else { 200 }, " us=200");
     decided(&limited, &FIVE).code(0);
     decided(&log(|_| 200, " us=503 rt=0.100"), &FIVE).code(11);
-    let json = r#"{"ts":1767225600,"status":503,"upstream_status":"-"}"#;
-    let good = r#"{"ts":1767225600,"status":200,"upstream_status":"200"}"#;
-    let mixed = format!("{json}\n").repeat(60) + &format!("{good}\n").repeat(60);
-    assert_eq!(counts(&decided(&mixed, &FIVE).code(0)), (60, 0));
+    let json = |second: u32| {
+        let (status, upstream) = if second.is_multiple_of(3) { (503, "-") } else { (200, "200") };
+        let ts = 1_767_225_600 + second;
+        format!("{{\"ts\":{ts},\"status\":{status},\"upstream_status\":\"{upstream}\"}}\n")
+    };
+    let mixed: String = (0..180).map(json).collect();
+    assert_eq!(counts(&decided(&mixed, &FIVE).code(0)), (120, 0));
 }
 
 #[test]
@@ -136,13 +139,13 @@ fn a_version_that_nobody_got_an_answer_from_is_not_kept() {
         decided(&hangs, &FIVE).code(3).stderr(contains("were given up by the client (499 or 000)"));
         decided(&hangs, &[&FIVE[..], &["--count-client-aborts"]].concat()).code(11);
         let some = log(|second| if second % 5 == 0 { status } else { 200 }, "");
-        let some = decided(&some, &FIVE).code(0).stderr(contains("24 of 120 requests were given up"));
-        assert_eq!(counts(&some), (96, 0));
+        let some = decided(&some, &FIVE).code(0).stderr(contains("48 of 240 requests were given up"));
+        assert_eq!(counts(&some), (192, 0));
     }
     for status in [401, 403, 404, 429] {
         decided(&log(|_| status, ""), &FIVE).code(3).stderr(contains("refused with 4xx"));
         // It was so before the deployment.
-        let since = ["--if-error-rate", "5", "--since", "2026-01-01T00:00:59Z"];
+        let since = ["--if-error-rate", "5", "--since", "2026-01-01T00:01:59Z"];
         decided(&log(|_| status, ""), &since).code(0);
     }
 }
@@ -154,7 +157,7 @@ fn checks_of_a_load_balancer_can_be_kept_out() {
         .map(|second| {
             let ts = begin + TimeDelta::seconds(second);
             let status = if second % 9 < 4 { 500 } else { 200 };
-            line(ts, "-", "GET /healthz?x HTTP/1.1", 200, "ELB-HealthChecker/2.0", "").repeat(10)
+            line(ts, "-", "GET /healthz?x HTTP/1.1", 200, "ELB-HealthChecker/2.0", "").repeat(40)
                 + &line(ts, "-", "GET /orders HTTP/1.1", status, "curl/8", "")
         })
         .collect();

@@ -3,6 +3,8 @@
 
 use assert_cmd::Command;
 use assert_cmd::assert::Assert;
+use chrono::{SecondsFormat, TimeDelta};
+use common::clock::{Clock, SystemClock};
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
@@ -10,14 +12,16 @@ use tempfile::TempDir;
 
 const START: &str = r#"{"v":1,"type":"start","tool":"dm-health","run":"r","service":"api","environment":"production","deployment":"d-42","ts":"2026-01-01T00:00:00.000Z"}"#;
 
-/// A stream of requests that a server counted. It names no URL to verify.
+/// A stream of requests that a server counted in the last minute. It names no URL that could be probed again.
 fn counted(total: u64, errors: u64) -> String {
     // In five windows, because errors in one window prove nothing.
     let share = |all: u64, window: u64| all * (window + 1) / 5 - all * window / 5;
+    let begin = SystemClock.now() - TimeDelta::seconds(60);
     let window = |window: u64| {
+        let ts = begin + TimeDelta::seconds(10 * window.cast_signed());
         format!(
-            r#"{{"v":1,"type":"count","ts":"2026-01-01T00:00:{}0.000Z","window_ms":10000,"src":"nginx","total":{},"errors":{}}}"#,
-            window + 1,
+            r#"{{"v":1,"type":"count","ts":"{}","window_ms":10000,"src":"nginx","total":{},"errors":{}}}"#,
+            ts.to_rfc3339_opts(SecondsFormat::Millis, true),
             share(total, window),
             share(errors, window)
         )
@@ -65,15 +69,16 @@ fn few_errors_of_many_requests_keep_the_version() {
 
 #[test]
 fn an_unwritable_stdout_does_not_stop_a_rollback() {
-    for (errors, code, traces) in [(30, 12, true), (0, 5, false)] {
+    for (errors, code, traces) in [(60, 12, true), (0, 5, false)] {
         let state = tempfile::tempdir().unwrap();
         let script = "exec \"$0\" --if-error-rate 5 -- sh -c 'echo >> trace' > /dev/full";
         let mut command = Command::new("sh");
         command.args(["-c", script, env!("CARGO_BIN_EXE_dm-rollback")]).current_dir(state.path());
         command.env("DM_STATE_DIR", state.path()).env("DM_SERVICE", "api").env("DM_VERSION", "2.0");
         command
+            .env("DM_ENVIRONMENT", "production")
             .env("PUSHGATEWAY_URL", "disabled")
-            .write_stdin(counted(100, errors))
+            .write_stdin(counted(200, errors))
             .assert()
             .code(code)
             .stderr(contains("cannot write to stdout: No space left"));
@@ -101,8 +106,8 @@ fn many_errors_roll_back_and_the_command_gets_the_failed_version() {
     assert_eq!(verdict(&assert)["verdict"], "rollback");
     let trace = std::fs::read_to_string(state.path().join("trace")).unwrap();
     assert_eq!(trace, "d-42 2.0\n", "the deployment of the stream, the version of the environment");
-    // There is no URL to verify, so a person has to check.
-    assert.stderr(contains("printed by the command").and(contains("NOT verified: there is no URL to check")));
+    // Nothing can be measured again, so a person has to check.
+    assert.stderr(contains("printed by the command").and(contains("NOT verified: the stream ended before")));
     let text = std::fs::read_to_string(state.path().join("journal.jsonl")).unwrap();
     let event: Value = serde_json::from_str(text.trim()).unwrap();
     assert_eq!((&event["result"], &event["deployment"]), (&"unverified".into(), &"d-42".into()));
@@ -113,10 +118,10 @@ fn many_errors_roll_back_and_the_command_gets_the_failed_version() {
 fn too_little_data_is_inconclusive() {
     let state = tempfile::tempdir().unwrap();
     for (total, errors, why) in
-        [(0, 0, "no request"), (9, 9, "too few to judge"), (51, 0, "52 requests are needed")]
+        [(0, 0, "no request"), (9, 9, "too few to judge"), (89, 0, "at least 90 are needed")]
     {
-        let assert = judge(&state, &counted(total, errors)).code(3);
-        assert!(verdict(&assert)["why"].as_str().unwrap().contains(why), "{total} {errors}");
+        let verdict = verdict(&judge(&state, &counted(total, errors)).code(3));
+        assert!(verdict["why"].as_str().unwrap().contains(why), "{total} {errors}: {verdict}");
     }
     assert!(!state.path().join("trace").exists());
 }
@@ -158,6 +163,7 @@ fn a_reader_that_goes_away_does_not_stop_a_rollback() {
     );
     let mut bash = Command::new("bash");
     bash.current_dir(state.path()).env("DM_STATE_DIR", state.path()).env_remove("DM_PARENT_STAGE");
+    bash.env("DM_SERVICE", "api").env("DM_ENVIRONMENT", "production");
     bash.args(["-c", &script]).assert().success().stdout("12\n");
     assert!(state.path().join("trace").exists());
 }

@@ -162,11 +162,11 @@ fn check_source(percent: f64, counts: &ErrorCounts, length: Duration) -> (Decisi
     if counts.is_good() {
         return (Decision::Keep, format!("less than {}", allowed(limits.keep)));
     }
-    let why = if counts.ends_with_an_outage() {
+    let why = if rate > limits.roll_back && (counts.total < MIN_REQUESTS || counts.bad < MIN_ERRORS) {
+        format!("too few to judge; at least {MIN_REQUESTS} requests are needed, {MIN_ERRORS} of them bad")
+    } else if counts.ends_with_an_outage() {
         "too many of the last ones failed to call it good, and not for long enough to prove a fault"
             .to_owned()
-    } else if rate > limits.roll_back && (counts.total < MIN_REQUESTS || counts.bad < MIN_ERRORS) {
-        format!("too few to judge; at least {MIN_REQUESTS} requests are needed, {MIN_ERRORS} of them bad")
     } else if rate > limits.roll_back {
         format!("more than {}, but not proven: {proof}", allowed(limits.roll_back))
     } else if limits.was_bad_before() && rate > limits.keep {

@@ -110,6 +110,8 @@ fn a_stage_that_still_runs_counts_as_a_start() {
 fn two_services_that_are_named_after_their_repository_are_not_taken_for_one() {
     let team = Team::new();
     let judge = |job: &str, command: &str, stream: String| {
+        // dm-health names its service after the repository, too.
+        let stream = stream.replace("\"api\"", "\"shop\"");
         let mut tool = team.tool("", "2.0");
         tool.env_remove("DM_SERVICE").env("GITHUB_ACTIONS", "true").env("GITHUB_REPOSITORY", "acme/shop");
         tool.env("GITHUB_RUN_ID", "7").env("GITHUB_RUN_ATTEMPT", "1").env("GITHUB_JOB", job);

@@ -10,7 +10,7 @@ use predicates::str::contains;
 use testkit::server::eventually;
 use testkit::trial;
 
-use crate::team::{TRACE, Team, unhealthy};
+use crate::team::{TRACE, Team, unhealthy, unhealthy_at};
 
 #[test]
 fn killed_while_its_command_runs_it_leaves_the_rest_to_a_person() {
@@ -38,9 +38,9 @@ fn killed_while_it_verifies_it_leaves_the_rest_to_a_person() {
     team.keeps("d-1", "1.0");
     let (url, probed) = silent_server();
     let mut tool = team.std_tool("d-2", "2.0");
-    tool.args(["--if-health-fails", "--verify-url", &url, "--", "sh", "-c", TRACE]);
+    tool.args(["--if-health-fails", "--", "sh", "-c", TRACE]);
     let mut tool = tool.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    tool.stdin.take().unwrap().write_all(unhealthy().as_bytes()).unwrap();
+    tool.stdin.take().unwrap().write_all(unhealthy_at(&url).as_bytes()).unwrap();
     probed.recv().unwrap();
     tool.kill().unwrap();
     tool.wait().unwrap();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use testkit::alertmanager::Alertmanager;
 use testkit::fault;
 
-use crate::team::{Team, unhealthy};
+use crate::team::{Team, unhealthy, unhealthy_at};
 
 /// An Alertmanager that forwards nothing.
 pub(crate) fn alertmanager() -> Alertmanager {
@@ -43,8 +43,10 @@ fn a_failed_rollback_is_a_critical_alert_until_one_succeeds() {
     // The next rollback succeeds: the failure is resolved, and only the success remains.
     team.advance(20);
     let good = fault::answering(&fault::answer("200 OK", "well"));
-    let flags = ["--alertmanager-url", &url, "--verify-url", &good];
-    team.fails("d-3", "3.0", &flags, "true").code(10);
+    let mut tool = team.tool("d-3", "3.0");
+    let flags = ["--if-error-rate", "5", "--bucket", "100ms", "--alertmanager-url", &url];
+    tool.args(flags).args(["--", "true"]);
+    tool.write_stdin(unhealthy_at(&good)).assert().code(10);
     let [done] = alerts(&server).try_into().unwrap();
     assert_eq!(
         (&done["labels"]["alertname"], &done["labels"]["severity"]),

@@ -120,9 +120,23 @@ pub(crate) fn healthy() -> String {
 /// The stream of a health check with this exit code. It names no deployment, and contains no probe that could be measured
 /// again.
 fn stream(exit: u8) -> String {
+    with_probes(exit, &[])
+}
+
+/// The stream of a health check of this URL, which did not answer a single probe in the last ten seconds.
+pub(crate) fn unhealthy_at(url: &str) -> String {
+    let probe = |at: i64| {
+        let ts = common::clock::Clock::now(&common::clock::SystemClock) - chrono::TimeDelta::milliseconds(at);
+        json!({"v": 1, "type": "probe", "ts": ts, "src": "probe", "target": url, "ok": false, "reason": "refused"})
+    };
+    with_probes(1, &(0..50).rev().map(|at| probe(200 * at)).collect::<Vec<_>>())
+}
+
+fn with_probes(exit: u8, probes: &[Value]) -> String {
     let ts = "2026-01-01T00:00:00.000Z";
     let start = json!({"v": 1, "type": "start", "tool": "dm-health", "run": "r", "service": "api",
         "environment": "production", "deployment": "", "ts": ts});
-    let end = json!({"v": 1, "type": "end", "ts": ts, "exit": exit, "records": 0});
-    format!("{start}\n{end}\n")
+    let end = json!({"v": 1, "type": "end", "ts": ts, "exit": exit, "records": probes.len()});
+    let records = [&[start], probes, &[end]].concat();
+    records.iter().map(|record| format!("{record}\n")).collect::<Vec<_>>().concat()
 }

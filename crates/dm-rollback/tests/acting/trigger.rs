@@ -34,16 +34,19 @@ fn fires(alertmanager: &Alertmanager, labels: &Value) {
 }
 
 fn fires_since(alertmanager: &Alertmanager, labels: &Value, began: DateTime<Utc>) {
+    post(alertmanager, &json!([{"labels": labels, "startsAt": began.to_rfc3339()}]));
     let url = format!("http://{}/api/v2/alerts", alertmanager.address());
-    let body = json!([{"labels": labels, "startsAt": began.to_rfc3339()}]).to_string();
-    let post =
-        reqwest::blocking::Client::new().post(&url).header("Content-Type", "application/json").body(body);
-    assert!(post.send().unwrap().status().is_success());
     eventually("the alert", || {
         let alerts: Value = reqwest::blocking::get(&url).unwrap().json().unwrap();
         let is_there = |alert: &Value| alert["labels"] == *labels;
         if alerts.as_array().unwrap().iter().any(is_there) { Ok(()) } else { Err(alerts.to_string()) }
     });
+}
+
+fn post(alertmanager: &Alertmanager, alerts: &Value) {
+    let url = format!("http://{}/api/v2/alerts", alertmanager.address());
+    let post = reqwest::blocking::Client::new().post(&url).header("Content-Type", "application/json");
+    assert!(post.body(alerts.to_string()).send().unwrap().status().is_success());
 }
 
 /// The result of a payload in a CI run that the relay started.
@@ -56,7 +59,12 @@ fn relayed_with(team: &Team, alertmanager: &str, payload: &str, flags: &[&str]) 
     // The variables of the relay's own CI run do not describe the deployment.
     tool.env("GITHUB_ACTIONS", "true").env("GITHUB_RUN_ID", "99").env("GITHUB_RUN_ATTEMPT", "1");
     tool.env("GITHUB_SHA", "0123456789abcdef0123456789abcdef01234567").env("ALERTMANAGER_URL", alertmanager);
-    tool.arg("--from-alertmanager").args(flags).args(["--", "sh", "-c", TRACE]);
+    tool.arg("--from-alertmanager");
+    if !flags.contains(&"--verify-deadline") {
+        // The alert fires on, whatever the command does.
+        tool.args(["--verify-deadline", "100ms"]);
+    }
+    tool.args(flags).args(["--", "sh", "-c", TRACE]);
     tool.write_stdin(payload.to_owned()).assert()
 }
 
@@ -82,6 +90,27 @@ fn an_alert_that_fires_rolls_back_the_last_deployment_once() {
     // Alertmanager sends an alert again while it fires.
     relayed(&team, &url, &firing).code(12).stderr(contains("deployment d-2 was rolled back before"));
     assert_eq!(team.trace(), ["d-2 from 2.0 to 1.0"]);
+}
+
+#[test]
+fn an_alert_that_the_rollback_resolves_verifies_it() {
+    let (team, alertmanager) = (team(), alertmanager());
+    let url = format!("http://{}", alertmanager.address());
+    fires(&alertmanager, &labels());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let is_done = || if team.trace().is_empty() { Err("no trace".to_owned()) } else { Ok(()) };
+            eventually("the rollback", is_done);
+            let now = SystemClock.now();
+            let (began, ended) = ((now - TimeDelta::seconds(60)).to_rfc3339(), now.to_rfc3339());
+            post(&alertmanager, &json!([{"labels": labels(), "startsAt": began, "endsAt": ended}]));
+        });
+        let flags = ["--verify-deadline", "1m", "--bucket", "50ms"];
+        relayed_with(&team, &url, &payload("firing", &labels()), &flags)
+            .code(10)
+            .stderr(contains("rolled back and verified"));
+    });
+    assert_eq!(team.ledger().last().unwrap()["result"], "verified");
 }
 
 #[test]
