@@ -12,6 +12,7 @@
 #![expect(clippy::needless_range_loop, reason = "the index of a rule is its name here")]
 
 mod kayenta;
+mod limits;
 mod matched;
 mod picture;
 mod rules;
@@ -52,6 +53,8 @@ fn main() {
     tables::bursts();
     tables::control();
     tables::verified();
+    limits::watches();
+    limits::verified();
     compare();
 }
 
