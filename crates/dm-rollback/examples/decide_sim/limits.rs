@@ -53,13 +53,14 @@ pub(crate) fn watches() {
         let cells = crate::parallel(&INTERVALS, |interval| {
             let trials = traffic::watches(rate, Arrivals::Regular(*interval), WATCH_MAX, TRIALS);
             let results = WATCH_MIN.map(|watch_min| {
-                let verdicts = trials.iter().map(|trial| tool::watched(trial, watch_min).0);
                 let (mut kept, mut rolled_back) = (0, 0);
-                verdicts.for_each(|verdict| match verdict {
-                    Decision::Keep => kept += 1,
-                    Decision::Rollback => rolled_back += 1,
-                    Decision::Inconclusive => {}
-                });
+                for trial in &trials {
+                    match tool::watched(trial, watch_min).0 {
+                        Decision::Keep => kept += 1,
+                        Decision::Rollback => rolled_back += 1,
+                        Decision::Inconclusive => {}
+                    }
+                }
                 format!("{:.1} / {:.1}", percent(kept), percent(rolled_back))
             });
             format!(" {} |", results.join("; "))
