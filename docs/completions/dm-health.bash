@@ -23,13 +23,17 @@ _dm__health() {
 
     case "${cmd}" in
         dm__health)
-            opts="-h -V --url --name --expect-status --expect-header --expect-body --expect-body-regex --expect-json --expect-version --version-at --min-cert-days --max-latency --max-fail --fail-rate --min-success --interval --jitter --reuse --timeout --grace --deadline --watch --format --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --url --control-url --name --expect-status --expect-header --expect-body --expect-body-regex --expect-json --expect-version --version-at --min-cert-days --max-latency --max-fail --fail-rate --min-success --interval --jitter --reuse --timeout --grace --deadline --watch --format --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --control-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

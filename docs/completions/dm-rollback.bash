@@ -23,7 +23,7 @@ _dm__rollback() {
 
     case "${cmd}" in
         dm__rollback)
-            opts="-h -V --if-error-rate --if-health-fails --if-smoke-fails --from-alertmanager --verify-url --verify-deadline --rollback-timeout --dry-run --format --github --if-latency --if-latency-share --if-alert --alertmanager-url --prometheus --prometheus-token --total-query --error-query --railway --railway-url --access-log --watch --interval --since --baseline --baseline-total --baseline-errors --target --require-target --max-rollbacks-per-day --cool-down --allow-refused --schema-compatible --provisional --release --mark-good --check-version --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --if-error-rate --if-health-fails --if-smoke-fails --from-alertmanager --max-age --verify-url --verify-deadline --version-at --rollback-timeout --dry-run --format --github --if-latency --if-latency-share --if-alert --alert-match --alert-for --alertmanager-url --prometheus --prometheus-token --total-query --error-query --latency-query --latency-unit --control-query --control-error-query --railway --railway-url --access-log --include-path --exclude-path --exclude-agent --count-client-aborts --watch --bucket --control-tolerance --interval --since --baseline --baseline-total --baseline-errors --target --require-target --max-rollbacks-per-day --cool-down --allow-refused --schema-compatible --provisional --release --mark-good --check-version --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -33,11 +33,19 @@ _dm__rollback() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --max-age)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --verify-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --verify-deadline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --version-at)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -65,6 +73,14 @@ _dm__rollback() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --alert-match)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --alert-for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --alertmanager-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -85,6 +101,22 @@ _dm__rollback() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --latency-query)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --latency-unit)
+                    COMPREPLY=($(compgen -W "s ms" -- "${cur}"))
+                    return 0
+                    ;;
+                --control-query)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --control-error-query)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --railway-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -93,7 +125,27 @@ _dm__rollback() {
                     COMPREPLY=($(compgen -W "-" -- "${cur}"))
                     return 0
                     ;;
+                --include-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-agent)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --watch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bucket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --control-tolerance)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

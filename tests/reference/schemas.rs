@@ -40,7 +40,8 @@ fn assert_valid(schema: &str, lines: &[Value]) {
 
 #[test]
 fn the_streams_the_journal_and_the_ledger_match_their_schemas() {
-    let (machine, sample) = (Machine::new().with("DM_VERSION", "2"), Sample::start(60));
+    let machine = Machine::new().with("DM_VERSION", "2").with("DM_BUCKET", "100ms");
+    let sample = Sample::start(60);
     let suite = format!(
         "[[test]]\nname = 'passes'\nhttp = {{ url = '{url}' }}\nretries = 20\n[[test]]\nname = 'fails'\n\
          http = {{ url = '{url}' }}\nexpect = {{ status = 299 }}\n[[test]]\nname = 'skipped'\ncommand = ['true']\n\
@@ -52,7 +53,7 @@ fn the_streams_the_journal_and_the_ledger_match_their_schemas() {
         "dm-stage deployment --start; dm-stage build -- true; dm-stage test --retries 1 --retry-delay 1ms -- sh -c 'exit 3'; \
          dm-smoke smoke.toml --format jsonl > smoke.jsonl; \
          dm-migrate -- true; \
-         dm-health --url orders={url} --url health={health} --control-url {health} --version-at 'body:\\w+' --interval 5ms \
+         dm-health --url orders={url} --url health={health} --control-url {health} --version-at 'json:$.version' --interval 5ms \
            --watch 1s..2s --max-fail 50 --format jsonl > health.jsonl; \
          dm-rollback --format jsonl --if-error-rate 5 --verify-url {health} -- true < health.jsonl > verdict.jsonl",
         url = sample.orders(),

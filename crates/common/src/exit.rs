@@ -14,13 +14,13 @@ pub enum Exit {
     Failure,
     /// 2: wrong usage or bad configuration, detected before anything ran.
     Usage,
-    /// 3: inconclusive: no data, too little data, or the producer of the data died.
+    /// 3: inconclusive: no data, too little data, data about something else, or its producer died.
     Inconclusive,
     /// 4: nothing ran: no probe, no test.
     NothingRan,
     /// 5: an internal or I/O error prevented a verdict.
     CouldNotJudge,
-    /// 10: rolled back, and the service was verified to work.
+    /// 10: rolled back, and the fault that triggered it is proven to be gone.
     RolledBack,
     /// 11: a rollback was due but not performed: dry run, safeguard, or no command.
     RollbackNotDone,

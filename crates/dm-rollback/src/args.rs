@@ -22,16 +22,20 @@ pub const TOOL: Tool = Tool { name: "dm-rollback", wrapper: false };
 const EXAMPLES: &str = "\
 Examples:
   set -o pipefail
-  dm-health --url https://api/orders --watch 5m --format jsonl |
+  dm-health --url https://api/orders --version-at header:X-Version \\
+      --watch 60s..10m --format jsonl |
     dm-rollback --if-error-rate 5 -- ./rollback.sh
   dm-health --url https://api/health --max-fail 5 --format jsonl |
     dm-rollback --if-health-fails -- ./rollback.sh
+  dm-health --url https://api/orders --control-url https://old-api/orders \\
+      --watch 60s..10m --format jsonl |
+    dm-rollback --if-error-rate 5 --control-tolerance 1.25 -- ./rollback.sh
   dm-smoke smoke.toml --base-url https://api --format jsonl |
     dm-rollback --if-smoke-fails --verify-url https://api/health \\
-      -- ./rollback.sh
+      --version-at header:X-Version -- ./rollback.sh
   dm-rollback --if-error-rate 5 --dry-run < recorded.jsonl
   dm-rollback --prometheus http://prometheus:9090 --if-error-rate 5 \\
-    --watch 10m -- ./rollback.sh
+    --watch 60s..10m -- ./rollback.sh
   dm-rollback --prometheus --total-query 'requests_total{job=\"api\"}' \\
     --error-query 'requests_total{job=\"api\",status=~\"5..\"}' \\
     --if-error-rate 5 -- ./rollback.sh
@@ -40,7 +44,7 @@ Examples:
   dm-rollback --if-alert HighErrorRate --alert-match job=web \\
     --watch 10m -- ./rollback.sh
   tail -F access.log | dm-rollback --access-log - --if-error-rate 5 \\
-    --if-latency 1s --watch 5m -- ./rollback.sh
+    --if-latency 1s --watch 60s..10m -- ./rollback.sh
   dm-rollback --from-alertmanager --verify-url https://api/health \\
     --alertmanager-url http://alertmanager:9093 \\
     -- scripts/rollback/railway.sh < payload.json
@@ -50,22 +54,42 @@ Before a deployment, stop if its version was rolled back before:
 
 Verdict with --if-error-rate 5:
   rollback      as soon as the errors of one source prove a rate above 5
-                percent: in four or more time buckets, with at least 10
+                percent: in at least five buckets of time, with at least 10
                 requests and 3 errors. The rest of the data is not read.
-  keep          at the end, if the rate is at most 5 percent and there were at
-                least 52 requests, which is enough to be sure.
-  inconclusive  otherwise, and if a source is truncated, damaged or empty.
-                Nothing is rolled back.
-A bucket is ten intervals of the producer, at most 10s, by the time in the
-records. If the error rate before the deployment was higher than the limit
-(100 or more requests known), that rate becomes the limit. --if-latency judges
-slow requests in the same way. With several conditions, one is enough to roll
-back, and all have to be clear to keep. Failures before the first success do not
+  keep          if the requests of every source prove a rate below 5 percent
+                at that moment: in at least four buckets, with about 110
+                requests if none fails. With --watch MIN..MAX, of dm-health
+                or of this tool, the watch ends then, but not before MIN.
+                Otherwise the producer has to end with exit code 0.
+  inconclusive  otherwise; and if a source is truncated, damaged or empty, is
+                a recording (except with --dry-run), or is about another
+                service or deployment. Nothing is rolled back.
+A bucket lasts 10s (--bucket), by the time in the records, so a burst of up to
+25s proves nothing. Each proof is wrong in at most 1 percent of all watches, if
+requests fail independently.
+If the error rate before the deployment was higher than the limit (100 or more
+requests known), that rate is the limit for a rollback. For a keep the limit is
+at most doubled. With a control group, a rollback needs proof that the version
+fails more often than that group at the same time. If responses name their
+version, only those of the deployed version count. --if-latency judges slow
+requests in the same way. With several conditions, one is enough to roll back,
+and all have to be clear to keep. Failures before the first success do not
 count, because the service may still be starting, unless no success follows.
+After a success, --if-health-fails needs an outage in five buckets.
+
+Known good, and verified:
+A kept version is recorded as known good if it is proven to be within the
+requested limit, in the whole watch and at its end; as assumed, if no response
+named its version. A rollback is verified if the condition that triggered it,
+measured again from the same source, is proven to be gone: in at least four
+buckets, with answers of the restored version if versions are detected. If this
+cannot be measured or proven, the exit code is 12. --verify-url has to work
+too. Smoke tests cannot be repeated: with --verify-url and --version-at, the
+restored version has to answer there.
 
 Safeguards:
-A rollback restores the last version with the verdict keep, and passes it to
-the command as $DM_ROLLBACK_TARGET. The ledger in $DM_STATE_DIR records each
+A rollback restores the newest version that is known to be good, and passes it
+to the command as $DM_ROLLBACK_TARGET. The ledger in $DM_STATE_DIR records each
 rollback before it begins. A deployment is rolled back once for each start of
 the stage deployment or deploy in the journal, or for each CI job that is run
 again; a service twice a day, at least 15 minutes apart. There is no rollback
@@ -75,8 +99,8 @@ anything but 0, false or no. Each service of a repository needs a DM_SERVICE.
 docs/observability/rollback.md explains how to introduce automatic rollbacks.
 
 The rollback command:
-It has no stdin, and its output goes to stderr. Once it has begun, TERM, INT and
-HUP end neither it nor dm-rollback. Its environment contains
+It has no stdin, and its output goes to stderr. Once it has begun, TERM, INT
+and HUP end neither it nor dm-rollback. Its environment contains
 DM_ROLLBACK_TARGET, DM_ROLLBACK_RELEASE, DM_FAILED_VERSION, DM_ROLLBACK_REASON
 and the variables of the deployment. The schema version is $DM_SCHEMA_VERSION,
 otherwise the one that dm-migrate recorded.

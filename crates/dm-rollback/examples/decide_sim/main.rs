@@ -4,7 +4,7 @@
 //! cargo run --release -p dm-rollback --example decide_sim [PART [picture.svg]]
 //! ```
 //!
-//! The parts are watches, bursts, control, verified and compare; all by default. The seeds are fixed: the same figures each time. θ is 5 %.
+//! The parts are watches, bursts, control, verified, clumps, flapping and compare; all by default. The seeds are fixed: the same figures each time. θ is 5 %.
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "small counts")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small counts")]
@@ -12,6 +12,7 @@
 #![expect(clippy::needless_range_loop, reason = "the index of a rule is its name here")]
 
 mod kayenta;
+mod limits;
 mod matched;
 mod picture;
 mod rules;
@@ -50,11 +51,13 @@ impl Cell {
 fn main() {
     let part = std::env::args().nth(1);
     let is_wanted = |name: &str| part.as_deref().is_none_or(|part| part == "all" || part == name);
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 7] = [
         ("watches", tables::watches),
         ("bursts", tables::bursts),
         ("control", tables::control),
         ("verified", tables::verified),
+        ("clumps", limits::watches),
+        ("flapping", limits::verified),
         ("compare", compare),
     ];
     parts.into_iter().filter(|(name, _)| is_wanted(name)).for_each(|(_, print)| print());

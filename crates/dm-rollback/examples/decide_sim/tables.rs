@@ -54,7 +54,7 @@ pub(crate) fn watches() {
             };
             format!(" {}; {}; {} |", at(300), at(600), median(&verdicts))
         });
-        println!("| {} % |{}", rate * 100.0, cells.concat());
+        println!("| {:.1} % |{}", rate * 100.0, cells.concat());
     }
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn bursts() {
         INTERVALS.map(|ms| format!(" every {} s |", ms as f64 / 1000.0)).concat()
     );
     println!("| --- |{}", " --- |".repeat(INTERVALS.len()));
-    for length in [5, 10, 15, 20, 25, 29, 35] {
+    for length in [5, 10, 15, 20, 25, 29, 35, 50] {
         for other in [0.0, 0.01, 0.02, 0.04] {
             let cells = crate::parallel(&INTERVALS, |interval| {
                 let rate = |seed: u64, ms: u64| {

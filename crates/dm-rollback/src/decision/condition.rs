@@ -160,7 +160,12 @@ fn check_source(percent: f64, counts: &ErrorCounts, length: Duration) -> (Decisi
         return (Decision::Rollback, format!("more than {}{control}, {proof}", allowed(limit)));
     }
     if counts.is_good() {
-        return (Decision::Keep, format!("less than {}", allowed(limits.keep)));
+        let before = if limits.is_raised() {
+            format!(", twice the limit, because up to {:.1} % failed before the deployment", limits.roll_back)
+        } else {
+            String::new()
+        };
+        return (Decision::Keep, format!("less than {} %{before}", limits.keep));
     }
     let why = if rate > limits.roll_back && (counts.total < MIN_REQUESTS || counts.bad < MIN_ERRORS) {
         format!("too few to judge; at least {MIN_REQUESTS} requests are needed, {MIN_ERRORS} of them bad")

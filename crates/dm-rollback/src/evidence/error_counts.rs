@@ -172,7 +172,9 @@ impl ErrorCounts {
     /// The evidence that too many requests are bad, as a natural logarithm; `None` without requests.
     pub(crate) fn evidence(&self) -> Option<f64> {
         let tests = self.tests.as_ref()?;
-        Some(tests.control.as_ref().map_or_else(|| tests.worse.evidence(), ControlTest::evidence))
+        let now = tests.control.as_ref().map_or_else(|| tests.worse.evidence(), ControlTest::evidence);
+        // What came after a proof, such as the rest of a bucket, may weaken the evidence, but not the proof.
+        Some(if self.is_bad() { now.max(RateTest::needed()) } else { now })
     }
 
     /// The smallest rate, in percent, that this number of requests is expected to prove; `None` if they are too few.
@@ -255,6 +257,14 @@ mod tests {
         assert!(!after(&buckets).is_good());
         buckets.push((100, 0));
         assert!(after(&buckets).is_good() && after(&buckets).is_known_good(), "a blip");
+    }
+
+    #[test]
+    fn a_proof_never_has_less_evidence_than_it_needs() {
+        let mut buckets = vec![(7, 3); 10];
+        buckets.extend([(50, 0); 3]);
+        let counts = after(&buckets);
+        assert!(counts.is_bad() && counts.evidence() >= Some(RateTest::needed()));
     }
 
     #[test]
