@@ -161,7 +161,10 @@ fn check_source(percent: f64, counts: &ErrorCounts, length: Duration) -> (Decisi
     }
     if counts.is_good() {
         let before = if limits.is_raised() {
-            format!(", twice the limit, because up to {:.1} % failed before the deployment", limits.roll_back)
+            let before = limits.roll_back;
+            format!(
+                "; the limit is doubled, because {before:.1} %, the rate before the deployment, is above it"
+            )
         } else {
             String::new()
         };

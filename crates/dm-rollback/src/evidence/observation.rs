@@ -59,7 +59,7 @@ impl Observation {
             (Some(bucket), None) if probe.errors > 0 => Some((bucket, bucket)),
             _ => None,
         };
-        if self.succeeded || probe.errors == 0 || bucket.is_none() {
+        if self.succeeded || probe.errors == 0 || bucket.is_none() || criteria.restored {
             self.starting = ErrorCounts::default();
             self.add(bucket, probe, criteria);
         } else {
