@@ -141,10 +141,10 @@ fn without_a_rollback_command_a_person_is_needed() {
 #[test]
 fn too_little_data_is_inconclusive_unless_the_team_decides_otherwise() {
     let platform = Platform::new();
-    let few = "WATCH_INTERVAL=200ms";
+    let few = "WATCH=1s WATCH_INTERVAL=200ms";
     let (code, text) = run(platform.deploy("1", few));
     assert_eq!(code, 3, "{text}");
-    assert!(text.contains("52 requests are needed"), "{text}");
+    assert!(text.contains("at least 90 are needed"), "{text}");
     let (code, text) = run(platform.deploy("1", &format!("{few}\nON_INCONCLUSIVE=keep")));
     assert_eq!(code, 0, "{text}");
 }
