@@ -20,7 +20,7 @@
 #   2   wrong usage
 #   3   inconclusive; the new version is live
 #   5   the checks themselves failed; the new version is live
-#   10  bad and rolled back; the fault is gone, or the other components are healthy again
+#   10  bad and rolled back, and the rollback was verified
 #   11  bad but not rolled back: there is no rollback command, or a safeguard prevented it
 #   12  bad, and a rollback failed or was not verified: page a person
 #

@@ -182,13 +182,17 @@ fn a_cancelled_deployment_reports_what_is_live_and_rolls_nothing_back() {
 #[test]
 fn a_dry_run_prints_every_command_and_runs_none() {
     let platform = Platform::new();
-    let mut dry = platform.deploy("1", "");
+    let mut dry = platform.deploy("1", "WATCH=");
     dry.arg("--dry-run");
     let (code, text) = run(dry);
     assert_eq!(code, 0, "{text}");
     for tool in ["'dm-stage' 'build'", "'dm-health' '--url'", "'dm-migrate'", "'dm-smoke'", "'dm-rollback'"] {
         assert!(text.contains(tool), "{tool}: {text}");
     }
+    // dm-rollback ends the watch, not the first failures.
+    let watch =
+        text.lines().find(|line| line.contains("'--watch' '60s..10m'")).unwrap_or_else(|| panic!("{text}"));
+    assert!(!watch.contains("--max-fail"), "{watch}");
     assert_eq!((platform.live("api"), stages(&platform, "1").len()), (String::new(), 0));
 }
 
