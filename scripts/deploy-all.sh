@@ -20,7 +20,7 @@
 #   2   wrong usage
 #   3   inconclusive; the new version is live
 #   5   the checks themselves failed; the new version is live
-#   10  bad and rolled back; the previous version passed its health check
+#   10  bad and rolled back, and the rollback was verified
 #   11  bad but not rolled back: there is no rollback command, or a safeguard prevented it
 #   12  bad, and a rollback failed or was not verified: page a person
 #
@@ -74,8 +74,8 @@ main() {
 }
 
 apply_defaults() {
-    : "${SERVICE:=${DM_SERVICE:-app}}" "${HEALTH_INTERVAL:=1s}" "${HEALTH_DEADLINE:=2m}" "${MAX_FAIL:=5}"
-    : "${WATCH:=60s}" "${WATCH_INTERVAL:=1s}" "${ERROR_RATE:=5}" "${ON_INCONCLUSIVE:=fail}" "${ON_KEEP:=}"
+    : "${SERVICE:=${DM_SERVICE:-app}}" "${HEALTH_INTERVAL:=1s}" "${HEALTH_DEADLINE:=2m}"
+    : "${WATCH:=60s..10m}" "${WATCH_INTERVAL:=500ms}" "${ERROR_RATE:=5}" "${ON_INCONCLUSIVE:=fail}" "${ON_KEEP:=}"
     : "${DATABASE_MIGRATE:=}" "${SMOKE_SUITE:=}" "${SMOKE_BASE_URL:=}" "${ALLOW_REFUSED:=no}"
     case $ON_INCONCLUSIVE in fail | keep) ;; *) fail "ON_INCONCLUSIVE must be fail or keep, not '$ON_INCONCLUSIVE'" ;; esac
     # A configuration with misspelt names must not end as a successful deployment.
@@ -202,14 +202,15 @@ health() {
         no_verdict $?
 }
 
+# The watch goes on through failures: dm-rollback judges them, and ends the watch as soon as it has proof.
 watch() {
     local codes=()
     run "$1" dm-health --url "$(setting "$1" WATCH_URL)" --name "$1" --interval "$WATCH_INTERVAL" --watch "$WATCH" \
-        --max-fail "$MAX_FAIL" --format jsonl | judge "$1" --if-health-fails --if-error-rate "$ERROR_RATE" ||
+        --format jsonl | judge "$1" --if-health-fails --if-error-rate "$ERROR_RATE" ||
         codes=("${PIPESTATUS[@]}")
     case ${codes[*]} in
         '') ;;
-        # The watch was complete but had too few requests. Only in this case does ON_INCONCLUSIVE decide.
+        # The watch was complete but proved nothing. Only in this case does ON_INCONCLUSIVE decide.
         '0 3') return 3 ;;
         *) no_verdict "${codes[1]}" ;;
     esac
@@ -235,7 +236,10 @@ smoke_tests() {
     [ ${#deployed[@]} -gt 0 ] || status=([smoke]=$code)
 }
 
-smoke_verdict() { judge "$1" --if-smoke-fails < "$evidence" || no_verdict $?; }
+# dm-rollback accepts only evidence about its own service, so each component gets a copy in its name.
+smoke_verdict() {
+    sed "1s/\"service\":\"[^\"]*\"/\"service\":\"$1\"/" "$evidence" | judge "$1" --if-smoke-fails || no_verdict $?
+}
 
 # Judges a component by the evidence on stdin and, if it is bad, rolls it back.
 judge() {

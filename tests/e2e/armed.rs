@@ -13,8 +13,6 @@ use testkit::prometheus::Prometheus;
 use testkit::sample::Sample;
 use testkit::server::{client, eventually};
 
-use crate::chain::roll_back;
-
 /// Users who send orders continuously, until this is dropped.
 struct Users(Child);
 
@@ -51,7 +49,9 @@ fn a_version_that_fails_for_a_third_of_its_users_is_rolled_back() {
     let (sample, alertmanager) =
         (Sample::start(0), Alertmanager::with("{route: {receiver: nobody}, receivers: [{name: nobody}]}"));
     let prometheus = Prometheus::scraping_service("shop", sample.address());
-    let machine = Machine::new().with("ALERTMANAGER_URL", &format!("http://{}", alertmanager.address()));
+    let machine = Machine::new()
+        .with("ALERTMANAGER_URL", &format!("http://{}", alertmanager.address()))
+        .with("DM_BUCKET", "1s");
     let _users = Users::start(&machine, &sample);
     eventually("counted requests", || {
         match prometheus.query("http_requests_total{status=\"200\"} > 20").as_slice() {
@@ -69,7 +69,7 @@ fn a_version_that_fails_for_a_third_of_its_users_is_rolled_back() {
          --require-target --verify-url {} -- {}",
         prometheus.url(),
         sample.orders(),
-        roll_back(&machine, &sample)
+        sample.roll_back(&machine)
     );
     let output = machine.shell(&script).output().unwrap();
     let duration = started.elapsed();

@@ -6,18 +6,9 @@ use serde_json::Value;
 use testkit::bin::Machine;
 use testkit::sample::Sample;
 
-/// A rollback command that repairs the service: it switches the fault off, and writes a line to `rolled-back`.
-pub(crate) fn roll_back(machine: &Machine, sample: &Sample) -> String {
-    let script = machine.folder().join("rollback.sh");
-    let text = format!(
-        "#!/bin/bash\nset -eu\necho \"$DM_FAILED_VERSION\" >> rolled-back\n\
-         exec 3<>/dev/tcp/{address}\nbody='{{\"error_percent\":0}}'\n\
-         printf 'POST /faults HTTP/1.1\\r\\nHost: h\\r\\nContent-Type: application/json\\r\\nConnection: close\\r\\n\
-         Content-Length: %s\\r\\n\\r\\n%s' \"${{#body}}\" \"$body\" >&3\ngrep -q ' 200 ' <&3\n",
-        address = sample.faults().trim_start_matches("http://").replace("/faults", "").replace(':', "/")
-    );
-    common::fs::atomic::write(&script, text.as_bytes()).unwrap();
-    format!("bash {}", script.display())
+/// A machine with short buckets of time, so that a verdict takes a second.
+fn machine() -> Machine {
+    Machine::new().with("DM_VERSION", "2").with("DM_BUCKET", "100ms")
 }
 
 fn rollbacks(machine: &Machine) -> usize {
@@ -37,14 +28,14 @@ fn run(machine: &Machine, script: &str) -> (Output, Value) {
 
 #[test]
 fn a_bad_version_is_rolled_back_and_the_rollback_verified() {
-    let (machine, sample) = (Machine::new().with("DM_VERSION", "2"), Sample::start(30));
-    let watch = "--interval 5ms --watch 1m --max-fail 50 --format jsonl";
+    let (machine, sample) = (machine(), Sample::start(30));
+    let watch = "--interval 5ms --watch 1m --format jsonl";
     let (output, verdict) = run(
         &machine,
         &format!(
             "dm-health --url {} {watch} | dm-rollback --if-error-rate 5 -- {}",
             sample.orders(),
-            roll_back(&machine, &sample)
+            sample.roll_back(&machine)
         ),
     );
     assert_eq!(output.status.code(), Some(10), "{}", String::from_utf8_lossy(&output.stderr));
@@ -59,14 +50,14 @@ fn a_bad_version_is_rolled_back_and_the_rollback_verified() {
 
 #[test]
 fn a_healthy_version_is_kept() {
-    let (machine, sample) = (Machine::new(), Sample::start(0));
-    // A verdict needs 52 requests, and a busy machine makes fewer of them in two seconds.
+    let (machine, sample) = (machine(), Sample::start(0));
+    // The watch ends as soon as the version is proven good, also on a busy machine.
     let (output, verdict) = run(
         &machine,
         &format!(
-            "dm-health --url {} --interval 4ms --watch 2s --format jsonl | dm-rollback --if-error-rate 5 -- {}",
+            "dm-health --url {} --interval 5ms --watch 100ms..1m --format jsonl | dm-rollback --if-error-rate 5 -- {}",
             sample.orders(),
-            roll_back(&machine, &sample)
+            sample.roll_back(&machine)
         ),
     );
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
@@ -82,7 +73,7 @@ fn a_killed_producer_leaves_no_verdict_and_no_rollback() {
          while [ \"$(wc -l < stream)\" -lt 30 ]; do :; done; kill -9 $pid; wait $pid || true; \
          dm-rollback --if-error-rate 5 --if-health-fails -- {} < stream",
         sample.orders(),
-        roll_back(&machine, &sample)
+        sample.roll_back(&machine)
     );
     let (output, verdict) = run(&machine, &script);
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
@@ -92,7 +83,7 @@ fn a_killed_producer_leaves_no_verdict_and_no_rollback() {
 
 #[test]
 fn a_rollback_that_fails_or_does_not_help_needs_a_person() {
-    let (machine, sample) = (Machine::new(), Sample::start(100));
+    let (machine, sample) = (machine(), Sample::start(100));
     let down = format!("dm-health --url {} --interval 10ms --max-fail 5 --format jsonl", sample.orders());
     let failed = format!("{down} | dm-rollback --if-health-fails -- sh -c 'echo no way; exit 4'");
     let (output, _) = run(&machine, &failed);
@@ -108,7 +99,10 @@ fn a_rollback_that_fails_or_does_not_help_needs_a_person() {
         format!("{down} | dm-rollback --if-health-fails --cool-down 0s --verify-deadline 500ms -- true");
     let (output, _) = run(&machine, &useless);
     assert_eq!(output.status.code(), Some(12));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("does NOT work"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("the fault is not proven to be gone"),
+        "{output:?}"
+    );
     let results: Vec<Value> = machine
         .journal()
         .into_iter()
@@ -127,7 +121,7 @@ fn a_dry_run_reports_the_rollback_and_does_nothing() {
             "dm-health --url {} --interval 10ms --max-fail 5 --format jsonl | \
              dm-rollback --if-health-fails --dry-run -- {}",
             sample.orders(),
-            roll_back(&machine, &sample)
+            sample.roll_back(&machine)
         ),
     );
     assert_eq!(output.status.code(), Some(11));
@@ -135,8 +129,8 @@ fn a_dry_run_reports_the_rollback_and_does_nothing() {
 }
 
 #[test]
-fn failing_smoke_tests_roll_back() {
-    let (machine, sample) = (Machine::new().with("DM_VERSION", "2"), Sample::start(100));
+fn failing_smoke_tests_roll_back_which_only_another_version_can_verify() {
+    let (machine, sample) = (machine(), Sample::start(100));
     let suite = machine.folder().join("smoke.toml");
     common::fs::atomic::write(&suite, b"[[test]]\nname = \"orders\"\nhttp = { url = \"/api/orders\" }\n")
         .unwrap();
@@ -147,10 +141,12 @@ fn failing_smoke_tests_roll_back() {
             "dm-smoke smoke.toml --base-url {base} --format jsonl | \
              dm-rollback --if-smoke-fails --verify-url {} -- {}",
             sample.orders(),
-            roll_back(&machine, &sample)
+            sample.roll_back(&machine)
         ),
     );
-    assert_eq!(output.status.code(), Some(10), "{}", String::from_utf8_lossy(&output.stderr));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(12), "{stderr}");
+    assert!(stderr.contains("smoke tests cannot be measured again"), "{stderr}");
     assert_eq!(verdict["condition"], "smoke_fails");
     assert_eq!(rollbacks(&machine), 1);
 }

@@ -63,13 +63,14 @@ fn an_outage_is_counted_once_if_each_deployment_has_its_own_machine() {
 
 #[test]
 fn a_rollback_within_the_deployment_that_failed_ends_the_outage() {
-    let (gateway, good) = (Pushgateway::start(), Sample::start(0));
-    let machine = machine(&gateway);
+    let (gateway, sample) = (Pushgateway::start(), Sample::start(100));
+    let machine = machine(&gateway).with("DM_BUCKET", "100ms");
     let script = format!(
         "set -o pipefail; dm-health --url {} --interval 10ms --max-fail 3 --format jsonl |
-            dm-rollback --if-health-fails --verify-url {} -- true",
-        fault::refused(),
-        good.health()
+            dm-rollback --if-health-fails --verify-url {} -- {}",
+        sample.orders(),
+        sample.health(),
+        sample.roll_back(&machine)
     );
     let (began, _) = deploy(&machine, &script, 10);
     let rollback = machine.journal().into_iter().find(|event| event["type"] == "rollback").unwrap();

@@ -20,14 +20,15 @@ const DEPLOY: &str = "set -u
     dm-health --url \"$BASE/health\" --interval 10ms --min-success 4 --format jsonl > health
     dm-migrate -- true
     dm-smoke smoke.toml --base-url \"$BASE\" --format jsonl > smoke || true
-    dm-health --url \"$BASE/api/orders\" --interval 5ms --watch 1500ms --max-fail 50 --format jsonl > watch
-    dm-rollback --if-error-rate 5 --verify-url \"$BASE/health\" -- true < watch > verdict";
+    dm-health --url \"$BASE/api/orders\" --interval 5ms --watch 3s --max-fail 50 --format jsonl > watch
+    dm-rollback --if-error-rate 5 --verify-url \"$BASE/health\" -- $ROLLBACK < watch > verdict";
 
 fn deploy(machine: &Machine, sample: &Sample) -> Command {
     common::fs::atomic::write(&machine.folder().join("smoke.toml"), SUITE.as_bytes()).unwrap();
     let mut command = machine.tool("dm-stage");
     command.args(["deployment", "--", "bash", "-c", DEPLOY]);
-    command.env("BASE", sample.health().replace("/health", ""));
+    command.env("BASE", sample.health().replace("/health", "")).env("ROLLBACK", sample.roll_back(machine));
+    command.env("DM_BUCKET", "100ms");
     command
 }
 

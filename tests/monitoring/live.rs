@@ -39,6 +39,7 @@ impl Fixture {
         let mut command = self.machine.shell(script);
         command.env("GOOD", self.good.health().replace("/health", "")).env("REFUSED", fault::refused());
         command.env("BAD", self.bad.health().replace("/health", ""));
+        command.env("ROLLBACK", self.bad.roll_back(&self.machine)).env("DM_BUCKET", "100ms");
         // Scripts preload $CLOCK to shift the clock of a tool, or to make it run faster.
         let clock = library("libfaketime.so.1");
         command.env("CLOCK", clock).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
@@ -65,15 +66,17 @@ impl Scenario {
 /// The cause existed before Prometheus started.
 const PREEXISTING: &str = "true";
 /// Watches BAD or GOOD and evaluates it. The limit is high, because a slow machine makes only a few requests.
-const WATCH_BAD: &str = "dm-health --url $BAD/api/orders --interval 10ms --watch 1200ms --max-fail 500 --format jsonl | \
-    dm-rollback --if-error-rate 20 --verify-url $GOOD/health -- true";
-const WATCH_GOOD: &str = "dm-health --url $GOOD/api/orders --interval 10ms --watch 1200ms --format jsonl | \
+const WATCH_BAD: &str = "dm-health --url $BAD/api/orders --interval 10ms --watch 1m --format jsonl | \
+    dm-rollback --if-error-rate 20 --verify-url $GOOD/health -- $ROLLBACK";
+const WATCH_GOOD: &str = "dm-health --url $GOOD/api/orders --interval 10ms --watch 100ms..1m --format jsonl | \
     dm-rollback --if-error-rate 20 -- true";
 const SMOKE: &str = "for n in 1 2 3 4 5 6; do \
     printf '[[test]]\\nname = \"%s\"\\nhttp = { url = \"/health\" }\\nexpect = { status = 404 }\\n' $n; done > smoke.toml
     FAKETIME=-3555s LD_PRELOAD=$CLOCK dm-smoke smoke.toml --base-url $GOOD";
-const ROLLED_BACK: &str = "dm-health --url $BAD/api/orders --interval 10ms --watch 1200ms --max-fail 500 --format jsonl | \
-    FAKETIME=-855s LD_PRELOAD=$CLOCK dm-rollback --if-error-rate 20 --verify-url $GOOD/health -- true";
+/// Both tools have the same clock: records from the future are no evidence.
+const ROLLED_BACK: &str = "export FAKETIME=-855s
+    LD_PRELOAD=$CLOCK dm-health --url $BAD/api/orders --interval 10ms --watch 1m --format jsonl | \
+    LD_PRELOAD=$CLOCK dm-rollback --if-error-rate 20 --verify-url $GOOD/health -- $ROLLBACK";
 /// For the tool, each second counts as a minute; for the command that it runs, it is a second.
 const SLOW_BUILD: &str = "export FAKETIME='-130s x60' DM_EXPORT_BUDGET=1h; unset FAKETIME_DONT_FAKE_MONOTONIC
     LD_PRELOAD=$CLOCK dm-stage build -- env -u LD_PRELOAD sleep 2.1";

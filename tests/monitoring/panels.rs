@@ -31,13 +31,14 @@ const DEPLOY: &str = "set -u
     dm-health --url \"$BASE/health\" --interval 10ms --min-success 4 --format jsonl > health
     dm-migrate -- $MIGRATE || exit
     dm-smoke smoke.toml --base-url \"$BASE\" --format jsonl > smoke || true
-    dm-health --url \"$BASE/api/orders\" --interval 10ms --watch 1200ms --max-fail 500 --format jsonl |
-        dm-rollback --if-error-rate 20 --cool-down 0s --verify-url \"$BASE/health\" -- true > verdict";
+    dm-health --url \"$BASE/api/orders\" --interval 10ms --watch 100ms..1m --format jsonl |
+        dm-rollback --if-error-rate 20 --cool-down 0s --verify-url \"$BASE/health\" -- $ROLLBACK > verdict";
 
 fn deploy(machine: &Machine, service: &Service, migrate: &str) -> Option<i32> {
     common::fs::atomic::write(&machine.folder().join("smoke.toml"), SUITE.as_bytes()).unwrap();
     let mut command = machine.tool("dm-stage");
     command.args(["deployment", "--", "bash", "-c", DEPLOY]).env("MIGRATE", migrate);
+    command.env("ROLLBACK", service.roll_back(machine)).env("DM_BUCKET", "100ms");
     let output = command.env("BASE", service.health().replace("/health", "")).output().unwrap();
     assert!(!String::from_utf8_lossy(&output.stderr).contains("not pushed"), "{output:?}");
     output.status.code()
@@ -146,6 +147,7 @@ fn every_panel_has_data_and_the_headlines_match_the_journal() {
     prometheus.expect("sum(deployment_total{job=\"dm_counters\",stage=\"deployment\"})", 2.0);
     let before = machine.journal().len();
 
+    bad.switch("{\"error_percent\":60}");
     assert_eq!(deploy(&machine, &bad, "true"), Some(10));
     assert_eq!(deploy(&machine, &good, "false"), Some(1));
     prometheus.expect("service_environment:deployment_broken:bool", 1.0);

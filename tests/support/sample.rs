@@ -4,7 +4,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::bin;
+use crate::bin::{self, Machine};
 use crate::server::{Server, client};
 
 /// A running sample service with a database of its own.
@@ -38,6 +38,20 @@ impl Sample {
     /// The URL of its orders.
     pub fn orders(&self) -> String {
         format!("{}/api/orders", self.server.url())
+    }
+
+    /// A rollback command that repairs it: the command switches the faults off, and writes a line to `rolled-back`.
+    pub fn roll_back(&self, machine: &Machine) -> String {
+        let script = machine.folder().join("rollback.sh");
+        let text = format!(
+            "#!/bin/bash\nset -eu\necho \"${{DM_FAILED_VERSION:-}}\" >> rolled-back\n\
+             exec 3<>/dev/tcp/{address}\nbody='{{\"error_percent\":0}}'\n\
+             printf 'POST /faults HTTP/1.1\\r\\nHost: h\\r\\nContent-Type: application/json\\r\\nConnection: close\\r\\n\
+             Content-Length: %s\\r\\n\\r\\n%s' \"${{#body}}\" \"$body\" >&3\ngrep -q ' 200 ' <&3\n",
+            address = self.address().replace(':', "/")
+        );
+        common::fs::atomic::write(&script, text.as_bytes()).unwrap();
+        format!("bash {}", script.display())
     }
 
     /// Sets its faults, in JSON.

@@ -29,8 +29,11 @@ const REQUIRED_SUCCESSES: u32 = 3;
 /// How long that URL may take to succeed, after the condition is proven to be gone.
 const URL_DEADLINE: Duration = Duration::from_mins(1);
 
-/// The time between two probes.
+/// The longest time between two probes.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The probes in a bucket of time, at least.
+const PROBES_PER_BUCKET: u32 = 10;
 
 /// The time limit of one probe.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -162,7 +165,7 @@ impl Verification {
         evidence.versions = self.subject.versions.clone();
         let version_at = self.settings.version_at.clone();
         let observation =
-            dm_health::Observation { url, interval: INTERVAL, timeout: TIMEOUT, deadline, version_at };
+            dm_health::Observation { url, interval: self.interval(), timeout: TIMEOUT, deadline, version_at };
         dm_health::observe(observation, |probe| {
             evidence.probe(
                 probe.ts,
@@ -174,6 +177,11 @@ impl Verification {
         })?;
         evidence.finish();
         Ok(evidence)
+    }
+
+    /// The time between two probes.
+    fn interval(&self) -> Duration {
+        INTERVAL.min(self.sources.criteria.bucket / PROBES_PER_BUCKET)
     }
 
     /// Whether the measurement proves the rollback.
@@ -237,7 +245,7 @@ impl Verification {
         let mut in_a_row = 0;
         let (deadline, version_at) = (URL_DEADLINE, None);
         let observation =
-            dm_health::Observation { url, interval: INTERVAL, timeout: TIMEOUT, deadline, version_at };
+            dm_health::Observation { url, interval: self.interval(), timeout: TIMEOUT, deadline, version_at };
         let observed = dm_health::observe(observation, |probe| {
             in_a_row = if probe.ok { in_a_row + 1 } else { 0 };
             if in_a_row >= REQUIRED_SUCCESSES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
