@@ -112,8 +112,10 @@ fn a_body_too_long_for_json_is_reported() {
 #[test]
 fn a_slow_probe_skips_turns_and_delays_no_other() {
     let server = Server::start(&[Reply::Hang, OK]);
-    let assert = Run::new(&server.url("/"), "--timeout 1s").assert().code(0);
-    let probes = probes(&assert);
+    // The interval is long enough for a good probe on a busy machine.
+    let mut run = Run::new(&server.url("/"), "--timeout 4s");
+    run.interval("500ms");
+    let probes = probes(&run.assert().code(0));
     assert_eq!((oks(&probes), &probes[1]["skipped"]), (vec![false, true], &Value::Null));
     assert!(probes[0]["skipped"].as_u64() >= Some(6), "{probes:?}");
     let run = Run::new(&Server::start(&[Reply::Hang, OK]).url("/"), "--timeout 1s --format human");
@@ -143,7 +145,8 @@ fn a_connection_that_the_server_closed_is_replaced() {
 #[test]
 fn human_output_has_lines_and_a_summary() {
     let server = Server::start(&[DOWN, OK]);
-    let run = Run::new(&server.url("/"), "--format human --name api");
+    let mut run = Run::new(&server.url("/"), "--format human --name api");
+    run.interval("500ms");
     run.assert().code(0).stderr(is_empty()).stdout(
         contains("polling http://127.0.0.1:")
             .and(contains("bad_status: status 503, expected 2xx"))
