@@ -71,7 +71,9 @@ pub(crate) fn watches() {
 
 /// Rollbacks that did not work, of faults that pause.
 pub(crate) fn verified() {
-    println!("\nVerified within 300 s although the fault goes on, percent; it fails every request, then pauses\n");
+    println!(
+        "\nVerified within 300 s although the fault goes on, percent; it fails every request, then pauses\n"
+    );
     let heads = INTERVALS.map(|ms| format!(" every {} s |", ms as f64 / 1000.0));
     println!("| fault |{}\n| --- |{}", heads.concat(), " --- |".repeat(INTERVALS.len()));
     for (length, pause) in [(60, 20), (60, 40), (60, 60), (60, 120)] {
