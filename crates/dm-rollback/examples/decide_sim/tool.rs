@@ -69,16 +69,24 @@ pub(crate) fn compared(trial: &Trial, control: &Seconds) -> (Decision, u64) {
 
 fn judged(trial: &Trial, watch: &Seconds, control: &Seconds, watch_min: u64) -> (Decision, u64) {
     let mut evidence = evidence(trial, Some(watch_min));
+    let bucket_ms = Criteria::default().bucket.as_millis() as i64;
+    let mut latest = None;
     let verdict = |evidence: &Evidence| decide(&POLICY, evidence, DateTime::UNIX_EPOCH).verdict;
     for (second, counts) in (0..).zip(watch) {
         let ts = at(trial, 1000 * second + 500);
         if counts.0 > 0 {
             evidence.count(ts, "requests", requests(*counts));
         }
-        if let Some(control) = control.get(second as usize).filter(|counts| counts.0 > 0) {
+        let control = control.get(second as usize).filter(|counts| counts.0 > 0);
+        if let Some(control) = control {
             evidence.count_control(ts, "control", requests(*control));
         }
-        if evidence.is_decisive() {
+        if counts.0 == 0 && control.is_none() {
+            continue;
+        }
+        // As the tool does it: when the first request of a new bucket arrives.
+        let bucket = ts.timestamp_millis().div_euclid(bucket_ms);
+        if latest.replace(bucket) != Some(bucket) && evidence.is_decisive() {
             return (verdict(&evidence), second.cast_unsigned());
         }
     }
