@@ -127,7 +127,7 @@ impl Verification {
         }
         .map_err(|error| format!("rolled back, NOT verified: {error:#}: act now"))?;
         match &self.settings.url {
-            Some(url) if !matches!(self.measure, Measure::Versions(_)) => Self::check_url(url),
+            Some(url) if !matches!(self.measure, Measure::Versions(_)) => self.check_url(url),
             _ => Ok(()),
         }
     }
@@ -241,7 +241,7 @@ impl Verification {
     }
 
     /// Checks that the URL that the operator named works.
-    fn check_url(url: &Url) -> Result<(), String> {
+    fn check_url(&self, url: &Url) -> Result<(), String> {
         let mut in_a_row = 0;
         let (deadline, version_at) = (URL_DEADLINE, None);
         let observation =

@@ -59,6 +59,8 @@ struct Tests {
     /// Against the requested limit, if the other is higher.
     better_than_requested: Option<RateTest>,
     control: Option<ControlTest>,
+    /// Whether they are about a rollback: what failed before it took effect does not count.
+    is_restore: bool,
     /// The last buckets, oldest first.
     end: [Group; END],
 }
@@ -130,7 +132,12 @@ impl ErrorCounts {
 
     /// Whether the requests prove, now, that few enough are bad. Those in the open bucket must not change that.
     pub(crate) fn is_good(&self) -> bool {
-        let is_good = |tests: &Tests| tests.better.is_proven() && !tests.worse.ends_with_an_outage();
+        // A pause between two faults proves nothing: a proof may begin late, so the whole watch counts too.
+        let is_good = |tests: &Tests| {
+            tests.better.is_proven()
+                && (tests.is_restore || tests.better.is_within_limit())
+                && !tests.worse.ends_with_an_outage()
+        };
         let is_good_with = |tests: &Tests, open: OpenBucket| {
             let mut tests = tests.clone();
             tests.add(open.new, open.control);
@@ -202,13 +209,14 @@ impl Tests {
             better: RateTest::better_than(limits.keep),
             better_than_requested: limits.is_raised().then(requested),
             control: None,
+            is_restore: false,
             end: [Group::default(); END],
         }
     }
 
     fn restored_below(percent: f64) -> Self {
         let limits = Limits { requested: percent, keep: percent, roll_back: percent };
-        Self { better: RateTest::restored_below(percent), ..Self::new(limits) }
+        Self { better: RateTest::restored_below(percent), is_restore: true, ..Self::new(limits) }
     }
 
     fn add(&mut self, new: Group, control: Group) {
@@ -278,7 +286,9 @@ mod tests {
         assert!(counts.is_good() && !counts.is_known_good());
         let mut buckets = vec![(0, 1000)];
         buckets.extend(vec![(1000, 0); 15]);
-        assert!(after(&buckets).is_good() && !after(&buckets).is_known_good(), "the whole watch");
+        assert!(!after(&buckets).is_good(), "the whole watch");
+        buckets.extend(vec![(1000, 0); 15]);
+        assert!(after(&buckets).is_good() && after(&buckets).is_known_good());
     }
 
     #[test]

@@ -212,6 +212,9 @@ impl<'a> Reader<'a> {
         }
         // The bucket ends also if another version answered.
         let bucket = evidence.bucket(ts);
+        if probe.ok && !evidence.has_succeeded() {
+            evidence.timeline.begin(ts);
+        }
         evidence.has_expectations |= !probe.ok && !probe.is_repeatable;
         evidence.add_probe(bucket, &probe.src, requests, probe.version.as_deref());
     }

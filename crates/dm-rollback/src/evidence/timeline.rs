@@ -63,6 +63,11 @@ impl Timeline {
         self.problem.get_or_insert(problem);
     }
 
+    /// Begins the length anew: what came before was a service that was starting.
+    pub(super) fn begin(&mut self, ts: DateTime<Utc>) {
+        self.first = Some(ts);
+    }
+
     /// The bucket of a time.
     pub(super) fn bucket(&mut self, ts: DateTime<Utc>) -> i64 {
         self.latest = self.latest.max(Some(ts));
