@@ -69,11 +69,12 @@ pub(crate) async fn watch(
         if let Some(alerts) = alerts {
             evidence.alert = Some(alerts.check(clock).await);
         }
-        if evidence.is_decisive() || evidence.damage.is_some() {
+        if evidence.is_bad() || evidence.damage.is_some() {
             break;
         }
         let remaining = watch.saturating_sub(stopwatch.elapsed(clock));
-        let is_over = remaining.is_zero();
+        // A watch that ends early because the version is good needs the same checks at its end as any other.
+        let is_over = remaining.is_zero() || evidence.is_decisive();
         match result {
             Ok(()) => on_progress(&evidence),
             Err(error) if is_over => evidence.damage = Some(format!("{error:#}")),
