@@ -16,7 +16,7 @@ const SECRET: [HeaderName; 4] = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET
 #[derive(Debug, Clone)]
 pub enum VersionLocation {
     /// Anywhere in the body, as a separate word: 1.4 does not match 1.4.2 or 1.4~rc1. Only an expected version can be
-    /// found there; an unknown one cannot be told from the other words.
+    /// found there; an unknown one cannot be distinguished from the other words.
     Word,
     /// Where this expression matches in the body: its first group that matches, or else the whole match.
     Body(Regex),

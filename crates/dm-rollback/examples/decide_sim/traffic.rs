@@ -87,7 +87,7 @@ pub(crate) type Rate<'a> = &'a (dyn Fn(u64, u64) -> f64 + Sync);
 /// When requests arrive.
 #[derive(Clone, Copy)]
 pub(crate) enum Arrivals {
-    /// One every so many milliseconds.
+    /// One request at each interval, in milliseconds.
     Regular(u64),
 }
 

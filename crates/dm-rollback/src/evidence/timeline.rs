@@ -63,7 +63,7 @@ impl Timeline {
         self.problem.get_or_insert(problem);
     }
 
-    /// Begins the length anew: what came before was a service that was starting.
+    /// Measures the length from this time on: before it, the service was starting.
     pub(super) fn begin(&mut self, ts: DateTime<Utc>) {
         self.first = Some(ts);
     }

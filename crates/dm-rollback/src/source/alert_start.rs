@@ -74,7 +74,7 @@ impl AlertStarts {
         Self { prometheus, waits }
     }
 
-    /// When the conditions of these alerts began, or why that cannot be told.
+    /// When the conditions of these alerts began, or why that is unknown.
     pub(crate) async fn of(&self, alerts: &[&Active], clock: &dyn Clock) -> Vec<Result<Start, String>> {
         let now = clock.now();
         let Some(prometheus) = self.prometheus.as_ref().filter(|_| !alerts.is_empty()) else {

@@ -78,8 +78,8 @@ fn a_few_odd_lines_change_nothing_and_nothing_odd_overrides_a_proof() {
         read(&text, &LogArgs::default())
     };
     for (good, odd, notes) in [(100, 10, 0), (100, 11, 1), (100, 100, 1)] {
-        let (evidence, told) = log(good, 0, odd);
-        assert_eq!((evidence.damage, told.len()), (None, notes), "{good} {odd}");
+        let (evidence, printed) = log(good, 0, odd);
+        assert_eq!((evidence.damage, printed.len()), (None, notes), "{good} {odd}");
     }
     assert!(log(100, 0, 101).0.damage.unwrap().starts_with("101 of 201 lines are neither"));
     assert!(log(0, 0, 1).0.damage.is_some());
