@@ -1,6 +1,8 @@
 //! Access logs as a source of the evidence: recorded ones, and one that is written during a watch.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+mod verdict;
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 use std::sync::mpsc;
@@ -12,7 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::{Clock, SystemClock};
 use predicates::prelude::*;
 use predicates::str::contains;
-use serde_json::Value;
+use verdict::verdict;
 
 const FIVE: [&str; 4] = ["--if-error-rate", "5", "--since", "all"];
 
@@ -24,12 +26,6 @@ fn decided(log: &str, args: &[&str]) -> Assert {
     command.env("DM_SERVICE", "api").env("DM_ENVIRONMENT", "production").env("DM_VERSION", "2.0");
     command.current_dir(state.path()).args(["--dry-run", "--access-log", "-"]).args(args);
     command.write_stdin(log).assert()
-}
-
-fn verdict(assert: &Assert) -> Value {
-    let text = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
-    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    records.into_iter().find(|record| record["type"] == "verdict").unwrap()
 }
 
 fn counts(assert: &Assert) -> (u64, u64) {

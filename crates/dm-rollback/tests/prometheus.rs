@@ -2,6 +2,8 @@
 //! failures, whose clock counts.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+mod verdict;
+
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -16,6 +18,7 @@ use testkit::bin::{library, server};
 use testkit::fault::{self, Recording};
 use testkit::prometheus::Prometheus;
 use testkit::pushgateway::Pushgateway;
+use verdict::verdict;
 
 /// The number of scrapes in the history, one every ten seconds; the deployment is in the middle.
 const SCRAPES: i64 = 60;
@@ -85,12 +88,6 @@ fn dm_rollback(service: &str, args: &[&str]) -> Command {
     command.env("DM_SERVICE", service).env("DM_ENVIRONMENT", "production").env("DM_VERSION", "2.0");
     command.args(["--dry-run", "--watch", "300ms", "--interval", "100ms"]).args(args);
     command
-}
-
-fn verdict(assert: &Assert) -> Value {
-    let text = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
-    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    records.into_iter().find(|record| record["type"] == "verdict").unwrap()
 }
 
 /// The numbers of requests and of errors of a verdict.

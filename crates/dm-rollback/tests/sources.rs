@@ -1,11 +1,12 @@
 //! The sources of the evidence: real servers, and fakes with the same schema for services that cannot run here.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+mod verdict;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
 use assert_cmd::Command;
-use assert_cmd::assert::Assert;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::{Clock, SystemClock};
 use predicates::prelude::*;
@@ -17,6 +18,7 @@ use testkit::bin::server;
 use testkit::fault::{self, Recording};
 use testkit::prometheus::Prometheus;
 use testkit::pushgateway::Pushgateway;
+use verdict::verdict;
 
 /// A dry run.
 fn dm_rollback(state: &TempDir, service: &str, args: &[&str]) -> Command {
@@ -28,12 +30,6 @@ fn dm_rollback(state: &TempDir, service: &str, args: &[&str]) -> Command {
 }
 
 const SHORT: [&str; 4] = ["--watch", "300ms", "--interval", "100ms"];
-
-fn verdict(assert: &Assert) -> Value {
-    let text = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
-    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    records.into_iter().find(|record| record["type"] == "verdict").unwrap()
-}
 
 /// Ten minutes of counters, scraped every ten seconds. `per_ten` is the number of requests between two scrapes, in the
 /// first and in the second half.
