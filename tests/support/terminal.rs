@@ -46,7 +46,13 @@ impl Terminal {
         let end = || Stdio::from(screen.try_clone().unwrap());
         // setsid(1) makes it the controlling terminal, which needs an ioctl between fork and exec.
         let mut session = Command::new("setsid");
-        session.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args()).env_clear();
+        session.args(["--ctty", "--wait"]);
+        // A terminal's session ignores no signals. nohup(1) or a shell's `&` may have made this test ignore some.
+        session
+            .args(["env", "--default-signal"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_clear();
         session
             .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
             .env("TERM", "xterm");
