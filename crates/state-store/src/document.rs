@@ -1,0 +1,155 @@
+//! The document of one service in one environment: everything that its deployments share.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::StoreError;
+use crate::lease::{self, Acquired, Holder, Lease};
+
+/// The version of the format.
+const FORMAT: u32 = 1;
+
+/// With more events than this, the oldest leave the document.
+const MAX_EVENTS: usize = 400;
+
+/// With more ledger entries than this, the oldest leave the document.
+const MAX_LEDGER: usize = 1000;
+
+/// With more bytes than this, the oldest events leave the document.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// The document. One conditional write changes all of it, so a ledger entry, its fencing number and the events before it
+/// never contradict each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// The version of the format: 1.
+    pub v: u32,
+    /// The number of changes so far.
+    pub sequence: u64,
+    /// The last fencing number that was given out.
+    pub last_fence: u64,
+    /// The present lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// The ledger of dm-rollback, oldest first. Each entry has an `id`.
+    #[serde(default)]
+    pub ledger: Vec<Value>,
+    /// The events of the journal, in the order in which they arrived. Each has an `id`.
+    #[serde(default)]
+    pub events: Vec<Value>,
+    /// The sums of all events so far: the text of each group of counters, by the group's name.
+    #[serde(default)]
+    pub counters: BTreeMap<String, String>,
+    /// The number of sealed segments, which contain what has left this document.
+    #[serde(default)]
+    pub sealed: u64,
+}
+
+/// What leaves a document: an immutable object.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    /// The version of the format: 1.
+    pub v: u32,
+    /// Ledger entries, oldest first.
+    #[serde(default)]
+    pub ledger: Vec<Value>,
+    /// Events, oldest first.
+    #[serde(default)]
+    pub events: Vec<Value>,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self {
+            v: FORMAT,
+            sequence: 0,
+            last_fence: 0,
+            lease: None,
+            ledger: Vec::new(),
+            events: Vec::new(),
+            counters: BTreeMap::new(),
+            sealed: 0,
+        }
+    }
+}
+
+impl Document {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// It is damaged, or has another format.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, StoreError> {
+        let value: Value =
+            serde_json::from_slice(bytes).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        if value["v"] != FORMAT {
+            return Err(StoreError::Damaged(format!(
+                "it has format {}, and this tool reads format {FORMAT}: use the same version of the tools everywhere",
+                value["v"]
+            )));
+        }
+        serde_json::from_value(value).map_err(|error| StoreError::Damaged(error.to_string()))
+    }
+
+    /// The text: a line for each entry, so that a person can read and compare it.
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, StoreError> {
+        serde_json::to_vec_pretty(self).map_err(|error| StoreError::Damaged(error.to_string()))
+    }
+
+    /// Adds an event, unless an event with its `id` is present. Returns whether it was added.
+    pub fn add_event(&mut self, event: Value) -> bool {
+        add(&mut self.events, event)
+    }
+
+    /// Adds a ledger entry, unless an entry with its `id` is present. Returns whether it was added.
+    pub fn add_ledger_entry(&mut self, entry: Value) -> bool {
+        add(&mut self.ledger, entry)
+    }
+
+    /// Acquires the lease. `is_expired` decides about the present one. `nonce` must be new, and the same in a repetition.
+    ///
+    /// # Errors
+    /// The present lease, if it has not expired.
+    pub fn acquire(
+        &mut self,
+        holder: Holder,
+        nonce: &str,
+        ttl_s: u64,
+        is_expired: impl Fn(&Lease) -> bool,
+    ) -> Result<Acquired, Lease> {
+        lease::acquire(&mut self.lease, &mut self.last_fence, holder, nonce, ttl_s, is_expired)
+    }
+
+    /// Renews the lease with this fencing number. Returns whether it is still held.
+    pub fn renew(&mut self, fence: u64, nonce: &str) -> bool {
+        lease::renew(&mut self.lease, fence, nonce)
+    }
+
+    /// Releases the lease with this fencing number, if it is still held.
+    pub fn release(&mut self, fence: u64) {
+        lease::release(&mut self.lease, fence);
+    }
+
+    /// Takes out the oldest entries of a document that has become too large.
+    pub(crate) fn seal(&mut self) -> Option<Segment> {
+        let is_heavy = || serde_json::to_vec(self).is_ok_and(|bytes| bytes.len() > MAX_BYTES);
+        let events = if self.events.len() > MAX_EVENTS || is_heavy() { self.events.len() / 2 } else { 0 };
+        let ledger = if self.ledger.len() > MAX_LEDGER { self.ledger.len() / 2 } else { 0 };
+        if events + ledger == 0 {
+            return None;
+        }
+        let events = self.events.drain(..events).collect();
+        let ledger = self.ledger.drain(..ledger).collect();
+        self.sealed += 1;
+        Some(Segment { v: FORMAT, ledger, events })
+    }
+}
+
+fn add(entries: &mut Vec<Value>, entry: Value) -> bool {
+    let is_present = entries.iter().any(|present| present["id"] == entry["id"]);
+    if !is_present {
+        entries.push(entry);
+    }
+    !is_present
+}

@@ -1,0 +1,19 @@
+//! What can go wrong with a store.
+
+/// Why a request to a store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer was faster: the object exists already, or has another version. Read it again.
+    #[error("another writer has changed it")]
+    Conflict,
+    /// The store did not respond, or could not serve the request now. A later attempt may succeed. It is not known whether
+    /// a write took effect.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// The store refused the request: credentials, permissions, a missing bucket, a hook. Another attempt does not help.
+    #[error("the store refused: {0}")]
+    Denied(String),
+    /// What the store contains is not what these tools write.
+    #[error("the state is damaged: {0}")]
+    Damaged(String),
+}

@@ -1,0 +1,125 @@
+//! The lease of a document: who may change what is live.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Who holds a lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The deployment that the holder belongs to.
+    pub deployment: String,
+    /// What the holder does: `deployment` or `rollback`.
+    pub activity: String,
+    /// The machine, for messages.
+    pub machine: String,
+    /// The process, if it can be found on that machine.
+    pub process: Option<HolderProcess>,
+    /// When it acquired the lease, by its own clock. For messages only.
+    pub since: DateTime<Utc>,
+    /// The page of the CI run, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_url: Option<String>,
+}
+
+/// A process that no other process, before or after it, is taken for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HolderProcess {
+    /// The boot of the machine and the namespace of the process id.
+    pub boot: String,
+    /// The process id.
+    pub pid: u32,
+    /// When the process started, in clock ticks after the boot.
+    pub started: u64,
+}
+
+/// A lease. It expires if its nonce does not change for [`Lease::ttl_s`], by the monotonic clock of whoever wants it: a
+/// wrong wall clock cannot shorten it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The holder.
+    pub holder: Holder,
+    /// The fencing number. It increases with each acquisition and is never used twice.
+    pub fence: u64,
+    /// Changes with each renewal.
+    pub nonce: String,
+    /// How long the lease is valid after a renewal, in seconds.
+    pub ttl_s: u64,
+    /// The lease of the deployment in which a rollback holds this one. It is restored when the rollback releases its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outer: Option<Box<Lease>>,
+}
+
+/// What a lease that was acquired took the place of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acquired {
+    /// The fencing number.
+    pub fence: u64,
+    /// The lease of a holder that has died.
+    pub expired: Option<Lease>,
+}
+
+/// Acquires the lease in `slot` for `holder`. `is_expired` decides about the present holder.
+///
+/// A rollback of the deployment that holds the lease may acquire it: it is part of that deployment.
+///
+/// # Errors
+/// The present lease, if it has not expired.
+pub(crate) fn acquire(
+    slot: &mut Option<Lease>,
+    last_fence: &mut u64,
+    holder: Holder,
+    nonce: &str,
+    ttl_s: u64,
+    is_expired: impl Fn(&Lease) -> bool,
+) -> Result<Acquired, Lease> {
+    let mut outer = None;
+    let mut expired = None;
+    if let Some(present) = slot.take() {
+        // The response to an earlier attempt was lost.
+        if present.nonce == nonce {
+            let fence = present.fence;
+            *slot = Some(present);
+            return Ok(Acquired { fence, expired: None });
+        }
+        let is_inner = holder.activity == "rollback"
+            && present.holder.activity == "deployment"
+            && present.holder.deployment == holder.deployment;
+        if is_inner {
+            outer = Some(Box::new(present));
+        } else if is_expired(&present) {
+            outer = present.outer.clone().filter(|outer| {
+                holder.activity == "rollback" && outer.holder.deployment == holder.deployment
+            });
+            expired = Some(present);
+        } else {
+            *slot = Some(present.clone());
+            return Err(present);
+        }
+    }
+    *last_fence += 1;
+    let fence = *last_fence;
+    *slot = Some(Lease { holder, fence, nonce: nonce.to_owned(), ttl_s, outer });
+    Ok(Acquired { fence, expired })
+}
+
+/// Renews the lease with this fencing number, wherever it is. Returns whether it is still held.
+pub(crate) fn renew(slot: &mut Option<Lease>, fence: u64, nonce: &str) -> bool {
+    let mut next = slot.as_mut();
+    while let Some(lease) = next {
+        if lease.fence == fence {
+            nonce.clone_into(&mut lease.nonce);
+            return true;
+        }
+        next = lease.outer.as_deref_mut();
+    }
+    false
+}
+
+/// Releases the lease with this fencing number. An inner lease that outlives its deployment stays.
+pub(crate) fn release(slot: &mut Option<Lease>, fence: u64) {
+    match slot {
+        Some(lease) if lease.fence == fence => *slot = lease.outer.take().map(|outer| *outer),
+        Some(lease) if lease.outer.as_ref().is_some_and(|outer| outer.fence == fence) => lease.outer = None,
+        _ => {}
+    }
+}

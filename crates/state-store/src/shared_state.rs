@@ -1,0 +1,228 @@
+//! Reading and changing the document of one service in one environment: compare-and-swap, with retries.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::fs::atomic;
+use common::label::Label;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use crate::document::{Document, Segment};
+use crate::error::StoreError;
+use crate::key::Key;
+use crate::store::{Store, Version};
+
+/// The longest wait before another attempt. The wait grows from a hundredth of it and is random, so that a hundred writers
+/// do not all come back at the same time.
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
+
+/// How many segment numbers are tried. A number can only be taken by a writer that died before its document was written.
+const MAX_SEGMENT_ATTEMPTS: u64 = 100;
+
+/// The document of one service in one environment.
+#[derive(Debug)]
+pub struct SharedState {
+    store: Store,
+    environment: Label,
+    service: Label,
+    /// The document as it was last read or written by this machine.
+    last: Option<Snapshot>,
+    cache: PathBuf,
+}
+
+/// A document with its version; `None` if there is no document yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Snapshot {
+    version: Option<Version>,
+    document: Document,
+    /// Whether it comes from the store, and not from the cache of this machine.
+    #[serde(skip)]
+    is_fresh: bool,
+}
+
+impl SharedState {
+    /// The document of `service` in `environment`. `cache` is a private folder of this machine and this store: what it
+    /// remembers saves a request.
+    pub fn new(store: Store, environment: &Label, service: &Label, cache: &Path) -> Self {
+        let cache = cache.join(Key::document(environment, service).as_str());
+        Self {
+            store,
+            environment: environment.clone(),
+            service: service.clone(),
+            last: read_cache(&cache),
+            cache,
+        }
+    }
+
+    /// Reads the document from the store. An empty one if there is none.
+    ///
+    /// # Errors
+    /// The store does not respond before `deadline`, or refuses; the document is damaged.
+    pub async fn read(&mut self, deadline: Instant) -> Result<&Document, StoreError> {
+        let mut backoff = Backoff::until(deadline);
+        loop {
+            match self.fetch().await {
+                Ok(()) => break,
+                Err(error) => backoff.wait_after(error).await?,
+            }
+        }
+        self.last.as_ref().map(|last| &last.document).ok_or(StoreError::Conflict)
+    }
+
+    /// Changes the document: `change` is called with its present content until a conditional write succeeds. Because the
+    /// response to a write can be lost, `change` must recognise what it did before.
+    ///
+    /// # Errors
+    /// Those of `change`, which then wrote nothing; the store does not respond before `deadline`, or refuses; the document
+    /// is damaged.
+    pub async fn update<T, E: From<StoreError>>(
+        &mut self,
+        deadline: Instant,
+        mut change: impl FnMut(&mut Document) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut backoff = Backoff::until(deadline);
+        loop {
+            let Some(base) = self.last.clone() else {
+                match self.fetch().await {
+                    Ok(()) => {}
+                    Err(error) => backoff.wait_after(error).await?,
+                }
+                continue;
+            };
+            let mut document = base.document.clone();
+            let result = change(&mut document);
+            let is_changed = result.is_ok() && document != base.document;
+            if !is_changed {
+                if base.is_fresh {
+                    return result;
+                }
+                // What this machine remembers may be out of date. Only the store can say that there is nothing to do.
+                self.last = None;
+                continue;
+            }
+            match self.write(base.version.as_ref(), document).await {
+                Ok(()) => return result,
+                Err(error) => {
+                    self.last = None;
+                    backoff.wait_after(error).await?;
+                }
+            }
+        }
+    }
+
+    /// The segments that have left the document, newest first, until `enough` says so.
+    ///
+    /// # Errors
+    /// Those of [`SharedState::read`].
+    pub async fn sealed(
+        &mut self,
+        deadline: Instant,
+        mut enough: impl FnMut(&Segment) -> bool,
+    ) -> Result<(), StoreError> {
+        let count = self.read(deadline).await?.sealed;
+        for number in (0..count).rev() {
+            let key = Key::sealed(&self.environment, &self.service, number);
+            // A retention rule of the bucket may have deleted it, and with it all older ones.
+            let Some(object) = self.store.get(&key).await? else { break };
+            let segment = serde_json::from_slice(&object.bytes)
+                .map_err(|error| StoreError::Damaged(format!("{key}: {error}")))?;
+            if enough(&segment) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&self) -> Key {
+        Key::document(&self.environment, &self.service)
+    }
+
+    async fn fetch(&mut self) -> Result<(), StoreError> {
+        let (document, version) = match self.store.get(&self.key()).await? {
+            Some(object) => (Document::parse(&object.bytes)?, Some(object.version)),
+            None => (Document::default(), None),
+        };
+        self.remember(Snapshot { version, document, is_fresh: true });
+        Ok(())
+    }
+
+    async fn write(&mut self, version: Option<&Version>, mut document: Document) -> Result<(), StoreError> {
+        document.sequence += 1;
+        if let Some(segment) = document.seal() {
+            let bytes =
+                serde_json::to_vec(&segment).map_err(|error| StoreError::Damaged(error.to_string()))?;
+            let first = document.sealed - 1;
+            document.sealed = self.write_segment(first, &bytes).await? + 1;
+        }
+        let bytes = document.to_bytes()?;
+        let version = match version {
+            Some(version) => self.store.put_if_matches(&self.key(), &bytes, version).await?,
+            None => self.store.put_if_absent(&self.key(), &bytes).await?,
+        };
+        self.remember(Snapshot { version: Some(version), document, is_fresh: true });
+        Ok(())
+    }
+
+    /// Writes a segment under the first free number from `first` on; returns the number. A writer that died between its
+    /// segment and its document leaves a segment behind; readers know each entry by its id.
+    async fn write_segment(&self, first: u64, bytes: &[u8]) -> Result<u64, StoreError> {
+        for number in first..first + MAX_SEGMENT_ATTEMPTS {
+            let key = Key::sealed(&self.environment, &self.service, number);
+            match self.store.put_if_absent(&key, bytes).await {
+                Ok(_) => return Ok(number),
+                Err(StoreError::Conflict) => {
+                    if self.store.get(&key).await?.is_some_and(|present| present.bytes == bytes) {
+                        return Ok(number);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    /// Remembers the document on this machine, for the next tool. Without that, the next tool reads it from the store.
+    fn remember(&mut self, snapshot: Snapshot) {
+        if let Ok(bytes) = serde_json::to_vec(&snapshot)
+            && let Some(folder) = self.cache.parent()
+            && std::fs::create_dir_all(folder).is_ok()
+        {
+            let _ = atomic::write(&self.cache, &bytes);
+        }
+        self.last = Some(snapshot);
+    }
+}
+
+fn read_cache(path: &Path) -> Option<Snapshot> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// Waits between attempts, until a deadline.
+struct Backoff {
+    deadline: Instant,
+    limit: Duration,
+}
+
+impl Backoff {
+    fn until(deadline: Instant) -> Self {
+        Self { deadline, limit: MAX_BACKOFF / 100 }
+    }
+
+    /// Waits after an error that another attempt may not have; otherwise returns it.
+    async fn wait_after(&mut self, error: StoreError) -> Result<(), StoreError> {
+        if !matches!(error, StoreError::Conflict | StoreError::Unavailable(_)) {
+            return Err(error);
+        }
+        let wait = self.limit.mul_f64(fastrand::f64());
+        self.limit = (self.limit * 2).min(MAX_BACKOFF);
+        if Instant::now() + wait >= self.deadline {
+            return Err(match error {
+                StoreError::Conflict => StoreError::Unavailable("too many other writers".to_owned()),
+                error => error,
+            });
+        }
+        sleep(wait).await;
+        Ok(())
+    }
+}
