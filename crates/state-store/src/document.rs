@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::StoreError;
-use crate::lease::{self, Acquired, Holder, Lease};
+use crate::lease::{self, Acquired, Lease, LeaseRequest};
 
 /// The version of the format.
 const FORMAT: u32 = 1;
@@ -107,18 +107,16 @@ impl Document {
         add(&mut self.ledger, entry)
     }
 
-    /// Acquires the lease. `is_expired` decides about the present one. `nonce` must be new, and the same in a repetition.
+    /// Acquires the lease. `is_expired` decides about the present one.
     ///
     /// # Errors
     /// The present lease, if it has not expired.
     pub fn acquire(
         &mut self,
-        holder: Holder,
-        nonce: &str,
-        ttl_s: u64,
+        request: &LeaseRequest,
         is_expired: impl Fn(&Lease) -> bool,
-    ) -> Result<Acquired, Lease> {
-        lease::acquire(&mut self.lease, &mut self.last_fence, holder, nonce, ttl_s, is_expired)
+    ) -> Result<Acquired, Box<Lease>> {
+        lease::acquire(&mut self.lease, &mut self.last_fence, request, is_expired)
     }
 
     /// Renews the lease with this fencing number. Returns whether it is still held.
@@ -129,6 +127,11 @@ impl Document {
     /// Releases the lease with this fencing number, if it is still held.
     pub fn release(&mut self, fence: u64) {
         lease::release(&mut self.lease, fence);
+    }
+
+    /// Releases the lease of this deployment, if it holds one.
+    pub fn release_deployment(&mut self, deployment: &str) {
+        lease::release_deployment(&mut self.lease, deployment);
     }
 
     /// Takes out the oldest entries of a document that has become too large.
@@ -147,7 +150,11 @@ impl Document {
 }
 
 fn add(entries: &mut Vec<Value>, entry: Value) -> bool {
-    let is_present = entries.iter().any(|present| present["id"] == entry["id"]);
+    // An entry that an older version of the tools wrote has no id.
+    let is_same = |present: &Value| {
+        if entry["id"].is_null() { *present == entry } else { present["id"] == entry["id"] }
+    };
+    let is_present = entries.iter().any(is_same);
     if !is_present {
         entries.push(entry);
     }

@@ -1,6 +1,6 @@
 //! The name of an object in a store.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write as _};
 
 use common::label::Label;
 
@@ -47,7 +47,7 @@ fn segment(name: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_".contains(&byte) {
             segment.push(char::from(byte));
         } else {
-            segment.push_str(&format!("%{byte:02X}"));
+            let _ = write!(segment, "%{byte:02X}");
         }
     }
     segment

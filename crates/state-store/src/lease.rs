@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::holder_process::HolderProcess;
+
 /// Who holds a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
@@ -21,17 +23,6 @@ pub struct Holder {
     pub run_url: Option<String>,
 }
 
-/// A process that no other process, before or after it, is taken for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HolderProcess {
-    /// The boot of the machine and the namespace of the process id.
-    pub boot: String,
-    /// The process id.
-    pub pid: u32,
-    /// When the process started, in clock ticks after the boot.
-    pub started: u64,
-}
-
 /// A lease. It expires if its nonce does not change for [`Lease::ttl_s`], by the monotonic clock of whoever wants it: a
 /// wrong wall clock cannot shorten it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,9 +35,25 @@ pub struct Lease {
     pub nonce: String,
     /// How long the lease is valid after a renewal, in seconds.
     pub ttl_s: u64,
+    /// Whether one process holds the lease all the time, and renews it. Otherwise it is held between processes, from the
+    /// start of a deployment to its end.
+    pub is_renewed: bool,
     /// The lease of the deployment in which a rollback holds this one. It is restored when the rollback releases its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outer: Option<Box<Lease>>,
+}
+
+/// A lease to acquire.
+#[derive(Debug, Clone)]
+pub struct LeaseRequest {
+    /// Who wants it.
+    pub holder: Holder,
+    /// The first nonce: new for each request, and the same if the request is repeated.
+    pub nonce: String,
+    /// See [`Lease::ttl_s`].
+    pub ttl_s: u64,
+    /// See [`Lease::is_renewed`].
+    pub is_renewed: bool,
 }
 
 /// What a lease that was acquired took the place of.
@@ -58,7 +65,7 @@ pub struct Acquired {
     pub expired: Option<Lease>,
 }
 
-/// Acquires the lease in `slot` for `holder`. `is_expired` decides about the present holder.
+/// Acquires the lease in `slot`. `is_expired` decides about the present one.
 ///
 /// A rollback of the deployment that holds the lease may acquire it: it is part of that deployment.
 ///
@@ -67,16 +74,15 @@ pub struct Acquired {
 pub(crate) fn acquire(
     slot: &mut Option<Lease>,
     last_fence: &mut u64,
-    holder: Holder,
-    nonce: &str,
-    ttl_s: u64,
+    request: &LeaseRequest,
     is_expired: impl Fn(&Lease) -> bool,
-) -> Result<Acquired, Lease> {
+) -> Result<Acquired, Box<Lease>> {
+    let holder = &request.holder;
     let mut outer = None;
     let mut expired = None;
     if let Some(present) = slot.take() {
         // The response to an earlier attempt was lost.
-        if present.nonce == nonce {
+        if present.nonce == request.nonce {
             let fence = present.fence;
             *slot = Some(present);
             return Ok(Acquired { fence, expired: None });
@@ -93,12 +99,19 @@ pub(crate) fn acquire(
             expired = Some(present);
         } else {
             *slot = Some(present.clone());
-            return Err(present);
+            return Err(Box::new(present));
         }
     }
     *last_fence += 1;
     let fence = *last_fence;
-    *slot = Some(Lease { holder, fence, nonce: nonce.to_owned(), ttl_s, outer });
+    *slot = Some(Lease {
+        holder: holder.clone(),
+        fence,
+        nonce: request.nonce.clone(),
+        ttl_s: request.ttl_s,
+        is_renewed: request.is_renewed,
+        outer,
+    });
     Ok(Acquired { fence, expired })
 }
 
@@ -121,5 +134,16 @@ pub(crate) fn release(slot: &mut Option<Lease>, fence: u64) {
         Some(lease) if lease.fence == fence => *slot = lease.outer.take().map(|outer| *outer),
         Some(lease) if lease.outer.as_ref().is_some_and(|outer| outer.fence == fence) => lease.outer = None,
         _ => {}
+    }
+}
+
+/// Releases the lease that a deployment holds between its processes, whoever of it asks.
+pub(crate) fn release_deployment(slot: &mut Option<Lease>, deployment: &str) {
+    let is_its =
+        |lease: &Lease| lease.holder.activity == "deployment" && lease.holder.deployment == deployment;
+    let of_deployment = [slot.as_ref(), slot.as_ref().and_then(|lease| lease.outer.as_deref())];
+    let fence = of_deployment.into_iter().flatten().find(|lease| is_its(lease)).map(|lease| lease.fence);
+    if let Some(fence) = fence {
+        release(slot, fence);
     }
 }

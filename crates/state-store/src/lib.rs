@@ -8,6 +8,9 @@
 
 mod document;
 mod error;
+mod expiry;
+mod held_lease;
+mod holder_process;
 mod key;
 mod lease;
 mod shared_state;
@@ -16,8 +19,11 @@ mod store_url;
 
 pub use document::{Document, Segment};
 pub use error::StoreError;
+pub use expiry::{ExpiryWatch, Sign};
+pub use held_lease::{AcquireError, HeldLease};
+pub use holder_process::HolderProcess;
 pub use key::Key;
-pub use lease::{Acquired, Holder, HolderProcess, Lease};
+pub use lease::{Acquired, Holder, Lease, LeaseRequest};
 pub use shared_state::SharedState;
 pub use store::{Object, Store, Version};
 pub use store_url::StoreUrl;

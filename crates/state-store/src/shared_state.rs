@@ -81,6 +81,7 @@ impl SharedState {
         deadline: Instant,
         mut change: impl FnMut(&mut Document) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.catch_up();
         let mut backoff = Backoff::until(deadline);
         loop {
             let Some(base) = self.last.clone() else {
@@ -136,6 +137,14 @@ impl SharedState {
 
     fn key(&self) -> Key {
         Key::document(&self.environment, &self.service)
+    }
+
+    /// Takes over what another tool on this machine has remembered meanwhile.
+    fn catch_up(&mut self) {
+        let known = self.last.as_ref().map_or(0, |last| last.document.sequence);
+        if let Some(newer) = read_cache(&self.cache).filter(|cached| cached.document.sequence > known) {
+            self.last = Some(newer);
+        }
     }
 
     async fn fetch(&mut self) -> Result<(), StoreError> {

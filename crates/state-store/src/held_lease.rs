@@ -1,0 +1,134 @@
+//! Acquiring a lease, holding it while the work runs, and releasing it.
+
+use std::io;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use common::identity::random_hex;
+use common::runtime;
+use tokio::time::{Instant, sleep};
+
+use crate::error::StoreError;
+use crate::expiry::{ExpiryWatch, Sign};
+use crate::lease::{Acquired, Lease, LeaseRequest};
+use crate::shared_state::SharedState;
+
+/// The time between two renewals.
+const RENEWAL: Duration = Duration::from_mins(1);
+
+/// How long one renewal, and the release, may take.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(30);
+
+/// How often a waiting process looks whether the lease is free.
+const POLL: Duration = Duration::from_secs(5);
+
+/// Why a lease was not acquired.
+#[derive(Debug, thiserror::Error)]
+pub enum AcquireError {
+    /// Another holder has it.
+    #[error("deployment {} holds the lease", .0.holder.deployment)]
+    Held(Box<Lease>),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A lease that a thread renews until it is released or this process dies.
+#[derive(Debug)]
+pub struct HeldLease {
+    fence: u64,
+    stop: Sender<()>,
+    thread: JoinHandle<Result<bool, StoreError>>,
+}
+
+impl SharedState {
+    /// Acquires the lease. Waits at most `wait` for another holder; takes over from one that is dead. `limit` is how long
+    /// the store may take each time.
+    ///
+    /// # Errors
+    /// The lease is held, or the store cannot be used.
+    pub async fn acquire_lease(
+        &mut self,
+        request: &LeaseRequest,
+        wait: Duration,
+        limit: Duration,
+        mut on_wait: impl FnMut(&Lease),
+    ) -> Result<Acquired, AcquireError> {
+        let until = Instant::now() + wait;
+        let mut watch = ExpiryWatch::default();
+        loop {
+            let result = self
+                .update(Instant::now() + limit, |document| {
+                    document
+                        .acquire(request, |lease| watch.is_expired(lease, Instant::now()))
+                        .map_err(AcquireError::Held)
+                })
+                .await;
+            let held = match result {
+                Err(AcquireError::Held(held)) => held,
+                result => return result,
+            };
+            let now = Instant::now();
+            if now >= until {
+                return Err(AcquireError::Held(held));
+            }
+            if watch.observe(&held, now) != Sign::Expired {
+                on_wait(&held);
+                sleep(POLL.min(until - now)).await;
+            }
+        }
+    }
+}
+
+impl HeldLease {
+    /// Renews the lease with this fencing number from now on.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn keep(mut state: SharedState, fence: u64) -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let runtime = runtime::new()?;
+        let thread = thread::Builder::new().name("lease".to_owned()).spawn(move || {
+            loop {
+                let is_over = stopped.recv_timeout(RENEWAL) != Err(RecvTimeoutError::Timeout);
+                let deadline = || Instant::now() + RENEWAL_LIMIT;
+                if is_over {
+                    let release = async {
+                        state
+                            .update(deadline(), |document| {
+                                let is_held = document.renew(fence, "");
+                                document.release(fence);
+                                Ok::<_, StoreError>(is_held)
+                            })
+                            .await
+                    };
+                    return runtime.block_on(release);
+                }
+                let nonce = random_hex(8);
+                // A renewal that fails is repeated in a minute. The lease is valid for longer than that.
+                let _ = runtime.block_on(async {
+                    state
+                        .update(deadline(), |document| Ok::<_, StoreError>(document.renew(fence, &nonce)))
+                        .await
+                });
+            }
+        })?;
+        Ok(Self { fence, stop, thread })
+    }
+
+    /// The fencing number.
+    pub fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    /// Releases the lease. Returns whether it was held to the end: `false` if somebody took it over.
+    ///
+    /// # Errors
+    /// The store cannot be used. The lease then expires.
+    pub fn release(self) -> Result<bool, StoreError> {
+        let _ = self.stop.send(());
+        let died = || StoreError::Unavailable("the thread that renews the lease died".to_owned());
+        self.thread.join().unwrap_or_else(|_| Err(died()))
+    }
+}
