@@ -11,7 +11,7 @@ use telemetry::Context;
 use crate::args::{Args, TOOL};
 use crate::ledger::history::History;
 use crate::ledger::stamps::display_time;
-use crate::ledger::{Attempt, EntryKind, KnownGood, Ledger};
+use crate::ledger::{Attempt, EntryKind, KnownGood, ServiceLedger};
 use crate::plan::{self, Plan};
 use crate::run::judge_and_act;
 use crate::safeguards::facts::SCHEMA_VERSION;
@@ -39,7 +39,7 @@ pub enum Command {
 /// The ledger of a service, and the current deployment.
 #[derive(Debug)]
 pub struct LedgerHandle {
-    ledger: Ledger,
+    ledger: ServiceLedger,
     attempt: Attempt,
 }
 
@@ -57,10 +57,8 @@ pub fn plan(args: Args) -> Result<Command> {
     }
     let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
     let identity = &context.identity;
-    let folder =
-        context.sinks.state_dir.as_ref().context("there is no folder for the ledger: set DM_STATE_DIR")?;
     let ledger = LedgerHandle {
-        ledger: Ledger::new(folder, identity),
+        ledger: ServiceLedger::open(&context.sinks, identity).map_err(anyhow::Error::msg)?,
         attempt: Attempt::first(identity.deployment.clone()),
     };
     let version = identity.version.clone();
@@ -90,9 +88,8 @@ pub fn run(command: Command) -> Result<Exit> {
 impl LedgerHandle {
     fn mark_good(&self, good: KnownGood) -> Result<Exit> {
         let message = format!("recorded version {} as known good", good.version);
-        let path = self.ledger.path();
         let written = self.ledger.append(SystemClock.now(), &self.attempt, EntryKind::Good(good));
-        written.with_context(|| format!("cannot write the ledger {}", path.display()))?;
+        written.map_err(anyhow::Error::msg)?;
         print(message);
         Ok(Exit::Success)
     }

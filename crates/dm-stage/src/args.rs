@@ -12,6 +12,7 @@ use common::github_actions::GitHubArgs;
 use common::label::{Label, Stage};
 use telemetry::ExportArgs;
 
+use crate::exclusive::parse_wait;
 use crate::runner::{ErrorPattern, LimitArgs};
 
 /// The name and the kind of this tool.
@@ -24,6 +25,7 @@ Examples:
   dm-stage deployment -- ./scripts/deploy-all.sh  # the whole deployment
   dm-stage test --retries 2 -- ./test.sh          # up to three attempts
   dm-stage docs --skip \"$UNCHANGED\" -- ./docs.sh  # runs if it is empty
+  dm-stage deployment --exclusive='wait 10m' -- ./scripts/deploy-all.sh
   dm-stage --timeline                             # the last deployment
   dm-stage --flush                                # after an outage
 
@@ -105,6 +107,11 @@ pub struct Args {
     /// Push pending events to the Pushgateway, and verify that all arrived
     #[arg(long, conflicts_with_all = ["stage", "command", "start", "finish", "timeline", "timeout"])]
     pub flush: bool,
+
+    /// Run only one deployment of the service in the environment at a time; a second one waits for this long, such as
+    /// --exclusive='wait 10m', or exits with 75. Only for the stage deployment
+    #[arg(long, value_name = "wait DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = parse_wait, conflicts_with_all = ["skip", "timeline", "flush"])]
+    pub exclusive: Option<Duration>,
 
     #[command(flatten)]
     pub deployment: DeploymentArgs,

@@ -9,6 +9,7 @@
 //! ```
 
 mod args;
+mod exclusive;
 mod flush;
 mod plan;
 pub mod runner;
@@ -20,6 +21,8 @@ use anyhow::Result;
 use common::event::Detail;
 use common::exit::Exit;
 
+use exclusive::Answer;
+
 pub use args::{Args, TOOL};
 pub use plan::{Plan, plan};
 pub use runner::LimitArgs;
@@ -30,10 +33,24 @@ pub use runner::LimitArgs;
 /// A fault of the tool itself; faults of the command are in the exit code.
 pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
-        Plan::Run(stage_run) => runner::run(&stage_run, Detail::Stage),
+        Plan::Run(stage_run, None) => runner::run(&stage_run, Detail::Stage),
+        Plan::Run(stage_run, Some(wait)) => match exclusive::begin(&stage_run.context, wait)? {
+            Answer::Refused(exit) => Ok(exit),
+            Answer::Acquired(deployment) => {
+                let exit = runner::run(&stage_run, Detail::Stage);
+                deployment.end(&stage_run.context);
+                exit
+            }
+        },
         Plan::Skip { context, stage, reason, github } => Ok(skip::skip(&context, &stage, &reason, &github)),
-        Plan::Start { context, stage } => two_step::start(&context, &stage),
-        Plan::Finish { context, stage, status } => Ok(two_step::finish(&context, &stage, status)),
+        Plan::Start { context, stage, exclusive } => two_step::start(&context, &stage, exclusive),
+        Plan::Finish { context, stage, status, is_exclusive } => {
+            let exit = two_step::finish(&context, &stage, status);
+            if is_exclusive {
+                exclusive::finish(&context);
+            }
+            Ok(exit)
+        }
         Plan::Flush(flush) => flush::flush(&flush),
         Plan::Timeline { state_dir, deployment } => timeline::print(&state_dir, deployment.as_ref()),
     }

@@ -1,10 +1,12 @@
 //! The plan: validated values that need no further look at the flags.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::runner::{StageRun, SuccessCriteria};
 use anyhow::{Context as _, Result, bail};
 use common::args::non_empty;
+use common::env;
 use common::event::{Reason, Status};
 use common::github_actions::GitHub;
 use common::label::{Label, Stage};
@@ -12,12 +14,13 @@ use telemetry::{Context, WorkKind, state_dir};
 
 use crate::args::{Args, TOOL};
 use crate::flush::Flush;
+use crate::two_step::EXCLUSIVE;
 
 /// What to do.
 #[derive(Debug)]
 pub enum Plan {
-    /// Run a command as a stage.
-    Run(StageRun),
+    /// Run a command as a stage; with a duration, as the only deployment, for which it waits so long.
+    Run(StageRun, Option<Duration>),
     /// Record a skipped stage.
     Skip {
         /// The deployment, and where to record.
@@ -35,6 +38,8 @@ pub enum Plan {
         context: Context,
         /// The stage.
         stage: Stage,
+        /// How long to wait for another deployment; `None` if several may run at a time.
+        exclusive: Option<Duration>,
     },
     /// Record the end of a stage.
     Finish {
@@ -44,6 +49,8 @@ pub enum Plan {
         stage: Stage,
         /// The outcome.
         status: Status,
+        /// Whether the deployment was begun as the only one.
+        is_exclusive: bool,
     },
     /// Push pending events.
     Flush(Flush),
@@ -75,12 +82,17 @@ pub fn plan(args: Args) -> Result<Plan> {
     let Some(stage) = args.stage else {
         bail!("no stage given: write dm-stage STAGE -- COMMAND, such as dm-stage build -- cargo build");
     };
+    let exclusive = args.exclusive;
+    if exclusive.is_some() && !stage.is_deployment() {
+        bail!("--exclusive is for a whole deployment: write dm-stage deployment --exclusive, not {stage}");
+    }
     let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
     if args.start {
-        return Ok(Plan::Start { context, stage });
+        return Ok(Plan::Start { context, stage, exclusive });
     }
     if let Some(status) = args.finish {
-        return Ok(Plan::Finish { context, stage, status });
+        let is_exclusive = exclusive.is_some() || env::system(EXCLUSIVE).is_some();
+        return Ok(Plan::Finish { context, stage, status, is_exclusive });
     }
     if let Some(reason) = non_empty(args.skip.as_ref()) {
         return Ok(Plan::Skip { context, stage, reason, github: args.github.outputs() });
@@ -88,7 +100,7 @@ pub fn plan(args: Args) -> Result<Plan> {
     if args.command.first().is_none_or(|program| program.is_empty()) {
         bail!("no command given: write dm-stage {stage} -- COMMAND");
     }
-    Ok(Plan::Run(StageRun {
+    let stage_run = StageRun {
         context,
         stage,
         kind: WorkKind::Stage,
@@ -106,5 +118,6 @@ pub fn plan(args: Args) -> Result<Plan> {
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,
-    }))
+    };
+    Ok(Plan::Run(stage_run, exclusive))
 }

@@ -1,5 +1,8 @@
 //! Stages that begin in one process and end in another, perhaps on another machine.
 
+use std::time::Duration;
+
+use crate::exclusive::{self, Answer};
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use common::cli::warn;
@@ -14,8 +17,16 @@ use telemetry::{Context, Entry, HEARTBEAT, Journal, Recorder, WorkKind};
 /// Carries the start time to a machine that has another journal.
 const STARTED_AT: &str = "DM_STARTED_AT";
 
+/// Set by `--start --exclusive`, so that `--finish` releases the lease.
+pub(crate) const EXCLUSIVE: &str = "DM_EXCLUSIVE";
+
 /// Records the start of the stage, and prints the variables that later processes need, as `NAME=value` lines.
-pub(crate) fn start(context: &Context, stage: &Stage) -> Result<Exit> {
+pub(crate) fn start(context: &Context, stage: &Stage, exclusive: Option<Duration>) -> Result<Exit> {
+    if let Some(wait) = exclusive
+        && let Answer::Refused(exit) = exclusive::start(context, wait)?
+    {
+        return Ok(exit);
+    }
     let clock = SystemClock;
     let work = context.work_item(stage, WorkKind::Stage, clock.now());
     let started_at = work.started_at;
@@ -24,6 +35,9 @@ pub(crate) fn start(context: &Context, stage: &Stage) -> Result<Exit> {
     variables.push(("TRACEPARENT", context.identity.trace.traceparent(EventId::random().as_str())));
     variables.push((STARTED_AT, started_at.to_rfc3339()));
     variables.push((HEARTBEAT, "1".to_owned()));
+    if exclusive.is_some() {
+        variables.push((EXCLUSIVE, "1".to_owned()));
+    }
     let lines: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     output::print(&lines.concat()).context("cannot print the variables")?;
     Ok(context.conclude(Exit::Success, &recorded))

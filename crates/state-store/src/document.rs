@@ -124,6 +124,13 @@ impl Document {
         lease::renew(&mut self.lease, fence, nonce)
     }
 
+    /// Whether the lease with this fencing number is held.
+    pub fn holds(&self, fence: u64) -> bool {
+        let outer = self.lease.as_ref().and_then(|lease| lease.outer.as_ref());
+        self.lease.as_ref().is_some_and(|lease| lease.fence == fence)
+            || outer.is_some_and(|lease| lease.fence == fence)
+    }
+
     /// Releases the lease with this fencing number, if it is still held.
     pub fn release(&mut self, fence: u64) {
         lease::release(&mut self.lease, fence);

@@ -38,6 +38,7 @@ pub enum AcquireError {
 #[derive(Debug)]
 pub struct HeldLease {
     fence: u64,
+    /// Asks the thread to release the lease. Dropping it only ends the renewals.
     stop: Sender<()>,
     thread: JoinHandle<Result<bool, StoreError>>,
 }
@@ -91,27 +92,12 @@ impl HeldLease {
         let runtime = runtime::new()?;
         let thread = thread::Builder::new().name("lease".to_owned()).spawn(move || {
             loop {
-                let is_over = stopped.recv_timeout(RENEWAL) != Err(RecvTimeoutError::Timeout);
-                let deadline = || Instant::now() + RENEWAL_LIMIT;
-                if is_over {
-                    let release = async {
-                        state
-                            .update(deadline(), |document| {
-                                let is_held = document.renew(fence, "");
-                                document.release(fence);
-                                Ok::<_, StoreError>(is_held)
-                            })
-                            .await
-                    };
-                    return runtime.block_on(release);
+                match stopped.recv_timeout(RENEWAL) {
+                    Ok(()) => return runtime.block_on(release(&mut state, fence)),
+                    Err(RecvTimeoutError::Disconnected) => return Ok(true),
+                    // A renewal that fails is repeated in a minute. The lease is valid for longer than that.
+                    Err(RecvTimeoutError::Timeout) => drop(runtime.block_on(renew(&mut state, fence))),
                 }
-                let nonce = random_hex(8);
-                // A renewal that fails is repeated in a minute. The lease is valid for longer than that.
-                let _ = runtime.block_on(async {
-                    state
-                        .update(deadline(), |document| Ok::<_, StoreError>(document.renew(fence, &nonce)))
-                        .await
-                });
             }
         })?;
         Ok(Self { fence, stop, thread })
@@ -120,6 +106,12 @@ impl HeldLease {
     /// The fencing number.
     pub fn fence(&self) -> u64 {
         self.fence
+    }
+
+    /// Ends the renewals. The caller releases the lease, together with another change.
+    pub fn stop(self) {
+        drop(self.stop);
+        let _ = self.thread.join();
     }
 
     /// Releases the lease. Returns whether it was held to the end: `false` if somebody took it over.
@@ -131,4 +123,19 @@ impl HeldLease {
         let died = || StoreError::Unavailable("the thread that renews the lease died".to_owned());
         self.thread.join().unwrap_or_else(|_| Err(died()))
     }
+}
+
+async fn renew(state: &mut SharedState, fence: u64) -> Result<bool, StoreError> {
+    let nonce = random_hex(8);
+    state.update(Instant::now() + RENEWAL_LIMIT, |document| Ok(document.renew(fence, &nonce))).await
+}
+
+async fn release(state: &mut SharedState, fence: u64) -> Result<bool, StoreError> {
+    state
+        .update(Instant::now() + RENEWAL_LIMIT, |document| {
+            let is_held = document.holds(fence);
+            document.release(fence);
+            Ok(is_held)
+        })
+        .await
 }

@@ -1,6 +1,7 @@
 //! The lease of a document: who may change what is live.
 
 use chrono::{DateTime, Utc};
+use common::identity::Identity;
 use serde::{Deserialize, Serialize};
 
 use crate::holder_process::HolderProcess;
@@ -21,6 +22,21 @@ pub struct Holder {
     /// The page of the CI run, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_url: Option<String>,
+}
+
+impl Holder {
+    /// This process, as the holder of a lease for this deployment.
+    pub fn of(identity: &Identity, activity: &str, now: DateTime<Utc>) -> Self {
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Self {
+            deployment: identity.deployment.to_string(),
+            activity: activity.to_owned(),
+            machine,
+            process: HolderProcess::current(),
+            since: now,
+            run_url: identity.run_url.as_ref().map(ToString::to_string),
+        }
+    }
 }
 
 /// A lease. It expires if its nonce does not change for [`Lease::ttl_s`], by the monotonic clock of whoever wants it: a

@@ -69,7 +69,7 @@ fn git(url: &Url) -> Result<StoreUrl, String> {
         && !reference.contains("..")
         && !reference.contains("//")
         && !reference.ends_with(['/', '.'])
-        && !reference.ends_with(".lock");
+        && !reference.to_ascii_lowercase().ends_with(".lock");
     if !is_ref {
         return Err(format!("{reference:?} is not the full name of a ref, such as {DEFAULT_REF}"));
     }

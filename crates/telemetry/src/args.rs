@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use state_store::StoreUrl;
 use url::Url;
 
 use common::args::{EmptyAsNone, parse_secret};
@@ -82,6 +83,11 @@ pub struct ExportArgs {
     /// State directory with the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]
     #[arg(long, env = "DM_STATE_DIR", value_name = "FOLDER")]
     pub state_dir: Option<EmptyAsNone<PathBuf>>,
+    /// Where the state is that all machines share: file:///folder, s3://bucket/prefix, gs://bucket/prefix,
+    /// az://container/prefix, or git+https://host/repository.git#refs/dm/state
+    // The URL of a repository may contain a password.
+    #[arg(long, env = "DM_STATE_URL", value_name = "URL", hide_env_values = true, value_parser = maybe_state_url)]
+    pub state_url: Option<EmptyAsNone<StoreUrl>>,
     /// How long exporting may take after the work [default: 2s]
     #[arg(long, env = "DM_EXPORT_BUDGET", value_name = "DURATION", value_parser = maybe_duration)]
     pub export_budget: Option<EmptyAsNone<Duration>>,
@@ -96,6 +102,10 @@ fn parse_bool(text: &str) -> Result<bool, String> {
         "" | "false" | "0" | "no" => Ok(false),
         _ => Err("must be true or false".to_owned()),
     }
+}
+
+fn maybe_state_url(text: &str) -> Result<EmptyAsNone<StoreUrl>, String> {
+    EmptyAsNone::parse_with(text, str::parse)
 }
 
 fn maybe_duration(text: &str) -> Result<EmptyAsNone<Duration>, String> {

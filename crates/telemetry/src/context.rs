@@ -76,6 +76,7 @@ impl Context {
             })?,
             sinks: Sinks {
                 state_dir: state_dir(export),
+                state_url: non_empty(export.state_url.as_ref()),
                 textfile: non_empty(export.textfile.as_ref()),
                 gateway,
                 required: export.gateway.require_export,

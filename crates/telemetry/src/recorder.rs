@@ -14,6 +14,7 @@ use common::clock::Clock;
 use common::duration::format_duration;
 use common::event::{Event, FORMAT, StartTag, Started};
 use common::runtime;
+use state_store::StoreUrl;
 use tokio::sync::oneshot;
 
 use crate::journal::Journal;
@@ -31,6 +32,8 @@ type PushResult = Result<Vec<UnequalBuckets>, PushError>;
 pub struct Sinks {
     /// The state directory with the journal, the outbox and the locks. `None` if there is no home directory.
     pub state_dir: Option<PathBuf>,
+    /// The state that all machines share, if there is one.
+    pub state_url: Option<StoreUrl>,
     /// The textfile for `node_exporter`.
     pub textfile: Option<PathBuf>,
     /// The Pushgateway.

@@ -10,7 +10,7 @@
 mod caller;
 pub(crate) mod run_command;
 
-use std::io;
+use std::path::Path;
 
 use child_process::Signals;
 use chrono::{DateTime, Utc};
@@ -18,7 +18,6 @@ use common::clock::Clock;
 use common::env;
 use common::event::RollbackResult;
 use common::exit::Exit;
-use common::fs::lock::Lock;
 use common::label::Label;
 use common::records::{Decision, Verdict};
 use common::secrets::Redactor;
@@ -27,8 +26,8 @@ use telemetry::{Context, Journal};
 use crate::decision::Standing;
 use crate::ledger::artifact::Artifact;
 use crate::ledger::history::History;
-use crate::ledger::{Attempt, EntryKind, Intent, KnownGood, Ledger};
-use crate::report::Report;
+use crate::ledger::{Act, Attempt, EntryKind, Intent, KnownGood, ServiceLedger};
+use crate::report::{self, Report};
 use crate::safeguards;
 use crate::safeguards::args::SafeguardSettings;
 use crate::safeguards::caller::Caller;
@@ -139,7 +138,7 @@ fn exit_without_rollback(verdict: &Verdict) -> Exit {
 struct RollbackState<'a> {
     execution: &'a Execution,
     context: &'a Context,
-    ledger: Ledger,
+    ledger: ServiceLedger,
     history: History,
     facts: Facts,
     caller: Caller,
@@ -154,13 +153,13 @@ impl<'a> RollbackState<'a> {
         now: DateTime<Utc>,
     ) -> Result<Self, String> {
         let folder = context.sinks.state_dir.as_ref().ok_or("there is no folder for the ledger")?;
-        let ledger = Ledger::new(folder, &context.identity);
-        let history = History::read(&ledger, now)?;
+        let (ledger, history) = open_ledger(execution, context, folder, now)?;
         let journal = Journal::new(folder);
         let contents = journal
             .read_all()
             .map_err(|error| format!("cannot read the journal {}: {error}", journal.path().display()))?;
-        let facts = Facts::collect(context, &contents, &env::system, began, now);
+        let mut facts = Facts::collect(context, &contents, &env::system, began, now);
+        facts.may_be_thrown_away &= !ledger.is_shared();
         let caller = caller::identify(execution, context);
         let attempt = once::current_attempt(&history, &facts, &caller, &context.identity.deployment);
         Ok(Self { execution, context, ledger, history, facts, caller, attempt })
@@ -185,7 +184,7 @@ impl<'a> RollbackState<'a> {
         }
         if verdict.verdict == Decision::Keep && !self.execution.safeguards.provisional {
             let written = self.record_good(standing, clock.now());
-            let warning = written.err().map(|error| format!("cannot write the ledger: {error}"));
+            let warning = written.err();
             let resolved_failure = self.history.last_failure();
             let outcome = ActionOutcome::without_action(Exit::Success, warning.unwrap_or_default());
             return ActionOutcome { resolved_failure, ..outcome };
@@ -199,7 +198,7 @@ impl<'a> RollbackState<'a> {
     }
 
     /// Records the version as known good, if it proved good. A version without a name cannot be a target.
-    fn record_good(&self, standing: Standing, now: DateTime<Utc>) -> io::Result<()> {
+    fn record_good(&self, standing: Standing, now: DateTime<Utc>) -> Result<(), String> {
         if standing == Standing::NotGood {
             return Ok(());
         }
@@ -212,20 +211,8 @@ impl<'a> RollbackState<'a> {
         self.ledger.append(now, &attempt, EntryKind::Good(good))
     }
 
-    /// What was deployed, if its version is known.
-    fn failed(&self) -> Option<Artifact<'_>> {
-        let version = self.context.identity.version.as_ref()?;
-        Some(Artifact { version, release: self.execution.safeguards.release.as_ref() })
-    }
-
     fn request(&self) -> Request<'_> {
-        Request {
-            attempt: &self.attempt,
-            caller: &self.caller,
-            failed: self.failed(),
-            target: self.execution.safeguards.target.as_ref(),
-            facts: &self.facts,
-        }
+        request(&self.attempt, &self.caller, &self.facts, self.context, self.execution)
     }
 
     fn check_safeguards(&self, now: DateTime<Utc>) -> Result<Option<KnownGood>, Rejection> {
@@ -271,7 +258,7 @@ impl<'a> RollbackState<'a> {
             .map_err(|error| Refusal::not_done(format!("cannot watch for signals: {error}")))?;
         let begun = self.begin(clock.now());
         self.print_notes(begun.as_ref().ok().and_then(|(_, target)| target.as_ref()), report);
-        let (_lock, target) = begun?;
+        let (act, target) = begun?;
         match &target {
             Some(good) => report.print(&format!("rolling back to {}", good.version)),
             None => report.print(
@@ -291,8 +278,8 @@ impl<'a> RollbackState<'a> {
                     (RollbackResult::Failed, message)
                 }
             };
-        if let Err(error) = self.ledger.append(clock.now(), &self.attempt, EntryKind::Outcome { result }) {
-            message = format!("{message}. Cannot write the ledger: {error}");
+        if let Err(error) = self.ledger.end(act, clock.now(), &self.attempt, EntryKind::Outcome { result }) {
+            message = format!("{message}. The result is not on record: {error}");
         }
         Ok(ActionOutcome {
             exit: exit_for(result),
@@ -303,43 +290,69 @@ impl<'a> RollbackState<'a> {
         })
     }
 
-    /// Takes the lock, checks the safeguards, and records the intent. After that the command may run, until the lock is
-    /// dropped.
-    fn begin(&mut self, now: DateTime<Utc>) -> Result<(Lock, Option<KnownGood>), Rejection> {
-        let identity = &self.context.identity;
-        let path = self.ledger.path();
-        let lock = self
-            .ledger
-            .try_lock()
-            .map_err(|error| Refusal::not_done(format!("cannot lock {}: {error}", path.display())))?
-            .ok_or_else(|| Refusal {
-                reason: format!(
-                    "another rollback of {} in {} is running, or its command is, if it was killed",
-                    identity.service, identity.environment
-                ),
-                exit: Exit::TryLater,
-            })?;
+    /// Takes the lock and the lease, checks the safeguards, and records the intent. After that the command may run.
+    fn begin(&mut self, now: DateTime<Utc>) -> Result<(Act, Option<KnownGood>), Rejection> {
+        let Self { execution, context, ledger, history, facts, caller, attempt } = self;
+        let identity = &context.identity;
+        let release = execution.safeguards.release.as_ref();
         // Another run may have ended between reading the ledger and taking the lock.
-        self.history = History::read(&self.ledger, now).map_err(Refusal::not_done)?;
-        self.attempt = once::current_attempt(&self.history, &self.facts, &self.caller, &identity.deployment);
-        let target = self.check_safeguards(now)?;
-        let intent = Intent {
-            failed: identity.version.clone(),
-            failed_release: self.execution.safeguards.release.clone(),
-            target: target.as_ref().map(|good| good.version.clone()),
-            target_release: target.as_ref().and_then(|good| good.release.clone()),
-            schema: self.schema(),
-            pid: std::process::id(),
-        };
-        // The command holds the lock too, so that none runs beside it if this tool is killed.
-        lock.share_with_children().map_err(|error| {
-            Refusal::not_done(format!("cannot pass on the lock of {}: {error}", path.display()))
-        })?;
-        let written = self.ledger.append(now, &self.attempt, EntryKind::Intent(intent));
-        written.map_err(|error| {
-            Refusal::not_done(format!("cannot write the intent to {}: {error}", path.display()))
-        })?;
-        Ok((lock, target))
+        ledger.begin(identity, now, |contents, fence| {
+            *history = History::new(contents, now);
+            *attempt = once::current_attempt(history, facts, caller, &identity.deployment);
+            let request = request(attempt, caller, facts, context, execution);
+            let target = safeguards::check(history, &request, &execution.safeguards.limits, now)?;
+            let intent = Intent {
+                failed: identity.version.clone(),
+                failed_release: release.cloned(),
+                target: target.as_ref().map(|good| good.version.clone()),
+                target_release: target.as_ref().and_then(|good| good.release.clone()),
+                fence,
+                schema: facts.schema.as_ref().or_else(|| history.schema()).cloned(),
+                pid: std::process::id(),
+            };
+            Ok((attempt.clone(), EntryKind::Intent(intent), target))
+        })
+    }
+}
+
+/// The question to the safeguards.
+fn request<'a>(
+    attempt: &'a Attempt,
+    caller: &'a Caller,
+    facts: &'a Facts,
+    context: &'a Context,
+    execution: &'a Execution,
+) -> Request<'a> {
+    let settings = &execution.safeguards;
+    let version = context.identity.version.as_ref();
+    let failed = version.map(|version| Artifact { version, release: settings.release.as_ref() });
+    Request { attempt, caller, failed, target: settings.target.as_ref(), facts }
+}
+
+/// Opens the ledger and reads it. With --act-without-state, the ledger of this machine serves if the shared one cannot be
+/// used.
+fn open_ledger(
+    execution: &Execution,
+    context: &Context,
+    folder: &Path,
+    now: DateTime<Utc>,
+) -> Result<(ServiceLedger, History), String> {
+    let open = || {
+        let ledger = ServiceLedger::open(&context.sinks, &context.identity)?;
+        let history = History::read(&ledger, now)?;
+        Ok((ledger, history))
+    };
+    match open() {
+        Err(reason) if execution.safeguards.limits.act_without_state && context.sinks.state_url.is_some() => {
+            report::note(&format!(
+                "{reason}. Acting on what this machine knows, because of --act-without-state: rollbacks by other machines \
+                 are not known"
+            ));
+            let ledger = ServiceLedger::local_only(folder, &context.identity);
+            let history = History::read(&ledger, now)?;
+            Ok((ledger, history))
+        }
+        opened => opened,
     }
 }
 

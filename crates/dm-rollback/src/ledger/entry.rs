@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use common::event::RollbackResult;
+use common::identity::random_hex;
 use common::label::Label;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,9 @@ pub(super) const FORMAT: u32 = 1;
 pub(crate) struct Entry {
     /// [`FORMAT`].
     pub v: u32,
+    /// The unique id: an entry that is written twice counts once. Absent in what older versions of the tools wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The time of the entry.
     pub ts: DateTime<Utc>,
     /// The deployment that it belongs to.
@@ -40,7 +44,17 @@ pub(crate) struct Entry {
 impl Entry {
     pub(crate) fn new(ts: DateTime<Utc>, attempt: &Attempt, kind: EntryKind) -> Self {
         let Attempt { deployment, number, job, job_name, caller } = attempt.clone();
-        Self { v: FORMAT, ts, deployment, attempt: number, job, job_name, caller, kind }
+        Self {
+            v: FORMAT,
+            id: Some(random_hex(8)),
+            ts,
+            deployment,
+            attempt: number,
+            job,
+            job_name,
+            caller,
+            kind,
+        }
     }
 }
 
@@ -100,6 +114,9 @@ pub(crate) struct Intent {
     /// The platform's name for the release of that version, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_release: Option<Label>,
+    /// The fencing number of the lease under which it is done, where state is shared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<u64>,
     /// The schema version at that time, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Label>,

@@ -5,7 +5,7 @@ use common::event::RollbackResult;
 use common::label::Label;
 
 use crate::ledger::artifact::{Artifact, is_same_version};
-use crate::ledger::{Contents, Entry, EntryKind, Intent, KnownGood, Ledger, repair, stamps};
+use crate::ledger::{Contents, Entry, EntryKind, Intent, KnownGood, ServiceLedger, repair, stamps};
 
 /// The entries of a ledger.
 #[derive(Debug, Clone, Default)]
@@ -33,12 +33,8 @@ pub(crate) struct Rollback<'a> {
 
 impl History {
     /// Reads the ledger. The error is a message for the operator.
-    pub(crate) fn read(ledger: &Ledger, now: DateTime<Utc>) -> Result<Self, String> {
-        let path = ledger.path();
-        let contents = ledger
-            .read(now)
-            .map_err(|error| format!("cannot read the ledger {}: {error}", path.display()))?;
-        Ok(Self::new(contents, now))
+    pub(crate) fn read(ledger: &ServiceLedger, now: DateTime<Utc>) -> Result<Self, String> {
+        Ok(Self::new(ledger.read(now)?, now))
     }
 
     pub(crate) fn new(contents: Contents, now: DateTime<Utc>) -> Self {
@@ -49,6 +45,11 @@ impl History {
             complete(&mut entries, at);
         }
         Self { entries, notes, is_tail_unknown }
+    }
+
+    /// Whether there is no entry.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && !self.is_tail_unknown
     }
 
     /// Every rollback, newest first.

@@ -6,6 +6,8 @@ mod attempt;
 mod entry;
 pub(crate) mod history;
 mod repair;
+mod service_ledger;
+mod shared_ledger;
 pub(crate) mod stamps;
 
 use std::cell::Cell;
@@ -18,12 +20,14 @@ use common::fs::jsonl;
 use common::fs::lock::{self, Lock};
 use common::identity::Identity;
 use common::label::Label;
+use serde::Deserialize as _;
 use url::form_urlencoded::byte_serialize;
 
 pub(crate) use attempt::Attempt;
 use entry::FORMAT;
 pub(crate) use entry::{Entry, EntryKind, Intent, KnownGood};
 pub(crate) use repair::is_unknown;
+pub(crate) use service_ledger::{Act, ServiceLedger};
 use stamps::TOLERANCE;
 
 /// The file of one service in one environment: `$DM_STATE_DIR/rollback/ENVIRONMENT/SERVICE.jsonl`.
@@ -34,7 +38,7 @@ pub(crate) struct Ledger {
 }
 
 /// What a ledger contains.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Contents {
     /// Every entry, oldest first.
     pub entries: Vec<Entry>,
@@ -83,11 +87,11 @@ impl Ledger {
     }
 
     /// Appends an entry. After that the entry survives a power failure.
-    pub(crate) fn append(&self, ts: DateTime<Utc>, attempt: &Attempt, kind: EntryKind) -> io::Result<()> {
+    fn append_entry(&self, entry: &Entry) -> io::Result<()> {
         let path = self.path();
         let _lock = lock::exclusive(&self.folder.join(format!("{}.append.lock", self.name)))?;
         let is_new = !path.exists();
-        jsonl::append(&path, &Entry::new(ts, attempt, kind))?.sync_all()?;
+        jsonl::append(&path, entry)?.sync_all()?;
         // The name of a new file is part of its folder.
         if is_new { File::open(&self.folder)?.sync_all() } else { Ok(()) }
     }
@@ -118,13 +122,18 @@ fn parse(line: &[u8]) -> Line {
         }
         Err(error) => return Line::Damaged(Error::new(ErrorKind::InvalidData, error)),
     };
-    if value["v"] != FORMAT {
-        let message = format!("it has a line of format {}; this tool reads format {FORMAT}", value["v"]);
-        return Line::Damaged(Error::new(ErrorKind::InvalidData, message));
+    match parse_value(&value) {
+        Ok(entry) => Line::Entry(Box::new(entry)),
+        Err(error) => Line::Damaged(Error::new(ErrorKind::InvalidData, error)),
     }
-    let entry = serde_json::from_value(value);
-    let damaged = |error| Line::Damaged(Error::new(ErrorKind::InvalidData, error));
-    entry.map_or_else(damaged, |entry| Line::Entry(Box::new(entry)))
+}
+
+/// An entry as JSON. The error says what is wrong with it.
+fn parse_value(value: &serde_json::Value) -> Result<Entry, String> {
+    if value["v"] != FORMAT {
+        return Err(format!("it has a line of format {}; this tool reads format {FORMAT}", value["v"]));
+    }
+    Entry::deserialize(value).map_err(|error| error.to_string())
 }
 
 /// When the file was last changed. A time in the future becomes `now`, in the file system too: otherwise a cool-down that
@@ -164,9 +173,16 @@ pub(crate) mod tests {
             failed_release: None,
             target: target.map(label),
             target_release: None,
+            fence: None,
             schema: None,
             pid: 4242,
         })
+    }
+
+    impl Ledger {
+        fn append(&self, ts: DateTime<Utc>, attempt: &Attempt, kind: EntryKind) -> io::Result<()> {
+            self.append_entry(&Entry::new(ts, attempt, kind))
+        }
     }
 
     fn ledger(folder: &Path, service: &str) -> Ledger {

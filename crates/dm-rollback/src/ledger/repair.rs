@@ -63,6 +63,7 @@ fn unknown_intent() -> EntryKind {
         failed_release: None,
         target: None,
         target_release: None,
+        fence: None,
         schema: None,
         pid: 0,
     })

@@ -41,6 +41,11 @@ pub struct SafeguardArgs {
     #[arg(long)]
     pub provisional: bool,
 
+    /// Roll back although the shared state cannot be used, or this CI job's machine has no ledger: without the safeguards
+    /// that depend on it
+    #[arg(long)]
+    pub act_without_state: bool,
+
     /// Name of this release on the platform, such as a revision; a later rollback to this version passes it to the
     /// command as $DM_ROLLBACK_RELEASE
     #[arg(long, env = "DM_RELEASE", value_name = "ID")]
@@ -83,6 +88,7 @@ impl From<&SafeguardArgs> for SafeguardSettings {
                 allow_refused: args.allow_refused,
                 schema_compatible: args.schema_compatible,
                 require_target: args.require_target,
+                act_without_state: args.act_without_state,
             },
             target: args.target.clone(),
             release: non_empty(args.release.as_ref()),

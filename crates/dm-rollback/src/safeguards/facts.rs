@@ -31,6 +31,8 @@ const SWITCH: &str = "rollback.disabled";
 pub(crate) struct Facts {
     /// What switched rollbacks off: a variable or a file.
     pub disabled: Option<String>,
+    /// Whether this machine may be thrown away after the job: a CI system runs it, and its ledger is not shared.
+    pub may_be_thrown_away: bool,
     /// Whether this tool runs inside a rollback.
     pub is_inside_rollback: bool,
     /// A deployment of the same service that began after this one, and the time.
@@ -65,6 +67,7 @@ impl Facts {
         let running_in = running_in(context.parent.as_ref(), &context.identity);
         Self {
             disabled: disabled(context.sinks.state_dir.as_deref(), env),
+            may_be_thrown_away: env("CI").is_some_and(|value| is_on(&value)),
             is_inside_rollback: context.parent.as_ref().is_some_and(|stage| stage.as_str() == "rollback"),
             starts: attempts(&journal.entries, &context.identity, running_in),
             misses_starts: is_under_way(&journal.entries, &context.identity),
@@ -169,9 +172,14 @@ fn from_the_future(ours: &Identity, entries: &[Entry], now: DateTime<Utc>) -> Op
     ))
 }
 
+/// Whether a variable that switches something on does so.
+fn is_on(text: &str) -> bool {
+    let text = text.trim();
+    !text.is_empty() && !["0", "false", "no"].iter().any(|no| text.eq_ignore_ascii_case(no))
+}
+
 fn disabled(state_dir: Option<&Path>, env: &Env<'_>) -> Option<String> {
-    let is_off = |text: &str| ["0", "false", "no"].iter().any(|no| text.trim().eq_ignore_ascii_case(no));
-    if env(DISABLED).is_some_and(|text| !text.trim().is_empty() && !is_off(&text)) {
+    if env(DISABLED).is_some_and(|text| is_on(&text)) {
         return Some(format!("the variable {DISABLED}"));
     }
     let file = state_dir?.join(SWITCH);

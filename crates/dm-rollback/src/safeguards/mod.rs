@@ -34,6 +34,7 @@ pub(crate) fn check(
     let refusals = [
         kill_switch(request.facts),
         inside_rollback(request.facts),
+        no_memory(history, request, limits),
         unknown_tail(history),
         newer_deployment(request),
         unreadable_journal(request),
@@ -62,6 +63,18 @@ fn inside_rollback(facts: &Facts) -> Option<Refusal> {
     facts.is_inside_rollback.then_some(())?;
     Some(Refusal::not_done(
         "this runs inside a rollback (DM_PARENT_STAGE), and a rollback is never rolled back".to_owned(),
+    ))
+}
+
+/// A runner that was made for this job remembers no other job.
+fn no_memory(history: &History, request: &Request<'_>, limits: &Limits) -> Option<Refusal> {
+    let is_new = request.facts.may_be_thrown_away && history.is_empty();
+    (is_new && request.target.is_none() && !limits.act_without_state).then_some(())?;
+    Some(Refusal::not_done(
+        "this CI job's machine has no ledger, so these safeguards are not in force: once per deployment, the cool-down, \
+         the daily limit, no version that was rolled back before, the last known-good version as the target. Set \
+         DM_STATE_URL, so that all runners share the ledger; or name the --target; or give --act-without-state"
+            .to_owned(),
     ))
 }
 
@@ -155,6 +168,7 @@ mod tests {
         allow_refused: false,
         schema_compatible: false,
         require_target: false,
+        act_without_state: false,
     };
 
     const VERIFIED: EntryKind = EntryKind::Outcome { result: RollbackResult::Verified };

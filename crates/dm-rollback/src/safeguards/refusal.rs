@@ -24,6 +24,8 @@ pub struct Limits {
     pub schema_compatible: bool,
     /// Whether a rollback needs a known-good version, even the first time.
     pub require_target: bool,
+    /// Whether to act without the ledger of other machines.
+    pub act_without_state: bool,
 }
 
 /// The rollback that is requested.
