@@ -6,6 +6,7 @@
 //! events and counters to `telemetry`. Nothing else in the workspace knows which backend is used.
 #![warn(missing_docs)]
 
+mod backend;
 mod document;
 mod error;
 mod expiry;

@@ -2,12 +2,18 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
+use crate::backend::folder::FolderBackend;
 use crate::error::StoreError;
 use crate::key::Key;
 use crate::store_url::StoreUrl;
 
+/// The largest object.
+pub(crate) const MAX_BYTES: u64 = 8 * 1024 * 1024;
+
 /// The version of an object, as its backend names it. Only equality means something.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version(pub(crate) String);
 
 /// An object as it was read.
@@ -21,31 +27,51 @@ pub struct Object {
 
 /// An opened store.
 #[derive(Debug)]
-pub struct Store {}
+pub struct Store(Backend);
+
+#[derive(Debug)]
+enum Backend {
+    Folder(FolderBackend),
+}
 
 impl Store {
-    /// Opens the store at `url`. Does not connect yet. `cache` is a private folder that the git backend keeps its clone in.
+    /// Opens the store at `url`. Does not connect yet. `cache` is a private folder for the clone of a git store.
     ///
     /// # Errors
     /// The configuration of the backend, such as its credentials, is invalid.
-    pub fn open(_url: &StoreUrl, _cache: &Path) -> Result<Self, StoreError> {
-        todo!()
+    pub fn open(url: &StoreUrl, _cache: &Path) -> Result<Self, StoreError> {
+        match url {
+            StoreUrl::Folder(folder) => Ok(Self(Backend::Folder(FolderBackend::new(folder)))),
+            StoreUrl::Objects(_) | StoreUrl::Git { .. } => {
+                Err(StoreError::Denied("not built yet".to_owned()))
+            }
+        }
     }
 
     /// The object; `None` if there is none.
     ///
     /// # Errors
     /// The store does not respond or refuses, or the object is larger than 8 MiB.
-    pub async fn get(&self, _key: &Key) -> Result<Option<Object>, StoreError> {
-        todo!()
+    pub async fn get(&self, key: &Key) -> Result<Option<Object>, StoreError> {
+        let object = match &self.0 {
+            Backend::Folder(backend) => backend.get(key),
+        }?;
+        match object {
+            Some(object) if object.bytes.len() as u64 > MAX_BYTES => {
+                Err(StoreError::Damaged(format!("{key} is larger than {MAX_BYTES} bytes")))
+            }
+            object => Ok(object),
+        }
     }
 
     /// Creates the object, unless it exists.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if it exists; otherwise the store does not respond or refuses.
-    pub async fn put_if_absent(&self, _key: &Key, _bytes: &[u8]) -> Result<Version, StoreError> {
-        todo!()
+    pub async fn put_if_absent(&self, key: &Key, bytes: &[u8]) -> Result<Version, StoreError> {
+        match &self.0 {
+            Backend::Folder(backend) => backend.put_if_absent(key, bytes).await,
+        }
     }
 
     /// Replaces the object if it still has this version.
@@ -54,18 +80,22 @@ impl Store {
     /// [`StoreError::Conflict`] if it has another version or is gone; otherwise the store does not respond or refuses.
     pub async fn put_if_matches(
         &self,
-        _key: &Key,
-        _bytes: &[u8],
-        _version: &Version,
+        key: &Key,
+        bytes: &[u8],
+        version: &Version,
     ) -> Result<Version, StoreError> {
-        todo!()
+        match &self.0 {
+            Backend::Folder(backend) => backend.put_if_matches(key, bytes, version).await,
+        }
     }
 
     /// The keys below `prefix`, sorted. A listing may miss what was written a moment ago: nothing may depend on that.
     ///
     /// # Errors
     /// The store does not respond or refuses.
-    pub async fn list(&self, _prefix: &str) -> Result<Vec<Key>, StoreError> {
-        todo!()
+    pub async fn list(&self, prefix: &str) -> Result<Vec<Key>, StoreError> {
+        match &self.0 {
+            Backend::Folder(backend) => backend.list(prefix),
+        }
     }
 }

@@ -355,6 +355,7 @@ mod tests {
             failed_release: None,
             target: Some(label("1")),
             target_release: None,
+            fence: None,
             schema: Some(label("8")),
             pid: 1,
         });

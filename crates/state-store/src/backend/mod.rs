@@ -1,0 +1,3 @@
+//! The backends of a store. Each offers the same five functions.
+
+pub(crate) mod folder;
