@@ -10,8 +10,6 @@
 mod caller;
 pub(crate) mod run_command;
 
-use std::path::Path;
-
 use child_process::Signals;
 use chrono::{DateTime, Utc};
 use common::clock::Clock;
@@ -27,7 +25,7 @@ use crate::decision::Standing;
 use crate::ledger::artifact::Artifact;
 use crate::ledger::history::History;
 use crate::ledger::{Act, Attempt, EntryKind, Intent, KnownGood, ServiceLedger};
-use crate::report::{self, Report};
+use crate::report::Report;
 use crate::safeguards;
 use crate::safeguards::args::SafeguardSettings;
 use crate::safeguards::caller::Caller;
@@ -153,7 +151,9 @@ impl<'a> RollbackState<'a> {
         now: DateTime<Utc>,
     ) -> Result<Self, String> {
         let folder = context.sinks.state_dir.as_ref().ok_or("there is no folder for the ledger")?;
-        let (ledger, history) = open_ledger(execution, context, folder, now)?;
+        let may_act_without = execution.safeguards.limits.act_without_state;
+        let ledger = ServiceLedger::open(&context.sinks, &context.identity, may_act_without)?;
+        let history = History::read(&ledger, now)?;
         let journal = Journal::new(folder);
         let contents = journal
             .read_all()
@@ -327,33 +327,6 @@ fn request<'a>(
     let version = context.identity.version.as_ref();
     let failed = version.map(|version| Artifact { version, release: settings.release.as_ref() });
     Request { attempt, caller, failed, target: settings.target.as_ref(), facts }
-}
-
-/// Opens the ledger and reads it. With --act-without-state, the ledger of this machine serves if the shared one cannot be
-/// used.
-fn open_ledger(
-    execution: &Execution,
-    context: &Context,
-    folder: &Path,
-    now: DateTime<Utc>,
-) -> Result<(ServiceLedger, History), String> {
-    let open = || {
-        let ledger = ServiceLedger::open(&context.sinks, &context.identity)?;
-        let history = History::read(&ledger, now)?;
-        Ok((ledger, history))
-    };
-    match open() {
-        Err(reason) if execution.safeguards.limits.act_without_state && context.sinks.state_url.is_some() => {
-            report::note(&format!(
-                "{reason}. Acting on what this machine knows, because of --act-without-state: rollbacks by other machines \
-                 are not known"
-            ));
-            let ledger = ServiceLedger::local_only(folder, &context.identity);
-            let history = History::read(&ledger, now)?;
-            Ok((ledger, history))
-        }
-        opened => opened,
-    }
 }
 
 fn exit_for(result: RollbackResult) -> Exit {

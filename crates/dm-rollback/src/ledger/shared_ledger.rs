@@ -129,7 +129,7 @@ impl SharedLedger {
             };
             // A holder that lives renews its lease. One that does not may be dead: wait until that is known.
             match watch.observe(&held, Instant::now()) {
-                Sign::Silent if held.is_renewed => self.runtime.block_on(sleep(POLL)),
+                Sign::Silent if held.is_renewed => self.runtime.block_on(async { sleep(POLL).await }),
                 Sign::Expired => {}
                 Sign::Silent | Sign::Renewed => return Err(Refused::Held(held)),
             }
@@ -145,8 +145,7 @@ impl SharedLedger {
         change: impl FnMut(&mut Document) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut state = self.state.borrow_mut();
-        // A timer needs the runtime to be entered.
-        self.runtime.block_on(async { state.update(Instant::now() + LIMIT, change).await })
+        self.runtime.block_on(state.update(Instant::now() + LIMIT, change))
     }
 }
 
