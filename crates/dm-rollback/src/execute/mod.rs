@@ -116,10 +116,9 @@ pub(crate) fn act_on(
     let verdict = judged.verdict;
     let outcome = match RollbackState::load(execution, context, began, clock.now()) {
         Ok(state) => state.act_on(judged, report, clock),
-        Err(reason) if verdict.verdict == Decision::Rollback => Refusal::not_done(format!(
-            "{reason}; without it a rollback could be done twice: set DM_STATE_DIR to a persistent folder"
-        ))
-        .into(),
+        Err(reason) if verdict.verdict == Decision::Rollback => {
+            Refusal::not_done(format!("{reason}. Without its ledger a rollback could be done twice")).into()
+        }
         Err(reason) => ActionOutcome::without_action(exit_without_rollback(verdict), reason),
     };
     if !outcome.message.is_empty() {
@@ -256,6 +255,10 @@ impl<'a> RollbackState<'a> {
         // From here on no signal ends this tool: a cancelled job must not leave half a rollback, or one without a record.
         let _signals = Signals::watch()
             .map_err(|error| Refusal::not_done(format!("cannot watch for signals: {error}")))?;
+        if self.ledger.is_shared() {
+            // Most refusals are known without the lease, for which this tool may have to wait.
+            self.check_safeguards(clock.now())?;
+        }
         let begun = self.begin(clock.now());
         self.print_notes(begun.as_ref().ok().and_then(|(_, target)| target.as_ref()), report);
         let (act, target) = begun?;
@@ -296,7 +299,7 @@ impl<'a> RollbackState<'a> {
         let identity = &context.identity;
         let release = execution.safeguards.release.as_ref();
         // Another run may have ended between reading the ledger and taking the lock.
-        ledger.begin(identity, now, |contents, fence| {
+        ledger.begin(context, now, |contents, fence| {
             *history = History::new(contents, now);
             *attempt = once::current_attempt(history, facts, caller, &identity.deployment);
             let request = request(attempt, caller, facts, context, execution);

@@ -8,15 +8,12 @@ use common::fs::lock::Lock;
 use common::identity::{Identity, random_hex};
 use serde_json::Value;
 use state_store::{HeldLease, Holder, Lease, LeaseRequest, StoreError};
-use telemetry::Sinks;
+use telemetry::{Context, Sinks};
 
 use crate::ledger::shared_ledger::{OpenState, Refused, SharedLedger, seen};
 use crate::ledger::stamps::display_time;
 use crate::ledger::{Attempt, Contents, Entry, EntryKind, Ledger, parse_value};
 use crate::safeguards::refusal::{Refusal, Rejection};
-
-/// How long the lease of a rollback is valid without a renewal, in seconds. It is renewed once a minute.
-const ROLLBACK_TTL_S: u64 = 150;
 
 /// The ledger of one service in one environment.
 #[derive(Debug)]
@@ -38,7 +35,10 @@ impl ServiceLedger {
     /// Opens the ledger. If `may_act_without`, the ledger of this machine serves if the shared one cannot be used. The error
     /// is a message for the operator.
     pub(crate) fn open(sinks: &Sinks, identity: &Identity, may_act_without: bool) -> Result<Self, String> {
-        let folder = sinks.state_dir.as_ref().ok_or("there is no folder for the ledger: set DM_STATE_DIR")?;
+        let folder = sinks
+            .state_dir
+            .as_ref()
+            .ok_or("there is no folder for the ledger: set DM_STATE_DIR to a persistent folder")?;
         let shared = match &sinks.state_url {
             Some(url) => {
                 let open = OpenState {
@@ -87,16 +87,17 @@ impl ServiceLedger {
     /// number; it may be called several times.
     pub(crate) fn begin<T: Clone>(
         &self,
-        identity: &Identity,
+        context: &Context,
         now: DateTime<Utc>,
         mut judge: impl FnMut(Contents, Option<u64>) -> Result<(Attempt, EntryKind, T), Rejection>,
     ) -> Result<(Act, T), Rejection> {
+        let identity = &context.identity;
         let lock = self.lock(identity)?;
         let not_done = |message: String| Rejection::from(Refusal::not_done(message));
         let local = self.local.read(now).map_err(|error| not_done(self.unreadable_local(&error)))?;
         let Some(shared) = &self.shared else { return self.begin_locally(lock, local, now, judge) };
         let mut written: Option<(Entry, T)> = None;
-        let result = shared.acquire_and(&request(identity, now), |document, acquired| {
+        let result = shared.acquire_and(&request(context, now), |document, acquired| {
             if let Some((entry, answer)) = &written
                 && document
                     .ledger
@@ -217,13 +218,17 @@ impl ServiceLedger {
     }
 
     fn unreadable(&self, error: &str) -> String {
-        format!("cannot use the ledger in the shared state {}: {error}", self.place())
+        format!(
+            "cannot use the ledger in the shared state {}: {error}. To act on what this machine knows, give \
+             --act-without-state",
+            self.place()
+        )
     }
 }
 
-fn request(identity: &Identity, now: DateTime<Utc>) -> LeaseRequest {
-    let holder = Holder::of(identity, "rollback", now);
-    LeaseRequest { holder, nonce: random_hex(8), ttl_s: ROLLBACK_TTL_S, is_renewed: true }
+fn request(context: &Context, now: DateTime<Utc>) -> LeaseRequest {
+    let holder = Holder::of(&context.identity, "rollback", now);
+    LeaseRequest { holder, nonce: random_hex(8), ttl_s: context.lease_ttl.as_secs(), is_renewed: true }
 }
 
 fn held(identity: &Identity, lease: &Lease) -> Refusal {
