@@ -1,19 +1,18 @@
 //! A folder that several processes share: one file for each object, replaced in one step under a lock.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::fs::atomic;
 use common::fs::lock::{self, Lock};
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
 use crate::error::StoreError;
 use crate::key::Key;
-use crate::store::{MAX_BYTES, Object, Version};
+use crate::object::{MAX_BYTES, Object, Version};
 
 /// How long to wait for another writer, which holds the lock for milliseconds.
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
@@ -21,8 +20,11 @@ const LOCK_LIMIT: Duration = Duration::from_secs(10);
 /// How often to try the lock.
 const LOCK_POLL: Duration = Duration::from_millis(5);
 
-/// The name of the lock; no key contains a dot at the beginning of a segment.
+/// The name of the lock of a folder; no key contains a dot at the beginning of a segment.
 const LOCK: &str = ".lock";
+
+/// The most digits of a counter that are read.
+const MAX_COUNTER: u64 = 20;
 
 /// A store in a folder.
 #[derive(Debug)]
@@ -31,21 +33,17 @@ pub(crate) struct FolderBackend {
 }
 
 impl FolderBackend {
-    pub(crate) fn new(root: &Path) -> Self {
+    pub(crate) fn open(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
 
     pub(crate) fn get(&self, key: &Key) -> Result<Option<Object>, StoreError> {
         let path = self.path(key);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(refused(&path, &error)),
-        };
-        let mut bytes = Vec::new();
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| refused(&path, &error))?;
-        let version = version(&bytes);
-        Ok(Some(Object { bytes, version }))
+        // The counter first: with a write in between, the version is one that never existed, and only costs its user
+        // another reading.
+        let counter = read_counter(&path)?.unwrap_or(0);
+        let bytes = read(&path, MAX_BYTES)?;
+        Ok(bytes.map(|bytes| Object { version: version(counter, &bytes), bytes }))
     }
 
     pub(crate) async fn put_if_absent(&self, key: &Key, bytes: &[u8]) -> Result<Version, StoreError> {
@@ -63,20 +61,21 @@ impl FolderBackend {
 
     pub(crate) fn list(&self, prefix: &str) -> Result<Vec<Key>, StoreError> {
         let mut keys = Vec::new();
-        let mut pending = vec![self.root.clone()];
+        let folder = prefix.rsplit_once('/').map_or(self.root.clone(), |(folder, _)| self.root.join(folder));
+        let mut pending = vec![folder];
         while let Some(folder) = pending.pop() {
             let entries = match fs::read_dir(&folder) {
                 Ok(entries) => entries,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(refused(&folder, &error)),
+                Err(error) => return Err(failed(&folder, &error)),
             };
             for entry in entries {
-                let entry = entry.map_err(|error| refused(&folder, &error))?;
+                let entry = entry.map_err(|error| failed(&folder, &error))?;
                 if entry.file_name().to_string_lossy().starts_with('.') {
                     continue;
                 }
                 let path = entry.path();
-                if path.is_dir() {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     pending.push(path);
                 } else if let Ok(key) = path.strip_prefix(&self.root) {
                     keys.push(Key::listed(&key.to_string_lossy()));
@@ -96,14 +95,20 @@ impl FolderBackend {
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(|error| refused(folder, &error))?;
+            .map_err(|error| failed(folder, &error))?;
         let _lock = lock(&folder.join(LOCK)).await?;
         let present = self.get(key)?.map(|object| object.version);
         if present.as_ref() != expected {
             return Err(StoreError::Conflict);
         }
-        atomic::write(&path, bytes).map_err(|error| refused(&path, &error))?;
-        Ok(version(bytes))
+        // A new object needs no counter, unless there was one of its name before.
+        let mut counter = read_counter(&path)?.unwrap_or(0);
+        if expected.is_some() || counter > 0 {
+            counter += 1;
+            replace(&counter_path(&path), counter.to_string().as_bytes())?;
+        }
+        replace(&path, bytes)?;
+        Ok(version(counter, bytes))
     }
 
     fn path(&self, key: &Key) -> PathBuf {
@@ -114,7 +119,7 @@ impl FolderBackend {
 async fn lock(path: &Path) -> Result<Lock, StoreError> {
     let deadline = Instant::now() + LOCK_LIMIT;
     loop {
-        if let Some(lock) = lock::try_exclusive(path).map_err(|error| refused(path, &error))? {
+        if let Some(lock) = lock::try_exclusive(path).map_err(|error| failed(path, &error))? {
             return Ok(lock);
         }
         if Instant::now() >= deadline {
@@ -124,25 +129,74 @@ async fn lock(path: &Path) -> Result<Lock, StoreError> {
     }
 }
 
-/// The content decides: a document that is written again differs from every earlier one by its sequence number.
-fn version(bytes: &[u8]) -> Version {
-    Version(base16(&Sha256::digest(bytes)))
+/// The number of writes and the content. The content alone would not do: it may be what it was two writes ago. The
+/// number alone would not do: a writer that is killed has increased it, and may have written or not.
+fn version(counter: u64, bytes: &[u8]) -> Version {
+    let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    Version(format!("{counter}-{digest}"))
 }
 
-fn base16(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
+/// The file with the number of writes to the object at `path`, increased before each of them.
+fn counter_path(path: &Path) -> PathBuf {
+    hidden(path, "writes")
 }
 
-fn refused(path: &Path, error: &io::Error) -> StoreError {
+/// A file next to `path` that is no object.
+fn hidden(path: &Path, extension: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{extension}"))
+}
+
+fn read_counter(path: &Path) -> Result<Option<u64>, StoreError> {
+    let path = counter_path(path);
+    let Some(bytes) = read(&path, MAX_COUNTER)? else { return Ok(None) };
+    let counter = str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
+    let damaged = || {
+        StoreError::Damaged(format!(
+            "{} is not a number: write a number into it that is larger than the `sequence` of the document",
+            path.display()
+        ))
+    };
+    counter.map(Some).ok_or_else(damaged)
+}
+
+/// Reads one byte more than `limit` at most.
+fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(path, &error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| failed(path, &error))?;
+    Ok(Some(bytes))
+}
+
+/// Replaces a file in one step, durably and readable for its owner only. The name of the temporary file is fixed: the
+/// lock is held, and writers that were killed leave one file and not many.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let temporary = hidden(path, "tmp");
+    let write = || {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    write().map_err(|error| failed(path, &error))
+}
+
+fn failed(path: &Path, error: &io::Error) -> StoreError {
     let message = format!("{}: {error}", path.display());
     match error.kind() {
         io::ErrorKind::PermissionDenied
         | io::ErrorKind::ReadOnlyFilesystem
-        | io::ErrorKind::NotADirectory => StoreError::Denied(message),
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::AlreadyExists
+        | io::ErrorKind::NotADirectory => StoreError::Denied(format!(
+            "{message}: let the store's URL name a folder that this user may read and write"
+        )),
         _ => StoreError::Unavailable(message),
     }
 }
