@@ -58,7 +58,8 @@ pub fn plan(args: Args) -> Result<Command> {
     let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
     let identity = &context.identity;
     let ledger = LedgerHandle {
-        ledger: ServiceLedger::open(&context.sinks, identity).map_err(anyhow::Error::msg)?,
+        ledger: ServiceLedger::open(&context.sinks, identity, flags.act_without_state)
+            .map_err(anyhow::Error::msg)?,
         attempt: Attempt::first(identity.deployment.clone()),
     };
     let version = identity.version.clone();

@@ -14,11 +14,8 @@ use state_store::{
 };
 use telemetry::Context;
 
-/// How long a lease is valid that one process holds. The process renews it once a minute.
-const HELD_TTL_S: u64 = 150;
-
 /// How long a lease is valid that is held from `--start` to `--finish`, between processes.
-const TWO_STEP_TTL_S: u64 = 60 * 60;
+const TWO_STEP_TTL: Duration = Duration::from_hours(1);
 
 /// How long the store may take for one change.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -46,18 +43,19 @@ pub(crate) fn parse_wait(text: &str) -> Result<Duration, String> {
 
 /// Acquires the lease for a deployment that runs in this process.
 pub(crate) fn begin(context: &Context, wait: Duration) -> Result<Answer<ExclusiveDeployment>> {
-    let state = match acquire(context, wait, HELD_TTL_S, true)? {
+    let state = match acquire(context, wait, context.lease_ttl, true)? {
         Answer::Acquired(state) => state,
         Answer::Refused(exit) => return Ok(Answer::Refused(exit)),
     };
     let (fence, state) = state;
-    let lease = HeldLease::keep(state, fence).context("cannot renew the lease of the deployment")?;
+    let lease = HeldLease::keep(state, fence, context.lease_ttl)
+        .context("cannot renew the lease of the deployment")?;
     Ok(Answer::Acquired(ExclusiveDeployment(lease)))
 }
 
 /// Acquires the lease for a deployment that other processes continue and end.
 pub(crate) fn start(context: &Context, wait: Duration) -> Result<Answer<()>> {
-    Ok(match acquire(context, wait, TWO_STEP_TTL_S, false)? {
+    Ok(match acquire(context, wait, TWO_STEP_TTL, false)? {
         Answer::Acquired(_) => Answer::Acquired(()),
         Answer::Refused(exit) => Answer::Refused(exit),
     })
@@ -102,12 +100,12 @@ impl ExclusiveDeployment {
 fn acquire(
     context: &Context,
     wait: Duration,
-    ttl_s: u64,
+    ttl: Duration,
     is_renewed: bool,
 ) -> Result<Answer<(u64, SharedState)>> {
     let mut state = open(context)?;
     let holder = Holder::of(&context.identity, "deployment", SystemClock.now());
-    let request = LeaseRequest { holder, nonce: random_hex(8), ttl_s, is_renewed };
+    let request = LeaseRequest { holder, nonce: random_hex(8), ttl_s: ttl.as_secs(), is_renewed };
     let mut is_announced = false;
     let on_wait = |lease: &Lease| {
         if !std::mem::replace(&mut is_announced, true) {

@@ -14,14 +14,11 @@ use crate::expiry::{ExpiryWatch, Sign};
 use crate::lease::{Acquired, Lease, LeaseRequest};
 use crate::shared_state::SharedState;
 
-/// The time between two renewals.
-const RENEWAL: Duration = Duration::from_mins(1);
+/// The time between two renewals is at most this, and a third of the validity.
+const MAX_RENEWAL: Duration = Duration::from_mins(1);
 
 /// How long one renewal, and the release, may take.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(30);
-
-/// How often a waiting process looks whether the lease is free.
-const POLL: Duration = Duration::from_secs(5);
 
 /// Why a lease was not acquired.
 #[derive(Debug, thiserror::Error)]
@@ -76,23 +73,24 @@ impl SharedState {
             }
             if watch.observe(&held, now) != Sign::Expired {
                 on_wait(&held);
-                sleep(POLL.min(until - now)).await;
+                sleep(held.poll_interval().min(until - now)).await;
             }
         }
     }
 }
 
 impl HeldLease {
-    /// Renews the lease with this fencing number from now on.
+    /// Renews the lease with this fencing number, which is valid for `ttl`, from now on.
     ///
     /// # Errors
     /// No thread can be started.
-    pub fn keep(mut state: SharedState, fence: u64) -> io::Result<Self> {
+    pub fn keep(mut state: SharedState, fence: u64, ttl: Duration) -> io::Result<Self> {
+        let renewal = MAX_RENEWAL.min(ttl / 3);
         let (stop, stopped) = mpsc::channel::<()>();
         let runtime = runtime::new()?;
         let thread = thread::Builder::new().name("lease".to_owned()).spawn(move || {
             loop {
-                match stopped.recv_timeout(RENEWAL) {
+                match stopped.recv_timeout(renewal) {
                     Ok(()) => return runtime.block_on(release(&mut state, fence)),
                     Err(RecvTimeoutError::Disconnected) => return Ok(true),
                     // A renewal that fails is repeated in a minute. The lease is valid for longer than that.

@@ -1,10 +1,15 @@
 //! The lease of a document: who may change what is live.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use common::identity::Identity;
 use serde::{Deserialize, Serialize};
 
 use crate::holder_process::HolderProcess;
+
+/// A process that waits for a lease looks at it at least this often.
+const MAX_POLL: Duration = Duration::from_secs(5);
 
 /// Who holds a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +62,13 @@ pub struct Lease {
     /// The lease of the deployment in which a rollback holds this one. It is restored when the rollback releases its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outer: Option<Box<Lease>>,
+}
+
+impl Lease {
+    /// How often a process that waits for the lease should look at it.
+    pub fn poll_interval(&self) -> Duration {
+        MAX_POLL.min(Duration::from_secs(self.ttl_s) / 10)
+    }
 }
 
 /// A lease to acquire.

@@ -37,7 +37,7 @@ pub struct SharedState {
 struct Snapshot {
     version: Option<Version>,
     document: Document,
-    /// Whether it comes from the store, and not from the cache of this machine.
+    /// Whether it was read from the store during the present call, and not before it.
     #[serde(skip)]
     is_fresh: bool,
 }
@@ -140,11 +140,14 @@ impl SharedState {
         Key::document(&self.environment, &self.service)
     }
 
-    /// Takes over what another tool on this machine has remembered meanwhile.
+    /// Takes over what another tool on this machine has remembered meanwhile. None of it is certain to be the present state.
     fn catch_up(&mut self) {
         let known = self.last.as_ref().map_or(0, |last| last.document.sequence);
         if let Some(newer) = read_cache(&self.cache).filter(|cached| cached.document.sequence > known) {
             self.last = Some(newer);
+        }
+        if let Some(last) = &mut self.last {
+            last.is_fresh = false;
         }
     }
 

@@ -13,6 +13,7 @@ use crate::recorder::{Recorded, Sinks};
 use crate::work::{WorkItem, WorkKind};
 use common::args::{DeploymentArgs, non_empty};
 use common::cli::warn;
+use common::duration;
 use common::env::{self, Env};
 use common::event::{Completion, Detail, Event, EventId, FORMAT, Status};
 use common::exit::Exit;
@@ -26,6 +27,12 @@ pub const HEARTBEAT: &str = "DM_HEARTBEAT";
 
 /// The time of the deployed commit, in RFC 3339, as `git show -s --format=%cI` prints it.
 const COMMIT_TIME: &str = "DM_COMMIT_TIME";
+
+/// How long a lease is valid without a renewal.
+const LEASE_TTL: &str = "DM_LEASE_TTL";
+
+/// A holder renews its lease once a minute; two renewals may be lost.
+const DEFAULT_LEASE_TTL: Duration = Duration::from_secs(150);
 
 /// The price of one minute of the machine that runs the deployment, in dollars.
 const PRICE_PER_MINUTE: &str = "DM_RUNNER_PRICE_PER_MINUTE";
@@ -45,6 +52,8 @@ pub struct Context {
     pub commit_time: Option<DateTime<Utc>>,
     /// The price of one minute, in dollars.
     pub price_per_minute: Option<f64>,
+    /// How long a lease is valid without a renewal.
+    pub lease_ttl: Duration,
     /// Where events are recorded.
     pub sinks: Sinks,
 }
@@ -74,6 +83,10 @@ impl Context {
             price_per_minute: variable(&env::system, PRICE_PER_MINUTE, |text| {
                 text.parse().ok().filter(|price: &f64| price.is_finite() && *price >= 0.0)
             })?,
+            lease_ttl: variable(&env::system, LEASE_TTL, |text| {
+                duration::parse(text).ok().filter(|ttl| ttl.as_secs() >= 1)
+            })?
+            .unwrap_or(DEFAULT_LEASE_TTL),
             sinks: Sinks {
                 state_dir: state_dir(export),
                 state_url: non_empty(export.state_url.as_ref()),
@@ -164,6 +177,7 @@ fn variable<T>(env: &Env<'_>, name: &str, read: impl Fn(&str) -> Option<T>) -> R
     let Some(text) = env(name) else { return Ok(None) };
     let value = read(&text).with_context(|| match name {
         COMMIT_TIME => format!("{name} is {text:?}, not a time such as 2026-01-31T12:00:00Z"),
+        LEASE_TTL => format!("{name} is {text:?}, not a duration of at least a second such as 150s"),
         _ => format!("{name} is {text:?}, not a price in dollars such as 0.008"),
     })?;
     Ok(Some(value))

@@ -10,8 +10,6 @@
 mod caller;
 pub(crate) mod run_command;
 
-use std::path::Path;
-
 use child_process::Signals;
 use chrono::{DateTime, Utc};
 use common::clock::Clock;
@@ -27,7 +25,7 @@ use crate::decision::Standing;
 use crate::ledger::artifact::Artifact;
 use crate::ledger::history::History;
 use crate::ledger::{Act, Attempt, EntryKind, Intent, KnownGood, ServiceLedger};
-use crate::report::{self, Report};
+use crate::report::Report;
 use crate::safeguards;
 use crate::safeguards::args::SafeguardSettings;
 use crate::safeguards::caller::Caller;
@@ -118,10 +116,9 @@ pub(crate) fn act_on(
     let verdict = judged.verdict;
     let outcome = match RollbackState::load(execution, context, began, clock.now()) {
         Ok(state) => state.act_on(judged, report, clock),
-        Err(reason) if verdict.verdict == Decision::Rollback => Refusal::not_done(format!(
-            "{reason}; without it a rollback could be done twice: set DM_STATE_DIR to a persistent folder"
-        ))
-        .into(),
+        Err(reason) if verdict.verdict == Decision::Rollback => {
+            Refusal::not_done(format!("{reason}. Without its ledger a rollback could be done twice")).into()
+        }
         Err(reason) => ActionOutcome::without_action(exit_without_rollback(verdict), reason),
     };
     if !outcome.message.is_empty() {
@@ -153,7 +150,9 @@ impl<'a> RollbackState<'a> {
         now: DateTime<Utc>,
     ) -> Result<Self, String> {
         let folder = context.sinks.state_dir.as_ref().ok_or("there is no folder for the ledger")?;
-        let (ledger, history) = open_ledger(execution, context, folder, now)?;
+        let may_act_without = execution.safeguards.limits.act_without_state;
+        let ledger = ServiceLedger::open(&context.sinks, &context.identity, may_act_without)?;
+        let history = History::read(&ledger, now)?;
         let journal = Journal::new(folder);
         let contents = journal
             .read_all()
@@ -256,6 +255,10 @@ impl<'a> RollbackState<'a> {
         // From here on no signal ends this tool: a cancelled job must not leave half a rollback, or one without a record.
         let _signals = Signals::watch()
             .map_err(|error| Refusal::not_done(format!("cannot watch for signals: {error}")))?;
+        if self.ledger.is_shared() {
+            // Most refusals are known without the lease, for which this tool may have to wait.
+            self.check_safeguards(clock.now())?;
+        }
         let begun = self.begin(clock.now());
         self.print_notes(begun.as_ref().ok().and_then(|(_, target)| target.as_ref()), report);
         let (act, target) = begun?;
@@ -296,7 +299,7 @@ impl<'a> RollbackState<'a> {
         let identity = &context.identity;
         let release = execution.safeguards.release.as_ref();
         // Another run may have ended between reading the ledger and taking the lock.
-        ledger.begin(identity, now, |contents, fence| {
+        ledger.begin(context, now, |contents, fence| {
             *history = History::new(contents, now);
             *attempt = once::current_attempt(history, facts, caller, &identity.deployment);
             let request = request(attempt, caller, facts, context, execution);
@@ -327,33 +330,6 @@ fn request<'a>(
     let version = context.identity.version.as_ref();
     let failed = version.map(|version| Artifact { version, release: settings.release.as_ref() });
     Request { attempt, caller, failed, target: settings.target.as_ref(), facts }
-}
-
-/// Opens the ledger and reads it. With --act-without-state, the ledger of this machine serves if the shared one cannot be
-/// used.
-fn open_ledger(
-    execution: &Execution,
-    context: &Context,
-    folder: &Path,
-    now: DateTime<Utc>,
-) -> Result<(ServiceLedger, History), String> {
-    let open = || {
-        let ledger = ServiceLedger::open(&context.sinks, &context.identity)?;
-        let history = History::read(&ledger, now)?;
-        Ok((ledger, history))
-    };
-    match open() {
-        Err(reason) if execution.safeguards.limits.act_without_state && context.sinks.state_url.is_some() => {
-            report::note(&format!(
-                "{reason}. Acting on what this machine knows, because of --act-without-state: rollbacks by other machines \
-                 are not known"
-            ));
-            let ledger = ServiceLedger::local_only(folder, &context.identity);
-            let history = History::read(&ledger, now)?;
-            Ok((ledger, history))
-        }
-        opened => opened,
-    }
 }
 
 fn exit_for(result: RollbackResult) -> Exit {

@@ -2,29 +2,26 @@
 //!
 //! Where state is shared, its ledger decides. The one on this machine is a copy, and keeps what could not be shared yet.
 
-use std::path::Path;
-
 use chrono::{DateTime, Utc};
 use common::exit::Exit;
 use common::fs::lock::Lock;
 use common::identity::{Identity, random_hex};
 use serde_json::Value;
-use state_store::{HeldLease, Holder, Lease, LeaseRequest};
-use telemetry::Sinks;
+use state_store::{HeldLease, Holder, Lease, LeaseRequest, StoreError};
+use telemetry::{Context, Sinks};
 
 use crate::ledger::shared_ledger::{OpenState, Refused, SharedLedger, seen};
 use crate::ledger::stamps::display_time;
 use crate::ledger::{Attempt, Contents, Entry, EntryKind, Ledger, parse_value};
 use crate::safeguards::refusal::{Refusal, Rejection};
 
-/// How long the lease of a rollback is valid without a renewal, in seconds. It is renewed once a minute.
-const ROLLBACK_TTL_S: u64 = 150;
-
 /// The ledger of one service in one environment.
 #[derive(Debug)]
 pub(crate) struct ServiceLedger {
     local: Ledger,
     shared: Option<SharedLedger>,
+    /// Whether the ledger of this machine serves if the shared one cannot be used.
+    may_act_without: bool,
 }
 
 /// A rollback that has begun: nobody else begins one until it has ended.
@@ -35,9 +32,13 @@ pub(crate) struct Act {
 }
 
 impl ServiceLedger {
-    /// Opens the ledger. The error is a message for the operator.
-    pub(crate) fn open(sinks: &Sinks, identity: &Identity) -> Result<Self, String> {
-        let folder = sinks.state_dir.as_ref().ok_or("there is no folder for the ledger: set DM_STATE_DIR")?;
+    /// Opens the ledger. If `may_act_without`, the ledger of this machine serves if the shared one cannot be used. The error
+    /// is a message for the operator.
+    pub(crate) fn open(sinks: &Sinks, identity: &Identity, may_act_without: bool) -> Result<Self, String> {
+        let folder = sinks
+            .state_dir
+            .as_ref()
+            .ok_or("there is no folder for the ledger: set DM_STATE_DIR to a persistent folder")?;
         let shared = match &sinks.state_url {
             Some(url) => {
                 let open = OpenState {
@@ -50,12 +51,7 @@ impl ServiceLedger {
             }
             None => None,
         };
-        Ok(Self { local: Ledger::new(folder, identity), shared })
-    }
-
-    /// The ledger of this machine alone.
-    pub(crate) fn local_only(folder: &Path, identity: &Identity) -> Self {
-        Self { local: Ledger::new(folder, identity), shared: None }
+        Ok(Self { local: Ledger::new(folder, identity), shared, may_act_without })
     }
 
     /// Whether it is in the state that all machines share.
@@ -64,19 +60,20 @@ impl ServiceLedger {
     }
 
     /// Where it is, for messages.
-    pub(crate) fn place(&self) -> String {
+    fn place(&self) -> String {
         let path = self.local.path();
         self.shared.as_ref().map_or_else(|| path.display().to_string(), SharedLedger::display_url)
     }
 
     /// Reads it. The error is a message for the operator.
     pub(crate) fn read(&self, now: DateTime<Utc>) -> Result<Contents, String> {
-        let local = self
-            .local
-            .read(now)
-            .map_err(|error| format!("cannot read the ledger {}: {error}", self.local.path().display()))?;
+        let local = self.local.read(now).map_err(|error| self.unreadable_local(&error))?;
         let Some(shared) = &self.shared else { return Ok(local) };
-        let entries = shared.read(now).map_err(|error| self.unreadable(&error.to_string()))?;
+        let entries = match shared.read(now) {
+            Ok(entries) => entries,
+            Err(error) if self.acts_without(&error) => return Ok(local),
+            Err(error) => return Err(self.unreadable(&error.to_string())),
+        };
         merge(local, &entries).map_err(|error| self.unreadable(&error))
     }
 
@@ -90,21 +87,17 @@ impl ServiceLedger {
     /// number; it may be called several times.
     pub(crate) fn begin<T: Clone>(
         &self,
-        identity: &Identity,
+        context: &Context,
         now: DateTime<Utc>,
         mut judge: impl FnMut(Contents, Option<u64>) -> Result<(Attempt, EntryKind, T), Rejection>,
     ) -> Result<(Act, T), Rejection> {
+        let identity = &context.identity;
         let lock = self.lock(identity)?;
         let not_done = |message: String| Rejection::from(Refusal::not_done(message));
-        let Some(shared) = &self.shared else {
-            let (attempt, kind, answer) = judge(self.read(now).map_err(not_done)?, None)?;
-            self.append(now, &attempt, kind).map_err(not_done)?;
-            return Ok((Act { _lock: lock, lease: None }, answer));
-        };
-        let local = self.local.read(now);
-        let local = local.map_err(|error| not_done(self.unreadable(&error.to_string())))?;
+        let local = self.local.read(now).map_err(|error| not_done(self.unreadable_local(&error)))?;
+        let Some(shared) = &self.shared else { return self.begin_locally(lock, local, now, judge) };
         let mut written: Option<(Entry, T)> = None;
-        let result = shared.acquire_and(&request(identity, now), |document, acquired| {
+        let result = shared.acquire_and(&request(context, now), |document, acquired| {
             if let Some((entry, answer)) = &written
                 && document
                     .ledger
@@ -125,17 +118,48 @@ impl ServiceLedger {
             written = Some((entry.clone(), answer.clone()));
             Ok((entry, answer, acquired.expired.clone()))
         });
-        let (lease, (entry, answer, expired)) = result.map_err(|refused| match refused {
-            Refused::Judged(rejection) => rejection,
-            Refused::Held(lease) => held(identity, &lease).into(),
-            Refused::Store(error) => not_done(self.unreadable(&error.to_string())),
-        })?;
+        let (lease, (entry, answer, expired)) = match result {
+            Ok(begun) => begun,
+            Err(Refused::Judged(rejection)) => return Err(rejection),
+            Err(Refused::Held(lease)) => return Err(held(identity, &lease).into()),
+            Err(Refused::Store(error)) if self.acts_without(&error) => {
+                return self.begin_locally(lock, local, now, judge);
+            }
+            Err(Refused::Store(error)) => return Err(not_done(self.unreadable(&error.to_string()))),
+        };
         if let Some(dead) = expired {
             crate::report::note(&takeover(&dead));
         }
         // The copy on this machine; the shared one is what counts.
         let _ = self.local.append_entry(&entry);
         Ok((Act { _lock: lock, lease: Some(lease) }, answer))
+    }
+
+    fn begin_locally<T>(
+        &self,
+        lock: Lock,
+        local: Contents,
+        now: DateTime<Utc>,
+        mut judge: impl FnMut(Contents, Option<u64>) -> Result<(Attempt, EntryKind, T), Rejection>,
+    ) -> Result<(Act, T), Rejection> {
+        let (attempt, kind, answer) = judge(local, None)?;
+        let written = self.local.append_entry(&Entry::new(now, &attempt, kind));
+        let path = self.local.path();
+        written.map_err(|error| {
+            Refusal::not_done(format!("cannot write the intent to {}: {error}", path.display()))
+        })?;
+        Ok((Act { _lock: lock, lease: None }, answer))
+    }
+
+    /// Whether to act although the shared ledger cannot be used. Says so.
+    fn acts_without(&self, error: &StoreError) -> bool {
+        if self.may_act_without {
+            crate::report::note(&format!(
+                "{}. Acting on what this machine knows (--act-without-state): what other machines did is not known",
+                self.unreadable(&error.to_string())
+            ));
+        }
+        self.may_act_without
     }
 
     /// Ends a rollback: appends its outcome, and releases the lock and the lease.
@@ -189,14 +213,22 @@ impl ServiceLedger {
             .map_err(|error| format!("cannot write the ledger in the shared state {}: {error}", self.place()))
     }
 
+    fn unreadable_local(&self, error: &std::io::Error) -> String {
+        format!("cannot read the ledger {}: {error}", self.local.path().display())
+    }
+
     fn unreadable(&self, error: &str) -> String {
-        format!("cannot use the ledger in the shared state {}: {error}", self.place())
+        format!(
+            "cannot use the ledger in the shared state {}: {error}. To act on what this machine knows, give \
+             --act-without-state",
+            self.place()
+        )
     }
 }
 
-fn request(identity: &Identity, now: DateTime<Utc>) -> LeaseRequest {
-    let holder = Holder::of(identity, "rollback", now);
-    LeaseRequest { holder, nonce: random_hex(8), ttl_s: ROLLBACK_TTL_S, is_renewed: true }
+fn request(context: &Context, now: DateTime<Utc>) -> LeaseRequest {
+    let holder = Holder::of(&context.identity, "rollback", now);
+    LeaseRequest { holder, nonce: random_hex(8), ttl_s: context.lease_ttl.as_secs(), is_renewed: true }
 }
 
 fn held(identity: &Identity, lease: &Lease) -> Refusal {

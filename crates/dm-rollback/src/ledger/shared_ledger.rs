@@ -17,9 +17,6 @@ use crate::ledger::stamps::TOLERANCE;
 /// How long the store may take for one reading or change. Others may be changing the same ledger.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How often a rollback looks whether another holder of the lease lives.
-const POLL: Duration = Duration::from_secs(5);
-
 /// The field that says when an entry from the future was seen, by the clock of the reader.
 const SEEN: &str = "seen";
 
@@ -129,13 +126,15 @@ impl SharedLedger {
             };
             // A holder that lives renews its lease. One that does not may be dead: wait until that is known.
             match watch.observe(&held, Instant::now()) {
-                Sign::Silent if held.is_renewed => self.runtime.block_on(sleep(POLL)),
+                Sign::Silent if held.is_renewed => {
+                    self.runtime.block_on(async { sleep(held.poll_interval()).await })
+                }
                 Sign::Expired => {}
                 Sign::Silent | Sign::Renewed => return Err(Refused::Held(held)),
             }
         };
         let keeper = self.open.open()?;
-        let lease = HeldLease::keep(keeper, acquired.fence)
+        let lease = HeldLease::keep(keeper, acquired.fence, Duration::from_secs(request.ttl_s))
             .map_err(|error| StoreError::Unavailable(format!("the lease cannot be renewed: {error}")))?;
         Ok((lease, result))
     }
@@ -145,8 +144,7 @@ impl SharedLedger {
         change: impl FnMut(&mut Document) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut state = self.state.borrow_mut();
-        // A timer needs the runtime to be entered.
-        self.runtime.block_on(async { state.update(Instant::now() + LIMIT, change).await })
+        self.runtime.block_on(state.update(Instant::now() + LIMIT, change))
     }
 }
 

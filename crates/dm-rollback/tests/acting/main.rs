@@ -8,6 +8,7 @@ mod notifications;
 mod records;
 mod releases;
 mod safeguards;
+mod shared;
 mod signals;
 mod team;
 mod trigger;

@@ -14,11 +14,18 @@ pub(crate) const TRACE: &str =
 /// A machine with a state directory of its own.
 pub(crate) struct Team {
     state: TempDir,
+    /// The URL of the state that it shares with other machines.
+    url: Option<String>,
 }
 
 impl Team {
     pub(crate) fn new() -> Self {
-        Self { state: tempfile::tempdir().unwrap() }
+        Self { state: tempfile::tempdir().unwrap(), url: None }
+    }
+
+    /// A machine that shares its state with others.
+    pub(crate) fn sharing(url: &str) -> Self {
+        Self { url: Some(url.to_owned()), ..Self::new() }
     }
 
     /// The tool, for a deployment of a version of the service `api`.
@@ -35,6 +42,7 @@ impl Team {
         command.env("DM_SERVICE", "api").env("DM_ENVIRONMENT", "production");
         command.env("DM_DEPLOYMENT_ID", deployment).env("DM_VERSION", version);
         command.current_dir(self.state.path());
+        command.envs(self.url.iter().map(|url| ("DM_STATE_URL", url)));
         command
     }
 
