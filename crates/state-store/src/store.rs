@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
+use common::env;
+
 use crate::backend::folder::FolderBackend;
+use crate::backend::git::GitBackend;
+use crate::backend::objects::ObjectsBackend;
 use crate::error::StoreError;
 use crate::key::Key;
 use crate::object::{MAX_BYTES, Object, Version};
@@ -15,6 +19,8 @@ pub struct Store(Backend);
 #[derive(Debug)]
 enum Backend {
     Folder(FolderBackend),
+    Objects(ObjectsBackend),
+    Git(GitBackend),
 }
 
 impl Store {
@@ -22,13 +28,23 @@ impl Store {
     ///
     /// # Errors
     /// The configuration of the backend, such as its credentials, is invalid.
-    pub fn open(url: &StoreUrl, _cache: &Path) -> Result<Self, StoreError> {
-        match url {
-            StoreUrl::Folder(folder) => Ok(Self(Backend::Folder(FolderBackend::open(folder)))),
-            StoreUrl::Objects(_) | StoreUrl::Git { .. } => {
-                Err(StoreError::Denied("not built yet".to_owned()))
+    pub fn open(url: &StoreUrl, cache: &Path) -> Result<Self, StoreError> {
+        Self::open_with(url, cache, env::all())
+    }
+
+    /// Like [`Store::open`], with these environment variables.
+    pub(crate) fn open_with(
+        url: &StoreUrl,
+        cache: &Path,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self(match url {
+            StoreUrl::Folder(folder) => Backend::Folder(FolderBackend::open(folder)),
+            StoreUrl::Objects(url) => Backend::Objects(ObjectsBackend::open(url, variables)?),
+            StoreUrl::Git { remote, reference } => {
+                Backend::Git(GitBackend::open(remote, reference, cache)?)
             }
-        }
+        }))
     }
 
     /// The object; `None` if there is none.
@@ -38,6 +54,8 @@ impl Store {
     pub async fn get(&self, key: &Key) -> Result<Option<Object>, StoreError> {
         let object = match &self.0 {
             Backend::Folder(backend) => backend.get(key),
+            Backend::Objects(backend) => backend.get(key).await,
+            Backend::Git(backend) => backend.get(key).await,
         }?;
         match object {
             Some(object) if object.bytes.len() as u64 > MAX_BYTES => {
@@ -54,6 +72,8 @@ impl Store {
     pub async fn put_if_absent(&self, key: &Key, bytes: &[u8]) -> Result<Version, StoreError> {
         match &self.0 {
             Backend::Folder(backend) => backend.put_if_absent(key, bytes).await,
+            Backend::Objects(backend) => backend.put_if_absent(key, bytes).await,
+            Backend::Git(backend) => backend.put_if_absent(key, bytes).await,
         }
     }
 
@@ -69,6 +89,8 @@ impl Store {
     ) -> Result<Version, StoreError> {
         match &self.0 {
             Backend::Folder(backend) => backend.put_if_matches(key, bytes, version).await,
+            Backend::Objects(backend) => backend.put_if_matches(key, bytes, version).await,
+            Backend::Git(backend) => backend.put_if_matches(key, bytes, version).await,
         }
     }
 
@@ -79,6 +101,8 @@ impl Store {
     pub async fn list(&self, prefix: &str) -> Result<Vec<Key>, StoreError> {
         match &self.0 {
             Backend::Folder(backend) => backend.list(prefix),
+            Backend::Objects(backend) => backend.list(prefix).await,
+            Backend::Git(backend) => backend.list(prefix).await,
         }
     }
 }
