@@ -4,7 +4,7 @@
 #
 # The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, MariaDB) and shellcheck are Debian's
 # packages, unpacked into a private folder: without root, without services that keep running, and without installing
-# anything on the machine. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm
+# anything on the machine. The object stores, moto and Azurite, come from PyPI and npm into the same folder. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm
 # one test downloads Grafana's types.
 #
 # DM_TEST_MINUTES limits the time of the tests, without their compilation (by default 20 minutes).
@@ -12,6 +12,7 @@ set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(libfaketime mariadb-client-core mariadb-server-core prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
+object_stores=('moto[s3]==5.2.5' 'flask==3.*' 'flask-cors' 'azurite@3.35.0')
 programs=(prometheus promtool prometheus-alertmanager amtool prometheus-pushgateway shellcheck)
 
 section='start'
@@ -61,6 +62,20 @@ install_servers() {
     rm -rf "$work"
 }
 
+# The fakes of S3 and Azure, for the tests of the shared state: moto from PyPI and Azurite from npm.
+install_object_stores() {
+    local folder=$1
+    have python3 npm || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y python3-venv npm; } ||
+        fail "needs python3 with venv, and npm: apt-get install python3-venv npm"
+    rm -rf "$folder"
+    python3 -m venv "$folder/moto" || fail "python3 -m venv failed: apt-get install python3-venv"
+    "$folder/moto/bin/pip" install --quiet --disable-pip-version-check "${object_stores[@]:0:3}" ||
+        fail "could not install ${object_stores[*]:0:3}: is PyPI reachable?"
+    npm install --silent --no-audit --no-fund --prefix "$folder/azurite" "${object_stores[3]}" ||
+        fail "could not install ${object_stores[3]}: is npm's registry reachable?"
+    printf '%s\n' "${object_stores[*]}" > "$folder/packages"
+}
+
 # Debian's Alertmanager has a fixed path for its templates, where nothing is installed. This replaces it with its working
 # directory: a path of the same length.
 relocate_alertmanager() {
@@ -95,6 +110,8 @@ servers=${CARGO_TARGET_DIR:-target}/test-servers
 PATH=$(mkdir -p "$servers" && cd "$servers" && pwd)/usr/bin:$PATH
 export PATH
 [ "$(cat "$servers/packages" 2>/dev/null)" = "${packages[*]} relocated" ] || install_servers "$servers"
+stores=$(cd "$servers" && pwd -P)/object-stores
+[ "$(cat "$stores/packages" 2>/dev/null)" = "${object_stores[*]}" ] || install_object_stores "$stores"
 have "${programs[@]}" || fail "could not install ${programs[*]}"
 [ -x "$servers/usr/sbin/mariadbd" ] || fail "could not install mariadb-server-core"
 have_postgresql "$servers/usr" || have_postgresql /usr || fail "could not install postgresql"

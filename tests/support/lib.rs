@@ -9,6 +9,7 @@
 //! | [`pushgateway`] | a real Pushgateway |
 //! | [`postgres`] | a real PostgreSQL, and its `psql` |
 //! | [`mariadb`] | a real MariaDB, and its client |
+//! | [`object_store`] | an S3 (moto) and an Azure blob storage (Azurite), each with a bucket |
 //! | [`session`] | a client of one of them, in a process of its own |
 //! | [`prometheus`] | a real Prometheus, and queries to it |
 //! | [`alertmanager`] | a real Alertmanager |
@@ -28,6 +29,7 @@ mod database;
 pub mod fault;
 pub mod https;
 pub mod mariadb;
+pub mod object_store;
 pub mod platform;
 pub mod port;
 pub mod postgres;

@@ -175,3 +175,6 @@ pub(crate) fn release_deployment(slot: &mut Option<Lease>, deployment: &str) {
         release(slot, fence);
     }
 }
+
+#[cfg(test)]
+mod tests;

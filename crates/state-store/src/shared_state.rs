@@ -239,3 +239,6 @@ impl Backoff {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,9 +41,7 @@ impl Store {
         Ok(Self(match url {
             StoreUrl::Folder(folder) => Backend::Folder(FolderBackend::open(folder)),
             StoreUrl::Objects(url) => Backend::Objects(ObjectsBackend::open(url, variables)?),
-            StoreUrl::Git { remote, reference } => {
-                Backend::Git(GitBackend::open(remote, reference, cache)?)
-            }
+            StoreUrl::Git { remote, reference } => Backend::Git(GitBackend::open(remote, reference, cache)?),
         }))
     }
 

@@ -3,3 +3,5 @@
 pub(crate) mod folder;
 pub(crate) mod git;
 pub(crate) mod objects;
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,8 @@ const MAX_TEXT: usize = 300;
 const MISSING_BUCKET: [&str; 3] = ["NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted"];
 
 /// The addresses at which a cloud's machines get their credentials.
-const METADATA: [&str; 4] = ["169.254.169.254", "169.254.170.2", "metadata.google.internal", "metadata/identity"];
+const METADATA: [&str; 4] =
+    ["169.254.169.254", "169.254.170.2", "metadata.google.internal", "metadata/identity"];
 
 /// A configuration that the client refuses.
 pub(super) fn of_setup(url: &Url, error: &Error) -> StoreError {

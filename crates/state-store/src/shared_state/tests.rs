@@ -1,0 +1,142 @@
+//! The shared state over a folder.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::thread;
+
+use common::runtime;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::*;
+
+const LIMIT: Duration = Duration::from_mins(2);
+
+fn open(store: &Path, machine: &Path) -> SharedState {
+    let url = format!("file://{}", store.display()).parse().unwrap();
+    let store = Store::open(&url, machine).unwrap();
+    let [environment, service] = ["production", "shop"].map(|text| text.parse().unwrap());
+    SharedState::new(store, &environment, &service, machine)
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    runtime::block_on(work).unwrap()
+}
+
+async fn add(state: &mut SharedState, id: &str) {
+    let event = json!({ "id": id, "text": "x".repeat(100) });
+    let deadline = Instant::now() + LIMIT;
+    state.update(deadline, |document| Ok::<_, StoreError>(document.add_event(event.clone()))).await.unwrap();
+}
+
+fn folders() -> [TempDir; 2] {
+    [(); 2].map(|()| tempfile::tempdir().unwrap())
+}
+
+/// The ids of all events, sealed ones included.
+async fn ids(state: &mut SharedState) -> Vec<String> {
+    let id = |event: &Value| event["id"].as_str().unwrap().to_owned();
+    let deadline = Instant::now() + LIMIT;
+    let mut ids: Vec<_> = state.read(deadline).await.unwrap().events.iter().map(id).collect();
+    let collect = |segment: &Segment| {
+        ids.extend(segment.events.iter().map(id));
+        false
+    };
+    state.sealed(deadline, collect).await.unwrap();
+    ids
+}
+
+#[test]
+fn a_hundred_concurrent_writers_all_finish_and_none_is_lost() {
+    const WRITERS: usize = 100;
+    let [store, machine] = folders();
+    thread::scope(|scope| {
+        for number in 0..WRITERS {
+            let (store, machine) = (store.path(), machine.path());
+            scope.spawn(move || {
+                let machine = machine.join(number.to_string());
+                run(async { add(&mut open(store, &machine), &format!("e{number}")).await });
+            });
+        }
+    });
+    let mut state = open(store.path(), machine.path());
+    let ids = run(ids(&mut state));
+    assert_eq!(ids.len(), WRITERS);
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), WRITERS);
+    assert_eq!(state.last.unwrap().document.sequence, WRITERS as u64);
+}
+
+#[test]
+fn what_the_machine_remembers_saves_reading_the_document() {
+    let [store, machine] = folders();
+    run(async {
+        add(&mut open(store.path(), machine.path()), "first").await;
+        // Another process on the same machine.
+        let mut second = open(store.path(), machine.path());
+        let mut calls = 0;
+        let change = |document: &mut Document| {
+            calls += 1;
+            Ok::<_, StoreError>(document.add_event(json!({ "id": "second" })))
+        };
+        second.catch_up();
+        assert!(second.last.as_ref().is_some_and(|last| last.version.is_some() && !last.is_fresh));
+        second.update(Instant::now() + LIMIT, change).await.unwrap();
+        // The first conditional write succeeded.
+        assert_eq!(calls, 1);
+        assert_eq!(ids(&mut second).await, ["first", "second"]);
+    });
+}
+
+#[test]
+fn a_machine_that_remembers_an_old_document_reads_the_present_one() {
+    let [store, machine] = folders();
+    let other = tempfile::tempdir().unwrap();
+    run(async {
+        add(&mut open(store.path(), machine.path()), "a").await;
+        add(&mut open(store.path(), other.path()), "b").await;
+        let mut state = open(store.path(), machine.path());
+        add(&mut state, "c").await;
+        assert_eq!(ids(&mut state).await, ["a", "b", "c"]);
+        // It is there already, which only the store can say.
+        add(&mut open(store.path(), other.path()), "c").await;
+        assert_eq!(ids(&mut state).await, ["a", "b", "c"]);
+    });
+}
+
+#[test]
+fn every_entry_stays_reachable_after_sealing() {
+    const EVENTS: usize = 1000;
+    let [store, machine] = folders();
+    run(async {
+        let mut state = open(store.path(), machine.path());
+        for number in 0..EVENTS {
+            add(&mut state, &format!("e{number}")).await;
+        }
+        let ids = ids(&mut state).await;
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), EVENTS);
+        assert_eq!(ids.len(), EVENTS);
+        assert!(state.last.as_ref().unwrap().document.sealed > 1);
+    });
+}
+
+#[test]
+fn a_storm_of_conflicts_ends_at_the_deadline() {
+    let [store, machine] = folders();
+    run(async {
+        let mut state = open(store.path(), machine.path());
+        let mut rounds = 0;
+        let result = state
+            .update(Instant::now() + Duration::from_secs(1), |document| {
+                rounds += 1;
+                // Between the reading and the writing of this writer, another one is always faster.
+                let text = json!({ "v": 1, "sequence": rounds, "last_fence": 0 }).to_string();
+                let path = store.path().join("production/shop/state.json");
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                atomic::write(&path, text.as_bytes()).unwrap();
+                Ok::<_, StoreError>(document.add_event(json!({ "id": "x" })))
+            })
+            .await;
+        assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+        assert!(rounds > 3, "{rounds}");
+    });
+}
