@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep};
 use crate::document::{Document, Segment};
 use crate::error::StoreError;
 use crate::key::Key;
-use crate::store::{Store, Version};
+use crate::object::Version;
+use crate::store::Store;
 
 /// The longest wait before another attempt. The wait grows from a hundredth of it and is random, so that a hundred writers
 /// do not all come back at the same time.

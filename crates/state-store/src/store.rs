@@ -2,28 +2,11 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::backend::folder::FolderBackend;
 use crate::error::StoreError;
 use crate::key::Key;
+use crate::object::{MAX_BYTES, Object, Version};
 use crate::store_url::StoreUrl;
-
-/// The largest object.
-pub(crate) const MAX_BYTES: u64 = 8 * 1024 * 1024;
-
-/// The version of an object, as its backend names it. Only equality means something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Version(pub(crate) String);
-
-/// An object as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object {
-    /// The content; at most 8 MiB.
-    pub bytes: Vec<u8>,
-    /// The version that a conditional write needs.
-    pub version: Version,
-}
 
 /// An opened store.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::StoreError;
 use crate::key::Key;
-use crate::store::{MAX_BYTES, Object, Version};
+use crate::object::{MAX_BYTES, Object, Version};
 
 /// How long to wait for another writer, which holds the lock for milliseconds.
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
