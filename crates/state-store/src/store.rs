@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::backend::folder::FolderBackend;
+use crate::backend::git::GitBackend;
 use crate::error::StoreError;
 use crate::key::Key;
 use crate::object::{MAX_BYTES, Object, Version};
@@ -15,6 +16,7 @@ pub struct Store(Backend);
 #[derive(Debug)]
 enum Backend {
     Folder(FolderBackend),
+    Git(Box<GitBackend>),
 }
 
 impl Store {
@@ -22,12 +24,13 @@ impl Store {
     ///
     /// # Errors
     /// The configuration of the backend, such as its credentials, is invalid.
-    pub fn open(url: &StoreUrl, _cache: &Path) -> Result<Self, StoreError> {
+    pub fn open(url: &StoreUrl, cache: &Path) -> Result<Self, StoreError> {
         match url {
             StoreUrl::Folder(folder) => Ok(Self(Backend::Folder(FolderBackend::new(folder)))),
-            StoreUrl::Objects(_) | StoreUrl::Git { .. } => {
-                Err(StoreError::Denied("not built yet".to_owned()))
+            StoreUrl::Git { remote, reference } => {
+                Ok(Self(Backend::Git(Box::new(GitBackend::open(remote, reference, cache)?))))
             }
+            StoreUrl::Objects(_) => Err(StoreError::Denied("not built yet".to_owned())),
         }
     }
 
@@ -38,6 +41,7 @@ impl Store {
     pub async fn get(&self, key: &Key) -> Result<Option<Object>, StoreError> {
         let object = match &self.0 {
             Backend::Folder(backend) => backend.get(key),
+            Backend::Git(backend) => backend.get(key).await,
         }?;
         match object {
             Some(object) if object.bytes.len() as u64 > MAX_BYTES => {
@@ -54,6 +58,7 @@ impl Store {
     pub async fn put_if_absent(&self, key: &Key, bytes: &[u8]) -> Result<Version, StoreError> {
         match &self.0 {
             Backend::Folder(backend) => backend.put_if_absent(key, bytes).await,
+            Backend::Git(backend) => backend.put_if_absent(key, bytes).await,
         }
     }
 
@@ -69,6 +74,7 @@ impl Store {
     ) -> Result<Version, StoreError> {
         match &self.0 {
             Backend::Folder(backend) => backend.put_if_matches(key, bytes, version).await,
+            Backend::Git(backend) => backend.put_if_matches(key, bytes, version).await,
         }
     }
 
@@ -79,6 +85,7 @@ impl Store {
     pub async fn list(&self, prefix: &str) -> Result<Vec<Key>, StoreError> {
         match &self.0 {
             Backend::Folder(backend) => backend.list(prefix),
+            Backend::Git(backend) => backend.list(prefix).await,
         }
     }
 }

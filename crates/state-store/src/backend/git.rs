@@ -28,8 +28,11 @@ use push::{Pushed, push};
 use remote::Remote;
 use tree::Entry;
 
+/// How long to wait for another process of this machine, which holds the lock of the clone for one request.
+const LOCK_LIMIT: Duration = Duration::from_secs(30);
+
 /// How long a write repeats while other keys of the ref change.
-const RACE_LIMIT: Duration = Duration::from_secs(60);
+const RACE_LIMIT: Duration = Duration::from_mins(1);
 
 /// The longest wait before a write is repeated.
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
@@ -43,6 +46,7 @@ pub(crate) struct GitBackend {
     git: Git,
     reference: String,
     folder: PathBuf,
+    lock_limit: Duration,
 }
 
 impl GitBackend {
@@ -51,11 +55,11 @@ impl GitBackend {
         let git = Git::new(Remote::parse(remote)?);
         let folder = std::path::absolute(cache.join("git"))
             .map_err(|error| StoreError::Denied(format!("{}: {error}", cache.display())))?;
-        Ok(Self { git, reference: reference.to_owned(), folder })
+        Ok(Self { git, reference: reference.to_owned(), folder, lock_limit: LOCK_LIMIT })
     }
 
     pub(crate) async fn get(&self, key: &Key) -> Result<Option<Object>, StoreError> {
-        let mut clone = LocalClone::open(&self.git, &self.folder).await?;
+        let mut clone = self.clone().await?;
         loop {
             match self.read(&clone, key).await {
                 Ok(object) => return Ok(object),
@@ -78,7 +82,7 @@ impl GitBackend {
     }
 
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<Key>, StoreError> {
-        let mut clone = LocalClone::open(&self.git, &self.folder).await?;
+        let mut clone = self.clone().await?;
         let mut keys = loop {
             match self.keys(&clone).await {
                 Ok(keys) => break keys,
@@ -88,6 +92,10 @@ impl GitBackend {
         keys.retain(|key| key.as_str().starts_with(prefix));
         keys.sort();
         Ok(keys)
+    }
+
+    async fn clone(&self) -> Result<LocalClone<'_>, GitError> {
+        LocalClone::open(&self.git, &self.folder, self.lock_limit).await
     }
 
     async fn read(&self, clone: &LocalClone<'_>, key: &Key) -> Result<Option<Object>, GitError> {
@@ -109,7 +117,7 @@ impl GitBackend {
             return Err(StoreError::Damaged(format!("{key} would be larger than {MAX_BYTES} bytes")));
         }
         let nonce = nonce()?;
-        let mut clone = LocalClone::open(&self.git, &self.folder).await?;
+        let mut clone = self.clone().await?;
         loop {
             match self.write(&clone, key, bytes, expected, &nonce).await {
                 Ok(version) => return Ok(version),

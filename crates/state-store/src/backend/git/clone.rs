@@ -15,9 +15,6 @@ use crate::backend::git::command::Git;
 use crate::backend::git::error::GitError;
 use crate::backend::git::remote;
 
-/// How long to wait for another process, which holds the lock for one request.
-const LOCK_LIMIT: Duration = Duration::from_secs(30);
-
 /// How often to try the lock.
 const LOCK_POLL: Duration = Duration::from_millis(10);
 
@@ -51,20 +48,22 @@ enum Owner {
 }
 
 impl<'a> LocalClone<'a> {
-    /// Opens the clone in `folder`, and makes it if necessary.
-    pub(super) async fn open(git: &'a Git, folder: &Path) -> Result<Self, GitError> {
+    /// Opens the clone in `folder`, and makes it if necessary. Waits for another process that uses it, but not longer than
+    /// `limit`.
+    pub(super) async fn open(git: &'a Git, folder: &Path, limit: Duration) -> Result<Self, GitError> {
         make_private(folder).map_err(|error| unusable(folder, &error))?;
-        let (path, owner) = match wait_for_lock(folder).await.map_err(|error| unusable(folder, &error))? {
-            Some(lock) => {
-                // A git that outlives this process still uses the clone.
-                lock.share_with_children().map_err(|error| unusable(folder, &error))?;
-                (folder.join("clone"), Owner::Locked { _lock: lock })
-            }
-            None => {
-                let temporary = TempDir::new_in(folder).map_err(|error| unusable(folder, &error))?;
-                (temporary.path().join("clone"), Owner::Temporary { _folder: temporary })
-            }
-        };
+        let (path, owner) =
+            match wait_for_lock(folder, limit).await.map_err(|error| unusable(folder, &error))? {
+                Some(lock) => {
+                    // A git that outlives this process still uses the clone.
+                    lock.share_with_children().map_err(|error| unusable(folder, &error))?;
+                    (folder.join("clone"), Owner::Locked { _lock: lock })
+                }
+                None => {
+                    let temporary = TempDir::new_in(folder).map_err(|error| unusable(folder, &error))?;
+                    (temporary.path().join("clone"), Owner::Temporary { _folder: temporary })
+                }
+            };
         let clone = Self { git, path, is_repaired: false, _owner: owner };
         git.prepare(&clone.path).await?;
         if clone.has_grown() {
@@ -192,8 +191,8 @@ fn make_private(folder: &Path) -> io::Result<()> {
 }
 
 /// Waits for the lock; `None` if its holder keeps it.
-async fn wait_for_lock(folder: &Path) -> io::Result<Option<Lock>> {
-    let deadline = Instant::now() + LOCK_LIMIT;
+async fn wait_for_lock(folder: &Path, limit: Duration) -> io::Result<Option<Lock>> {
+    let deadline = Instant::now() + limit;
     loop {
         let lock = lock::try_exclusive(&folder.join("lock"))?;
         if lock.is_some() || Instant::now() >= deadline {

@@ -18,7 +18,7 @@ use crate::backend::git::remote::Remote;
 use crate::object::MAX_BYTES;
 
 /// How long a command may take that uses the network.
-const REMOTE_LIMIT: Duration = Duration::from_secs(60);
+const REMOTE_LIMIT: Duration = Duration::from_mins(1);
 
 /// How long a command may take that only uses the clone.
 const LOCAL_LIMIT: Duration = Duration::from_secs(30);

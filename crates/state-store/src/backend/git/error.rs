@@ -38,6 +38,7 @@ const DENIED: [(&[&str], &str); 7] = [
             "authentication failed",
             "could not read username",
             "could not read password",
+            "unable to get password",
             "terminal prompts disabled",
             "invalid username or password",
             "returned error: 401",

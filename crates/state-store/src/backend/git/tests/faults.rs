@@ -1,11 +1,11 @@
 //! Hosts and clones with faults.
 
 use std::fs;
+use std::time::Duration;
 
 use common::runtime::block_on;
 
 use super::repository::{Repository, increment, key, open, read};
-use crate::backend::git::clone::LocalClone;
 use crate::error::StoreError;
 
 #[test]
@@ -129,19 +129,13 @@ fn a_clone_that_has_grown_is_made_again() {
 #[test]
 fn a_holder_of_the_lock_that_does_not_respond_is_bypassed() {
     let repository = Repository::new();
-    let _lock = common::fs::lock::exclusive(&repository.cache("cache").join("git/lock")).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let backend = repository.open("cache");
-        let clone = async {
-            tokio::time::timeout(
-                std::time::Duration::from_millis(1),
-                LocalClone::open(&backend.git, &backend.folder),
-            )
-            .await
-        };
-        assert!(clone.await.is_err(), "it waits");
-    });
+    let folder = repository.cache("cache").join("git");
+    let _lock = common::fs::lock::exclusive(&folder.join("lock")).unwrap();
+    let mut backend = repository.open("cache");
+    backend.lock_limit = Duration::ZERO;
+    assert_eq!(block_on(increment(&backend, &key("a"))).unwrap().unwrap(), (1, 0));
+    let left: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["lock"]);
 }
 
 #[test]
