@@ -52,18 +52,15 @@ impl<'a> LocalClone<'a> {
     /// `limit`.
     pub(super) async fn open(git: &'a Git, folder: &Path, limit: Duration) -> Result<Self, GitError> {
         make_private(folder).map_err(|error| unusable(folder, &error))?;
-        let (path, owner) =
-            match wait_for_lock(folder, limit).await.map_err(|error| unusable(folder, &error))? {
-                Some(lock) => {
-                    // A git that outlives this process still uses the clone.
-                    lock.share_with_children().map_err(|error| unusable(folder, &error))?;
-                    (folder.join("clone"), Owner::Locked { _lock: lock })
-                }
-                None => {
-                    let temporary = TempDir::new_in(folder).map_err(|error| unusable(folder, &error))?;
-                    (temporary.path().join("clone"), Owner::Temporary { _folder: temporary })
-                }
-            };
+        let lock = wait_for_lock(folder, limit).await.map_err(|error| unusable(folder, &error))?;
+        let (path, owner) = if let Some(lock) = lock {
+            // A git that outlives this process still uses the clone.
+            lock.share_with_children().map_err(|error| unusable(folder, &error))?;
+            (folder.join("clone"), Owner::Locked { _lock: lock })
+        } else {
+            let temporary = TempDir::new_in(folder).map_err(|error| unusable(folder, &error))?;
+            (temporary.path().join("clone"), Owner::Temporary { _folder: temporary })
+        };
         let clone = Self { git, path, is_repaired: false, _owner: owner };
         git.prepare(&clone.path).await?;
         if clone.has_grown() {
