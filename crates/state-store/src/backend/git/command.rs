@@ -31,7 +31,7 @@ const MAX_OUTPUT: usize = MAX_BYTES as usize + 1;
 const OLDEST: (u32, u32) = (2, 31);
 
 /// Overrides what the user's configuration may contain. Credentials, proxies, certificates and `insteadOf` stay.
-const CONFIG: [&str; 23] = [
+const CONFIG: [&str; 24] = [
     "commit.gpgSign=false",
     "push.gpgSign=false",
     "push.pushOption=",
@@ -55,6 +55,8 @@ const CONFIG: [&str; 23] = [
     "gc.auto=0",
     "maintenance.auto=false",
     "init.defaultRefFormat=files",
+    // A delta in a push needs earlier content, which git would fetch first. Over HTTP, --no-thin does not prevent that.
+    "pack.window=0",
 ];
 
 /// The variables of git that stay, by how their names begin; the others would select another repository, or print

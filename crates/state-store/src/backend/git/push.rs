@@ -38,8 +38,6 @@ pub(super) async fn push(
         "--porcelain",
         "--no-verify",
         "--no-signed",
-        // A delta needs the content of earlier objects, which the clone may not have and would fetch.
-        "--no-thin",
         "--no-follow-tags",
         "--recurse-submodules=no",
         &lease,

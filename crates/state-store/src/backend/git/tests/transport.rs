@@ -31,6 +31,25 @@ fn http_is_a_store_too() {
 }
 
 #[test]
+fn a_write_after_a_read_takes_two_requests() {
+    let repository = Repository::new();
+    let server = HttpServer::start(repository.folder.path(), None);
+    let backend = open(&server.url(""), &repository.cache("1"));
+    block_on(async {
+        for _ in 0..2 {
+            increment(&repository.open("2"), &key("a")).await.unwrap();
+            let version = backend.get(&key("a")).await.unwrap().unwrap().version;
+            server.requests.lock().unwrap().clear();
+            backend.put_if_matches(&key("a"), b"9", &version).await.unwrap();
+            let requests = server.requests.lock().unwrap();
+            let is_push = requests.iter().all(|request| request.contains("git-receive-pack"));
+            assert!(is_push && requests.len() == 2, "{requests:?}");
+        }
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_password_reaches_the_server_and_no_argument() {
     let repository = Repository::new();
     let server = HttpServer::start(repository.folder.path(), Some(AUTHORIZATION));
