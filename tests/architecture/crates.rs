@@ -8,6 +8,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("common", &[]),
     ("http-expect", &[]),
     ("child-process", &["common"]),
+    ("state-store", &["child-process", "common"]),
     ("telemetry", &["common"]),
     ("dm-stage", &["child-process", "common", "telemetry"]),
     ("dm-health", &["child-process", "common", "http-expect", "telemetry"]),

@@ -20,7 +20,7 @@ pub struct Store(Backend);
 enum Backend {
     Folder(FolderBackend),
     Objects(ObjectsBackend),
-    Git(GitBackend),
+    Git(Box<GitBackend>),
 }
 
 impl Store {
@@ -41,7 +41,9 @@ impl Store {
         Ok(Self(match url {
             StoreUrl::Folder(folder) => Backend::Folder(FolderBackend::open(folder)),
             StoreUrl::Objects(url) => Backend::Objects(ObjectsBackend::open(url, variables)?),
-            StoreUrl::Git { remote, reference } => Backend::Git(GitBackend::open(remote, reference, cache)?),
+            StoreUrl::Git { remote, reference } => {
+                Backend::Git(Box::new(GitBackend::open(remote, reference, cache)?))
+            }
         }))
     }
 

@@ -132,7 +132,7 @@ async fn lock(path: &Path) -> Result<Lock, StoreError> {
 /// The number of writes and the content. The content alone would not do: it may be what it was two writes ago. The
 /// number alone would not do: a writer that is killed has increased it, and may have written or not.
 fn version(counter: u64, bytes: &[u8]) -> Version {
-    let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = base16(&Sha256::digest(bytes));
     Version(format!("{counter}-{digest}"))
 }
 
@@ -199,4 +199,9 @@ fn failed(path: &Path, error: &io::Error) -> StoreError {
         )),
         _ => StoreError::Unavailable(message),
     }
+}
+
+fn base16(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
