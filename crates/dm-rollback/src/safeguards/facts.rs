@@ -1,6 +1,7 @@
 //! The facts that the safeguards need in addition to the ledger: from the journal, the environment and the state
 //! directory.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -139,7 +140,7 @@ fn unreadable(ours: &Identity, journal: &Contents, our_start: Option<usize>) -> 
             && says("environment", &|text| text == ours.environment.as_str())
             && says("stage", &replaces_version)
     })?;
-    Some(format!("line {} of {}", line.line, line.path.display()))
+    Some(line.what.clone())
 }
 
 /// The last rollback of our deployment in the journal.
@@ -175,7 +176,12 @@ fn disabled(state_dir: Option<&Path>, env: &Env<'_>) -> Option<String> {
         return Some(format!("the variable {DISABLED}"));
     }
     let file = state_dir?.join(SWITCH);
-    file.exists().then(|| format!("the file {}", file.display()))
+    match file.symlink_metadata() {
+        Ok(_) => Some(format!("the file {}", file.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        // It may be there.
+        Err(error) => Some(format!("the file {}, which cannot be looked for: {error}", file.display())),
+    }
 }
 
 #[cfg(test)]
@@ -280,7 +286,7 @@ pub(crate) mod tests {
     #[test]
     fn a_line_that_cannot_be_read_may_be_a_newer_deployment() {
         let line =
-            |place, value| telemetry::Unreadable { place, path: "/s/journal.jsonl".into(), line: 7, value };
+            |place, value| telemetry::Unreadable { place, what: "line 7 of /s/journal.jsonl".to_owned(), value };
         let answer = |entries: &[Entry], unreadable| {
             let journal = Contents { unreadable: vec![unreadable], ..journal(entries) };
             Facts::from_journal(&ours(), &journal, &|_| None, at(10), at(10)).unreadable
