@@ -158,6 +158,21 @@ pub fn redact_url(url: &Url) -> String {
     redacted.into()
 }
 
+/// The page of a CI run as a label, without secrets: like [`redact_url`], but a number in the query, such as that of a
+/// build, is kept. `None` if the text is not a URL, or too long: half a URL leads nowhere.
+pub fn page_label(text: &str) -> Option<Label> {
+    let url = Url::parse(text).ok().filter(Url::has_host)?;
+    let is_number = |value: &str| value.len() <= 12 && value.bytes().all(|byte| byte.is_ascii_digit());
+    let shown =
+        url.query_pairs().map(|(name, value)| (name, if is_number(&value) { value } else { MASK.into() }));
+    let query: Vec<String> = shown.map(|(name, value)| format!("{name}={value}")).collect();
+    let mut page = Url::parse(&redact_url(&url)).ok()?;
+    if !query.is_empty() {
+        page.set_query(Some(&query.join("&")));
+    }
+    page.as_str().parse().ok()
+}
+
 /// What replaces a secret.
 pub const MASK: &str = "***";
 
@@ -188,5 +203,20 @@ mod tests {
         let redacted = |text: &str| redact_url(&Url::parse(text).unwrap());
         assert_eq!(redacted("https://u:p@h/x?token=abc&v=1#f"), "https://***@h/x?token=***&v=***");
         assert_eq!(redacted("http://h:80/health"), "http://h/health");
+    }
+
+    #[test]
+    fn the_page_of_a_run_keeps_the_number_of_the_build() {
+        let page = |text: &str| page_label(text).map(String::from);
+        assert_eq!(
+            page("https://ci/x/_build/results?buildId=901").unwrap(),
+            "https://ci/x/_build/results?buildId=901"
+        );
+        assert_eq!(
+            page("https://u:hunter2@ci/run?token=abc&n=1#t=x").unwrap(),
+            "https://***@ci/run?token=***&n=1"
+        );
+        assert_eq!(page("not a URL"), None);
+        assert_eq!(page(&format!("https://ci/{}", "x".repeat(128))), None);
     }
 }

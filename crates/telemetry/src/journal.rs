@@ -140,7 +140,10 @@ impl Contents {
         let path = folder.path(name);
         let omitted = file.metadata()?.len().saturating_sub(MAX_READ_BYTES);
         if omitted > 0 {
-            self.add_unreadable(format!("the beginning of {} ({omitted} bytes, too much to read)", path.display()), None);
+            self.add_unreadable(
+                format!("the beginning of {} ({omitted} bytes, too much to read)", path.display()),
+                None,
+            );
         }
         let mut number = 0_usize;
         bounded::last_lines(file, MAX_READ_BYTES, |text| {
@@ -197,7 +200,8 @@ impl LockedJournal {
         for name in [CURRENT.to_owned(), rotated(1)] {
             let Some(file) = self.folder.open_file(&name)? else { continue };
             bounded::last_lines(file, MAX_READ_BYTES, |text| {
-                found = found || matches!(text, Text::Whole(line) if parse(line).is_some_and(|it| it.has_id(id)));
+                found =
+                    found || matches!(text, Text::Whole(line) if parse(line).is_some_and(|it| it.has_id(id)));
             })?;
         }
         Ok(found)
@@ -294,7 +298,8 @@ mod tests {
         assert_eq!(contents.entries.len(), 2);
         let line = |number: usize| format!("line {number} of {}", journal.path().display());
         let value = Some(serde_json::json!({"v": 2}));
-        let expected = [(line(2), None), (line(3), value)].map(|(what, value)| Unreadable { place: 1, what, value });
+        let expected =
+            [(line(2), None), (line(3), value)].map(|(what, value)| Unreadable { place: 1, what, value });
         assert_eq!(contents.unreadable, expected);
     }
 
@@ -318,7 +323,8 @@ mod tests {
         let mut file = OpenOptions::new().append(true).open(journal.path()).unwrap();
         file.set_len(1 << 40).unwrap();
         let event = stage_event("deploy");
-        io::Write::write_all(&mut file, format!("\n{}\n", serde_json::to_string(&event).unwrap()).as_bytes()).unwrap();
+        io::Write::write_all(&mut file, format!("\n{}\n", serde_json::to_string(&event).unwrap()).as_bytes())
+            .unwrap();
         let contents = journal.read_all().unwrap();
         assert_eq!(contents.entries, [Entry::Finished(event.clone())]);
         assert!(contents.unreadable[0].what.starts_with("the beginning of /"), "{:?}", contents.unreadable);

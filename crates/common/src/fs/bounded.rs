@@ -129,7 +129,8 @@ mod tests {
         let long = vec![0; MAX_LINE_BYTES + 1];
         let text = [b"one\n", &long[..], b"\n", &long[1..], b"\ntwo\n", &long].concat();
         let (found, _) = lines(&text, 1 << 40);
-        let found: Vec<&str> = found.iter().map(|line| if line.starts_with('\0') { "long" } else { line }).collect();
+        let found: Vec<&str> =
+            found.iter().map(|line| if line.starts_with('\0') { "long" } else { line }).collect();
         assert_eq!(found, ["one", "too long", "long", "two", "too long"]);
     }
 
@@ -137,6 +138,8 @@ mod tests {
     fn a_device_without_an_end_is_too_large() {
         let error = read_text(Path::new("/dev/zero"), 10).unwrap_err().to_string();
         assert!(error.contains("/dev/zero has more than 10 bytes"), "{error}");
-        assert!(read_regular_text(Path::new("/dev/zero"), 10).unwrap_err().to_string().contains("not a regular"));
+        assert!(
+            read_regular_text(Path::new("/dev/zero"), 10).unwrap_err().to_string().contains("not a regular")
+        );
     }
 }

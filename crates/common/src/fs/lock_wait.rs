@@ -58,7 +58,11 @@ pub(super) fn is_acquired(file: &File) -> io::Result<bool> {
 
 fn timed_out(file: &File, path: &Path, limit: Duration, signalled: bool) -> Error {
     let holder = holder(file).map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-    let end = if signalled { "a signal ended the wait".to_owned() } else { format!("waited {}", format_duration(limit)) };
+    let end = if signalled {
+        "a signal ended the wait".to_owned()
+    } else {
+        format!("waited {}", format_duration(limit))
+    };
     Error::new(ErrorKind::TimedOut, format!("{holder} holds the lock {}: {end}", path.display()))
 }
 

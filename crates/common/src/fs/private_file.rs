@@ -9,9 +9,9 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fchmod, fstat, fsync, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
-use super::private_dir::{PrivateDir, check, refused};
 use super::bounded;
 use super::lock::Lock;
+use super::private_dir::{PrivateDir, check, refused};
 use crate::identity::random_hex;
 
 /// Only this user may read or write.
@@ -149,7 +149,10 @@ impl PrivateDir {
             Ok(file) => File::from(file),
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP) => {
-                return Err(refused(format!("{} is a link, which is not followed: remove it", path().display())));
+                return Err(refused(format!(
+                    "{} is a link, which is not followed: remove it",
+                    path().display()
+                )));
             }
             Err(Errno::NXIO) => return Err(bounded::not_a_file(&path())),
             Err(error) => return Err(Error::from(error)),

@@ -90,7 +90,9 @@ impl Ledger {
         if size > MAX_BYTES {
             return Err(Error::new(
                 ErrorKind::FileTooLarge,
-                format!("it has {size} bytes, and at most {MAX_BYTES} are read: check it, and move its older lines away"),
+                format!(
+                    "it has {size} bytes, and at most {MAX_BYTES} are read: check it, and move its older lines away"
+                ),
             ));
         }
         contents.written = written(&folder, &self.file_name(), &file, now);
@@ -105,13 +107,14 @@ impl Ledger {
                 }
             };
             let read = parse(line);
-            contents.is_tail_unknown = matches!(read, Line::Unknown) || line.is_empty() && contents.is_tail_unknown;
+            contents.is_tail_unknown =
+                matches!(read, Line::Unknown) || line.is_empty() && contents.is_tail_unknown;
             match read {
                 Line::Entry(entry) => contents.entries.push(*entry),
                 Line::Empty | Line::Unknown => {}
                 Line::Damaged(error) => {
                     damage.get_or_insert(error);
-                },
+                }
             }
         })?;
         damage.map_or(Ok(contents), Err)

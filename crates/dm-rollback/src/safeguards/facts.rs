@@ -285,8 +285,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_line_that_cannot_be_read_may_be_a_newer_deployment() {
-        let line =
-            |place, value| telemetry::Unreadable { place, what: "line 7 of /s/journal.jsonl".to_owned(), value };
+        let line = |place, value| telemetry::Unreadable {
+            place,
+            what: "line 7 of /s/journal.jsonl".to_owned(),
+            value,
+        };
         let answer = |entries: &[Entry], unreadable| {
             let journal = Contents { unreadable: vec![unreadable], ..journal(entries) };
             Facts::from_journal(&ours(), &journal, &|_| None, at(10), at(10)).unreadable

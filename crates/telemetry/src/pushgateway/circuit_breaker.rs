@@ -42,7 +42,8 @@ impl CircuitBreaker {
     /// Opens the breaker. If the file cannot be written, the next tool tries the Pushgateway once more.
     pub(crate) fn trip(&self, now: DateTime<Utc>) {
         let text = format!("{} {}\n", now.to_rfc3339(), self.gateway);
-        let _ = PrivateDir::create(&self.state_dir, &[]).and_then(|folder| folder.replace(FILE, text.as_bytes()));
+        let _ =
+            PrivateDir::create(&self.state_dir, &[]).and_then(|folder| folder.replace(FILE, text.as_bytes()));
     }
 
     fn read(&self) -> Option<String> {
