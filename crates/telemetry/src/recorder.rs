@@ -17,14 +17,14 @@ use common::runtime;
 use tokio::sync::oneshot;
 
 use crate::journal::Journal;
-use crate::metrics::exposition::UnequalBuckets;
+use crate::metrics::exposition::Remark;
 use crate::pushgateway::{
     CircuitBreaker, Endpoint, GatewayClient, GroupKey, Outbox, PushError, PushSession, journal_and_enqueue,
 };
 use crate::textfile::Textfile;
 use crate::work::WorkItem;
 
-type PushResult = Result<Vec<UnequalBuckets>, PushError>;
+type PushResult = Result<Vec<Remark>, PushError>;
 
 /// Where events are recorded.
 #[derive(Debug, Clone)]
@@ -257,11 +257,17 @@ impl Recorder {
         self.sinks.textfile.as_deref().map(|path| Textfile::new(path, lock_limit))
     }
 
-    fn warn_of_refused(&mut self, refused: Vec<UnequalBuckets>) {
-        for UnequalBuckets(name) in refused {
-            self.warn(format!(
-                "{name} exists with other buckets, so nothing was added; delete its group once"
-            ));
+    fn warn_of_refused(&mut self, refused: Vec<Remark>) {
+        for remark in refused {
+            self.warn(match remark {
+                Remark::UnequalBuckets(name) => {
+                    format!("{name} exists with other buckets, so nothing was added; delete its group once")
+                }
+                Remark::Repaired(name) => format!(
+                    "{name} had a value that these tools cannot have counted, so it was counted again from the journal: \
+                     something else pushes to its group"
+                ),
+            });
         }
     }
 

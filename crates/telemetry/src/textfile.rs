@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::metrics::encode::encode;
-use crate::metrics::exposition::UnequalBuckets;
+use crate::metrics::exposition::Remark;
 use crate::metrics::{
     Contribution, Exposition, Outage, catalog, contribution, migration_in_progress, parse::parse, zeros,
 };
@@ -42,7 +42,7 @@ impl Textfile {
     }
 
     /// Records the outcome of the work. Returns the histograms that could not be added to.
-    pub(crate) fn close(&self, work: &WorkItem, event: &Event) -> Result<Vec<UnequalBuckets>> {
+    pub(crate) fn close(&self, work: &WorkItem, event: &Event) -> Result<Vec<Remark>> {
         self.merge(work, |stored| {
             let mut event = event.clone();
             if event.stage.is_deployment() {
@@ -61,7 +61,7 @@ impl Textfile {
         &self,
         work: &WorkItem,
         contribute: impl FnOnce(&Exposition) -> Contribution,
-    ) -> Result<Vec<UnequalBuckets>> {
+    ) -> Result<Vec<Remark>> {
         let labels = work.identity.labels(work.stage.as_str());
         let failed = || format!("cannot write the metrics file {}", self.path.display());
         let mut lock_path = self.path.clone().into_os_string();

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use common::env::Env;
 use common::event::{Detail, Event, RollbackResult};
 use common::identity::Identity;
-use common::label::Label;
+use common::label::{Label, Stage};
 use telemetry::{Contents, Context, Entry};
 
 use crate::ledger::stamps::{TOLERANCE, display_time};
@@ -38,6 +38,8 @@ pub(crate) struct Facts {
     pub newer: Option<(Label, DateTime<Utc>)>,
     /// The place of a line in the journal that may record such a deployment, and cannot be read.
     pub unreadable: Option<String>,
+    /// The place of a line that may record a migration of this deployment, and cannot be read.
+    pub unreadable_migration: Option<String>,
     /// How often this deployment began to replace the live version; 0 if the journal does not know.
     pub starts: u32,
     /// Whether it may have begun more often: the last start says only that a deployment is under way.
@@ -96,6 +98,7 @@ impl Facts {
         Self {
             newer: newer(ours, entries, last_start, began, now),
             unreadable: unreadable(ours, journal, last_start.map(|start| start.place)),
+            unreadable_migration: unreadable_migration(ours, journal),
             rolled_back: rolled_back(ours, entries),
             notes: from_the_future(ours, entries, now).into_iter().collect(),
             schema: schema.as_deref().and_then(Label::sanitize),
@@ -138,7 +141,22 @@ fn unreadable(ours: &Identity, journal: &Contents, our_start: Option<usize>) -> 
         our_start.is_none_or(|place| line.place > place)
             && says("service", &|text| text == ours.service.as_str())
             && says("environment", &|text| text == ours.environment.as_str())
-            && says("stage", &replaces_version)
+            && says("stage", &|stage| replaces_version(stage) || stage == Stage::rollback().as_str())
+    })?;
+    Some(line.what.clone())
+}
+
+/// The first line after the deployment before ours that may record a migration, and cannot be read. A migration may be
+/// recorded for another service: the database often is one of its own.
+fn unreadable_migration(ours: &Identity, journal: &Contents) -> Option<String> {
+    let others =
+        deploy_starts(&journal.entries, ours).filter(|start| start.identity.deployment != ours.deployment);
+    let before = others.map(|start| start.place).last();
+    let line = journal.unreadable.iter().find(|line| {
+        let text = |name: &str| line.value.as_ref().and_then(|value| value[name].as_str());
+        before.is_none_or(|place| line.place > place)
+            && text("stage").is_none_or(|stage| stage == Stage::migration().as_str())
+            && text("deployment").is_none_or(|deployment| deployment == ours.deployment.as_str())
     })?;
     Some(line.what.clone())
 }
@@ -306,6 +324,20 @@ pub(crate) mod tests {
         ] {
             assert_eq!(answer(&ours, line(2, Some(value.clone()))).is_some(), matters, "{value}");
         }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_may_be_a_migration_of_ours() {
+        let entries = [stage(2, "d-1", "api", "deploy"), stage(5, "d-2", "api", "deploy")];
+        let answer = |place, value| {
+            let line = telemetry::Unreadable { place, what: "line 7".to_owned(), value };
+            unreadable_migration(&ours(), &Contents { unreadable: vec![line], ..journal(&entries) })
+        };
+        assert_eq!(answer(1, None).as_deref(), Some("line 7"));
+        assert_eq!(answer(0, None), None, "the deployment before ours began later");
+        assert!(answer(1, Some(json!({"v": 2, "stage": "migration", "deployment": "d-2"}))).is_some());
+        assert_eq!(answer(1, Some(json!({"v": 2, "stage": "build"}))), None);
+        assert_eq!(answer(1, Some(json!({"v": 2, "stage": "migration", "deployment": "d-1"}))), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::error::PushError;
 use super::group_key::GroupKey;
 use super::outbox::{GroupOutbox, Outbox};
 use super::push::{push_group, push_unsaved, verify};
-use crate::metrics::exposition::UnequalBuckets;
+use crate::metrics::exposition::Remark;
 use crate::metrics::{Exposition, in_progress, migration_in_progress, zeros};
 use crate::work::{WorkItem, WorkKind};
 use common::event::Event;
@@ -80,10 +80,7 @@ impl PushSession {
     ///
     /// # Errors
     /// The outcome could not be pushed.
-    pub(crate) async fn run(
-        &self,
-        mut end: Receiver<Option<Box<Event>>>,
-    ) -> Result<Vec<UnequalBuckets>, PushError> {
+    pub(crate) async fn run(&self, mut end: Receiver<Option<Box<Event>>>) -> Result<Vec<Remark>, PushError> {
         if let Ok(unsaved) = timeout(TOO_SHORT_TO_ANNOUNCE, &mut end).await {
             return self.push_outcome(unsaved.unwrap_or_default().as_deref()).await;
         }
@@ -100,7 +97,7 @@ impl PushSession {
         }
     }
 
-    async fn push_outcome(&self, unsaved: Option<&Event>) -> Result<Vec<UnequalBuckets>, PushError> {
+    async fn push_outcome(&self, unsaved: Option<&Event>) -> Result<Vec<Remark>, PushError> {
         let refused = match (unsaved, self.group()) {
             (Some(event), _) => push_unsaved(&self.client, event).await?,
             (None, Some(group)) => {
