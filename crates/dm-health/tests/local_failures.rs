@@ -76,8 +76,8 @@ fn a_missing_program_says_nothing_about_the_service() {
 #[test]
 fn without_threads_the_result_is_inconclusive() {
     // As a user who has as many processes already as he may have. Root has no limit.
-    let script = "chmod 777 \"$DM_STATE_DIR\"; exec setpriv --reuid=65534 --regid=65534 --clear-groups \
-        sh -c 'ulimit -u 1; exec \"$0\" \"$@\"' \"$0\" \"$@\"";
+    let script = "exec setpriv --reuid=65534 --regid=65534 --clear-groups \
+        bash -c 'ulimit -u 1; exec \"$0\" \"$@\"' \"$0\" \"$@\"";
     let as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let tool = env!("CARGO_BIN_EXE_dm-health");
     let may = Command::new(as_nobody[0]).args(&as_nobody[1..]).args(["test", "-x", tool]).status();

@@ -146,15 +146,17 @@ fn unreadable(ours: &Identity, journal: &Contents, our_start: Option<usize>) -> 
     Some(line.what.clone())
 }
 
-/// The first line after the deployment before ours that may record a migration, and cannot be read. A migration may be
-/// recorded for another service: the database often is one of its own.
+/// The first line after the first record of our deployment that may record a migration, and cannot be read. A migration
+/// may be recorded for another service: the database often is one of its own.
 fn unreadable_migration(ours: &Identity, journal: &Contents) -> Option<String> {
-    let others =
-        deploy_starts(&journal.entries, ours).filter(|start| start.identity.deployment != ours.deployment);
-    let before = others.map(|start| start.place).last();
+    let is_ours = |entry: &Entry| match entry {
+        Entry::Started(it) => it.identity.deployment == ours.deployment,
+        Entry::Finished(it) => it.identity.deployment == ours.deployment,
+    };
+    let first = journal.entries.iter().position(is_ours)?;
     let line = journal.unreadable.iter().find(|line| {
         let text = |name: &str| line.value.as_ref().and_then(|value| value[name].as_str());
-        before.is_none_or(|place| line.place > place)
+        line.place > first
             && text("stage").is_none_or(|stage| stage == Stage::migration().as_str())
             && text("deployment").is_none_or(|deployment| deployment == ours.deployment.as_str())
     })?;
@@ -328,13 +330,13 @@ pub(crate) mod tests {
 
     #[test]
     fn a_line_that_cannot_be_read_may_be_a_migration_of_ours() {
-        let entries = [stage(2, "d-1", "api", "deploy"), stage(5, "d-2", "api", "deploy")];
+        let entries = [stage(2, "d-2", "api", "build"), stage(5, "d-2", "api", "deploy")];
         let answer = |place, value| {
             let line = telemetry::Unreadable { place, what: "line 7".to_owned(), value };
             unreadable_migration(&ours(), &Contents { unreadable: vec![line], ..journal(&entries) })
         };
         assert_eq!(answer(1, None).as_deref(), Some("line 7"));
-        assert_eq!(answer(0, None), None, "the deployment before ours began later");
+        assert_eq!(answer(0, None), None, "ours began later");
         assert!(answer(1, Some(json!({"v": 2, "stage": "migration", "deployment": "d-2"}))).is_some());
         assert_eq!(answer(1, Some(json!({"v": 2, "stage": "build"}))), None);
         assert_eq!(answer(1, Some(json!({"v": 2, "stage": "migration", "deployment": "d-1"}))), None);

@@ -74,7 +74,7 @@ fn a_huge_or_damaged_journal_refuses_if_it_may_matter() {
 fn a_damaged_line_that_may_be_a_migration_refuses_unless_the_versions_are_compatible() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
-    team.append_event(&event("d-1", "api", "deploy", &json!({})));
+    team.append_event(&event("d-2", "api", "build", &json!({})));
     let mut journal = File::options().append(true).open(team.path().join("journal.jsonl")).unwrap();
     journal.write_all(b"{\"v\":1,\"type\":\"migr\0tion\"}\n").unwrap();
     team.append_event(&event("d-2", "api", "deploy", &json!({})));
