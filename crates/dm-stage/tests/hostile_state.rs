@@ -16,9 +16,15 @@ use support::{dm_stage, journal, state_dir};
 
 /// Runs a stage that ends with 3, and returns the only line on stderr.
 fn warning(state: &TempDir) -> String {
-    let output = dm_stage(state).args(["build", "--", "sh", "-c", "exit 3"]).output().unwrap();
+    let mut command = dm_stage(state);
+    command.args(["build", "--", "sh", "-c", "exit 3"]);
+    let output = run(command);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     stderr(&output)
+}
+
+fn run(command: Command) -> Output {
+    assert_cmd::Command::from_std(command).output().unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -99,8 +105,9 @@ fn links_and_pipes_in_it_are_left_alone() {
     let victim = elsewhere.path().join("victim");
     File::create(&victim).unwrap();
     symlink(&victim, state.path().join("gateway.down")).unwrap();
-    let output =
-        dm_stage(&state).env(NO_GATEWAY.0, NO_GATEWAY.1).args(["build", "--", "true"]).output().unwrap();
+    let mut command = dm_stage(&state);
+    command.env(NO_GATEWAY.0, NO_GATEWAY.1).args(["build", "--", "true"]);
+    let output = run(command);
     assert!(output.status.success());
     assert_eq!(victim.metadata().unwrap().len(), 0);
 
@@ -137,7 +144,7 @@ fn a_lock_that_somebody_holds_costs_the_budget_and_a_warning() {
     let mut holder = hold(&lock);
     let mut command = dm_stage(&state);
     command.env("DM_EXPORT_BUDGET", "100ms").args(["build", "--", "sh", "-c", "exit 3"]);
-    let output = command.output().unwrap();
+    let output = run(command);
     assert_eq!(output.status.code(), Some(3));
     let text = stderr(&output);
     let expected = format!("process {} holds the lock {}: waited 50ms", holder.id(), lock.display());
@@ -179,7 +186,8 @@ fn damage_in_the_journal_is_reported_and_harmless() {
     assert_eq!(warning(&state), "");
     let mut timeline = Command::new("sh");
     timeline.args(["-c", "ulimit -v 500000; exec \"$0\" --timeline", env!("CARGO_BIN_EXE_dm-stage")]);
-    let output = timeline.env_clear().env("DM_STATE_DIR", state.path()).output().unwrap();
+    timeline.env_clear().env("DM_STATE_DIR", state.path());
+    let output = run(timeline);
     assert!(output.status.success(), "{output:?}");
     let text = stderr(&output);
     assert!(text.contains("the beginning of ") && text.contains("too much to read"), "{text}");

@@ -159,7 +159,10 @@ impl GroupOutbox {
     /// The drafts that tools have not committed, oldest first.
     pub(super) fn drafts(&self) -> io::Result<Vec<Draft>> {
         let Some(folder) = self.open()? else { return Ok(Vec::new()) };
-        let names = self.names()?.into_iter().filter(|name| name.ends_with(".new"));
+        let names = self
+            .names()?
+            .into_iter()
+            .filter(|name| name.rsplit_once('.').is_some_and(|(_, state)| state == "new"));
         Ok(names.map(|name| Draft { folder: Arc::clone(&folder), name }).collect())
     }
 
