@@ -210,8 +210,9 @@ impl Railway {
     /// Checks at the end that the data is not stale: a service that is down has no requests, and no errors.
     pub(crate) fn finish(&self, now: DateTime<Utc>) -> Result<()> {
         let now = self.polled.unwrap_or_else(|| self.clock.to_server(now));
-        let steps = self.counted.iter().filter(|(_, requests)| **requests > 0);
-        let newest = steps.last().and_then(|((ts, _), _)| DateTime::from_timestamp(ts + STEP_SECONDS, 0));
+        let mut steps = self.counted.iter().filter(|(_, requests)| **requests > 0);
+        let newest =
+            steps.next_back().and_then(|((ts, _), _)| DateTime::from_timestamp(ts + STEP_SECONDS, 0));
         let Some(newest) = newest else { bail!("Railway has counted no requests") };
         if now - newest > STALE {
             let age = (now - newest).to_std().unwrap_or_default();

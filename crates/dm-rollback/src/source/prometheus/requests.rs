@@ -202,7 +202,7 @@ impl RequestCounters {
     }
 
     fn check_status(&self, all: &[Series]) -> Result<(), Unusable> {
-        if let Some(label) = ambiguous(all.iter().map(|series| &series.labels)) {
+        if let Some(label) = ambiguous(&all.iter().map(|series| &series.labels).collect::<Vec<_>>()) {
             return Err(Unusable(format!(
                 "{} has {label} with single digits, which may be classes of HTTP or numbers of gRPC: give {}",
                 self.selector(),

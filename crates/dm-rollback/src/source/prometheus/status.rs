@@ -107,13 +107,13 @@ pub(super) fn counts_failures(series: &Labels) -> Option<bool> {
 }
 
 /// A status label whose values may be classes of HTTP or numbers of gRPC: all are 1 to 5, and gRPC has no OK among them.
-pub(super) fn ambiguous<'a>(all: impl Iterator<Item = &'a Labels> + Clone) -> Option<&'static str> {
-    let is_grpc = |labels: &Labels| labels.get("__name__").is_some_and(|name| name.contains("rpc"));
-    if all.clone().any(is_grpc) {
+pub(super) fn ambiguous(all: &[&Labels]) -> Option<&'static str> {
+    let is_grpc = |labels: &&Labels| labels.get("__name__").is_some_and(|name| name.contains("rpc"));
+    if all.iter().any(is_grpc) {
         return None;
     }
     STATUS_LABELS.into_iter().filter(|label| !label.contains("rpc")).find(|label| {
-        let mut values = all.clone().filter_map(|labels| labels.get(*label)).peekable();
+        let mut values = all.iter().filter_map(|labels| labels.get(*label)).peekable();
         values.peek().is_some() && values.all(|value| ["1", "2", "3", "4", "5"].contains(&value.as_str()))
     })
 }
@@ -202,7 +202,7 @@ mod tests {
                     .collect::<Labels>()
             };
             let all: Vec<Labels> = values.iter().map(labels).collect();
-            ambiguous(all.iter())
+            ambiguous(&all.iter().collect::<Vec<_>>())
         };
         assert_eq!(label("http_requests_total", &["2", "5"]), Some("code"));
         assert_eq!(label("requests_total", &["0", "5"]), None, "gRPC has an OK");
