@@ -170,7 +170,9 @@ fn check_source(percent: f64, counts: &ErrorCounts, length: Duration) -> (Decisi
         };
         return (Decision::Keep, format!("less than {} %{before}", limits.keep));
     }
-    let why = if rate > limits.roll_back && (counts.total < MIN_REQUESTS || counts.bad < MIN_ERRORS) {
+    let why = if let Some(why) = counts.control_problem() {
+        why
+    } else if rate > limits.roll_back && (counts.total < MIN_REQUESTS || counts.bad < MIN_ERRORS) {
         format!("too few to judge; at least {MIN_REQUESTS} requests are needed, {MIN_ERRORS} of them bad")
     } else if counts.ends_with_an_outage() {
         "too many of the last ones failed to call it good, and not for long enough to prove a fault"

@@ -32,6 +32,8 @@ pub struct Criteria {
     pub restored: bool,
     /// The length of a bucket of time. The number of requests in it does not matter.
     pub bucket: Duration,
+    /// Whether failures are compared with those of a control group. Without requests of it, nothing is decided.
+    pub has_control: bool,
     /// The odds ratio of failures to those of the control group that is tolerated; 1 tolerates no difference.
     pub control_tolerance: f64,
 }
@@ -49,6 +51,7 @@ impl Default for Criteria {
             watch_min,
             restored,
             bucket,
+            has_control: false,
             control_tolerance: 1.0,
         }
     }

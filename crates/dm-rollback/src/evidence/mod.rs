@@ -273,6 +273,9 @@ impl Evidence {
             }
             let mut observation = Observation::default();
             observation.errors.baseline = self.criteria.baseline.unwrap_or_default();
+            if self.criteria.has_control {
+                observation.errors.expect_control(self.criteria.control_tolerance);
+            }
             self.observations.insert(src.to_owned(), observation);
         }
         self.observations.get_mut(src)

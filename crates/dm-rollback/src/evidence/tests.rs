@@ -18,6 +18,7 @@ pub(crate) const FIVE: Criteria = Criteria {
     watch_min: None,
     restored: false,
     bucket: BUCKET,
+    has_control: false,
     control_tolerance: 1.0,
 };
 

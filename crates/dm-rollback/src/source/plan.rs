@@ -84,6 +84,7 @@ impl Sources {
             baseline,
             watch_min: origin.watch().and_then(|watch| watch.min),
             bucket: args.bucket,
+            has_control: args.control_query.is_some(),
             control_tolerance: args.control_tolerance,
             ..Criteria::default()
         };
