@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::term::text::is_unsafe;
+
 /// The longest label value, in bytes. Every series repeats it.
 pub const MAX_BYTES: usize = 128;
 
@@ -22,10 +24,10 @@ impl Label {
 }
 
 impl Label {
-    /// Turns text that nobody can correct, such as a CI system's variable, into a label: control characters become `_`,
-    /// and text after [`MAX_BYTES`] is cut off. `None` if the text is empty.
+    /// Turns text that nobody can correct, such as a CI system's variable, into a label: control characters and
+    /// marks of direction become `_`, and text after [`MAX_BYTES`] is cut off. `None` if the text is empty.
     pub fn sanitize(text: &str) -> Option<Self> {
-        let mut sanitized: String = text.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
+        let mut sanitized: String = text.replace(is_unsafe, "_").replace("##[", "##_");
         sanitized.truncate(sanitized.floor_char_boundary(MAX_BYTES));
         sanitized.parse().ok()
     }
@@ -187,6 +189,7 @@ mod tests {
         assert!("a\nb".parse::<Label>().is_err());
         assert!("x".repeat(129).parse::<Label>().is_err());
         assert_eq!(Label::sanitize(&"ü\n".repeat(90)).unwrap().as_str(), "ü_".repeat(42) + "ü");
+        assert_eq!(Label::sanitize("a\u{202e}b").unwrap().as_str(), "a_b");
         assert_eq!(Label::sanitize(""), None);
     }
 

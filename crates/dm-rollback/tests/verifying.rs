@@ -186,7 +186,8 @@ fn smoke_tests_are_not_measured_again_but_the_version_may_be() {
     ] {
         let shop = Shop::with(Fault::Errors(30));
         let flags = flags.replace("URL", &shop.service.url);
-        let start = r#"{"v":1,"type":"start","tool":"dm-smoke","deployment":""}"#;
+        let now = SystemClock.now().to_rfc3339();
+        let start = format!(r#"{{"v":1,"type":"start","tool":"dm-smoke","deployment":"","ts":"{now}"}}"#);
         let end = r#"{"v":1,"type":"end","exit":1,"records":0}"#;
         let pipe = format!(
             "printf '%s\n' '{start}' '{end}' | dm-rollback --if-smoke-fails --verify-deadline 2s {flags} -- true"

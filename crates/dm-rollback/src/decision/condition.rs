@@ -6,6 +6,7 @@ use common::duration::format_duration;
 use common::event::Condition;
 use common::records::Decision;
 
+use super::baseline;
 use super::mixture::{ALPHA, float};
 use super::rate_test::RateTest;
 use crate::evidence::error_counts::{MIN_ERRORS, MIN_REQUESTS};
@@ -67,6 +68,14 @@ pub(crate) fn check_producer(evidence: &Evidence, producer: &str, condition: Con
                 format!("{producer} succeeded, but reported {failed} failed tests"),
             )
         }
+        // A stream without a success says only how its producer ended.
+        Some(0) if !proves(condition, evidence) => {
+            let what = if condition == Condition::SmokeFails { "test" } else { "probe of this version" };
+            finding(
+                Decision::Inconclusive,
+                format!("{producer} succeeded, but its stream contains no {what} that succeeded"),
+            )
+        }
         Some(0) => finding(Decision::Keep, format!("{producer} succeeded")),
         // The watch has ended before its producer, because the version is proven good.
         None if evidence.is_good() => finding(Decision::Keep, "the service is healthy".to_owned()),
@@ -84,6 +93,11 @@ pub(crate) fn check_producer(evidence: &Evidence, producer: &str, condition: Con
             finding(Decision::Inconclusive, format!("{producer} reached no verdict: it ended with {code}"))
         }
     }
+}
+
+/// Whether the stream contains a success that this condition is about.
+fn proves(condition: Condition, evidence: &Evidence) -> bool {
+    if condition == Condition::SmokeFails { evidence.passed_tests > 0 } else { evidence.has_succeeded() }
 }
 
 /// The failed tests and their reasons, in a sentence.
@@ -147,9 +161,10 @@ fn check_source(percent: f64, counts: &ErrorCounts, length: Duration) -> (Decisi
     let control = counts.control.as_ref().map(|control| {
         format!(", and more than in the control group ({} of {})", control.errors, control.total)
     });
+    let before = baseline::rate(counts.baseline);
     let allowed = |limit: f64| {
         if limit > percent {
-            format!("{limit:.1} %, the rate before the deployment")
+            format!("{limit:.1} %, which allows for the rate before the deployment ({before:.1} %)")
         } else {
             format!("{percent} %")
         }
@@ -161,9 +176,8 @@ fn check_source(percent: f64, counts: &ErrorCounts, length: Duration) -> (Decisi
     }
     if counts.is_good() {
         let before = if limits.is_raised() {
-            let before = limits.roll_back;
             format!(
-                "; the limit is doubled, because {before:.1} %, the rate before the deployment, is above it"
+                "; the limit is doubled, because the rate before the deployment, {before:.1} %, is above it"
             )
         } else {
             String::new()
@@ -180,7 +194,7 @@ fn check_source(percent: f64, counts: &ErrorCounts, length: Duration) -> (Decisi
     } else if rate > limits.roll_back {
         format!("more than {}, but not proven: {proof}", allowed(limits.roll_back))
     } else if limits.was_bad_before() && rate > limits.keep {
-        format!("no worse than before the deployment ({:.1} %), and before was bad", limits.roll_back)
+        format!("no worse than before the deployment ({before:.1} %), and before was bad")
     } else {
         not_proven_good(limits.keep, counts.total, length)
     };

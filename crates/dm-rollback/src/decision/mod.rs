@@ -158,6 +158,6 @@ fn verdict(
         needed: proof.map(|_| RateTest::needed()),
         detectable_percent: counts.and_then(ErrorCounts::detectable_percent),
         sources: evidence.sources(),
-        why,
+        why: Verdict::reason(&why),
     }
 }

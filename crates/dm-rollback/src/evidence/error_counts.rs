@@ -13,7 +13,7 @@ pub(crate) const MIN_REQUESTS: u64 = 10;
 pub(crate) const MIN_ERRORS: u64 = 3;
 
 /// The number of buckets that are the end of the watch.
-const END: usize = 5;
+pub(crate) const END: usize = 5;
 
 /// The requests of one source, and how many of them were bad in one way: failed, or slow.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -48,6 +48,8 @@ pub struct Evidence {
     pub exit: Option<u8>,
     /// Why the evidence cannot be trusted; `None` if it can.
     pub damage: Option<String>,
+    /// Smoke tests that passed.
+    pub(crate) passed_tests: u64,
     /// Smoke tests that neither passed nor were skipped.
     pub failed_tests: u64,
     /// The first of them: the name, and why each failed.
@@ -87,6 +89,7 @@ impl Evidence {
             producer: None,
             exit: None,
             damage: None,
+            passed_tests: 0,
             failed_tests: 0,
             failures: Vec::new(),
             alert: None,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::Clock;
 use common::duration::format_duration;
+use common::event::TestResult;
 use common::label::Label;
 
 use super::line::{self, Line};
@@ -41,6 +42,8 @@ struct Reader<'a> {
     /// The number of the current line, from 1.
     line: u64,
     records: u64,
+    /// The latest time of the lines that are no requests: the start, the tests and the end.
+    latest: Option<DateTime<Utc>>,
 }
 
 impl Evidence {
@@ -80,7 +83,7 @@ impl<'a> Reader<'a> {
     fn new(criteria: Criteria, subject: &'a Subject, clock: &'a dyn Clock) -> Self {
         let mut evidence = Evidence::new(criteria);
         evidence.versions = subject.versions.clone();
-        Self { evidence, subject, clock, line: 0, records: 0 }
+        Self { evidence, subject, clock, line: 0, records: 0, latest: None }
     }
 
     fn read(&mut self, mut input: impl BufRead, mut on_progress: impl FnMut(&Evidence)) {
@@ -123,11 +126,21 @@ impl<'a> Reader<'a> {
 
     /// A stream of another time is no evidence about the version that is live.
     fn check_age(&mut self) {
-        let Some(latest) = self.evidence.timeline.latest().filter(|_| !self.subject.allow_recording) else {
+        // The time of requests is corrected; other lines tell the time of a stream without any.
+        let Some(latest) = self.evidence.timeline.latest().or(self.latest) else { return };
+        let now = self.clock.now();
+        self.evidence.timeline.check_future(latest, now);
+        if self.subject.allow_recording {
             return;
-        };
-        let age = self.clock.now() - latest;
-        if age > MAX_AGE {
+        }
+        let age = now - latest;
+        if latest == DateTime::UNIX_EPOCH {
+            self.damage(
+                "no line of the stream has a time, so it may be a recording: add ts to its lines, or give --dry-run to \
+                 judge it"
+                    .to_owned(),
+            );
+        } else if age > MAX_AGE {
             let age = format_duration(age.to_std().unwrap_or_default());
             self.damage(format!("the stream is a recording: it ended {age} ago. Give --dry-run to judge it"));
         }
@@ -149,7 +162,8 @@ impl<'a> Reader<'a> {
                 self.damage("the stream starts twice: more than one producer?".to_owned());
             }
             Line::Start(start) => self.start(*start),
-            Line::End { exit, records } => {
+            Line::End { ts, exit, records } => {
+                self.latest = self.latest.max(Some(ts));
                 self.evidence.exit = Some(exit);
                 if records != self.records {
                     let arrived = self.records;
@@ -165,8 +179,11 @@ impl<'a> Reader<'a> {
                 let ts = self.time(ts);
                 self.evidence.count(ts, &src, Requests { total, errors, ..Requests::default() });
             }
-            Line::Test { failure } => {
+            Line::Test { ts, result, failure } => {
                 self.records += 1;
+                self.latest = self.latest.max(Some(ts));
+                self.evidence.passed_tests +=
+                    u64::from(matches!(result, TestResult::Pass | TestResult::Flaky));
                 if let Some(failure) = failure {
                     self.evidence.failed_tests += 1;
                     if self.evidence.failures.len() < MAX_FAILURES {
@@ -191,6 +208,7 @@ impl<'a> Reader<'a> {
         if let Some(ours) = deployment.as_ref().filter(|ours| differs(&start.deployment, ours)) {
             self.damage(format!("the stream is about deployment {}, not about {ours}", start.deployment));
         }
+        self.latest = self.latest.max(Some(start.ts));
         self.evidence.criteria.watch_min = start.watch_min_ms.map(Duration::from_millis);
         self.evidence.producer = Some(start.tool);
         self.evidence.deployment = Some(start.deployment);

@@ -224,6 +224,6 @@ fn verdict(decision: Decision, why: String, now: DateTime<Utc>) -> Verdict {
         needed: None,
         detectable_percent: None,
         sources: Vec::new(),
-        why,
+        why: Verdict::reason(&why),
     }
 }
