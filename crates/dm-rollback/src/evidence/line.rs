@@ -22,9 +22,10 @@ pub(super) enum Line<'a> {
         total: u64,
         errors: u64,
     },
-    /// A smoke test: its name, and why it failed; `None` if it did not.
+    /// A smoke test: how it ended; and its name, and why it failed, if it did not simply pass.
     Test {
-        failure: Option<String>,
+        result: TestResult,
+        description: String,
     },
     End {
         exit: u8,
@@ -154,7 +155,7 @@ impl From<Record> for Line<'_> {
             Record::Count { ts, src, total, errors, .. } => {
                 Self::Count { ts, src: src.into(), total, errors }
             }
-            Record::Test(test) => Self::Test { failure: failure(&test) },
+            Record::Test(test) => Self::Test { result: test.result, description: describe(&test) },
             Record::End { exit, records, .. } => Self::End { exit, records },
             Record::Verdict(_) | Record::Unknown => Self::Other,
         }
@@ -174,11 +175,8 @@ fn is_repeatable(reason: Option<Reason>, status: Option<u64>) -> bool {
     }
 }
 
-/// The name of a failed test, and why it failed. The text is from the suite and the service, so it becomes one line.
-fn failure(test: &records::Test) -> Option<String> {
-    if !matches!(test.result, TestResult::Fail | TestResult::Error) {
-        return None;
-    }
+/// The name of a test, and why it failed. The text is from the suite and the service, so it becomes one line.
+fn describe(test: &records::Test) -> String {
     let name = if test.name.is_empty() { format!("test {}", test.seq) } else { test.name.clone() };
     let why = test.message.clone().or_else(|| test.reason.map(|reason| reason.as_str().to_owned()));
     let described = why.map_or_else(|| name.clone(), |why| format!("{name}: {why}"));
@@ -187,7 +185,7 @@ fn failure(test: &records::Test) -> Option<String> {
         one_line.truncate(one_line.floor_char_boundary(MAX_FAILURE_BYTES));
         one_line.push('…');
     }
-    Some(one_line)
+    one_line
 }
 
 #[cfg(test)]
