@@ -11,7 +11,7 @@ use super::mixture::{ALPHA, float};
 use super::rate_test::RateTest;
 use crate::evidence::error_counts::{MIN_ERRORS, MIN_REQUESTS};
 use crate::evidence::source_label;
-use crate::evidence::{Alert, ErrorCounts, Evidence, Observation};
+use crate::evidence::{Alert, Bad, ErrorCounts, Evidence, Observation};
 
 /// The result of one condition.
 #[derive(Debug)]
@@ -49,8 +49,8 @@ impl Numbers {
     }
 }
 
-/// Evaluates the producer's exit code: 0 proves a good version. 1 proves a bad one, and so does a deadline that passed
-/// before the service was healthy; but a service that worked has to fail for long enough. Any other code proves nothing.
+/// Evaluates the producer's exit code: 0 proves a good version. 1 proves a bad one, and so does a deadline of
+/// dm-health that passed before the service was healthy; but a service that worked has to fail for long enough. Any other code proves nothing.
 pub(crate) fn check_producer(evidence: &Evidence, producer: &str, condition: Condition) -> Finding {
     let finding = |answer, why| Finding { answer, condition: Some(condition), why, numbers: None };
     if evidence.producer.as_deref() != Some(producer) {
@@ -85,9 +85,11 @@ pub(crate) fn check_producer(evidence: &Evidence, producer: &str, condition: Con
             finding(Decision::Inconclusive, why.to_owned())
         }
         Some(1) => finding(Decision::Rollback, "the health check ended as unhealthy".to_owned()),
-        Some(124) if !evidence.has_succeeded() => {
-            finding(Decision::Rollback, format!("{producer} reached its deadline"))
-        }
+        // A single success is not health: dm-health says whether the service was healthy before its deadline.
+        Some(124) if condition == Condition::HealthFails => finding(
+            Decision::Rollback,
+            "the service did not become healthy before the deadline of dm-health".to_owned(),
+        ),
         code => {
             let code = code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
             finding(Decision::Inconclusive, format!("{producer} reached no verdict: it ended with {code}"))
@@ -103,8 +105,19 @@ fn proves(condition: Condition, evidence: &Evidence) -> bool {
 /// The failed tests and their reasons, in a sentence.
 fn failed_tests(evidence: &Evidence) -> String {
     let count = evidence.failed_tests;
-    let what =
-        if count == 1 { "1 smoke test failed".to_owned() } else { format!("{count} smoke tests failed") };
+    let what = match count {
+        0 if evidence.flaky.is_empty() => {
+            return "dm-smoke ended with exit code 1, but named no smoke test that failed".to_owned();
+        }
+        0 => {
+            return format!(
+                "smoke tests were flaky, which dm-smoke was to fail: {}",
+                evidence.flaky.join("; ")
+            );
+        }
+        1 => "1 smoke test failed".to_owned(),
+        _ => format!("{count} smoke tests failed"),
+    };
     if evidence.failures.is_empty() {
         return what;
     }
@@ -124,28 +137,38 @@ pub(crate) fn check_alert(alert: Option<&Alert>) -> Finding {
     Finding { answer, condition: Some(Condition::Alert), why, numbers: None }
 }
 
+/// Why too many failures prove nothing.
+const UNNAMED: &str =
+    "too many of them name no version, though others do, to prove that they are those of this version";
+
 /// Evaluates the requests of each source separately: one probe a second must not dilute users' traffic.
 pub(crate) fn check_requests(
     evidence: &Evidence,
     condition: Condition,
     percent: f64,
-    bad: &str,
-    counts: fn(&Observation) -> &ErrorCounts,
+    what: &str,
+    bad: Bad,
 ) -> Vec<Finding> {
     let length = evidence.length();
     let finding = |(name, observation): (&str, &Observation)| {
-        let counts = counts(observation);
-        let (answer, verdict) = check_source(percent, counts, length);
+        // Whatever the requests that nobody knows are counted as, there has to be a proof.
+        let (counts, favourable) = (observation.counts(bad), observation.favourable_counts(bad));
+        let counts = if favourable.is_bad() { favourable } else { counts };
+        let (answer, verdict) = if counts.is_bad() && !favourable.is_bad() {
+            (Decision::Inconclusive, UNNAMED.to_owned())
+        } else {
+            check_source(percent, counts, length)
+        };
         let ErrorCounts { total, bad: count, .. } = counts;
         let rate = counts.percent().unwrap_or(0.0);
         let source = source_label(name);
-        let why = format!("{count} of {total} requests {bad} ({source}, {rate:.1} %): {verdict}");
+        let why = format!("{count} of {total} requests {what} ({source}, {rate:.1} %): {verdict}");
         Finding { answer, condition: Some(condition), why, numbers: Some(Numbers::new(counts, percent)) }
     };
-    let mut findings: Vec<Finding> = evidence.observations().map(finding).collect();
-    if let Some(why) = evidence.versions.why_ours_is_missing() {
-        findings.push(Finding { condition: Some(condition), ..Finding::inconclusive(why) });
-    }
+    let missing = evidence.versions.why_ours_is_missing();
+    let missing = missing.map(|why| Finding { condition: Some(condition), ..Finding::inconclusive(why) });
+    let mut findings: Vec<Finding> =
+        missing.into_iter().chain(evidence.observations().map(finding)).collect();
     if findings.is_empty() {
         let why = "no requests were observed".to_owned();
         findings.push(Finding { condition: Some(condition), ..Finding::inconclusive(why) });

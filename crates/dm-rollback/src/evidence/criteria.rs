@@ -11,7 +11,7 @@ use super::error_counts::Limit;
 pub(crate) const BUCKET: Duration = Duration::from_secs(10);
 
 /// The limit of the error rate if none was requested, in percent.
-const DEFAULT_LIMIT: f64 = 5.0;
+pub(super) const DEFAULT_LIMIT: f64 = 5.0;
 
 /// The limits that the evidence is tested against.
 #[derive(Debug, Clone, Copy, PartialEq)]

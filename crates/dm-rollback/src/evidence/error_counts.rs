@@ -242,7 +242,7 @@ impl ErrorCounts {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 requests")]
-fn percent(Group { total, errors }: Group) -> Option<f64> {
+pub(super) fn percent(Group { total, errors }: Group) -> Option<f64> {
     (total > 0).then(|| 100.0 * errors as f64 / total as f64)
 }
 

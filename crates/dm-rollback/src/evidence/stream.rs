@@ -16,7 +16,7 @@ use super::{Criteria, Evidence, MAX_LINE_BYTES, MAX_NAMES, Requests};
 /// The maximum age of a stream, from its last record.
 const MAX_AGE: TimeDelta = TimeDelta::minutes(10);
 
-/// The maximum number of failed tests that are named.
+/// The maximum number of failed tests, and of flaky ones, that are named.
 const MAX_FAILURES: usize = 5;
 
 /// What the stream has to be about.
@@ -44,6 +44,8 @@ struct Reader<'a> {
     records: u64,
     /// The latest time of the lines that are no requests: the start, the tests and the end.
     latest: Option<DateTime<Utc>>,
+    /// Whether the beginning of the stream was read before.
+    is_continued: bool,
 }
 
 impl Evidence {
@@ -71,7 +73,7 @@ impl Evidence {
         subject: &Subject,
         clock: &dyn Clock,
     ) -> Self {
-        let mut reader = Reader::new(criteria, subject, clock);
+        let mut reader = Reader { is_continued: true, ..Reader::new(criteria, subject, clock) };
         reader.read(input, |_| {});
         let mut evidence = reader.evidence;
         evidence.finish();
@@ -83,7 +85,7 @@ impl<'a> Reader<'a> {
     fn new(criteria: Criteria, subject: &'a Subject, clock: &'a dyn Clock) -> Self {
         let mut evidence = Evidence::new(criteria);
         evidence.versions = subject.versions.clone();
-        Self { evidence, subject, clock, line: 0, records: 0, latest: None }
+        Self { evidence, subject, clock, line: 0, records: 0, latest: None, is_continued: false }
     }
 
     fn read(&mut self, mut input: impl BufRead, mut on_progress: impl FnMut(&Evidence)) {
@@ -148,6 +150,9 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, line: &[u8]) {
         self.line += 1;
+        if line.trim_ascii().is_empty() {
+            return;
+        }
         let line = match line::parse(line) {
             Ok(line) => line,
             Err(why) => {
@@ -162,6 +167,12 @@ impl<'a> Reader<'a> {
                 self.damage("the stream starts twice: more than one producer?".to_owned());
             }
             Line::Start(start) => self.start(*start),
+            // What came before is not known: neither whom the rest is about, nor what it was.
+            _ if self.evidence.producer.is_none() && !self.is_continued => {
+                self.damage(
+                    "the beginning of the stream is missing: its first record is not start".to_owned(),
+                );
+            }
             Line::End { ts, exit, records } => {
                 self.latest = self.latest.max(Some(ts));
                 self.evidence.exit = Some(exit);
@@ -179,17 +190,10 @@ impl<'a> Reader<'a> {
                 let ts = self.time(ts);
                 self.evidence.count(ts, &src, Requests { total, errors, ..Requests::default() });
             }
-            Line::Test { ts, result, failure } => {
+            Line::Test { ts, result, description } => {
                 self.records += 1;
                 self.latest = self.latest.max(Some(ts));
-                self.evidence.passed_tests +=
-                    u64::from(matches!(result, TestResult::Pass | TestResult::Flaky));
-                if let Some(failure) = failure {
-                    self.evidence.failed_tests += 1;
-                    if self.evidence.failures.len() < MAX_FAILURES {
-                        self.evidence.failures.push(failure);
-                    }
-                }
+                self.test(result, description);
             }
             Line::Other => self.records += 1,
         }
@@ -214,6 +218,28 @@ impl<'a> Reader<'a> {
         self.evidence.deployment = Some(start.deployment);
     }
 
+    fn test(&mut self, result: TestResult, description: String) {
+        let evidence = &mut self.evidence;
+        let named = match result {
+            TestResult::Fail | TestResult::Error => {
+                evidence.failed_tests += 1;
+                &mut evidence.failures
+            }
+            TestResult::Flaky => {
+                evidence.passed_tests += 1;
+                &mut evidence.flaky
+            }
+            TestResult::Pass => {
+                evidence.passed_tests += 1;
+                return;
+            }
+            TestResult::Skip => return,
+        };
+        if named.len() < MAX_FAILURES {
+            named.push(description);
+        }
+    }
+
     fn probe(&mut self, probe: &line::Probe<'_>) {
         let evidence = &mut self.evidence;
         let slow = evidence.criteria.latency.zip(probe.latency_ms).map(|(latency, ms)| latency.is_slow(ms));
@@ -234,7 +260,7 @@ impl<'a> Reader<'a> {
             evidence.timeline.begin(ts);
         }
         evidence.has_expectations |= !probe.ok && !probe.is_repeatable;
-        evidence.add_probe(bucket, &probe.src, requests, probe.version.as_deref());
+        evidence.add_probe(bucket, (&probe.src, &probe.target), requests, probe.version.as_deref());
     }
 
     /// The time of a record, corrected if the producer's clock was set.

@@ -133,8 +133,17 @@ fn a_truncated_or_damaged_stream_is_reported() {
     }
     assert!(damage(&[start.clone(), start.clone()]).contains("starts twice"));
     assert!(damage(&[start.clone(), end(0, 0), probe(false)]).contains("goes on after its end"));
+    assert!(damage(&[probe(true), end(0, 1)]).contains("beginning of the stream is missing"));
+    assert!(damage(&[start.clone(), end(0, 3), String::new()]).contains("wrote 3 records and 0 arrived"));
     assert!(damage(&["x".repeat(2_000_000)]).contains("longer than"));
     assert!(damage(&[start, r#"{"v":2,"type":"end"}"#.to_owned()]).contains("format version 2"));
+}
+
+#[test]
+fn blank_lines_are_no_records() {
+    let evidence =
+        read(&[String::new(), START.to_owned(), probe(true), " ".to_owned(), end(0, 1), "\n".to_owned()]);
+    assert_eq!((evidence.damage.as_deref(), counts(&evidence)), (None, vec![(1, 0)]));
 }
 
 #[test]

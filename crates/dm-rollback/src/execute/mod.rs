@@ -268,6 +268,7 @@ impl<'a> RollbackState<'a> {
     ) -> Result<ActionOutcome, Rejection> {
         // From here on no signal ends this tool: a cancelled job must not leave half a rollback, or one without a record.
         let _signals = Signals::watch()
+            .and_then(|signals| Signals::shield().map(|()| signals))
             .map_err(|error| Refusal::not_done(format!("cannot watch for signals: {error}")))?;
         let begun = self.begin(clock.now());
         self.print_notes(begun.as_ref().ok().and_then(|(_, target)| target.as_ref()), report);

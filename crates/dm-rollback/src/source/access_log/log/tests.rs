@@ -284,8 +284,8 @@ fn a_version_that_hangs_is_rolled_back_and_is_no_wrong_clock() {
     let mut log = Log::new(Criteria { since: Some(start()), ..FIVE }, &LogArgs::default(), true);
     for second in 62..180_u64 {
         let elapsed = Duration::from_secs(second);
-        let long = line(second.cast_signed() - 61, 200).replace('}', ",\"duration_ms\":61000}");
-        log.take_lines(&mut long.into_bytes(), start() + elapsed, elapsed);
+        let slow = line(second.cast_signed() - 61, 200).replace('}', ",\"duration_ms\":61000}");
+        log.take_lines(&mut slow.into_bytes(), start() + elapsed, elapsed);
     }
     assert_eq!(log.finish(None).0.damage, None);
 }
