@@ -128,8 +128,9 @@ deployment() {
     step "watch for $WATCH" watch "${list[@]}"
     act_on_verdicts "the new version failed while it was watched"
 
-    # No further check follows, so later deployments may roll back to this version.
-    [ $proven = no ] || step "record as known good" mark_good "${deployed[@]}"
+    # No further check follows, so later deployments may roll back to this version of what was checked.
+    mapfile -t list < <(judged)
+    [ $proven = no ] || step "record as known good" mark_good "${list[@]}"
     if [ -n "$ON_KEEP" ] && ! run "$SERVICE" bash -c "$ON_KEEP"; then
         log "ON_KEEP FAILED; the new version is live and good"
         exit 1
@@ -181,7 +182,15 @@ run() {
 
 build() { run "$1" dm-stage build -- bash -c "$(setting "$1" BUILD)"; }
 deploy() { run "$1" dm-stage deploy -- bash -c "$(setting "$1" DEPLOY)"; }
-mark_good() { run "$1" dm-rollback --mark-good; }
+# Whether the version was detected is not known here.
+mark_good() { run "$1" dm-rollback --mark-good --assumed; }
+# Prints the deployed components that a check has judged.
+judged() {
+    local component
+    for component in ${deployed[@]+"${deployed[@]}"}; do
+        [ -z "$SMOKE_SUITE$(setting "$component" HEALTH_URL)$(setting "$component" WATCH_URL)" ] || printf '%s\n' "$component"
+    done
+}
 migrate() { run database dm-migrate -- bash -c "$DATABASE_MIGRATE"; }
 
 # Rejects only a version that is known to be bad. A version without a name is unknown and passes.

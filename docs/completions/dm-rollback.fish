@@ -23,7 +23,7 @@ ms\t'Milliseconds'"
 complete -c dm-rollback -l control-query -d 'The counter of requests of a control group at the same time, as a selector: the previous version, or the rest of the fleet' -r
 complete -c dm-rollback -l control-error-query -d 'The counter of its failed requests [default: as for --error-query]' -r
 complete -c dm-rollback -l railway-url -d 'The URL of Railway\'s API' -r
-complete -c dm-rollback -l access-log -d 'Count requests in an access log on stdin (-): the combined format of nginx and Apache, with rt=$request_time after it for --if-latency and us=$upstream_status for the application\'s own answers, or JSON Lines' -r -f -a "-\t''"
+complete -c dm-rollback -l access-log -d 'Count requests in an access log on stdin (-): the combined format of nginx and Apache, with urt=$upstream_response_time after it for --if-latency and us=$upstream_status for the application\'s own answers, or JSON Lines' -r -f -a "-\t''"
 complete -c dm-rollback -l include-path -d 'Count only the requests of an access log whose path begins with this; may be given more than once' -r
 complete -c dm-rollback -l exclude-path -d 'Ignore requests whose path begins with this, such as those of a load balancer\'s health check; may be given more than once' -r
 complete -c dm-rollback -l exclude-agent -d 'Ignore requests whose user agent contains this text, in any case: ELB-HealthChecker; may be given more than once' -r

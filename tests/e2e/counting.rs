@@ -136,10 +136,12 @@ fn events_that_machines_overwrite_at_the_same_instant_are_added_again() {
     for at_the_same_instant in [2, 4] {
         let gateway = Pushgateway::start();
         let machines: Vec<Machine> = (0..at_the_same_instant).map(|_| machine(&gateway.url())).collect();
+        // Which of several machines created the group at one instant cannot be proven afterwards.
+        succeeds(build(&machines[0]));
         let mut lost = 0.0;
         for round in 1..=ROUNDS {
             at_once(machines.iter().map(build));
-            let expected = f64::from(round * at_the_same_instant);
+            let expected = f64::from(1 + round * at_the_same_instant);
             lost += expected - counted(&gateway, &BUILDS);
             // Each machine's own deployment ends with a read, one after the other.
             for machine in &machines {

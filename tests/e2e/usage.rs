@@ -1,5 +1,6 @@
 //! Wrong usage of a tool is one line and its own exit code, before anything runs.
 
+use clap::CommandFactory as _;
 use predicates::prelude::*;
 use predicates::str::{contains, starts_with};
 use testkit::bin::Machine;
@@ -46,6 +47,57 @@ fn an_invalid_url_is_not_printed() {
             .assert()
             .code(code)
             .stderr(contains("hunter2").not().and(contains("--pushgateway-url")));
+    }
+}
+
+/// The flags of a tool whose value is a URL, which may hold a password, or a secret.
+fn secret_flags(tool: &str) -> Vec<String> {
+    let command = match tool {
+        "dm-stage" => dm_stage::Args::command(),
+        "dm-health" => dm_health::Args::command(),
+        "dm-smoke" => dm_smoke::Args::command(),
+        "dm-migrate" => dm_migrate::Args::command(),
+        _ => dm_rollback::Args::command(),
+    };
+    let is_secret = |flag: &&clap::Arg| {
+        let names = format!("{:?} {:?} {:?}", flag.get_long(), flag.get_env(), flag.get_value_names());
+        let names = names.to_lowercase();
+        flag.get_action().takes_values()
+            && ["url", "secret", "token", "password", "header"].iter().any(|word| names.contains(word))
+    };
+    command.get_arguments().filter(is_secret).filter_map(|flag| flag.get_long()).map(str::to_owned).collect()
+}
+
+#[test]
+fn no_value_that_may_be_a_secret_is_printed() {
+    for (tool, code, valid) in TOOLS {
+        let flags = secret_flags(tool);
+        assert!(flags.len() > 2, "{tool} {flags:?}");
+        for flag in flags {
+            for value in
+                ["http://u:hunter2@h:99999/", "hunter2secrettoken", "ftp://u:hunter2@h/", "hunter2\u{1}"]
+            {
+                // What is no fault of the value has to be one of the arguments all the same: nothing runs.
+                for given in
+                    [&[value, "--no-such-flag"][..], &[value, "http://u:hunter2@h/", "--no-such-flag"]]
+                {
+                    let machine = Machine::new();
+                    let mut command = assert_cmd::Command::from_std(machine.tool(tool));
+                    let run = command.arg(format!("--{flag}")).args(given).args(valid).assert().code(code);
+                    let said = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+                    assert!(!said.contains("hunter2"), "{tool} --{flag} {given:?}: {said}");
+                }
+            }
+        }
+    }
+    for (tool, code, flags) in [
+        ("dm-health", 2, &["--url", "hunter2secrettoken"][..]),
+        ("dm-health", 2, &["--url", "http://u:hunter2@h:99999/"]),
+        ("dm-rollback", 2, &["--prometheus", "hunter2secrettoken"]),
+    ] {
+        let machine = Machine::new();
+        let run = assert_cmd::Command::from_std(machine.tool(tool)).args(flags).assert().code(code);
+        run.stderr(contains("hunter2").not());
     }
 }
 

@@ -35,8 +35,13 @@ impl Prometheus {
 
     /// Starts one that scrapes a service, as the job `name`.
     pub fn scraping_service(name: &str, address: &str) -> Self {
+        Self::scraping_service_into(name, address, tempfile::tempdir().unwrap())
+    }
+
+    /// The same, with its data in `tsdb` of the folder `data`.
+    pub fn scraping_service_into(name: &str, address: &str, data: TempDir) -> Self {
         let job = format!("- job_name: {name}\n  static_configs: [{{targets: ['{address}']}}]\n");
-        Self::start("", &job, tempfile::tempdir().unwrap())
+        Self::start("", &job, data)
     }
 
     /// Starts one with `more` in its configuration, such as rules, and its data in `tsdb` of the folder `data`.

@@ -162,7 +162,7 @@ impl Running {
                 timed_out = true;
             }
             for received in signals.next(Some(&self.mask), self.deadline, clock) {
-                if received.is_termination() && self.is_shielded {
+                if received.ends_a_process() && self.is_shielded {
                     terminated_by = Some(received.signal);
                     continue;
                 }

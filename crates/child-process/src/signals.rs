@@ -4,13 +4,15 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use signal_hook::consts::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use signal_hook::flag;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::Cause;
@@ -19,6 +21,22 @@ use common::clock::Clock;
 
 /// The forwarded signals. SIGTSTP is also forwarded, but received in another way: see [`SignalMask`].
 const FORWARDED: [i32; 8] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT];
+
+/// The other signals that end a process by default, and that come from outside.
+const IGNORED_IF_SHIELDED: [i32; 12] = [
+    libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGPIPE,
+    libc::SIGIO,
+    libc::SIGPWR,
+    libc::SIGSTKFLT,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGSYS,
+    libc::SIGXCPU,
+    libc::SIGXFSZ,
+];
 
 /// The forwarded signals that ask for termination.
 const TERMINATION: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
@@ -34,6 +52,11 @@ pub(super) struct ReceivedSignal {
 }
 
 impl ReceivedSignal {
+    /// Whether the signal ends a process that does not handle it.
+    pub(super) fn ends_a_process(self) -> bool {
+        self.is_termination() || matches!(self.signal, Signal::SIGUSR1 | Signal::SIGUSR2)
+    }
+
     /// Whether the signal asks for termination.
     pub(super) fn is_termination(self) -> bool {
         TERMINATION.contains(&self.signal)
@@ -59,6 +82,19 @@ impl Signals {
         let delivery =
             SignalDelivery::with_pipe(read, write, WithOrigin::default(), handled.chain([SIGCHLD]))?;
         Ok(Self { delivery })
+    }
+
+    /// Keeps also those signals from ending this process that it does not forward: all except SIGKILL, and those of faults
+    /// in the program itself. They have no effect until it ends.
+    ///
+    /// # Errors
+    /// A handler cannot be installed.
+    pub fn shield() -> io::Result<()> {
+        let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
+        for signal in IGNORED_IF_SHIELDED.into_iter().chain(real_time).filter(|signal| !is_ignored(*signal)) {
+            flag::register(signal, Arc::default())?;
+        }
+        Ok(())
     }
 
     /// Waits for the time `pause`. Returns early with the signal if one asks for termination.

@@ -24,7 +24,7 @@ pub struct Spec {
     pub kill_after: Duration,
     /// Whether the child may continue if this process is killed. If not, the child then gets TERM.
     pub may_outlive: bool,
-    /// Whether a signal that asks this process to terminate is kept from the child: the child runs to its end or its time
+    /// Whether a signal that ends a process by default is kept from the child when this process receives it: the child runs to its end or its time
     /// limit. A shielded child has its own process group even on a terminal, where Ctrl-C would reach it otherwise.
     pub is_shielded: bool,
 }

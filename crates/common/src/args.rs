@@ -6,6 +6,7 @@ use std::str::FromStr;
 use secrecy::SecretString;
 
 use crate::label::Label;
+use crate::version;
 
 /// A value that counts as absent if it is empty: CI systems set variables for which they have no value to "".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub struct DeploymentArgs {
     #[arg(long, env = "DM_DEPLOYMENT_ID", value_name = "ID")]
     pub deployment_id: Option<EmptyAsNone<Label>>,
     /// Version that is deployed [default: the tag, otherwise the commit]
-    #[arg(long, env = "DM_VERSION", value_name = "VERSION")]
+    #[arg(long, env = "DM_VERSION", value_name = "VERSION", value_parser = version::parse_optional)]
     pub app_version: Option<EmptyAsNone<Label>>,
     /// Commit that is deployed [default: from the CI system, otherwise from git]
     #[arg(long, env = "DM_COMMIT", value_name = "HASH")]

@@ -9,6 +9,8 @@ use clap::error::{ContextKind, ErrorKind};
 
 use crate::exit::Exit;
 use crate::label::MASK;
+use crate::secrets::Redactor;
+use crate::term::text::one_line;
 
 /// What `main` needs to know about a tool.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +35,7 @@ impl Tool {
 /// stderr, once.
 pub fn main<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<Exit>) -> ExitCode {
     std::panic::set_hook(Box::new(move |panic| {
-        warn(tool.name, &[format!("internal error: {panic}; please report this").replace('\n', " ")]);
+        warn(tool.name, &[format!("internal error: {panic}; please report this")]);
     }));
     let exit = std::panic::catch_unwind(|| run(tool, plan, act)).unwrap_or(tool.fault());
     if let Exit::Signal(signal) = exit {
@@ -68,14 +70,20 @@ fn run<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<
 
 /// clap's error in one line: its cause and its tips, without the usage text.
 ///
-/// An invalid URL is masked: it may contain a password, and the line ends up in a log.
+/// A value that may be a secret, or a URL with a password, is masked: the line ends up in a log.
 fn usage_error(error: &clap::Error) -> String {
+    const SECRETS: [&str; 6] = ["url", "secret", "token", "password", "header", "credential"];
     let mut text = error.render().to_string();
     let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
     let value = context(ContextKind::InvalidValue);
-    if context(ContextKind::InvalidArg).contains("url") && !value.is_empty() {
-        text = text.replace(&value, MASK);
+    // The names of the flag and of its value.
+    let flag = context(ContextKind::InvalidArg).to_lowercase();
+    if SECRETS.iter().any(|name| flag.contains(name)) && !value.is_empty() {
+        // clap shows a value without its control characters.
+        text = text.replace(&value, MASK).replace(&value.replace(char::is_control, ""), MASK);
     }
+    // A URL in another place, such as one argument too many.
+    let text = Redactor::default().with_environment().redact(&text);
     let cause = text.trim_start_matches("error: ").split("\n\n").filter(|part| {
         let part = part.trim_start();
         !part.starts_with("Usage:") && !part.starts_with("For more information")
@@ -96,10 +104,10 @@ fn die_by(signal: i32) {
     let _ = signal_hook::low_level::emulate_default_handler(signal);
 }
 
-/// Writes one line to stderr, in the form `tool: message; message`. Writes nothing if there are no messages.
+/// Writes one line to stderr, in the form `tool: message; message`: messages quote text from outside. Writes nothing if there are no messages.
 pub fn warn(tool: &str, messages: &[String]) {
     if !messages.is_empty() {
         // If stderr is closed, there is nowhere left to report it.
-        let _ = writeln!(std::io::stderr(), "{tool}: {}", messages.join("; "));
+        let _ = writeln!(std::io::stderr(), "{tool}: {}", one_line(&messages.join("; ")));
     }
 }

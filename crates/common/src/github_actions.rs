@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::duration::format_duration;
 use crate::env::Env;
 use crate::event::Completion;
+use crate::term::text::{is_unsafe, one_line};
 
 /// The flag for output to GitHub Actions.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -110,7 +111,7 @@ impl GitHub {
     /// Adds an annotation to the run. `level` is `error`, `warning` or `notice`.
     pub fn annotate(&self, level: &str, title: &str, message: &str) {
         if self.outputs.error {
-            write_command(&annotation(level, None, title, message));
+            write_command(&annotation(level, None, title, &one_line(message)));
         }
     }
 
@@ -134,6 +135,7 @@ pub fn annotation(level: &str, place: Option<(&Path, usize)>, title: &str, messa
 
 /// Escapes a message, which ends at the end of the line.
 fn escape_data(text: &str) -> String {
+    let text = text.replace(|c| is_unsafe(c) && c != '\r' && c != '\n', " ");
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
@@ -155,7 +157,7 @@ fn add_row(path: &PathBuf, cells: &[&str]) -> io::Result<()> {
         text.push_str("| stage | status | duration | why |\n| --- | --- | ---: | --- |\n");
     }
     for cell in cells {
-        let _ = write!(text, "| {} ", cell.replace('|', "\\|").replace(['\r', '\n'], " "));
+        let _ = write!(text, "| {} ", one_line(cell).replace('|', "\\|"));
     }
     text.push_str("|\n");
     file.write_all(text.as_bytes())
@@ -179,5 +181,6 @@ mod tests {
             annotation("error", None, "a:b,c", "50%\r\nx:y"),
             "::error title=a%3Ab%2Cc::50%25%0D%0Ax:y"
         );
+        assert_eq!(annotation("error", None, "a", "\x1b[1m\u{202e}b"), "::error title=a:: [1m b");
     }
 }

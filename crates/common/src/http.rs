@@ -4,6 +4,8 @@ use anyhow::{Result, bail};
 use reqwest::{Client, ClientBuilder, Response, redirect};
 use url::Url;
 
+use crate::term::text::is_unsafe;
+
 /// The base of every client. It follows no redirects, because a redirected PUT or POST would silently become a GET. It
 /// loads the machine's root certificates only for `https`: loading them takes longer than a request to a nearby server.
 pub fn builder(https: bool) -> ClientBuilder {
@@ -34,7 +36,7 @@ pub async fn read_body_prefix(mut response: Response, max: usize) -> String {
         bytes.extend_from_slice(&chunk);
     }
     bytes.truncate(max);
-    String::from_utf8_lossy(&bytes).trim().replace(char::is_control, " ")
+    String::from_utf8_lossy(&bytes).trim().replace(is_unsafe, " ")
 }
 
 /// Parses an `http` or `https` URL with a host. For use as a clap value parser.

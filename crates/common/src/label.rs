@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::term::text::is_unsafe;
+
 /// The longest label value, in bytes. Every series repeats it.
 pub const MAX_BYTES: usize = 128;
 
@@ -22,10 +24,10 @@ impl Label {
 }
 
 impl Label {
-    /// Turns text that nobody can correct, such as a CI system's variable, into a label: control characters become `_`,
-    /// and text after [`MAX_BYTES`] is cut off. `None` if the text is empty.
+    /// Turns text that nobody can correct, such as a CI system's variable, into a label: control characters and
+    /// marks of direction become `_`, and text after [`MAX_BYTES`] is cut off. `None` if the text is empty.
     pub fn sanitize(text: &str) -> Option<Self> {
-        let mut sanitized: String = text.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
+        let mut sanitized: String = text.replace(is_unsafe, "_").replace("##[", "##_");
         sanitized.truncate(sanitized.floor_char_boundary(MAX_BYTES));
         sanitized.parse().ok()
     }
@@ -158,6 +160,21 @@ pub fn redact_url(url: &Url) -> String {
     redacted.into()
 }
 
+/// The page of a CI run as a label, without secrets: like [`redact_url`], but a number in the query, such as that of a
+/// build, is kept. `None` if the text is not a URL, or too long: half a URL leads nowhere.
+pub fn page_label(text: &str) -> Option<Label> {
+    let url = Url::parse(text).ok().filter(Url::has_host)?;
+    let is_number = |value: &str| value.len() <= 12 && value.bytes().all(|byte| byte.is_ascii_digit());
+    let shown =
+        url.query_pairs().map(|(name, value)| (name, if is_number(&value) { value } else { MASK.into() }));
+    let query: Vec<String> = shown.map(|(name, value)| format!("{name}={value}")).collect();
+    let mut page = Url::parse(&redact_url(&url)).ok()?;
+    if !query.is_empty() {
+        page.set_query(Some(&query.join("&")));
+    }
+    page.as_str().parse().ok()
+}
+
 /// What replaces a secret.
 pub const MASK: &str = "***";
 
@@ -172,6 +189,7 @@ mod tests {
         assert!("a\nb".parse::<Label>().is_err());
         assert!("x".repeat(129).parse::<Label>().is_err());
         assert_eq!(Label::sanitize(&"ü\n".repeat(90)).unwrap().as_str(), "ü_".repeat(42) + "ü");
+        assert_eq!(Label::sanitize("a\u{202e}b").unwrap().as_str(), "a_b");
         assert_eq!(Label::sanitize(""), None);
     }
 
@@ -188,5 +206,20 @@ mod tests {
         let redacted = |text: &str| redact_url(&Url::parse(text).unwrap());
         assert_eq!(redacted("https://u:p@h/x?token=abc&v=1#f"), "https://***@h/x?token=***&v=***");
         assert_eq!(redacted("http://h:80/health"), "http://h/health");
+    }
+
+    #[test]
+    fn the_page_of_a_run_keeps_the_number_of_the_build() {
+        let page = |text: &str| page_label(text).map(String::from);
+        assert_eq!(
+            page("https://ci/x/_build/results?buildId=901").unwrap(),
+            "https://ci/x/_build/results?buildId=901"
+        );
+        assert_eq!(
+            page("https://u:hunter2@ci/run?token=abc&n=1#t=x").unwrap(),
+            "https://***@ci/run?token=***&n=1"
+        );
+        assert_eq!(page("not a URL"), None);
+        assert_eq!(page(&format!("https://ci/{}", "x".repeat(128))), None);
     }
 }

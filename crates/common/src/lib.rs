@@ -22,4 +22,5 @@ pub mod records;
 pub mod runtime;
 pub mod secrets;
 pub mod term;
+pub mod version;
 pub mod watch_time;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Condition, Reason, SourceCount, TestResult};
 use crate::output::LineWriter;
+use crate::term::text::short_line;
 
 /// The version of the format of these streams, the member `v` of each line.
 pub const FORMAT: u32 = 1;
@@ -190,6 +191,16 @@ pub enum Decision {
     Keep,
     /// The data does not prove either.
     Inconclusive,
+}
+
+/// The longest reason of a verdict, in bytes.
+const MAX_WHY_BYTES: usize = 2000;
+
+impl Verdict {
+    /// The reason as it is recorded and shown: it quotes text from outside, so it is one line, and not long.
+    pub fn reason(text: &str) -> String {
+        short_line(text, MAX_WHY_BYTES)
+    }
 }
 
 impl Decision {

@@ -142,6 +142,10 @@ fn targets(args: &Args) -> Result<Vec<Target>> {
     }
     let mut targets = named(&args.url, args.name.as_ref(), "--url")?;
     check_expectations(args, &targets)?;
+    let is_judged = |one: &&NamedAddress| args.url.iter().any(|url| url.address == one.address);
+    if args.control_url.iter().any(|one| is_judged(&one)) {
+        bail!("--control-url and --url are the same: a group is never worse than itself");
+    }
     let control = named(&args.control_url, None, "--control-url")?;
     targets.extend(control.into_iter().map(Target::into_control));
     Ok(targets)

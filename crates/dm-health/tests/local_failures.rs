@@ -72,3 +72,20 @@ fn a_missing_program_says_nothing_about_the_service() {
     let assert = assert.stderr(contains("cannot run /no/such/program: directory /no does not exist"));
     assert_eq!(probes(&assert)[2]["reason"], "not_found");
 }
+
+#[test]
+fn without_threads_the_result_is_inconclusive() {
+    // As a user who has as many processes already as he may have. Root has no limit.
+    let script = "exec setpriv --reuid=65534 --regid=65534 --clear-groups \
+        bash -c 'ulimit -u 1; exec \"$0\" \"$@\"' \"$0\" \"$@\"";
+    let as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let tool = env!("CARGO_BIN_EXE_dm-health");
+    let may = Command::new(as_nobody[0]).args(&as_nobody[1..]).args(["test", "-x", tool]).status();
+    if !may.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: only root can run it as a user without processes");
+        return;
+    }
+    let assert = assert(&["sh", "-c", script], &url("http://localhost:1/")).code(3);
+    assert
+        .stderr(contains("cannot start a thread to look up the name").and(contains("internal error").not()));
+}

@@ -118,6 +118,13 @@ fn the_arguments_of_a_program_are_not_printed() {
 }
 
 #[test]
+fn a_target_is_not_its_own_control_group() {
+    let state = tempfile::tempdir().unwrap();
+    let same = command(&state, "http://h:1/x").args(["--control-url", "old=http://h:1/x"]).assert();
+    same.code(2).stderr(contains("--control-url and --url are the same"));
+}
+
+#[test]
 fn http_expectations_need_an_http_target() {
     let state = tempfile::tempdir().unwrap();
     let one_line = predicate::function(|text: &str| text.lines().count() == 1);

@@ -1,11 +1,13 @@
 //! Turns the arguments into a plan.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use common::args::non_empty;
 use common::env;
 use common::event::{EventId, Reason};
+use common::fs::bounded::{self, MAX_SMALL_BYTES};
 use common::github_actions::GitHub;
 use common::label::Stage;
 use dm_stage::runner::{StageRun, SuccessCriteria};
@@ -116,7 +118,8 @@ fn watched_database(args: &DatabaseArgs, live: bool) -> Result<Option<WatchedDat
 
 fn address(url: &str) -> Result<Address> {
     let text = match url.strip_prefix("file:") {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
+        Some(path) => bounded::read_text(Path::new(path), MAX_SMALL_BYTES)
+            .with_context(|| format!("cannot read {path}"))?,
         None => url.to_owned(),
     };
     Address::parse(text.trim(), &env::system).context("the database URL")

@@ -69,7 +69,7 @@ pub fn plan(args: Args) -> Result<Command> {
     let version = version.context(NO_VERSION)?;
     let release = non_empty(flags.release.as_ref());
     let schema = env::system(SCHEMA_VERSION).as_deref().and_then(Label::sanitize);
-    Ok(Command::MarkGood(ledger, KnownGood { version, release, schema, assumed: false }))
+    Ok(Command::MarkGood(ledger, KnownGood { version, release, schema, assumed: flags.assumed }))
 }
 
 /// Runs the command.

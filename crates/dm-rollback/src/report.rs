@@ -3,18 +3,20 @@
 use std::io::{self, Stdout, Write, stderr, stdout};
 
 use common::args::Format;
+use common::cli;
 use common::clock::Clock;
 use common::event::EventId;
 use common::exit::Exit;
 use common::records::{Decision, Record, RecordWriter, Verdict};
 use common::term::style::Palette;
+use common::term::text::one_line;
 use telemetry::Context;
 
 use crate::args::TOOL;
 
 /// Prints a sentence on stderr, whatever the format of stdout is.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(stderr(), "{}: {text}", TOOL.name);
+    cli::warn(TOOL.name, &[text.to_owned()]);
 }
 
 /// The output of the tool.
@@ -47,16 +49,21 @@ impl Report {
             Decision::Rollback => paint.bad(answer),
             Decision::Inconclusive => paint.warning(answer),
         };
-        self.print(&format!("{answer}: {}", verdict.why));
+        let why = one_line(&verdict.why);
+        // A reader that has gone away must not stop a rollback.
+        if self.records.is_some() {
+            let _ = writeln!(stderr(), "{}: {answer}: {why}", TOOL.name);
+        } else {
+            let _ = writeln!(stdout(), "{answer}: {why}");
+        }
     }
 
     /// Prints a sentence: on stderr if stdout carries records, otherwise on stdout.
     pub(crate) fn print(&mut self, text: &str) {
-        // A reader that has gone away must not stop a rollback.
         if self.records.is_some() {
             note(text);
         } else {
-            let _ = writeln!(stdout(), "{text}");
+            let _ = writeln!(stdout(), "{}", one_line(text));
         }
     }
 

@@ -29,6 +29,9 @@ const REQUIRED_SUCCESSES: u32 = 3;
 /// How long that URL may take to succeed, after the condition is proven to be gone.
 const URL_DEADLINE: Duration = Duration::from_mins(1);
 
+/// The share of failures at that URL, in percent, that is proven to be gone while the versions are observed there.
+const URL_ERRORS: f64 = 50.0;
+
 /// The longest time between two probes.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -125,11 +128,28 @@ impl Verification {
             Measure::Requests(criteria) => self.measure(from_now(criteria), ended, &stopwatch, clock),
             Measure::Versions(criteria) => self.probe_versions(from_now(criteria)),
         }
+        .and_then(|()| self.check_version_at_url(&stopwatch, clock))
         .map_err(|error| format!("rolled back, NOT verified: {error:#}: act now"))?;
         match &self.settings.url {
             Some(url) if !matches!(self.measure, Measure::Versions(_)) => self.check_url(url),
             _ => Ok(()),
         }
+    }
+
+    /// Checks that the replaced version is gone from the URL that the operator named too, if its responses name versions.
+    fn check_version_at_url(&self, stopwatch: &Stopwatch, clock: &dyn Clock) -> Result<()> {
+        let is_done = matches!(self.measure, Measure::Versions(_)) || !self.subject.versions.are_known();
+        let Some(url) = self.settings.url.as_ref().filter(|_| self.settings.version_at.is_some() && !is_done)
+        else {
+            return Ok(());
+        };
+        let remaining = self.settings.deadline.saturating_sub(stopwatch.elapsed(clock));
+        // The rate has been measured already: this takes as few buckets as the versions do.
+        let criteria = Criteria::to_restore(self.sources.criteria.bucket);
+        let criteria = Criteria { error_rate: Some(URL_ERRORS), ..criteria };
+        let evidence = self.probe(url, criteria, remaining.max(URL_DEADLINE))?;
+        let why = evidence.versions.why_ours_is_missing().or_else(|| evidence.why_replaced_is_live());
+        why.map_or(Ok(()), |why| bail!("{}: {why}", redact_url(url)))
     }
 
     /// Measures the same source again. If a stream has ended, its targets are probed instead.
@@ -195,6 +215,9 @@ impl Verification {
         if self.detects_versions && !evidence.versions.are_detected() {
             bail!("the responses do not name their version any more");
         }
+        if let Some(why) = evidence.why_replaced_is_live() {
+            bail!("{why}");
+        }
         if evidence.is_decisive() {
             return Ok(());
         }
@@ -212,6 +235,12 @@ impl Verification {
     /// Checks that the restored version answers at the URL that the operator named.
     fn probe_versions(&self, criteria: Criteria) -> Result<()> {
         let Some(url) = &self.settings.url else { bail!("no --verify-url was given") };
+        if !self.subject.versions.are_known() {
+            bail!(
+                "neither the version that failed nor the one to restore is known, so that no answer proves anything: set \
+                 DM_VERSION, or give --target"
+            );
+        }
         let evidence = self.probe(url, criteria, self.settings.deadline)?;
         if !evidence.versions.are_detected() {
             bail!("the responses of {} do not name their version", redact_url(url));

@@ -112,9 +112,15 @@ fn a_stranger_cannot_prevent_a_rollback_or_a_keep() {
 #[test]
 fn what_the_server_answers_itself_is_no_failure_of_the_application() {
     for status in [501, 505] {
-        let log = log(|second| if second % 4 == 0 { status } else { 200 }, "");
-        assert_eq!(counts(&decided(&log, &FIVE).code(0)), (180, 0));
+        let some = log(|second| if second % 4 == 0 { status } else { 200 }, "");
+        let some =
+            decided(&some, &FIVE).code(0).stderr(contains("60 of 240 requests were answered with an error"));
+        assert_eq!(counts(&some), (180, 0));
+        let most = log(|second| if second % 5 == 0 { 200 } else { status }, "");
+        decided(&most, &FIVE).code(3).stderr(contains("192 of 240 requests were answered with an error"));
     }
+    let refused = log(|second| if second % 5 == 0 { 200 } else { 400 }, "");
+    decided(&refused, &FIVE).code(0).stderr(contains("192 of 240 requests were refused with 4xx"));
     // nginx says what the application answered.
     let limited = log(|second| if second % 4 == 0 { 503 } else { 200 }, " us=200");
     decided(&limited, &FIVE).code(0);
@@ -125,7 +131,9 @@ fn what_the_server_answers_itself_is_no_failure_of_the_application() {
         format!("{{\"ts\":{ts},\"status\":{status},\"upstream_status\":\"{upstream}\"}}\n")
     };
     let mixed: String = (0..180).map(json).collect();
-    assert_eq!(counts(&decided(&mixed, &FIVE).code(0)), (120, 0));
+    for absent in [mixed.clone(), mixed.replace("\"-\"", "\"\"")] {
+        assert_eq!(counts(&decided(&absent, &FIVE).code(0)), (120, 0), "escape=json writes nothing");
+    }
 }
 
 #[test]
@@ -144,6 +152,30 @@ fn a_version_that_nobody_got_an_answer_from_is_not_kept() {
         let since = ["--if-error-rate", "5", "--since", "2026-01-01T00:01:59Z"];
         decided(&log(|_| status, ""), &since).code(0);
     }
+}
+
+#[test]
+fn one_error_before_the_deployment_excuses_nothing() {
+    let since = ["--if-error-rate", "5", "--since", "2026-01-01T00:00:00Z"];
+    decided(&log(|_| 404, ""), &since).code(3).stderr(contains("refused with 4xx"));
+}
+
+#[test]
+fn an_outage_at_the_end_of_a_log_is_not_kept() {
+    for status in [499, 404, 501] {
+        let tail = log(|second| if second < 185 { 200 } else { status }, "");
+        decided(&tail, &FIVE).code(3).stderr(contains("at the end, "));
+    }
+}
+
+#[test]
+fn the_newer_file_first_is_the_wrong_order() {
+    // Half of the requests failed before the deployment as well: this version is not to blame.
+    let log = log(|second| if second % 2 == 0 { 500 } else { 200 }, "");
+    let old = log.replace("01/Jan/2026:", "01/Jan/2025:");
+    let since = ["--if-error-rate", "5", "--since", "2025-12-31T00:00:00Z"];
+    decided(&(log.clone() + &old), &since).code(3).stderr(contains("give the oldest file first"));
+    decided(&(old + &log), &since).code(3).stderr(contains("before was bad"));
 }
 
 #[test]
@@ -171,9 +203,12 @@ fn checks_of_a_load_balancer_can_be_kept_out() {
 #[test]
 fn no_unit_is_guessed() {
     let latency = ["--since", "all", "--if-latency", "1s"];
-    decided(&log(|_| 200, " rt=5.251 uct=0.001 urt=\"0.002\""), &latency).code(11);
-    decided(&log(|_| 200, " uct=0.001 rt=0.251 urt=5.000"), &latency).code(0);
-    for fields in [" 0.251 0.250", " 5251", " urt=0.250"] {
+    decided(&log(|_| 200, " rt=5.251 uct=0.001"), &latency).code(11);
+    // A stranger with a slow line stretches the time of the request, but not that of the application.
+    decided(&log(|_| 200, " uct=0.001 rt=60.000 urt=0.251"), &latency).code(0);
+    decided(&log(|_| 499, " rt=60.000"), &latency).code(3).stderr(contains("were given up by the client"));
+    decided(&log(|_| 200, " rt=5.251 urt=5.000"), &latency).code(11);
+    for fields in [" 0.251 0.250", " 5251", " urt=250"] {
         decided(&log(|_| 200, fields), &latency).code(3).stderr(contains("add rt=$request_time").count(1));
     }
     // A fifth of a second of failures, in each unit; then good requests for two minutes.

@@ -58,6 +58,91 @@ fn verdict(assert: &Assert) -> Value {
 }
 
 #[test]
+fn text_of_strangers_acts_on_no_terminal_and_no_ci() {
+    const HOSTILE: &str = r"\u001b]0;x\u0007\n::error::pwned\u202e\u2028##[add-mask]x";
+    let probes: String = (0..60)
+        .map(|second| {
+            let ts = SystemClock.now() - TimeDelta::seconds(60 - second);
+            format!(
+                r#"{{"v":1,"type":"probe","ts":"{}","target":"http://h/","src":"SRC","ok":{},"version":"VERSION"}}"#,
+                ts.to_rfc3339_opts(SecondsFormat::Millis, true),
+                second < 10
+            ) + "\n"
+        })
+        .collect();
+    let test = r#"{"v":1,"type":"test","ts":"NOW","name":"NAME","result":"fail","message":"MESSAGE"}"#
+        .to_owned()
+        + "\n";
+    let now = SystemClock.now().to_rfc3339();
+    let smoke = START.replace("dm-health", "dm-smoke").replace("2026-01-01T00:00:00.000Z", &now);
+    for (stream, field, condition) in [
+        (format!("{START}\n{probes}{}\n", end(0, 60)), "dm-health", "--if-health-fails"),
+        (format!("{START}\n{probes}{}\n", end(0, 60)), "\"api\"", "--if-health-fails"),
+        (format!("{START}\n{probes}{}\n", end(0, 60)), "production", "--if-health-fails"),
+        (format!("{START}\n{probes}{}\n", end(0, 60)), "d-42", "--if-health-fails"),
+        (format!("{START}\n{probes}{}\n", end(0, 60)), "SRC", "--if-error-rate=5"),
+        (format!("{START}\n{probes}{}\n", end(0, 60)), "VERSION", "--if-error-rate=5"),
+        (format!("{smoke}\n{test}{}\n", end(1, 1)), "NAME", "--if-smoke-fails"),
+        (format!("{smoke}\n{test}{}\n", end(1, 1)), "MESSAGE", "--if-smoke-fails"),
+        (format!("{smoke}\n{test}{}\n", end(1, 1)), "fail", "--if-smoke-fails"),
+    ] {
+        let quoted = if field.starts_with('"') { format!("\"{HOSTILE}\"") } else { HOSTILE.to_owned() };
+        let stream = stream.replacen("NOW", &now, 1).replace(field, &quoted);
+        for format in ["human", "jsonl"] {
+            let state = tempfile::tempdir().unwrap();
+            let summary = state.path().join("summary");
+            let mut command = dm_rollback(&state);
+            command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary);
+            command.args(["--format", format, "--dry-run", "--github", "error,summary", condition]);
+            let output = command.write_stdin(stream.clone()).output().unwrap();
+            let summary = std::fs::read_to_string(&summary).unwrap_or_default();
+            let shown = [&*output.stdout, &output.stderr, summary.as_bytes()].concat();
+            let shown = String::from_utf8(shown).unwrap();
+            let is_unsafe = |c: char| c != '\n' && (c.is_control() || "\u{202e}\u{2028}".contains(c));
+            assert!(!shown.contains(is_unsafe) && !shown.contains("##["), "{field} {format}: {shown:?}");
+            assert!(!shown.contains("\n::error::pwned"), "{field} {format}: {shown:?}");
+        }
+    }
+}
+
+#[test]
+fn a_usage_error_says_what_to_write() {
+    for (flags, advice) in [
+        (["--since", "-5m"], "give 5m"),
+        (
+            ["--since", "2026-01-01T18:00:00"],
+            "the time zone is missing: give 2026-01-01T18:00:00Z if it is UTC",
+        ),
+        (["--bucket", "1ns"], "at least 10ms are needed"),
+    ] {
+        let state = tempfile::tempdir().unwrap();
+        let refused = dm_rollback(&state).args(["--if-error-rate", "5"]).args(flags).assert().code(2);
+        refused.stderr(contains(advice));
+    }
+}
+
+#[test]
+fn a_recording_without_requests_neither_rolls_back_nor_keeps() {
+    let smoke = START.replace("dm-health", "dm-smoke");
+    let passed = r#"{"v":1,"type":"test","ts":"2026-01-01T00:00:30.000Z","name":"checkout","result":"pass"}"#;
+    let failed = passed.replace("pass", "fail");
+    for (start, test, exit, condition) in [
+        (&*smoke, Some(passed), 0, "--if-smoke-fails"),
+        (&smoke, Some(&*failed), 1, "--if-smoke-fails"),
+        (START, None, 0, "--if-health-fails"),
+        (START, None, 1, "--if-health-fails"),
+    ] {
+        let state = tempfile::tempdir().unwrap();
+        let end = end(exit, u64::from(test.is_some()));
+        let stream = format!("{start}\n{}{end}\n", test.map(|test| format!("{test}\n")).unwrap_or_default());
+        let judged =
+            dm_rollback(&state).args([condition, "--", "touch", "trace"]).write_stdin(stream).assert();
+        judged.code(3).stderr(contains("the stream is a recording: it ended"));
+        assert!(!state.path().join("trace").exists());
+    }
+}
+
+#[test]
 fn few_errors_of_many_requests_keep_the_version() {
     let state = tempfile::tempdir().unwrap();
     let assert =

@@ -17,7 +17,8 @@ use testkit::fault::{Recording, answer};
 /// A watch that is longer than any of these tests.
 const WATCH: &str = "--watch 1m..2m";
 
-/// A machine with a service whose requests fail as long as a file is there, and whose version is in another file.
+/// A machine with a service whose requests fail as long as a file is there. Its versions are in another file, one a line:
+/// they answer in turn.
 struct Shop {
     machine: Machine,
     service: Recording,
@@ -52,7 +53,7 @@ impl Shop {
         let live = machine.folder().join("live");
         write(&live.join("fault"), b"").unwrap();
         write(&live.join("version"), b"2.0").unwrap();
-        let counts = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+        let counts = Arc::new([const { AtomicU64::new(0) }; 3]);
         let service = Recording::answering(move |head| respond(head, fault, &live, &counts));
         Self { machine, service }
     }
@@ -72,9 +73,11 @@ impl Shop {
 }
 
 /// The answer to a request. The health page works always.
-fn respond(head: &str, fault: Fault, live: &Path, counts: &[AtomicU64; 2]) -> String {
-    let version = std::fs::read_to_string(live.join("version")).unwrap_or_default();
-    let body = format!("{{\"version\":\"{}\"}}", version.trim());
+fn respond(head: &str, fault: Fault, live: &Path, counts: &[AtomicU64; 3]) -> String {
+    let versions = std::fs::read_to_string(live.join("version")).unwrap_or_default();
+    let versions: Vec<&str> = versions.lines().collect();
+    let turn = usize::try_from(counts[2].fetch_add(1, Ordering::Relaxed)).unwrap();
+    let body = format!("{{\"version\":\"{}\"}}", versions[turn % versions.len()]);
     if head.starts_with("GET /health") {
         return answer("200 OK", &body);
     }
@@ -184,17 +187,55 @@ fn smoke_tests_are_not_measured_again_but_the_version_may_be() {
         ),
         ("--verify-url URL/health --version-at header:x-version", "do not name their version"),
     ] {
-        let shop = Shop::with(Fault::Errors(30));
-        let flags = flags.replace("URL", &shop.service.url);
-        let start = r#"{"v":1,"type":"start","tool":"dm-smoke","deployment":""}"#;
-        let end = r#"{"v":1,"type":"end","exit":1,"records":0}"#;
-        let pipe = format!(
-            "printf '%s\n' '{start}' '{end}' | dm-rollback --if-smoke-fails --verify-deadline 2s {flags} -- true"
-        );
-        let output = Command::from_std(shop.machine.shell(&pipe)).output().unwrap();
-        let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(12), "{said}");
+        let (code, said) = after_failed_smoke_tests("dm-rollback", &format!("{flags} -- true"));
+        assert_eq!(code, 12, "{said}");
         assert!(said.contains(why), "{said}");
+    }
+}
+
+/// What a rollback ends with whose smoke tests failed: its exit code, and stderr. `URL` in the flags is the service's.
+fn after_failed_smoke_tests(tool: &str, flags: &str) -> (i32, String) {
+    let shop = Shop::with(Fault::Errors(30));
+    let now = SystemClock.now().to_rfc3339();
+    let start = format!(r#"{{"v":1,"type":"start","tool":"dm-smoke","deployment":"","ts":"{now}"}}"#);
+    let end = r#"{"v":1,"type":"end","exit":1,"records":0}"#;
+    let flags = flags.replace("URL", &shop.service.url);
+    let pipe =
+        format!("printf '%s\n' '{start}' '{end}' | {tool} --if-smoke-fails --verify-deadline 2s {flags}");
+    let output = Command::from_std(shop.machine.shell(&pipe)).output().unwrap();
+    (output.status.code().unwrap(), stderr(&output))
+}
+
+#[test]
+fn if_no_version_is_known_no_answer_verifies_a_rollback() {
+    let flags = "--verify-url URL/health --version-at 'json:$.version' -- true";
+    let (code, said) = after_failed_smoke_tests("env -u DM_VERSION dm-rollback", flags);
+    assert_eq!(code, 12, "{said}");
+    assert!(
+        said.contains("NOT verified: neither the version that failed nor the one to restore is known"),
+        "{said}"
+    );
+}
+
+/// Half of the fleet is still the version that was rolled back.
+const HALF: &str = "sh -c 'rm live/fault; (echo 1.0; echo 2.0) > live/version'";
+
+const STILL_ANSWERS: &str = "version 2.0, which was rolled back, still answers";
+
+#[test]
+fn a_fleet_that_is_half_rolled_back_is_not_verified() {
+    let version_at = "--version-at 'json:$.version'";
+    let page = format!("--verify-url URL/health {version_at}");
+    let (code, said) = after_failed_smoke_tests("dm-rollback", &format!("{page} --target 1.0 -- {HALF}"));
+    assert!(code == 12 && said.contains(STILL_ANSWERS), "{code}: {said}");
+    // The stream names the versions, or only the page does.
+    for (health, flags) in [(version_at, ""), ("", &*page)] {
+        let shop = Shop::with(Fault::Errors(50));
+        let flags = flags.replace("URL", &shop.service.url);
+        let rollback = format!("{RATE} --target 1.0 --verify-deadline 3s {flags} -- {HALF}");
+        let (output, [_, code]) = shop.deploys(&format!("{WATCH} {health}"), &rollback);
+        let said = stderr(&output);
+        assert!(code == 12 && said.contains(STILL_ANSWERS), "{code}: {said}");
     }
 }
 

@@ -23,7 +23,8 @@ pub struct Flush {
 /// Sends all pending events, and verifies that they arrived.
 pub(crate) fn flush(flush: &Flush) -> Result<Exit> {
     let client = GatewayClient::new(&flush.endpoint, flush.budget)?;
-    let outbox = Outbox::new(&flush.state_dir);
+    // A lock that somebody holds is reported before the budget has ended.
+    let outbox = Outbox::new(&flush.state_dir).waiting_at_most(flush.budget * 3 / 4);
     let settled = async { tokio::time::timeout(flush.budget, settle(&client, &outbox)).await };
     let gateway = flush.endpoint.display_url();
     match runtime::block_on(settled).context("cannot set up the event loop")? {

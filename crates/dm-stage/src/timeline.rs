@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
+use common::cli::warn;
 use common::duration::format_duration;
 use common::event::{Detail, Event, Status};
 use common::exit::Exit;
@@ -12,15 +13,25 @@ use common::label::Label;
 use common::output;
 use telemetry::{Entry, Journal};
 
+use crate::args::TOOL;
+
 /// The width of the bar, in characters.
 const WIDTH: usize = 40;
 
 /// Prints the timeline of the deployment with this id, or of the last one.
 pub(crate) fn print(state_dir: &Path, deployment: Option<&Label>) -> Result<Exit> {
     let journal = Journal::new(state_dir);
-    let entries =
-        journal.read().with_context(|| format!("cannot read the journal in {}", state_dir.display()))?;
-    let events: Vec<Event> = entries
+    let contents =
+        journal.read_all().with_context(|| format!("cannot read the journal in {}", state_dir.display()))?;
+    if let Some(first) = contents.unreadable.first() {
+        let more = match contents.unreadable.len() {
+            1 => String::new(),
+            count => format!(", and {} more", count - 1),
+        };
+        warn(TOOL.name, &[format!("not shown, because it cannot be read: {}{more}", first.what)]);
+    }
+    let events: Vec<Event> = contents
+        .entries
         .into_iter()
         .filter_map(|entry| match entry {
             Entry::Finished(event) => Some(event),

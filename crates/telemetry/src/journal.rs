@@ -1,15 +1,17 @@
 //! The journal: events on disk, append-only, one JSON line per event. The default if nothing else is configured.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::args::EXPORT_BUDGET;
 use common::env::Env;
 use common::event::{Event, EventId, Started};
-use common::fs::jsonl;
-use common::fs::lock::{self, Lock};
+use common::fs::bounded::{self, Line as Text};
+use common::fs::lock::Lock;
+use common::fs::{PrivateDir, jsonl};
 
 /// A journal file is rotated at this size.
 const ROTATE_AT_BYTES: u64 = 8 * 1024 * 1024;
@@ -17,10 +19,20 @@ const ROTATE_AT_BYTES: u64 = 8 * 1024 * 1024;
 /// The number of rotated files.
 const MAX_ROTATED: u32 = 4;
 
+/// How much of a file is read, from its end. A file of the tools has one line more than [`ROTATE_AT_BYTES`], at most.
+const MAX_READ_BYTES: u64 = 2 * ROTATE_AT_BYTES;
+
+/// How many unreadable lines are remembered, each by itself.
+const MAX_UNREADABLE: usize = 20_000;
+
+/// The file that is written.
+const CURRENT: &str = "journal.jsonl";
+
 /// The journal of one state directory.
 #[derive(Debug, Clone)]
 pub struct Journal {
     folder: PathBuf,
+    lock_limit: Duration,
 }
 
 /// An entry of the journal.
@@ -42,15 +54,14 @@ pub struct Contents {
     pub unreadable: Vec<Unreadable>,
 }
 
-/// A line that is complete and not an entry: damaged, or written by another version of the tools.
+/// A line that is complete and not an entry: damaged, or written by another version of the tools. Or the beginning of a
+/// file that is too large.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unreadable {
     /// The number of entries before it.
     pub place: usize,
-    /// The file.
-    pub path: PathBuf,
-    /// The number of the line in the file; the first is 1.
-    pub line: usize,
+    /// Which line of which file it is; the first line is 1.
+    pub what: String,
     /// The line as JSON, if it is that.
     pub value: Option<serde_json::Value>,
 }
@@ -67,18 +78,24 @@ pub(crate) fn default_folder(env: &Env<'_>) -> Option<PathBuf> {
 impl Journal {
     /// The journal in `folder`, which need not exist yet.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+        Self { folder: folder.to_owned(), lock_limit: EXPORT_BUDGET }
     }
 
-    /// The current file.
+    /// The same journal; it waits for its lock for at most `limit`.
+    #[must_use]
+    pub fn waiting_at_most(self, limit: Duration) -> Self {
+        Self { lock_limit: limit, ..self }
+    }
+
+    /// The path of the file that is written.
     pub fn path(&self) -> PathBuf {
-        self.folder.join("journal.jsonl")
+        self.folder.join(CURRENT)
     }
 
     /// Appends one record. The cost does not depend on the length of the journal.
     ///
     /// # Errors
-    /// The state directory cannot be written.
+    /// The state directory cannot be written, or another process holds the lock too long.
     pub fn append(&self, record: &impl Serialize) -> io::Result<()> {
         self.lock()?.append(record)
     }
@@ -86,9 +103,11 @@ impl Journal {
     /// Locks the journal, for more than one step.
     ///
     /// # Errors
-    /// The state directory cannot be written.
-    pub fn lock(&self) -> io::Result<LockedJournal<'_>> {
-        Ok(LockedJournal { journal: self, _lock: lock::exclusive(&self.folder.join("journal.lock"))? })
+    /// The state directory cannot be written, or another process holds the lock too long.
+    pub fn lock(&self) -> io::Result<LockedJournal> {
+        let folder = PrivateDir::create(&self.folder, &[])?;
+        let lock = folder.lock("journal.lock", self.lock_limit)?;
+        Ok(LockedJournal { folder, _lock: lock })
     }
 
     /// All entries, oldest first. Skips lines that cannot be parsed: an incomplete line was never finished, and another
@@ -100,78 +119,101 @@ impl Journal {
         Ok(self.read_all()?.entries)
     }
 
-    /// All entries, and the lines that could not be read. Only an incomplete line is omitted: its writer was killed.
+    /// All entries, and what could not be read. Only an incomplete line is omitted: its writer was killed.
     ///
     /// # Errors
     /// A journal file exists but cannot be read.
     pub fn read_all(&self) -> io::Result<Contents> {
         let mut contents = Contents::default();
-        let mut files: Vec<PathBuf> = (1..=MAX_ROTATED).rev().map(|n| self.rotated(n)).collect();
-        files.push(self.path());
-        for path in files {
-            for (index, line) in jsonl::read(&path, |line| Some(read_line(line)))?.into_iter().enumerate() {
-                match line {
-                    Line::Entry(entry) => contents.entries.push(*entry),
-                    Line::Incomplete => {}
-                    Line::Unreadable(value) => contents.unreadable.push(Unreadable {
-                        place: contents.entries.len(),
-                        path: path.clone(),
-                        line: index + 1,
-                        value,
-                    }),
-                }
-            }
+        let Some(folder) = PrivateDir::open(&self.folder, &[])? else { return Ok(contents) };
+        for name in (1..=MAX_ROTATED).rev().map(rotated).chain([CURRENT.to_owned()]) {
+            contents.read(&folder, &name)?;
         }
         Ok(contents)
     }
+}
 
-    fn rotated(&self, n: u32) -> PathBuf {
-        self.folder.join(format!("journal.{n}.jsonl"))
+impl Contents {
+    /// Adds what is in the file `name`.
+    fn read(&mut self, folder: &PrivateDir, name: &str) -> io::Result<()> {
+        let Some(file) = folder.open_file(name)? else { return Ok(()) };
+        let path = folder.path(name);
+        let omitted = file.metadata()?.len().saturating_sub(MAX_READ_BYTES);
+        if omitted > 0 {
+            self.add_unreadable(
+                format!("the beginning of {} ({omitted} bytes, too much to read)", path.display()),
+                None,
+            );
+        }
+        let mut number = 0_usize;
+        bounded::last_lines(file, MAX_READ_BYTES, |text| {
+            number += 1;
+            let value = match text {
+                Text::TooLong => None,
+                Text::Whole(line) => match read_line(line) {
+                    Line::Entry(entry) => return self.entries.push(*entry),
+                    Line::Incomplete => return,
+                    Line::Unreadable(value) => value,
+                },
+            };
+            let after = if omitted > 0 { " after that" } else { "" };
+            self.add_unreadable(format!("line {number}{after} of {}", path.display()), value);
+        })?;
+        Ok(())
     }
+
+    fn add_unreadable(&mut self, what: String, value: Option<serde_json::Value>) {
+        // A large file of nothing but damage needs no more memory than its first lines.
+        if self.unreadable.len() < MAX_UNREADABLE {
+            self.unreadable.push(Unreadable { place: self.entries.len(), what, value });
+        } else if let Some(last) = self.unreadable.last_mut() {
+            *last = Unreadable { place: self.entries.len(), what, value: None };
+        }
+    }
+}
+
+fn rotated(n: u32) -> String {
+    format!("journal.{n}.jsonl")
 }
 
 /// The journal while this process has its lock.
 #[derive(Debug)]
-pub struct LockedJournal<'a> {
-    journal: &'a Journal,
+pub struct LockedJournal {
+    folder: PrivateDir,
     _lock: Lock,
 }
 
-impl LockedJournal<'_> {
+impl LockedJournal {
     /// Appends one record.
     pub fn append(&self, record: &impl Serialize) -> io::Result<()> {
-        let path = self.journal.path();
-        if fs::metadata(&path).is_ok_and(|meta| meta.len() >= ROTATE_AT_BYTES) {
+        let current = self.folder.open_file(CURRENT)?;
+        if current.is_some_and(|file| file.metadata().is_ok_and(|meta| meta.len() >= ROTATE_AT_BYTES)) {
             self.rotate()?;
         }
-        jsonl::append(&path, record).map(drop)
+        jsonl::append(&self.folder, CURRENT, record).map(drop)
     }
 
     /// Whether the journal contains the event. Reads only the newest files, because the event was being written when its
     /// tool was killed.
     pub fn has(&self, id: &EventId) -> io::Result<bool> {
-        for path in [self.journal.path(), self.journal.rotated(1)] {
-            match fs::read(&path) {
-                Ok(bytes)
-                    if bytes.split(|byte| *byte == b'\n').filter_map(parse).any(|entry| entry.has_id(id)) =>
-                {
-                    return Ok(true);
-                }
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        let mut found = false;
+        for name in [CURRENT.to_owned(), rotated(1)] {
+            let Some(file) = self.folder.open_file(&name)? else { continue };
+            bounded::last_lines(file, MAX_READ_BYTES, |text| {
+                found =
+                    found || matches!(text, Text::Whole(line) if parse(line).is_some_and(|it| it.has_id(id)));
+            })?;
         }
-        Ok(false)
+        Ok(found)
     }
 
     fn rotate(&self) -> io::Result<()> {
-        let journal = self.journal;
         for n in (1..MAX_ROTATED).rev() {
-            if journal.rotated(n).exists() {
-                fs::rename(journal.rotated(n), journal.rotated(n + 1))?;
+            if self.folder.has(&rotated(n))? {
+                self.folder.rename(&rotated(n), &rotated(n + 1))?;
             }
         }
-        fs::rename(journal.path(), journal.rotated(1))
+        self.folder.rename(CURRENT, &rotated(1))
     }
 }
 
@@ -254,8 +296,11 @@ mod tests {
         journal.append(&stage_event("deploy")).unwrap();
         let contents = journal.read_all().unwrap();
         assert_eq!(contents.entries.len(), 2);
-        let lines: Vec<_> = contents.unreadable.iter().map(|it| (it.place, it.line, &it.value)).collect();
-        assert_eq!(lines, [(1, 2, &None), (1, 3, &Some(serde_json::json!({"v": 2})))]);
+        let line = |number: usize| format!("line {number} of {}", journal.path().display());
+        let value = Some(serde_json::json!({"v": 2}));
+        let expected =
+            [(line(2), None), (line(3), value)].map(|(what, value)| Unreadable { place: 1, what, value });
+        assert_eq!(contents.unreadable, expected);
     }
 
     #[test]
@@ -268,6 +313,23 @@ mod tests {
         journal.append(&stage_event("deploy")).unwrap();
         assert!(journal.path().metadata().unwrap().len() < 2000);
         assert_eq!(journal.read().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn of_a_huge_file_the_end_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        journal.append(&stage_event("build")).unwrap();
+        let mut file = OpenOptions::new().append(true).open(journal.path()).unwrap();
+        file.set_len(1 << 40).unwrap();
+        let event = stage_event("deploy");
+        io::Write::write_all(&mut file, format!("\n{}\n", serde_json::to_string(&event).unwrap()).as_bytes())
+            .unwrap();
+        let contents = journal.read_all().unwrap();
+        assert_eq!(contents.entries, [Entry::Finished(event.clone())]);
+        assert!(contents.unreadable[0].what.starts_with("the beginning of /"), "{:?}", contents.unreadable);
+        assert!(contents.unreadable.iter().all(|it| it.place == 0));
+        assert!(journal.lock().unwrap().has(&event.id).unwrap());
     }
 
     proptest! {

@@ -18,14 +18,14 @@ use state_store::StoreUrl;
 use tokio::sync::oneshot;
 
 use crate::journal::Journal;
-use crate::metrics::exposition::UnequalBuckets;
+use crate::metrics::exposition::Remark;
 use crate::pushgateway::{
     CircuitBreaker, Endpoint, GatewayClient, GroupKey, Outbox, PushError, PushSession, journal_and_enqueue,
 };
 use crate::textfile::Textfile;
 use crate::work::WorkItem;
 
-type PushResult = Result<Vec<UnequalBuckets>, PushError>;
+type PushResult = Result<Vec<Remark>, PushError>;
 
 /// Where events are recorded.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ impl Recorder {
     pub fn finish(mut self, event: &Event, clock: &dyn Clock) -> Recorded {
         let deadline = clock.instant() + self.sinks.budget;
         let unsaved = self.save(event);
-        if let Some(file) = self.textfile() {
+        if let Some(file) = self.textfile(deadline.saturating_duration_since(clock.instant())) {
             match file.close(&self.work, event) {
                 Ok(refused) => self.warn_of_refused(refused),
                 Err(error) => self.warn(format!("{error:#}")),
@@ -121,7 +121,7 @@ impl Recorder {
             stage: recorder.work.stage.clone(),
         };
         if let Some(folder) = &sinks.state_dir
-            && let Err(error) = Journal::new(folder).append(&started)
+            && let Err(error) = journal(folder, sinks).append(&started)
         {
             recorder.warn_of_journal(&error);
         }
@@ -147,9 +147,9 @@ impl Recorder {
     fn save(&mut self, event: &Event) -> Option<Box<Event>> {
         let unsaved = || Some(Box::new(event.clone()));
         let Some(folder) = &self.sinks.state_dir else { return unsaved() };
-        let journal = Journal::new(folder);
+        let journal = journal(folder, &self.sinks);
         let saved = if self.sinks.gateway.is_some() {
-            let group = Outbox::new(folder).group(&GroupKey::counters(&event.identity, &event.stage));
+            let group = outbox(folder, &self.sinks).group(&GroupKey::counters(&event.identity, &event.stage));
             journal_and_enqueue(&journal, &group, event)
         } else {
             journal.append(event)
@@ -175,6 +175,7 @@ impl Recorder {
         if self.is_breaker_open(breaker.as_ref(), clock) {
             return None;
         }
+        let outbox = state_dir.as_ref().map(|dir| outbox(dir, &self.sinks));
         let (work, budget) = (self.work.clone(), self.sinks.budget);
         let (end, ended) = oneshot::channel();
         let (reporter, reports) = mpsc::channel();
@@ -183,7 +184,7 @@ impl Recorder {
                 Ok(client) => client,
                 Err(error) => return drop(reporter.send(PushReport::OwnEvent(Err(error)))),
             };
-            let session = PushSession::new(client, work, state_dir.as_deref().map(Outbox::new));
+            let session = PushSession::new(client, work, outbox);
             let result = talk(&session, ended).await;
             let is_pushed = result.is_ok();
             // After the budget is spent, the receiver has been dropped.
@@ -237,7 +238,7 @@ impl Recorder {
                 let _ = next();
             }
             Err(error) => {
-                if let Some(breaker) = breaker.filter(|_| !matches!(error, PushError::Rejected(_))) {
+                if let Some(breaker) = breaker.filter(|_| matches!(error, PushError::Unavailable(_))) {
                     breaker.trip(clock.now());
                 }
                 let gateway = self.sinks.gateway.as_ref().map(Endpoint::display_url).unwrap_or_default();
@@ -248,22 +249,28 @@ impl Recorder {
     }
 
     fn open_textfile(&mut self) {
-        if let Some(file) = self.textfile()
+        if let Some(file) = self.textfile(self.sinks.budget / 2)
             && let Err(error) = file.open(&self.work)
         {
             self.warn(format!("{error:#}"));
         }
     }
 
-    fn textfile(&self) -> Option<Textfile> {
-        self.sinks.textfile.as_deref().map(Textfile::new)
+    fn textfile(&self, lock_limit: Duration) -> Option<Textfile> {
+        self.sinks.textfile.as_deref().map(|path| Textfile::new(path, lock_limit))
     }
 
-    fn warn_of_refused(&mut self, refused: Vec<UnequalBuckets>) {
-        for UnequalBuckets(name) in refused {
-            self.warn(format!(
-                "{name} exists with other buckets, so nothing was added; delete its group once"
-            ));
+    fn warn_of_refused(&mut self, refused: Vec<Remark>) {
+        for remark in refused {
+            self.warn(match remark {
+                Remark::UnequalBuckets(name) => {
+                    format!("{name} exists with other buckets, so nothing was added; delete its group once")
+                }
+                Remark::Repaired(name) => format!(
+                    "{name} had a value that these tools cannot have counted, so it was counted again from the journal: \
+                     something else pushes to its group"
+                ),
+            });
         }
     }
 
@@ -275,4 +282,14 @@ impl Recorder {
     fn warn(&mut self, message: String) {
         self.recorded.warnings.push(message);
     }
+}
+
+/// The journal. A lock that somebody holds leaves half of the budget to the Pushgateway.
+fn journal(folder: &Path, sinks: &Sinks) -> Journal {
+    Journal::new(folder).waiting_at_most(sinks.budget / 2)
+}
+
+/// The outbox. A lock that somebody holds is reported before the budget has ended.
+fn outbox(folder: &Path, sinks: &Sinks) -> Outbox {
+    Outbox::new(folder).waiting_at_most(sinks.budget * 3 / 4)
 }

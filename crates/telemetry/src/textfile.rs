@@ -3,32 +3,36 @@
 //! The file belongs to this machine, so counters are added to its content. It has no groups: every series carries its
 //! environment, service and stage.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::metrics::encode::encode;
-use crate::metrics::exposition::UnequalBuckets;
+use crate::metrics::exposition::Remark;
 use crate::metrics::{
     Contribution, Exposition, Outage, catalog, contribution, migration_in_progress, parse::parse, zeros,
 };
 use crate::work::{WorkItem, WorkKind};
 use common::event::Event;
-use common::fs::atomic;
-use common::fs::lock;
+use common::fs::{atomic, bounded, lock};
+
+/// The largest file: what a Pushgateway may also have.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A textfile with metrics.
 #[derive(Debug, Clone)]
 pub(crate) struct Textfile {
     path: PathBuf,
+    lock_limit: Duration,
 }
 
 impl Textfile {
-    /// The file at `path`, which need not exist yet. The collector reads only names that end in `.prom`.
-    pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+    /// The file at `path`, which need not exist yet. The collector reads only names that end in `.prom`. Waits for
+    /// its lock for at most `lock_limit`.
+    pub(crate) fn new(path: &Path, lock_limit: Duration) -> Self {
+        Self { path: path.to_owned(), lock_limit }
     }
 
     /// Records the start of the work.
@@ -38,7 +42,7 @@ impl Textfile {
     }
 
     /// Records the outcome of the work. Returns the histograms that could not be added to.
-    pub(crate) fn close(&self, work: &WorkItem, event: &Event) -> Result<Vec<UnequalBuckets>> {
+    pub(crate) fn close(&self, work: &WorkItem, event: &Event) -> Result<Vec<Remark>> {
         self.merge(work, |stored| {
             let mut event = event.clone();
             if event.stage.is_deployment() {
@@ -57,13 +61,13 @@ impl Textfile {
         &self,
         work: &WorkItem,
         contribute: impl FnOnce(&Exposition) -> Contribution,
-    ) -> Result<Vec<UnequalBuckets>> {
+    ) -> Result<Vec<Remark>> {
         let labels = work.identity.labels(work.stage.as_str());
         let failed = || format!("cannot write the metrics file {}", self.path.display());
         let mut lock_path = self.path.clone().into_os_string();
         lock_path.push(".lock");
-        let _lock = lock::exclusive(Path::new(&lock_path)).with_context(failed)?;
-        let mut stored = match fs::read_to_string(&self.path) {
+        let _lock = lock::exclusive(Path::new(&lock_path), self.lock_limit).with_context(failed)?;
+        let mut stored = match bounded::read_regular_text(&self.path, MAX_BYTES) {
             Ok(text) => parse(&text, |_| true, |_| true),
             Err(error) if error.kind() == ErrorKind::NotFound => Exposition::default(),
             // Starting from nothing would look like a counter reset, and everything would be counted again.
@@ -90,6 +94,8 @@ fn in_progress(work: &WorkItem, value: f64) -> Exposition {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::testing::stage_event;
     use common::event::Status;
@@ -111,7 +117,7 @@ mod tests {
     fn counters_grow_over_runs_and_stages_are_separate() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dm.prom");
-        let file = Textfile::new(&path);
+        let file = Textfile::new(&path, Duration::from_secs(2));
         for stage in ["build", "deployment", "build"] {
             run(&file, &stage_event(stage));
         }
@@ -134,7 +140,7 @@ mod tests {
     fn an_outage_of_a_minute_is_counted_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dm.prom");
-        let file = Textfile::new(&path);
+        let file = Textfile::new(&path, Duration::from_secs(2));
         let mut event = stage_event("deployment");
         event.status = Status::Failure;
         run(&file, &event);

@@ -1,11 +1,16 @@
 //! File locks: one writer at a time, across processes.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
+use nix::fcntl::OFlag;
 use rustix::io::{FdFlags, fcntl_setfd};
+
+use super::{bounded, lock_wait};
 
 /// An acquired lock. It is released when this value is dropped or the process dies; see [`Lock::share_with_children`].
 #[derive(Debug)]
@@ -13,6 +18,17 @@ use rustix::io::{FdFlags, fcntl_setfd};
 pub struct Lock(File);
 
 impl Lock {
+    /// Locks `file`; waits for at most `limit`.
+    pub(super) fn acquire(file: File, path: &Path, limit: Duration) -> io::Result<Self> {
+        lock_wait::wait(&file, path, limit)?;
+        Ok(Self(file))
+    }
+
+    /// Locks `file`; `None` if another process has the lock.
+    pub(super) fn try_acquire(file: File) -> io::Result<Option<Self>> {
+        Ok(lock_wait::is_acquired(&file)?.then_some(Self(file)))
+    }
+
     /// Lets the children that start from now on hold the lock too: if this process is killed, the lock is free when the
     /// last of them has ended. Dropping this value still releases it, whoever else has it open.
     ///
@@ -30,29 +46,22 @@ impl Drop for Lock {
     }
 }
 
-/// Acquires the lock at `path`; waits until it is free.
+/// Acquires the lock at `path`, outside the state directory; waits for at most `limit`, and only briefly once a signal
+/// asks this process to end.
 ///
 /// Use locks for short writes only. The lock file stays behind: if it were removed, two processes could lock two
-/// different files under one name.
-pub fn exclusive(path: &Path) -> io::Result<Lock> {
-    let file = open(path)?;
-    file.lock()?;
-    Ok(Lock(file))
-}
-
-/// Acquires the lock at `path`; `None` if another process has it.
-pub fn try_exclusive(path: &Path) -> io::Result<Option<Lock>> {
-    let file = open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(Lock(file))),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-fn open(path: &Path) -> io::Result<File> {
+/// different files under one name. Only this user may open it: who may only read it can lock it.
+///
+/// # Errors
+/// The lock file cannot be used, or the wait was too long. The kind is then [`io::ErrorKind::TimedOut`].
+pub fn exclusive(path: &Path, limit: Duration) -> io::Result<Lock> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    OpenOptions::new().create(true).append(true).open(path)
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(bounded::not_a_file(path));
+    }
+    Lock::acquire(file, path, limit)
 }

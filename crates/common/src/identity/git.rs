@@ -1,8 +1,13 @@
 //! The checked-out commit, read from the repository's files: starting `git` would cost more than everything else that
 //! a wrapper does.
 
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::fs::bounded;
+
+/// The largest file of references.
+const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// A work tree and the commit that is checked out in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +24,7 @@ pub(super) struct Checkout {
 pub(super) fn find(folder: &Path) -> Option<Checkout> {
     let top = folder.ancestors().find(|dir| dir.join(".git").exists())?;
     let dot_git = top.join(".git");
-    let git_dir = match fs::read_to_string(&dot_git) {
+    let git_dir = match read(&dot_git) {
         Ok(text) => top.join(text.trim().strip_prefix("gitdir:")?.trim()),
         Err(_) => dot_git,
     };
@@ -27,19 +32,19 @@ pub(super) fn find(folder: &Path) -> Option<Checkout> {
 }
 
 fn head(git_dir: &Path) -> Option<String> {
-    let head = fs::read_to_string(git_dir.join("HEAD")).ok()?;
+    let head = read(&git_dir.join("HEAD")).ok()?;
     let Some(reference) = head.trim().strip_prefix("ref:").map(str::trim) else {
         return hash(head.trim());
     };
     // A linked work tree keeps its own HEAD and shares the branches.
-    let common = match fs::read_to_string(git_dir.join("commondir")) {
+    let common = match read(&git_dir.join("commondir")) {
         Ok(path) => git_dir.join(path.trim()),
         Err(_) => git_dir.to_owned(),
     };
-    if let Ok(text) = fs::read_to_string(common.join(reference)) {
+    if let Ok(text) = read(&common.join(reference)) {
         return hash(text.trim());
     }
-    let packed = fs::read_to_string(common.join("packed-refs")).ok()?;
+    let packed = read(&common.join("packed-refs")).ok()?;
     packed
         .lines()
         .filter_map(|line| line.split_once(' '))
@@ -52,8 +57,14 @@ fn hash(text: &str) -> Option<String> {
     is_hash.then(|| text.to_owned())
 }
 
+fn read(path: &Path) -> io::Result<String> {
+    bounded::read_regular_text(path, MAX_BYTES)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const COMMIT: &str = "0123456789012345678901234567890123456789";

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{DeploymentArgs, non_empty};
 use crate::env::Env;
-use crate::label::Label;
+use crate::label::{Label, page_label};
 pub use ci::CiJob;
 pub use trace::{Trace, random_hex};
 
@@ -82,7 +82,9 @@ impl Identity {
             branch: label(&run.branch),
             actor: label(&run.actor),
             run_url: non_empty(args.run_url.as_ref())
-                .or_else(|| run.run_url.as_ref().and_then(|url| url.parse().ok())),
+                .map(String::from)
+                .or_else(|| run.run_url.clone())
+                .and_then(|url| page_label(&url)),
             slot: run.run_number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) % SLOTS,
             trace: Trace::from_env(env),
         }

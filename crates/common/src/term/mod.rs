@@ -1,4 +1,5 @@
-//! What a terminal shows: colours, and one live status line.
+//! What a terminal shows: colours, text from outside, and one live status line.
 
 pub mod status_line;
 pub mod style;
+pub mod text;

@@ -1,16 +1,20 @@
 //! Resolves a host name and connects to an address.
 
 use std::net::SocketAddr;
+use std::thread;
 
 use common::event::Reason;
-use dns_lookup::{AddrInfoHints, LookupError, SockType, getaddrinfo};
+use dns_lookup::{AddrInfo, AddrInfoHints, LookupError, SockType, getaddrinfo};
 use tokio::net::TcpStream;
-use tokio::task::spawn_blocking;
+use tokio::sync::{Semaphore, oneshot};
 use url::Host;
 
 use super::endpoint::Endpoint;
 use super::phase_timer::{Phase, PhaseTimer};
 use crate::failure::Failure;
+
+/// The lookups at a time. One that hangs outlives its probe, and such lookups must not pile up.
+static LOOKUPS: Semaphore = Semaphore::const_new(64);
 
 /// Resolves the endpoint to at least one address.
 pub(super) async fn resolve(
@@ -33,12 +37,23 @@ pub(super) async fn resolve(
 /// Uses the system's resolver, which blocks, on another thread.
 async fn lookup(domain: String, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
-    let lookup = spawn_blocking(move || {
-        let entries = getaddrinfo(Some(&domain), None, Some(hints))?;
-        Ok(entries.flatten().map(|address| SocketAddr::new(address.sockaddr.ip(), port)).collect())
+    let not_looked_up = |error: String| {
+        Failure::local(Reason::Dns, format!("cannot start a thread to look up the name: {error}"))
+    };
+    let slot = LOOKUPS.acquire().await.map_err(|error| not_looked_up(error.to_string()))?;
+    let (answer, answered) = oneshot::channel();
+    // Not spawn_blocking, which panics if the system cannot start a thread.
+    let thread = thread::Builder::new().name("lookup".to_owned()).spawn(move || {
+        let entries = getaddrinfo(Some(&domain), None, Some(hints));
+        let address = |entry: AddrInfo| SocketAddr::new(entry.sockaddr.ip(), port);
+        let addresses: Result<Vec<_>, LookupError> =
+            entries.map(|entries| entries.flatten().map(address).collect());
+        drop(slot);
+        // The probe may have ended.
+        let _ = answer.send(addresses);
     });
-    let addresses: Result<Vec<_>, LookupError> =
-        lookup.await.map_err(|error| Failure::local(Reason::Dns, error.to_string()))?;
+    thread.map_err(|error| not_looked_up(error.to_string()))?;
+    let addresses = answered.await.map_err(|error| not_looked_up(error.to_string()))?;
     match addresses {
         Ok(addresses) if addresses.is_empty() => Err(Failure::new(Reason::Dns, "the name has no address")),
         Ok(addresses) => Ok(addresses),

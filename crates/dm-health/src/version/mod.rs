@@ -4,6 +4,7 @@ mod detector;
 mod location;
 
 use common::event::Reason;
+use common::version::{bare, is_same};
 use http_expect::Response;
 
 use crate::failure::Failure;
@@ -27,7 +28,7 @@ pub(crate) fn parse(text: &str) -> Result<String, &'static str> {
     if bare(text).is_empty() {
         Err("the version is empty: is a variable unset?")
     } else {
-        Ok(text.to_owned())
+        Ok(text.trim().to_owned())
     }
 }
 
@@ -57,25 +58,18 @@ impl ExpectedVersion {
     }
 }
 
-fn is_same(actual: &str, expected: &str) -> bool {
-    bare(actual) == bare(expected)
-}
-
-/// Removes the leading v that some tags have.
-fn bare(version: &str) -> &str {
-    version.trim().trim_start_matches('v')
-}
-
 /// Whether the version is somewhere in the body, and neither the beginning nor the end of a longer one.
 fn has_word(body: &str, expected: &str) -> bool {
-    let expected = bare(expected);
+    // ASCII only, as in a header: the places of the other characters stay the same.
+    let (body, expected) = (body.to_ascii_lowercase(), bare(expected).to_ascii_lowercase());
+    let has_v = expected.starts_with(|first: char| first.is_ascii_digit());
     let belongs = |c: char| c.is_alphanumeric() || "._+-~".contains(c);
     body.char_indices().any(|(at, _)| {
         let (before, rest) = body.split_at(at);
-        rest.strip_prefix(expected).is_some_and(|after| {
+        let before = before.strip_suffix('v').filter(|_| has_v).unwrap_or(before);
+        rest.strip_prefix(&*expected).is_some_and(|after| {
             // A full stop may follow: the end of a sentence.
-            !before.trim_end_matches('v').ends_with(belongs)
-                && !after.trim_start_matches('.').starts_with(belongs)
+            !before.ends_with(belongs) && !after.trim_start_matches('.').starts_with(belongs)
         })
     })
 }
@@ -109,6 +103,10 @@ mod tests {
         assert_eq!(unmet("1.4.2", "body", json), None);
         assert_eq!(unmet("1.4.2", r#"body:"version":"([^"]*)"#, json), None);
         assert_eq!(unmet("1.4.2", "body", "Running v1.4.2."), None);
+        // As dm-rollback compares them.
+        assert_eq!(unmet(" V1.4.2", "header:X-App-Version", ""), None);
+        assert_eq!(unmet("1.4.2-RC1", "body", "v1.4.2-rc1"), None);
+        assert_eq!(unmet("abcdef0123456789", "json:$.commit", r#"{"commit":"abcdef0"}"#), None);
     }
 
     #[test]
@@ -153,6 +151,8 @@ mod tests {
             ("release/1.2", "prerelease/1.2"),
             ("1:2.3", "11:2.3 1:2.3.1 1:2.3+b"),
             ("1.2", "dev1.2"),
+            ("1.2", "vv1.2"),
+            ("ega", "vega"),
         ] {
             assert!(unmet(expected, "body", body).is_some(), "{expected} in {body}");
         }
@@ -164,7 +164,7 @@ mod tests {
         #[test]
         fn only_a_version_that_is_a_separate_word_is_found(
             version in "[0-9a-u][ -~]{0,8}[0-9a-z]",
-            (before, after) in ("(.{0,9}[ \",/:=])?v?", "([ \",;.].{0,9})?"),
+            (before, after) in ("(.{0,9}[ \",/:=])?", "([ \",;.].{0,9})?"),
             more in "[0-9a-u_+~-]",
         ) {
             // An end of a sentence, and not the beginning of a longer version.

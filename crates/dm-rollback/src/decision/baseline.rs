@@ -2,8 +2,10 @@
 
 use common::records::Baseline;
 
+use super::mixture::float;
+
 /// The minimum number of requests in a usable baseline.
-const MIN_BASELINE: u64 = 100;
+pub(crate) const MIN_BASELINE: u64 = 100;
 
 /// The 95 % one-sided quantile of the normal distribution.
 const Z: f64 = 1.645;
@@ -29,9 +31,11 @@ impl Limits {
         if baseline.total < MIN_BASELINE {
             return Self { requested, keep: requested, roll_back: requested };
         }
+        // Of few requests, the upper limit is high even if none failed: that would excuse what never happened before.
+        let is_worse = rate(baseline) > requested;
         // A baseline in which all requests failed would allow everything; the test needs a limit below 100 %.
         let before = (100.0 * wilson_upper(baseline)).min(99.9);
-        let roll_back = requested.max(before);
+        let roll_back = if is_worse { requested.max(before) } else { requested };
         let keep = if roll_back > requested { (MOST_RAISED * requested).min(99.9) } else { requested };
         Self { requested, keep, roll_back }
     }
@@ -47,11 +51,15 @@ impl Limits {
     }
 }
 
+/// The share of errors, in percent; 0 without requests.
+pub(crate) fn rate(Baseline { total, errors }: Baseline) -> f64 {
+    100.0 * float(errors) / float(total.max(1))
+}
+
 /// The upper limit of Wilson's one-sided 95 % interval for the share of errors (Wilson 1927, J. Am. Stat. Assoc.
 /// 22:209).
 fn wilson_upper(Baseline { total, errors }: Baseline) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 requests")]
-    let (n, x) = (total as f64, errors.min(total) as f64);
+    let (n, x) = (float(total), float(errors.min(total)));
     let share = x / n;
     let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
     ((share + Z * Z / (2.0 * n) + half) / (1.0 + Z * Z / n)).min(1.0)
@@ -71,6 +79,9 @@ mod tests {
     fn a_baseline_worse_than_the_limit_raises_it() {
         assert!(!limits(900, 4).is_raised(), "it was better");
         assert!(!limits(99, 50).is_raised(), "too few requests");
+        assert!(!limits(100, 0).is_raised() && !limits(100, 5).is_raised(), "not worse than the limit");
+        let small = Limits::new(1.0, Baseline { total: 150, errors: 0 });
+        assert!(!small.is_raised(), "{small:?}");
         // R: prop.test(70, 1000, correct = FALSE, conf.level = 0.9)$conf.int[2] is 0.0845.
         let seven = limits(1000, 70);
         assert!((seven.roll_back - 8.45).abs() < 0.01 && (seven.keep - 10.0).abs() < 1e-9, "{seven:?}");

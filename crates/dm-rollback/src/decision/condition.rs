@@ -6,11 +6,12 @@ use common::duration::format_duration;
 use common::event::Condition;
 use common::records::Decision;
 
+use super::baseline;
 use super::mixture::{ALPHA, float};
 use super::rate_test::RateTest;
 use crate::evidence::error_counts::{MIN_ERRORS, MIN_REQUESTS};
 use crate::evidence::source_label;
-use crate::evidence::{Alert, ErrorCounts, Evidence, Observation};
+use crate::evidence::{Alert, Bad, ErrorCounts, Evidence, Observation};
 
 /// The result of one condition.
 #[derive(Debug)]
@@ -48,8 +49,8 @@ impl Numbers {
     }
 }
 
-/// Evaluates the producer's exit code: 0 proves a good version. 1 proves a bad one, and so does a deadline that passed
-/// before the service was healthy; but a service that worked has to fail for long enough. Any other code proves nothing.
+/// Evaluates the producer's exit code: 0 proves a good version. 1 proves a bad one, and so does a deadline of
+/// dm-health that passed before the service was healthy; but a service that worked has to fail for long enough. Any other code proves nothing.
 pub(crate) fn check_producer(evidence: &Evidence, producer: &str, condition: Condition) -> Finding {
     let finding = |answer, why| Finding { answer, condition: Some(condition), why, numbers: None };
     if evidence.producer.as_deref() != Some(producer) {
@@ -67,6 +68,14 @@ pub(crate) fn check_producer(evidence: &Evidence, producer: &str, condition: Con
                 format!("{producer} succeeded, but reported {failed} failed tests"),
             )
         }
+        // A stream without a success says only how its producer ended.
+        Some(0) if !proves(condition, evidence) => {
+            let what = if condition == Condition::SmokeFails { "test" } else { "probe of this version" };
+            finding(
+                Decision::Inconclusive,
+                format!("{producer} succeeded, but its stream contains no {what} that succeeded"),
+            )
+        }
         Some(0) => finding(Decision::Keep, format!("{producer} succeeded")),
         // The watch has ended before its producer, because the version is proven good.
         None if evidence.is_good() => finding(Decision::Keep, "the service is healthy".to_owned()),
@@ -76,9 +85,11 @@ pub(crate) fn check_producer(evidence: &Evidence, producer: &str, condition: Con
             finding(Decision::Inconclusive, why.to_owned())
         }
         Some(1) => finding(Decision::Rollback, "the health check ended as unhealthy".to_owned()),
-        Some(124) if !evidence.has_succeeded() => {
-            finding(Decision::Rollback, format!("{producer} reached its deadline"))
-        }
+        // A single success is not health: dm-health says whether the service was healthy before its deadline.
+        Some(124) if condition == Condition::HealthFails => finding(
+            Decision::Rollback,
+            "the service did not become healthy before the deadline of dm-health".to_owned(),
+        ),
         code => {
             let code = code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
             finding(Decision::Inconclusive, format!("{producer} reached no verdict: it ended with {code}"))
@@ -86,11 +97,27 @@ pub(crate) fn check_producer(evidence: &Evidence, producer: &str, condition: Con
     }
 }
 
+/// Whether the stream contains a success that this condition is about.
+fn proves(condition: Condition, evidence: &Evidence) -> bool {
+    if condition == Condition::SmokeFails { evidence.passed_tests > 0 } else { evidence.has_succeeded() }
+}
+
 /// The failed tests and their reasons, in a sentence.
 fn failed_tests(evidence: &Evidence) -> String {
     let count = evidence.failed_tests;
-    let what =
-        if count == 1 { "1 smoke test failed".to_owned() } else { format!("{count} smoke tests failed") };
+    let what = match count {
+        0 if evidence.flaky.is_empty() => {
+            return "dm-smoke ended with exit code 1, but named no smoke test that failed".to_owned();
+        }
+        0 => {
+            return format!(
+                "smoke tests were flaky, which dm-smoke was to fail: {}",
+                evidence.flaky.join("; ")
+            );
+        }
+        1 => "1 smoke test failed".to_owned(),
+        _ => format!("{count} smoke tests failed"),
+    };
     if evidence.failures.is_empty() {
         return what;
     }
@@ -110,28 +137,38 @@ pub(crate) fn check_alert(alert: Option<&Alert>) -> Finding {
     Finding { answer, condition: Some(Condition::Alert), why, numbers: None }
 }
 
+/// Why too many failures prove nothing.
+const UNNAMED: &str =
+    "too many of them name no version, though others do, to prove that they are those of this version";
+
 /// Evaluates the requests of each source separately: one probe a second must not dilute users' traffic.
 pub(crate) fn check_requests(
     evidence: &Evidence,
     condition: Condition,
     percent: f64,
-    bad: &str,
-    counts: fn(&Observation) -> &ErrorCounts,
+    what: &str,
+    bad: Bad,
 ) -> Vec<Finding> {
     let length = evidence.length();
     let finding = |(name, observation): (&str, &Observation)| {
-        let counts = counts(observation);
-        let (answer, verdict) = check_source(percent, counts, length);
+        // Whatever the requests that nobody knows are counted as, there has to be a proof.
+        let (counts, favourable) = (observation.counts(bad), observation.favourable_counts(bad));
+        let counts = if favourable.is_bad() { favourable } else { counts };
+        let (answer, verdict) = if counts.is_bad() && !favourable.is_bad() {
+            (Decision::Inconclusive, UNNAMED.to_owned())
+        } else {
+            check_source(percent, counts, length)
+        };
         let ErrorCounts { total, bad: count, .. } = counts;
         let rate = counts.percent().unwrap_or(0.0);
         let source = source_label(name);
-        let why = format!("{count} of {total} requests {bad} ({source}, {rate:.1} %): {verdict}");
+        let why = format!("{count} of {total} requests {what} ({source}, {rate:.1} %): {verdict}");
         Finding { answer, condition: Some(condition), why, numbers: Some(Numbers::new(counts, percent)) }
     };
-    let mut findings: Vec<Finding> = evidence.observations().map(finding).collect();
-    if let Some(why) = evidence.versions.why_ours_is_missing() {
-        findings.push(Finding { condition: Some(condition), ..Finding::inconclusive(why) });
-    }
+    let missing = evidence.versions.why_ours_is_missing();
+    let missing = missing.map(|why| Finding { condition: Some(condition), ..Finding::inconclusive(why) });
+    let mut findings: Vec<Finding> =
+        missing.into_iter().chain(evidence.observations().map(finding)).collect();
     if findings.is_empty() {
         let why = "no requests were observed".to_owned();
         findings.push(Finding { condition: Some(condition), ..Finding::inconclusive(why) });
@@ -147,9 +184,10 @@ fn check_source(percent: f64, counts: &ErrorCounts, length: Duration) -> (Decisi
     let control = counts.control.as_ref().map(|control| {
         format!(", and more than in the control group ({} of {})", control.errors, control.total)
     });
+    let before = baseline::rate(counts.baseline);
     let allowed = |limit: f64| {
         if limit > percent {
-            format!("{limit:.1} %, the rate before the deployment")
+            format!("{limit:.1} %, which allows for the rate before the deployment ({before:.1} %)")
         } else {
             format!("{percent} %")
         }
@@ -161,16 +199,17 @@ fn check_source(percent: f64, counts: &ErrorCounts, length: Duration) -> (Decisi
     }
     if counts.is_good() {
         let before = if limits.is_raised() {
-            let before = limits.roll_back;
             format!(
-                "; the limit is doubled, because {before:.1} %, the rate before the deployment, is above it"
+                "; the limit is doubled, because the rate before the deployment, {before:.1} %, is above it"
             )
         } else {
             String::new()
         };
         return (Decision::Keep, format!("less than {} %{before}", limits.keep));
     }
-    let why = if rate > limits.roll_back && (counts.total < MIN_REQUESTS || counts.bad < MIN_ERRORS) {
+    let why = if let Some(why) = counts.control_problem() {
+        why
+    } else if rate > limits.roll_back && (counts.total < MIN_REQUESTS || counts.bad < MIN_ERRORS) {
         format!("too few to judge; at least {MIN_REQUESTS} requests are needed, {MIN_ERRORS} of them bad")
     } else if counts.ends_with_an_outage() {
         "too many of the last ones failed to call it good, and not for long enough to prove a fault"
@@ -178,7 +217,7 @@ fn check_source(percent: f64, counts: &ErrorCounts, length: Duration) -> (Decisi
     } else if rate > limits.roll_back {
         format!("more than {}, but not proven: {proof}", allowed(limits.roll_back))
     } else if limits.was_bad_before() && rate > limits.keep {
-        format!("no worse than before the deployment ({:.1} %), and before was bad", limits.roll_back)
+        format!("no worse than before the deployment ({before:.1} %), and before was bad")
     } else {
         not_proven_good(limits.keep, counts.total, length)
     };

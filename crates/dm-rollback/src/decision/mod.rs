@@ -5,17 +5,21 @@ mod bucket;
 mod capped_ratio;
 mod condition;
 pub(crate) mod control_test;
+#[cfg(test)]
+mod health_tests;
 mod mixture;
 pub(crate) mod rate_test;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod version_tests;
 
 use chrono::{DateTime, Utc};
 use common::duration::format_duration;
 use common::event::Condition;
 use common::records::{Decision, Verdict};
 
-use crate::evidence::{ErrorCounts, Evidence, Latency, Observation};
+use crate::evidence::{Bad, ErrorCounts, Evidence, Latency};
 use condition::{Finding, Numbers, check_alert, check_producer, check_requests};
 use rate_test::RateTest;
 
@@ -60,19 +64,11 @@ pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdi
             findings.push(check_producer(evidence, "dm-smoke", Condition::SmokeFails));
         }
         if let Some(percent) = policy.error_rate {
-            findings.extend(check_requests(
-                evidence,
-                Condition::ErrorRate,
-                percent,
-                "failed",
-                |observation| &observation.errors,
-            ));
+            findings.extend(check_requests(evidence, Condition::ErrorRate, percent, "failed", Bad::Failed));
         }
         if let Some(Latency { limit, share }) = policy.latency {
             let slow = format!("took longer than {}", format_duration(limit));
-            findings.extend(check_requests(evidence, Condition::Latency, share, &slow, |observation| {
-                &observation.slow
-            }));
+            findings.extend(check_requests(evidence, Condition::Latency, share, &slow, Bad::Slow));
         }
     }
     findings.extend(doubts(policy, evidence));
@@ -87,7 +83,7 @@ pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdi
         Some(Finding { answer, condition, numbers, why }) => (answer, condition, numbers, why),
         None => (Decision::Inconclusive, None, None, "no condition was given".to_owned()),
     };
-    verdict(answer, condition, numbers, why, policy, evidence, now)
+    verdict(answer, condition, numbers, &why, policy, evidence, now)
 }
 
 /// What forbids a keep, but not a rollback.
@@ -113,14 +109,15 @@ pub(crate) enum Standing {
     Proven,
 }
 
-/// How the version proved good, if the verdict is to keep it.
+/// How the version proved good, if the verdict is to keep it. Each condition needs a proof: that it did not occur is none.
 pub(crate) fn standing(policy: &Policy, evidence: &Evidence, decision: Decision) -> Standing {
-    let is_good = |counts: fn(&Observation) -> &ErrorCounts| {
-        evidence.observations().all(|(_, observation)| counts(observation).is_known_good())
-    };
+    let is_good =
+        |bad: Bad| evidence.observations().all(|(_, observation)| observation.counts(bad).is_known_good());
     if decision != Decision::Keep
-        || (policy.error_rate.is_some() && !is_good(|observation| &observation.errors))
-        || (policy.latency.is_some() && !is_good(|observation| &observation.slow))
+        || (policy.error_rate.is_some() && !is_good(Bad::Failed))
+        || (policy.latency.is_some() && !is_good(Bad::Slow))
+        || (policy.health_fails && !evidence.is_steady())
+        || (policy.smoke_fails && (evidence.passed_tests == 0 || evidence.failed_tests > 0))
     {
         return Standing::NotGood;
     }
@@ -131,7 +128,7 @@ fn verdict(
     answer: Decision,
     condition: Option<Condition>,
     numbers: Option<Numbers>,
-    why: String,
+    why: &str,
     policy: &Policy,
     evidence: &Evidence,
     now: DateTime<Utc>,
@@ -158,6 +155,6 @@ fn verdict(
         needed: proof.map(|_| RateTest::needed()),
         detectable_percent: counts.and_then(ErrorCounts::detectable_percent),
         sources: evidence.sources(),
-        why,
+        why: Verdict::reason(why),
     }
 }

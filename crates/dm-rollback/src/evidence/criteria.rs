@@ -11,7 +11,7 @@ use super::error_counts::Limit;
 pub(crate) const BUCKET: Duration = Duration::from_secs(10);
 
 /// The limit of the error rate if none was requested, in percent.
-const DEFAULT_LIMIT: f64 = 5.0;
+pub(super) const DEFAULT_LIMIT: f64 = 5.0;
 
 /// The limits that the evidence is tested against.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +32,8 @@ pub struct Criteria {
     pub restored: bool,
     /// The length of a bucket of time. The number of requests in it does not matter.
     pub bucket: Duration,
+    /// Whether failures are compared with those of a control group. Without requests of it, nothing is decided.
+    pub has_control: bool,
     /// The odds ratio of failures to those of the control group that is tolerated; 1 tolerates no difference.
     pub control_tolerance: f64,
 }
@@ -49,6 +51,7 @@ impl Default for Criteria {
             watch_min,
             restored,
             bucket,
+            has_control: false,
             control_tolerance: 1.0,
         }
     }

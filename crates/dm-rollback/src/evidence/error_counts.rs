@@ -13,7 +13,7 @@ pub(crate) const MIN_REQUESTS: u64 = 10;
 pub(crate) const MIN_ERRORS: u64 = 3;
 
 /// The number of buckets that are the end of the watch.
-const END: usize = 5;
+pub(crate) const END: usize = 5;
 
 /// The requests of one source, and how many of them were bad in one way: failed, or slow.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,6 +26,8 @@ pub(crate) struct ErrorCounts {
     pub baseline: Baseline,
     /// The requests of the control group; `None` if there is none.
     pub(crate) control: Option<Group>,
+    /// The odds ratio to the control group that is tolerated; `None` if there is none.
+    tolerance: Option<f64>,
     /// What the requests since the deployment prove; `None` without a limit or a request.
     tests: Option<Tests>,
     open: OpenBucket,
@@ -50,6 +52,16 @@ struct OpenBucket {
     control: Group,
 }
 
+/// How many buckets can be compared with the control group.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Comparison {
+    all: u32,
+    /// Without requests of the control group.
+    alone: u32,
+    /// In which the control group failed itself.
+    troubled: u32,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 struct Tests {
     limits: Limits,
@@ -61,6 +73,8 @@ struct Tests {
     control: Option<ControlTest>,
     /// Whether they are about a rollback: what failed before it took effect does not count.
     is_restore: bool,
+    /// The buckets, and those of them that say nothing because of the control group.
+    buckets: Comparison,
     /// The last buckets, oldest first.
     end: [Group; END],
 }
@@ -80,12 +94,23 @@ impl ErrorCounts {
         self.bad = self.bad.saturating_add(errors);
         self.open.new.add(requests);
         if self.tests.is_none() {
-            self.tests = match limit {
+            let tests = match limit {
                 Limit::None => None,
                 Limit::Judge(percent) => Some(Tests::new(Limits::new(percent, self.baseline))),
                 Limit::Restore(percent) => Some(Tests::restored_below(percent)),
             };
+            self.tests = tests.map(|tests| Tests { control: self.control_test(&tests), ..tests });
         }
+    }
+
+    /// Expects a control group: nothing is decided without it.
+    pub(crate) fn expect_control(&mut self, tolerance: f64) {
+        self.tolerance = Some(tolerance);
+        self.control = Some(Group::default());
+    }
+
+    fn control_test(&self, tests: &Tests) -> Option<ControlTest> {
+        Some(ControlTest::new(tests.limits.requested, self.tolerance?))
     }
 
     /// Adds requests of the control group in the same time.
@@ -93,9 +118,10 @@ impl ErrorCounts {
         self.open(bucket);
         self.control.get_or_insert_default().add(requests);
         self.open.control.add(requests);
-        if let Some(tests) = &mut self.tests {
-            let limit = tests.limits.requested;
-            tests.control.get_or_insert_with(|| ControlTest::new(limit, tolerance));
+        self.tolerance = Some(tolerance);
+        if let Some(tests) = self.tests.take() {
+            let control = tests.control.clone().or_else(|| self.control_test(&tests));
+            self.tests = Some(Tests { control, ..tests });
         }
     }
 
@@ -171,6 +197,26 @@ impl ErrorCounts {
         self.tests.as_ref().is_some_and(|tests| tests.worse.ends_with_an_outage())
     }
 
+    /// Why the control group does not allow a decision, in a sentence: it is missing, or fails itself.
+    pub(crate) fn control_problem(&self) -> Option<String> {
+        let (control, tests) = (self.control?, self.tests.as_ref()?);
+        let Comparison { all, alone, troubled } = tests.buckets;
+        if control.total == 0 {
+            Some("the control group has no requests, so there is nothing to compare with".to_owned())
+        } else if alone * 2 > all {
+            Some(format!(
+                "the control group has no requests in {alone} of {all} buckets of time: does it still run?"
+            ))
+        } else if (alone + troubled) * 2 > all {
+            let Group { total, errors } = control;
+            Some(format!(
+                "the control group fails itself ({errors} of {total}), so the comparison proves nothing"
+            ))
+        } else {
+            None
+        }
+    }
+
     /// The limits; `None` without requests.
     pub(crate) fn limits(&self) -> Option<Limits> {
         self.tests.as_ref().map(|tests| tests.limits)
@@ -196,7 +242,7 @@ impl ErrorCounts {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 requests")]
-fn percent(Group { total, errors }: Group) -> Option<f64> {
+pub(super) fn percent(Group { total, errors }: Group) -> Option<f64> {
     (total > 0).then(|| 100.0 * errors as f64 / total as f64)
 }
 
@@ -210,6 +256,7 @@ impl Tests {
             better_than_requested: limits.is_raised().then(requested),
             control: None,
             is_restore: false,
+            buckets: Comparison::default(),
             end: [Group::default(); END],
         }
     }
@@ -230,6 +277,9 @@ impl Tests {
         }
         // An outage of the control group is not the new version's fault. This looks at the control group only.
         let is_outage = self.control.as_ref().is_some_and(|test| test.is_outage(control));
+        self.buckets.all += 1;
+        self.buckets.alone += u32::from(!is_comparable);
+        self.buckets.troubled += u32::from(is_comparable && is_outage);
         if is_comparable && !is_outage {
             self.better.add(new.total, new.errors);
             self.better_than_requested.iter_mut().for_each(|test| test.add(new.total, new.errors));
@@ -302,6 +352,28 @@ mod tests {
         }
         counts.close();
         assert!(!counts.is_bad() && !counts.is_good());
+    }
+
+    #[test]
+    fn a_control_group_that_never_comes_decides_nothing_and_is_named() {
+        let watched = |errors: u64, control: &[Group]| {
+            let mut counts = ErrorCounts::default();
+            counts.expect_control(1.0);
+            for bucket in 0..100 {
+                counts.add(Some(bucket), group(10, errors), Limit::Judge(5.0));
+                if let Some(control) = control.get(usize::try_from(bucket).unwrap()) {
+                    counts.add_control(bucket, *control, 1.0);
+                }
+            }
+            counts.close();
+            assert!(!counts.is_bad() && !counts.is_good());
+            counts.control_problem().unwrap()
+        };
+        for errors in [0, 5] {
+            assert!(watched(errors, &[]).contains("has no requests, so there is nothing"));
+            assert!(watched(errors, &[group(10, 9); 100]).contains("fails itself (900 of 1000)"));
+        }
+        assert!(watched(5, &[group(10, 0); 2]).contains("no requests in 98 of 100 buckets"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, NaiveDate, Utc};
 use common::event::{Reason, TestResult};
 use common::records::{self, FORMAT, Record, Start};
+use common::term::text::short_line;
 
 use super::scan::{Value, members};
 
@@ -22,11 +23,14 @@ pub(super) enum Line<'a> {
         total: u64,
         errors: u64,
     },
-    /// A smoke test: its name, and why it failed; `None` if it did not.
+    /// A smoke test: how it ended; and its name, and why it failed, if it did not simply pass.
     Test {
-        failure: Option<String>,
+        ts: DateTime<Utc>,
+        result: TestResult,
+        description: String,
     },
     End {
+        ts: DateTime<Utc>,
         exit: u8,
         records: u64,
     },
@@ -154,8 +158,10 @@ impl From<Record> for Line<'_> {
             Record::Count { ts, src, total, errors, .. } => {
                 Self::Count { ts, src: src.into(), total, errors }
             }
-            Record::Test(test) => Self::Test { failure: failure(&test) },
-            Record::End { exit, records, .. } => Self::End { exit, records },
+            Record::Test(test) => {
+                Self::Test { ts: test.ts, result: test.result, description: describe(&test) }
+            }
+            Record::End { ts, exit, records } => Self::End { ts, exit, records },
             Record::Verdict(_) | Record::Unknown => Self::Other,
         }
     }
@@ -174,20 +180,12 @@ fn is_repeatable(reason: Option<Reason>, status: Option<u64>) -> bool {
     }
 }
 
-/// The name of a failed test, and why it failed. The text is from the suite and the service, so it becomes one line.
-fn failure(test: &records::Test) -> Option<String> {
-    if !matches!(test.result, TestResult::Fail | TestResult::Error) {
-        return None;
-    }
+/// The name of a test, and why it failed. The text is from the suite and the service, so it becomes one line.
+fn describe(test: &records::Test) -> String {
     let name = if test.name.is_empty() { format!("test {}", test.seq) } else { test.name.clone() };
     let why = test.message.clone().or_else(|| test.reason.map(|reason| reason.as_str().to_owned()));
     let described = why.map_or_else(|| name.clone(), |why| format!("{name}: {why}"));
-    let mut one_line = described.replace(char::is_control, " ");
-    if one_line.len() > MAX_FAILURE_BYTES {
-        one_line.truncate(one_line.floor_char_boundary(MAX_FAILURE_BYTES));
-        one_line.push('…');
-    }
-    Some(one_line)
+    short_line(&described, MAX_FAILURE_BYTES)
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 mod criteria;
 pub(crate) mod error_counts;
+mod health;
 mod line;
 mod observation;
 mod scan;
+mod share;
 mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -25,8 +27,9 @@ pub(crate) use criteria::BUCKET;
 pub use criteria::Criteria;
 pub(crate) use criteria::Latency;
 pub(crate) use error_counts::ErrorCounts;
-pub(crate) use observation::Observation;
+use health::Health;
 pub use observation::Requests;
+pub(crate) use observation::{Bad, Observation};
 pub(crate) use stream::Subject;
 use timeline::Timeline;
 use versions::{Answered, Versions};
@@ -48,10 +51,14 @@ pub struct Evidence {
     pub exit: Option<u8>,
     /// Why the evidence cannot be trusted; `None` if it can.
     pub damage: Option<String>,
+    /// Smoke tests that passed.
+    pub(crate) passed_tests: u64,
     /// Smoke tests that neither passed nor were skipped.
     pub failed_tests: u64,
     /// The first of them: the name, and why each failed.
     pub(crate) failures: Vec<String>,
+    /// The first smoke tests that passed only when they were repeated.
+    pub(crate) flaky: Vec<String>,
     /// The state of the alerts, if Alertmanager was queried.
     pub alert: Option<Alert>,
     /// The versions that answered.
@@ -59,6 +66,7 @@ pub struct Evidence {
     criteria: Criteria,
     observations: BTreeMap<String, Observation>,
     targets: BTreeSet<String>,
+    health: Health,
     timeline: Timeline,
     /// Whether a probe failed although its connection and its status were good.
     has_expectations: bool,
@@ -87,13 +95,16 @@ impl Evidence {
             producer: None,
             exit: None,
             damage: None,
+            passed_tests: 0,
             failed_tests: 0,
             failures: Vec::new(),
+            flaky: Vec::new(),
             alert: None,
             versions: Versions::default(),
             criteria,
             observations: BTreeMap::new(),
             targets: BTreeSet::new(),
+            health: Health::default(),
             timeline: Timeline::new(criteria.bucket),
             has_expectations: false,
         }
@@ -113,13 +124,14 @@ impl Evidence {
 
     /// What a rollback has to restore: limits that are tested after it. `None` without requests.
     pub fn criteria_to_restore(&self) -> Option<Criteria> {
-        let strictest = |counts: fn(&Observation) -> &ErrorCounts| {
-            let bad = self.observations.values().map(counts).filter(|counts| counts.is_bad());
+        let strictest = |bad: Bad| {
+            let counts = self.observations.values().map(|observation| observation.favourable_counts(bad));
+            let bad = counts.filter(|counts| counts.is_bad());
             bad.filter_map(ErrorCounts::limit_to_restore).min_by(f64::total_cmp)
         };
         let criteria = Criteria::to_restore(self.criteria.bucket);
-        let errors = strictest(|observation| &observation.errors);
-        let slow = self.criteria.latency.zip(strictest(|observation| &observation.slow));
+        let errors = strictest(Bad::Failed);
+        let slow = self.criteria.latency.zip(strictest(Bad::Slow));
         match (errors, slow) {
             (Some(percent), _) => Some(Criteria { error_rate: Some(percent), ..criteria }),
             (None, Some((latency, share))) => {
@@ -133,17 +145,37 @@ impl Evidence {
     pub(crate) fn probe(&mut self, ts: DateTime<Utc>, src: &str, ok: bool, version: Option<&str>) {
         let requests = Requests { total: 1, errors: u64::from(!ok), ..Requests::default() };
         let bucket = self.bucket(ts);
-        self.add_probe(bucket, src, requests, version);
+        self.add_probe(bucket, (src, src), requests, version);
     }
 
-    /// Adds a probe to a bucket, unless another version answered it.
-    fn add_probe(&mut self, bucket: Option<i64>, src: &str, requests: Requests, version: Option<&str>) {
-        if self.versions.count(version, requests.errors == 0) == Answered::ByOther {
-            return;
+    /// Adds a probe of a source and a target to a bucket.
+    fn add_probe(
+        &mut self,
+        bucket: Option<i64>,
+        (src, target): (&str, &str),
+        requests: Requests,
+        version: Option<&str>,
+    ) {
+        let ok = requests.errors == 0;
+        let mut answered = self.versions.recognize(version);
+        if let Some(bucket) = bucket {
+            let were_detected = self.versions.are_detected_at(target);
+            answered = self.versions.count(target, bucket, version, ok);
+            if !were_detected && self.versions.are_known() && self.versions.are_detected_at(target) {
+                // What was answered before that may have been by any version.
+                self.observations.get_mut(src).into_iter().for_each(Observation::forget);
+                self.health.forget(target);
+            }
+            let is_ours = !matches!(answered, Answered::Other | Answered::Unnamed);
+            self.health.probe(target, bucket, ok, is_ours);
         }
         let criteria = self.criteria;
+        // A source that only another version has answered is none of this deployment.
+        if answered == Answered::Other && !self.observations.contains_key(src) {
+            return;
+        }
         if let Some(observation) = self.source(src) {
-            observation.probe(bucket, requests, &criteria);
+            observation.probe(bucket, requests, answered, &criteria);
         }
     }
 
@@ -155,7 +187,17 @@ impl Evidence {
 
     /// Whether a probed target that worked has failed every probe for long enough.
     pub(crate) fn has_outage(&self) -> bool {
-        self.observations.values().any(Observation::is_outage)
+        self.health.has_outage()
+    }
+
+    /// Whether every probed target is proven healthy.
+    pub(crate) fn is_steady(&self) -> bool {
+        self.health.is_steady()
+    }
+
+    /// Why the version that was rolled back may still be live; `None` if it is gone, or if none was.
+    pub(crate) fn why_replaced_is_live(&self) -> Option<String> {
+        self.versions.why_replaced_is_live(self.timeline.latest_bucket()?)
     }
 
     /// Whether any request succeeded.
@@ -181,6 +223,7 @@ impl Evidence {
             && self.criteria.error_rate.or(self.criteria.latency.map(|latency| latency.share)).is_some()
             && self.observations.values().all(|observation| observation.is_good(&self.criteria))
             && self.versions.why_ours_is_missing().is_none()
+            && self.why_replaced_is_live().is_none()
             && self.clock_problem().is_none()
     }
 
@@ -273,6 +316,9 @@ impl Evidence {
             }
             let mut observation = Observation::default();
             observation.errors.baseline = self.criteria.baseline.unwrap_or_default();
+            if self.criteria.has_control {
+                observation.errors.expect_control(self.criteria.control_tolerance);
+            }
             self.observations.insert(src.to_owned(), observation);
         }
         self.observations.get_mut(src)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::Clock;
 use common::duration::format_duration;
+use common::event::TestResult;
 use common::label::Label;
 
 use super::line::{self, Line};
@@ -15,7 +16,7 @@ use super::{Criteria, Evidence, MAX_LINE_BYTES, MAX_NAMES, Requests};
 /// The maximum age of a stream, from its last record.
 const MAX_AGE: TimeDelta = TimeDelta::minutes(10);
 
-/// The maximum number of failed tests that are named.
+/// The maximum number of failed tests, and of flaky ones, that are named.
 const MAX_FAILURES: usize = 5;
 
 /// What the stream has to be about.
@@ -41,6 +42,10 @@ struct Reader<'a> {
     /// The number of the current line, from 1.
     line: u64,
     records: u64,
+    /// The latest time of the lines that are no requests: the start, the tests and the end.
+    latest: Option<DateTime<Utc>>,
+    /// Whether the beginning of the stream was read before.
+    is_continued: bool,
 }
 
 impl Evidence {
@@ -68,7 +73,7 @@ impl Evidence {
         subject: &Subject,
         clock: &dyn Clock,
     ) -> Self {
-        let mut reader = Reader::new(criteria, subject, clock);
+        let mut reader = Reader { is_continued: true, ..Reader::new(criteria, subject, clock) };
         reader.read(input, |_| {});
         let mut evidence = reader.evidence;
         evidence.finish();
@@ -80,7 +85,7 @@ impl<'a> Reader<'a> {
     fn new(criteria: Criteria, subject: &'a Subject, clock: &'a dyn Clock) -> Self {
         let mut evidence = Evidence::new(criteria);
         evidence.versions = subject.versions.clone();
-        Self { evidence, subject, clock, line: 0, records: 0 }
+        Self { evidence, subject, clock, line: 0, records: 0, latest: None, is_continued: false }
     }
 
     fn read(&mut self, mut input: impl BufRead, mut on_progress: impl FnMut(&Evidence)) {
@@ -123,11 +128,21 @@ impl<'a> Reader<'a> {
 
     /// A stream of another time is no evidence about the version that is live.
     fn check_age(&mut self) {
-        let Some(latest) = self.evidence.timeline.latest().filter(|_| !self.subject.allow_recording) else {
+        // The time of requests is corrected; other lines tell the time of a stream without any.
+        let Some(latest) = self.evidence.timeline.latest().or(self.latest) else { return };
+        let now = self.clock.now();
+        self.evidence.timeline.check_future(latest, now);
+        if self.subject.allow_recording {
             return;
-        };
-        let age = self.clock.now() - latest;
-        if age > MAX_AGE {
+        }
+        let age = now - latest;
+        if latest == DateTime::UNIX_EPOCH {
+            self.damage(
+                "no line of the stream has a time, so it may be a recording: add ts to its lines, or give --dry-run to \
+                 judge it"
+                    .to_owned(),
+            );
+        } else if age > MAX_AGE {
             let age = format_duration(age.to_std().unwrap_or_default());
             self.damage(format!("the stream is a recording: it ended {age} ago. Give --dry-run to judge it"));
         }
@@ -135,6 +150,9 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, line: &[u8]) {
         self.line += 1;
+        if line.trim_ascii().is_empty() {
+            return;
+        }
         let line = match line::parse(line) {
             Ok(line) => line,
             Err(why) => {
@@ -149,7 +167,14 @@ impl<'a> Reader<'a> {
                 self.damage("the stream starts twice: more than one producer?".to_owned());
             }
             Line::Start(start) => self.start(*start),
-            Line::End { exit, records } => {
+            // What came before is not known: neither whom the rest is about, nor what it was.
+            _ if self.evidence.producer.is_none() && !self.is_continued => {
+                self.damage(
+                    "the beginning of the stream is missing: its first record is not start".to_owned(),
+                );
+            }
+            Line::End { ts, exit, records } => {
+                self.latest = self.latest.max(Some(ts));
                 self.evidence.exit = Some(exit);
                 if records != self.records {
                     let arrived = self.records;
@@ -165,14 +190,10 @@ impl<'a> Reader<'a> {
                 let ts = self.time(ts);
                 self.evidence.count(ts, &src, Requests { total, errors, ..Requests::default() });
             }
-            Line::Test { failure } => {
+            Line::Test { ts, result, description } => {
                 self.records += 1;
-                if let Some(failure) = failure {
-                    self.evidence.failed_tests += 1;
-                    if self.evidence.failures.len() < MAX_FAILURES {
-                        self.evidence.failures.push(failure);
-                    }
-                }
+                self.latest = self.latest.max(Some(ts));
+                self.test(result, description);
             }
             Line::Other => self.records += 1,
         }
@@ -191,9 +212,32 @@ impl<'a> Reader<'a> {
         if let Some(ours) = deployment.as_ref().filter(|ours| differs(&start.deployment, ours)) {
             self.damage(format!("the stream is about deployment {}, not about {ours}", start.deployment));
         }
+        self.latest = self.latest.max(Some(start.ts));
         self.evidence.criteria.watch_min = start.watch_min_ms.map(Duration::from_millis);
         self.evidence.producer = Some(start.tool);
         self.evidence.deployment = Some(start.deployment);
+    }
+
+    fn test(&mut self, result: TestResult, description: String) {
+        let evidence = &mut self.evidence;
+        let named = match result {
+            TestResult::Fail | TestResult::Error => {
+                evidence.failed_tests += 1;
+                &mut evidence.failures
+            }
+            TestResult::Flaky => {
+                evidence.passed_tests += 1;
+                &mut evidence.flaky
+            }
+            TestResult::Pass => {
+                evidence.passed_tests += 1;
+                return;
+            }
+            TestResult::Skip => return,
+        };
+        if named.len() < MAX_FAILURES {
+            named.push(description);
+        }
     }
 
     fn probe(&mut self, probe: &line::Probe<'_>) {
@@ -216,7 +260,7 @@ impl<'a> Reader<'a> {
             evidence.timeline.begin(ts);
         }
         evidence.has_expectations |= !probe.ok && !probe.is_repeatable;
-        evidence.add_probe(bucket, &probe.src, requests, probe.version.as_deref());
+        evidence.add_probe(bucket, (&probe.src, &probe.target), requests, probe.version.as_deref());
     }
 
     /// The time of a record, corrected if the producer's clock was set.

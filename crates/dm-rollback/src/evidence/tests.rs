@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::clock::SystemClock;
+use common::clock::{Clock as _, SystemClock};
 use proptest::prelude::*;
 
 use super::*;
@@ -18,6 +18,7 @@ pub(crate) const FIVE: Criteria = Criteria {
     watch_min: None,
     restored: false,
     bucket: BUCKET,
+    has_control: false,
     control_tolerance: 1.0,
 };
 
@@ -132,8 +133,17 @@ fn a_truncated_or_damaged_stream_is_reported() {
     }
     assert!(damage(&[start.clone(), start.clone()]).contains("starts twice"));
     assert!(damage(&[start.clone(), end(0, 0), probe(false)]).contains("goes on after its end"));
+    assert!(damage(&[probe(true), end(0, 1)]).contains("beginning of the stream is missing"));
+    assert!(damage(&[start.clone(), end(0, 3), String::new()]).contains("wrote 3 records and 0 arrived"));
     assert!(damage(&["x".repeat(2_000_000)]).contains("longer than"));
     assert!(damage(&[start, r#"{"v":2,"type":"end"}"#.to_owned()]).contains("format version 2"));
+}
+
+#[test]
+fn blank_lines_are_no_records() {
+    let evidence =
+        read(&[String::new(), START.to_owned(), probe(true), " ".to_owned(), end(0, 1), "\n".to_owned()]);
+    assert_eq!((evidence.damage.as_deref(), counts(&evidence)), (None, vec![(1, 0)]));
 }
 
 #[test]
@@ -152,6 +162,25 @@ fn a_stream_about_something_else_or_from_another_time_is_no_evidence() {
     assert!(damage(START, &other).unwrap().contains("about deployment d-42, not about d-43"));
     let strict = Subject { allow_recording: false, ..subject() };
     assert!(damage(START, &strict).unwrap().contains("is a recording"));
+}
+
+#[test]
+fn the_start_the_tests_and_the_end_tell_the_age_of_a_stream_without_requests() {
+    let strict = Subject { allow_recording: false, ..subject() };
+    let now = SystemClock.now();
+    let stream = |minutes: i64| {
+        let ts = (now - chrono::TimeDelta::minutes(minutes)).to_rfc3339();
+        let test = format!(r#"{{"v":1,"type":"test","ts":"{ts}","result":"pass"}}"#);
+        let lines = [START.to_owned(), test, end(0, 1).replace("2026-01-01T00:01:00.000Z", &ts)].join("\n");
+        Evidence::read(lines.as_bytes(), FIVE, &strict, &SystemClock, |_| {})
+    };
+    assert_eq!((stream(9).damage, stream(9).clock_problem()), (None, None));
+    assert!(stream(60 * 24 * 365).damage.unwrap().contains("is a recording: it ended "));
+    assert!(stream(-60).clock_problem().unwrap().contains("from the future"));
+    let timeless = [START, r#"{"v":1,"type":"end","exit":1,"records":0}"#]
+        .map(|line| line.replace(r#","ts":"2026-01-01T00:00:00.000Z""#, ""));
+    let evidence = Evidence::read(timeless.join("\n").as_bytes(), FIVE, &strict, &SystemClock, |_| {});
+    assert!(evidence.damage.unwrap().contains("no line of the stream has a time"));
 }
 
 proptest! {

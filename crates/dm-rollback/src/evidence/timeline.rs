@@ -59,6 +59,13 @@ impl Timeline {
         self.latest.unwrap_or(ts - ahead)
     }
 
+    /// Reports a time that is in the future.
+    pub(super) fn check_future(&mut self, ts: DateTime<Utc>, now: DateTime<Utc>) {
+        if ts - now > TOLERATED {
+            self.in_future(ts, ts - now);
+        }
+    }
+
     fn report(&mut self, problem: String) {
         self.problem.get_or_insert(problem);
     }

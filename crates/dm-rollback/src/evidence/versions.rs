@@ -1,14 +1,21 @@
-//! Which versions answered. Pure.
+//! Which versions answered, at each target. Pure.
+//!
+//! Once an answer has named a version, an answer without one may be anybody's: `docs/observability/rollback-decision.md`
+//! explains whom it counts for.
 
 use std::collections::BTreeMap;
 
 use common::label::Label;
+use common::version::is_same;
+
+use super::MAX_NAMES;
+use super::share::Share;
 
 /// The maximum number of versions that are counted by name. A service with more makes up names.
 const MAX_VERSIONS: usize = 8;
 
-/// The shortest abbreviation of a commit hash.
-const SHORT_HASH: usize = 7;
+/// The number of buckets without an answer of the replaced version that prove it gone.
+const GONE: i64 = 4;
 
 /// The versions that answered.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,20 +24,36 @@ pub(crate) struct Versions {
     ours: Option<Label>,
     /// The version that must not answer, because it was rolled back.
     replaced: Option<Label>,
+    /// The answers of each target.
+    targets: BTreeMap<String, Answers>,
+}
+
+/// The answers of one target.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Answers {
     /// Answers by each version.
-    answers: BTreeMap<String, u64>,
-    ours_answered: u64,
-    /// Successful answers that did not name a version.
-    unnamed: u64,
+    named: BTreeMap<Label, u64>,
+    ours: u64,
+    /// The bucket of the last answer of the version that was replaced.
+    replaced_at: Option<i64>,
+    share: Share,
 }
 
 /// Whom a request is evidence about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answered {
-    /// The deployed version, or nobody: a request without an answer is a failure of the deployment.
-    ByOurs,
+    /// The deployed version; or versions are not known, and it is assumed.
+    Ours,
     /// Another version.
-    ByOther,
+    Other,
+    /// Nobody knows: it succeeded, and names no version although others do.
+    Unnamed,
+    /// Nobody knows: it failed, and names no version although others do. In proportion to the answers, some of these
+    /// failures are those of the deployed version.
+    Nobody {
+        /// Whether this one is.
+        is_ours: bool,
+    },
 }
 
 impl Versions {
@@ -41,32 +64,68 @@ impl Versions {
 
     /// The answers after a rollback to `target`, if it is known, from the version `replaced`.
     pub(crate) fn after_rollback(target: Option<Label>, replaced: Option<Label>) -> Self {
-        Self { ours: target, replaced, ..Self::default() }
+        // Two releases of one version have the same name.
+        let is_other = |replaced: &Label| {
+            !target.as_ref().is_some_and(|target| is_same(target.as_str(), replaced.as_str()))
+        };
+        Self { replaced: replaced.filter(is_other), ours: target, ..Self::default() }
     }
 
-    /// Counts a request, and returns whom it is evidence about. `version` is what the answer names.
-    pub(super) fn count(&mut self, version: Option<&str>, ok: bool) -> Answered {
+    /// Counts a request to a target in a bucket, and returns whom it is evidence about. `version` is what the answer names.
+    pub(super) fn count(&mut self, target: &str, bucket: i64, version: Option<&str>, ok: bool) -> Answered {
+        if !self.are_known() && version.is_none() {
+            return Answered::Ours;
+        }
+        let answered = self.recognize(version);
+        let is_replaced = version.is_some_and(|version| self.is_replaced(version));
+        let answers = self.target(target);
         let Some(version) = version else {
-            self.unnamed += u64::from(ok);
-            // Once versions are detected, a success without one is no evidence about any of them.
-            return if ok && self.are_detected() { Answered::ByOther } else { Answered::ByOurs };
+            let was_detected = !answers.named.is_empty();
+            return match ok {
+                true => {
+                    answers.share.answered(bucket, false);
+                    if was_detected { Answered::Unnamed } else { Answered::Ours }
+                }
+                false if was_detected => Answered::Nobody { is_ours: answers.share.takes_failure(bucket) },
+                false => Answered::Ours,
+            };
         };
-        if let Some(count) = self.answers.get_mut(version) {
-            *count += 1;
-        } else if self.answers.len() < MAX_VERSIONS {
-            self.answers.insert(version.to_owned(), 1);
+        let is_ours = answered == Answered::Ours;
+        answers.count(version);
+        answers.share.answered(bucket, is_ours);
+        answers.ours += u64::from(is_ours);
+        if is_replaced {
+            answers.replaced_at = answers.replaced_at.max(Some(bucket));
         }
-        let is_ours = match (&self.ours, &self.replaced) {
-            (Some(ours), _) => is_same(ours.as_str(), version),
-            (None, Some(replaced)) => !is_same(replaced.as_str(), version),
-            (None, None) => true,
-        };
-        if is_ours {
-            self.ours_answered += 1;
-            Answered::ByOurs
-        } else {
-            Answered::ByOther
+        answered
+    }
+
+    /// Who answered, by what this answer alone says.
+    pub(super) fn recognize(&self, version: Option<&str>) -> Answered {
+        let is_other = version.is_some_and(|version| match &self.ours {
+            Some(ours) => !is_same(ours.as_str(), version),
+            None => self.is_replaced(version),
+        });
+        if is_other { Answered::Other } else { Answered::Ours }
+    }
+
+    fn is_replaced(&self, version: &str) -> bool {
+        self.replaced.as_ref().is_some_and(|replaced| is_same(replaced.as_str(), version))
+    }
+
+    fn target(&mut self, target: &str) -> &mut Answers {
+        // A stream with too many targets makes up names.
+        let name =
+            if self.targets.contains_key(target) || self.targets.len() < MAX_NAMES { target } else { "" };
+        if !self.targets.contains_key(name) {
+            self.targets.insert(name.to_owned(), Answers::default());
         }
+        self.targets.get_mut(name).expect("inserted")
+    }
+
+    /// Whether it is known which version has to answer, or which must not.
+    pub(crate) fn are_known(&self) -> bool {
+        self.ours.is_some() || self.replaced.is_some()
     }
 
     /// The version that has to answer, if it is known.
@@ -76,67 +135,138 @@ impl Versions {
 
     /// Whether any answer named its version.
     pub(crate) fn are_detected(&self) -> bool {
-        !self.answers.is_empty()
+        self.targets.values().any(|answers| !answers.named.is_empty())
     }
 
-    /// Whether the right version is known to have answered.
+    /// Whether an answer of this target named its version.
+    pub(super) fn are_detected_at(&self, target: &str) -> bool {
+        self.targets.get(target).is_some_and(|answers| !answers.named.is_empty())
+    }
+
+    /// Whether the right version is known to have answered, at every target.
     pub(crate) fn has_ours_answered(&self) -> bool {
-        (self.ours.is_some() || self.replaced.is_some()) && self.ours_answered > 0
+        self.are_known() && !self.targets.is_empty() && self.targets.values().all(|answers| answers.ours > 0)
     }
 
-    /// Why no answer is evidence for the deployed version; `None` if there is one, or if versions are not detected.
+    /// Why no answer of a target is evidence for the deployed version; `None` if there is one from each, or if versions are
+    /// not detected.
     pub(crate) fn why_ours_is_missing(&self) -> Option<String> {
-        if !self.are_detected() || self.ours_answered > 0 {
-            return None;
-        }
+        let is_missing = |answers: &Answers| !answers.named.is_empty() && answers.ours == 0;
+        let (target, answers) = self.targets.iter().find(|(_, answers)| is_missing(answers))?;
         let ours = match (&self.ours, &self.replaced) {
             (Some(ours), _) => format!("version {ours}"),
             (None, Some(replaced)) => format!("a version other than {replaced}"),
             (None, None) => return None,
         };
         let others =
-            self.answers.iter().map(|(version, count)| format!("{version} answered {count} requests"));
-        Some(format!("{ours} has not answered: {}", others.collect::<Vec<_>>().join(", ")))
+            answers.named.iter().map(|(version, count)| format!("{version} answered {count} requests"));
+        let others = others.collect::<Vec<_>>().join(", ");
+        Some(format!("{ours} has not answered{}: {others}", self.at(target)))
+    }
+
+    /// Why the version that was replaced may still be live, in the bucket `now`; `None` if it is gone.
+    pub(crate) fn why_replaced_is_live(&self, now: i64) -> Option<String> {
+        let replaced = self.replaced.as_ref()?;
+        let is_live = |answers: &Answers| answers.replaced_at.is_some_and(|at| now - at < GONE);
+        let (target, _) = self.targets.iter().find(|(_, answers)| is_live(answers))?;
+        Some(format!("version {replaced}, which was rolled back, still answers{}", self.at(target)))
+    }
+
+    /// The target as part of a sentence, if there are several.
+    fn at(&self, target: &str) -> String {
+        match Label::sanitize(target) {
+            Some(target) if self.targets.len() > 1 => format!(" at {target}"),
+            _ => String::new(),
+        }
     }
 }
 
-/// Whether two names are of the same version: `v2.0` is `2.0`, and a commit hash may be abbreviated.
-pub(crate) fn is_same(one: &str, other: &str) -> bool {
-    let bare = |text: &str| text.trim_start_matches(['v', 'V']).to_ascii_lowercase();
-    let (one, other) = (bare(one), bare(other));
-    let is_hash = |text: &str| text.len() >= SHORT_HASH && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    one == other || (is_hash(&one) && is_hash(&other) && (one.starts_with(&other) || other.starts_with(&one)))
+impl Answers {
+    /// Counts an answer by the version that it names. The stream chooses these names, so they are bounded.
+    fn count(&mut self, version: &str) {
+        let Some(version) = Label::sanitize(version.trim()) else { return };
+        if let Some(count) = self.named.get_mut(&version) {
+            *count += 1;
+        } else if self.named.len() < MAX_VERSIONS {
+            self.named.insert(version, 1);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const AT: &str = "http://h/";
+
+    fn two() -> Versions {
+        Versions::of(Some("2.0".parse().unwrap()))
+    }
+
     #[test]
     fn only_answers_of_the_deployed_version_are_evidence_for_it() {
-        let mut versions = Versions::of(Some("2.0".parse().unwrap()));
-        assert_eq!(versions.count(None, true), Answered::ByOurs, "no version is detected yet");
-        assert_eq!(versions.count(Some("1.0"), true), Answered::ByOther);
-        assert_eq!(versions.count(Some("1.0"), false), Answered::ByOther);
-        assert_eq!(versions.count(None, true), Answered::ByOther);
-        assert_eq!(versions.count(None, false), Answered::ByOurs, "nobody answered");
-        assert!(versions.why_ours_is_missing().unwrap().contains("2.0 has not answered: 1.0 answered 2"));
-        assert_eq!(versions.count(Some("v2.0"), true), Answered::ByOurs);
+        let mut versions = two();
+        assert_eq!(versions.count(AT, 0, None, true), Answered::Ours, "no version is detected yet");
+        assert_eq!(versions.count(AT, 0, Some("1.0"), true), Answered::Other);
+        assert_eq!(versions.count(AT, 0, Some("1.0"), false), Answered::Other);
+        assert_eq!(versions.count(AT, 0, None, true), Answered::Unnamed);
+        assert_eq!(versions.count(AT, 0, None, false), Answered::Nobody { is_ours: false });
+        assert_eq!(
+            versions.why_ours_is_missing().unwrap(),
+            "version 2.0 has not answered: 1.0 answered 2 requests"
+        );
+        assert_eq!(versions.count(AT, 0, Some("v2.0"), true), Answered::Ours);
         assert!(versions.why_ours_is_missing().is_none() && versions.has_ours_answered());
     }
 
     #[test]
-    fn names_of_one_version_are_recognized() {
-        assert!(is_same("v1.2", "1.2") && is_same("abcdef0", "abcdef0123456789"));
-        assert!(!is_same("1.2", "1.20") && !is_same("abc", "abcdef0") && !is_same("1234567", "1234568"));
+    fn the_deployed_version_has_to_answer_at_every_target() {
+        let mut versions = two();
+        versions.count("http://a/", 0, Some("2.0"), true);
+        versions.count("http://b/", 0, Some("1.0"), true);
+        assert!(!versions.has_ours_answered());
+        let why = versions.why_ours_is_missing().unwrap();
+        assert_eq!(why, "version 2.0 has not answered at http://b/: 1.0 answered 1 requests");
+        versions.count("http://b/", 0, Some("2.0"), true);
+        versions.count("http://c/", 0, None, true);
+        assert!(versions.why_ours_is_missing().is_none());
+        assert!(!versions.has_ours_answered(), "c names no version");
+    }
+
+    #[test]
+    fn the_replaced_version_is_gone_when_it_has_been_silent_for_long_enough() {
+        let label = |text: &str| Some(text.parse().unwrap());
+        let mut versions = Versions::after_rollback(label("1.0"), label("2.0"));
+        versions.count(AT, 0, Some("1.0"), true);
+        assert_eq!(versions.why_replaced_is_live(0), None);
+        versions.count(AT, 3, Some("v2.0"), false);
+        assert!(
+            versions.why_replaced_is_live(6).unwrap().contains("2.0, which was rolled back, still answers")
+        );
+        assert_eq!(versions.why_replaced_is_live(7), None);
+        // Another release of the same version.
+        let mut versions = Versions::after_rollback(label("2.0"), label("2.0"));
+        assert_eq!(versions.count(AT, 0, Some("2.0"), true), Answered::Ours);
+        assert_eq!(versions.why_replaced_is_live(0), None);
+    }
+
+    #[test]
+    fn if_the_version_is_not_known_every_answer_counts() {
+        let mut versions = Versions::of(None);
+        for version in [Some("1.0"), None, Some("2.0"), None] {
+            assert_eq!(versions.count(AT, 0, version, version.is_some()), Answered::Ours);
+        }
+        assert!(versions.are_detected() && !versions.has_ours_answered());
     }
 
     #[test]
     fn made_up_names_are_bounded() {
-        let mut versions = Versions::of(None);
+        let mut versions = two();
         (0..1000).for_each(|at| {
-            versions.count(Some(&at.to_string()), true);
+            versions.count(&at.to_string(), 0, Some(&at.to_string()), true);
+            versions.count(AT, 0, Some(&"x".repeat(1000 + at)), true);
         });
-        assert_eq!(versions.answers.len(), MAX_VERSIONS);
+        assert!(versions.targets.len() <= MAX_NAMES + 1);
+        assert!(versions.targets.values().all(|answers| answers.named.len() <= MAX_VERSIONS));
     }
 }

@@ -254,6 +254,7 @@ impl<'a> RollbackState<'a> {
     ) -> Result<ActionOutcome, Rejection> {
         // From here on no signal ends this tool: a cancelled job must not leave half a rollback, or one without a record.
         let _signals = Signals::watch()
+            .and_then(|signals| Signals::shield().map(|()| signals))
             .map_err(|error| Refusal::not_done(format!("cannot watch for signals: {error}")))?;
         if self.ledger.is_shared() {
             // Most refusals are known without the lease, for which this tool may have to wait.

@@ -2,6 +2,7 @@
 //! configuration has changed.
 
 use common::label::Label;
+use common::version;
 
 /// A version, and the platform's name for its release, if that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,27 +19,15 @@ impl Artifact<'_> {
     }
 }
 
-/// Whether two names are those of one version: `v2.0` is `2.0`.
+/// Whether two names are those of one version.
 pub(crate) fn is_same_version(one: &Label, other: &Label) -> bool {
-    without_prefix(one.as_str()) == without_prefix(other.as_str())
-}
-
-fn without_prefix(version: &str) -> &str {
-    let number = version.strip_prefix(['v', 'V']);
-    number.filter(|number| number.starts_with(|first: char| first.is_ascii_digit())).unwrap_or(version)
+    version::is_same(one.as_str(), other.as_str())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ledger::tests::label;
-
-    #[test]
-    fn a_leading_v_does_not_make_another_version() {
-        let same = |one, other| is_same_version(&label(one), &label(other));
-        assert!(same("v2.0", "2.0") && same("V2", "v2") && same("vega", "vega"));
-        assert!(!same("vega", "ega") && !same("2.0", "2.0.0"));
-    }
 
     #[test]
     fn two_releases_of_a_version_differ_if_both_are_known() {

@@ -10,14 +10,15 @@ mod service_ledger;
 mod shared_ledger;
 pub(crate) mod stamps;
 
-use std::cell::Cell;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Error, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use common::fs::jsonl;
-use common::fs::lock::{self, Lock};
+use common::fs::bounded::{self, Line as Text};
+use common::fs::lock::Lock;
+use common::fs::{PrivateDir, jsonl};
 use common::identity::Identity;
 use common::label::Label;
 use serde::Deserialize as _;
@@ -30,11 +31,21 @@ pub(crate) use repair::is_unknown;
 pub(crate) use service_ledger::{Act, ServiceLedger};
 use stamps::TOLERANCE;
 
+/// The folder of all ledgers in the state directory.
+const FOLDER: &str = "rollback";
+
+/// The largest ledger: some 50,000 deployments.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How long an entry waits for one that is being written.
+const LOCK_LIMIT: Duration = Duration::from_secs(5);
+
 /// The file of one service in one environment: `$DM_STATE_DIR/rollback/ENVIRONMENT/SERVICE.jsonl`.
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
-    folder: PathBuf,
-    name: String,
+    state_dir: PathBuf,
+    environment: String,
+    service: String,
 }
 
 /// What a ledger contains.
@@ -54,46 +65,81 @@ impl Ledger {
         // A valid file name that no other service has.
         let file_name =
             |label: &Label| byte_serialize(label.as_str().as_bytes()).collect::<String>().replace('.', "%2E");
-        let folder = state_dir.join("rollback").join(file_name(&identity.environment));
-        Self { folder, name: file_name(&identity.service) }
+        Self {
+            state_dir: state_dir.to_owned(),
+            environment: file_name(&identity.environment),
+            service: file_name(&identity.service),
+        }
     }
 
     /// The path of the file.
     pub(crate) fn path(&self) -> PathBuf {
-        self.folder.join(format!("{}.jsonl", self.name))
+        self.state_dir.join(FOLDER).join(&self.environment).join(self.file_name())
     }
 
     /// Locks the ledger for a rollback; `None` if another process holds the lock.
     pub(crate) fn try_lock(&self) -> io::Result<Option<Lock>> {
-        lock::try_exclusive(&self.folder.join(format!("{}.lock", self.name)))
+        self.create_folder()?.try_lock(&format!("{}.lock", self.service))
     }
 
     /// Reads the ledger. An incomplete line that may record a rollback counts as one. A line that is damaged or has
-    /// another format is an error, because it may forbid a rollback.
+    /// another format is an error, because it may forbid a rollback; so is a file that is too large to read.
     pub(crate) fn read(&self, now: DateTime<Utc>) -> io::Result<Contents> {
-        let path = self.path();
-        let is_tail_unknown = Cell::new(false);
-        let read = |line: &[u8]| {
-            let read = parse(line);
-            is_tail_unknown.set(matches!(read, Line::Unknown) || line.is_empty() && is_tail_unknown.get());
-            match read {
-                Line::Entry(entry) => Some(Ok(*entry)),
-                Line::Empty | Line::Unknown => None,
-                Line::Damaged(error) => Some(Err(error)),
-            }
+        let mut contents = Contents::default();
+        let Some(folder) = PrivateDir::open(&self.state_dir, &[FOLDER, &self.environment])? else {
+            return Ok(contents);
         };
-        let entries = jsonl::read(&path, read)?.into_iter().collect::<io::Result<_>>()?;
-        Ok(Contents { entries, is_tail_unknown: is_tail_unknown.get(), written: written(&path, now) })
+        let Some(file) = folder.open_file(&self.file_name())? else { return Ok(contents) };
+        let size = file.metadata()?.len();
+        if size > MAX_BYTES {
+            return Err(Error::new(
+                ErrorKind::FileTooLarge,
+                format!(
+                    "it has {size} bytes, and at most {MAX_BYTES} are read: check it, and move its older lines away"
+                ),
+            ));
+        }
+        contents.written = written(&folder, &self.file_name(), &file, now);
+        let mut damage = None;
+        bounded::last_lines(file, MAX_BYTES, |text| {
+            let line = match text {
+                Text::Whole(line) => line,
+                Text::TooLong => {
+                    let why = format!("it has a line of more than {} bytes", bounded::MAX_LINE_BYTES);
+                    damage.get_or_insert(Error::new(ErrorKind::InvalidData, why));
+                    return;
+                }
+            };
+            let read = parse(line);
+            contents.is_tail_unknown =
+                matches!(read, Line::Unknown) || line.is_empty() && contents.is_tail_unknown;
+            match read {
+                Line::Entry(entry) => contents.entries.push(*entry),
+                Line::Empty | Line::Unknown => {}
+                Line::Damaged(error) => {
+                    damage.get_or_insert(error);
+                }
+            }
+        })?;
+        damage.map_or(Ok(contents), Err)
     }
 
     /// Appends an entry. After that the entry survives a power failure.
     fn append_entry(&self, entry: &Entry) -> io::Result<()> {
-        let path = self.path();
-        let _lock = lock::exclusive(&self.folder.join(format!("{}.append.lock", self.name)))?;
-        let is_new = !path.exists();
-        jsonl::append(&path, entry)?.sync_all()?;
+        let folder = self.create_folder()?;
+        let _lock = folder.lock(&format!("{}.append.lock", self.service), LOCK_LIMIT)?;
+        let is_new = !folder.has(&self.file_name())?;
+        jsonl::append(&folder, &self.file_name(), entry)?.sync_all()?;
         // The name of a new file is part of its folder.
-        if is_new { File::open(&self.folder)?.sync_all() } else { Ok(()) }
+        if is_new { folder.sync() } else { Ok(()) }
+    }
+
+    fn create_folder(&self) -> io::Result<PrivateDir> {
+        PrivateDir::create(&self.state_dir, &[FOLDER, &self.environment])
+    }
+
+    fn file_name(&self) -> String {
+        format!("{}.jsonl", self.service)
     }
 }
 
@@ -138,12 +184,12 @@ fn parse_value(value: &serde_json::Value) -> Result<Entry, String> {
 
 /// When the file was last changed. A time in the future becomes `now`, in the file system too: otherwise a cool-down that
 /// is counted from it would not end before then.
-fn written(path: &Path, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let changed = DateTime::<Utc>::from(path.metadata().ok()?.modified().ok()?);
+fn written(folder: &PrivateDir, name: &str, file: &File, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let changed = DateTime::<Utc>::from(file.metadata().ok()?.modified().ok()?);
     if changed <= now + TOLERANCE {
         return Some(changed);
     }
-    let file = OpenOptions::new().append(true).open(path);
+    let file = folder.open_to_append(name);
     // Without the permission to change it, the cool-down lasts until an entry is appended.
     let _ = file.and_then(|file| file.set_modified(now.into()));
     Some(now)

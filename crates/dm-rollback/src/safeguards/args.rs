@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::args::{EmptyAsNone, non_empty};
 use common::duration;
 use common::label::Label;
+use common::version;
 
 use crate::safeguards::refusal::Limits;
 
@@ -13,7 +14,7 @@ use crate::safeguards::refusal::Limits;
 #[command(next_help_heading = "Safeguards")]
 pub struct SafeguardArgs {
     /// Version to roll back to, also one that is on record nowhere [default: the last known-good version]
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = version::parse)]
     pub target: Option<Label>,
 
     /// Refuse (11) if no version is known to be good. Without this flag, the first rollback runs the command without a
@@ -54,6 +55,10 @@ pub struct SafeguardArgs {
     /// Only record the version of this deployment as known good
     #[arg(long, group = "ledger_command")]
     pub mark_good: bool,
+
+    /// With --mark-good: nobody saw this version answer, it is only assumed that it served
+    #[arg(long, requires = "mark_good")]
+    pub assumed: bool,
 
     /// Only check the version of this deployment: exit with 1 if it was rolled back and has not proved good since
     #[arg(long, group = "ledger_command")]

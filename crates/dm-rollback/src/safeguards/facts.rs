@@ -1,13 +1,14 @@
 //! The facts that the safeguards need in addition to the ledger: from the journal, the environment and the state
 //! directory.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use common::env::Env;
 use common::event::{Detail, Event, RollbackResult};
 use common::identity::Identity;
-use common::label::Label;
+use common::label::{Label, Stage};
 use telemetry::{Contents, Context, Entry};
 
 use crate::ledger::stamps::{TOLERANCE, display_time};
@@ -39,6 +40,8 @@ pub(crate) struct Facts {
     pub newer: Option<(Label, DateTime<Utc>)>,
     /// The place of a line in the journal that may record such a deployment, and cannot be read.
     pub unreadable: Option<String>,
+    /// The place of a line that may record a migration of this deployment, and cannot be read.
+    pub unreadable_migration: Option<String>,
     /// How often this deployment began to replace the live version; 0 if the journal does not know.
     pub starts: u32,
     /// Whether it may have begun more often: the last start says only that a deployment is under way.
@@ -98,6 +101,7 @@ impl Facts {
         Self {
             newer: newer(ours, entries, last_start, began, now),
             unreadable: unreadable(ours, journal, last_start.map(|start| start.place)),
+            unreadable_migration: unreadable_migration(ours, journal),
             rolled_back: rolled_back(ours, entries),
             notes: from_the_future(ours, entries, now).into_iter().collect(),
             schema: schema.as_deref().and_then(Label::sanitize),
@@ -140,9 +144,26 @@ fn unreadable(ours: &Identity, journal: &Contents, our_start: Option<usize>) -> 
         our_start.is_none_or(|place| line.place > place)
             && says("service", &|text| text == ours.service.as_str())
             && says("environment", &|text| text == ours.environment.as_str())
-            && says("stage", &replaces_version)
+            && says("stage", &|stage| replaces_version(stage) || stage == Stage::rollback().as_str())
     })?;
-    Some(format!("line {} of {}", line.line, line.path.display()))
+    Some(line.what.clone())
+}
+
+/// The first line after the first record of our deployment that may record a migration, and cannot be read. A migration
+/// may be recorded for another service: the database often is one of its own.
+fn unreadable_migration(ours: &Identity, journal: &Contents) -> Option<String> {
+    let is_ours = |entry: &Entry| match entry {
+        Entry::Started(it) => it.identity.deployment == ours.deployment,
+        Entry::Finished(it) => it.identity.deployment == ours.deployment,
+    };
+    let first = journal.entries.iter().position(is_ours)?;
+    let line = journal.unreadable.iter().find(|line| {
+        let text = |name: &str| line.value.as_ref().and_then(|value| value[name].as_str());
+        line.place > first
+            && text("stage").is_none_or(|stage| stage == Stage::migration().as_str())
+            && text("deployment").is_none_or(|deployment| deployment == ours.deployment.as_str())
+    })?;
+    Some(line.what.clone())
 }
 
 /// The last rollback of our deployment in the journal.
@@ -183,7 +204,12 @@ fn disabled(state_dir: Option<&Path>, env: &Env<'_>) -> Option<String> {
         return Some(format!("the variable {DISABLED}"));
     }
     let file = state_dir?.join(SWITCH);
-    file.exists().then(|| format!("the file {}", file.display()))
+    match file.symlink_metadata() {
+        Ok(_) => Some(format!("the file {}", file.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        // It may be there.
+        Err(error) => Some(format!("the file {}, which cannot be looked for: {error}", file.display())),
+    }
 }
 
 #[cfg(test)]
@@ -287,8 +313,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_line_that_cannot_be_read_may_be_a_newer_deployment() {
-        let line =
-            |place, value| telemetry::Unreadable { place, path: "/s/journal.jsonl".into(), line: 7, value };
+        let line = |place, value| telemetry::Unreadable {
+            place,
+            what: "line 7 of /s/journal.jsonl".to_owned(),
+            value,
+        };
         let answer = |entries: &[Entry], unreadable| {
             let journal = Contents { unreadable: vec![unreadable], ..journal(entries) };
             Facts::from_journal(&ours(), &journal, &|_| None, at(10), at(10)).unreadable
@@ -305,6 +334,20 @@ pub(crate) mod tests {
         ] {
             assert_eq!(answer(&ours, line(2, Some(value.clone()))).is_some(), matters, "{value}");
         }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_may_be_a_migration_of_ours() {
+        let entries = [stage(2, "d-2", "api", "build"), stage(5, "d-2", "api", "deploy")];
+        let answer = |place, value| {
+            let line = telemetry::Unreadable { place, what: "line 7".to_owned(), value };
+            unreadable_migration(&ours(), &Contents { unreadable: vec![line], ..journal(&entries) })
+        };
+        assert_eq!(answer(1, None).as_deref(), Some("line 7"));
+        assert_eq!(answer(0, None), None, "ours began later");
+        assert!(answer(1, Some(json!({"v": 2, "stage": "migration", "deployment": "d-2"}))).is_some());
+        assert_eq!(answer(1, Some(json!({"v": 2, "stage": "build"}))), None);
+        assert_eq!(answer(1, Some(json!({"v": 2, "stage": "migration", "deployment": "d-1"}))), None);
     }
 
     #[test]

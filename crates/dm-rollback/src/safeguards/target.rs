@@ -80,6 +80,12 @@ fn find(history: &History, request: &Request<'_>, limits: &Limits) -> Result<Opt
 fn check_schema(history: &History, facts: &Facts, target: Option<&KnownGood>) -> Result<(), Refusal> {
     let advice = "if the target works with the current schema, give --schema-compatible";
     let current = facts.schema.as_ref().or_else(|| history.schema());
+    if let Some(place) = &facts.unreadable_migration {
+        return Err(Refusal::not_done(format!(
+            "{place} is damaged, or of another version of these tools, and may record a migration of this deployment; \
+             {advice}"
+        )));
+    }
     let reason = match (target.and_then(|good| good.schema.as_ref()), current) {
         _ if facts.is_schema_dirty => "the migration left the schema half done".to_owned(),
         (Some(recorded), Some(current)) if recorded != current => {

@@ -78,7 +78,13 @@ impl AlertStarts {
     pub(crate) async fn of(&self, alerts: &[&Active], clock: &dyn Clock) -> Vec<Result<Start, String>> {
         let now = clock.now();
         let Some(prometheus) = self.prometheus.as_ref().filter(|_| !alerts.is_empty()) else {
-            return alerts.iter().map(|alert| possible(alert, now).map(|()| self.by_flag(alert))).collect();
+            return alerts
+                .iter()
+                .map(|alert| {
+                    let (alert, ahead) = possible(alert, now)?;
+                    Ok(noting(self.by_flag(&alert), ahead))
+                })
+                .collect();
         };
         // The age by Prometheus' clock, and not the time: the clocks may differ.
         let names = alerts.iter().map(|alert| alert.name());
@@ -96,7 +102,13 @@ impl AlertStarts {
                 .map(|rules| rules.groups.into_iter().flat_map(|group| group.rules).collect())
                 .map_err(|error| format!("{error:#}"))
         };
-        alerts.iter().map(|alert| self.by_prometheus(alert, &conditions, &rules, now)).collect()
+        alerts
+            .iter()
+            .map(|alert| {
+                let (alert, ahead) = possible(alert, now)?;
+                Ok(noting(self.by_prometheus(&alert, &conditions, &rules, now)?, ahead))
+            })
+            .collect()
     }
 
     /// The labels of the alerts with these names whose condition holds, but not yet for long enough. None if Prometheus
@@ -119,7 +131,6 @@ impl AlertStarts {
         rules: &Result<Vec<Rule>, String>,
         now: DateTime<Utc>,
     ) -> Result<Start, String> {
-        possible(alert, now)?;
         if let Some(time) = conditions.as_ref().ok().and_then(|conditions| began(alert, conditions, now)) {
             // Alertmanager remembers an alert while Prometheus restarts.
             let time = time.min(alert.starts_at);
@@ -157,13 +168,29 @@ impl AlertStarts {
     }
 }
 
-/// Refuses a time in the future, which is no time that something began.
-fn possible(alert: &Active, now: DateTime<Utc>) -> Result<(), String> {
-    if alert.starts_at - now <= MAX_AHEAD {
-        return Ok(());
+/// The alert with a time at which it can have begun to fire, and how far its own time is in the future. The clock that is
+/// ahead may be so by [`MAX_AHEAD`], so the alert may have begun that much before its time. A time further ahead is refused.
+fn possible(alert: &Active, now: DateTime<Utc>) -> Result<(Active, Option<TimeDelta>), String> {
+    let ahead = alert.starts_at - now;
+    if ahead <= TimeDelta::zero() {
+        return Ok((alert.clone(), None));
+    }
+    if ahead <= MAX_AHEAD {
+        return Ok((Active { starts_at: alert.starts_at - MAX_AHEAD, ..alert.clone() }, Some(ahead)));
     }
     let time = display_time(alert.starts_at);
     Err(format!("it began to fire in the future, at {time}: check the clock of the machine that sent it"))
+}
+
+/// Says that the time is the earliest possible one.
+fn noting(start: Start, ahead: Option<TimeDelta>) -> Start {
+    let Some(ahead) = ahead else { return start };
+    let ahead = format_duration(ahead.to_std().unwrap_or_default());
+    let clause = format!(
+        "{}, at the earliest (the clock of the machine that sent it is ahead by {ahead} or more: set it by NTP)",
+        start.clause
+    );
+    Start { clause, ..start }
 }
 
 fn waited(alert: &Active, waits: Duration, source: &str) -> Start {
@@ -240,6 +267,20 @@ mod tests {
         for nonsense in ["NaN", "+Inf", "", "1e300"] {
             assert!(start(vec![condition(nonsense, &[])], vec![], None).is_err(), "{nonsense}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_leaves_no_doubt() {
+        let starts = AlertStarts::new(None, None);
+        let start = |now: i64| {
+            let clock = |alert: &Active| possible(alert, at(now));
+            clock(&fires()).map(|(alert, ahead)| noting(starts.by_flag(&alert), ahead))
+        };
+        assert_eq!(start(100).unwrap().time, at(100));
+        let ahead = start(80).unwrap();
+        assert_eq!(ahead.time, at(40), "it began after this time, whatever its clock says");
+        assert!(ahead.clause.contains("ahead by 20.0s or more"), "{}", ahead.clause);
+        assert!(start(39).unwrap_err().contains("in the future"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use common::args::{EmptyAsNone, parse_secret};
-use common::duration::{parse, parse_positive};
+use common::duration::{format_duration, parse, parse_positive};
 use common::http::parse_url;
 use common::label::Label;
 use common::watch_time::WatchTime;
@@ -14,6 +14,9 @@ use url::Url;
 use super::access_log::args::LogArgs;
 use super::alert_labels::AlertLabel;
 use super::prometheus::Unit;
+
+/// The shortest bucket.
+const MIN_BUCKET: Duration = Duration::from_millis(10);
 
 /// The sources of the evidence; stdin, unless another source is given.
 #[derive(Debug, Clone, Args)]
@@ -93,8 +96,8 @@ pub(crate) struct SourceArgs {
     #[arg(long, env = "DM_RAILWAY_URL", value_name = "URL", value_parser = parse_url, hide = true, default_value = "https://backboard.railway.com/graphql/v2")]
     pub railway_url: Url,
 
-    /// Count requests in an access log on stdin (-): the combined format of nginx and Apache, with rt=$request_time after it
-    /// for --if-latency and us=$upstream_status for the application's own answers, or JSON Lines
+    /// Count requests in an access log on stdin (-): the combined format of nginx and Apache, with urt=$upstream_response_time
+    /// after it for --if-latency and us=$upstream_status for the application's own answers, or JSON Lines
     #[arg(long, value_name = "-", value_parser = ["-"], group = "source")]
     pub access_log: Option<String>,
 
@@ -108,7 +111,7 @@ pub(crate) struct SourceArgs {
 
     /// The length of the buckets of time that the requests are judged in. A fault has to last for five of them; a burst that
     /// is shorter proves nothing
-    #[arg(long, env = "DM_BUCKET", value_name = "DURATION", default_value = "10s", value_parser = parse_positive)]
+    #[arg(long, env = "DM_BUCKET", value_name = "DURATION", default_value = "10s", value_parser = parse_bucket)]
     pub bucket: Duration,
 
     /// The odds ratio of failures, compared with the control group, that is tolerated: 1 tolerates no difference
@@ -121,7 +124,8 @@ pub(crate) struct SourceArgs {
 
     /// When the deployment began, as a time (RFC 3339) or a duration before now; older requests are the baseline. For a log
     /// that is read to its end, also all: every line counts [default: now if a server is queried or a log is watched]
-    #[arg(long, value_name = "TIME")]
+    // A negative duration gets an error that says what to write.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub since: Option<String>,
 
     /// The length of the baseline before the deployment that a server is queried for; 0s for none
@@ -153,6 +157,17 @@ pub(crate) fn parse_percent(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('%').parse::<f64>() {
         Ok(value) if value > 0.0 && value < 100.0 => Ok(value),
         _ => Err("give a percentage above 0 and below 100, such as 5".to_owned()),
+    }
+}
+
+/// Parses the length of a bucket.
+fn parse_bucket(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
+        bucket if bucket >= MIN_BUCKET => Ok(bucket),
+        _ => Err(format!(
+            "at least {} are needed: the times in records are not finer",
+            format_duration(MIN_BUCKET)
+        )),
     }
 }
 

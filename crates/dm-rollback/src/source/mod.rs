@@ -11,6 +11,7 @@ mod prometheus;
 mod railway;
 mod server;
 mod server_clock;
+mod server_text;
 mod unusable;
 
 use std::io::BufReader;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use common::args::non_empty;
 use common::env;
 use common::http::parse_url;
@@ -84,6 +84,7 @@ impl Sources {
             baseline,
             watch_min: origin.watch().and_then(|watch| watch.min),
             bucket: args.bucket,
+            has_control: args.control_query.is_some(),
             control_tolerance: args.control_tolerance,
             ..Criteria::default()
         };
@@ -201,6 +202,14 @@ pub(crate) fn parse_since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc
     match text.parse() {
         Ok(time) if time <= now => Ok(time),
         Ok(_) => bail!("--since {text}: this time is in the future"),
+        Err(_) if text.starts_with('-') && common::duration::parse(&text[1..]).is_ok() => {
+            bail!("--since {text}: a duration is before now already: give {}", &text[1..])
+        }
+        Err(_) if text.parse::<NaiveDateTime>().is_ok() => {
+            bail!(
+                "--since {text}: the time zone is missing: give {text}Z if it is UTC, or an offset such as +02:00"
+            )
+        }
         Err(_) => bail!("--since {text}: give a time such as 2026-01-01T12:00:00Z, or a duration such as 5m"),
     }
 }

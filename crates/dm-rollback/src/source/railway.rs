@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::{Clock, Stopwatch};
+use common::duration::format_duration;
 use common::env::Env;
 use common::http;
 use reqwest::Client;
@@ -19,6 +20,7 @@ use serde_json::json;
 use url::Url;
 
 use super::server_clock::ServerClock;
+use super::server_text::ServerText;
 use crate::evidence::{Evidence, Requests};
 use crate::report::note;
 
@@ -30,6 +32,12 @@ const STEP_SECONDS: i64 = 30;
 
 /// The age at which a step no longer changes.
 const SETTLED: TimeDelta = TimeDelta::seconds(60);
+
+/// How late values are still counted.
+const LATE: TimeDelta = TimeDelta::minutes(10);
+
+/// The age of the newest step with requests at which the data is stale.
+const STALE: TimeDelta = TimeDelta::seconds(60 + 4 * STEP_SECONDS);
 
 /// The timeout of a query.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -51,9 +59,12 @@ pub(crate) struct Railway {
     /// The beginning of the evidence, by this machine's clock.
     begin: DateTime<Utc>,
     clock: ServerClock,
-    /// Steps that begin earlier have been counted; by Railway's clock.
-    counted: Option<DateTime<Utc>>,
+    /// The requests that have been counted, by the beginning of their step and their status.
+    counted: BTreeMap<(i64, u16), u64>,
+    /// The time of the last poll, by Railway's clock.
+    polled: Option<DateTime<Utc>>,
     client: Client,
+    text: ServerText,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +108,7 @@ impl Railway {
             (None, Some(token)) => (AUTHORIZATION, format!("Bearer {token}")),
             (None, None) => bail!("--railway needs RAILWAY_TOKEN or RAILWAY_API_TOKEN"),
         };
+        let text = ServerText::new(&url, [header.1.trim_start_matches("Bearer ").to_owned()]);
         let header = (header.0, common::secrets::header_value(&header.1).context("Railway's token")?);
         let builder = http::builder(url.scheme() == "https").timeout(TIMEOUT);
         let client = builder.build().context("cannot set up an HTTP client for Railway")?;
@@ -108,16 +120,17 @@ impl Railway {
             environment: environment?,
             begin,
             clock: ServerClock::default(),
-            counted: None,
+            counted: BTreeMap::new(),
+            polled: None,
             client,
+            text,
         })
     }
 
     /// Queries new steps, and adds those that are settled.
     pub(crate) async fn poll(&mut self, evidence: &mut Evidence, clock: &dyn Clock) -> Result<()> {
-        let step = TimeDelta::seconds(STEP_SECONDS);
         let stopwatch = Stopwatch::start(clock);
-        let from = self.counted.unwrap_or_else(|| self.clock.to_server(self.begin));
+        let from = self.from();
         let now = self.clock.to_server(stopwatch.started_at);
         let variables = json!({
             "serviceId": self.service, "environmentId": self.environment,
@@ -131,35 +144,82 @@ impl Railway {
         if let Some(server) = date(http_response.headers()) {
             self.clock.observe("Railway", server, ours)?.iter().for_each(|sentence| note(sentence));
         }
-        let from = self.counted.unwrap_or_else(|| self.clock.to_server(self.begin));
-        let until = self.clock.to_server(ours) - SETTLED;
+        let (from, polled) = (self.from(), self.clock.to_server(ours));
         let status = http_response.status();
         let body = http::read_body(http_response, MAX_BYTES).await?;
         let response: Response = serde_json::from_slice(&body)
             .map_err(|_| anyhow!("this is not a response from Railway's API: HTTP status {status}"))?;
         if let Some(error) = response.errors.first() {
-            bail!("Railway: {}", error.message.replace(char::is_control, " "));
+            bail!("Railway: {}", self.text.clean(&error.message));
         }
         let data =
             response.data.with_context(|| format!("Railway returned no data: HTTP status {status}"))?;
-        let mut steps: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
-        for Group { status_code, samples } in data.http_metrics_grouped_by_status {
+        let steps = self.add(data.http_metrics_grouped_by_status, from, polled - SETTLED)?;
+        for (ends, requests) in steps {
+            evidence.count(self.clock.to_ours(ends), NAME, requests);
+        }
+        self.polled = Some(polled);
+        Ok(())
+    }
+
+    /// The beginning of the next query. Its distance from the last step is whole steps, so that steps stay comparable.
+    fn from(&self) -> DateTime<Utc> {
+        let begin = self.clock.to_server(self.begin);
+        let last = self.counted.last_key_value().and_then(|((ts, _), _)| DateTime::from_timestamp(*ts, 0));
+        last.map_or(begin, |last| begin.max(last - LATE))
+    }
+
+    /// Adds the steps from `from` to `until`, and returns what is new, by the end of the step.
+    fn add(
+        &mut self,
+        groups: Vec<Group>,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<BTreeMap<DateTime<Utc>, Requests>> {
+        let mut steps: BTreeMap<(i64, u16), u64> = BTreeMap::new();
+        for Group { status_code, samples } in groups {
             for Sample { ts, value } in samples {
-                let (total, errors) = steps.entry(ts).or_default();
-                let count = count(value)?;
-                *total = total.saturating_add(count);
-                if (500..600).contains(&status_code) {
-                    *errors = errors.saturating_add(count);
-                }
+                let step = steps.entry((ts, status_code)).or_default();
+                *step = step.saturating_add(count(value)?);
             }
         }
-        for (ts, (total, errors)) in steps {
+        let mut new: BTreeMap<DateTime<Utc>, Requests> = BTreeMap::new();
+        for ((ts, status), requests) in steps {
             let Some(begins) = DateTime::from_timestamp(ts, 0) else { continue };
-            if begins >= self.counted.unwrap_or(from) && begins + step <= until {
-                let ts = self.clock.to_ours(begins + step);
-                evidence.count(ts, NAME, Requests { total, errors, ..Requests::default() });
-                self.counted = Some(begins + step);
+            let ends = begins + TimeDelta::seconds(STEP_SECONDS);
+            let mut around = self.counted.range((ts - STEP_SECONDS + 1, 0)..(ts + STEP_SECONDS, 0));
+            // Steps that do not begin where they began before would count twice.
+            let is_shifted = around.any(|((other, _), _)| *other != ts);
+            if begins < from || ends > until || is_shifted {
+                continue;
             }
+            // Another status of the step may arrive later, and so may more requests.
+            let counted = self.counted.entry((ts, status)).or_default();
+            let Some(increase) = requests.checked_sub(*counted).filter(|increase| *increase > 0) else {
+                continue;
+            };
+            *counted = requests;
+            let step = new.entry(ends).or_default();
+            step.total = step.total.saturating_add(increase);
+            step.errors = step.errors.saturating_add(if (500..600).contains(&status) { increase } else { 0 });
+        }
+        self.counted = self.counted.split_off(&(from.timestamp(), 0));
+        Ok(new)
+    }
+
+    /// Checks at the end that the data is not stale: a service that is down has no requests, and no errors.
+    pub(crate) fn finish(&self, now: DateTime<Utc>) -> Result<()> {
+        let now = self.polled.unwrap_or_else(|| self.clock.to_server(now));
+        let mut steps = self.counted.iter().filter(|(_, requests)| **requests > 0);
+        let newest =
+            steps.next_back().and_then(|((ts, _), _)| DateTime::from_timestamp(ts + STEP_SECONDS, 0));
+        let Some(newest) = newest else { bail!("Railway has counted no requests") };
+        if now - newest > STALE {
+            let age = (now - newest).to_std().unwrap_or_default();
+            bail!(
+                "Railway has no requests from the last {}: does the service still run?",
+                format_duration(age)
+            );
         }
         Ok(())
     }

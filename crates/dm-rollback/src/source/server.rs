@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use child_process::ShutdownSignals;
 use chrono::{DateTime, Utc};
 use common::clock::{Clock, Stopwatch};
@@ -14,6 +14,9 @@ use super::railway::Railway;
 use super::unusable::Unusable;
 use crate::evidence::{Criteria, Evidence};
 use crate::report::note;
+
+/// How long the queries of a poll may last beyond the end of the watch.
+const LAST_POLL: Duration = Duration::from_secs(20);
 
 /// The server that counts the requests.
 #[derive(Debug)]
@@ -43,10 +46,32 @@ impl Server {
         result
     }
 
-    async fn finish(&mut self, now: DateTime<Utc>) -> Result<()> {
+    async fn finish(&mut self, since: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<()> {
         match self {
-            Self::Prometheus(prometheus) => prometheus.finish(now).await,
-            Self::Railway(_) | Self::None => Ok(()),
+            Self::Prometheus(prometheus) => prometheus.finish(since, now).await,
+            Self::Railway(railway) => railway.finish(now),
+            Self::None => Ok(()),
+        }
+    }
+
+    /// One poll of everything, in time: an answer that comes after the end of the watch is of no use.
+    async fn poll_all(
+        &mut self,
+        alerts: Option<&Alerts>,
+        evidence: &mut Evidence,
+        limit: Duration,
+        clock: &dyn Clock,
+    ) -> Result<()> {
+        let poll = async {
+            let result = self.poll(evidence, clock).await;
+            if let Some(alerts) = alerts {
+                evidence.alert = Some(alerts.check(clock).await);
+            }
+            result
+        };
+        match tokio::time::timeout(limit, poll).await {
+            Ok(result) => result,
+            Err(_) => bail!("the server's answers took longer than {}", format_duration(limit)),
         }
     }
 }
@@ -64,37 +89,48 @@ pub(crate) async fn watch(
     let mut signals = ShutdownSignals::watch()?;
     let mut evidence = Evidence::new(criteria);
     let stopwatch = Stopwatch::start(clock);
+    let is_complete = tokio::select! {
+        () = watch_on(server, alerts, &mut evidence, (watch, interval), &stopwatch, clock, &mut on_progress) => true,
+        _ = signals.next() => false,
+    };
+    if !is_complete {
+        let elapsed = format_duration(stopwatch.elapsed(clock));
+        evidence.damage =
+            Some(format!("the watch was interrupted after {elapsed} of {}", format_duration(watch)));
+    }
+    evidence.finish();
+    Ok(evidence)
+}
+
+async fn watch_on(
+    server: &mut Server,
+    alerts: Option<&Alerts>,
+    evidence: &mut Evidence,
+    (watch, interval): (Duration, Duration),
+    stopwatch: &Stopwatch,
+    clock: &dyn Clock,
+    on_progress: &mut impl FnMut(&Evidence),
+) {
+    let remaining = || watch.saturating_sub(stopwatch.elapsed(clock));
     loop {
-        let result = server.poll(&mut evidence, clock).await;
-        if let Some(alerts) = alerts {
-            evidence.alert = Some(alerts.check(clock).await);
-        }
+        let result = server.poll_all(alerts, evidence, remaining() + LAST_POLL, clock).await;
         if evidence.is_bad() || evidence.damage.is_some() {
-            break;
+            return;
         }
-        let remaining = watch.saturating_sub(stopwatch.elapsed(clock));
         // A watch that ends early because the version is good needs the same checks at its end as any other.
-        let is_over = remaining.is_zero() || evidence.is_decisive();
+        let is_over = remaining().is_zero() || evidence.is_decisive();
         match result {
-            Ok(()) => on_progress(&evidence),
+            Ok(()) => on_progress(evidence),
             Err(error) if is_over => evidence.damage = Some(format!("{error:#}")),
             Err(error) => note(&format!("{error:#}; retrying")),
         }
         if is_over {
-            if let Err(error) = server.finish(clock.now()).await {
+            let since = evidence.criteria().since;
+            if let Err(error) = server.finish(since, clock.now()).await {
                 evidence.damage.get_or_insert(format!("{error:#}"));
             }
-            break;
+            return;
         }
-        tokio::select! {
-            () = tokio::time::sleep(interval.min(remaining)) => {}
-            _ = signals.next() => {
-                let elapsed = format_duration(stopwatch.elapsed(clock));
-                evidence.damage = Some(format!("the watch was interrupted after {elapsed} of {}", format_duration(watch)));
-                break;
-            }
-        }
+        tokio::time::sleep(interval.min(remaining())).await;
     }
-    evidence.finish();
-    Ok(evidence)
 }

@@ -78,8 +78,8 @@ impl Trigger {
         clock: &dyn Clock,
     ) -> Verdict {
         match self.confirm(input, identity, journal, clock) {
-            Ok(reason) => verdict(Decision::Rollback, reason, clock.now()),
-            Err(reason) => verdict(Decision::Inconclusive, reason, clock.now()),
+            Ok(reason) => verdict(Decision::Rollback, &reason, clock.now()),
+            Err(reason) => verdict(Decision::Inconclusive, &reason, clock.now()),
         }
     }
 
@@ -209,7 +209,7 @@ fn those_that_hold<T>(results: impl Iterator<Item = Result<T, String>>) -> Resul
     first_error.filter(|_| values.is_empty()).map_or(Ok(values), Err)
 }
 
-fn verdict(decision: Decision, why: String, now: DateTime<Utc>) -> Verdict {
+fn verdict(decision: Decision, why: &str, now: DateTime<Utc>) -> Verdict {
     Verdict {
         ts: now,
         verdict: decision,
@@ -224,6 +224,6 @@ fn verdict(decision: Decision, why: String, now: DateTime<Utc>) -> Verdict {
         needed: None,
         detectable_percent: None,
         sources: Vec::new(),
-        why,
+        why: Verdict::reason(why),
     }
 }

@@ -7,6 +7,7 @@ use common::identity::Identity;
 use common::label::Label;
 use serde::Deserialize;
 
+use crate::report::note;
 use crate::source::alert_labels::{AlertLabels, Subject};
 
 /// The longest payload. To stay below it, set `max_alerts` in the receiver of Alertmanager.
@@ -100,9 +101,15 @@ pub(super) fn choose<'a>(
     }
     let (label, value) = OPT_IN;
     ours.retain(|alert| alert.has(label, value));
-    ours.truncate(MAX_ALERTS);
     if ours.is_empty() {
         return Err(format!("the firing alert does not have the label {label}=\"{value}\""));
+    }
+    let count = ours.len();
+    if count > MAX_ALERTS {
+        note(&format!(
+            "{count} alerts of the payload are a reason to roll back: the first {MAX_ALERTS} are looked at"
+        ));
+        ours.truncate(MAX_ALERTS);
     }
     Ok(ours)
 }
@@ -137,6 +144,23 @@ mod tests {
             assert!(chosen(&payload("firing", &wrong)).is_err(), "{label}");
             wrong.as_object_mut().unwrap().remove(label);
             assert!(chosen(&payload("firing", &wrong)).is_err(), "no {label}");
+        }
+    }
+
+    #[test]
+    fn alerts_of_others_leave_room_for_ours() {
+        let labels = |service: &str, number: usize| {
+            json!({"alertname": "X", "service": service, "environment": "production", "auto_action": "rollback",
+                "pod": number.to_string()})
+        };
+        let mixed: Vec<_> =
+            (0..200).map(|number| labels(if number < 150 { "web" } else { "api" }, number)).collect();
+        for (alerts, count) in [(&mixed[..], 50), (&mixed[..151], 1)] {
+            let alerts: Vec<_> =
+                alerts.iter().map(|labels| json!({"status": "firing", "labels": labels})).collect();
+            let text = json!({"version": "4", "alerts": alerts}).to_string();
+            let alerts = read(text.as_bytes()).unwrap();
+            assert_eq!(choose(&alerts, &AlertLabels::new(&[], &ours()), &ours()).unwrap().len(), count);
         }
     }
 

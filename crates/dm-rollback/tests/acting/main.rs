@@ -3,6 +3,7 @@
 
 mod attempts;
 mod clocks;
+mod hostile_state;
 mod killed;
 mod notifications;
 mod records;

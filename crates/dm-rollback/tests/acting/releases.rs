@@ -101,7 +101,9 @@ fn a_target_that_is_only_assumed_is_announced() {
     team.fails("d-2", "2.0", &["--dry-run"], TRACE).code(11).stderr(announced.clone());
     team.fails("d-2", "2.0", &[], TRACE).code(12).stderr(announced.clone());
     assert_eq!(team.trace(), ["d-2 from 2.0 to 1.0"]);
-    // A person's word is no assumption.
+    // A script does not know more than the checks before it. A person's word is no assumption.
+    team.tool("d-1", "1.0").args(["--mark-good", "--assumed"]).assert().code(0);
+    team.fails("d-3", "3.0", &["--dry-run", "--cool-down", "0s"], TRACE).code(11).stderr(announced.clone());
     team.tool("d-1", "1.0").arg("--mark-good").assert().code(0);
     team.fails("d-3", "3.0", &["--dry-run", "--cool-down", "0s"], TRACE).code(11).stderr(announced.not());
 }

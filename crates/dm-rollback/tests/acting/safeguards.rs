@@ -92,7 +92,7 @@ fn of_two_concurrent_rollbacks_only_one_runs() {
             .code(75)
             .stderr(contains("NOT rolled back: another rollback of api in production is running"));
     }
-    common::fs::jsonl::append(&team.path().join("go"), &"go").unwrap();
+    common::fs::atomic::write(&team.path().join("go"), b"go\n").unwrap();
     assert_eq!(first.wait().unwrap().code(), Some(12));
     assert_eq!(team.trace(), ["done"]);
 }

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use predicates::str::contains;
 use testkit::server::eventually;
 
-use crate::team::{TRACE, Team, unhealthy};
+use crate::team::{TRACE, Team, unhealthy, unhealthy_at};
 
 /// Says that it runs, waits for the pipe `go`, and then leaves a trace.
 const SLOW: &str = "echo started >&2; read -r go < go; echo done >> trace";
@@ -40,9 +40,23 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed())
 }
 
+/// Signals that end a process by default.
+const ENDING: [Signal; 10] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGVTALRM,
+    Signal::SIGXCPU,
+    Signal::SIGPIPE,
+];
+
 #[test]
 fn a_signal_ends_neither_the_command_nor_its_record() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for signal in ENDING {
         let team = Team::new();
         team.keeps("d-1", "1.0");
         let mut child = begin(&team, "d-2");
@@ -65,6 +79,28 @@ fn a_signal_ends_neither_the_command_nor_its_record() {
         assert_eq!(team.trace(), ["done"], "{signal}");
         assert_eq!(team.ledger()[2]["result"], "unverified", "{signal}");
     }
+}
+
+#[test]
+fn no_signal_ends_the_verification() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    let mut tool = team.std_tool("d-2", "2.0");
+    tool.args(["--if-health-fails", "--bucket", "1s", "--verify-deadline", "2s", "--", "true"]);
+    let mut child = tool.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let stream = unhealthy_at(&format!("{}/", testkit::fault::refused()));
+    child.stdin.take().unwrap().write_all(stream.as_bytes()).unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("its target is probed again") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "nothing was verified");
+    }
+    for signal in ENDING {
+        kill(pid(&child), signal).unwrap();
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(12));
+    assert_eq!(team.ledger()[2]["result"], "unverified");
 }
 
 #[test]

@@ -117,31 +117,33 @@ pub(crate) fn event(deployment: &str, service: &str, stage: &str, more: &Value) 
     event
 }
 
+/// The stream of a health check that failed. It names no deployment, and contains no probe that could be measured again.
 pub(crate) fn unhealthy() -> String {
-    stream(1)
+    with_probes(1, &[])
 }
 
+/// The stream of a health check that has proven a version good: a minute in which no probe failed.
 pub(crate) fn healthy() -> String {
-    stream(0)
-}
-
-/// The stream of a health check with this exit code. It names no deployment, and contains no probe that could be measured
-/// again.
-fn stream(exit: u8) -> String {
-    with_probes(exit, &[])
+    let healthy = |at: i64| probe(at, &json!({"target": "http://api/", "ok": true}));
+    with_probes(0, &(0..60).rev().map(|at| healthy(1000 * at)).collect::<Vec<_>>())
 }
 
 /// The stream of a health check of this URL, which did not answer a single probe in the last ten seconds.
 pub(crate) fn unhealthy_at(url: &str) -> String {
-    let probe = |at: i64| {
-        let ts = common::clock::Clock::now(&common::clock::SystemClock) - chrono::TimeDelta::milliseconds(at);
-        json!({"v": 1, "type": "probe", "ts": ts, "src": "probe", "target": url, "ok": false, "reason": "refused"})
-    };
-    with_probes(1, &(0..50).rev().map(|at| probe(200 * at)).collect::<Vec<_>>())
+    let refused = |at: i64| probe(at, &json!({"target": url, "ok": false, "reason": "refused"}));
+    with_probes(1, &(0..50).rev().map(|at| refused(200 * at)).collect::<Vec<_>>())
+}
+
+/// A probe this number of milliseconds ago.
+fn probe(ago: i64, more: &Value) -> Value {
+    let ts = common::clock::Clock::now(&common::clock::SystemClock) - chrono::TimeDelta::milliseconds(ago);
+    let mut probe = json!({"v": 1, "type": "probe", "ts": ts, "src": "probe"});
+    probe.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    probe
 }
 
 fn with_probes(exit: u8, probes: &[Value]) -> String {
-    let ts = "2026-01-01T00:00:00.000Z";
+    let ts = common::clock::Clock::now(&common::clock::SystemClock);
     let start = json!({"v": 1, "type": "start", "tool": "dm-health", "run": "r", "service": "api",
         "environment": "production", "deployment": "", "ts": ts});
     let end = json!({"v": 1, "type": "end", "ts": ts, "exit": exit, "records": probes.len()});

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
+use common::fs::bounded;
 use common::label::Label;
 use common::secrets::Redactor;
 use toml::de::{DeArray, DeTable, DeValue};
@@ -32,11 +32,8 @@ const MAX_BYTES: u64 = 32 * 1024 * 1024;
 /// If the file cannot be read, or if it is not a valid suite. The message then has a line for each error, with its line
 /// and column.
 pub(crate) fn read(path: &Path, options: &SuiteOptions<'_>) -> Result<Suite> {
-    let size = fs::metadata(path).map_or(0, |file| file.len());
-    if size > MAX_BYTES {
-        bail!("{} is too large for a suite: {size} bytes, at most {MAX_BYTES}", path.display());
-    }
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        bounded::read_text(path, MAX_BYTES).with_context(|| format!("cannot read {}", path.display()))?;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     parse(&text, &stem, options).map_err(|diagnostics| anyhow!(format_diagnostics(&text, path, &diagnostics)))
 }

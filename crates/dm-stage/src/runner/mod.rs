@@ -30,6 +30,9 @@ pub use outcome::{Outcome, SuccessCriteria};
 /// How many of the last lines of stderr are searched for an [`ErrorPattern`].
 const SEARCHED_LINES: usize = 100;
 
+/// How much of stderr the event contains at most.
+const MAX_TAIL_BYTES: usize = 512 * 1024;
+
 /// A command to run as a stage, with all options.
 #[derive(Debug)]
 pub struct StageRun {
@@ -210,6 +213,14 @@ fn run_attempts(
 /// Keeps the requested number of lines, with secrets masked.
 fn trim_tail(used: &mut ChildUse, max_lines: usize) {
     let surplus = used.stderr_tail.len().saturating_sub(max_lines);
+    used.stderr_tail.drain(..surplus);
+    // A reader of the journal accepts no longer line, and JSON may write six bytes for one.
+    let mut bytes = 0;
+    let fitting = used.stderr_tail.iter().rev().take_while(|line| {
+        bytes += line.len();
+        bytes <= MAX_TAIL_BYTES
+    });
+    let surplus = used.stderr_tail.len() - fitting.count();
     used.stderr_tail.drain(..surplus);
     if !used.stderr_tail.is_empty() {
         let secrets = Redactor::default().with_environment();

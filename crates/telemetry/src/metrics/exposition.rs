@@ -27,6 +27,21 @@ pub(crate) struct Histogram {
     pub count: f64,
 }
 
+impl Value {
+    fn is_plausible(&self) -> bool {
+        // A larger number does not change any more if 1 is added.
+        let is_count = |number: &f64| (0.0..=9_007_199_254_740_992.0).contains(number);
+        match self {
+            Self::Number(number) => is_count(number),
+            Self::Histogram(it) => {
+                is_count(&it.sum)
+                    && is_count(&it.count)
+                    && it.buckets.iter().all(|(_, count)| is_count(count))
+            }
+        }
+    }
+}
+
 impl Histogram {
     /// A histogram without observations, with these bounds.
     pub(crate) fn empty(bounds: &[f64]) -> Self {
@@ -68,9 +83,14 @@ pub(crate) struct Exposition {
     pub families: BTreeMap<String, FamilySeries>,
 }
 
-/// The name of a histogram that exists with different buckets. Such histograms are never merged.
+/// What an operator should know about a family that was added to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UnequalBuckets(pub String);
+pub(crate) enum Remark {
+    /// The histogram exists with different buckets. Such histograms are never merged.
+    UnequalBuckets(String),
+    /// Its value was none that these tools count to, so it was counted again from the journal.
+    Repaired(String),
+}
 
 impl Exposition {
     /// Whether there are no series.
@@ -120,7 +140,7 @@ impl Exposition {
     /// Adds all series of `more`: the sum of two counts.
     ///
     /// Leaves histograms with different buckets unchanged, and returns their names.
-    pub(crate) fn add(&mut self, more: &Self) -> Vec<UnequalBuckets> {
+    pub(crate) fn add(&mut self, more: &Self) -> Vec<Remark> {
         let mut refused = Vec::new();
         for (name, theirs) in &more.families {
             let ours = self.entry(name, theirs);
@@ -139,11 +159,36 @@ impl Exposition {
                         sum.sum += histogram.sum;
                         sum.count += histogram.count;
                     }
-                    (Some(_), _) => refused.push(UnequalBuckets(name.clone())),
+                    (Some(_), _) => refused.push(Remark::UnequalBuckets(name.clone())),
                 }
             }
         }
         refused
+    }
+
+    /// Whether every counter and histogram has a value that counting leads to.
+    pub(crate) fn is_plausible(&self) -> bool {
+        self.families
+            .values()
+            .all(|group| group.kind == Kind::Gauge || group.series.values().all(Value::is_plausible))
+    }
+
+    /// Replaces every counter and histogram whose value no counting leads to by that in `counted`. Returns what it
+    /// replaced.
+    pub(crate) fn repair(&mut self, counted: &Self) -> Vec<Remark> {
+        let mut repaired = Vec::new();
+        for (name, group) in self.families.iter_mut().filter(|(_, group)| group.kind != Kind::Gauge) {
+            let before = group.series.len();
+            group.series.retain(|_, value| value.is_plausible());
+            if group.series.len() < before {
+                repaired.push(Remark::Repaired(name.clone()));
+                let counted = counted.families.get(name).into_iter().flat_map(|group| &group.series);
+                for (labels, value) in counted {
+                    group.series.entry(labels.clone()).or_insert_with(|| value.clone());
+                }
+            }
+        }
+        repaired
     }
 
     /// Replaces the series that have all labels in `scope` by those of the same families in `newer`, as a POST to a group
@@ -233,7 +278,7 @@ mod tests {
         let before = stored.clone();
         assert_eq!(
             stored.add(&observed(&[10.0, 30.0], 5.0)),
-            [UnequalBuckets("time_to_deploy_seconds".to_owned())]
+            [Remark::UnequalBuckets("time_to_deploy_seconds".to_owned())]
         );
         assert_eq!(stored, before);
     }

@@ -1,12 +1,17 @@
 //! A circuit breaker: after the Pushgateway did not respond, no tool that shares the state directory tries it again for a
 //! while. An outage costs one budget per deployment, not one per stage.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use common::fs::atomic;
+use common::fs::PrivateDir;
+
+/// The name of its file.
+const FILE: &str = "gateway.down";
+
+/// The longest content: a time and a URL.
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// How long the breaker stays open after a failure.
 const OPEN_FOR: TimeDelta = TimeDelta::seconds(30);
@@ -14,19 +19,19 @@ const OPEN_FOR: TimeDelta = TimeDelta::seconds(30);
 /// The circuit breaker of one state directory, for one Pushgateway.
 #[derive(Debug, Clone)]
 pub(crate) struct CircuitBreaker {
-    path: PathBuf,
+    state_dir: PathBuf,
     gateway: String,
 }
 
 impl CircuitBreaker {
     /// The breaker for the Pushgateway whose redacted URL is `gateway`.
-    pub(crate) fn new(state_dir: &std::path::Path, gateway: String) -> Self {
-        Self { path: state_dir.join("gateway.down"), gateway }
+    pub(crate) fn new(state_dir: &Path, gateway: String) -> Self {
+        Self { state_dir: state_dir.to_owned(), gateway }
     }
 
     /// Whether this Pushgateway failed less than 30 s before `now`.
     pub(crate) fn is_open(&self, now: DateTime<Utc>) -> bool {
-        fs::read_to_string(&self.path).ok().is_some_and(|text| {
+        self.read().is_some_and(|text| {
             let Some((when, gateway)) = text.trim_end().split_once(' ') else { return false };
             let when = DateTime::parse_from_rfc3339(when).map(|when| now.signed_duration_since(when));
             // A time in the future means that the clock was set back. Ignore it.
@@ -36,7 +41,14 @@ impl CircuitBreaker {
 
     /// Opens the breaker. If the file cannot be written, the next tool tries the Pushgateway once more.
     pub(crate) fn trip(&self, now: DateTime<Utc>) {
-        let _ = atomic::write(&self.path, format!("{} {}\n", now.to_rfc3339(), self.gateway).as_bytes());
+        let text = format!("{} {}\n", now.to_rfc3339(), self.gateway);
+        let _ =
+            PrivateDir::create(&self.state_dir, &[]).and_then(|folder| folder.replace(FILE, text.as_bytes()));
+    }
+
+    fn read(&self) -> Option<String> {
+        let bytes = PrivateDir::open(&self.state_dir, &[]).ok()??.read(FILE, MAX_BYTES).ok()??;
+        String::from_utf8(bytes).ok()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Where the Pushgateway is, and the credentials for it: basic authentication, a bearer token, headers, certificates.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +13,7 @@ use url::Url;
 
 use crate::args::GatewayArgs;
 use common::args::non_empty;
+use common::fs::bounded::{self, MAX_SMALL_BYTES};
 use common::http;
 use common::label::redact_url;
 use common::secrets;
@@ -114,7 +114,7 @@ impl Endpoint {
 }
 
 fn read(path: &Path, flag: &str) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("{flag}: cannot read {}", path.display()))
+    bounded::read(path, MAX_SMALL_BYTES).with_context(|| format!("{flag}: cannot read {}", path.display()))
 }
 
 fn header(line: &str) -> Option<(HeaderName, HeaderValue)> {

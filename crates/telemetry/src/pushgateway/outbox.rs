@@ -9,41 +9,63 @@
 //! | `.sent-TOKEN-BEFORE` | the Pushgateway acknowledged the PUT |
 //! | no file | verified as counted, or too old to verify |
 
-use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::time::{Instant, sleep};
 
 use super::dedup::{PutRecord, RecentTokens, Token};
 use super::group_key::GroupKey;
+use crate::args::EXPORT_BUDGET;
 use crate::journal::Journal;
 use common::event::Event;
-use common::fs::atomic;
-use common::fs::lock::{self, Lock};
+use common::fs::PrivateDir;
+use common::fs::bounded::MAX_LINE_BYTES;
+use common::fs::lock::Lock;
+
+/// The folder of the outbox in the state directory.
+const FOLDER: &str = "outbox";
+
+/// The folder of the locks in the state directory.
+const LOCKS: &str = "locks";
+
+/// The largest file with an event.
+const MAX_EVENT_BYTES: u64 = MAX_LINE_BYTES as u64;
+
+/// The time between two tries to get a lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// The outbox of one state directory.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     state_dir: PathBuf,
+    lock_limit: Duration,
 }
 
 /// The events of one group.
 #[derive(Debug, Clone)]
 pub struct GroupOutbox {
-    folder: PathBuf,
-    lock: PathBuf,
+    state_dir: PathBuf,
+    name: String,
     journal: Journal,
+    lock_limit: Duration,
 }
 
 /// An event that is being journaled.
 #[derive(Debug)]
-pub(super) struct Draft(PathBuf);
+pub(super) struct Draft {
+    folder: Arc<PrivateDir>,
+    name: String,
+}
 
 /// One event to be sent or verified.
 #[derive(Debug)]
 pub(super) struct OutboxEntry {
-    path: PathBuf,
+    folder: Arc<PrivateDir>,
+    name: String,
     /// The event.
     pub(super) event: Event,
     /// Its last PUT; `None` if it was never sent.
@@ -53,36 +75,55 @@ pub(super) struct OutboxEntry {
 impl Outbox {
     /// The outbox in `state_dir`, which need not exist yet.
     pub fn new(state_dir: &Path) -> Self {
-        Self { state_dir: state_dir.to_owned() }
+        Self { state_dir: state_dir.to_owned(), lock_limit: EXPORT_BUDGET }
+    }
+
+    /// The same outbox; it waits for each lock for at most `limit`.
+    #[must_use]
+    pub fn waiting_at_most(self, limit: Duration) -> Self {
+        Self { lock_limit: limit, ..self }
     }
 
     /// The outbox of the group `key`.
     pub fn group(&self, key: &GroupKey) -> GroupOutbox {
-        self.group_in(&key.file_name())
+        self.group_in(key.file_name())
     }
 
     /// All groups that have a folder, sorted by name.
-    pub(super) fn groups(&self) -> Vec<GroupOutbox> {
-        let folders = fs::read_dir(self.state_dir.join("outbox")).into_iter().flatten().flatten();
-        let mut names: Vec<String> =
-            folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.sort();
-        names.iter().map(|name| self.group_in(name)).collect()
+    ///
+    /// # Errors
+    /// The state directory cannot be used.
+    pub(super) fn groups(&self) -> io::Result<Vec<GroupOutbox>> {
+        let Some(folder) = PrivateDir::open(&self.state_dir, &[FOLDER])? else { return Ok(Vec::new()) };
+        Ok(folder.names()?.into_iter().map(|name| self.group_in(name)).collect())
     }
 
-    fn group_in(&self, folder_name: &str) -> GroupOutbox {
+    fn group_in(&self, name: String) -> GroupOutbox {
         GroupOutbox {
-            folder: self.state_dir.join("outbox").join(folder_name),
-            lock: self.state_dir.join("locks").join(folder_name),
-            journal: Journal::new(&self.state_dir),
+            state_dir: self.state_dir.clone(),
+            name,
+            journal: Journal::new(&self.state_dir).waiting_at_most(self.lock_limit),
+            lock_limit: self.lock_limit,
         }
     }
 }
 
 impl GroupOutbox {
-    /// Acquires the group's lock: one writer per group on this machine. The caller's own deadline bounds the wait.
-    pub(super) fn lock(&self) -> io::Result<Lock> {
-        lock::exclusive(&self.lock)
+    /// Acquires the group's lock: one writer per group on this machine. Whatever else its thread has to do goes on in the
+    /// meantime.
+    pub(super) async fn lock(&self) -> io::Result<Lock> {
+        let locks = PrivateDir::create(&self.state_dir, &[LOCKS])?;
+        let deadline = Instant::now() + self.lock_limit;
+        loop {
+            if let Some(lock) = locks.try_lock(&self.name)? {
+                return Ok(lock);
+            }
+            if Instant::now() >= deadline {
+                // Tells who has it.
+                return locks.lock(&self.name, Duration::ZERO);
+            }
+            sleep(LOCK_PAUSE).await;
+        }
     }
 
     /// The journal that the events of this outbox are also in.
@@ -92,81 +133,80 @@ impl GroupOutbox {
 
     /// The folder of the group.
     #[cfg(test)]
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
+    pub(super) fn folder(&self) -> PathBuf {
+        self.state_dir.join(FOLDER).join(&self.name)
     }
 
     /// Whether the group has no event.
     pub(super) fn is_empty(&self) -> bool {
-        self.file_names().is_empty()
+        self.names().is_ok_and(|names| names.is_empty())
     }
 
     /// Whether an event of the group was never sent, or its PUT was never acknowledged.
     pub(super) fn has_unsent(&self) -> bool {
-        self.file_names().iter().any(|name| !name.contains(".sent-"))
-    }
-
-    /// The files, without temporary files of tools that were killed while they replaced one.
-    fn file_names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        names.filter(|name| !name.starts_with('.')).collect()
+        self.names().is_ok_and(|names| names.iter().any(|name| !name.contains(".sent-")))
     }
 
     /// Writes the event as a draft.
     pub(super) fn draft(&self, event: &Event) -> io::Result<Draft> {
         let line = serde_json::to_vec(event)?;
-        fs::create_dir_all(&self.folder)?;
+        let folder = Arc::new(PrivateDir::create(&self.state_dir, &[FOLDER, &self.name])?);
         let name = format!("{:013}-{}.new", event.ts.timestamp_millis(), event.id.as_str());
-        let path = self.folder.join(name);
-        #[expect(clippy::disallowed_methods, reason = "a reader expects that a draft may be incomplete")]
-        fs::write(&path, &line)?;
-        Ok(Draft(path))
+        folder.create_file(&name, &line)?;
+        Ok(Draft { folder, name })
     }
 
     /// The drafts that tools have not committed, oldest first.
     pub(super) fn drafts(&self) -> io::Result<Vec<Draft>> {
-        let is_draft = |path: &PathBuf| path.extension().is_some_and(|end| end == "new");
-        Ok(self.paths()?.into_iter().filter(is_draft).map(Draft).collect())
+        let Some(folder) = self.open()? else { return Ok(Vec::new()) };
+        let names = self
+            .names()?
+            .into_iter()
+            .filter(|name| name.rsplit_once('.').is_some_and(|(_, state)| state == "new"));
+        Ok(names.map(|name| Draft { folder: Arc::clone(&folder), name }).collect())
     }
 
     /// The events that are not drafts, oldest first. Needs the group's lock.
     pub(super) fn entries(&self) -> Result<Vec<OutboxEntry>> {
-        let paths = self.paths().with_context(|| format!("cannot read {}", self.folder.display()))?;
-        Ok(paths.into_iter().filter_map(OutboxEntry::read).collect())
+        let unreadable = || format!("cannot read the outbox of {}", self.name);
+        let Some(folder) = self.open().with_context(unreadable)? else { return Ok(Vec::new()) };
+        let names = self.names().with_context(unreadable)?;
+        Ok(names.into_iter().filter_map(|name| OutboxEntry::read(&folder, name)).collect())
     }
 
-    fn paths(&self) -> io::Result<Vec<PathBuf>> {
-        let mut paths: Vec<PathBuf> = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        paths.sort();
-        Ok(paths)
+    fn open(&self) -> io::Result<Option<Arc<PrivateDir>>> {
+        Ok(PrivateDir::open(&self.state_dir, &[FOLDER, &self.name])?.map(Arc::new))
+    }
+
+    /// The files, sorted, without temporary files of tools that were killed while they replaced one.
+    fn names(&self) -> io::Result<Vec<String>> {
+        let Some(folder) = self.open()? else { return Ok(Vec::new()) };
+        Ok(folder.names()?.into_iter().filter(|name| !name.starts_with('.')).collect())
     }
 }
 
 impl Draft {
     /// The event; `None` if the file is incomplete.
     pub(super) fn read(&self) -> io::Result<Option<Event>> {
-        Ok(serde_json::from_slice(&fs::read(&self.0)?).ok())
+        let bytes = self.folder.read(&self.name, MAX_EVENT_BYTES)?.ok_or(ErrorKind::NotFound)?;
+        Ok(serde_json::from_slice(&bytes).ok())
     }
 
     /// Turns the draft into an unsent event.
     pub(super) fn commit(self) -> io::Result<()> {
-        fs::rename(&self.0, self.0.with_extension("unsent"))
+        self.folder.rename(&self.name, &with_state(&self.name, "unsent"))
     }
 
     /// Removes the draft.
     pub(super) fn discard(self) -> io::Result<()> {
-        fs::remove_file(self.0)
+        self.folder.remove(&self.name)
     }
 }
 
 impl OutboxEntry {
-    fn read(path: PathBuf) -> Option<Self> {
-        let put = match path.extension()?.to_str()?.split('-').collect::<Vec<_>>().as_slice() {
+    fn read(folder: &Arc<PrivateDir>, name: String) -> Option<Self> {
+        let (_, state) = name.rsplit_once('.')?;
+        let put = match state.split('-').collect::<Vec<_>>().as_slice() {
             ["unsent"] => None,
             [state @ ("tried" | "sent"), token, before] => Some(PutRecord {
                 token: Token::parse(token)?,
@@ -175,29 +215,35 @@ impl OutboxEntry {
             }),
             _ => return None,
         };
-        let event = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
-        Some(Self { path, event, put })
+        let event = serde_json::from_slice(&folder.read(&name, MAX_EVENT_BYTES).ok()??).ok()?;
+        Some(Self { folder: Arc::clone(folder), name, event, put })
     }
 
     /// Saves a change to the event. Only before its first PUT: a PUT is repeated unchanged.
     pub(super) fn save_event(&self) -> io::Result<()> {
-        atomic::write(&self.path, &serde_json::to_vec(&self.event)?)
+        self.folder.replace(&self.name, &serde_json::to_vec(&self.event)?)
     }
 
     /// Saves the progress of its PUT.
     pub(super) fn save_put(&mut self, put: PutRecord) -> io::Result<()> {
         let state = if put.acknowledged { "sent" } else { "tried" };
-        let renamed = self.path.with_extension(format!("{state}-{}-{}", put.token, put.before));
-        fs::rename(&self.path, &renamed)?;
-        self.path = renamed;
+        let renamed = with_state(&self.name, &format!("{state}-{}-{}", put.token, put.before));
+        self.folder.rename(&self.name, &renamed)?;
+        self.name = renamed;
         self.put = Some(put);
         Ok(())
     }
 
     /// Removes the event: there is nothing more to do for it.
     pub(super) fn remove(self) -> io::Result<()> {
-        fs::remove_file(self.path)
+        self.folder.remove(&self.name)
     }
+}
+
+/// The name of a file with another state at its end.
+fn with_state(name: &str, state: &str) -> String {
+    let (event, _) = name.rsplit_once('.').unwrap_or((name, ""));
+    format!("{event}.{state}")
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use super::error::PushError;
 use super::group_key::GroupKey;
 use super::outbox::{GroupOutbox, OutboxEntry};
 use super::snapshot::Snapshot;
-use crate::metrics::exposition::UnequalBuckets;
+use crate::journal::{Entry, Journal};
+use crate::metrics::exposition::Remark;
 use crate::metrics::{Contribution, Exposition, contribution};
 use common::clock::epoch_seconds;
 use common::event::Event;
@@ -28,7 +29,7 @@ const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(1);
 pub(super) async fn push_group(
     client: &GatewayClient,
     group: &GroupOutbox,
-) -> Result<Vec<UnequalBuckets>, PushError> {
+) -> Result<Vec<Remark>, PushError> {
     complete_interrupted(group)?;
     let entries = group.entries()?;
     let Some(newest) = entries.last().map(|entry| &entry.event) else { return Ok(Vec::new()) };
@@ -55,14 +56,31 @@ pub(super) async fn push_group(
             client.post(&state_key, &state).await?;
         }
     }
-    put_counters(client, &key, counters.unwrap_or_default(), recent.unwrap_or_default(), &mut pending).await
+    let mut counters = counters.unwrap_or_default();
+    let mut remarks = Vec::new();
+    if !counters.is_plausible() {
+        remarks = counters.repair(&counted_before(group.journal(), &key, &pending));
+    }
+    remarks.extend(put_counters(client, &key, counters, recent.unwrap_or_default(), &mut pending).await?);
+    Ok(remarks)
+}
+
+/// What the events in the journal count to, without the pending ones. Those of other machines are not in it.
+fn counted_before(journal: &Journal, key: &GroupKey, pending: &[OutboxEntry]) -> Exposition {
+    let mut counted = Exposition::default();
+    for entry in journal.read().unwrap_or_default() {
+        if let Entry::Finished(event) = entry
+            && GroupKey::counters(&event.identity, &event.stage) == *key
+            && !pending.iter().any(|pending| pending.event.id == event.id)
+        {
+            counted.add(&contribution(&event).counters);
+        }
+    }
+    counted
 }
 
 /// Pushes an event that could not be written to the state directory. Without that, nothing can be verified later.
-pub(super) async fn push_unsaved(
-    client: &GatewayClient,
-    event: &Event,
-) -> Result<Vec<UnequalBuckets>, PushError> {
+pub(super) async fn push_unsaved(client: &GatewayClient, event: &Event) -> Result<Vec<Remark>, PushError> {
     let (mut event, snapshot) = (event.clone(), client.read().await);
     if let Ok(snapshot) = &snapshot
         && event.stage.is_deployment()
@@ -74,7 +92,8 @@ pub(super) async fn push_unsaved(
     let key = GroupKey::counters(&event.identity, &event.stage);
     let mut group = snapshot?.group(&key).unwrap_or_default();
     let mut recent = RecentTokens::take_from(&mut group);
-    let refused = group.add(&counters);
+    let mut refused = group.repair(&Exposition::default());
+    refused.extend(group.add(&counters));
     recent.push(Token::from_event_id(&event.id));
     recent.write_to(&mut group);
     client.put(&key, &group).await?;
@@ -142,7 +161,7 @@ async fn put_counters(
     mut counters: Exposition,
     mut recent: RecentTokens,
     entries: &mut [OutboxEntry],
-) -> Result<Vec<UnequalBuckets>, PushError> {
+) -> Result<Vec<Remark>, PushError> {
     let Some(token) = entries.last().map(|entry| Token::from_event_id(&entry.event.id)) else {
         return Ok(Vec::new());
     };
@@ -161,4 +180,37 @@ async fn put_counters(
         entry.save_put(PutRecord { acknowledged: true, ..put.clone() })?;
     }
     Ok(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::catalog;
+    use crate::metrics::exposition::Remark;
+    use crate::pushgateway::enqueue::journal_and_enqueue;
+    use crate::pushgateway::outbox::Outbox;
+    use crate::testing::{build_outbox, stage_event};
+
+    #[test]
+    fn an_absurd_counter_is_counted_again_from_the_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        let group = build_outbox(&Outbox::new(folder.path()));
+        let event = stage_event("build");
+        let key = GroupKey::counters(&event.identity, &event.stage);
+        for other in [stage_event("build"), stage_event("build"), stage_event("deploy")] {
+            journal.append(&other).unwrap();
+        }
+        journal_and_enqueue(&journal, &group, &event).unwrap();
+        let counted = counted_before(&journal, &key, &group.entries().unwrap());
+        let labels = [("status", "success")];
+        for absurd in [f64::NAN, f64::INFINITY, 1e300, -1e308, -1.0] {
+            let mut counters = contribution(&event).counters;
+            assert!(counters.is_plausible());
+            counters.set(catalog::TOTAL, &labels, absurd);
+            assert!(!counters.is_plausible());
+            assert_eq!(counters.repair(&counted), [Remark::Repaired("deployment_total".to_owned())]);
+            assert_eq!(counters.number(catalog::TOTAL, &labels), Some(2.0));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What one tool says to the Pushgateway, while the work runs and after it.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use tokio::sync::oneshot::Receiver;
@@ -10,7 +11,7 @@ use super::error::PushError;
 use super::group_key::GroupKey;
 use super::outbox::{GroupOutbox, Outbox};
 use super::push::{push_group, push_unsaved, verify};
-use crate::metrics::exposition::UnequalBuckets;
+use crate::metrics::exposition::Remark;
 use crate::metrics::{Exposition, in_progress, migration_in_progress, zeros};
 use crate::work::{WorkItem, WorkKind};
 use common::event::Event;
@@ -50,8 +51,15 @@ impl PushSession {
             self.client.put(&key, &run).await?;
         }
         self.beat_for_deployment().await?;
-        // If the lock file cannot be created, no other tool on this machine has the lock either.
-        let _lock = self.group().and_then(|group| group.lock().ok());
+        let group = self.group();
+        let _lock = match &group {
+            Some(group) => match group.lock().await {
+                Err(error) if error.kind() == ErrorKind::TimedOut => return Err(error.into()),
+                // If the lock file cannot be created, no other tool on this machine has the lock either.
+                lock => lock.ok(),
+            },
+            None => None,
+        };
         let snapshot = self.client.read().await?;
         let key = self.key();
         if snapshot.group(&key).is_none() {
@@ -72,10 +80,7 @@ impl PushSession {
     ///
     /// # Errors
     /// The outcome could not be pushed.
-    pub(crate) async fn run(
-        &self,
-        mut end: Receiver<Option<Box<Event>>>,
-    ) -> Result<Vec<UnequalBuckets>, PushError> {
+    pub(crate) async fn run(&self, mut end: Receiver<Option<Box<Event>>>) -> Result<Vec<Remark>, PushError> {
         if let Ok(unsaved) = timeout(TOO_SHORT_TO_ANNOUNCE, &mut end).await {
             return self.push_outcome(unsaved.unwrap_or_default().as_deref()).await;
         }
@@ -92,11 +97,11 @@ impl PushSession {
         }
     }
 
-    async fn push_outcome(&self, unsaved: Option<&Event>) -> Result<Vec<UnequalBuckets>, PushError> {
+    async fn push_outcome(&self, unsaved: Option<&Event>) -> Result<Vec<Remark>, PushError> {
         let refused = match (unsaved, self.group()) {
             (Some(event), _) => push_unsaved(&self.client, event).await?,
             (None, Some(group)) => {
-                let _lock = group.lock()?;
+                let _lock = group.lock().await?;
                 push_group(&self.client, &group).await?
             }
             (None, None) => Vec::new(),
@@ -117,7 +122,7 @@ impl PushSession {
         if self.is_whole_deployment() {
             return settle(&self.client, outbox).await.map(drop);
         }
-        for group in outbox.groups().into_iter().filter(GroupOutbox::has_unsent) {
+        for group in outbox.groups()?.into_iter().filter(GroupOutbox::has_unsent) {
             push_unless_rejected(&self.client, &group).await?;
         }
         Ok(())
@@ -163,7 +168,7 @@ impl PushSession {
 
 /// Pushes a group. If the Pushgateway rejects it, the other groups can still be pushed.
 async fn push_unless_rejected(client: &GatewayClient, group: &GroupOutbox) -> Result<(), PushError> {
-    let _lock = group.lock()?;
+    let _lock = group.lock().await?;
     match push_group(client, group).await {
         Err(PushError::Rejected(_)) => Ok(()),
         result => result.map(drop),
@@ -177,7 +182,7 @@ async fn push_unless_rejected(client: &GatewayClient, group: &GroupOutbox) -> Re
 /// The Pushgateway does not respond, or the state directory cannot be used.
 pub async fn settle(client: &GatewayClient, outbox: &Outbox) -> Result<usize, PushError> {
     let mut unsettled: Vec<GroupOutbox> =
-        outbox.groups().into_iter().filter(|group| !group.is_empty()).collect();
+        outbox.groups()?.into_iter().filter(|group| !group.is_empty()).collect();
     for _ in 0..=MAX_REPAIRS {
         if unsettled.is_empty() {
             break;
@@ -186,7 +191,7 @@ pub async fn settle(client: &GatewayClient, outbox: &Outbox) -> Result<usize, Pu
         let mut remaining = Vec::new();
         for group in unsettled {
             let is_settled = {
-                let _lock = group.lock()?;
+                let _lock = group.lock().await?;
                 verify(&group, &snapshot)?
             };
             if !is_settled {

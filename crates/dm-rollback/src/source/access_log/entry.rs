@@ -15,7 +15,7 @@ pub(super) struct Entry<'a> {
     pub(super) upstream: Option<Upstream>,
     /// Whether the server could not read the request at all.
     pub(super) is_garbage: bool,
-    /// The duration, if its unit is known.
+    /// The duration, if its unit is known: that of the application's answer, if the log has it.
     pub(super) milliseconds: Option<f64>,
     /// The path, without its query.
     pub(super) path: Option<Cow<'a, str>>,
@@ -33,14 +33,32 @@ pub(super) enum Upstream {
 }
 
 impl Upstream {
-    /// Parses the field: `200`, `-`, or a list such as `502, 200` if several servers were asked.
+    /// Parses the field: `200`, `-`, or a list such as `502, 200` if several servers were asked. nginx writes an absent
+    /// variable as nothing where it escapes as in JSON, or not at all.
     pub(super) fn parse(text: &str) -> Option<Self> {
+        if text.trim().is_empty() {
+            return Some(Self::Silent);
+        }
         let last = text.rsplit([',', ':']).next()?.trim();
         if last == "-" {
             return Some(Self::Silent);
         }
         last.parse().ok().filter(|status| (100..1000).contains(status)).map(Self::Answered)
     }
+}
+
+/// Parses nginx's `$upstream_response_time` in seconds: that of all servers together, if several were asked. `None` if it is
+/// not known, because the application was not asked or has not answered.
+pub(super) fn upstream_seconds(text: &str) -> Option<f64> {
+    let times = text.split([',', ':']).map(str::trim).filter(|time| *time != "-");
+    times.map(seconds_of_nginx).sum::<Option<f64>>().filter(|_| text.contains('.'))
+}
+
+/// Parses seconds with three decimals, as nginx writes them. Any other number may have another unit, or be no duration.
+pub(super) fn seconds_of_nginx(text: &str) -> Option<f64> {
+    let (whole, decimals) = text.split_once('.')?;
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number(whole) && is_number(decimals) && decimals.len() == 3).then(|| text.parse().ok())?
 }
 
 /// Parses the request line: whether it is garbage, and its path without the query. A target in absolute form
@@ -78,8 +96,26 @@ mod tests {
         assert_eq!(Upstream::parse("502, 200"), Some(Upstream::Answered(200)));
         assert_eq!(Upstream::parse("200 : 504"), Some(Upstream::Answered(504)));
         assert_eq!(Upstream::parse("-"), Some(Upstream::Silent));
-        assert_eq!(Upstream::parse(""), None);
+        for absent in ["", " "] {
+            assert_eq!(Upstream::parse(absent), Some(Upstream::Silent), "escape=json");
+        }
+        assert_eq!(Upstream::parse("502,"), None);
         assert_eq!(Upstream::parse("0.250"), None);
+    }
+
+    #[test]
+    fn the_times_of_all_servers_are_added() {
+        for (text, seconds) in [
+            ("0.250", Some(0.25)),
+            ("5.000, 0.250", Some(5.25)),
+            ("5.000 : -", Some(5.0)),
+            ("-", None),
+            ("", None),
+            ("0.250,", None),
+            ("250", None),
+        ] {
+            assert_eq!(upstream_seconds(text), seconds, "{text}");
+        }
     }
 
     #[test]

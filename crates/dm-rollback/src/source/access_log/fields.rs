@@ -1,11 +1,13 @@
 //! The fields after the size of the response in the combined format: quoted ones, bare ones, and `name=value`. Pure.
 
-use super::entry::Upstream;
+use super::entry::{Upstream, seconds_of_nginx, upstream_seconds};
 
 /// The names of nginx's `$request_time`.
 const REQUEST_TIME: [&str; 2] = ["rt", "request_time"];
 /// The names of nginx's `$upstream_status`.
 const UPSTREAM_STATUS: [&str; 2] = ["us", "upstream_status"];
+/// The names of nginx's `$upstream_response_time`.
+const UPSTREAM_TIME: [&str; 2] = ["urt", "upstream_response_time"];
 
 /// What the fields say about a request.
 #[derive(Debug, Default, PartialEq)]
@@ -14,7 +16,7 @@ pub(super) struct Fields<'a> {
     pub(super) agent: Option<&'a str>,
     /// What nginx says about the application.
     pub(super) upstream: Option<Upstream>,
-    /// The duration in seconds.
+    /// The duration in seconds: that of the application, if the line has it. A client can stretch that of the request.
     pub(super) seconds: Option<f64>,
 }
 
@@ -23,7 +25,7 @@ impl<'a> Fields<'a> {
     pub(super) fn parse(text: &'a str) -> Self {
         let mut fields = Self::default();
         let (mut quoted, mut bare_times, mut named) = (0, Bare::default(), Unique::None);
-        let mut upstream = Unique::None;
+        let (mut upstream, mut of_upstream) = (Unique::None, Unique::None);
         let mut rest = text.trim_ascii_start();
         while !rest.is_empty() {
             let field = first_field(rest);
@@ -41,16 +43,9 @@ impl<'a> Fields<'a> {
             };
             let value = unquote(value).unwrap_or(value);
             if UPSTREAM_STATUS.contains(&name) {
-                // A list is written with spaces: 502, 200 or 502 : 200.
-                let mut last = value;
-                while last.ends_with([',', ':']) || rest.starts_with(": ") {
-                    last = first_field(rest);
-                    if last.is_empty() {
-                        break;
-                    }
-                    rest = rest[last.len()..].trim_ascii_start();
-                }
-                upstream.add(Upstream::parse(last));
+                upstream.add(Upstream::parse(&list(value, &mut rest)));
+            } else if UPSTREAM_TIME.contains(&name) {
+                of_upstream.add(upstream_seconds(&list(value, &mut rest)));
             } else if REQUEST_TIME.contains(&name) {
                 named.add(seconds_of_nginx(value));
             } else if seconds_of_nginx(value).is_some() {
@@ -58,9 +53,10 @@ impl<'a> Fields<'a> {
             }
         }
         fields.upstream = upstream.value();
-        fields.seconds = match named {
-            Unique::None => bare_times.only(),
-            named => named.value(),
+        fields.seconds = match (of_upstream, named) {
+            (Unique::None, Unique::None) => bare_times.only(),
+            (Unique::None, named) => named.value(),
+            (of_upstream, _) => of_upstream.value(),
         };
         fields
     }
@@ -105,11 +101,18 @@ impl Bare {
     }
 }
 
-/// Parses seconds with three decimals, as nginx writes them. Any other number may have another unit, or be no duration.
-fn seconds_of_nginx(text: &str) -> Option<f64> {
-    let (whole, decimals) = text.split_once('.')?;
-    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number(whole) && is_number(decimals) && decimals.len() == 3).then(|| text.parse().ok())?
+/// The whole of a list, which nginx writes with spaces: 502, 200 or 502 : 200. `rest` follows its first element.
+fn list(first: &str, rest: &mut &str) -> String {
+    let mut list = first.to_owned();
+    while list.ends_with([',', ':']) || rest.starts_with(": ") {
+        let next = first_field(rest);
+        if next.is_empty() {
+            break;
+        }
+        list.push_str(next);
+        *rest = rest[next.len()..].trim_ascii_start();
+    }
+    list
 }
 
 /// The text up to the first space outside quotes.
@@ -137,15 +140,19 @@ mod tests {
         for (text, seconds) in [
             (r#""-" "curl/8" 0.250"#, Some(0.25)),
             (r#""-" "curl/8" rt=0.250 len=512"#, Some(0.25)),
-            (r#""-" "curl/8" rt=5.251 uct=0.001 uht="0.002" urt="5.000, 0.250""#, Some(5.251)),
+            // The application's own time, if the line has it: a client can stretch that of the request.
+            (r#""-" "curl/8" rt=9.251 uct=0.001 uht="0.002" urt="5.000, 0.250""#, Some(5.25)),
+            ("rt=60.000 urt=5.000, 0.250 : 0.001 us=502, 200 : 200", Some(5.251)),
+            ("0.250 urt=0.001", Some(0.001)),
+            ("urt=0.250", Some(0.25)),
+            ("rt=60.000 urt=-", None),
+            ("rt=60.000 urt=0.250 urt=0.001", None),
             ("uct=0.001 request_time=5.251", Some(5.251)),
             (r#"rt="5.251""#, Some(5.251)),
             // $request_time and $upstream_response_time in an unknown order; - is a time in other lines.
             ("0.250 0.001", None),
             ("0.250 -", None),
             ("0.001, 0.250", None),
-            ("0.250 urt=0.001", None),
-            ("urt=0.250", None),
             // Apache's %D is in microseconds, but the log does not state the unit.
             ("35210", None),
             ("rt=35210", None),

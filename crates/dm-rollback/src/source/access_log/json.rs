@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::entry::{Entry, Upstream, parse_request_line, path_of};
+use super::entry::{Entry, Upstream, parse_request_line, path_of, upstream_seconds};
 use super::time::PlausibleTimes;
 
 const TIMES: [&str; 7] = ["time_iso8601", "time_local", "@timestamp", "timestamp", "time", "ts", "msec"];
 const STATUS: [&str; 3] = ["status", "status_code", "code"];
 const UPSTREAM: [&str; 2] = ["upstream_status", "us"];
+const UPSTREAM_TIME: [&str; 2] = ["upstream_response_time", "urt"];
 const PATHS: [&str; 3] = ["request_uri", "uri", "path"];
 const AGENTS: [&str; 3] = ["http_user_agent", "user_agent", "agent"];
 /// Names of the duration, with their unit in milliseconds. A bare `duration` is missing: its unit differs between servers.
@@ -36,10 +37,17 @@ pub(super) fn parse(line: &str, times: &PlausibleTimes) -> Option<Entry<'static>
     let status = (0.0..1000.0).contains(&status).then_some(status as u16)?;
     let upstream = UPSTREAM.iter().find_map(|name| match fields.get(*name)? {
         Value::String(text) => Upstream::parse(text),
+        Value::Null => Some(Upstream::Silent),
         other => Upstream::parse(&other.to_string()),
     });
-    let milliseconds =
-        DURATIONS.iter().find_map(|(name, unit)| number(fields.get(*name)?).map(|value| value * unit));
+    // Where the application's time is logged, the time of the whole request is not: a client can stretch that.
+    let of_upstream = UPSTREAM_TIME.iter().find_map(|name| fields.get(*name)).map(|value| match value {
+        Value::String(text) => upstream_seconds(text),
+        other => other.as_f64(),
+    });
+    let of_request =
+        || DURATIONS.iter().find_map(|(name, unit)| number(fields.get(*name)?).map(|value| value * unit));
+    let milliseconds = of_upstream.map_or_else(of_request, |seconds| Some(seconds? * 1000.0));
     let request = text(&["request"]).map(parse_request_line);
     let path = text(&PATHS).map(path_of).or(request.and_then(|(_, path)| path));
     Some(Entry {
@@ -110,9 +118,29 @@ mod tests {
             parsed(&line.replace(r#""502, 504""#, "503")).unwrap().upstream,
             Some(Upstream::Answered(503))
         );
+        for absent in [r#""""#, r#""-""#, "null"] {
+            let line = line.replace(r#""502, 504""#, absent);
+            assert_eq!(parsed(&line).unwrap().upstream, Some(Upstream::Silent), "{line}");
+        }
         assert!(parsed(&line.replace("GET /a?b HTTP/1.1", r"\u0016\u0003")).unwrap().is_garbage);
         assert!(parsed(r#"{"ts":1767225600,"status":400,"request_uri":""}"#).unwrap().is_garbage);
         assert!(!parsed(r#"{"ts":1767225600,"status":400}"#).unwrap().is_garbage);
+    }
+
+    #[test]
+    fn the_application_s_time_is_that_of_the_request() {
+        for (time, milliseconds) in [
+            (r#""0.250""#, Some(250.0)),
+            (r#""1.000, 0.250""#, Some(1250.0)),
+            ("0.25", Some(250.0)),
+            (r#""""#, None),
+            (r#""-""#, None),
+        ] {
+            let line = format!(
+                r#"{{"ts":1767225600,"status":200,"request_time":60.0,"upstream_response_time":{time}}}"#
+            );
+            assert_eq!(parsed(&line).unwrap().milliseconds, milliseconds, "{line}");
+        }
     }
 
     #[test]

@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use common::duration::format_duration;
 
 use super::args::LogArgs;
 use super::backlog::{Arrival, Backlog};
 use super::entry::Entry;
 use super::filters::Filters;
 use super::lag::{Lag, SMALL};
+use super::order::Order;
 use super::outcome::Outcome;
+use super::recent::Recent;
 use super::tally::Tally;
 use super::time::PlausibleTimes;
 use super::{combined, json};
+use crate::decision::baseline::MIN_BASELINE;
 use crate::evidence::{Criteria, Evidence, MAX_LINE_BYTES, Requests};
 
 /// The name of this source in records and labels.
@@ -21,10 +25,13 @@ const NAME: &str = "access_log";
 /// The number of unreadable lines that are not worth a note.
 const FEW_ODD: u64 = 10;
 
+/// A request that takes this many milliseconds is one whose line may be late.
+const PROMPT_MS: f64 = 1000.0;
+
 /// If this number of requests is expected, the probability that none arrives is 1 in 20,000 (Poisson).
 const FEW: f64 = 10.0;
 
-const NO_DURATION: &str = "a line has no duration with a known unit, so it is no evidence for --if-latency: add rt=$request_time to nginx's log_format, or request_time (seconds) or duration_ms to JSON";
+const NO_DURATION: &str = "a line has no duration with a known unit, so it is no evidence for --if-latency: add rt=$request_time and urt=$upstream_response_time to nginx's log_format, or upstream_response_time, request_time (both in seconds) or duration_ms to JSON";
 
 /// Counts the requests of a log.
 #[derive(Debug)]
@@ -34,11 +41,17 @@ pub(super) struct Log {
     count_client_aborts: bool,
     lines: u64,
     odd: u64,
-    /// The earliest and the latest time in the lines.
+    /// Requests that are about the application, such as those of users.
+    counted: u64,
+    /// The earliest and the latest of their times, and when the last of them arrived.
     span: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    last_arrival: Duration,
     before: Tally,
     after: Tally,
+    recent: Recent,
+    order: Order,
     live: Option<Live>,
+    is_watched: bool,
     lag: Lag,
     notes: Vec<String>,
     noted_duration: bool,
@@ -54,7 +67,13 @@ struct Live {
 }
 
 /// A request with its time.
-type Sample = (DateTime<Utc>, Tally);
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    ts: DateTime<Utc>,
+    tally: Tally,
+    /// Whether its line was due at its time. That of a request that failed, or took long, may be late.
+    is_prompt: bool,
+}
 
 impl Log {
     /// An empty log. `is_watched` if its lines arrive as they are written.
@@ -66,10 +85,15 @@ impl Log {
             count_client_aborts: args.count_client_aborts,
             lines: 0,
             odd: 0,
+            counted: 0,
             span: None,
+            last_arrival: Duration::ZERO,
             before: Tally::default(),
             after: Tally::default(),
+            recent: Recent::new(criteria.bucket),
+            order: Order::default(),
             live: criteria.since.filter(|_| is_watched).map(live),
+            is_watched,
             lag: Lag::default(),
             notes: Vec::new(),
             noted_duration: false,
@@ -79,9 +103,17 @@ impl Log {
 
     /// Whether reading can end: more lines change nothing.
     pub(super) fn is_over(&self) -> bool {
-        self.evidence.damage.is_some()
-            || self.evidence.is_bad()
-            || (self.evidence.is_decisive() && self.complaint().is_none())
+        if self.evidence.damage.is_some() || self.evidence.is_bad() {
+            return self.evidence.damage.is_some() || !self.seeks_baseline();
+        }
+        self.evidence.is_decisive() && self.complaint().is_none()
+    }
+
+    /// Whether a fault is proven, but the baseline may be at the end of the log, in the wrong order.
+    pub(super) fn seeks_baseline(&self) -> bool {
+        let has_baseline =
+            self.evidence.criteria().since.is_none() || self.before.requests.total >= MIN_BASELINE;
+        !self.is_watched && !has_baseline && self.evidence.is_bad()
     }
 
     /// The evidence so far.
@@ -104,6 +136,9 @@ impl Log {
             samples.extend(self.parse(line.trim_end(), &times));
             begin += length + 1;
         }
+        if samples.iter().any(|sample: &Sample| sample.tally.counts()) {
+            self.last_arrival = elapsed;
+        }
         rest.drain(..begin);
         self.place(&samples, now, elapsed);
         if rest.len() > MAX_LINE_BYTES {
@@ -123,37 +158,39 @@ impl Log {
             self.odd += 1;
             return None;
         };
-        let ts = entry.ts;
-        self.span = Some(self.span.map_or((ts, ts), |(first, last)| (first.min(ts), last.max(ts))));
-        self.filters.select(&entry).then(|| (ts, self.judge(&entry)))
+        if !self.filters.select(&entry) {
+            return None;
+        }
+        let (ts, tally) = (entry.ts, self.judge(&entry));
+        if tally.counts() {
+            self.counted += 1;
+            self.span = Some(self.span.map_or((ts, ts), |(first, last)| (first.min(ts), last.max(ts))));
+        }
+        let is_quick = entry.milliseconds.is_none_or(|ms| ms < PROMPT_MS);
+        let has_failed = matches!(entry.status, 0 | 408 | 499 | 500..600) || tally.requests.errors > 0;
+        Some(Sample { ts, tally, is_prompt: is_quick && !has_failed })
     }
 
     fn judge(&mut self, entry: &Entry<'_>) -> Tally {
         let latency = self.evidence.criteria().latency;
-        if latency.is_some() && entry.milliseconds.is_none() && !self.noted_duration {
+        let slow = latency.zip(entry.milliseconds).map(|(latency, ms)| latency.is_slow(ms));
+        let tally = Tally::one(Outcome::of(entry), slow, self.count_client_aborts);
+        let needs_duration = latency.is_some() && entry.milliseconds.is_none() && tally.requests.total > 0;
+        if needs_duration && !self.noted_duration {
             self.noted_duration = true;
             self.notes.push(NO_DURATION.to_owned());
         }
-        let slow = latency.zip(entry.milliseconds).map(|(latency, ms)| latency.is_slow(ms));
-        Tally::one(Outcome::of(entry), slow, self.count_client_aborts)
+        tally
     }
 
     /// Finds out which of these requests are from after the deployment, and counts them.
     fn place(&mut self, samples: &[Sample], now: DateTime<Utc>, elapsed: Duration) {
-        let times = samples.iter().map(|(ts, _)| *ts);
-        let Some(newest) = times.clone().max() else { return };
+        let Some(newest) = samples.iter().map(|sample| sample.ts).max() else { return };
         if newest > now {
             self.lag.observe(std::iter::once(newest), now);
         }
         let Some(live) = &mut self.live else {
-            for (ts, tally) in samples {
-                self.refuse(Lag::ahead(*ts, now));
-                self.count((*ts).min(now), *tally);
-                if self.is_over() {
-                    return;
-                }
-            }
-            return;
+            return self.place_recorded(samples, now);
         };
         let since = live.since;
         if let Some(why) = Lag::ahead(newest, now) {
@@ -164,21 +201,35 @@ impl Log {
             // Anything older is from before the deployment, by any clock that is accepted.
             let oldest = since - TimeDelta::minutes(2);
             let arrival = Arrival::at(elapsed);
-            for (ts, tally) in samples {
+            for Sample { ts, tally, .. } in samples {
                 backlog.hold((*ts).max(oldest), arrival, *tally);
             }
         } else {
             let backlog = live.backlog.take();
-            self.lag.observe(times, now);
+            self.lag.observe(samples.iter().filter(|sample| sample.is_prompt).map(|sample| sample.ts), now);
             self.release(since, backlog);
             self.count_live(since, samples, now);
             self.judge_lag(now);
         }
     }
 
+    /// Counts lines of a log that is read to its end. After a proof only their order matters.
+    fn place_recorded(&mut self, samples: &[Sample], now: DateTime<Utc>) {
+        for Sample { ts, tally, .. } in samples {
+            self.order.observe(*ts, self.evidence.criteria().since);
+            if !self.evidence.is_bad() {
+                self.refuse(Lag::ahead(*ts, now));
+                self.count((*ts).min(now), *tally);
+            }
+            if self.is_over() {
+                return;
+            }
+        }
+    }
+
     /// Damages the evidence, unless it proves something already.
     fn refuse(&mut self, why: Option<String>) {
-        if why.is_some() && !self.is_over() {
+        if why.is_some() && !self.evidence.is_bad() && !self.is_over() {
             self.evidence.damage = why;
         }
     }
@@ -205,7 +256,7 @@ impl Log {
     /// server wrote them late, or its clock is not known yet.
     fn count_live(&mut self, since: DateTime<Utc>, samples: &[Sample], now: DateTime<Utc>) {
         let correction = self.lag.correction();
-        for (ts, tally) in samples {
+        for Sample { ts, tally, .. } in samples {
             let ts = (*ts + correction).min(now);
             if ts > since && !self.is_over() {
                 self.count(ts, *tally);
@@ -216,8 +267,8 @@ impl Log {
     fn judge_lag(&mut self, now: DateTime<Utc>) {
         if !self.noted_lag && self.lag.is_known(now) {
             self.noted_lag = true;
-            self.notes.extend(self.lag.note());
-            self.refuse(self.lag.complaint());
+            // A clock that cannot be corrected forbids a keep, but a fault may still be proven.
+            self.notes.extend(self.lag.note().or_else(|| self.lag.complaint()));
         }
     }
 
@@ -227,20 +278,26 @@ impl Log {
             self.before += tally;
         } else {
             self.after += tally;
+            self.recent.add(ts, tally);
         }
         if tally.requests != Requests::default() {
             self.evidence.count(ts, NAME, tally.requests);
         }
     }
 
-    /// Whether lines are missing from the `silence` at the end of the watch. A server may buffer its log for a quarter of
-    /// the watch; and if only a few lines are expected, silence is normal.
-    pub(super) fn went_silent(&self, silence: Duration, watch: Duration) -> bool {
-        let Some((first, last)) = self.span else { return false };
+    /// Why requests are missing at the end of the watch, if they are. Lines that do not count, such as those of a load
+    /// balancer's checks, do not show that users still get through. A server may buffer its log for a quarter of the watch;
+    /// and if only a few requests are expected, silence is normal.
+    pub(super) fn silence(&self, elapsed: Duration, watch: Duration) -> Option<String> {
+        let silence = elapsed.saturating_sub(self.last_arrival);
+        let (first, last) = self.span?;
         let covered = (last - first).to_std().unwrap_or_default().max(Duration::from_secs(1));
         #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
-        let expected = self.lines as f64 * silence.as_secs_f64() / covered.as_secs_f64();
-        expected > FEW && silence > watch / 4
+        let expected = self.counted as f64 * silence.as_secs_f64() / covered.as_secs_f64();
+        (expected > FEW && silence > watch / 4).then(|| {
+            let (shown, whole) = (format_duration(silence), format_duration(watch));
+            format!("the log had no new requests that count in the last {shown} of {whole}")
+        })
     }
 
     /// Ends the log; `why` says why its lines may be incomplete. Nothing that is odd about a log overrides a proof.
@@ -256,8 +313,12 @@ impl Log {
         if 2 * odd <= lines && odd > FEW_ODD.max(lines / 100) {
             self.notes.push(self.unread());
         }
-        self.notes.extend(self.after.notes());
-        if self.evidence.damage.is_none() && !self.evidence.is_bad() {
+        self.notes.extend(self.after.notes(&self.before));
+        let disorder = self.order.complaint();
+        if disorder.is_some() {
+            // Lines that came too late would have raised the limit, or are in the wrong bucket.
+            self.evidence.damage = disorder;
+        } else if self.evidence.damage.is_none() && !self.evidence.is_bad() {
             self.evidence.damage = why.or_else(|| self.complaint());
         }
         (self.evidence, self.notes)
@@ -273,7 +334,9 @@ impl Log {
         if odd < lines {
             complaint = complaint.or_else(|| self.filters.complaint());
         }
-        complaint.or_else(|| self.after.complaint(&self.before))
+        complaint
+            .or_else(|| self.after.complaint(&self.before))
+            .or_else(|| self.recent.complaint(&self.before))
     }
 
     fn unread(&self) -> String {

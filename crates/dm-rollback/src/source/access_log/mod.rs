@@ -9,7 +9,9 @@ mod filters;
 mod json;
 mod lag;
 mod log;
+mod order;
 mod outcome;
+mod recent;
 mod tally;
 mod time;
 
@@ -26,6 +28,9 @@ use crate::report::note;
 use args::LogArgs;
 use log::Log;
 
+/// How long a log without `--watch` is read after a proof, to see whether it is in the order of time.
+const READ_ON: Duration = Duration::from_secs(10);
+
 /// Reads stdin to its end, or for the duration `watch`, or until the evidence is decisive.
 pub(crate) fn read(
     criteria: Criteria,
@@ -36,26 +41,25 @@ pub(crate) fn read(
 ) -> Evidence {
     let mut log = Log::new(criteria, args, watch.is_some());
     let stopwatch = Stopwatch::start(clock);
-    let mut last_read = Duration::ZERO;
+    let mut proven_at = None;
     let mut input = stdin().lock();
     let mut chunk = vec![0; 64 * 1024];
     let mut rest: Vec<u8> = Vec::new();
     let mut why = None;
     while !log.is_over() {
-        if let Some(watch) = watch {
-            let remaining = watch.saturating_sub(stopwatch.elapsed(clock));
+        let elapsed = stopwatch.elapsed(clock);
+        if log.seeks_baseline() {
+            proven_at.get_or_insert(elapsed);
+        }
+        if let Some(limit) = watch.or(proven_at.map(|proven_at| proven_at + READ_ON)) {
+            let remaining = limit.saturating_sub(elapsed);
             let timeout = PollTimeout::try_from(remaining).unwrap_or(PollTimeout::MAX);
             match poll(&mut [PollFd::new(input.as_fd(), PollFlags::POLLIN)], timeout) {
-                Ok(0) if stopwatch.elapsed(clock) >= watch => {
-                    let silence = stopwatch.elapsed(clock).saturating_sub(last_read);
-                    let (shown, whole) = (format_duration(silence), format_duration(watch));
-                    why = log
-                        .went_silent(silence, watch)
-                        .then(|| format!("the log had no new lines in the last {shown} of {whole}"));
+                _ if remaining.is_zero() => {
+                    why = watch.and_then(|watch| log.silence(elapsed, watch));
                     break;
                 }
                 Ok(0) | Err(nix::errno::Errno::EINTR) => continue,
-                _ if remaining.is_zero() => break,
                 _ => {}
             }
         }
@@ -68,9 +72,8 @@ pub(crate) fn read(
                 break;
             }
             Ok(count) => {
-                last_read = stopwatch.elapsed(clock);
                 rest.extend_from_slice(&chunk[..count]);
-                log.take_lines(&mut rest, clock.now(), last_read);
+                log.take_lines(&mut rest, clock.now(), stopwatch.elapsed(clock));
                 on_progress(log.evidence());
                 for text in log.take_notes() {
                     note(&text);

@@ -15,7 +15,9 @@ pub(super) enum Outcome {
     GivenUp,
     /// The server failed without having asked the application, as its upstream field says.
     NotReached,
-    /// The server itself answered: this says nothing about the application.
+    /// The server itself answered well: a file, or a redirect.
+    Served,
+    /// The server itself answered with an error, which says nothing about the application.
     Unrelated,
 }
 
@@ -29,6 +31,7 @@ impl Outcome {
             // nginx writes no status for an application that had not answered when the client went away.
             _ if matches!(status, 0 | 499) => Self::GivenUp,
             Some(Upstream::Silent) if matches!(status, 500 | 502 | 504) => Self::NotReached,
+            Some(Upstream::Silent) if matches!(status, 100..400) => Self::Served,
             Some(Upstream::Silent) => Self::Unrelated,
             // A client gets these from the server with a request such as GET / HTTP/9.9.
             None if matches!(status, 501 | 505) => Self::Unrelated,
@@ -85,8 +88,11 @@ mod tests {
         assert_eq!(outcome(501, Some("501")), Outcome::Failed);
         assert_eq!(outcome(503, Some("200")), Outcome::Answered);
         assert_eq!(outcome(200, Some("502, 200")), Outcome::Answered);
-        for status in [200, 304, 404, 429, 503, 501] {
-            assert_eq!(outcome(status, Some("-")), Outcome::Unrelated, "{status}");
+        for absent in ["-", ""] {
+            for status in [404, 429, 503, 501] {
+                assert_eq!(outcome(status, Some(absent)), Outcome::Unrelated, "{status}");
+            }
+            assert_eq!([200, 304].map(|status| outcome(status, Some(absent))), [Outcome::Served; 2]);
         }
         assert_eq!(outcome(502, Some("-")), Outcome::NotReached);
     }

@@ -1,5 +1,6 @@
 //! Queries to a Prometheus server.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -13,7 +14,12 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::selector::{Matcher, Selector};
-use super::series::Series;
+use super::series::{NATIVE, Series};
+use crate::source::server_text::ServerText;
+use crate::source::unusable::Unusable;
+
+/// How far queries overlap: a scrape may be stored late.
+pub(super) const OVERLAP: TimeDelta = TimeDelta::minutes(5);
 
 /// The timeout of a query.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -27,18 +33,35 @@ const EVER: TimeDelta = TimeDelta::days(30);
 /// The maximum number of instances that a query names: a URL has a limited length.
 const MAX_INSTANCES: usize = 100;
 
+/// Remarks about a query itself, which are about no missing data, begin with this.
+const ABOUT_QUERY: &str = "PromQL ";
+
 /// A Prometheus server.
 #[derive(Debug)]
 pub(crate) struct Client {
     url: Url,
     authorization: Option<HeaderValue>,
     http: reqwest::Client,
+    text: ServerText,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Response<T> {
     data: Option<T>,
     error: Option<String>,
+    /// Also set if a part of the data is missing.
+    warnings: Option<Vec<String>>,
+    /// Set by servers that collect data from several others.
+    #[serde(default)]
+    is_partial: bool,
+}
+
+/// What the metadata of a metric says.
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 #[derive(Deserialize)]
@@ -55,7 +78,8 @@ impl Client {
             .context("the token for Prometheus")?;
         let builder = http::builder(url.scheme() == "https").timeout(TIMEOUT);
         let http = builder.build().context("cannot set up an HTTP client for Prometheus")?;
-        Ok(Self { url, authorization, http })
+        let text = ServerText::new(&url, token.map(|token| token.expose_secret().to_owned()));
+        Ok(Self { url, authorization, http, text })
     }
 
     /// The server's time, and this machine's time at the same moment: in the middle of the request.
@@ -78,24 +102,36 @@ impl Client {
         let query = format!("{selector}[{}s]", range.num_seconds().max(1));
         let parameters = [("query", query.as_str()), ("time", &now.to_rfc3339())];
         let data: Data<Vec<Series>> = self.get("query", &parameters, &query).await?;
+        if data.result.iter().any(|series| series.is_native) {
+            return Err(Unusable(format!("{selector} {NATIVE}")).into());
+        }
         Ok(data.result)
     }
 
-    /// The starts of the processes of these instances.
-    pub(super) async fn process_starts(
+    /// The series of this name of these instances.
+    pub(super) async fn of_instances(
         &self,
+        name: &str,
         instances: impl IntoIterator<Item = String>,
         range: TimeDelta,
         now: DateTime<Utc>,
     ) -> Result<Vec<Series>> {
-        let instances = instances.into_iter().take(MAX_INSTANCES);
-        let instances: Vec<String> = instances.map(|instance| regex_lite::escape(&instance)).collect();
-        if instances.is_empty() {
-            return Ok(Vec::new());
+        let instances: Vec<String> =
+            instances.into_iter().map(|instance| regex_lite::escape(&instance)).collect();
+        let mut series = Vec::new();
+        for some in instances.chunks(MAX_INSTANCES) {
+            let selector = Selector::new(name, vec![Matcher::like("instance", &some.join("|"))]);
+            series.extend(self.matrix(&selector.to_string(), range, now).await?);
         }
-        let matcher = Matcher::like("instance", &instances.join("|"));
-        let selector = Selector::new("process_start_time_seconds", vec![matcher]);
-        self.matrix(&selector.to_string(), range, now).await
+        Ok(series)
+    }
+
+    /// Whether the server knows this metric as a gauge. Not every server has metadata.
+    pub(super) async fn is_gauge(&self, name: &str) -> bool {
+        let parameters = [("metric", name)];
+        let metadata: Result<BTreeMap<String, Vec<Metadata>>> = self.get("metadata", &parameters, name).await;
+        let kinds = metadata.unwrap_or_default().remove(name).unwrap_or_default();
+        !kinds.is_empty() && kinds.iter().all(|metadata| metadata.kind == "gauge")
     }
 
     /// The values that a label of the selected series ever had.
@@ -130,9 +166,16 @@ impl Client {
         let body = http::read_body(http_response, MAX_BYTES).await?;
         let response: Response<T> = serde_json::from_slice(&body)
             .map_err(|_| anyhow!("this is not a response from Prometheus: HTTP status {status}"))?;
-        match (response.data, response.error) {
-            (Some(data), None) => Ok(data),
-            (_, error) => bail!("{about}: {}", error.unwrap_or_else(|| status.to_string())),
+        let data = match (response.data, response.error) {
+            (Some(data), None) => data,
+            (_, Some(error)) => bail!("{about}: {}", self.text.clean(&error)),
+            (None, None) => bail!("{about}: {status}"),
+        };
+        let mut warnings = response.warnings.unwrap_or_default().into_iter();
+        match warnings.find(|warning| !warning.starts_with(ABOUT_QUERY)).map(|it| self.text.clean(&it)) {
+            Some(warning) => bail!("{about}: Prometheus returned only a part of the data: {warning}"),
+            None if response.is_partial => bail!("{about}: Prometheus returned only a part of the data"),
+            None => Ok(data),
         }
     }
 }

@@ -40,10 +40,19 @@ const SKEW_MS: i64 = 10_000;
 /// The increases of each series: the times of the samples, and the requests since the sample before.
 pub(super) type Increases = BTreeMap<Labels, Vec<(i64, u64)>>;
 
+/// If more than one in this number of steps is a decrease, the series are no counters: a gauge goes up and down.
+const STEPS_PER_RESET: u64 = 3;
+
+/// Fewer decreases say nothing.
+const MIN_RESETS: u64 = 3;
+
 /// The last sample of each series.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     last: BTreeMap<Labels, Sample>,
+    /// The number of samples that followed another, and of those that were lower.
+    steps: u64,
+    resets: u64,
 }
 
 /// The scrapes of one process.
@@ -67,7 +76,7 @@ impl Process {
 }
 
 /// The labels that identify a process.
-fn process(labels: &Labels) -> Labels {
+pub(super) fn process(labels: &Labels) -> Labels {
     let is_process = |name: &str| !STATUS_LABELS.contains(&name) && !REQUEST_LABELS.contains(&name);
     labels.iter().filter(|(name, _)| is_process(name)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
@@ -103,8 +112,12 @@ impl Counters {
         for series in batch {
             let mut previous = self.last.get(&series.labels).copied();
             for (ts, value) in counts(series) {
+                if previous.is_some_and(|(before, _)| *ts <= before) {
+                    continue;
+                }
+                self.steps += u64::from(previous.is_some());
+                self.resets += u64::from(previous.is_some_and(|(_, before)| *value < before));
                 let increase = match previous {
-                    Some((before, _)) if *ts <= before => continue,
                     // A counter that decreases was reset to zero in between.
                     Some((_, before)) if *value < before => *value,
                     Some((_, before)) => value - before,
@@ -130,6 +143,11 @@ impl Counters {
             }
         }
         increases
+    }
+
+    /// Whether the series decrease so often that they are no counters.
+    pub(super) fn are_erratic(&self) -> bool {
+        self.resets >= MIN_RESETS && self.resets * STEPS_PER_RESET > self.steps
     }
 
     fn processes(&self, batch: &[&Series]) -> BTreeMap<Labels, Process> {
@@ -168,7 +186,7 @@ mod tests {
 
     fn series(labels: &[(&str, &str)], samples: &[Sample]) -> Series {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Series { labels, samples: samples.to_vec() }
+        Series { labels, samples: samples.to_vec(), is_native: false }
     }
 
     /// The sum of the increases, added in several batches, each of which repeats those before.
@@ -180,6 +198,19 @@ mod tests {
             sum += counters.add(&batch, starts).values().flatten().map(|(_, increase)| increase).sum::<u64>();
         }
         sum
+    }
+
+    #[test]
+    fn a_series_that_often_decreases_is_no_counter() {
+        let is_erratic = |values: &[f64]| {
+            let samples: Vec<Sample> = (0..).zip(values.iter().copied()).collect();
+            let mut counters = Counters::default();
+            counters.add(&[&series(&A, &samples)], &[]);
+            counters.are_erratic()
+        };
+        assert!(is_erratic(&[5.0, 9.0, 2.0, 7.0, 1.0, 8.0, 3.0]), "a gauge");
+        assert!(!is_erratic(&[5.0, 9.0, 2.0, 7.0, 9.0, 9.0, 9.0, 1.0, 2.0, 3.0]), "two restarts");
+        assert!(!is_erratic(&[5.0, 1.0]), "a restart");
     }
 
     const A: [(&str, &str); 2] = [("instance", "a"), ("status", "200")];

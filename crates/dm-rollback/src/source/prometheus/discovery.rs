@@ -23,6 +23,8 @@ pub(super) struct Query<'a> {
     pub(super) environment: &'a Label,
     /// The length of the time until `now`.
     pub(super) range: TimeDelta,
+    /// When what is judged began, by the server's clock: the deployment, or its rollback.
+    pub(super) since: DateTime<Utc>,
     /// The server's time.
     pub(super) now: DateTime<Utc>,
 }

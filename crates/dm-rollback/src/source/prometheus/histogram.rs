@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use chrono::{DateTime, Utc};
 
 use super::counters::{Counters, Increases};
 use super::discovery::Query;
-use super::requests::{Counted, distinct};
+use super::requests::{Counted, check_scraped, distinct};
 use super::scope;
+use super::scrapes::Scrapes;
 use super::selector::{Matcher, Selector};
 use super::series::Labels;
+use super::targets::{Targets, Times};
 use super::unit::Unit;
 use crate::source::unusable::Unusable;
 
@@ -46,13 +49,17 @@ pub(super) struct Histogram {
     /// The selector of the two buckets that are needed; `None` before they were found.
     buckets: Option<Selector>,
     counters: Counters,
+    /// When the buckets were scraped.
+    scrapes: Scrapes,
+    targets: Targets,
 }
 
 impl Histogram {
     /// The histogram that the caller selects, or a usual one. A request is slow if it takes longer than `limit`.
     pub(super) fn new(own: Option<&str>, unit: Option<Unit>, limit: Duration) -> Result<Self> {
         let own = own.map(|text| checked(text, unit)).transpose()?;
-        Ok(Self { own, unit, limit, buckets: None, counters: Counters::default() })
+        let (counters, scrapes, targets) = <(Counters, Scrapes, Targets)>::default();
+        Ok(Self { own, unit, limit, buckets: None, counters, scrapes, targets })
     }
 
     /// Queries new samples, and adds them to `counted`.
@@ -64,9 +71,7 @@ impl Histogram {
             self.buckets.insert(found).clone()
         };
         let series = query.matrix(&selector.to_string()).await?;
-        if self.own.is_some() {
-            scope::check(FLAG, &selector.to_string(), &series, query.environment)?;
-        }
+        scope::check(FLAG, &selector.to_string(), &series, query.environment)?;
         let with_limit: BTreeSet<Labels> =
             series.iter().filter(|one| !is_all(&one.labels)).map(|one| without_le(&one.labels)).collect();
         let mut all = series.iter().filter(|one| is_all(&one.labels)).map(|one| without_le(&one.labels));
@@ -80,7 +85,11 @@ impl Histogram {
         }
         let batch = distinct(series.iter());
         let unexplained = self.counters.unexplained(&batch);
-        let starts = query.client.process_starts(unexplained, query.range, query.now).await?;
+        let starts =
+            query.client.of_instances("process_start_time_seconds", unexplained, query.range, query.now);
+        let starts = starts.await?;
+        self.scrapes.record(batch.iter().map(|series| series.samples.as_slice()));
+        self.targets.record(batch.iter().copied());
         count(self.counters.add(&batch, &starts), counted);
         Ok(())
     }
@@ -130,12 +139,17 @@ impl Histogram {
         unit.ok_or_else(|| Unusable(format!("{name}: its unit is not in its name: give --latency-unit")))
     }
 
-    /// Checks at the end that the histogram exists.
-    pub(super) fn finish(&self) -> Result<()> {
-        if self.buckets.is_none() {
+    /// Checks at the end that the histogram exists and is scraped.
+    pub(super) async fn finish(&self, query: &Query<'_>, deployed: DateTime<Utc>) -> Result<()> {
+        let Some(buckets) = &self.buckets else {
             bail!("Prometheus has no histogram of the durations: give {FLAG}");
+        };
+        check_scraped(&buckets.to_string(), &self.scrapes, query.now)?;
+        if self.counters.are_erratic() {
+            bail!("{buckets} decreases too often for a histogram");
         }
-        Ok(())
+        let times = Times { deployed, since: query.since, now: query.now };
+        self.targets.check(query.client, &self.scrapes, times).await
     }
 }
 

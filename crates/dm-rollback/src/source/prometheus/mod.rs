@@ -6,18 +6,20 @@ mod counters;
 mod discovery;
 mod error_selector;
 mod histogram;
+mod pairing;
 mod requests;
 mod scope;
 mod scrapes;
 mod selector;
 mod series;
 mod status;
+mod targets;
 mod unit;
 
 use std::time::Duration;
 
-use anyhow::Result;
-use chrono::{DateTime, TimeDelta, Utc};
+use anyhow::{Result, bail};
+use chrono::{DateTime, Utc};
 use common::clock::Clock;
 use common::identity::Identity;
 use common::label::Label;
@@ -28,6 +30,7 @@ use super::server_clock::ServerClock;
 use crate::evidence::{Evidence, Requests};
 use crate::report::note;
 pub(crate) use client::Client;
+use client::OVERLAP;
 use discovery::Query;
 use histogram::Histogram;
 use requests::{Counted, RequestCounters};
@@ -36,9 +39,6 @@ pub(super) use unit::Unit;
 
 /// The name of this source in records and labels.
 const NAME: &str = "prometheus";
-
-/// How far queries overlap: a scrape may be stored late.
-const OVERLAP: TimeDelta = TimeDelta::minutes(5);
 
 /// A Prometheus server, and the counters that are queried. A later poll goes on where the last one ended, however long ago
 /// that was.
@@ -50,6 +50,8 @@ pub(crate) struct Prometheus {
     /// The beginning of the evidence, by this machine's clock: earlier requests are not counted.
     begin: DateTime<Utc>,
     clock: ServerClock,
+    /// When the deployment began, by this machine's clock; `None` before the first poll.
+    deployed: Option<DateTime<Utc>>,
     /// The server's time at the last poll.
     polled: Option<DateTime<Utc>>,
     requests: Option<RequestCounters>,
@@ -93,6 +95,9 @@ impl Prometheus {
             ("--control-query", &queries.control),
             ("--control-error-query", &queries.control_error),
         ];
+        if queries.control.is_some() && queries.control == queries.total {
+            bail!("--control-query and --total-query are the same: a group is never worse than itself");
+        }
         for (flag, selector) in selectors {
             selector.as_deref().map_or(Ok(()), |selector| check_selector(flag, selector))?;
         }
@@ -105,6 +110,7 @@ impl Prometheus {
             environment: identity.environment.clone(),
             begin,
             clock: ServerClock::default(),
+            deployed: None,
             polled: None,
             requests: queries.counts_requests.then(|| RequestCounters::own(queries.total, queries.error)),
             histogram: histogram.transpose()?,
@@ -117,11 +123,14 @@ impl Prometheus {
         let (server, ours) = self.client.time(clock).await?;
         self.clock.observe("Prometheus", server, ours)?.iter().for_each(|sentence| note(sentence));
         let from = self.polled.unwrap_or_else(|| self.clock.to_server(self.begin));
+        let since = evidence.criteria().since.unwrap_or(self.begin);
+        self.deployed.get_or_insert(since);
         let query = Query {
             client: &self.client,
             service: &self.service,
             environment: &self.environment,
             range: server - from + OVERLAP,
+            since: self.clock.to_server(since),
             now: server,
         };
         let mut counted = match &mut self.requests {
@@ -143,41 +152,54 @@ impl Prometheus {
             let ts = clock.to_ours(DateTime::from_timestamp_millis(ts)?);
             (ts > self.begin).then_some((ts, requests))
         };
-        for (ts, requests) in counted.into_iter().filter_map(in_time) {
-            evidence.count(ts, NAME, requests);
-        }
-        if let Some(control) = &mut self.control {
-            let counted = control.poll(&query).await?;
-            for (ts, requests) in counted.into_iter().filter_map(in_time).filter(|(_, new)| new.total > 0) {
-                evidence.count_control(ts, NAME, requests);
+        // Errors count, even if the control group cannot be queried either.
+        let control = match &mut self.control {
+            Some(control) => control.poll(&query).await,
+            None => Ok(Counted::new()),
+        };
+        let (control, failure) = control.map_or_else(|error| (Counted::new(), Err(error)), |it| (it, Ok(())));
+        let own = counted.into_iter().filter_map(in_time).map(|(ts, requests)| (ts, false, requests));
+        let control = control.into_iter().filter_map(in_time).map(|(ts, requests)| (ts, true, requests));
+        let mut both: Vec<(DateTime<Utc>, bool, Requests)> = own.chain(control).collect();
+        // In the order of time: a bucket is evaluated as soon as a later one begins.
+        both.sort_by_key(|(ts, is_control, _)| (*ts, *is_control));
+        for (ts, is_control, requests) in both {
+            match is_control {
+                false => evidence.count(ts, NAME, requests),
+                true if requests.total > 0 => evidence.count_control(ts, NAME, requests),
+                true => {}
             }
         }
+        failure?;
         durations?;
         self.polled = Some(server);
         Ok(())
     }
 
-    /// Checks at the end that all counters exist and are scraped. Call it before a version is kept.
-    pub(crate) async fn finish(&self, now: DateTime<Utc>) -> Result<()> {
+    /// Checks at the end that all counters exist and are scraped. Call it before a version is kept. What is judged began at
+    /// `since`.
+    pub(crate) async fn finish(&self, since: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<()> {
         let now = self.polled.unwrap_or_else(|| self.clock.to_server(now));
+        let deployed = self.clock.to_server(self.deployed.unwrap_or(self.begin));
         let query = Query {
             client: &self.client,
             service: &self.service,
             environment: &self.environment,
             range: OVERLAP,
+            since: since.map_or(deployed, |since| self.clock.to_server(since)),
             now,
         };
         if let Some(requests) = &self.requests {
-            requests.finish(&query, now).await?;
+            requests.finish(&query, deployed).await?;
         }
         if let Some(histogram) = &self.histogram {
-            histogram.finish()?;
+            histogram.finish(&query, deployed).await?;
         }
         if let Some(control) = self.control.as_ref().filter(|control| !control.has_requests()) {
-            note(&format!(
-                "--control-query {}: Prometheus has no such series, so there is no control group",
+            bail!(
+                "--control-query {}: Prometheus has no such series, so there is no control group to compare with",
                 control.selector()
-            ));
+            );
         }
         Ok(())
     }

@@ -9,10 +9,13 @@ use common::duration::format_duration;
 use super::counters::{Counters, Increases};
 use super::discovery::Query;
 use super::error_selector::{Standing, examine};
+use super::pairing::Pairing;
 use super::scope;
 use super::scrapes::Scrapes;
+use super::selector::Selector;
 use super::series::{Labels, Series};
-use super::status::{STATUS_LABELS, counts_failures};
+use super::status::{STATUS_LABELS, ambiguous, counts_failures};
+use super::targets::{Targets, Times};
 use crate::evidence::Requests;
 use crate::report::note;
 use crate::source::unusable::Unusable;
@@ -49,16 +52,23 @@ pub(super) struct Flag {
 pub(super) struct RequestCounters {
     total: Flag,
     error: Flag,
-    /// Whether the series must be of one environment. A control group may be of another.
+    /// Whether these are the new version's requests, and not the control group's.
     is_own: bool,
     counters: Counters,
-    /// When the counters were scraped.
+    /// When the requests were scraped.
     scrapes: Scrapes,
+    /// When the errors were scraped, if they are another metric: only then their absence is no absence of errors.
+    error_scrapes: Scrapes,
+    targets: Targets,
+    pairing: Pairing,
+    /// Requests from a time whose errors are not known yet.
+    held: Counted,
     has_requests: bool,
     has_errors: bool,
+    /// Whether there is nothing that the selector of errors could select.
+    misses_errors: bool,
     was_examined: bool,
-    /// Errors whose requests have not been counted yet.
-    unmatched_errors: u64,
+    was_typed: bool,
 }
 
 /// The different series of several answers. If a series is in two, the later answer may have one more sample.
@@ -96,10 +106,15 @@ impl RequestCounters {
             is_own,
             counters: Counters::default(),
             scrapes: Scrapes::default(),
+            error_scrapes: Scrapes::default(),
+            targets: Targets::default(),
+            pairing: Pairing::default(),
+            held: Counted::new(),
             has_requests: false,
             has_errors: false,
+            misses_errors: false,
             was_examined: false,
-            unmatched_errors: 0,
+            was_typed: false,
         }
     }
 
@@ -124,28 +139,76 @@ impl RequestCounters {
         }
         self.has_requests |= !all.is_empty();
         self.has_errors |= !bad.is_empty();
-        if let Some(error) = self.error.selector.as_ref().filter(|_| self.has_requests && !self.has_errors)
-            && !self.was_examined
-        {
-            match examine(query.client, self.error.name, error, &total, query.now).await? {
-                Standing::NeverMatches(why) => return Err(Unusable(why).into()),
-                Standing::NoneYet(what) => note(&what),
-                Standing::Known | Standing::Missing(_) => {}
-            }
-            self.was_examined = true;
-        }
+        self.check_type(query).await?;
+        self.examine_errors(query, &total).await?;
         if self.error.selector.is_none() {
             self.check_status(&all)?;
         }
         let batch = distinct(all.iter().chain(&bad));
         let unexplained = self.counters.unexplained(&batch);
-        let starts = query.client.process_starts(unexplained, query.range, query.now).await?;
-        self.scrapes.record(batch.iter().map(|series| series.samples.as_slice()));
+        let starts =
+            query.client.of_instances("process_start_time_seconds", unexplained, query.range, query.now);
+        let starts = starts.await?;
+        self.scrapes.record(all.iter().map(|series| series.samples.as_slice()));
+        self.targets.record(batch.iter().copied());
+        if let Some(errors) = self.errors_apart() {
+            // Other statuses of the same metric show that errors would be counted.
+            let alive = errors.without(&STATUS_LABELS);
+            let others = if alive == errors { Vec::new() } else { query.matrix(&alive.to_string()).await? };
+            self.error_scrapes.record(bad.iter().chain(&others).map(|series| series.samples.as_slice()));
+        }
         let increases = self.counters.add(&batch, &starts);
-        Ok(self.count(&all, &bad, &increases))
+        let mut counted = self.count(&all, &bad, &increases);
+        self.pairing.pair(&mut counted, query.since.timestamp_millis(), self.scrapes.patience());
+        Ok(self.release(counted))
+    }
+
+    /// The selector of errors, if they are another metric than the requests.
+    fn errors_apart(&self) -> Option<Selector> {
+        let errors = Selector::parse(self.error.selector.as_deref()?)?;
+        let total = Selector::parse(self.selector())?;
+        (errors.name != total.name).then_some(errors)
+    }
+
+    /// Checks once that the metrics are counters, as far as the server knows.
+    async fn check_type(&mut self, query: &Query<'_>) -> Result<()> {
+        if std::mem::replace(&mut self.was_typed, true) {
+            return Ok(());
+        }
+        for flag in [&self.total, &self.error] {
+            let selector = flag.selector.as_deref().and_then(Selector::parse);
+            if let Some(Selector { name, .. }) = selector
+                && query.client.is_gauge(&name).await
+            {
+                return Err(Unusable(format!("{} {name}: this is a gauge: give a counter", flag.name)).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds out once what it means that there are no errors.
+    async fn examine_errors(&mut self, query: &Query<'_>, total: &str) -> Result<()> {
+        let is_needed = self.has_requests && !self.has_errors && !self.was_examined;
+        let Some(error) = self.error.selector.as_ref().filter(|_| is_needed) else { return Ok(()) };
+        let standing = examine(query.client, self.error.name, error, total, query.now).await?;
+        self.misses_errors = matches!(standing, Standing::Missing(_));
+        match standing {
+            Standing::NeverMatches(why) => return Err(Unusable(why).into()),
+            Standing::NoneYet(what) => note(&what),
+            Standing::Known | Standing::Missing(_) => {}
+        }
+        self.was_examined = true;
+        Ok(())
     }
 
     fn check_status(&self, all: &[Series]) -> Result<(), Unusable> {
+        if let Some(label) = ambiguous(&all.iter().map(|series| &series.labels).collect::<Vec<_>>()) {
+            return Err(Unusable(format!(
+                "{} has {label} with single digits, which may be classes of HTTP or numbers of gRPC: give {}",
+                self.selector(),
+                self.error.name
+            )));
+        }
         let Some(series) = all.iter().find(|series| counts_failures(&series.labels).is_none()) else {
             return Ok(());
         };
@@ -178,13 +241,24 @@ impl RequestCounters {
             let requests = counted.entry(ts).or_default();
             requests.errors = requests.errors.saturating_add(increase);
         }
-        for requests in counted.values_mut() {
-            // Two exporters are not scraped at the same moment: errors may arrive before their requests.
-            let errors = requests.errors.saturating_add(self.unmatched_errors);
-            requests.errors = errors.min(requests.total);
-            self.unmatched_errors = errors - requests.errors;
-        }
         counted
+    }
+
+    /// The requests whose errors are known. The others are held: without their errors they would look good.
+    fn release(&mut self, counted: Counted) -> Counted {
+        for (ts, new) in counted {
+            let held = self.held.entry(ts).or_default();
+            held.total = held.total.saturating_add(new.total);
+            held.errors = held.errors.saturating_add(new.errors);
+        }
+        // A control group whose errors are not counted would make every new version look bad.
+        let is_blind = !self.has_errors && (self.misses_errors || self.errors_apart().is_some());
+        if !self.is_own && is_blind {
+            return Counted::new();
+        }
+        let until = self.error_scrapes.known_until().unwrap_or(i64::MAX);
+        let held = self.held.split_off(&until.saturating_add(1));
+        std::mem::replace(&mut self.held, held)
     }
 
     /// Whether the server ever had such requests.
@@ -198,29 +272,54 @@ impl RequestCounters {
     }
 
     /// Checks at the end that all counters exist and are scraped: errors that are not counted are not absent errors.
-    pub(super) async fn finish(&self, query: &Query<'_>, scraped_until: DateTime<Utc>) -> Result<()> {
+    pub(super) async fn finish(&self, query: &Query<'_>, deployed: DateTime<Utc>) -> Result<()> {
         let total = self.selector();
         if !self.has_requests {
             bail!("Prometheus has no series {total}");
         }
-        if let Some(silence) = self.scrapes.silence(scraped_until) {
-            bail!(
-                "Prometheus has no sample of {total} from the last {}: is it still scraped?",
-                format_duration(silence)
-            );
+        check_scraped(total, &self.scrapes, query.now)?;
+        if self.counters.are_erratic() {
+            bail!("{total} decreases too often for a counter: is it a gauge?");
         }
-        if self.unmatched_errors > 0 {
+        let unpaired = self.pairing.unpaired(query.since.timestamp_millis());
+        if unpaired > 0 {
             bail!(
-                "{} counts {} more errors than {} counts requests",
+                "{} counts {unpaired} more errors than {} counts requests",
                 self.error.name,
-                self.unmatched_errors,
                 self.total.name
             );
         }
-        let Some(error) = self.error.selector.as_ref().filter(|_| !self.has_errors) else { return Ok(()) };
-        match examine(query.client, self.error.name, error, total, query.now).await.context("the errors")? {
-            Standing::Missing(why) | Standing::NeverMatches(why) => bail!(why),
-            Standing::Known | Standing::NoneYet(_) => Ok(()),
+        if let Some(error) = self.error.selector.as_ref().filter(|_| !self.has_errors) {
+            match examine(query.client, self.error.name, error, total, query.now)
+                .await
+                .context("the errors")?
+            {
+                Standing::Missing(why) | Standing::NeverMatches(why) => bail!(why),
+                Standing::Known | Standing::NoneYet(_) => {}
+            }
         }
+        if let Some(errors) = self.errors_apart() {
+            if self.error_scrapes.newest().is_none() {
+                bail!(
+                    "{} {errors}: it has no sample since before the deployment, so errors would not be noticed: a service \
+                     that counts errors apart has to export the counter from its start, as 0",
+                    self.error.name
+                );
+            }
+            check_scraped(&errors.to_string(), &self.error_scrapes, query.now)?;
+        }
+        let times = Times { deployed, since: query.since, now: query.now };
+        self.targets.check(query.client, &self.scrapes, times).await
+    }
+}
+
+/// Checks that new samples are not overdue.
+pub(super) fn check_scraped(selector: &str, scrapes: &Scrapes, now: DateTime<Utc>) -> Result<()> {
+    match scrapes.silence(now) {
+        Some(silence) => bail!(
+            "Prometheus has no sample of {selector} from the last {}: is it still scraped?",
+            format_duration(silence)
+        ),
+        None => Ok(()),
     }
 }

@@ -68,7 +68,8 @@ pub(super) fn limit(
     Ok(selector)
 }
 
-/// Checks that the caller's own selector does not mix environments, unless it says so.
+/// Checks that the selected series are those of this environment, unless the selector says which ones are meant. Series
+/// without an environment may be of any.
 pub(super) fn check(
     flag: &str,
     selector: &str,
@@ -77,19 +78,28 @@ pub(super) fn check(
 ) -> Result<(), Unusable> {
     // A form that only Prometheus understands was written on purpose.
     let Some(selector) = Selector::parse(selector) else { return Ok(()) };
-    if selector.mentions(&ENVIRONMENT_LABELS) {
+    let series: Vec<&Series> = series.iter().collect();
+    let ours = environment.as_str();
+    let is_stated = |label: &&str| values(&series, label).iter().any(|value| !value.is_empty());
+    let stated: Vec<&str> = ENVIRONMENT_LABELS.into_iter().filter(is_stated).collect();
+    // Where another label states the environment, a namespace is something else.
+    let labels = if stated.is_empty() { vec![NAMESPACE] } else { stated };
+    // A label that says of all series that they are ours is enough.
+    let is_ours = |label: &&str| values(&series, label).iter().all(|value| *value == ours);
+    if selector.mentions(&ENVIRONMENT_LABELS) || selector.mentions(&labels) || labels.iter().any(is_ours) {
         return Ok(());
     }
-    let series: Vec<&Series> = series.iter().collect();
-    for label in ENVIRONMENT_LABELS {
-        let mut found = values(&series, label);
-        found.remove("");
-        if found.len() > 1 {
-            let ours = found.get(environment.as_str()).copied();
-            let choices = choices(flag, &selector, label, &ours.map_or(found.clone(), |ours| [ours].into()));
+    for label in labels {
+        let found = values(&series, label);
+        let is_other = |value: &&str| !value.is_empty() && *value != ours;
+        // One namespace is the service's, whatever its name is.
+        let is_mixed = found.len() > 1 || label != NAMESPACE;
+        if is_mixed && found.iter().any(is_other) {
+            let meant = if found.contains(ours) { [ours].into() } else { found.clone() };
+            let choices = choices(flag, &selector, label, &meant);
             return Err(Unusable(format!(
-                "{flag} {selector} selects {}, which would be mixed: write {choices}, or a matcher of {label} that selects \
-                 them all on purpose",
+                "{flag} {selector} selects {}, and this deployment is to {environment}; nothing is guessed or mixed: write \
+                 {choices}, or a matcher of {label} that selects what you mean",
                 list(label, &found)
             )));
         }
@@ -120,7 +130,7 @@ mod tests {
 
     fn series(labels: &[(&str, &str)]) -> Series {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Series { labels, samples: Vec::new() }
+        Series { labels, samples: Vec::new(), is_native: false }
     }
 
     fn limited(series: &[Series]) -> Result<String, String> {
@@ -177,6 +187,25 @@ mod tests {
         let error = checked(r#"n{job="a"}"#).unwrap_err().to_string();
         assert!(error.contains(r#"--total-query 'n{job="a",environment="production"}'"#), "{error}");
         assert!(checked(r#"n{job="a",environment=~".+"}"#).is_ok());
-        assert!(check("--total-query", "n", &both[..1], &environment).is_ok());
+        let of = |labels: &[&[(&str, &str)]], selector: &str| {
+            let found: Vec<Series> = labels.iter().map(|labels| series(labels)).collect();
+            check("--total-query", selector, &found, &environment)
+        };
+        let (production, staging) = (&[("environment", "production")][..], &[("environment", "staging")][..]);
+        assert!(of(&[production], "n").is_ok() && of(&[&[]], "n").is_ok() && of(&[], "n").is_ok());
+        // The label is new: the series from before the deployment do not have it.
+        assert!(of(&[&[], production], "n").is_ok());
+        for mixed in [&[&[][..], staging][..], &[staging]] {
+            let error = of(mixed, "n").unwrap_err().to_string();
+            assert!(error.contains(r#""staging", and this deployment is to production"#), "{error}");
+        }
+        assert!(of(&[staging], r#"n{environment="staging"}"#).is_ok());
+        let namespaces = [&[("namespace", "production")][..], &[("namespace", "staging")]];
+        assert!(of(&namespaces, "n").unwrap_err().to_string().contains("namespace"));
+        assert!(of(&namespaces, r#"n{namespace=~".+"}"#).is_ok());
+        assert!(of(&[&[("namespace", "shop")]], "n").is_ok(), "the service's own");
+        let blue = [("environment", "production"), ("env", "blue")];
+        let green = [("environment", "production"), ("env", "green"), ("namespace", "x")];
+        assert!(of(&[&blue, &green], "n").is_ok(), "another label says that all are ours");
     }
 }

@@ -65,6 +65,13 @@ impl Selector {
         Self { name: self.name.clone(), matchers }
     }
 
+    /// The same, without the matchers of these labels.
+    #[must_use]
+    pub(super) fn without(&self, labels: &[&str]) -> Self {
+        let is_other = |matcher: &&Matcher| !labels.contains(&matcher.label.as_str());
+        Self { name: self.name.clone(), matchers: self.matchers.iter().filter(is_other).cloned().collect() }
+    }
+
     /// Parses a selector. `None` if it is none, or has a form that only Prometheus understands.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -142,13 +149,24 @@ impl fmt::Display for Selector {
     }
 }
 
-/// Checks that a selector consists of a name and matchers, which is what a range query needs.
+/// What the last part of a recording rule's name begins with if its values are no counts.
+const NO_COUNTS: [&str; 10] =
+    ["rate", "irate", "increase", "delta", "idelta", "deriv", "ratio", "avg", "mean", "percent"];
+
+/// Checks that a selector consists of a name and matchers, which is what a range query needs, and that it can be a counter.
 pub(crate) fn check_selector(flag: &str, text: &str) -> Result<()> {
-    let plain = Regex::new(r"(?s)^\s*[a-zA-Z_:][a-zA-Z0-9_:]*\s*(\{.*\})?\s*$").context("the pattern")?;
-    if !plain.is_match(text) {
+    let plain = Regex::new(r"^[a-zA-Z_:][a-zA-Z0-9_:]*$").context("the pattern")?;
+    let Some(selector) = Selector::parse(text).filter(|selector| plain.is_match(&selector.name)) else {
         bail!(
-            "{flag} {text:?}: give a counter's selector, such as requests_total{{job=\"api\"}}, without functions or \
-             sums: dm-rollback computes increases and sums itself, so that it can detect the reset of a series"
+            "{flag} {text:?}: give a counter's selector, such as requests_total{{job=\"api\"}}, without functions, sums, \
+             operators or comments: dm-rollback computes increases and sums itself, so that it can detect the reset of a \
+             series"
+        );
+    };
+    let recorded = selector.name.rsplit_once(':').map(|(_, operation)| operation);
+    if recorded.is_some_and(|name| NO_COUNTS.iter().any(|no_count| name.starts_with(no_count))) {
+        bail!(
+            "{flag} {text:?}: this is a recording rule of a rate, not a counter: give the counter that the rule is about"
         );
     }
     Ok(())
@@ -172,6 +190,24 @@ mod tests {
         }
         for text in ["up{a=b}", "up{a=\"b}", "up{a}", "up{\"a\"}", "up{a=\"b\"} x", "up{=\"\"}"] {
             assert_eq!(Selector::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_selector_is_a_counter_s_and_nothing_else() {
+        for good in ["up", r#" a:requests:total { job = "a" } "#, r#"up{a="} # or {"}"#, "job:requests:sum"] {
+            assert!(check_selector("--x", good).is_ok(), "{good}");
+        }
+        for (bad, why) in [
+            ("rate(up[5m])", "without functions"),
+            (r#"up{a="b"} # }"#, "comments"),
+            (r#"up{a="b"} or down{a="b"}"#, "operators"),
+            (r#"{job="a"}"#, "without functions"),
+            ("up{a=b}", "without functions"),
+            ("job:requests:rate5m", "a recording rule of a rate"),
+        ] {
+            let error = check_selector("--x", bad).unwrap_err().to_string();
+            assert!(error.contains(why), "{bad}: {error}");
         }
     }
 

@@ -90,10 +90,32 @@ fn grpc_number(value: &str) -> Option<usize> {
     GRPC.iter().position(|name| name.replace('_', "") == plain)
 }
 
+/// The label with which Istio and Envoy say 0 if there was no answer. Elsewhere, 0 is OK of gRPC.
+const RESPONSE_CODE: &str = "response_code";
+
 /// Whether a series counts failures, by its status. `None` if it has no status.
 pub(super) fn counts_failures(series: &Labels) -> Option<bool> {
-    let statuses = STATUS_LABELS.iter().filter_map(|label| series.get(*label));
-    statuses.filter_map(|status| is_failure(status)).reduce(|one, other| one || other)
+    let statuses = STATUS_LABELS.iter().filter_map(|label| Some((*label, series.get(*label)?)));
+    let is_failed = |(label, status): (&str, &String)| match status.as_str() {
+        // DC: the client went away before the answer.
+        "0" if label == RESPONSE_CODE => {
+            Some(!series.get("response_flags").is_some_and(|flags| flags.contains("DC")))
+        }
+        status => is_failure(status),
+    };
+    statuses.filter_map(is_failed).reduce(|one, other| one || other)
+}
+
+/// A status label whose values may be classes of HTTP or numbers of gRPC: all are 1 to 5, and gRPC has no OK among them.
+pub(super) fn ambiguous(all: &[&Labels]) -> Option<&'static str> {
+    let is_grpc = |labels: &&Labels| labels.get("__name__").is_some_and(|name| name.contains("rpc"));
+    if all.iter().any(is_grpc) {
+        return None;
+    }
+    STATUS_LABELS.into_iter().filter(|label| !label.contains("rpc")).find(|label| {
+        let mut values = all.iter().filter_map(|labels| labels.get(*label)).peekable();
+        values.peek().is_some() && values.all(|value| ["1", "2", "3", "4", "5"].contains(&value.as_str()))
+    })
 }
 
 /// Whether these matchers can ever match a status that is written like one of the values that were seen.
@@ -163,8 +185,30 @@ mod tests {
         };
         let both = labels(&[("response_code", "200"), ("grpc_response_status", "14")]);
         assert_eq!(counts_failures(&both), Some(true));
+        assert_eq!(counts_failures(&labels(&[("response_code", "0")])), Some(true), "no answer");
+        assert_eq!(counts_failures(&labels(&[("code", "0")])), Some(false), "OK of gRPC");
         assert_eq!(counts_failures(&labels(&[("code", "5"), ("status", "")])), Some(false));
         assert_eq!(counts_failures(&labels(&[("method", "GET")])), None);
+    }
+
+    #[test]
+    fn single_digits_are_classes_of_http_or_numbers_of_grpc() {
+        let label = |name: &str, values: &[&str]| {
+            let labels = |value: &&str| {
+                let pairs = [("__name__", name), ("code", *value)];
+                pairs
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                    .collect::<Labels>()
+            };
+            let all: Vec<Labels> = values.iter().map(labels).collect();
+            ambiguous(&all.iter().collect::<Vec<_>>())
+        };
+        assert_eq!(label("http_requests_total", &["2", "5"]), Some("code"));
+        assert_eq!(label("requests_total", &["0", "5"]), None, "gRPC has an OK");
+        assert_eq!(label("grpc_server_handled_total", &["2"]), None);
+        assert_eq!(label("http_requests_total", &["200", "5"]), None);
+        assert_eq!(label("http_requests_total", &[]), None);
     }
 
     #[test]

@@ -27,6 +27,8 @@ fn read(text: &str, args: &LogArgs) -> (Evidence, Vec<String>) {
     log.finish(None)
 }
 
+const MINUTE: Duration = Duration::from_mins(1);
+
 fn counts(evidence: &Evidence) -> (u64, u64) {
     evidence.sources().first().map_or((0, 0), |source| (source.total, source.errors))
 }
@@ -134,7 +136,7 @@ fn a_line_without_a_duration_is_noted_once() {
     let mut log = Log::new(Criteria { latency, ..FIVE }, &LogArgs::default(), false);
     log.take_lines(&mut line(-9, 200).repeat(9).into_bytes(), start(), Duration::ZERO);
     let notes = log.take_notes();
-    assert!(notes.len() == 1 && notes[0].contains("add rt=$request_time"), "{notes:?}");
+    assert!(notes.len() == 1 && notes[0].contains("add rt=$request_time and urt="), "{notes:?}");
 }
 
 #[test]
@@ -212,16 +214,98 @@ fn a_burst_during_the_watch_is_no_baseline() {
 #[test]
 fn a_log_that_stops_is_not_a_log_with_little_traffic() {
     let log = || Log::new(FIVE, &LogArgs::default(), true);
-    let silent = |lines: u64, covered: i64, silence: u64| {
+    let silent = |counted: u64, covered: i64, silence: u64| {
         let first = DateTime::UNIX_EPOCH;
         let span = Some((first, first + TimeDelta::seconds(covered)));
-        Log { lines, span, ..log() }.went_silent(Duration::from_secs(silence), Duration::from_mins(1))
+        let last_arrival = Duration::from_secs(60 - silence);
+        Log { counted, span, last_arrival, ..log() }.silence(MINUTE, MINUTE).is_some()
     };
     assert!(silent(600, 30, 30));
     assert!(!silent(600, 45, 15), "a server that writes four times a minute");
     assert!(!silent(6, 30, 30), "one request in five seconds");
     assert!(!silent(10_000, 86_400, 30), "old lines show how little traffic there is");
-    assert!(!log().went_silent(Duration::from_mins(1), Duration::from_mins(1)));
+    assert_eq!(log().silence(MINUTE, MINUTE), None);
+}
+
+#[test]
+fn lines_that_do_not_count_do_not_hide_that_users_get_no_answers() {
+    let health = |second| line(second, 200).replace("\"/\"", "\"/health\"");
+    let own = |second| line(second, 404).replace('}', ",\"upstream_status\":\"-\"}");
+    for checks in [health, own] {
+        let args = LogArgs { exclude_path: vec!["/health".to_owned()], ..LogArgs::default() };
+        let mut log = Log::new(Criteria { since: Some(start()), ..FIVE }, &args, true);
+        for second in 0..60_u64 {
+            let elapsed = Duration::from_secs(second);
+            let users = if second < 30 { line(second.cast_signed(), 200).repeat(10) } else { String::new() };
+            let mut lines = (users + &checks(second.cast_signed())).into_bytes();
+            log.take_lines(&mut lines, start() + elapsed, elapsed);
+        }
+        let why = log.silence(MINUTE, MINUTE).unwrap();
+        assert_eq!(why, "the log had no new requests that count in the last 31.0s of 1m00s");
+    }
+}
+
+#[test]
+fn an_outage_at_the_end_is_not_averaged_away() {
+    for (status, words) in [(499, "were given up"), (404, "were refused"), (501, "by the web server itself")]
+    {
+        let log = |bad: i64| {
+            let good: String = (-600..-bad).map(|second| line(second, 200).repeat(5)).collect();
+            let bad: String = (-bad..0).map(|second| line(second, status)).collect();
+            read(&(good + &bad), &LogArgs::default()).0.damage
+        };
+        let why = log(60).unwrap();
+        assert!(why.starts_with("at the end, ") && why.contains(words), "{why}");
+        assert_eq!(log(9), None, "a blip");
+    }
+}
+
+#[test]
+fn a_version_that_hangs_is_rolled_back_and_is_no_wrong_clock() {
+    // Apache logs when a request began: each line is a minute late, and says only that it failed.
+    for status in [504, 502, 499] {
+        let args = LogArgs { count_client_aborts: true, ..LogArgs::default() };
+        let mut log = Log::new(Criteria { since: Some(start()), ..FIVE }, &args, true);
+        let before: String = (-300..0).map(|second| line(second, 200)).collect();
+        log.take_lines(&mut before.into_bytes(), start(), Duration::ZERO);
+        for second in 62..180_u64 {
+            let elapsed = Duration::from_secs(second);
+            log.take_lines(
+                &mut line(second.cast_signed() - 61, status).into_bytes(),
+                start() + elapsed,
+                elapsed,
+            );
+        }
+        let (evidence, _) = log.finish(None);
+        assert_eq!((evidence.damage.as_deref(), baseline(&evidence)), (None, (300, 0)), "{status}");
+        assert!(evidence.is_bad(), "{status}");
+    }
+    // Long requests whose duration is known are late, too; they show no wrong clock.
+    let mut log = Log::new(Criteria { since: Some(start()), ..FIVE }, &LogArgs::default(), true);
+    for second in 62..180_u64 {
+        let elapsed = Duration::from_secs(second);
+        let slow = line(second.cast_signed() - 61, 200).replace('}', ",\"duration_ms\":61000}");
+        log.take_lines(&mut slow.into_bytes(), start() + elapsed, elapsed);
+    }
+    assert_eq!(log.finish(None).0.damage, None);
+}
+
+#[test]
+fn a_baseline_that_is_read_too_late_is_not_ignored() {
+    let recorded = |text: &str| {
+        let since = Some(at(-300));
+        let mut log = Log::new(Criteria { since, ..FIVE }, &LogArgs::default(), false);
+        log.take_lines(&mut text.as_bytes().to_vec(), start(), Duration::ZERO);
+        log.finish(None).0
+    };
+    for status in [200, 500] {
+        let old: String = (-3600..-300).map(|second| line(second, status)).collect();
+        let new: String = (-299..0).map(|second| line(second, status)).collect();
+        let wrong = recorded(&[new.clone(), old.clone()].concat()).damage.unwrap();
+        assert!(wrong.contains("lines from before the deployment follow later ones"), "{wrong}");
+        let right = recorded(&[old, new].concat());
+        assert_eq!((right.damage.as_deref(), baseline(&right).0), (None, 3300));
+    }
 }
 
 proptest! {
