@@ -4,17 +4,17 @@ use std::fs;
 use std::path::PathBuf;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("common", &[]),
     ("http-expect", &[]),
     ("child-process", &["common"]),
     ("state-store", &["child-process", "common"]),
-    ("telemetry", &["common"]),
-    ("dm-stage", &["child-process", "common", "telemetry"]),
+    ("telemetry", &["common", "state-store"]),
+    ("dm-stage", &["child-process", "common", "state-store", "telemetry"]),
     ("dm-health", &["child-process", "common", "http-expect", "telemetry"]),
     ("dm-smoke", &["child-process", "common", "http-expect", "telemetry"]),
     ("dm-migrate", &["child-process", "common", "dm-stage", "telemetry"]),
-    ("dm-rollback", &["child-process", "common", "dm-health", "telemetry"]),
+    ("dm-rollback", &["child-process", "common", "dm-health", "state-store", "telemetry"]),
 ];
 
 pub(crate) fn repository() -> PathBuf {

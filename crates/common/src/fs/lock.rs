@@ -55,6 +55,18 @@ impl Drop for Lock {
 /// # Errors
 /// The lock file cannot be used, or the wait was too long. The kind is then [`io::ErrorKind::TimedOut`].
 pub fn exclusive(path: &Path, limit: Duration) -> io::Result<Lock> {
+    Lock::acquire(open(path)?, path, limit)
+}
+
+/// Acquires the lock at `path`, as [`exclusive`] does; `None` if another process has it.
+///
+/// # Errors
+/// The lock file cannot be used.
+pub fn try_exclusive(path: &Path) -> io::Result<Option<Lock>> {
+    Lock::try_acquire(open(path)?)
+}
+
+fn open(path: &Path) -> io::Result<File> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
@@ -63,5 +75,5 @@ pub fn exclusive(path: &Path, limit: Duration) -> io::Result<Lock> {
     if !file.metadata()?.is_file() {
         return Err(bounded::not_a_file(path));
     }
-    Lock::acquire(file, path, limit)
+    Ok(file)
 }

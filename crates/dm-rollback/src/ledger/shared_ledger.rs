@@ -127,7 +127,7 @@ impl SharedLedger {
             // A holder that lives renews its lease. One that does not may be dead: wait until that is known.
             match watch.observe(&held, Instant::now()) {
                 Sign::Silent if held.is_renewed => {
-                    self.runtime.block_on(async { sleep(held.poll_interval()).await })
+                    self.runtime.block_on(async { sleep(held.poll_interval()).await });
                 }
                 Sign::Expired => {}
                 Sign::Silent | Sign::Renewed => return Err(Refused::Held(held)),

@@ -1,7 +1,8 @@
 //! A folder that several processes share: one file for each object, replaced in one step under a lock.
 
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -132,8 +133,11 @@ async fn lock(path: &Path) -> Result<Lock, StoreError> {
 /// The number of writes and the content. The content alone would not do: it may be what it was two writes ago. The
 /// number alone would not do: a writer that is killed has increased it, and may have written or not.
 fn version(counter: u64, bytes: &[u8]) -> Version {
-    let digest = base16(&Sha256::digest(bytes));
-    Version(format!("{counter}-{digest}"))
+    let mut version = format!("{counter}-");
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(version, "{byte:02x}");
+    }
+    Version(version)
 }
 
 /// The file with the number of writes to the object at `path`, increased before each of them.
@@ -199,9 +203,4 @@ fn failed(path: &Path, error: &io::Error) -> StoreError {
         )),
         _ => StoreError::Unavailable(message),
     }
-}
-
-fn base16(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
