@@ -25,7 +25,8 @@ pub(crate) struct ExpectedVersion {
 
 /// Parses an expected version. Rejects an empty one, which would match everything.
 pub(crate) fn parse(text: &str) -> Result<String, &'static str> {
-    if bare(text).is_empty() {
+    // What `v$VERSION` leaves of an unset variable.
+    if bare(text).is_empty() || text.trim().eq_ignore_ascii_case("v") {
         Err("the version is empty: is a variable unset?")
     } else {
         Ok(text.trim().to_owned())

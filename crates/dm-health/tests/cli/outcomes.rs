@@ -143,7 +143,7 @@ fn wrong_usage_exits_with_2_and_one_line() {
         ("http://h", "--version-at body", "--version-at body needs --expect-version"),
         (
             "http://h",
-            "--control-url a=http://h --control-url a=http://i",
+            "--control-url a=http://g --control-url a=http://i",
             "as in --control-url a-2=http://i/",
         ),
         ("http://h", "--fail-rate 6/5", "write FAILURES/PROBES, such as 5/20"),
