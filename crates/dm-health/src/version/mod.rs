@@ -25,7 +25,7 @@ pub(crate) struct ExpectedVersion {
 
 /// Parses an expected version. Rejects an empty one, which would match everything.
 pub(crate) fn parse(text: &str) -> Result<String, &'static str> {
-    if bare(text).is_empty() {
+    if matches!(bare(text), "" | "v" | "V") {
         Err("the version is empty: is a variable unset?")
     } else {
         Ok(text.trim().to_owned())
