@@ -132,6 +132,13 @@ impl ErrorCounts {
         }
     }
 
+    /// Forgets the requests since the deployment, and of the control group in that time.
+    pub(super) fn forget(&mut self) {
+        let (baseline, tolerance) = (self.baseline, self.tolerance);
+        let control = self.control.map(|_| Group::default());
+        *self = Self { baseline, control, tolerance, ..Self::default() };
+    }
+
     /// Evaluates the open bucket.
     pub(crate) fn close(&mut self) {
         let OpenBucket { new, control, .. } = std::mem::take(&mut self.open);
