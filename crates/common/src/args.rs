@@ -29,6 +29,10 @@ impl<T: FromStr<Err: Debug>> FromStr for EmptyAsNone<T> {
     }
 }
 
+fn parse_version(text: &str) -> Result<EmptyAsNone<Label>, String> {
+    EmptyAsNone::parse_with(text.trim(), version::parse)
+}
+
 /// Parses a secret, or `None` if it is empty. For use as a clap value parser.
 ///
 /// # Errors
@@ -67,7 +71,7 @@ pub struct DeploymentArgs {
     #[arg(long, env = "DM_DEPLOYMENT_ID", value_name = "ID")]
     pub deployment_id: Option<EmptyAsNone<Label>>,
     /// Version that is deployed [default: the tag, otherwise the commit]
-    #[arg(long, env = "DM_VERSION", value_name = "VERSION", value_parser = version::parse_optional)]
+    #[arg(long, env = "DM_VERSION", value_name = "VERSION", value_parser = parse_version)]
     pub app_version: Option<EmptyAsNone<Label>>,
     /// Commit that is deployed [default: from the CI system, otherwise from git]
     #[arg(long, env = "DM_COMMIT", value_name = "HASH")]

@@ -1,6 +1,5 @@
 //! The names of versions: whether two of them are of one version, and how they are typed.
 
-use crate::args::EmptyAsNone;
 use crate::label::Label;
 
 /// The shortest abbreviation of a commit hash.
@@ -41,14 +40,6 @@ fn is_abbreviation(short: &str, long: &str) -> bool {
 /// The text is no [`Label`].
 pub fn parse(text: &str) -> Result<Label, String> {
     text.trim().parse()
-}
-
-/// Parses a version, or `None` if it is empty. For use as a clap value parser.
-///
-/// # Errors
-/// The text is no [`Label`].
-pub fn parse_optional(text: &str) -> Result<EmptyAsNone<Label>, String> {
-    EmptyAsNone::parse_with(text.trim(), str::parse)
 }
 
 #[cfg(test)]
@@ -95,8 +86,7 @@ mod tests {
 
     #[test]
     fn spaces_around_a_version_are_a_mistake() {
-        assert_eq!(parse_optional(" 2.0\n").unwrap().0.unwrap().as_str(), "2.0");
-        assert_eq!(parse_optional(" ").unwrap().0, None);
+        assert_eq!(parse(" 2.0\n").unwrap().as_str(), "2.0");
         assert!(parse(" ").is_err() && parse("2\n0").is_err());
     }
 

@@ -25,8 +25,7 @@ pub(crate) struct ExpectedVersion {
 
 /// Parses an expected version. Rejects an empty one, which would match everything.
 pub(crate) fn parse(text: &str) -> Result<String, &'static str> {
-    // What `v$VERSION` leaves of an unset variable.
-    if bare(text).is_empty() || text.trim().eq_ignore_ascii_case("v") {
+    if matches!(bare(text), "" | "v" | "V") {
         Err("the version is empty: is a variable unset?")
     } else {
         Ok(text.trim().to_owned())

@@ -7,6 +7,9 @@ use common::records::Baseline;
 
 use super::error_counts::Limit;
 
+/// The maximum number of sources, and of targets. A stream with more makes up names.
+pub(crate) const MAX_NAMES: usize = 64;
+
 /// The default length of a bucket. A fault has to last for five of them to be proven, so it is long.
 pub(crate) const BUCKET: Duration = Duration::from_secs(10);
 

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::MAX_NAMES;
-use super::criteria::DEFAULT_LIMIT;
+use super::criteria::{DEFAULT_LIMIT, MAX_NAMES};
 use super::error_counts::percent;
 use crate::decision::control_test::Group;
 

@@ -26,6 +26,7 @@ use url::Url;
 pub(crate) use criteria::BUCKET;
 pub use criteria::Criteria;
 pub(crate) use criteria::Latency;
+use criteria::MAX_NAMES;
 pub(crate) use error_counts::ErrorCounts;
 use health::Health;
 pub use observation::Requests;
@@ -36,9 +37,6 @@ use versions::{Answered, Versions};
 
 /// The maximum length of a line: no record of the tools is longer.
 pub(crate) const MAX_LINE_BYTES: usize = 1024 * 1024;
-
-/// The maximum number of sources, and of targets. A stream with more makes up names.
-const MAX_NAMES: usize = 64;
 
 /// Everything that a verdict is based on.
 #[derive(Debug, Clone, PartialEq)]

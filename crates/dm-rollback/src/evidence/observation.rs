@@ -114,9 +114,7 @@ impl Observation {
     /// Forgets the requests of before it was known which version answers.
     pub(super) fn forget(&mut self) {
         for counts in [&mut self.errors, &mut self.slow, &mut self.starting, &mut self.silence] {
-            let baseline = counts.baseline;
-            *counts = ErrorCounts::default();
-            counts.baseline = baseline;
+            counts.forget();
         }
         self.favourable = None;
     }
@@ -137,7 +135,8 @@ impl Observation {
     pub(crate) fn finish(&mut self) {
         for counts in [&mut self.starting, &mut self.silence] {
             counts.close();
-            if !self.succeeded && (counts.is_bad() || self.errors.total == 0) && !self.errors.is_bad() {
+            let is_first = self.errors.total == 0 && counts.total > 0;
+            if !self.succeeded && (is_first || counts.is_bad() && !self.errors.is_bad()) {
                 self.errors = std::mem::take(counts);
                 self.favourable = None;
             }

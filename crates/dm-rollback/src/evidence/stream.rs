@@ -9,9 +9,10 @@ use common::duration::format_duration;
 use common::event::TestResult;
 use common::label::Label;
 
+use super::criteria::MAX_NAMES;
 use super::line::{self, Line};
 use super::versions::Versions;
-use super::{Criteria, Evidence, MAX_LINE_BYTES, MAX_NAMES, Requests};
+use super::{Criteria, Evidence, MAX_LINE_BYTES, Requests};
 
 /// The maximum age of a stream, from its last record.
 const MAX_AGE: TimeDelta = TimeDelta::minutes(10);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use common::label::Label;
 use common::version::is_same;
 
-use super::MAX_NAMES;
+use super::criteria::MAX_NAMES;
 use super::share::Share;
 
 /// The maximum number of versions that are counted by name. A service with more makes up names.

@@ -24,7 +24,7 @@ use common::runtime::block_on;
 use common::watch_time::WatchTime;
 
 use crate::decision::rate_test::RateTest;
-use crate::evidence::{Alert, Criteria, Evidence, Subject};
+use crate::evidence::{Alert, Criteria, Evidence, Subject, source_label};
 use crate::report::note;
 use access_log::args::LogArgs;
 use alerts::Alerts;
@@ -147,7 +147,8 @@ fn progress(evidence: &Evidence) -> String {
             if let (Some(percent), Some(evidence)) = (counts.percent(), counts.evidence()) {
                 let (count, total) = (counts.bad, counts.total);
                 let proof = format!("evidence {evidence:.1} of {:.1}", RateTest::needed());
-                parts.push(format!("{count} of {total} requests {bad} ({name}, {percent:.1} %), {proof}"));
+                let source = source_label(name);
+                parts.push(format!("{count} of {total} requests {bad} ({source}, {percent:.1} %), {proof}"));
             }
         }
     }

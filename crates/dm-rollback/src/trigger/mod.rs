@@ -91,7 +91,22 @@ impl Trigger {
         clock: &dyn Clock,
     ) -> Result<String, String> {
         let alerts = read(input)?;
-        let chosen = choose(&alerts, &self.labels, identity)?;
+        let (chosen, ignored) = choose(&alerts, &self.labels, identity)?;
+        let limited = |reason: String| match ignored {
+            0 => reason,
+            _ => format!("{reason} ({ignored} more alerts of the payload match, and were not looked at)"),
+        };
+        self.confirm_any(chosen, identity, journal, clock).map(limited).map_err(limited)
+    }
+
+    /// Asks Alertmanager to confirm one of these alerts.
+    fn confirm_any(
+        &self,
+        chosen: Vec<&Alert>,
+        identity: &mut Identity,
+        journal: Option<&Journal>,
+        clock: &dyn Clock,
+    ) -> Result<String, String> {
         let entries = journal.and_then(|journal| journal.read().ok()).unwrap_or_default();
         let now = clock.now();
         let candidates = chosen.into_iter().map(|alert| self.candidate(alert, identity, &entries, now));

@@ -7,7 +7,6 @@ use common::identity::Identity;
 use common::label::Label;
 use serde::Deserialize;
 
-use crate::report::note;
 use crate::source::alert_labels::{AlertLabels, Subject};
 
 /// The longest payload. To stay below it, set `max_alerts` in the receiver of Alertmanager.
@@ -71,12 +70,12 @@ fn shortened(error: &serde_json::Error) -> String {
     Label::sanitize(&error.to_string()).map(String::from).unwrap_or_default()
 }
 
-/// The alerts that are a reason to roll back, or why there is none.
+/// The alerts that are a reason to roll back, and how many more there are than are considered; or why there is none.
 pub(super) fn choose<'a>(
     alerts: &'a [Alert],
     labels: &AlertLabels,
     identity: &Identity,
-) -> Result<Vec<&'a Alert>, String> {
+) -> Result<(Vec<&'a Alert>, usize), String> {
     let (service, environment) = (&identity.service, &identity.environment);
     let (mut ours, mut unknown) = (Vec::new(), None);
     for alert in alerts {
@@ -104,14 +103,9 @@ pub(super) fn choose<'a>(
     if ours.is_empty() {
         return Err(format!("the firing alert does not have the label {label}=\"{value}\""));
     }
-    let count = ours.len();
-    if count > MAX_ALERTS {
-        note(&format!(
-            "{count} alerts of the payload are a reason to roll back: the first {MAX_ALERTS} are looked at"
-        ));
-        ours.truncate(MAX_ALERTS);
-    }
-    Ok(ours)
+    let ignored = ours.len().saturating_sub(MAX_ALERTS);
+    ours.truncate(MAX_ALERTS);
+    Ok((ours, ignored))
 }
 
 #[cfg(test)]
@@ -154,13 +148,14 @@ mod tests {
                 "pod": number.to_string()})
         };
         let mixed: Vec<_> =
-            (0..200).map(|number| labels(if number < 150 { "web" } else { "api" }, number)).collect();
-        for (alerts, count) in [(&mixed[..], 50), (&mixed[..151], 1)] {
+            (0..250).map(|number| labels(if number < 150 { "web" } else { "api" }, number)).collect();
+        for (alerts, count) in [(&mixed[..], (50, 50)), (&mixed[..200], (50, 0)), (&mixed[..151], (1, 0))] {
             let alerts: Vec<_> =
                 alerts.iter().map(|labels| json!({"status": "firing", "labels": labels})).collect();
             let text = json!({"version": "4", "alerts": alerts}).to_string();
             let alerts = read(text.as_bytes()).unwrap();
-            assert_eq!(choose(&alerts, &AlertLabels::new(&[], &ours()), &ours()).unwrap().len(), count);
+            let (chosen, ignored) = choose(&alerts, &AlertLabels::new(&[], &ours()), &ours()).unwrap();
+            assert_eq!((chosen.len(), ignored), count);
         }
     }
 
