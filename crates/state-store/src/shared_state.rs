@@ -55,6 +55,12 @@ impl SharedState {
         }
     }
 
+    /// The document as this machine remembers it, which may be out of date; `None` if it has never read it.
+    pub fn remembered(&mut self) -> Option<&Document> {
+        self.catch_up();
+        self.last.as_ref().map(|last| &last.document)
+    }
+
     /// Reads the document from the store. An empty one if there is none.
     ///
     /// # Errors

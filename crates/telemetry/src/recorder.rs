@@ -10,11 +10,11 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::clock::Clock;
+use common::clock::{Clock, SystemClock};
 use common::duration::format_duration;
 use common::event::{Event, FORMAT, StartTag, Started};
 use common::runtime;
-use state_store::StoreUrl;
+use state_store::{StoreError, StoreUrl};
 use tokio::sync::oneshot;
 
 use crate::journal::Journal;
@@ -22,8 +22,12 @@ use crate::metrics::exposition::UnequalBuckets;
 use crate::pushgateway::{
     CircuitBreaker, Endpoint, GatewayClient, GroupKey, Outbox, PushError, PushSession, journal_and_enqueue,
 };
+use crate::shared::{Link, Report, SharedSession, Spool, Usable};
 use crate::textfile::Textfile;
 use crate::work::WorkItem;
+
+/// Set for the command of a tool that shares everything that was recorded on its machine when it ends: its state directory.
+pub(crate) const SHARED_BY: &str = "DM_SHARED_BY";
 
 type PushResult = Result<Vec<UnequalBuckets>, PushError>;
 
@@ -42,6 +46,8 @@ pub struct Sinks {
     pub required: bool,
     /// How long all exporting together may take after the work has ended.
     pub budget: Duration,
+    /// Whether an enclosing tool with the same state directory shares what this one records.
+    pub is_deferred: bool,
 }
 
 /// The result of recording.
@@ -73,6 +79,8 @@ struct PushWorker {
 
 /// What the thread reports.
 enum PushReport {
+    /// The store of the shared state could not be used.
+    NotShared(StoreError),
     /// The result for the tool's own event.
     OwnEvent(PushResult),
     /// The thread has finished.
@@ -83,7 +91,11 @@ impl Recorder {
     /// Starts recording work that is already running. Does not wait for anything outside this machine.
     pub fn begin(sinks: &Sinks, work: WorkItem, clock: &dyn Clock) -> Self {
         let mut recorder = Self::new(sinks, work);
-        recorder.worker = recorder.start_worker(clock, async |session, end| session.run(end).await);
+        recorder.worker = if sinks.state_url.is_some() {
+            recorder.start_sharing(async |session, end, usable| session.run(end, usable).await)
+        } else {
+            recorder.start_worker(clock, async |session, end| session.run(end).await)
+        };
         recorder.open_textfile();
         recorder
     }
@@ -103,7 +115,7 @@ impl Recorder {
         if let Some(worker) = worker.filter(|it| !self.is_breaker_open(it.breaker.as_ref(), clock)) {
             // If the thread has died, waiting for its report ends at once.
             let _ = worker.end.send(unsaved);
-            self.await_push(&worker.reports, worker.breaker.as_ref(), deadline, clock);
+            self.await_push(&worker.reports, deadline, clock);
         }
         self.recorded
     }
@@ -121,15 +133,18 @@ impl Recorder {
             stage: recorder.work.stage.clone(),
         };
         if let Some(folder) = &sinks.state_dir
-            && let Err(error) = Journal::new(folder).append(&started)
+            && let Err(error) = save_start(folder, &started, sinks.state_url.is_some())
         {
             recorder.warn_of_journal(&error);
         }
         recorder.open_textfile();
-        let worker =
-            recorder.start_worker(clock, async |session, _| session.announce().await.map(|()| Vec::new()));
+        let worker = if sinks.state_url.is_some() {
+            recorder.start_sharing(async |session, _, usable| session.announce(usable()).await)
+        } else {
+            recorder.start_worker(clock, async |session, _| session.announce().await.map(|()| Vec::new()))
+        };
         if let Some(worker) = worker {
-            recorder.await_push(&worker.reports, worker.breaker.as_ref(), deadline, clock);
+            recorder.await_push(&worker.reports, deadline, clock);
         }
         recorder.recorded
     }
@@ -148,7 +163,9 @@ impl Recorder {
         let unsaved = || Some(Box::new(event.clone()));
         let Some(folder) = &self.sinks.state_dir else { return unsaved() };
         let journal = Journal::new(folder);
-        let saved = if self.sinks.gateway.is_some() {
+        let saved = if self.sinks.state_url.is_some() {
+            Spool::new(folder, &event.identity).save(&journal, event)
+        } else if self.sinks.gateway.is_some() {
             let group = Outbox::new(folder).group(&GroupKey::counters(&event.identity, &event.stage));
             journal_and_enqueue(&journal, &group, event)
         } else {
@@ -171,7 +188,7 @@ impl Recorder {
     ) -> Option<PushWorker> {
         let endpoint = self.sinks.gateway.clone()?;
         let state_dir = self.sinks.state_dir.clone();
-        let breaker = state_dir.as_ref().map(|dir| CircuitBreaker::new(dir, endpoint.display_url()));
+        let breaker = self.gateway_breaker();
         if self.is_breaker_open(breaker.as_ref(), clock) {
             return None;
         }
@@ -194,19 +211,75 @@ impl Recorder {
             }
             drop(reporter.send(PushReport::Done));
         };
-        let thread = thread::Builder::new().name("gateway".to_owned()).spawn(move || {
+        self.spawn("gateway", conversation).then_some(PushWorker { end, reports, breaker })
+    }
+
+    /// Starts the thread that talks to the store and to the Pushgateway. It looks at the circuit breakers itself.
+    fn start_sharing(
+        &mut self,
+        talk: impl AsyncFnOnce(
+            &SharedSession,
+            oneshot::Receiver<Option<Box<Event>>>,
+            &dyn Fn() -> Usable,
+        ) -> Report
+        + Send
+        + 'static,
+    ) -> Option<PushWorker> {
+        let url = self.sinks.state_url.clone()?;
+        let (sinks, work) = (self.sinks.clone(), self.work.clone());
+        let gateway_breaker = self.gateway_breaker();
+        let store_breaker = self.store_breaker();
+        let (end, ended) = oneshot::channel();
+        let (reporter, reports) = mpsc::channel();
+        let conversation = async move || {
+            let gateway = sinks.gateway.as_ref().map(|endpoint| GatewayClient::new(endpoint, sinks.budget));
+            let (gateway, failure) = match gateway.transpose() {
+                Ok(gateway) => (gateway, None),
+                Err(error) => (None, Some(error)),
+            };
+            let is_usable = |breaker: &Option<CircuitBreaker>| {
+                sinks.required || !breaker.as_ref().is_some_and(|breaker| breaker.is_open(SystemClock.now()))
+            };
+            let usable = || Usable { store: is_usable(&store_breaker), gateway: is_usable(&gateway_breaker) };
+            let session = SharedSession {
+                link: Link::new(&url, sinks.state_dir.as_deref()),
+                gateway,
+                work,
+                budget: sinks.budget,
+                is_deferred: sinks.is_deferred,
+            };
+            let report = talk(&session, ended, &usable).await;
+            let not_shared = report.store.and_then(Result::err).map(PushReport::NotShared);
+            let own = failure.map(Err).or(report.gateway).map(PushReport::OwnEvent);
+            // After the budget is spent, the receiver has been dropped.
+            for report in not_shared.into_iter().chain(own).chain([PushReport::Done]) {
+                let _ = reporter.send(report);
+            }
+        };
+        self.spawn("shared-state", conversation).then_some(PushWorker { end, reports, breaker: None })
+    }
+
+    fn spawn(&mut self, name: &str, conversation: impl AsyncFnOnce() + Send + 'static) -> bool {
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
             // Without a runtime the channel closes, which is reported as no response.
             if let Ok(runtime) = runtime::new() {
                 runtime.block_on(conversation());
             }
         });
-        match thread {
-            Ok(_) => Some(PushWorker { end, reports, breaker }),
-            Err(error) => {
-                self.warn(error.to_string());
-                None
-            }
-        }
+        let error = thread.err();
+        let is_started = error.is_none();
+        self.recorded.warnings.extend(error.map(|error| error.to_string()));
+        is_started
+    }
+
+    fn gateway_breaker(&self) -> Option<CircuitBreaker> {
+        let (dir, endpoint) = (self.sinks.state_dir.as_ref()?, self.sinks.gateway.as_ref()?);
+        Some(CircuitBreaker::new(dir, endpoint.display_url()))
+    }
+
+    fn store_breaker(&self) -> Option<CircuitBreaker> {
+        let (dir, url) = (self.sinks.state_dir.as_ref()?, self.sinks.state_url.as_ref()?);
+        Some(CircuitBreaker::of_store(dir, url.to_string()))
     }
 
     /// Whether some tool has found the Pushgateway down a moment ago. With `--require-export` it is tried all the same.
@@ -215,36 +288,48 @@ impl Recorder {
     }
 
     /// Waits for the thread until `deadline`.
-    fn await_push(
-        &mut self,
-        reports: &Receiver<PushReport>,
-        breaker: Option<&CircuitBreaker>,
-        deadline: Instant,
-        clock: &dyn Clock,
-    ) {
+    fn await_push(&mut self, reports: &Receiver<PushReport>, deadline: Instant, clock: &dyn Clock) {
         let next = || reports.recv_timeout(deadline.saturating_duration_since(clock.instant()));
-        let result = match next() {
-            Ok(PushReport::OwnEvent(result)) => result,
-            Ok(PushReport::Done) | Err(_) => {
-                let budget = format_duration(self.sinks.budget);
-                Err(PushError::Unavailable(format!("no response within {budget}")))
-            }
-        };
-        match result {
-            Ok(refused) => {
-                self.recorded.is_pushed = true;
-                self.warn_of_refused(refused);
-                let _ = next();
-            }
-            Err(error) => {
-                if let Some(breaker) = breaker.filter(|_| !matches!(error, PushError::Rejected(_))) {
-                    breaker.trip(clock.now());
+        let mut is_answered = false;
+        loop {
+            match next() {
+                Ok(PushReport::OwnEvent(Ok(refused))) => {
+                    self.recorded.is_pushed = true;
+                    self.warn_of_refused(refused);
                 }
-                let gateway = self.sinks.gateway.as_ref().map(Endpoint::display_url).unwrap_or_default();
-                let yet = if self.sinks.state_dir.is_some() { " yet" } else { "" };
-                self.warn(format!("not pushed to {gateway}{yet}: {error}"));
+                Ok(PushReport::OwnEvent(Err(error))) => return self.warn_of_push(&error, clock),
+                Ok(PushReport::NotShared(error)) => self.warn_of_store(&error, clock),
+                Ok(PushReport::Done) if self.sinks.state_url.is_some() => return,
+                Ok(PushReport::Done) | Err(_) => break,
+            }
+            is_answered = true;
+        }
+        if !is_answered {
+            let message = format!("no response within {}", format_duration(self.sinks.budget));
+            if self.sinks.gateway.is_some() {
+                self.warn_of_push(&PushError::Unavailable(message), clock);
+            } else {
+                self.warn_of_store(&StoreError::Unavailable(message), clock);
             }
         }
+    }
+
+    fn warn_of_push(&mut self, error: &PushError, clock: &dyn Clock) {
+        if let Some(breaker) = self.gateway_breaker().filter(|_| !matches!(error, PushError::Rejected(_))) {
+            breaker.trip(clock.now());
+        }
+        let gateway = self.sinks.gateway.as_ref().map(Endpoint::display_url).unwrap_or_default();
+        let yet = if self.sinks.state_dir.is_some() { " yet" } else { "" };
+        self.warn(format!("not pushed to {gateway}{yet}: {error}"));
+    }
+
+    fn warn_of_store(&mut self, error: &StoreError, clock: &dyn Clock) {
+        if let Some(breaker) = self.store_breaker() {
+            breaker.trip(clock.now());
+        }
+        let url = self.sinks.state_url.as_ref().map(ToString::to_string).unwrap_or_default();
+        let yet = if self.sinks.state_dir.is_some() { " yet" } else { "" };
+        self.warn(format!("not shared to {url}{yet}: {error}"));
     }
 
     fn open_textfile(&mut self) {
@@ -275,4 +360,9 @@ impl Recorder {
     fn warn(&mut self, message: String) {
         self.recorded.warnings.push(message);
     }
+}
+
+fn save_start(folder: &Path, started: &Started, is_shared: bool) -> io::Result<()> {
+    Journal::new(folder).append(started)?;
+    if is_shared { Spool::new(folder, &started.identity).save_start(started) } else { Ok(()) }
 }

@@ -1,5 +1,5 @@
-//! A circuit breaker: after the Pushgateway did not respond, no tool that shares the state directory tries it again for a
-//! while. An outage costs one budget per deployment, not one per stage.
+//! A circuit breaker: after the Pushgateway, or the store of the shared state, did not respond, no tool that shares the
+//! state directory tries it again for a while. An outage costs one budget per deployment, not one per stage.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,32 +11,37 @@ use common::fs::atomic;
 /// How long the breaker stays open after a failure.
 const OPEN_FOR: TimeDelta = TimeDelta::seconds(30);
 
-/// The circuit breaker of one state directory, for one Pushgateway.
+/// The circuit breaker of one state directory, for one server.
 #[derive(Debug, Clone)]
 pub(crate) struct CircuitBreaker {
     path: PathBuf,
-    gateway: String,
+    server: String,
 }
 
 impl CircuitBreaker {
     /// The breaker for the Pushgateway whose redacted URL is `gateway`.
     pub(crate) fn new(state_dir: &std::path::Path, gateway: String) -> Self {
-        Self { path: state_dir.join("gateway.down"), gateway }
+        Self { path: state_dir.join("gateway.down"), server: gateway }
     }
 
-    /// Whether this Pushgateway failed less than 30 s before `now`.
+    /// The breaker for the store whose redacted URL is `store`.
+    pub(crate) fn of_store(state_dir: &std::path::Path, store: String) -> Self {
+        Self { path: state_dir.join("store.down"), server: store }
+    }
+
+    /// Whether this server failed less than 30 s before `now`.
     pub(crate) fn is_open(&self, now: DateTime<Utc>) -> bool {
         fs::read_to_string(&self.path).ok().is_some_and(|text| {
-            let Some((when, gateway)) = text.trim_end().split_once(' ') else { return false };
+            let Some((when, server)) = text.trim_end().split_once(' ') else { return false };
             let when = DateTime::parse_from_rfc3339(when).map(|when| now.signed_duration_since(when));
             // A time in the future means that the clock was set back. Ignore it.
-            gateway == self.gateway && when.is_ok_and(|age| age >= TimeDelta::zero() && age < OPEN_FOR)
+            server == self.server && when.is_ok_and(|age| age >= TimeDelta::zero() && age < OPEN_FOR)
         })
     }
 
-    /// Opens the breaker. If the file cannot be written, the next tool tries the Pushgateway once more.
+    /// Opens the breaker. If the file cannot be written, the next tool tries the server once more.
     pub(crate) fn trip(&self, now: DateTime<Utc>) {
-        let _ = atomic::write(&self.path, format!("{} {}\n", now.to_rfc3339(), self.gateway).as_bytes());
+        let _ = atomic::write(&self.path, format!("{} {}\n", now.to_rfc3339(), self.server).as_bytes());
     }
 }
 

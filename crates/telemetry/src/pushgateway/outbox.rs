@@ -8,6 +8,8 @@
 //! | `.tried-TOKEN-BEFORE` | a PUT was begun |
 //! | `.sent-TOKEN-BEFORE` | the Pushgateway acknowledged the PUT |
 //! | no file | verified as counted, or too old to verify |
+//!
+//! With a shared state, events wait in folders of their own, `unshared`, until they are in the store; see `shared::spool`.
 
 use std::fs;
 use std::io;
@@ -16,11 +18,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::dedup::{PutRecord, RecentTokens, Token};
-use super::group_key::GroupKey;
+use super::group_key::{GroupKey, joined, split};
 use crate::journal::Journal;
 use common::event::Event;
 use common::fs::atomic;
 use common::fs::lock::{self, Lock};
+use common::label::Label;
 
 /// The outbox of one state directory.
 #[derive(Debug, Clone)]
@@ -58,22 +61,44 @@ impl Outbox {
 
     /// The outbox of the group `key`.
     pub fn group(&self, key: &GroupKey) -> GroupOutbox {
-        self.group_in(&key.file_name())
+        self.group_in("outbox", &key.file_name())
+    }
+
+    /// The events of a service in an environment that are not in the shared state yet.
+    pub(crate) fn unshared(&self, environment: &Label, service: &Label) -> GroupOutbox {
+        self.group_in("unshared", &joined([environment.as_str(), service.as_str()]))
+    }
+
+    /// The environments and services that have events which are not in the shared state yet, sorted by name.
+    pub(crate) fn services_with_unshared(&self) -> Vec<(Label, Label)> {
+        let names = self.names_in("unshared").into_iter();
+        names
+            .filter_map(|name| {
+                let parts = split(&name)?;
+                let [environment, service] = parts.as_slice() else { return None };
+                Some((environment.parse().ok()?, service.parse().ok()?))
+            })
+            .collect()
     }
 
     /// All groups that have a folder, sorted by name.
     pub(super) fn groups(&self) -> Vec<GroupOutbox> {
-        let folders = fs::read_dir(self.state_dir.join("outbox")).into_iter().flatten().flatten();
+        self.names_in("outbox").iter().map(|name| self.group_in("outbox", name)).collect()
+    }
+
+    fn names_in(&self, area: &str) -> Vec<String> {
+        let folders = fs::read_dir(self.state_dir.join(area)).into_iter().flatten().flatten();
         let mut names: Vec<String> =
             folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         names.sort();
-        names.iter().map(|name| self.group_in(name)).collect()
+        names
     }
 
-    fn group_in(&self, folder_name: &str) -> GroupOutbox {
+    fn group_in(&self, area: &str, name: &str) -> GroupOutbox {
+        let lock = if area == "outbox" { name.to_owned() } else { format!("{area}.{name}") };
         GroupOutbox {
-            folder: self.state_dir.join("outbox").join(folder_name),
-            lock: self.state_dir.join("locks").join(folder_name),
+            folder: self.state_dir.join(area).join(name),
+            lock: self.state_dir.join("locks").join(lock),
             journal: Journal::new(&self.state_dir),
         }
     }
@@ -85,19 +110,23 @@ impl GroupOutbox {
         lock::exclusive(&self.lock)
     }
 
+    /// Acquires the group's lock; `None` if another tool has it.
+    pub(crate) fn try_lock(&self) -> io::Result<Option<Lock>> {
+        lock::try_exclusive(&self.lock)
+    }
+
     /// The journal that the events of this outbox are also in.
-    pub(super) fn journal(&self) -> &Journal {
+    pub(crate) fn journal(&self) -> &Journal {
         &self.journal
     }
 
     /// The folder of the group.
-    #[cfg(test)]
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Whether the group has no event.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.file_names().is_empty()
     }
 
@@ -136,7 +165,8 @@ impl GroupOutbox {
         Ok(paths.into_iter().filter_map(OutboxEntry::read).collect())
     }
 
-    fn paths(&self) -> io::Result<Vec<PathBuf>> {
+    /// The files, oldest event first.
+    pub(crate) fn paths(&self) -> io::Result<Vec<PathBuf>> {
         let mut paths: Vec<PathBuf> = match fs::read_dir(&self.folder) {
             Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
