@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use common::duration::format_duration;
 use common::exit::Exit;
 use common::runtime;
-use telemetry::{Endpoint, GatewayClient, Outbox, settle};
+use telemetry::{Context, Endpoint, GatewayClient, Outbox, settle};
 
 /// What to send, and where to.
 #[derive(Debug)]
@@ -18,6 +18,12 @@ pub struct Flush {
     pub state_dir: PathBuf,
     /// How long it may take.
     pub budget: Duration,
+}
+
+/// Adds all pending events to the shared state, and pushes its totals.
+pub(crate) fn flush_shared(context: &Context) -> Result<Exit> {
+    telemetry::flush_shared(context, context.sinks.budget).map_err(anyhow::Error::msg)?;
+    Ok(Exit::Success)
 }
 
 /// Sends all pending events, and verifies that they arrived.

@@ -52,6 +52,7 @@ pub fn run(plan: Plan) -> Result<Exit> {
             Ok(exit)
         }
         Plan::Flush(flush) => flush::flush(&flush),
-        Plan::Timeline { state_dir, deployment } => timeline::print(&state_dir, deployment.as_ref()),
+        Plan::FlushShared(context) => flush::flush_shared(&context),
+        Plan::Timeline { source, deployment } => timeline::print(&source, deployment.as_ref()),
     }
 }

@@ -1,6 +1,5 @@
 //! The plan: validated values that need no further look at the flags.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::runner::{StageRun, SuccessCriteria};
@@ -14,6 +13,7 @@ use telemetry::{Context, WorkKind, state_dir};
 
 use crate::args::{Args, TOOL};
 use crate::flush::Flush;
+use crate::timeline::Source;
 use crate::two_step::EXCLUSIVE;
 
 /// What to do.
@@ -54,10 +54,12 @@ pub enum Plan {
     },
     /// Push pending events.
     Flush(Flush),
+    /// Add pending events to the shared state, and push its totals.
+    FlushShared(Context),
     /// Print a timeline.
     Timeline {
-        /// The folder of the journal.
-        state_dir: PathBuf,
+        /// The journals to read.
+        source: Source,
         /// The deployment's id; `None` for the last deployment.
         deployment: Option<Label>,
     },
@@ -69,11 +71,19 @@ pub enum Plan {
 /// The flags or the configuration are invalid.
 pub fn plan(args: Args) -> Result<Plan> {
     if let Some(deployment) = args.timeline {
-        let state_dir = state_dir(&args.export).context("no journal to read: set DM_STATE_DIR or HOME")?;
-        return Ok(Plan::Timeline { state_dir, deployment });
+        let state_dir = state_dir(&args.export);
+        let source = if non_empty(args.export.state_url.as_ref()).is_some() {
+            Source::Shared(Context::resolve(TOOL.name, &args.deployment, &args.export)?)
+        } else {
+            Source::Local(state_dir.context("no journal to read: set DM_STATE_DIR or HOME")?)
+        };
+        return Ok(Plan::Timeline { source, deployment });
     }
     if args.flush {
         let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
+        if context.sinks.state_url.is_some() {
+            return Ok(Plan::FlushShared(context));
+        }
         let endpoint = context.sinks.gateway.context("no Pushgateway to push to: set PUSHGATEWAY_URL")?;
         let state_dir =
             context.sinks.state_dir.context("no journal to push from: set DM_STATE_DIR or HOME")?;

@@ -1,6 +1,7 @@
 //! The timeline of a deployment, from the journal: one line per stage, with a bar that shows when it ran.
 
-use std::path::Path;
+use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -9,20 +10,66 @@ use common::cli::warn;
 use common::duration::format_duration;
 use common::event::{Detail, Event, Status};
 use common::exit::Exit;
+use common::identity::Identity;
 use common::label::Label;
 use common::output;
-use telemetry::{Entry, Journal};
+use telemetry::{Contents, Context, Entry, Journal, read_deployment, read_journal};
 
 use crate::args::TOOL;
 
 /// The width of the bar, in characters.
 const WIDTH: usize = 40;
 
+/// How long the shared state may take. Deployments of long ago are in many objects.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The journals to read.
+#[derive(Debug)]
+pub enum Source {
+    /// The one in this folder.
+    Local(PathBuf),
+    /// Those of all machines that deploy this service to this environment.
+    Shared(Context),
+}
+
+impl Source {
+    fn read(&self, deployment: Option<&Label>) -> Result<Contents> {
+        match self {
+            Self::Local(folder) => Journal::new(folder).read_all().with_context(|| self.unreadable()),
+            Self::Shared(context) => {
+                let Context { sinks, identity, .. } = context;
+                let journal = match deployment {
+                    Some(id) => read_deployment(sinks, identity, id, LIMIT),
+                    None => read_journal(sinks, identity),
+                };
+                let (contents, warning) = journal.with_context(|| self.unreadable())?;
+                warn(context.tool, &Vec::from_iter(warning));
+                Ok(contents)
+            }
+        }
+    }
+
+    fn unreadable(&self) -> String {
+        format!("cannot read {self}")
+    }
+}
+
+impl Display for Source {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(folder) => write!(f, "the journal in {}", folder.display()),
+            Self::Shared(context) => {
+                let Identity { service, environment, .. } = &context.identity;
+                write!(f, "the journal of {service} in {environment}")?;
+                context.sinks.state_url.iter().try_for_each(|url| write!(f, " in {url}"))
+            }
+        }
+    }
+}
+
 /// Prints the timeline of the deployment with this id, or of the last one.
-pub(crate) fn print(state_dir: &Path, deployment: Option<&Label>) -> Result<Exit> {
-    let journal = Journal::new(state_dir);
-    let contents =
-        journal.read_all().with_context(|| format!("cannot read the journal in {}", state_dir.display()))?;
+pub(crate) fn print(source: &Source, deployment: Option<&Label>) -> Result<Exit> {
+    let contents = source.read(deployment)?;
     if let Some(first) = contents.unreadable.first() {
         let more = match contents.unreadable.len() {
             1 => String::new(),
@@ -39,14 +86,11 @@ pub(crate) fn print(state_dir: &Path, deployment: Option<&Label>) -> Result<Exit
         })
         .collect();
     let Some(id) = deployment.or_else(|| events.last().map(|event| &event.identity.deployment)) else {
-        bail!("the journal in {} is empty: no deployment has been recorded yet", state_dir.display());
+        bail!("{source} is empty: no deployment has been recorded yet");
     };
     let selected: Vec<&Event> = events.iter().filter(|event| event.identity.deployment == *id).collect();
     if selected.is_empty() {
-        bail!(
-            "the journal in {} has no deployment {id}; --timeline without an ID shows the last one",
-            state_dir.display()
-        );
+        bail!("{source} has no deployment {id}; --timeline without an ID shows the last one");
     }
     output::print(&render(&selected)).context("cannot print the timeline")?;
     Ok(Exit::Success)

@@ -12,7 +12,7 @@ use common::event::{ChildUse, Completion, Detail, EventId, Reason, Status};
 use common::exit::Exit;
 use common::label::Stage;
 use common::output;
-use telemetry::{Context, Entry, HEARTBEAT, Journal, Recorder, WorkKind};
+use telemetry::{Context, Entry, HEARTBEAT, Recorder, WorkKind, read_journal};
 
 /// Carries the start time to a machine that has another journal.
 const STARTED_AT: &str = "DM_STARTED_AT";
@@ -72,8 +72,8 @@ fn started_at(context: &Context, stage: &Stage) -> Option<DateTime<Utc>> {
     if let Some(text) = env::system(STARTED_AT) {
         return DateTime::parse_from_rfc3339(&text).ok().map(|time| time.with_timezone(&Utc));
     }
-    let entries = Journal::new(context.sinks.state_dir.as_deref()?).read().ok()?;
-    entries.into_iter().rev().find_map(|entry| match entry {
+    let (contents, _) = read_journal(&context.sinks, &context.identity).ok()?;
+    contents.entries.into_iter().rev().find_map(|entry| match entry {
         Entry::Started(start)
             if start.identity.deployment == context.identity.deployment && start.stage == *stage =>
         {

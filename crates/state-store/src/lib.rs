@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod backend;
+mod cache;
 mod document;
 mod error;
 mod expiry;

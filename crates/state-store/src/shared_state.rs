@@ -1,13 +1,13 @@
 //! Reading and changing the document of one service in one environment: compare-and-swap, with retries.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use common::fs::atomic;
 use common::label::Label;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
+use crate::cache::Cache;
 use crate::document::{Document, Segment};
 use crate::error::StoreError;
 use crate::key::Key;
@@ -29,7 +29,7 @@ pub struct SharedState {
     service: Label,
     /// The document as it was last read or written by this machine.
     last: Option<Snapshot>,
-    cache: PathBuf,
+    cache: Cache,
 }
 
 /// A document with its version; `None` if there is no document yet.
@@ -46,7 +46,7 @@ impl SharedState {
     /// The document of `service` in `environment`. `cache` is a private folder of this machine and this store: what it
     /// remembers saves a request.
     pub fn new(store: Store, environment: &Label, service: &Label, cache: &Path) -> Self {
-        let cache = cache.join(Key::document(environment, service).as_str());
+        let cache = Cache::new(cache, &Key::document(environment, service));
         Self {
             store,
             environment: environment.clone(),
@@ -54,6 +54,12 @@ impl SharedState {
             last: read_cache(&cache),
             cache,
         }
+    }
+
+    /// The document as this machine remembers it, which may be out of date; `None` if it has never read it.
+    pub fn remembered(&mut self) -> Option<&Document> {
+        self.catch_up();
+        self.last.as_ref().map(|last| &last.document)
     }
 
     /// Reads the document from the store. An empty one if there is none.
@@ -197,18 +203,15 @@ impl SharedState {
 
     /// Remembers the document on this machine, for the next tool. Without that, the next tool reads it from the store.
     fn remember(&mut self, snapshot: Snapshot) {
-        if let Ok(bytes) = serde_json::to_vec(&snapshot)
-            && let Some(folder) = self.cache.parent()
-            && std::fs::create_dir_all(folder).is_ok()
-        {
-            let _ = atomic::write(&self.cache, &bytes);
+        if let Ok(bytes) = serde_json::to_vec(&snapshot) {
+            let _ = self.cache.write(&bytes);
         }
         self.last = Some(snapshot);
     }
 }
 
-fn read_cache(path: &Path) -> Option<Snapshot> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+fn read_cache(cache: &Cache) -> Option<Snapshot> {
+    serde_json::from_slice(&cache.read()?).ok()
 }
 
 /// Waits between attempts, until a deadline.

@@ -1,6 +1,6 @@
 //! The context of every tool: its name, its deployment, and where it records.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::args::{EXPORT_BUDGET, ExportArgs, PushTo};
 use crate::journal;
 use crate::pushgateway::Endpoint;
-use crate::recorder::{Recorded, Sinks};
+use crate::recorder::{Recorded, SHARED_BY, Sinks};
 use crate::work::{WorkItem, WorkKind};
 use common::args::{DeploymentArgs, non_empty};
 use common::cli::warn;
@@ -72,6 +72,8 @@ impl Context {
         if export.gateway.require_export && gateway.is_none() {
             bail!("--require-export needs a Pushgateway: set PUSHGATEWAY_URL");
         }
+        let state_dir = state_dir(export);
+        let shared_by = env::system(SHARED_BY).map(PathBuf::from);
         Ok(Self {
             tool,
             identity: Identity::resolve(deployment, &env::system, &folder),
@@ -88,7 +90,8 @@ impl Context {
             })?
             .unwrap_or(DEFAULT_LEASE_TTL),
             sinks: Sinks {
-                state_dir: state_dir(export),
+                is_deferred: shared_by.is_some() && shared_by == state_dir.as_deref().map(absolute),
+                state_dir,
                 state_url: non_empty(export.state_url.as_ref()),
                 textfile: non_empty(export.textfile.as_ref()),
                 gateway,
@@ -170,6 +173,19 @@ impl Context {
     pub fn child_env(&self) -> Vec<(&'static str, String)> {
         self.identity.env()
     }
+
+    /// The variable for the command of a tool that records its own end: this tool then shares what the tools inside the
+    /// command record. Empty if nothing is shared.
+    pub fn sharing_env(&self) -> Option<(&'static str, String)> {
+        self.sinks.state_url.as_ref()?;
+        let folder = absolute(self.sinks.state_dir.as_deref()?);
+        Some((SHARED_BY, folder.into_os_string().into_string().ok()?))
+    }
+}
+
+/// The path from the root: the command may run in another folder.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The value of a variable that has no flag; `None` if it is not set.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::args::EXPORT_BUDGET;
@@ -218,6 +219,23 @@ impl LockedJournal {
 }
 
 impl Entry {
+    /// The entry in this JSON; `None` if it is damaged, or written by another version of the tools.
+    pub(crate) fn from_value(value: &serde_json::Value) -> Option<Self> {
+        if value["type"] == "start" {
+            Started::deserialize(value).map(Self::Started).ok()
+        } else {
+            Event::deserialize(value).map(Self::Finished).ok()
+        }
+    }
+
+    /// When it was written.
+    pub(crate) fn ts(&self) -> DateTime<Utc> {
+        match self {
+            Self::Started(started) => started.ts,
+            Self::Finished(event) => event.ts,
+        }
+    }
+
     fn has_id(&self, id: &EventId) -> bool {
         matches!(self, Self::Finished(event) if event.id == *id)
     }
@@ -236,12 +254,7 @@ fn read_line(line: &[u8]) -> Line {
         Err(error) if error.is_eof() => return Line::Incomplete,
         Err(_) => return Line::Unreadable(None),
     };
-    let entry = if value["type"] == "start" {
-        Started::deserialize(&value).map(Entry::Started)
-    } else {
-        Event::deserialize(&value).map(Entry::Finished)
-    };
-    entry.map_or(Line::Unreadable(Some(value)), |entry| Line::Entry(Box::new(entry)))
+    Entry::from_value(&value).map_or(Line::Unreadable(Some(value)), |entry| Line::Entry(Box::new(entry)))
 }
 
 fn parse(line: &[u8]) -> Option<Entry> {

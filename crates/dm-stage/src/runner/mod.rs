@@ -233,6 +233,7 @@ fn trim_tail(used: &mut ChildUse, max_lines: usize) {
 fn child_env(context: &Context, stage: &Stage, id: &EventId) -> Vec<(&'static str, String)> {
     let identity = &context.identity;
     let mut env = context.child_env();
+    env.extend(context.sharing_env());
     env.push(("DM_PARENT_STAGE", stage.to_string()));
     env.push(("TRACEPARENT", identity.trace.traceparent(id.as_str())));
     env.extend(identity.version.as_ref().map(|version| ("DM_VERSION", version.to_string())));

@@ -28,7 +28,8 @@ pub(crate) struct Histogram {
 }
 
 impl Value {
-    fn is_plausible(&self) -> bool {
+    /// Whether counting leads to this value.
+    pub(crate) fn is_plausible(&self) -> bool {
         // A larger number does not change any more if 1 is added.
         let is_count = |number: &f64| (0.0..=9_007_199_254_740_992.0).contains(number);
         match self {

@@ -1,5 +1,5 @@
-//! A circuit breaker: after the Pushgateway did not respond, no tool that shares the state directory tries it again for a
-//! while. An outage costs one budget per deployment, not one per stage.
+//! A circuit breaker: after the Pushgateway, or the store of the shared state, did not respond, no tool that shares the
+//! state directory tries it again for a while. An outage costs one budget per deployment, not one per stage.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use common::fs::PrivateDir;
 
-/// The name of its file.
-const FILE: &str = "gateway.down";
+/// The name of the file for the Pushgateway.
+const GATEWAY: &str = "gateway.down";
+
+/// The name of the file for the store.
+const STORE: &str = "store.down";
 
 /// The longest content: a time and a URL.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -16,38 +19,44 @@ const MAX_BYTES: u64 = 64 * 1024;
 /// How long the breaker stays open after a failure.
 const OPEN_FOR: TimeDelta = TimeDelta::seconds(30);
 
-/// The circuit breaker of one state directory, for one Pushgateway.
+/// The circuit breaker of one state directory, for one server.
 #[derive(Debug, Clone)]
 pub(crate) struct CircuitBreaker {
     state_dir: PathBuf,
-    gateway: String,
+    file: &'static str,
+    server: String,
 }
 
 impl CircuitBreaker {
     /// The breaker for the Pushgateway whose redacted URL is `gateway`.
     pub(crate) fn new(state_dir: &Path, gateway: String) -> Self {
-        Self { state_dir: state_dir.to_owned(), gateway }
+        Self { state_dir: state_dir.to_owned(), file: GATEWAY, server: gateway }
     }
 
-    /// Whether this Pushgateway failed less than 30 s before `now`.
+    /// The breaker for the store whose redacted URL is `store`.
+    pub(crate) fn of_store(state_dir: &Path, store: String) -> Self {
+        Self { state_dir: state_dir.to_owned(), file: STORE, server: store }
+    }
+
+    /// Whether this server failed less than 30 s before `now`.
     pub(crate) fn is_open(&self, now: DateTime<Utc>) -> bool {
         self.read().is_some_and(|text| {
-            let Some((when, gateway)) = text.trim_end().split_once(' ') else { return false };
+            let Some((when, server)) = text.trim_end().split_once(' ') else { return false };
             let when = DateTime::parse_from_rfc3339(when).map(|when| now.signed_duration_since(when));
             // A time in the future means that the clock was set back. Ignore it.
-            gateway == self.gateway && when.is_ok_and(|age| age >= TimeDelta::zero() && age < OPEN_FOR)
+            server == self.server && when.is_ok_and(|age| age >= TimeDelta::zero() && age < OPEN_FOR)
         })
     }
 
-    /// Opens the breaker. If the file cannot be written, the next tool tries the Pushgateway once more.
+    /// Opens the breaker. If the file cannot be written, the next tool tries the server once more.
     pub(crate) fn trip(&self, now: DateTime<Utc>) {
-        let text = format!("{} {}\n", now.to_rfc3339(), self.gateway);
-        let _ =
-            PrivateDir::create(&self.state_dir, &[]).and_then(|folder| folder.replace(FILE, text.as_bytes()));
+        let text = format!("{} {}\n", now.to_rfc3339(), self.server);
+        let _ = PrivateDir::create(&self.state_dir, &[])
+            .and_then(|folder| folder.replace(self.file, text.as_bytes()));
     }
 
     fn read(&self) -> Option<String> {
-        let bytes = PrivateDir::open(&self.state_dir, &[]).ok()??.read(FILE, MAX_BYTES).ok()??;
+        let bytes = PrivateDir::open(&self.state_dir, &[]).ok()??.read(self.file, MAX_BYTES).ok()??;
         String::from_utf8(bytes).ok()
     }
 }

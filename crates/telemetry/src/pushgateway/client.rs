@@ -38,23 +38,23 @@ impl GatewayClient {
     }
 
     /// Replaces the group.
-    pub(super) async fn put(&self, key: &GroupKey, content: &Exposition) -> Result<(), PushError> {
+    pub(crate) async fn put(&self, key: &GroupKey, content: &Exposition) -> Result<(), PushError> {
         self.send(Method::PUT, key, encode(content)?).await
     }
 
     /// Replaces those families of the group that are in `content`. Without content it is a heartbeat: only the time of the
     /// last push changes.
-    pub(super) async fn post(&self, key: &GroupKey, content: &Exposition) -> Result<(), PushError> {
+    pub(crate) async fn post(&self, key: &GroupKey, content: &Exposition) -> Result<(), PushError> {
         self.send(Method::POST, key, encode(content)?).await
     }
 
     /// Deletes the group.
-    pub(super) async fn delete(&self, key: &GroupKey) -> Result<(), PushError> {
+    pub(crate) async fn delete(&self, key: &GroupKey) -> Result<(), PushError> {
         self.send(Method::DELETE, key, Vec::new()).await
     }
 
     /// Reads all metrics of the Pushgateway. `/metrics` is three times faster than the JSON API.
-    pub(super) async fn read(&self) -> Result<Snapshot, PushError> {
+    pub(crate) async fn read(&self) -> Result<Snapshot, PushError> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().push("metrics");

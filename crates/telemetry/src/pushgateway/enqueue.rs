@@ -23,7 +23,7 @@ pub(crate) fn journal_and_enqueue(journal: &Journal, group: &GroupOutbox, event:
 ///
 /// # Errors
 /// The state directory cannot be read or written.
-pub(super) fn complete_interrupted(group: &GroupOutbox) -> io::Result<()> {
+pub(crate) fn complete_interrupted(group: &GroupOutbox) -> io::Result<()> {
     let drafts = group.drafts()?;
     if drafts.is_empty() {
         return Ok(());

@@ -7,6 +7,9 @@ use url::Url;
 use common::identity::Identity;
 use common::label::Stage;
 
+/// The names of the labels of a counters group.
+const COUNTERS: [&str; 5] = ["job", "environment", "service", "stage", "slot"];
+
 /// The labels of a group, `job` first, as in the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupKey(Vec<(&'static str, String)>);
@@ -74,8 +77,14 @@ impl GroupKey {
 
     /// A file name that is unique to the group.
     pub fn file_name(&self) -> String {
-        let parts: Vec<String> = self.0.iter().map(|(_, value)| encoded(value)).collect();
-        parts.join(".")
+        joined(self.0.iter().map(|(_, value)| value.as_str()))
+    }
+
+    /// The counters group with this file name.
+    pub(crate) fn counters_with_file_name(name: &str) -> Option<Self> {
+        let parts = split(name)?;
+        let is_counters = parts.len() == COUNTERS.len() && parts[0] == "dm_counters";
+        is_counters.then(|| Self(COUNTERS.into_iter().zip(parts).collect()))
     }
 }
 
@@ -85,6 +94,20 @@ fn is_plain(value: &str) -> bool {
     !value.is_empty()
         && !value.bytes().all(|byte| byte == b'.')
         && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// A file name that no other list of values has.
+pub(super) fn joined<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
+    let parts: Vec<String> = values.into_iter().map(encoded).collect();
+    parts.join(".")
+}
+
+/// The values in a file name; `None` if [`joined`] did not make it.
+pub(super) fn split(name: &str) -> Option<Vec<String>> {
+    let decoded = |part: &str| {
+        if part == "=" { Some(String::new()) } else { String::from_utf8(URL_SAFE.decode(part).ok()?).ok() }
+    };
+    name.split('.').map(decoded).collect()
 }
 
 fn encoded(value: &str) -> String {
@@ -123,5 +146,10 @@ mod tests {
         let name = GroupKey::counters(&identity, &stage).file_name();
         assert_ne!(name, GroupKey::state(&identity, &stage).file_name());
         assert!(!name.contains('/'));
+        assert_eq!(GroupKey::counters_with_file_name(&name), Some(GroupKey::counters(&identity, &stage)));
+        let state = GroupKey::state(&identity, &stage).file_name();
+        for other in ["", "build", &state, &format!("{name}+")] {
+            assert_eq!(GroupKey::counters_with_file_name(other), None, "{other}");
+        }
     }
 }

@@ -38,11 +38,12 @@ mod snapshot;
 pub(crate) use circuit_breaker::CircuitBreaker;
 pub use client::GatewayClient;
 pub use endpoint::Endpoint;
-pub(crate) use enqueue::journal_and_enqueue;
+pub(crate) use enqueue::{complete_interrupted, journal_and_enqueue};
 pub(crate) use error::PushError;
 pub(crate) use group_key::GroupKey;
-#[cfg(test)]
-pub(crate) use outbox::GroupOutbox;
 pub use outbox::Outbox;
-pub(crate) use session::PushSession;
+pub(crate) use outbox::{GroupOutbox, MAX_EVENT_BYTES, with_state};
+pub(crate) use push::{combined_state, is_outdated};
 pub use session::settle;
+pub(crate) use session::{PushSession, TOO_SHORT_TO_ANNOUNCE};
+pub(crate) use snapshot::Snapshot;

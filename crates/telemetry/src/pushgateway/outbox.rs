@@ -8,6 +8,8 @@
 //! | `.tried-TOKEN-BEFORE` | a PUT was begun |
 //! | `.sent-TOKEN-BEFORE` | the Pushgateway acknowledged the PUT |
 //! | no file | verified as counted, or too old to verify |
+//!
+//! With a shared state, events wait in folders of their own, `unshared`, until they are in the store; see `shared::spool`.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -18,22 +20,26 @@ use anyhow::{Context, Result};
 use tokio::time::{Instant, sleep};
 
 use super::dedup::{PutRecord, RecentTokens, Token};
-use super::group_key::GroupKey;
+use super::group_key::{GroupKey, joined, split};
 use crate::args::EXPORT_BUDGET;
 use crate::journal::Journal;
 use common::event::Event;
 use common::fs::PrivateDir;
 use common::fs::bounded::MAX_LINE_BYTES;
 use common::fs::lock::Lock;
+use common::label::Label;
 
 /// The folder of the outbox in the state directory.
 const FOLDER: &str = "outbox";
+
+/// The folder of the events that are not in the shared state yet.
+const UNSHARED: &str = "unshared";
 
 /// The folder of the locks in the state directory.
 const LOCKS: &str = "locks";
 
 /// The largest file with an event.
-const MAX_EVENT_BYTES: u64 = MAX_LINE_BYTES as u64;
+pub(crate) const MAX_EVENT_BYTES: u64 = MAX_LINE_BYTES as u64;
 
 /// The time between two tries to get a lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
@@ -49,6 +55,8 @@ pub struct Outbox {
 #[derive(Debug, Clone)]
 pub struct GroupOutbox {
     state_dir: PathBuf,
+    /// The folder of its folder.
+    area: &'static str,
     name: String,
     journal: Journal,
     lock_limit: Duration,
@@ -86,7 +94,26 @@ impl Outbox {
 
     /// The outbox of the group `key`.
     pub fn group(&self, key: &GroupKey) -> GroupOutbox {
-        self.group_in(key.file_name())
+        self.group_in(FOLDER, key.file_name())
+    }
+
+    /// The events of a service in an environment that are not in the shared state yet.
+    pub(crate) fn unshared(&self, environment: &Label, service: &Label) -> GroupOutbox {
+        self.group_in(UNSHARED, joined([environment.as_str(), service.as_str()]))
+    }
+
+    /// The environments and services that have events which are not in the shared state yet, sorted by name.
+    ///
+    /// # Errors
+    /// The state directory cannot be used.
+    pub(crate) fn services_with_unshared(&self) -> io::Result<Vec<(Label, Label)>> {
+        let names = self.names_in(UNSHARED)?.into_iter();
+        let services = names.filter_map(|name| {
+            let parts = split(&name)?;
+            let [environment, service] = parts.as_slice() else { return None };
+            Some((environment.parse().ok()?, service.parse().ok()?))
+        });
+        Ok(services.collect())
     }
 
     /// All groups that have a folder, sorted by name.
@@ -94,13 +121,17 @@ impl Outbox {
     /// # Errors
     /// The state directory cannot be used.
     pub(super) fn groups(&self) -> io::Result<Vec<GroupOutbox>> {
-        let Some(folder) = PrivateDir::open(&self.state_dir, &[FOLDER])? else { return Ok(Vec::new()) };
-        Ok(folder.names()?.into_iter().map(|name| self.group_in(name)).collect())
+        Ok(self.names_in(FOLDER)?.into_iter().map(|name| self.group_in(FOLDER, name)).collect())
     }
 
-    fn group_in(&self, name: String) -> GroupOutbox {
+    fn names_in(&self, area: &str) -> io::Result<Vec<String>> {
+        PrivateDir::open(&self.state_dir, &[area])?.map_or_else(|| Ok(Vec::new()), |folder| folder.names())
+    }
+
+    fn group_in(&self, area: &'static str, name: String) -> GroupOutbox {
         GroupOutbox {
             state_dir: self.state_dir.clone(),
+            area,
             name,
             journal: Journal::new(&self.state_dir).waiting_at_most(self.lock_limit),
             lock_limit: self.lock_limit,
@@ -111,34 +142,39 @@ impl Outbox {
 impl GroupOutbox {
     /// Acquires the group's lock: one writer per group on this machine. Whatever else its thread has to do goes on in the
     /// meantime.
-    pub(super) async fn lock(&self) -> io::Result<Lock> {
+    pub(crate) async fn lock(&self) -> io::Result<Lock> {
+        let name = self.lock_name();
         let locks = PrivateDir::create(&self.state_dir, &[LOCKS])?;
         let deadline = Instant::now() + self.lock_limit;
         loop {
-            if let Some(lock) = locks.try_lock(&self.name)? {
+            if let Some(lock) = locks.try_lock(&name)? {
                 return Ok(lock);
             }
             if Instant::now() >= deadline {
                 // Tells who has it.
-                return locks.lock(&self.name, Duration::ZERO);
+                return locks.lock(&name, Duration::ZERO);
             }
             sleep(LOCK_PAUSE).await;
         }
     }
 
+    fn lock_name(&self) -> String {
+        if self.area == FOLDER { self.name.clone() } else { format!("{}.{}", self.area, self.name) }
+    }
+
     /// The journal that the events of this outbox are also in.
-    pub(super) fn journal(&self) -> &Journal {
+    pub(crate) fn journal(&self) -> &Journal {
         &self.journal
     }
 
     /// The folder of the group.
     #[cfg(test)]
     pub(super) fn folder(&self) -> PathBuf {
-        self.state_dir.join(FOLDER).join(&self.name)
+        self.state_dir.join(self.area).join(&self.name)
     }
 
     /// Whether the group has no event.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.names().is_ok_and(|names| names.is_empty())
     }
 
@@ -150,7 +186,7 @@ impl GroupOutbox {
     /// Writes the event as a draft.
     pub(super) fn draft(&self, event: &Event) -> io::Result<Draft> {
         let line = serde_json::to_vec(event)?;
-        let folder = Arc::new(PrivateDir::create(&self.state_dir, &[FOLDER, &self.name])?);
+        let folder = self.create()?;
         let name = format!("{:013}-{}.new", event.ts.timestamp_millis(), event.id.as_str());
         folder.create_file(&name, &line)?;
         Ok(Draft { folder, name })
@@ -174,12 +210,18 @@ impl GroupOutbox {
         Ok(names.into_iter().filter_map(|name| OutboxEntry::read(&folder, name)).collect())
     }
 
-    fn open(&self) -> io::Result<Option<Arc<PrivateDir>>> {
-        Ok(PrivateDir::open(&self.state_dir, &[FOLDER, &self.name])?.map(Arc::new))
+    /// Opens the folder of the group; `None` if it does not exist.
+    pub(crate) fn open(&self) -> io::Result<Option<Arc<PrivateDir>>> {
+        Ok(PrivateDir::open(&self.state_dir, &[self.area, &self.name])?.map(Arc::new))
     }
 
-    /// The files, sorted, without temporary files of tools that were killed while they replaced one.
-    fn names(&self) -> io::Result<Vec<String>> {
+    /// Opens the folder of the group, and creates it if necessary.
+    pub(crate) fn create(&self) -> io::Result<Arc<PrivateDir>> {
+        Ok(Arc::new(PrivateDir::create(&self.state_dir, &[self.area, &self.name])?))
+    }
+
+    /// The files, oldest event first, without temporary files of tools that were killed while they replaced one.
+    pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let Some(folder) = self.open()? else { return Ok(Vec::new()) };
         Ok(folder.names()?.into_iter().filter(|name| !name.starts_with('.')).collect())
     }
@@ -241,7 +283,7 @@ impl OutboxEntry {
 }
 
 /// The name of a file with another state at its end.
-fn with_state(name: &str, state: &str) -> String {
+pub(crate) fn with_state(name: &str, state: &str) -> String {
     let (event, _) = name.rsplit_once('.').unwrap_or((name, ""));
     format!("{event}.{state}")
 }

@@ -49,9 +49,9 @@ pub(super) async fn push_group(
     if pending.is_empty() {
         return Ok(Vec::new());
     }
-    if !is_outdated(&snapshot, &pending) {
+    if !pending.last().is_some_and(|entry| is_outdated(&snapshot, &entry.event)) {
         add_outages(&snapshot, &mut pending);
-        let state = combined_state(&pending);
+        let state = combined_state(pending.iter().map(|entry| &entry.event));
         if !state.is_empty() {
             client.post(&state_key, &state).await?;
         }
@@ -136,21 +136,19 @@ fn add_outages(snapshot: &Snapshot, entries: &mut [OutboxEntry]) {
 }
 
 /// The state after all events.
-fn combined_state(entries: &[OutboxEntry]) -> Exposition {
+pub(crate) fn combined_state<'a>(events: impl IntoIterator<Item = &'a Event>) -> Exposition {
     let mut state = Exposition::default();
-    for entry in entries {
-        state.replace(&contribution(&entry.event).state, &[]);
+    for event in events {
+        state.replace(&contribution(event).state, &[]);
     }
     state
 }
 
-/// Whether some machine has pushed a state of the stage that is newer than these events.
-fn is_outdated(snapshot: &Snapshot, entries: &[OutboxEntry]) -> bool {
-    entries.last().map(|entry| &entry.event).is_some_and(|newest| {
-        let happened_at = epoch_seconds(newest.ts + CLOCK_TOLERANCE);
-        let key = GroupKey::state(&newest.identity, &newest.stage);
-        snapshot.pushed_at(&key).is_some_and(|pushed_at| pushed_at > happened_at)
-    })
+/// Whether some machine has pushed a state of the stage that is newer than this event.
+pub(crate) fn is_outdated(snapshot: &Snapshot, newest: &Event) -> bool {
+    let happened_at = epoch_seconds(newest.ts + CLOCK_TOLERANCE);
+    let key = GroupKey::state(&newest.identity, &newest.stage);
+    snapshot.pushed_at(&key).is_some_and(|pushed_at| pushed_at > happened_at)
 }
 
 /// Adds the events to the group's counters and PUTs them. All events share one token: they are counted together or not at

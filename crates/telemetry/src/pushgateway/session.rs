@@ -20,7 +20,7 @@ use common::event::Event;
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// Shorter work is not announced: no scrape could see it.
-const TOO_SHORT_TO_ANNOUNCE: Duration = Duration::from_millis(20);
+pub(crate) const TOO_SHORT_TO_ANNOUNCE: Duration = Duration::from_millis(20);
 
 /// How many groups of dead runs one deployment deletes.
 const MAX_DEAD_RUNS_DELETED: usize = 5;
@@ -34,12 +34,20 @@ pub(crate) struct PushSession {
     client: GatewayClient,
     work: WorkItem,
     outbox: Option<Outbox>,
+    /// What the counters are set to if their group does not exist.
+    initial: Option<Exposition>,
 }
 
 impl PushSession {
     /// A session that has not sent anything yet. Without an outbox, an event is pushed once and never verified.
     pub(crate) fn new(client: GatewayClient, work: WorkItem, outbox: Option<Outbox>) -> Self {
-        Self { client, work, outbox }
+        let initial = Some(zeros(work.kind, &work.stage, work.parent.as_ref()));
+        Self { client, work, outbox, initial }
+    }
+
+    /// The same session with these counters for a group that does not exist; `None` leaves it to whoever knows them.
+    pub(crate) fn with_initial(self, initial: Option<Exposition>) -> Self {
+        Self { initial, ..self }
     }
 
     /// Announces the work: the deployment is in progress, and its counters exist with value 0.
@@ -62,9 +70,8 @@ impl PushSession {
         };
         let snapshot = self.client.read().await?;
         let key = self.key();
-        if snapshot.group(&key).is_none() {
-            let zeros = zeros(self.work.kind, &self.work.stage, self.work.parent.as_ref());
-            self.client.put(&key, &zeros).await?;
+        if let Some(initial) = self.initial.as_ref().filter(|_| snapshot.group(&key).is_none()) {
+            self.client.put(&key, initial).await?;
         }
         if self.is_whole_deployment() {
             let dead_runs = snapshot.dead_runs(&self.work.identity, self.work.started_at);
@@ -81,15 +88,21 @@ impl PushSession {
     /// # Errors
     /// The outcome could not be pushed.
     pub(crate) async fn run(&self, mut end: Receiver<Option<Box<Event>>>) -> Result<Vec<Remark>, PushError> {
-        if let Ok(unsaved) = timeout(TOO_SHORT_TO_ANNOUNCE, &mut end).await {
-            return self.push_outcome(unsaved.unwrap_or_default().as_deref()).await;
-        }
+        let unsaved = match timeout(TOO_SHORT_TO_ANNOUNCE, &mut end).await {
+            Ok(unsaved) => unsaved.unwrap_or_default(),
+            Err(_) => self.accompany(&mut end).await,
+        };
+        self.push_outcome(unsaved.as_deref()).await
+    }
+
+    /// Announces the work, and sends heartbeats until it has ended. Returns the event if it could not be saved.
+    pub(crate) async fn accompany(&self, end: &mut Receiver<Option<Box<Event>>>) -> Option<Box<Event>> {
         let _ = self.announce().await;
         let mut beats = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                unsaved = &mut end => return self.push_outcome(unsaved.unwrap_or_default().as_deref()).await,
+                unsaved = &mut *end => return unsaved.unwrap_or_default(),
                 _ = beats.tick(), if self.own_run().is_some() || self.work.beats_for_deployment => {
                     let _ = self.beat().await;
                 }
@@ -106,10 +119,16 @@ impl PushSession {
             }
             (None, None) => Vec::new(),
         };
-        if let Some((key, _)) = self.own_run() {
-            self.client.delete(&key).await?;
-        }
+        self.end_run().await?;
         Ok(refused)
+    }
+
+    /// Deletes the group that exists as long as this work runs.
+    pub(crate) async fn end_run(&self) -> Result<(), PushError> {
+        match self.own_run() {
+            Some((key, _)) => self.client.delete(&key).await,
+            None => Ok(()),
+        }
     }
 
     /// After the tool's own event: pushes what an outage left in other groups and, after a whole deployment, verifies

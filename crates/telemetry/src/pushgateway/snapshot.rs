@@ -13,16 +13,16 @@ const DEAD_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// The text of one read of `/metrics`.
 #[derive(Debug)]
-pub(super) struct Snapshot(String);
+pub(crate) struct Snapshot(String);
 
 impl Snapshot {
     /// A snapshot from the text format.
-    pub(super) fn new(text: String) -> Self {
+    pub(crate) fn new(text: String) -> Self {
         Self(text)
     }
 
     /// The families of a group, without the grouping labels and the push times; `None` if the group does not exist.
-    pub(super) fn group(&self, key: &GroupKey) -> Option<Exposition> {
+    pub(crate) fn group(&self, key: &GroupKey) -> Option<Exposition> {
         let mut group = self.whole_group(key);
         let exists = !group.families.is_empty();
         group.families.remove("push_time_seconds");
@@ -31,7 +31,7 @@ impl Snapshot {
     }
 
     /// The time of the last push to a group, by the Pushgateway's clock, in seconds since the epoch.
-    pub(super) fn pushed_at(&self, key: &GroupKey) -> Option<f64> {
+    pub(crate) fn pushed_at(&self, key: &GroupKey) -> Option<f64> {
         match self.whole_group(key).families.get("push_time_seconds")?.series.values().next()? {
             Value::Number(seconds) => Some(*seconds),
             Value::Histogram(_) => None,
@@ -39,7 +39,7 @@ impl Snapshot {
     }
 
     /// The outage that the state of this service and environment shows.
-    pub(super) fn outage(&self, identity: &Identity) -> Outage {
+    pub(crate) fn outage(&self, identity: &Identity) -> Outage {
         Outage::from_state(|stage, family| {
             let state = self.group(&GroupKey::state(identity, &stage.parse().ok()?))?;
             state.number(family, &[])
@@ -47,7 +47,7 @@ impl Snapshot {
     }
 
     /// The groups of dead runs of this service and environment.
-    pub(super) fn dead_runs(&self, identity: &Identity, now: DateTime<Utc>) -> Vec<GroupKey> {
+    pub(crate) fn dead_runs(&self, identity: &Identity, now: DateTime<Utc>) -> Vec<GroupKey> {
         let labels_of_runs = [
             ("job", "dm_run"),
             ("environment", identity.environment.as_str()),

@@ -1,0 +1,131 @@
+//! The counters of a document: for each group of the Pushgateway, the sum of all its events so far.
+//!
+//! Machines may have pushed to a group before its service had a shared state. So the first total of a group is what the
+//! Pushgateway shows. As long as nobody can read it, the sum is kept under another name, and is added later.
+
+use state_store::{Document, StoreError};
+
+use crate::metrics::catalog;
+use crate::metrics::encode::encode;
+use crate::metrics::exposition::{Exposition, Remark};
+use crate::metrics::parse::parse;
+use crate::pushgateway::{GroupKey, Snapshot};
+
+/// The end of the name of a sum that lacks what the Pushgateway showed before. No name of a group contains a plus sign.
+const WITHOUT_BASE: &str = "+";
+
+/// What groups that are new to a document start from.
+#[derive(Debug)]
+pub(super) enum Base {
+    /// Not known yet, and readable.
+    Unread,
+    /// There is a Pushgateway, but it cannot be read now.
+    Unreadable,
+    /// There is no Pushgateway.
+    Zero,
+    /// The Pushgateway shows this.
+    Shown(Box<Snapshot>),
+}
+
+/// Why a document was not changed.
+#[derive(Debug)]
+pub(super) enum Obstacle {
+    /// First read what the Pushgateway shows.
+    NeedsBase,
+    /// First search the segments up to this number for what may be in them.
+    NeedsSearch(u64),
+    /// The store cannot be used.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Obstacle {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The totals of a group, as a document contains them.
+pub(super) fn parse_totals(text: &str) -> Exposition {
+    parse(text, |_| true, |_| true)
+}
+
+/// The totals of all groups whose base is known.
+pub(super) fn groups(document: &Document) -> impl Iterator<Item = (GroupKey, &str)> {
+    document
+        .counters
+        .iter()
+        .filter_map(|(name, text)| Some((GroupKey::counters_with_file_name(name)?, text.as_str())))
+}
+
+/// Adds increments to the totals of a group.
+pub(super) fn add(
+    document: &mut Document,
+    key: &GroupKey,
+    increments: &Exposition,
+    base: &Base,
+) -> Result<Vec<Remark>, Obstacle> {
+    let name = key.file_name();
+    let is_based = document.counters.contains_key(&name);
+    let (name, mut totals) = match base {
+        _ if is_based => {
+            let totals = parse_totals(&document.counters[&name]);
+            (name, totals)
+        }
+        Base::Unread => return Err(Obstacle::NeedsBase),
+        Base::Unreadable => {
+            let name = name + WITHOUT_BASE;
+            let totals = document.counters.get(&name).map(|text| parse_totals(text)).unwrap_or_default();
+            (name, totals)
+        }
+        Base::Zero | Base::Shown(_) => (name, shown(base, key)),
+    };
+    let refused = totals.add(increments);
+    store(document, name, &totals)?;
+    Ok(refused)
+}
+
+/// Adds the base to the sums that lack it, if it is known now.
+pub(super) fn add_bases(document: &mut Document, base: &Base) -> Result<(), Obstacle> {
+    let names: Vec<String> = document
+        .counters
+        .keys()
+        .filter_map(|name| name.strip_suffix(WITHOUT_BASE))
+        .map(str::to_owned)
+        .collect();
+    if names.is_empty() || matches!(base, Base::Unreadable) {
+        return Ok(());
+    }
+    if matches!(base, Base::Unread) {
+        return Err(Obstacle::NeedsBase);
+    }
+    for name in names {
+        let sum = document.counters.remove(&(name.clone() + WITHOUT_BASE)).unwrap_or_default();
+        let Some(key) = GroupKey::counters_with_file_name(&name) else { continue };
+        let mut totals = match document.counters.get(&name) {
+            Some(text) => parse_totals(text),
+            None => shown(base, &key),
+        };
+        totals.add(&parse_totals(&sum));
+        store(document, name, &totals)?;
+    }
+    Ok(())
+}
+
+/// What the Pushgateway shows for a group, without tokens and without what is no count.
+fn shown(base: &Base, key: &GroupKey) -> Exposition {
+    let Base::Shown(snapshot) = base else { return Exposition::default() };
+    let mut shown = snapshot.group(key).unwrap_or_default();
+    shown.families.remove(catalog::RECENT.name);
+    for family in shown.families.values_mut() {
+        family.series.retain(|_, value| value.is_plausible());
+    }
+    shown
+}
+
+fn store(document: &mut Document, name: String, totals: &Exposition) -> Result<(), StoreError> {
+    let damaged = |error: String| StoreError::Damaged(format!("the totals of {name}: {error}"));
+    let text = encode(totals).map_err(|error| damaged(format!("{error:#}")))?;
+    let text = String::from_utf8(text).map_err(|error| damaged(error.to_string()))?;
+    document.counters.insert(name, text);
+    Ok(())
+}
