@@ -19,7 +19,7 @@ use common::exit::Exit;
 use common::label::Label;
 use common::records::{Decision, Verdict};
 use common::secrets::Redactor;
-use telemetry::{Context, Journal};
+use telemetry::{Context, Journal, read_journal};
 
 use crate::decision::Standing;
 use crate::ledger::artifact::Artifact;
@@ -114,7 +114,7 @@ pub(crate) fn act_on(
     clock: &dyn Clock,
 ) -> ActionOutcome {
     let verdict = judged.verdict;
-    let outcome = match RollbackState::load(execution, context, began, clock.now()) {
+    let outcome = match RollbackState::load(execution, context, began, report, clock.now()) {
         Ok(state) => state.act_on(judged, report, clock),
         Err(reason) if verdict.verdict == Decision::Rollback => {
             Refusal::not_done(format!("{reason}. Without its ledger a rollback could be done twice")).into()
@@ -147,16 +147,20 @@ impl<'a> RollbackState<'a> {
         execution: &'a Execution,
         context: &'a Context,
         began: DateTime<Utc>,
+        report: &mut Report,
         now: DateTime<Utc>,
     ) -> Result<Self, String> {
         let folder = context.sinks.state_dir.as_ref().ok_or("there is no folder for the ledger")?;
         let may_act_without = execution.safeguards.limits.act_without_state;
         let ledger = ServiceLedger::open(&context.sinks, &context.identity, may_act_without)?;
         let history = History::read(&ledger, now)?;
-        let journal = Journal::new(folder);
-        let contents = journal
-            .read_all()
-            .map_err(|error| format!("cannot read the journal {}: {error}", journal.path().display()))?;
+        // With a shared state, also what other machines have recorded of this service.
+        let (contents, note) = read_journal(&context.sinks, &context.identity).map_err(|error| {
+            format!("cannot read the journal {}: {error}", Journal::new(folder).path().display())
+        })?;
+        if let Some(note) = note {
+            report.print(&note);
+        }
         let mut facts = Facts::collect(context, &contents, &env::system, began, now);
         facts.may_be_thrown_away &= !ledger.is_shared();
         let caller = caller::identify(execution, context);
