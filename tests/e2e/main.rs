@@ -13,6 +13,7 @@ mod killing;
 mod outage;
 mod platforms;
 mod restoring;
+mod shared_journal;
 mod sources_of_truth;
 mod terminal;
 mod transport;

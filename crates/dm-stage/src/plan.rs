@@ -73,7 +73,7 @@ pub fn plan(args: Args) -> Result<Plan> {
     if let Some(deployment) = args.timeline {
         let state_dir = state_dir(&args.export);
         let source = if non_empty(args.export.state_url.as_ref()).is_some() {
-            Source::Shared(Context::resolve(TOOL.name, &args.deployment, &args.export)?)
+            Source::Shared(Box::new(Context::resolve(TOOL.name, &args.deployment, &args.export)?))
         } else {
             Source::Local(state_dir.context("no journal to read: set DM_STATE_DIR or HOME")?)
         };

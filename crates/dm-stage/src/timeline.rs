@@ -29,7 +29,7 @@ pub enum Source {
     /// The one in this folder.
     Local(PathBuf),
     /// Those of all machines that deploy this service to this environment.
-    Shared(Context),
+    Shared(Box<Context>),
 }
 
 impl Source {
@@ -37,7 +37,7 @@ impl Source {
         match self {
             Self::Local(folder) => Journal::new(folder).read_all().with_context(|| self.unreadable()),
             Self::Shared(context) => {
-                let Context { sinks, identity, .. } = context;
+                let Context { sinks, identity, .. } = context.as_ref();
                 let journal = match deployment {
                     Some(id) => read_deployment(sinks, identity, id, LIMIT),
                     None => read_journal(sinks, identity),

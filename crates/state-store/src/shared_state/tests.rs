@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::thread;
 
+use common::fs::atomic;
 use common::runtime;
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -147,8 +147,8 @@ mod tests {
         assert_ne!(name, GroupKey::state(&identity, &stage).file_name());
         assert!(!name.contains('/'));
         assert_eq!(GroupKey::counters_with_file_name(&name), Some(GroupKey::counters(&identity, &stage)));
-        let state = GroupKey::state(&identity, &stage).file_name();
-        for other in ["", "build", &state, &format!("{name}+")] {
+        let uncounted = GroupKey::state(&identity, &stage).file_name();
+        for other in ["", "build", &uncounted, &format!("{name}+")] {
             assert_eq!(GroupKey::counters_with_file_name(other), None, "{other}");
         }
     }

@@ -1,0 +1,191 @@
+//! The events and counters of machines that share nothing but a state: whoever dies, the next one pushes for it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use testkit::bin::Machine;
+use testkit::fault;
+use testkit::pushgateway::Pushgateway;
+use testkit::trial;
+
+use crate::killing::{KillingProxy, Moment, kill_after};
+
+const BUILDS: [&str; 2] = ["stage=\"build\"", "status=\"success\""];
+
+/// A fresh machine that shares its state in `store`.
+fn runner(store: &Path, gateway: &str) -> Machine {
+    Machine::new()
+        .with("DM_STATE_URL", &format!("file://{}", store.display()))
+        .with("PUSHGATEWAY_URL", gateway)
+        .with("DM_EXPORT_BUDGET", "2m")
+}
+
+fn stage(machine: &Machine, words: &[&str]) -> Command {
+    let mut command = machine.tool("dm-stage");
+    command.args(words).stdin(Stdio::null());
+    command
+}
+
+fn build(machine: &Machine) -> Command {
+    stage(machine, &["build", "--", "true"])
+}
+
+/// Runs a tool, which must succeed without a warning. Returns its output.
+fn succeeds(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn document(store: &Path) -> Value {
+    let path = store.join("production/shop/state.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// The ids of all events in the store, each of which must be there once.
+fn stored_events(store: &Path, stage: &str) -> usize {
+    let mut events = document(store)["events"].as_array().unwrap().clone();
+    for segment in std::fs::read_dir(store.join("production/shop/sealed")).into_iter().flatten().flatten() {
+        if segment.path().extension().is_some_and(|end| end == "json") {
+            let segment: Value = serde_json::from_slice(&std::fs::read(segment.path()).unwrap()).unwrap();
+            events.extend(segment["events"].as_array().unwrap().clone());
+        }
+    }
+    let events: Vec<&Value> = events.iter().filter(|event| event["stage"] == stage).collect();
+    let ids: BTreeSet<&str> = events.iter().map(|event| event["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), events.len(), "an event is in the store twice");
+    ids.len()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn assert_counted(gateway: &Pushgateway, store: &Path) {
+    assert_eq!(gateway.value("deployment_total", &BUILDS), stored_events(store, "build") as f64);
+}
+
+#[test]
+fn two_machines_see_each_other_s_stages() {
+    let (store, gateway) = (TempDir::new().unwrap(), Pushgateway::start());
+    let machines = [(); 2].map(|()| runner(store.path(), &gateway.url()).with("DM_DEPLOYMENT_ID", "d-1"));
+    succeeds(build(&machines[0]));
+    succeeds(stage(&machines[1], &["deploy", "--", "true"]));
+    for machine in &machines {
+        let timeline = succeeds(stage(machine, &["--timeline"]));
+        assert!(timeline.contains("shop/build") && timeline.contains("shop/deploy"), "{timeline}");
+    }
+}
+
+#[test]
+fn a_deployment_that_began_on_another_machine_has_a_duration() {
+    let (store, gateway) = (TempDir::new().unwrap(), Pushgateway::start());
+    let machine = || runner(store.path(), &gateway.url()).with("DM_DEPLOYMENT_ID", "d-1");
+    succeeds(stage(&machine(), &["deployment", "--start"]));
+    succeeds(stage(&machine(), &["deployment", "--finish", "success"]));
+    assert_eq!(gateway.value("time_to_deploy_seconds_count", &[]), 1.0);
+}
+
+#[test]
+fn the_next_runner_pushes_what_a_runner_that_is_gone_could_not() {
+    let (store, gateway) = (TempDir::new().unwrap(), Pushgateway::start());
+    // The service was deployed without a shared state before.
+    for _ in 0..3 {
+        succeeds(build(&Machine::new().with("PUSHGATEWAY_URL", &gateway.url())));
+    }
+    let output = build(&runner(store.path(), &fault::refused())).output().unwrap();
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("not pushed"));
+    for expected in [5.0, 6.0] {
+        succeeds(build(&runner(store.path(), &gateway.url())));
+        assert_eq!(gateway.value("deployment_total", &BUILDS), expected);
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_used_is_one_warning_and_the_event_is_shared_later() {
+    let (store, gateway) = (TempDir::new().unwrap(), Pushgateway::start());
+    let folder = store.path().join("store");
+    common::fs::atomic::write(&folder, b"a file, not a folder").unwrap();
+    let machine = runner(&folder, &gateway.url());
+    let mut stderr = String::new();
+    for _ in 0..3 {
+        let output = stage(&machine, &["build", "--", "sh", "-c", "exit 3"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        stderr += &String::from_utf8(output.stderr).unwrap();
+    }
+    assert_eq!(stderr.matches("not shared").count(), 1, "{stderr}");
+    std::fs::remove_file(&folder).unwrap();
+    succeeds(stage(&machine, &["--flush"]));
+    assert_eq!(gateway.value("deployment_total", &["stage=\"build\"", "status=\"failure\""]), 3.0);
+    assert_eq!(stored_events(&folder, "build"), 3);
+}
+
+#[test]
+fn the_stages_of_a_deployment_reach_the_store_in_one_write() {
+    let (store, gateway) = (TempDir::new().unwrap(), Pushgateway::start());
+    let machine = runner(store.path(), &gateway.url());
+    let script = "for n in 1 2 3 4 5 6 7 8; do dm-stage stage$n -- true || exit 1; done";
+    succeeds(stage(&machine, &["deployment", "--", "sh", "-c", script]));
+    let document = document(store.path());
+    assert_eq!((document["sequence"].as_u64(), document["events"].as_array().unwrap().len()), (Some(1), 9));
+    for number in 1..=8 {
+        let labels = [&*format!("stage=\"stage{number}\""), "status=\"success\""];
+        assert_eq!(gateway.value("deployment_total", &labels), 1.0);
+    }
+}
+
+#[test]
+fn a_damaged_counter_heals_with_the_next_push() {
+    let (store, gateway) = (TempDir::new().unwrap(), Pushgateway::start());
+    succeeds(build(&runner(store.path(), &gateway.url())));
+    let url = format!(
+        "{}/metrics/job/dm_counters/environment/production/service/shop/stage/build/slot/0",
+        gateway.url()
+    );
+    let body = "# TYPE deployment_total counter\ndeployment_total{status=\"success\"} NaN\n";
+    reqwest::blocking::Client::new().put(url).body(body).send().unwrap().error_for_status().unwrap();
+    succeeds(build(&runner(store.path(), &gateway.url())));
+    assert_eq!(gateway.value("deployment_total", &BUILDS), 2.0);
+}
+
+#[test]
+fn runners_that_are_killed_at_any_moment_lose_and_repeat_nothing() {
+    let (store, gateway) = (TempDir::new().unwrap(), Pushgateway::start());
+    let started = Instant::now();
+    succeeds(build(&runner(store.path(), &gateway.url())));
+    let whole_run = started.elapsed();
+    // After the store, before or after each request to the gateway.
+    let proxy = KillingProxy::new(&gateway);
+    for moment in [Moment::BeforeRequest, Moment::BeforeAnswer] {
+        for request in 0.. {
+            let machine = runner(store.path(), &gateway.url());
+            if !proxy.kills(&mut build(&machine), moment, request) {
+                break;
+            }
+        }
+    }
+    let mut random = trial::random();
+    for at_once in [2, 8, 32] {
+        for _ in 0..trial::rounds(2) {
+            let machines: Vec<Machine> = (0..at_once).map(|_| runner(store.path(), &gateway.url())).collect();
+            let killed: usize = std::thread::scope(|scope| {
+                let threads: Vec<_> = machines
+                    .iter()
+                    .map(|machine| {
+                        let delay =
+                            whole_run.mul_f64(random.f64() * f64::from(at_once)) + Duration::from_millis(1);
+                        scope.spawn(move || {
+                            kill_after(delay, build(machine).stderr(Stdio::null()).spawn().unwrap())
+                        })
+                    })
+                    .collect();
+                threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum()
+            });
+            println!("{killed} of {at_once} killed");
+        }
+        // The next deployment, on a fresh runner.
+        succeeds(stage(&runner(store.path(), &gateway.url()), &["deployment", "--", "true"]));
+        assert_counted(&gateway, store.path());
+    }
+}
