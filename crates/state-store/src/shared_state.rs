@@ -43,7 +43,7 @@ struct Snapshot {
 }
 
 impl SharedState {
-    /// The document of `service` in `environment`. `cache` is a private folder of this machine and this store: what it
+    /// The document of `service` in `environment`. `cache` is a folder in the state directory of this machine, for this store: what it
     /// remembers saves a request.
     pub fn new(store: Store, environment: &Label, service: &Label, cache: &Path) -> Self {
         let cache = Cache::new(cache, &Key::document(environment, service));

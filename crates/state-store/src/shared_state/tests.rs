@@ -17,7 +17,7 @@ fn open(store: &Path, machine: &Path) -> SharedState {
     let url = format!("file://{}", store.display()).parse().unwrap();
     let store = Store::open(&url, machine).unwrap();
     let [environment, service] = ["production", "shop"].map(|text| text.parse().unwrap());
-    SharedState::new(store, &environment, &service, machine)
+    SharedState::new(store, &environment, &service, &machine.join("shared"))
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
