@@ -130,7 +130,7 @@ fn a_clone_that_has_grown_is_made_again() {
 fn a_holder_of_the_lock_that_does_not_respond_is_bypassed() {
     let repository = Repository::new();
     let folder = repository.cache("cache").join("git");
-    let _lock = common::fs::lock::exclusive(&folder.join("lock")).unwrap();
+    let _lock = common::fs::lock::exclusive(&folder.join("lock"), Duration::ZERO).unwrap();
     let mut backend = repository.open("cache");
     backend.lock_limit = Duration::ZERO;
     assert_eq!(block_on(increment(&backend, &key("a"))).unwrap().unwrap(), (1, 0));
