@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 
 use super::counters::{Counters, Increases};
 use super::discovery::Query;
-use super::requests::{Counted, check_scraped, distinct};
+use super::pairing::Counted;
+use super::requests::{check_scraped, distinct};
 use super::scope;
 use super::scrapes::Scrapes;
 use super::selector::{Matcher, Selector};

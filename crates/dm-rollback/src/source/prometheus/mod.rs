@@ -33,7 +33,8 @@ pub(crate) use client::Client;
 use client::OVERLAP;
 use discovery::Query;
 use histogram::Histogram;
-use requests::{Counted, RequestCounters};
+use pairing::Counted;
+use requests::RequestCounters;
 pub(crate) use selector::check_selector;
 pub(super) use unit::Unit;
 

@@ -1,9 +1,12 @@
 //! Pairs errors with the requests that failed. Two exporters are not scraped at the same moment: errors may arrive before
 //! their requests. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::requests::Counted;
+use crate::evidence::Requests;
+
+/// Requests and errors, by the time of the sample in milliseconds.
+pub(super) type Counted = BTreeMap<i64, Requests>;
 
 /// Errors whose requests have not been counted yet.
 #[derive(Debug, Default)]
@@ -48,7 +51,6 @@ impl Pairing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::Requests;
 
     /// The errors at each time, and those that are left, for (time, requests, errors).
     fn paired(since: i64, counts: &[(i64, u64, u64)]) -> (Vec<u64>, u64) {

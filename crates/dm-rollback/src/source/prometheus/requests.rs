@@ -9,14 +9,13 @@ use common::duration::format_duration;
 use super::counters::{Counters, Increases};
 use super::discovery::Query;
 use super::error_selector::{Standing, examine};
-use super::pairing::Pairing;
+use super::pairing::{Counted, Pairing};
 use super::scope;
 use super::scrapes::Scrapes;
 use super::selector::Selector;
 use super::series::{Labels, Series};
 use super::status::{STATUS_LABELS, ambiguous, counts_failures};
 use super::targets::{Targets, Times};
-use crate::evidence::Requests;
 use crate::report::note;
 use crate::source::unusable::Unusable;
 
@@ -34,9 +33,6 @@ const USUAL: [&str; 11] = [
     "flask_http_request_total",
     "grpc_server_handled_total",
 ];
-
-/// Requests and errors, by the time of the sample in milliseconds.
-pub(super) type Counted = BTreeMap<i64, Requests>;
 
 /// A selector that the caller wrote, or that was found, and the flag that names it.
 #[derive(Debug)]
