@@ -67,6 +67,7 @@ complete -c dm-rollback -l allow-refused -d 'Allow a version that was rolled bac
 complete -c dm-rollback -l schema-compatible -d 'Roll back even if a migration has changed the schema: the target works with the current one'
 complete -c dm-rollback -l provisional -d 'More checks of this deployment follow: a keep does not make its version known good yet'
 complete -c dm-rollback -l mark-good -d 'Only record the version of this deployment as known good'
+complete -c dm-rollback -l assumed -d 'With --mark-good: nobody saw this version answer, it is only assumed that it served'
 complete -c dm-rollback -l check-version -d 'Only check the version of this deployment: exit with 1 if it was rolled back and has not proved good since'
 complete -c dm-rollback -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dm-rollback -s V -l version -d 'Print version'
