@@ -23,7 +23,7 @@ _dm__migrate() {
 
     case "${cmd}" in
         dm__migrate)
-            opts="-h -V --timeout --kill-after --may-outlive --on-failure --status --database-url --require-monitor --expect-version --expect-change --advisory-lock --lock-timeout --lock-retries --terminate-blockers --blocker-state --blocker-min-age --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --timeout --kill-after --may-outlive --on-failure --status --database-url --require-monitor --expect-version --expect-change --advisory-lock --lock-timeout --lock-retries --terminate-blockers --blocker-state --blocker-min-age --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -94,6 +94,10 @@ _dm__migrate() {
                     return 0
                     ;;
                 --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -47,6 +47,7 @@ complete -c dm-rollback -l commit -d 'Commit that is deployed [default: from the
 complete -c dm-rollback -l run-url -d 'Page of the CI run [default: from the CI system]' -r
 complete -c dm-rollback -l textfile -d 'Metrics file for node_exporter\'s textfile collector; the name must end in .prom' -r
 complete -c dm-rollback -l state-dir -d 'State directory with the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]' -r
+complete -c dm-rollback -l state-url -d 'Where the state is that all machines share: file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or git+https://host/repository.git#refs/dm/state' -r
 complete -c dm-rollback -l export-budget -d 'How long exporting may take after the work [default: 2s]' -r
 complete -c dm-rollback -l pushgateway-url -d 'Pushgateway to push to, or "disabled" [default: disabled]' -r
 complete -c dm-rollback -l pushgateway-user -d 'User for basic authentication' -r
@@ -66,6 +67,7 @@ complete -c dm-rollback -l require-target -d 'Refuse (11) if no version is known
 complete -c dm-rollback -l allow-refused -d 'Allow a version that was rolled back before: as the --target, or with --check-version'
 complete -c dm-rollback -l schema-compatible -d 'Roll back even if a migration has changed the schema: the target works with the current one'
 complete -c dm-rollback -l provisional -d 'More checks of this deployment follow: a keep does not make its version known good yet'
+complete -c dm-rollback -l act-without-state -d 'Roll back although the shared state cannot be used, or this CI job\'s machine has no ledger: without the safeguards that depend on it'
 complete -c dm-rollback -l mark-good -d 'Only record the version of this deployment as known good'
 complete -c dm-rollback -l assumed -d 'With --mark-good: nobody saw this version answer, it is only assumed that it served'
 complete -c dm-rollback -l check-version -d 'Only check the version of this deployment: exit with 1 if it was rolled back and has not proved good since'

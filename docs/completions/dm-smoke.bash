@@ -23,7 +23,7 @@ _dm__smoke() {
 
     case "${cmd}" in
         dm__smoke)
-            opts="-h -V --new --from-junit --from-tap --name --base-url --jobs --reuse --timeout --retries --retry-delay --flaky --max-fail --deadline --filter --tag --check --annotate --format --report --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --new --from-junit --from-tap --name --base-url --jobs --reuse --timeout --retries --retry-delay --flaky --max-fail --deadline --filter --tag --check --annotate --format --report --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -118,6 +118,10 @@ _dm__smoke() {
                     return 0
                     ;;
                 --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -25,6 +25,7 @@ complete -c dm-smoke -l commit -d 'Commit that is deployed [default: from the CI
 complete -c dm-smoke -l run-url -d 'Page of the CI run [default: from the CI system]' -r
 complete -c dm-smoke -l textfile -d 'Metrics file for node_exporter\'s textfile collector; the name must end in .prom' -r
 complete -c dm-smoke -l state-dir -d 'State directory with the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]' -r
+complete -c dm-smoke -l state-url -d 'Where the state is that all machines share: file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or git+https://host/repository.git#refs/dm/state' -r
 complete -c dm-smoke -l export-budget -d 'How long exporting may take after the work [default: 2s]' -r
 complete -c dm-smoke -l pushgateway-url -d 'Pushgateway to push to, or "disabled" [default: disabled]' -r
 complete -c dm-smoke -l pushgateway-user -d 'User for basic authentication' -r

@@ -9,6 +9,7 @@ complete -c dm-stage -l skip -d 'Do not run the command; record the stage as ski
 complete -c dm-stage -l github -d 'In GitHub Actions, any of: group (fold the output), error (annotate a failure), summary (add a row to the step summary)' -r
 complete -c dm-stage -l finish -d 'Only record that a stage begun with --start has ended: success, failure, error, timeout, cancelled or skipped' -r
 complete -c dm-stage -l timeline -d 'Print the timeline of a deployment from the journal; without an ID, of the last one' -r
+complete -c dm-stage -l exclusive -d 'Run only one deployment of the service in the environment at a time; a second one waits for this long, such as --exclusive=\'wait 10m\', or exits with 75. Only for the stage deployment' -r
 complete -c dm-stage -l service -d 'Service that is deployed [default: from the CI system, otherwise the name of the repository\'s folder]' -r
 complete -c dm-stage -l environment -d 'Environment to deploy to [default: from the CI system, otherwise "development"]' -r
 complete -c dm-stage -l deployment-id -d 'Id of the deployment, the same for all its tools [default: the CI run, otherwise a new id]' -r
@@ -17,6 +18,7 @@ complete -c dm-stage -l commit -d 'Commit that is deployed [default: from the CI
 complete -c dm-stage -l run-url -d 'Page of the CI run [default: from the CI system]' -r
 complete -c dm-stage -l textfile -d 'Metrics file for node_exporter\'s textfile collector; the name must end in .prom' -r
 complete -c dm-stage -l state-dir -d 'State directory with the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]' -r
+complete -c dm-stage -l state-url -d 'Where the state is that all machines share: file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or git+https://host/repository.git#refs/dm/state' -r
 complete -c dm-stage -l export-budget -d 'How long exporting may take after the work [default: 2s]' -r
 complete -c dm-stage -l pushgateway-url -d 'Pushgateway to push to, or "disabled" [default: disabled]' -r
 complete -c dm-stage -l pushgateway-user -d 'User for basic authentication' -r
