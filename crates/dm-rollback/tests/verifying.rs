@@ -53,7 +53,7 @@ impl Shop {
         let live = machine.folder().join("live");
         write(&live.join("fault"), b"").unwrap();
         write(&live.join("version"), b"2.0").unwrap();
-        let counts = Arc::new([const { AtomicU64::new(0) }; 3]);
+        let counts = Arc::new([const { AtomicU64::new(0) }; 4]);
         let service = Recording::answering(move |head| respond(head, fault, &live, &counts));
         Self { machine, service }
     }
@@ -73,12 +73,14 @@ impl Shop {
 }
 
 /// The answer to a request. The health page works always.
-fn respond(head: &str, fault: Fault, live: &Path, counts: &[AtomicU64; 3]) -> String {
+fn respond(head: &str, fault: Fault, live: &Path, counts: &[AtomicU64; 4]) -> String {
     let versions = std::fs::read_to_string(live.join("version")).unwrap_or_default();
     let versions: Vec<&str> = versions.lines().collect();
-    let turn = usize::try_from(counts[2].fetch_add(1, Ordering::Relaxed)).unwrap();
+    // Each page has turns of its own: two observers that alternate would each meet one version only.
+    let is_health = head.starts_with("GET /health");
+    let turn = usize::try_from(counts[2 + usize::from(is_health)].fetch_add(1, Ordering::Relaxed)).unwrap();
     let body = format!("{{\"version\":\"{}\"}}", versions[turn % versions.len()]);
-    if head.starts_with("GET /health") {
+    if is_health {
         return answer("200 OK", &body);
     }
     let is_faulty = live.join("fault").exists();
@@ -218,7 +220,7 @@ fn if_no_version_is_known_no_answer_verifies_a_rollback() {
 }
 
 /// Half of the fleet is still the version that was rolled back.
-const HALF: &str = "sh -c 'rm live/fault; (echo 1.0; echo 2.0) > live/version'";
+const HALF: &str = "sh -c 'rm live/fault; (echo 1.0; echo 2.0) > live/next; mv live/next live/version'";
 
 const STILL_ANSWERS: &str = "version 2.0, which was rolled back, still answers";
 

@@ -2,6 +2,7 @@
 
 use common::records::Baseline;
 
+use super::comparison::Comparison;
 use crate::decision::baseline::Limits;
 use crate::decision::control_test::{ControlTest, Group};
 use crate::decision::rate_test::RateTest;
@@ -50,16 +51,6 @@ struct OpenBucket {
     index: Option<i64>,
     new: Group,
     control: Group,
-}
-
-/// How many buckets can be compared with the control group.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Comparison {
-    all: u32,
-    /// Without requests of the control group.
-    alone: u32,
-    /// In which the control group failed itself.
-    troubled: u32,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -206,22 +197,7 @@ impl ErrorCounts {
 
     /// Why the control group does not allow a decision, in a sentence: it is missing, or fails itself.
     pub(crate) fn control_problem(&self) -> Option<String> {
-        let (control, tests) = (self.control?, self.tests.as_ref()?);
-        let Comparison { all, alone, troubled } = tests.buckets;
-        if control.total == 0 {
-            Some("the control group has no requests, so there is nothing to compare with".to_owned())
-        } else if alone * 2 > all {
-            Some(format!(
-                "the control group has no requests in {alone} of {all} buckets of time: does it still run?"
-            ))
-        } else if (alone + troubled) * 2 > all {
-            let Group { total, errors } = control;
-            Some(format!(
-                "the control group fails itself ({errors} of {total}), so the comparison proves nothing"
-            ))
-        } else {
-            None
-        }
+        self.tests.as_ref()?.buckets.problem(self.control?)
     }
 
     /// The limits; `None` without requests.
@@ -284,9 +260,7 @@ impl Tests {
         }
         // An outage of the control group is not the new version's fault. This looks at the control group only.
         let is_outage = self.control.as_ref().is_some_and(|test| test.is_outage(control));
-        self.buckets.all += 1;
-        self.buckets.alone += u32::from(!is_comparable);
-        self.buckets.troubled += u32::from(is_comparable && is_outage);
+        self.buckets.add(is_comparable, is_outage);
         if is_comparable && !is_outage {
             self.better.add(new.total, new.errors);
             self.better_than_requested.iter_mut().for_each(|test| test.add(new.total, new.errors));
