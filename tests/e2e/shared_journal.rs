@@ -1,10 +1,12 @@
 //! The events and counters of machines that share nothing but a state: whoever dies, the next one pushes for it.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::clock::{Clock as _, SystemClock};
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::bin::Machine;
@@ -188,4 +190,27 @@ fn runners_that_are_killed_at_any_moment_lose_and_repeat_nothing() {
         succeeds(stage(&runner(store.path(), &gateway.url()), &["deployment", "--", "true"]));
         assert_counted(&gateway, store.path());
     }
+}
+
+#[test]
+fn a_rollback_knows_the_newer_deployment_of_another_machine() {
+    let (store, gateway) = (TempDir::new().unwrap(), Pushgateway::start());
+    let machine = |deployment: &str| {
+        runner(store.path(), &gateway.url())
+            .with("DM_DEPLOYMENT_ID", deployment)
+            .with("DM_VERSION", deployment)
+    };
+    succeeds(stage(&machine("d-1"), &["deployment", "--", "true"]));
+    succeeds(stage(&machine("d-2"), &["deployment", "--", "true"]));
+    let mut rollback = machine("d-1").tool("dm-rollback");
+    let now = SystemClock.now().to_rfc3339();
+    let start = format!(r#"{{"v":1,"type":"start","tool":"dm-health","deployment":"","ts":"{now}"}}"#);
+    let end = format!(r#"{{"v":1,"type":"end","ts":"{now}","exit":1,"records":0}}"#);
+    rollback.args(["--if-health-fails", "--", "touch", "never"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = rollback.stdout(Stdio::null()).spawn().unwrap();
+    writeln!(child.stdin.take().unwrap(), "{start}\n{end}").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(11), "{said}");
+    assert!(said.contains("deployment d-2 began at") && said.contains("after d-1"), "{said}");
 }
