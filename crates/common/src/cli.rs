@@ -104,7 +104,8 @@ fn die_by(signal: i32) {
     let _ = signal_hook::low_level::emulate_default_handler(signal);
 }
 
-/// Writes one line to stderr, in the form `tool: message; message`: messages quote text from outside. Writes nothing if there are no messages.
+/// Writes one line to stderr, in the form `tool: message; message`, without control characters: messages quote text from
+/// outside. Writes nothing if there are no messages.
 pub fn warn(tool: &str, messages: &[String]) {
     if !messages.is_empty() {
         // If stderr is closed, there is nowhere left to report it.

@@ -25,8 +25,7 @@ pub enum Line<'a> {
 /// # Errors
 /// It cannot be read, has more than `max` bytes, or is not UTF-8.
 pub fn read_text(path: &Path, max: u64) -> io::Result<String> {
-    let bytes = read_to_end(File::open(path)?, path, max)?;
-    String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
+    as_text(read(path, max)?)
 }
 
 /// Reads all bytes of a file or a pipe.
@@ -46,7 +45,10 @@ pub fn read_regular_text(path: &Path, max: u64) -> io::Result<String> {
     if !file.metadata()?.is_file() {
         return Err(not_a_file(path));
     }
-    let bytes = read_to_end(file, path, max)?;
+    as_text(read_to_end(file, path, max)?)
+}
+
+fn as_text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
 }
 

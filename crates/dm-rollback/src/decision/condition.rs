@@ -50,7 +50,8 @@ impl Numbers {
 }
 
 /// Evaluates the producer's exit code: 0 proves a good version. 1 proves a bad one, and so does a deadline of
-/// dm-health that passed before the service was healthy; but a service that worked has to fail for long enough. Any other code proves nothing.
+/// dm-health that passed before the service was healthy; but a service that worked has to fail for long enough. Any other
+/// code proves nothing.
 pub(crate) fn check_producer(evidence: &Evidence, producer: &str, condition: Condition) -> Finding {
     let finding = |answer, why| Finding { answer, condition: Some(condition), why, numbers: None };
     if evidence.producer.as_deref() != Some(producer) {

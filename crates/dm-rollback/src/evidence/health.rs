@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::criteria::{DEFAULT_LIMIT, MAX_NAMES};
+use super::by_target;
+use super::criteria::DEFAULT_LIMIT;
 use super::error_counts::percent;
 use crate::decision::control_test::Group;
 
@@ -33,14 +34,7 @@ struct Target {
 impl Health {
     /// Counts a probe. `is_ours` is false if another version answered it, or may have.
     pub(super) fn probe(&mut self, target: &str, bucket: i64, ok: bool, is_ours: bool) {
-        let name =
-            if self.targets.contains_key(target) || self.targets.len() < MAX_NAMES { target } else { "" };
-        if !self.targets.contains_key(name) {
-            self.targets.insert(name.to_owned(), Target::default());
-        }
-        if let Some(target) = self.targets.get_mut(name) {
-            target.probe(bucket, ok, is_ours);
-        }
+        by_target::entry(&mut self.targets, target).probe(bucket, ok, is_ours);
     }
 
     /// Forgets what a target did while it was not known which version answered.

@@ -1,5 +1,6 @@
 //! The evidence for a verdict, counted while it is read: memory use does not depend on its length.
 
+mod by_target;
 mod comparison;
 mod criteria;
 pub(crate) mod error_counts;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use common::label::Label;
 use common::version::is_same;
 
-use super::criteria::MAX_NAMES;
+use super::by_target;
 use super::share::Share;
 
 /// The maximum number of versions that are counted by name. A service with more makes up names.
@@ -114,13 +114,7 @@ impl Versions {
     }
 
     fn target(&mut self, target: &str) -> &mut Answers {
-        // A stream with too many targets makes up names.
-        let name =
-            if self.targets.contains_key(target) || self.targets.len() < MAX_NAMES { target } else { "" };
-        if !self.targets.contains_key(name) {
-            self.targets.insert(name.to_owned(), Answers::default());
-        }
-        self.targets.get_mut(name).expect("inserted")
+        by_target::entry(&mut self.targets, target)
     }
 
     /// Whether it is known which version has to answer, or which must not.
@@ -196,6 +190,7 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::criteria::MAX_NAMES;
 
     const AT: &str = "http://h/";
 
