@@ -195,14 +195,14 @@ fn runners_that_are_killed_at_any_moment_lose_and_repeat_nothing() {
 #[test]
 fn a_rollback_knows_the_newer_deployment_of_another_machine() {
     let (store, gateway) = (TempDir::new().unwrap(), Pushgateway::start());
-    let machine = |deployment: &str| {
-        runner(store.path(), &gateway.url())
+    let [machine, _] = ["d-1", "d-2"].map(|deployment| {
+        let machine = runner(store.path(), &gateway.url())
             .with("DM_DEPLOYMENT_ID", deployment)
-            .with("DM_VERSION", deployment)
-    };
-    succeeds(stage(&machine("d-1"), &["deployment", "--", "true"]));
-    succeeds(stage(&machine("d-2"), &["deployment", "--", "true"]));
-    let mut rollback = machine("d-1").tool("dm-rollback");
+            .with("DM_VERSION", deployment);
+        succeeds(stage(&machine, &["deployment", "--", "true"]));
+        machine
+    });
+    let mut rollback = machine.tool("dm-rollback");
     let now = SystemClock.now().to_rfc3339();
     let start = format!(r#"{{"v":1,"type":"start","tool":"dm-health","deployment":"","ts":"{now}"}}"#);
     let end = format!(r#"{{"v":1,"type":"end","ts":"{now}","exit":1,"records":0}}"#);

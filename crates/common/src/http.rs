@@ -7,9 +7,11 @@ use url::Url;
 use crate::term::text::is_unsafe;
 
 /// The base of every client. It follows no redirects, because a redirected PUT or POST would silently become a GET. It
-/// loads the machine's root certificates only for `https`: loading them takes longer than a request to a nearby server.
+/// loads the machine's root certificates only for `https`: loading them takes longer than a request to a nearby server. It
+/// speaks HTTP/1.1 in every build: another crate of the same build may switch HTTP/2 on, and with it other errors.
 pub fn builder(https: bool) -> ClientBuilder {
     let builder = Client::builder()
+        .http1_only()
         .user_agent(concat!("dm/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none());
     if https { builder } else { builder.tls_certs_only([]) }
