@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -151,7 +152,9 @@ fn write_command(line: &str) {
 
 /// Appends a row to the table in the summary. Begins the table if the file is empty.
 fn add_row(path: &PathBuf, cells: &[&str]) -> io::Result<()> {
-    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    // A pipe that nobody reads must not make the command wait.
+    let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let mut file = OpenOptions::new().append(true).create(true).custom_flags(flags).open(path)?;
     let mut text = String::new();
     if file.metadata()?.len() == 0 {
         text.push_str("| stage | status | duration | why |\n| --- | --- | ---: | --- |\n");
@@ -173,6 +176,14 @@ mod tests {
         assert_eq!("group,error, summary".parse(), Ok(all));
         assert_eq!("".parse(), Ok(GitHubOutputs::default()));
         assert!("warning".parse::<GitHubOutputs>().unwrap_err().contains("warning is none of"));
+    }
+
+    #[test]
+    fn a_summary_that_is_a_pipe_without_a_reader_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("summary");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(add_row(&pipe, &["build", "success"]).is_err());
     }
 
     #[test]
