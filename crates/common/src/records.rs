@@ -81,6 +81,9 @@ pub struct Start {
     /// proven good. `None` if the producer does not watch, or only for a fixed time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch_min_ms: Option<u64>,
+    /// Whether the producer expects more of a response than a status of success, such as a text in the body.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expectations: bool,
     /// The maximum duration of the watch, in milliseconds; `None` if the producer does not watch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch_max_ms: Option<u64>,
@@ -355,6 +358,7 @@ mod tests {
             deployment: "d-42".to_owned(),
             ts,
             interval_ms: Some(1000),
+            expectations: false,
             watch_min_ms: None,
             watch_max_ms: None,
         };

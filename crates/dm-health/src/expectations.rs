@@ -34,6 +34,12 @@ impl Expectations {
         Self { version: None, ..self.clone() }
     }
 
+    /// Whether more is expected of a response than a status of success. The version is not meant: whoever reads the records
+    /// judges that.
+    pub(crate) fn are_specific(&self) -> bool {
+        !self.response.is_only_success() || self.min_certificate_life.is_some() || self.max_latency.is_some()
+    }
+
     /// The version that answered, if it can be detected.
     pub(crate) fn detect_version(&self, response: &Response) -> Option<Label> {
         self.detector.as_ref()?.version(response)

@@ -1,5 +1,6 @@
 //! Judges a deployment, rolls it back if necessary, and reports the result.
 
+use std::collections::BTreeSet;
 use std::io::stdin;
 
 use anyhow::{Context as _, Result};
@@ -101,6 +102,7 @@ fn judge(
         deployment: keep_deployment_id.then(|| identity.deployment.clone()),
         versions: Versions::of(identity.version.clone()),
         allow_recording,
+        required_sources: BTreeSet::new(),
     };
     let triggered = trigger.as_ref().map(|trigger| {
         let journal = context.sinks.state_dir.as_deref().map(Journal::new);

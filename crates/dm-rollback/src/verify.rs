@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::{Clock, Stopwatch};
 use common::duration::format_duration;
 use common::event::Condition;
@@ -77,7 +78,13 @@ pub(crate) struct Verification {
     targets: Vec<Url>,
     /// Whether the versions that answered were detected.
     detects_versions: bool,
+    /// When the rollback was decided.
+    decided_at: DateTime<Utc>,
 }
+
+/// How long an Alertmanager that was restarted may know nothing of an alert that fires: Prometheus sends it again after a
+/// minute (`--rules.alert.resend-delay`), and a group waits for its evaluation.
+const RESENT: TimeDelta = TimeDelta::seconds(90);
 
 impl Verification {
     /// Plans the verification of a rollback with this verdict.
@@ -105,9 +112,13 @@ impl Verification {
             _ => Measure::Nothing("the condition cannot be measured again"),
         };
         let detects_versions = evidence.is_some_and(|evidence| evidence.versions.are_detected());
-        let targets = evidence.filter(|evidence| evidence.is_repeatable()).map(Evidence::targets);
-        let targets = targets.unwrap_or_default();
-        Self { settings, sources, trigger, subject, measure, targets, detects_versions }
+        let bad_sources = evidence.map(Evidence::bad_sources).unwrap_or_default();
+        let is_repeatable =
+            |evidence: &&Evidence| evidence.is_repeatable() && evidence.are_probes(&bad_sources);
+        let targets = evidence.filter(is_repeatable).map(Evidence::targets).unwrap_or_default();
+        let subject = Subject { required_sources: bad_sources, ..subject };
+        let decided_at = verdict.ts;
+        Self { settings, sources, trigger, subject, measure, targets, detects_versions, decided_at }
     }
 
     /// Measures until the rollback is proven, or until the deadline. `target` is the version that was restored, if it is
@@ -215,7 +226,7 @@ impl Verification {
         if self.detects_versions && !evidence.versions.are_detected() {
             bail!("the responses do not name their version any more");
         }
-        if let Some(why) = evidence.why_replaced_is_live() {
+        if let Some(why) = evidence.why_replaced_is_live().or_else(|| evidence.why_source_is_silent()) {
             bail!("{why}");
         }
         if evidence.is_decisive() {
@@ -253,11 +264,12 @@ impl Verification {
         let bucket = self.sources.criteria.bucket;
         let (stopwatch, mut quiet) = (Stopwatch::start(clock), 0);
         loop {
+            // An alert that somebody has silenced is not gone.
             let is_firing = match &self.trigger {
                 Some(trigger) => trigger.is_firing().await?,
                 None => self.sources.is_alert_firing(clock).await?,
             };
-            quiet = if is_firing { 0 } else { quiet + 1 };
+            quiet = if is_firing || self.was_alertmanager_restarted(clock).await? { 0 } else { quiet + 1 };
             if quiet > QUIET_BUCKETS {
                 return Ok(());
             }
@@ -267,6 +279,16 @@ impl Verification {
             }
             tokio::time::sleep(bucket.min(remaining)).await;
         }
+    }
+
+    /// Whether Alertmanager was started after it had confirmed the alert, and may not know yet which alerts fire.
+    async fn was_alertmanager_restarted(&self, clock: &dyn Clock) -> Result<bool> {
+        let alertmanager = self.trigger.as_ref().map(|trigger| &trigger.alertmanager);
+        let Some(alertmanager) = alertmanager.or_else(|| self.sources.alertmanager()) else {
+            return Ok(false);
+        };
+        let started_at = alertmanager.started_at().await?;
+        Ok(started_at > self.decided_at && clock.now() - started_at < RESENT)
     }
 
     /// Checks that the URL that the operator named works.

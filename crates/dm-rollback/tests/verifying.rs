@@ -171,11 +171,35 @@ fn a_target_that_still_fails_when_it_is_probed_again_verifies_nothing() {
 
 #[test]
 fn what_only_dm_health_expects_is_not_verified_by_other_probes() {
-    let fault = Fault::WrongBody { after: 5 };
-    let output = after_the_stream(fault, "--expect-body version", "", "true");
+    // Whether the failures are due to what is expected, or not: other probes would not expect it.
+    for (fault, command) in [(Fault::WrongBody { after: 5 }, "true"), (OUTAGE, "rm live/fault")] {
+        let output = after_the_stream(fault, "--expect-body version", "", command);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(12), "{said}");
+        assert!(said.contains("NOT verified: the stream ended before the rollback was proven"), "{said}");
+    }
+}
+
+#[test]
+fn the_source_that_failed_has_to_be_observed_again() {
+    let shop = Shop::with(Fault::Errors(0));
+    // Users' requests fail, and are not counted any more after the verdict. The probes were good all the time.
+    let counts = r#"while IFS= read -r line; do
+            printf '%s\n' "$line"
+            case $line in *'"probe"'*) [ $((n += 1)) -gt 40 ] || printf '%s\n' "$line" |
+                sed 's/"type":"probe".*"ts":\("[^"]*"\).*/"type":"count","ts":\1,"src":"nginx","total":10,"errors":5}/' ;;
+            esac
+        done"#;
+    let url = &shop.service.url;
+    let pipe = format!(
+        "dm-health --url {url}/orders --interval 20ms {WATCH} --format jsonl | {{ n=0; {counts}; }} | \
+         dm-rollback {RATE} --verify-deadline 4s -- true"
+    );
+    let output = Command::from_std(shop.machine.shell(&pipe)).output().unwrap();
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(12), "{said}");
-    assert!(said.contains("NOT verified: the stream ended before the rollback was proven"), "{said}");
+    assert!(said.contains("requests failed (nginx"), "{said}");
+    assert!(said.contains("NOT verified: the source nginx"), "{said}");
 }
 
 #[test]
@@ -200,10 +224,12 @@ fn after_failed_smoke_tests(tool: &str, flags: &str) -> (i32, String) {
     let shop = Shop::with(Fault::Errors(30));
     let now = SystemClock.now().to_rfc3339();
     let start = format!(r#"{{"v":1,"type":"start","tool":"dm-smoke","deployment":"","ts":"{now}"}}"#);
-    let end = r#"{"v":1,"type":"end","exit":1,"records":0}"#;
+    let test = r#"{"v":1,"type":"test","name":"checkout","result":"fail"}"#;
+    let end = r#"{"v":1,"type":"end","exit":1,"records":1}"#;
     let flags = flags.replace("URL", &shop.service.url);
-    let pipe =
-        format!("printf '%s\n' '{start}' '{end}' | {tool} --if-smoke-fails --verify-deadline 2s {flags}");
+    let pipe = format!(
+        "printf '%s\n' '{start}' '{test}' '{end}' | {tool} --if-smoke-fails --verify-deadline 2s {flags}"
+    );
     let output = Command::from_std(shop.machine.shell(&pipe)).output().unwrap();
     (output.status.code().unwrap(), stderr(&output))
 }

@@ -27,6 +27,16 @@ impl ResponseExpectation {
         self.check_body(response)
     }
 
+    /// Whether nothing but a status of success is expected.
+    pub fn is_only_success(&self) -> bool {
+        let Self { status, headers, body, json } = self;
+        *status == StatusPatterns::default()
+            && headers.is_empty()
+            && body.contains.is_none()
+            && body.matches.is_none()
+            && json.is_empty()
+    }
+
     /// Compares the status and the headers; the status first, because it often explains the other mismatches.
     pub fn check_head<'a>(&'a self, response: &'a Response) -> Result<(), Mismatch<'a>> {
         if !self.status.matches(response.status) {

@@ -135,6 +135,7 @@ impl Context {
             deployment: self.identity.deployment.to_string(),
             ts,
             interval_ms: interval.and_then(|interval| u64::try_from(interval.as_millis()).ok()),
+            expectations: false,
             watch_min_ms: None,
             watch_max_ms: None,
         }

@@ -239,6 +239,7 @@ mod tests {
             deployment: String::new(),
             ts: DateTime::UNIX_EPOCH,
             interval_ms: Some(1000),
+            expectations: false,
             watch_min_ms: None,
             watch_max_ms: None,
         };

@@ -80,7 +80,13 @@ pub(crate) fn check_producer(evidence: &Evidence, producer: &str, condition: Con
         Some(0) => finding(Decision::Keep, format!("{producer} succeeded")),
         // The watch has ended before its producer, because the version is proven good.
         None if evidence.is_good() => finding(Decision::Keep, "the service is healthy".to_owned()),
-        Some(1) if condition == Condition::SmokeFails => finding(Decision::Rollback, failed_tests(evidence)),
+        Some(1) if condition == Condition::SmokeFails => match failed_tests(evidence) {
+            Some(why) => finding(Decision::Rollback, why),
+            None => finding(
+                Decision::Inconclusive,
+                "dm-smoke ended with exit code 1, but named no smoke test that failed".to_owned(),
+            ),
+        },
         Some(1) if evidence.has_succeeded() => {
             let why = "the service became unhealthy, but not for long enough to prove a fault";
             finding(Decision::Inconclusive, why.to_owned())
@@ -103,27 +109,22 @@ fn proves(condition: Condition, evidence: &Evidence) -> bool {
     if condition == Condition::SmokeFails { evidence.passed_tests > 0 } else { evidence.has_succeeded() }
 }
 
-/// The failed tests and their reasons, in a sentence.
-fn failed_tests(evidence: &Evidence) -> String {
+/// The failed tests and their reasons, in a sentence; `None` if there is none.
+fn failed_tests(evidence: &Evidence) -> Option<String> {
     let count = evidence.failed_tests;
     let what = match count {
-        0 if evidence.flaky.is_empty() => {
-            return "dm-smoke ended with exit code 1, but named no smoke test that failed".to_owned();
-        }
         0 => {
-            return format!(
-                "smoke tests were flaky, which dm-smoke was to fail: {}",
-                evidence.flaky.join("; ")
-            );
+            let flaky = Some(evidence.flaky.join("; ")).filter(|flaky| !flaky.is_empty())?;
+            return Some(format!("smoke tests were flaky, which dm-smoke was to fail: {flaky}"));
         }
         1 => "1 smoke test failed".to_owned(),
         _ => format!("{count} smoke tests failed"),
     };
     if evidence.failures.is_empty() {
-        return what;
+        return Some(what);
     }
     let more = if count > evidence.failures.len() as u64 { "; …" } else { "" };
-    format!("{what}: {}{more}", evidence.failures.join("; "))
+    Some(format!("{what}: {}{more}", evidence.failures.join("; ")))
 }
 
 /// Evaluates the alerts. The deployment is not the cause of an alert whose condition began before it.
@@ -206,7 +207,9 @@ fn check_source(percent: f64, counts: &ErrorCounts, length: Duration) -> (Decisi
         } else {
             String::new()
         };
-        return (Decision::Keep, format!("less than {} %{before}", limits.keep));
+        let shared =
+            if rate > limits.keep { ", apart from what the control group had at the same time" } else { "" };
+        return (Decision::Keep, format!("less than {} %{before}{shared}", limits.keep));
     }
     let why = if let Some(why) = counts.control_problem() {
         why

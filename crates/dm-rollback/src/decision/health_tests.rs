@@ -92,6 +92,7 @@ fn the_verdict_says_what_failed_if_no_test_did() {
     let (verdict, _) = smoke(1, &["pass", "flaky"]);
     assert_eq!(verdict.verdict, Decision::Rollback);
     assert_eq!(verdict.why, "smoke tests were flaky, which dm-smoke was to fail: test 1");
-    let (verdict, _) = smoke(1, &["pass"]);
+    let (verdict, _) = smoke(1, &["pass", "skip"]);
+    assert_eq!(verdict.verdict, Decision::Inconclusive);
     assert_eq!(verdict.why, "dm-smoke ended with exit code 1, but named no smoke test that failed");
 }

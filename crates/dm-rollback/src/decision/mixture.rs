@@ -124,7 +124,7 @@ impl Mixture {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
-pub(super) fn float(count: u64) -> f64 {
+pub(crate) fn float(count: u64) -> f64 {
     count as f64
 }
 

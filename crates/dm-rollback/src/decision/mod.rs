@@ -7,7 +7,9 @@ mod condition;
 pub(crate) mod control_test;
 #[cfg(test)]
 mod health_tests;
-mod mixture;
+pub(crate) mod mixture;
+#[cfg(test)]
+mod present_tests;
 pub(crate) mod rate_test;
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,7 @@ use common::duration::format_duration;
 use common::event::Condition;
 use common::records::{Decision, Verdict};
 
-use crate::evidence::{Bad, ErrorCounts, Evidence, Latency};
+use crate::evidence::{Bad, DEFAULT_LIMIT, ErrorCounts, Evidence, Latency, source_label};
 use condition::{Finding, Numbers, check_alert, check_producer, check_requests};
 use rate_test::RateTest;
 
@@ -89,13 +91,36 @@ pub fn decide(policy: &Policy, evidence: &Evidence, now: DateTime<Utc>) -> Verdi
 /// What forbids a keep, but not a rollback.
 fn doubts(policy: &Policy, evidence: &Evidence) -> Vec<Finding> {
     let by_requests = policy.error_rate.is_some() || policy.latency.is_some();
-    let mut doubts: Vec<String> = evidence.clock_problem().map(str::to_owned).into_iter().collect();
+    let problems = [
+        evidence.clock_problem(),
+        evidence.versions.why_ours_is_missing(),
+        evidence.why_source_is_silent(),
+        evidence.control_problem(),
+        policy.latency.and_then(|_| unknown_durations(policy, evidence)),
+    ];
+    let mut doubts: Vec<String> = problems.into_iter().flatten().collect();
     if let (Some(producer), Some(code @ 1..)) = (&evidence.producer, evidence.exit)
         && by_requests
     {
         doubts.push(format!("{producer} did not succeed: it ended with exit code {code}"));
     }
     doubts.into_iter().map(Finding::inconclusive).collect()
+}
+
+/// Why the durations of the requests prove no good version: too many have none, or failed, and only a good answer in time
+/// is good.
+fn unknown_durations(policy: &Policy, evidence: &Evidence) -> Option<String> {
+    evidence.observations().find_map(|(name, observation)| {
+        let (all, timed) = (observation.errors.total, observation.slow.total);
+        let source = source_label(name);
+        if timed * 2 < all {
+            return Some(format!("only {timed} of {all} requests ({source}) have a known duration"));
+        }
+        let failed = observation.errors.percent().filter(|percent| *percent > DEFAULT_LIMIT)?;
+        policy.error_rate.is_none().then(|| {
+            format!("{failed:.1} % of the requests failed ({source}), however quickly: add --if-error-rate to judge that")
+        })
+    })
 }
 
 /// How a kept version proved good.
@@ -109,11 +134,15 @@ pub(crate) enum Standing {
     Proven,
 }
 
-/// How the version proved good, if the verdict is to keep it. Each condition needs a proof: that it did not occur is none.
+/// How the version proved good, if the verdict is to keep it. Each condition needs a proof: that it did not occur is none,
+/// and neither is an alert that does not fire.
 pub(crate) fn standing(policy: &Policy, evidence: &Evidence, decision: Decision) -> Standing {
     let is_good =
         |bad: Bad| evidence.observations().all(|(_, observation)| observation.counts(bad).is_known_good());
+    let has_proof =
+        policy.error_rate.is_some() || policy.latency.is_some() || policy.health_fails || policy.smoke_fails;
     if decision != Decision::Keep
+        || !has_proof
         || (policy.error_rate.is_some() && !is_good(Bad::Failed))
         || (policy.latency.is_some() && !is_good(Bad::Slow))
         || (policy.health_fails && !evidence.is_steady())

@@ -97,11 +97,6 @@ impl RateTest {
         self.is_proven
     }
 
-    /// Whether the share of errors in all buckets is at most the limit.
-    pub(crate) fn is_within_limit(&self) -> bool {
-        float(self.errors) <= self.limit * float(self.total)
-    }
-
     /// Whether they prove it from the first or the second bucket on.
     pub(crate) fn is_proven_from_the_beginning(&self) -> bool {
         self.mixture.is_proven_from_the_beginning()

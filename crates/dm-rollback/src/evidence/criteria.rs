@@ -14,7 +14,7 @@ pub(crate) const MAX_NAMES: usize = 64;
 pub(crate) const BUCKET: Duration = Duration::from_secs(10);
 
 /// The limit of the error rate if none was requested, in percent.
-pub(super) const DEFAULT_LIMIT: f64 = 5.0;
+pub(crate) const DEFAULT_LIMIT: f64 = 5.0;
 
 /// The limits that the evidence is tested against.
 #[derive(Debug, Clone, Copy, PartialEq)]

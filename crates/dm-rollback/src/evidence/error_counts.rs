@@ -5,6 +5,7 @@ use common::records::Baseline;
 use super::comparison::Comparison;
 use crate::decision::baseline::Limits;
 use crate::decision::control_test::{ControlTest, Group};
+use crate::decision::mixture::float;
 use crate::decision::rate_test::RateTest;
 
 /// The minimum number of requests for a rollback.
@@ -59,6 +60,9 @@ struct Tests {
     worse: RateTest,
     /// Against the limit to keep a version.
     better: RateTest,
+    /// The errors that the control group did not have at the same time, of all requests.
+    own_errors: f64,
+    requests: f64,
     /// Against the requested limit, if the other is higher.
     better_than_requested: Option<RateTest>,
     control: Option<ControlTest>,
@@ -97,7 +101,15 @@ impl ErrorCounts {
     /// Expects a control group: nothing is decided without it.
     pub(crate) fn expect_control(&mut self, tolerance: f64) {
         self.tolerance = Some(tolerance);
-        self.control = Some(Group::default());
+        self.control.get_or_insert_default();
+        self.add_control_test();
+    }
+
+    fn add_control_test(&mut self) {
+        if let Some(tests) = self.tests.take() {
+            let control = tests.control.clone().or_else(|| self.control_test(&tests));
+            self.tests = Some(Tests { control, ..tests });
+        }
     }
 
     fn control_test(&self, tests: &Tests) -> Option<ControlTest> {
@@ -110,10 +122,7 @@ impl ErrorCounts {
         self.control.get_or_insert_default().add(requests);
         self.open.control.add(requests);
         self.tolerance = Some(tolerance);
-        if let Some(tests) = self.tests.take() {
-            let control = tests.control.clone().or_else(|| self.control_test(&tests));
-            self.tests = Some(Tests { control, ..tests });
-        }
+        self.add_control_test();
     }
 
     fn open(&mut self, bucket: i64) {
@@ -159,7 +168,7 @@ impl ErrorCounts {
         // A pause between two faults proves nothing: a proof may begin late, so the whole watch counts too.
         let is_good = |tests: &Tests| {
             tests.better.is_proven()
-                && (tests.is_restore || tests.better.is_within_limit())
+                && (tests.is_restore || tests.is_within_limit())
                 && !tests.worse.ends_with_an_outage()
         };
         let is_good_with = |tests: &Tests, open: OpenBucket| {
@@ -236,12 +245,19 @@ impl Tests {
             limits,
             worse: RateTest::worse_than(limits.roll_back),
             better: RateTest::better_than(limits.keep),
+            own_errors: 0.0,
+            requests: 0.0,
             better_than_requested: limits.is_raised().then(requested),
             control: None,
             is_restore: false,
             buckets: Comparison::default(),
             end: [Group::default(); END],
         }
+    }
+
+    /// Whether the share of errors in the whole watch is within the limit, apart from what the control group had too.
+    fn is_within_limit(&self) -> bool {
+        self.own_errors <= self.limits.keep / 100.0 * self.requests
     }
 
     fn restored_below(percent: f64) -> Self {
@@ -261,6 +277,13 @@ impl Tests {
         // An outage of the control group is not the new version's fault. This looks at the control group only.
         let is_outage = self.control.as_ref().is_some_and(|test| test.is_outage(control));
         self.buckets.add(is_comparable, is_outage);
+        let shared = if is_comparable && is_outage {
+            float(new.total) * float(control.errors) / float(control.total)
+        } else {
+            0.0
+        };
+        self.own_errors += float(new.errors) - shared;
+        self.requests += float(new.total);
         if is_comparable && !is_outage {
             self.better.add(new.total, new.errors);
             self.better_than_requested.iter_mut().for_each(|test| test.add(new.total, new.errors));

@@ -22,8 +22,8 @@ pub(super) struct Health {
 struct Target {
     /// Whether the deployed version has answered well.
     has_worked: bool,
-    /// The first and the last bucket since the last success, if a probe failed since.
-    failing: Option<(i64, i64)>,
+    /// The last bucket with a failed probe since the last success, and the number of such buckets.
+    failing: Option<(i64, usize)>,
     /// All probes since it worked.
     all: Group,
     /// The latest buckets with a probe, oldest first.
@@ -64,7 +64,9 @@ impl Target {
             return;
         }
         if !ok {
-            self.failing = Some((self.failing.map_or(bucket, |(first, _)| first), bucket));
+            // A bucket without a probe says nothing.
+            let (last, count) = self.failing.unwrap_or((bucket, 1));
+            self.failing = Some((bucket, count + usize::from(last != bucket)));
         }
         self.has_worked |= ok;
         // Before that, the service was starting.
@@ -82,10 +84,7 @@ impl Target {
     }
 
     fn is_down(&self) -> bool {
-        self.has_worked
-            && self
-                .failing
-                .is_some_and(|(first, last)| usize::try_from(last - first).is_ok_and(|it| it >= BUCKETS - 1))
+        self.has_worked && self.failing.is_some_and(|(_, count)| count >= BUCKETS)
     }
 
     fn is_steady(&self) -> bool {

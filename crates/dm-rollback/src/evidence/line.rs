@@ -34,13 +34,20 @@ pub(super) enum Line<'a> {
         exit: u8,
         records: u64,
     },
-    /// A line that a verdict does not depend on: another type, or a probe that this machine could not make.
+    /// A probe that this machine could not make: it says nothing about the service.
+    Local {
+        ts: DateTime<Utc>,
+        control: bool,
+    },
+    /// A line of a type that a verdict does not depend on.
     Other,
 }
 
 /// The fields of a probe that a verdict needs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Probe<'a> {
+    /// The number of the probe in its stream, from 1; 0 if its producer counts none.
+    pub(super) seq: u64,
     pub(super) ts: DateTime<Utc>,
     pub(super) src: Cow<'a, str>,
     pub(super) target: Cow<'a, str>,
@@ -50,6 +57,8 @@ pub(super) struct Probe<'a> {
     pub(super) control: bool,
     /// Whether the reason for a failure is the connection or the status.
     pub(super) is_repeatable: bool,
+    /// Whether the response did not arrive within the time limit of the probe.
+    pub(super) timed_out: bool,
 }
 
 /// Reads a line. [`records::parse`] reads each line that the fast parser does not know, and explains what is wrong.
@@ -62,9 +71,10 @@ pub(super) fn parse(line: &[u8]) -> Result<Line<'_>, String> {
 
 /// Parses the two records that come in millions, as the tools write them; `None` for anything else.
 fn parse_fast(line: &[u8]) -> Option<Line<'_>> {
-    const NAMES: [&str; 14] = [
+    const NAMES: [&str; 15] = [
         "v",
         "type",
+        "seq",
         "ts",
         "src",
         "target",
@@ -84,7 +94,7 @@ fn parse_fast(line: &[u8]) -> Option<Line<'_>> {
         let index = NAMES.iter().position(|candidate| *candidate == name);
         index.is_none_or(|at| values[at].replace(value).is_none()).then_some(())
     })?;
-    let [v, kind, ts, src, target, ok, local, latency, total, errors, version, control, status, reason] =
+    let [v, kind, seq, ts, src, target, ok, local, latency, total, errors, version, control, status, reason] =
         values;
     let text = |value| if let Some(Value::Text(text)) = value { Some(text) } else { None };
     let count =
@@ -93,8 +103,15 @@ fn parse_fast(line: &[u8]) -> Option<Line<'_>> {
         return None;
     }
     let (ts, src) = (time(text(ts)?.as_bytes())?, Cow::Borrowed(text(src)?));
+    let is_control = |control| match control {
+        None => Some(false),
+        Some(Value::Bool(control)) => Some(control),
+        Some(_) => None,
+    };
     match (text(kind)?, ok, local) {
-        ("probe", Some(Value::Bool(_)), Some(Value::Bool(true))) => Some(Line::Other),
+        ("probe", Some(Value::Bool(_)), Some(Value::Bool(true))) => {
+            Some(Line::Local { ts, control: is_control(control)? })
+        }
         ("probe", Some(Value::Bool(ok)), None | Some(Value::Bool(false))) => {
             let latency_ms = match latency {
                 None | Some(Value::Null) => None,
@@ -105,18 +122,27 @@ fn parse_fast(line: &[u8]) -> Option<Line<'_>> {
                 None | Some(Value::Null) => None,
                 version => Some(Cow::Borrowed(text(version)?)),
             };
-            let control = match control {
-                None => false,
-                Some(Value::Bool(control)) => control,
-                Some(_) => return None,
-            };
+            let control = is_control(control)?;
+            let seq = if seq.is_some() { count(seq)? } else { 0 };
             let target = Cow::Borrowed(text(target)?);
-            let reason = match reason {
+            let reason: Option<Reason> = match reason {
                 None | Some(Value::Null) => None,
                 reason => Some(text(reason)?.parse().ok()?),
             };
             let is_repeatable = is_repeatable(reason, count(status));
-            Some(Line::Probe(Probe { ts, src, target, ok, latency_ms, version, control, is_repeatable }))
+            let timed_out = reason.is_some_and(has_timed_out);
+            Some(Line::Probe(Probe {
+                seq,
+                ts,
+                src,
+                target,
+                ok,
+                latency_ms,
+                version,
+                control,
+                is_repeatable,
+                timed_out,
+            }))
         }
         ("count", ..) => Some(Line::Count { ts, src, total: count(total)?, errors: count(errors)? }),
         _ => None,
@@ -144,8 +170,9 @@ impl From<Record> for Line<'_> {
     fn from(record: Record) -> Self {
         match record {
             Record::Start(start) => Self::Start(Box::new(start)),
-            Record::Probe(probe) if probe.local => Self::Other,
+            Record::Probe(probe) if probe.local => Self::Local { ts: probe.ts, control: probe.control },
             Record::Probe(probe) => Self::Probe(Probe {
+                seq: probe.seq,
                 ts: probe.ts,
                 src: probe.src.into(),
                 target: probe.target.into(),
@@ -154,6 +181,7 @@ impl From<Record> for Line<'_> {
                 version: probe.version.map(Cow::Owned),
                 control: probe.control,
                 is_repeatable: is_repeatable(probe.reason, probe.status.map(u64::from)),
+                timed_out: probe.reason.is_some_and(has_timed_out),
             }),
             Record::Count { ts, src, total, errors, .. } => {
                 Self::Count { ts, src: src.into(), total, errors }
@@ -178,6 +206,10 @@ fn is_repeatable(reason: Option<Reason>, status: Option<u64>) -> bool {
         // A producer that gives no reason has no expectations that are known.
         None => true,
     }
+}
+
+fn has_timed_out(reason: Reason) -> bool {
+    matches!(reason, Reason::ConnectTimeout | Reason::ReadTimeout)
 }
 
 /// The name of a test, and why it failed. The text is from the suite and the service, so it becomes one line.

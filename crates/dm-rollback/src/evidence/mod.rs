@@ -1,10 +1,12 @@
 //! The evidence for a verdict, counted while it is read: memory use does not depend on its length.
 
+mod activity;
 mod by_target;
 mod comparison;
 mod criteria;
 pub(crate) mod error_counts;
 mod health;
+mod intake;
 mod line;
 mod observation;
 mod scan;
@@ -18,7 +20,6 @@ pub(crate) mod versions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use common::event::SourceCount;
 use common::http::parse_url;
 use common::label::{Label, MASK};
@@ -27,15 +28,17 @@ use url::Url;
 #[cfg(test)]
 pub(crate) use criteria::BUCKET;
 pub use criteria::Criteria;
+pub(crate) use criteria::DEFAULT_LIMIT;
 pub(crate) use criteria::Latency;
-use criteria::MAX_NAMES;
 pub(crate) use error_counts::ErrorCounts;
 use health::Health;
 pub use observation::Requests;
 pub(crate) use observation::{Bad, Observation};
 pub(crate) use stream::Subject;
 use timeline::Timeline;
-use versions::{Answered, Versions};
+use versions::Versions;
+
+use crate::decision::baseline::Limits;
 
 /// The maximum length of a line: no record of the tools is longer.
 pub(crate) const MAX_LINE_BYTES: usize = 1024 * 1024;
@@ -68,8 +71,14 @@ pub struct Evidence {
     targets: BTreeSet<String>,
     health: Health,
     timeline: Timeline,
-    /// Whether a probe failed although its connection and its status were good.
+    /// Whether the producer expects more of a response than a good status.
     has_expectations: bool,
+    /// Whether it is a stream: other sources know themselves when they fall silent.
+    is_stream: bool,
+    /// The sources that have to be observed, because a rollback was due to them.
+    required: BTreeSet<String>,
+    /// Whether the deployed version answered in the name of the control group.
+    is_control_ours: bool,
 }
 
 /// The state of the requested alerts in Alertmanager, as a sentence.
@@ -107,7 +116,43 @@ impl Evidence {
             health: Health::default(),
             timeline: Timeline::new(criteria.bucket),
             has_expectations: false,
+            is_stream: false,
+            required: BTreeSet::new(),
+            is_control_ours: false,
         }
+    }
+
+    /// The sources that prove a bad version: a rollback has to improve what they observe.
+    pub(crate) fn bad_sources(&self) -> BTreeSet<String> {
+        let bad = self.observations.iter().filter(|(_, observation)| observation.is_bad(&self.criteria));
+        bad.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether probing the targets again observes the same as these sources did.
+    pub(crate) fn are_probes(&self, sources: &BTreeSet<String>) -> bool {
+        sources.iter().all(|name| self.observations.get(name).is_some_and(Observation::is_probing))
+    }
+
+    /// Expects requests of these sources: without them, nothing is proven good.
+    pub(crate) fn require_sources(&mut self, sources: &BTreeSet<String>) {
+        self.required.clone_from(sources);
+    }
+
+    /// Why a source does not show how the version is now: it is missing, or has been silent for much longer than before.
+    /// `None` if each does.
+    pub(crate) fn why_source_is_silent(&self) -> Option<String> {
+        let missing = self.required.iter().find(|name| !self.observations.contains_key(*name));
+        if let Some(name) = missing {
+            let name = source_label(name);
+            return Some(format!("the source {name}, whose requests failed, was not observed again"));
+        }
+        let now = self.timeline.latest_bucket().filter(|_| self.is_stream)?;
+        let silent = self.observations.iter().find(|(_, observation)| observation.is_silent(now));
+        let (name, _) = silent?;
+        Some(format!(
+            "the source {} has had no requests lately, so that nobody knows how it is now",
+            source_label(name)
+        ))
     }
 
     /// Ends the evidence: evaluates the open buckets.
@@ -141,46 +186,16 @@ impl Evidence {
         }
     }
 
-    /// Adds a probe that this tool made.
-    pub(crate) fn probe(&mut self, ts: DateTime<Utc>, src: &str, ok: bool, version: Option<&str>) {
-        let requests = Requests { total: 1, errors: u64::from(!ok), ..Requests::default() };
-        let bucket = self.bucket(ts);
-        self.add_probe(bucket, (src, src), requests, version);
+    /// Why the control group is none, as a sentence.
+    pub(crate) fn control_problem(&self) -> Option<String> {
+        let has_control = self.observations.values().any(Observation::has_control_requests);
+        let ours = self.versions.deployed().filter(|_| self.is_control_ours && !has_control)?;
+        Some(format!(
+            "the control group answers as version {ours}, which is the deployed one: it is no control group"
+        ))
     }
 
-    /// Adds a probe of a source and a target to a bucket.
-    fn add_probe(
-        &mut self,
-        bucket: Option<i64>,
-        (src, target): (&str, &str),
-        requests: Requests,
-        version: Option<&str>,
-    ) {
-        let ok = requests.errors == 0;
-        let mut answered = self.versions.recognize(version);
-        if let Some(bucket) = bucket {
-            let were_detected = self.versions.are_detected_at(target);
-            answered = self.versions.count(target, bucket, version, ok);
-            if !were_detected && self.versions.are_known() && self.versions.are_detected_at(target) {
-                // What was answered before that may have been by any version.
-                self.observations.get_mut(src).into_iter().for_each(Observation::forget);
-                self.health.forget(target);
-            }
-            let is_ours = !matches!(answered, Answered::Other | Answered::Unnamed);
-            self.health.probe(target, bucket, ok, is_ours);
-        }
-        let criteria = self.criteria;
-        // A source that only another version has answered is none of this deployment.
-        if answered == Answered::Other && !self.observations.contains_key(src) {
-            return;
-        }
-        if let Some(observation) = self.source(src) {
-            observation.probe(bucket, requests, answered, &criteria);
-        }
-    }
-
-    /// Whether the failed probes can be made again without the expectations of their producer: the connection or the
-    /// status was wrong, not what the response said.
+    /// Whether the probes can be made again without their producer: it expects nothing of a response but a good status.
     pub(crate) fn is_repeatable(&self) -> bool {
         !self.has_expectations
     }
@@ -224,6 +239,7 @@ impl Evidence {
             && self.observations.values().all(|observation| observation.is_good(&self.criteria))
             && self.versions.why_ours_is_missing().is_none()
             && self.why_replaced_is_live().is_none()
+            && self.why_source_is_silent().is_none()
             && self.clock_problem().is_none()
     }
 
@@ -237,8 +253,16 @@ impl Evidence {
     }
 
     /// What is wrong with the producer's clock, as a sentence.
-    pub(crate) fn clock_problem(&self) -> Option<&str> {
-        self.timeline.problem()
+    pub(crate) fn clock_problem(&self) -> Option<String> {
+        let raised = |limits: Limits| limits.is_raised();
+        let is_raised = || self.observations.values().filter_map(|it| it.errors.limits()).any(raised);
+        self.timeline.problem().map(str::to_owned).or_else(|| {
+            let lag = self.timeline.lag().filter(|_| is_raised())?;
+            Some(format!(
+                "the records arrive {lag} after their time, so that those before the deployment may be of after it: set \
+                 the clock of their producer"
+            ))
+        })
     }
 
     /// The limits that the evidence is tested against.
@@ -268,60 +292,6 @@ impl Evidence {
             .filter(|target| !target.contains(MASK))
             .filter_map(|target| parse_url(target).ok())
             .collect()
-    }
-
-    /// Adds requests that a source counted in a window that ends at `ts`.
-    pub fn count(&mut self, ts: DateTime<Utc>, src: &str, requests: Requests) {
-        if !self.is_possible(src, requests) {
-            return;
-        }
-        let (bucket, criteria) = (self.bucket(ts), self.criteria);
-        if let Some(observation) = self.source(src) {
-            observation.add(bucket, requests, &criteria);
-        }
-    }
-
-    /// Adds requests of the control group, which were counted at the same time as those of every source.
-    pub fn count_control(&mut self, ts: DateTime<Utc>, src: &str, requests: Requests) {
-        if !self.is_possible(src, requests) {
-            return;
-        }
-        let Some(bucket) = self.bucket(ts) else { return };
-        let criteria = self.criteria;
-        for observation in self.observations.values_mut() {
-            observation.control(bucket, requests, &criteria);
-        }
-    }
-
-    /// Whether these counts are possible. Others damage the evidence.
-    fn is_possible(&mut self, src: &str, Requests { total, errors, .. }: Requests) -> bool {
-        if errors > total {
-            self.damage = Some(format!("{src} counts {errors} errors in {total} requests"));
-        }
-        errors <= total
-    }
-
-    /// The bucket of a record's own time, so that a recorded stream gives the verdict that it gave live. `None` before the
-    /// deployment.
-    fn bucket(&mut self, ts: DateTime<Utc>) -> Option<i64> {
-        let is_before = self.criteria.since.is_some_and(|since| ts <= since);
-        (!is_before).then(|| self.timeline.bucket(ts))
-    }
-
-    fn source(&mut self, src: &str) -> Option<&mut Observation> {
-        if !self.observations.contains_key(src) {
-            if self.observations.len() >= MAX_NAMES {
-                self.damage = Some(format!("the evidence has more than {MAX_NAMES} sources"));
-                return None;
-            }
-            let mut observation = Observation::default();
-            observation.errors.baseline = self.criteria.baseline.unwrap_or_default();
-            if self.criteria.has_control {
-                observation.errors.expect_control(self.criteria.control_tolerance);
-            }
-            self.observations.insert(src.to_owned(), observation);
-        }
-        self.observations.get_mut(src)
     }
 }
 

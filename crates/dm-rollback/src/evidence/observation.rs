@@ -1,5 +1,6 @@
 //! What one source observed: its requests, and how many of them failed or were slow. Pure.
 
+use super::activity::Activity;
 use super::criteria::Criteria;
 use super::error_counts::ErrorCounts;
 use super::versions::Answered;
@@ -22,7 +23,9 @@ pub(crate) struct Observation {
     silence: ErrorCounts,
     /// Whether the source probes the service, and so may begin before the service has started.
     probes: bool,
+    /// Whether a request after the deployment succeeded.
     succeeded: bool,
+    activity: Activity,
 }
 
 /// Requests, with what nobody knows counted in favour of the version.
@@ -57,7 +60,10 @@ pub struct Requests {
 impl Observation {
     /// Adds the requests of a bucket. The bucket `None` is the time before the deployment.
     pub(crate) fn add(&mut self, bucket: Option<i64>, requests: Requests, criteria: &Criteria) {
-        self.succeeded |= requests.total > requests.errors;
+        if let Some(bucket) = bucket.filter(|_| requests.total > 0) {
+            self.succeeded |= requests.total > requests.errors;
+            self.activity.add(bucket);
+        }
         add(&mut self.errors, &mut self.slow, bucket, requests, criteria);
         self.add_favourable(bucket, requests, criteria);
     }
@@ -78,6 +84,10 @@ impl Observation {
         criteria: &Criteria,
     ) {
         self.probes = true;
+        // Whoever answered: the source observes.
+        if let Some(bucket) = bucket {
+            self.activity.add(bucket);
+        }
         let is_ours = !matches!(answered, Answered::Other | Answered::Unnamed);
         if !self.succeeded && probe.errors > 0 && is_ours && bucket.is_some() && !criteria.restored {
             let failed = Group { total: probe.total, errors: probe.errors };
@@ -117,6 +127,27 @@ impl Observation {
             counts.forget();
         }
         self.favourable = None;
+    }
+
+    /// Expects a control group.
+    pub(super) fn expect_control(&mut self, tolerance: f64) {
+        self.errors.expect_control(tolerance);
+        self.favourable.iter_mut().for_each(|favourable| favourable.errors.expect_control(tolerance));
+    }
+
+    /// Whether the control group had requests at the same time.
+    pub(super) fn has_control_requests(&self) -> bool {
+        self.errors.control.is_some_and(|control| control.total > 0)
+    }
+
+    /// Whether the source probes the service.
+    pub(super) fn is_probing(&self) -> bool {
+        self.probes
+    }
+
+    /// Whether the source has been silent for so long, in the bucket `now`, that it shows nothing about the present.
+    pub(super) fn is_silent(&self, now: i64) -> bool {
+        self.activity.is_silent(now)
     }
 
     /// Adds requests of the control group in a bucket.

@@ -1,5 +1,6 @@
 //! Reads the evidence from a stream of records on stdin.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, Read};
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use common::event::TestResult;
 use common::label::Label;
 
 use super::criteria::MAX_NAMES;
+use super::intake::Detection;
 use super::line::{self, Line};
 use super::versions::Versions;
-use super::{Criteria, Evidence, MAX_LINE_BYTES, Requests};
+use super::{Criteria, Evidence, Latency, MAX_LINE_BYTES, Requests};
 
 /// The maximum age of a stream, from its last record.
 const MAX_AGE: TimeDelta = TimeDelta::minutes(10);
@@ -33,6 +35,8 @@ pub(crate) struct Subject {
     pub versions: Versions,
     /// Whether an old stream is evidence too, because nothing will be rolled back.
     pub allow_recording: bool,
+    /// The sources that have to be observed, because a rollback was due to them.
+    pub required_sources: BTreeSet<String>,
 }
 
 /// The state of reading.
@@ -45,6 +49,8 @@ struct Reader<'a> {
     records: u64,
     /// The latest time of the lines that are no requests: the start, the tests and the end.
     latest: Option<DateTime<Utc>>,
+    /// The number of the last probe.
+    seq: u64,
     /// Whether the beginning of the stream was read before.
     is_continued: bool,
 }
@@ -86,7 +92,9 @@ impl<'a> Reader<'a> {
     fn new(criteria: Criteria, subject: &'a Subject, clock: &'a dyn Clock) -> Self {
         let mut evidence = Evidence::new(criteria);
         evidence.versions = subject.versions.clone();
-        Self { evidence, subject, clock, line: 0, records: 0, latest: None, is_continued: false }
+        evidence.is_stream = true;
+        evidence.require_sources(&subject.required_sources);
+        Self { evidence, subject, clock, line: 0, records: 0, latest: None, seq: 0, is_continued: false }
     }
 
     fn read(&mut self, mut input: impl BufRead, mut on_progress: impl FnMut(&Evidence)) {
@@ -188,13 +196,22 @@ impl<'a> Reader<'a> {
             }
             Line::Count { ts, src, total, errors } => {
                 self.records += 1;
-                let ts = self.time(ts);
+                let ts = self.arrive(ts);
                 self.evidence.count(ts, &src, Requests { total, errors, ..Requests::default() });
             }
             Line::Test { ts, result, description } => {
                 self.records += 1;
                 self.latest = self.latest.max(Some(ts));
                 self.test(result, description);
+            }
+            Line::Local { ts, control } => {
+                self.records += 1;
+                let ts = self.arrive(ts);
+                // Time goes on, also if nothing can be observed.
+                self.evidence.bucket(ts);
+                if control {
+                    self.evidence.expect_control();
+                }
             }
             Line::Other => self.records += 1,
         }
@@ -215,6 +232,7 @@ impl<'a> Reader<'a> {
         }
         self.latest = self.latest.max(Some(start.ts));
         self.evidence.criteria.watch_min = start.watch_min_ms.map(Duration::from_millis);
+        self.evidence.has_expectations = start.expectations;
         self.evidence.producer = Some(start.tool);
         self.evidence.deployment = Some(start.deployment);
     }
@@ -242,14 +260,24 @@ impl<'a> Reader<'a> {
     }
 
     fn probe(&mut self, probe: &line::Probe<'_>) {
-        let evidence = &mut self.evidence;
-        let slow = evidence.criteria.latency.zip(probe.latency_ms).map(|(latency, ms)| latency.is_slow(ms));
+        if probe.seq > 0 && probe.seq <= std::mem::replace(&mut self.seq, probe.seq) {
+            return self.damage(format!(
+                "probe {} arrives after probe {} or twice: is the stream written by two producers?",
+                probe.seq, self.seq
+            ));
+        }
+        // Whoever gave up waiting has no duration, but it was not quick.
+        let is_slow = |latency: Latency| match probe.latency_ms {
+            Some(ms) => Some(latency.is_slow(ms)),
+            None => probe.timed_out.then_some(true),
+        };
+        let slow = self.evidence.criteria.latency.and_then(is_slow);
         let (timed, slow) = (u64::from(slow.is_some()), u64::from(slow == Some(true)));
         let requests = Requests { total: 1, errors: u64::from(!probe.ok), timed, slow };
-        let ts = self.time(probe.ts);
+        let ts = self.arrive(probe.ts);
         let evidence = &mut self.evidence;
         if probe.control {
-            evidence.count_control(ts, &probe.src, requests);
+            evidence.add_control_probe(ts, &probe.src, requests, probe.version.as_deref());
             return;
         }
         if !evidence.targets.contains(&*probe.target) && evidence.targets.len() < MAX_NAMES {
@@ -257,16 +285,24 @@ impl<'a> Reader<'a> {
         }
         // The bucket ends also if another version answered.
         let bucket = evidence.bucket(ts);
-        if probe.ok && !evidence.has_succeeded() {
+        let is_first = bucket.is_some() && probe.ok && !evidence.has_succeeded();
+        evidence.has_expectations |= !probe.ok && !probe.is_repeatable;
+        let detection =
+            evidence.add_probe(bucket, (&probe.src, &probe.target), requests, probe.version.as_deref());
+        // The watch begins with the first request that counts.
+        if is_first || detection == Detection::Began {
             evidence.timeline.begin(ts);
         }
-        evidence.has_expectations |= !probe.ok && !probe.is_repeatable;
-        evidence.add_probe(bucket, (&probe.src, &probe.target), requests, probe.version.as_deref());
     }
 
     /// The time of a record, corrected if the producer's clock was set.
-    fn time(&mut self, ts: DateTime<Utc>) -> DateTime<Utc> {
+    fn arrive(&mut self, ts: DateTime<Utc>) -> DateTime<Utc> {
         let clock = self.clock;
-        self.evidence.timeline.correct(ts, || clock.now())
+        let timeline = &mut self.evidence.timeline;
+        // Only where it makes a difference: asking for our time for each record would be slow.
+        if self.evidence.criteria.since.is_some() && !self.subject.allow_recording {
+            timeline.arrived(ts, clock.now());
+        }
+        timeline.correct(ts, || clock.now())
     }
 }

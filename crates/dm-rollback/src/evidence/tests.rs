@@ -30,6 +30,7 @@ pub(crate) fn subject() -> Subject {
         deployment: None,
         versions: Versions::of(Some("2.0".parse().unwrap())),
         allow_recording: true,
+        required_sources: BTreeSet::new(),
     }
 }
 
@@ -42,7 +43,7 @@ pub(crate) fn probe_at(seconds: usize, ok: bool) -> String {
     let ts = DateTime::UNIX_EPOCH + Duration::from_secs(seconds as u64);
     let ts = ts.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     format!(
-        r#"{{"v":1,"type":"probe","seq":1,"ts":"{ts}","name":"api","target":"http://h/health","src":"probe","ok":{ok},"status":null,"latency_ms":null,"phase_ms":{{}},"address":null,"reason":null}}"#
+        r#"{{"v":1,"type":"probe","ts":"{ts}","name":"api","target":"http://h/health","src":"probe","ok":{ok},"status":null,"latency_ms":null,"phase_ms":{{}},"address":null,"reason":null}}"#
     )
 }
 

@@ -8,6 +8,9 @@ use common::duration::format_duration;
 /// The largest difference between two clocks that is not reported.
 const TOLERATED: TimeDelta = TimeDelta::minutes(1);
 
+/// The longest time between a record's own time and its arrival with which it may still be before the deployment.
+const ARRIVAL: TimeDelta = TimeDelta::seconds(5);
+
 /// The buckets of time since the first record.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Timeline {
@@ -20,12 +23,14 @@ pub(super) struct Timeline {
     offset: TimeDelta,
     /// What is wrong with the producer's clock.
     problem: Option<String>,
+    /// The shortest time between a record's own time and its arrival.
+    lag: Option<TimeDelta>,
 }
 
 impl Timeline {
     pub(super) fn new(bucket: Duration) -> Self {
         let bucket_ms = i64::try_from(bucket.as_millis()).unwrap_or(i64::MAX).max(1);
-        Self { bucket_ms, latest: None, first: None, offset: TimeDelta::zero(), problem: None }
+        Self { bucket_ms, latest: None, first: None, offset: TimeDelta::zero(), problem: None, lag: None }
     }
 
     /// The time of a record of a producer with one clock, corrected if the clock was set back. `now` returns our time.
@@ -64,6 +69,17 @@ impl Timeline {
         if ts - now > TOLERATED {
             self.in_future(ts, ts - now);
         }
+    }
+
+    /// Notes when a record arrived. A clock that is behind shows itself only by this.
+    pub(super) fn arrived(&mut self, ts: DateTime<Utc>, now: DateTime<Utc>) {
+        let lag = now - ts;
+        self.lag = Some(self.lag.map_or(lag, |shortest| shortest.min(lag)));
+    }
+
+    /// How much later than their own time all records arrived, if that is too long.
+    pub(super) fn lag(&self) -> Option<String> {
+        self.lag.filter(|lag| *lag > ARRIVAL).map(length)
     }
 
     fn report(&mut self, problem: String) {

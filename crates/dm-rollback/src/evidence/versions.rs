@@ -28,12 +28,21 @@ pub(crate) struct Versions {
     targets: BTreeMap<String, Answers>,
 }
 
+/// How unlikely it has to be, by the share of its answers before, that a version which is still live has not answered.
+const ALPHA: f64 = 0.01;
+
 /// The answers of one target.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Answers {
     /// Answers by each version.
     named: BTreeMap<Label, u64>,
     ours: u64,
+    /// All answers up to the last one of ours.
+    until_ours: u64,
+    /// The answers since then, by others or without a version.
+    since_ours: u64,
+    /// The first and the last bucket of these.
+    without_ours: Option<(i64, i64)>,
     /// The bucket of the last answer of the version that was replaced.
     replaced_at: Option<i64>,
     share: Share,
@@ -84,7 +93,11 @@ impl Versions {
             return match ok {
                 true => {
                     answers.share.answered(bucket, false);
-                    if was_detected { Answered::Unnamed } else { Answered::Ours }
+                    if !was_detected {
+                        return Answered::Ours;
+                    }
+                    answers.run(bucket, false);
+                    Answered::Unnamed
                 }
                 false if was_detected => Answered::Nobody { is_ours: answers.share.takes_failure(bucket) },
                 false => Answered::Ours,
@@ -93,6 +106,7 @@ impl Versions {
         let is_ours = answered == Answered::Ours;
         answers.count(version);
         answers.share.answered(bucket, is_ours);
+        answers.run(bucket, is_ours);
         answers.ours += u64::from(is_ours);
         if is_replaced {
             answers.replaced_at = answers.replaced_at.max(Some(bucket));
@@ -101,12 +115,17 @@ impl Versions {
     }
 
     /// Who answered, by what this answer alone says.
-    pub(super) fn recognize(&self, version: Option<&str>) -> Answered {
+    fn recognize(&self, version: Option<&str>) -> Answered {
         let is_other = version.is_some_and(|version| match &self.ours {
             Some(ours) => !is_same(ours.as_str(), version),
             None => self.is_replaced(version),
         });
         if is_other { Answered::Other } else { Answered::Ours }
+    }
+
+    /// Whether this is the version that has to answer.
+    pub(super) fn is_deployed(&self, version: Option<&str>) -> bool {
+        self.ours.as_ref().zip(version).is_some_and(|(ours, version)| is_same(ours.as_str(), version))
     }
 
     fn is_replaced(&self, version: &str) -> bool {
@@ -142,16 +161,23 @@ impl Versions {
         self.are_known() && !self.targets.is_empty() && self.targets.values().all(|answers| answers.ours > 0)
     }
 
-    /// Why no answer of a target is evidence for the deployed version; `None` if there is one from each, or if versions are
-    /// not detected.
+    /// Why the answers of a target are no evidence for the deployed version: it has not answered there, or does not any
+    /// more. `None` if it answers at each, or if versions are not detected.
     pub(crate) fn why_ours_is_missing(&self) -> Option<String> {
-        let is_missing = |answers: &Answers| !answers.named.is_empty() && answers.ours == 0;
+        let is_missing =
+            |answers: &Answers| !answers.named.is_empty() && (answers.ours == 0 || answers.is_gone());
         let (target, answers) = self.targets.iter().find(|(_, answers)| is_missing(answers))?;
         let ours = match (&self.ours, &self.replaced) {
             (Some(ours), _) => format!("version {ours}"),
             (None, Some(replaced)) => format!("a version other than {replaced}"),
             (None, None) => return None,
         };
+        if answers.ours > 0 {
+            let (at, count) = (self.at(target), answers.since_ours);
+            return Some(format!(
+                "{ours} does not answer any more{at}: the last {count} answers were not from it"
+            ));
+        }
         let others =
             answers.named.iter().map(|(version, count)| format!("{version} answered {count} requests"));
         let others = others.collect::<Vec<_>>().join(", ");
@@ -176,6 +202,27 @@ impl Versions {
 }
 
 impl Answers {
+    /// Counts an answer for how long ours has been silent.
+    fn run(&mut self, bucket: i64, is_ours: bool) {
+        if is_ours {
+            self.until_ours += self.since_ours + 1;
+            (self.since_ours, self.without_ours) = (0, None);
+        } else {
+            self.since_ours += 1;
+            self.without_ours = Some((self.without_ours.map_or(bucket, |(first, _)| first), bucket));
+        }
+    }
+
+    /// Whether ours answered, and is not live any more: as many answers without it are very unlikely for its share of
+    /// those before. A canary with a small share may be silent for longer. One late answer of an old instance, in one
+    /// bucket, is no reason.
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    fn is_gone(&self) -> bool {
+        let others = 1.0 - self.ours as f64 / (self.until_ours + 2) as f64;
+        self.without_ours.is_some_and(|(first, last)| last > first)
+            && others.powf(self.since_ours as f64) < ALPHA
+    }
+
     /// Counts an answer by the version that it names. The stream chooses these names, so they are bounded.
     fn count(&mut self, version: &str) {
         let Some(version) = Label::sanitize(version.trim()) else { return };

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use common::http;
 use common::label::redact_url;
 use reqwest::{Client, RequestBuilder};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -56,6 +57,22 @@ pub struct Active {
     pub starts_at: DateTime<Utc>,
 }
 
+/// The state of an Alertmanager.
+#[derive(Debug, Clone, Deserialize)]
+struct Status {
+    /// Despite its name, the time of its start.
+    uptime: DateTime<Utc>,
+}
+
+/// Whether alerts count that fire, but of which nobody is notified: silenced or inhibited ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Muted {
+    /// Only alerts of which somebody is notified.
+    Excluded,
+    /// All alerts that fire.
+    Included,
+}
+
 impl Active {
     /// The label `alertname`; empty if there is none.
     pub fn name(&self) -> &str {
@@ -67,23 +84,35 @@ impl Alertmanager {
     /// Posts an alert.
     pub async fn post(&self, alert: &Alert) -> Result<()> {
         let body = serde_json::to_vec(&[alert])?;
-        self.send(|client, url| client.post(url).header("Content-Type", "application/json").body(body))
-            .await
-            .map(drop)
+        self.send("alerts", |client, url| {
+            client.post(url).header("Content-Type", "application/json").body(body)
+        })
+        .await
+        .map(drop)
     }
 
-    /// The alerts that are active now, and neither silenced nor inhibited, to which all of these matchers apply.
-    pub async fn active(&self, matchers: &[String]) -> Result<Vec<Active>> {
-        let only =
-            [("active", "true"), ("silenced", "false"), ("inhibited", "false"), ("unprocessed", "false")];
+    /// The alerts that fire now and to which all of these matchers apply.
+    pub async fn active(&self, matchers: &[String], muted: Muted) -> Result<Vec<Active>> {
+        let muted = if muted == Muted::Included { "true" } else { "false" };
+        let only = [("active", "true"), ("silenced", muted), ("inhibited", muted), ("unprocessed", muted)];
         let matchers: Vec<_> = matchers.iter().map(|matcher| ("filter", matcher)).collect();
-        let body = self.send(|client, url| client.get(url).query(&only).query(&matchers)).await?;
-        serde_json::from_slice(&body).map_err(|_| anyhow!("the response is not from Alertmanager's API v2"))
+        let body = self.send("alerts", |client, url| client.get(url).query(&only).query(&matchers)).await?;
+        parse(&body)
     }
 
-    async fn send(&self, request: impl FnOnce(&Client, Url) -> RequestBuilder) -> Result<Vec<u8>> {
+    /// When this Alertmanager was started, by its own clock.
+    pub async fn started_at(&self) -> Result<DateTime<Utc>> {
+        let body = self.send("status", Client::get).await?;
+        parse::<Status>(&body).map(|status| status.uptime)
+    }
+
+    async fn send(
+        &self,
+        resource: &str,
+        request: impl FnOnce(&Client, Url) -> RequestBuilder,
+    ) -> Result<Vec<u8>> {
         let mut url = self.url.clone();
-        let path = format!("{}/api/v2/alerts", url.path().trim_end_matches('/'));
+        let path = format!("{}/api/v2/{resource}", url.path().trim_end_matches('/'));
         url.set_path(&path);
         let client = http::builder(url.scheme() == "https").build().map_err(describe)?;
         let response = request(&client, url).timeout(TIMEOUT).send().await.map_err(describe)?;
@@ -116,6 +145,10 @@ pub(crate) fn one_of<'a>(label: &str, values: impl IntoIterator<Item = &'a str>)
 /// the same.
 fn quote(text: &str) -> String {
     serde_json::Value::from(text).to_string()
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(|_| anyhow!("the response is not from Alertmanager's API v2"))
 }
 
 fn describe(error: reqwest::Error) -> anyhow::Error {

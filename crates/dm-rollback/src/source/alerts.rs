@@ -10,7 +10,7 @@ use url::Url;
 use super::alert_labels::{AlertLabels, Subject};
 use super::alert_start::{AlertStarts, Start};
 use crate::evidence::Alert;
-use crate::notify::alertmanager::{Active, Alertmanager, one_of};
+use crate::notify::alertmanager::{Active, Alertmanager, Muted, one_of};
 
 /// The alerts to check.
 #[derive(Debug)]
@@ -44,10 +44,15 @@ impl Alerts {
         Self { alertmanager: Alertmanager { url }, names, labels, starts, since }
     }
 
+    /// The Alertmanager that is asked.
+    pub(crate) fn alertmanager(&self) -> &Alertmanager {
+        &self.alertmanager
+    }
+
     /// Checks once which of the alerts fire.
-    pub(crate) async fn check(&self, clock: &dyn Clock) -> Alert {
+    pub(crate) async fn check(&self, muted: Muted, clock: &dyn Clock) -> Alert {
         let matcher = one_of("alertname", self.names.iter().map(Label::as_str));
-        let active = match self.alertmanager.active(&[matcher]).await {
+        let active = match self.alertmanager.active(&[matcher], muted).await {
             Ok(active) => active,
             Err(error) => return Alert::Unknown(format!("cannot query Alertmanager: {error:#}")),
         };

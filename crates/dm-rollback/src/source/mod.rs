@@ -25,6 +25,7 @@ use common::watch_time::WatchTime;
 
 use crate::decision::rate_test::RateTest;
 use crate::evidence::{Alert, Criteria, Evidence, Subject, source_label};
+use crate::notify::alertmanager::{Alertmanager, Muted};
 use crate::report::note;
 use access_log::args::LogArgs;
 use alerts::Alerts;
@@ -102,15 +103,23 @@ impl Sources {
         };
         // Checked once, unless the evidence proves a bad version already.
         if let Some(alerts) = alerts.filter(|_| !evidence.is_bad()) {
-            evidence.alert = Some(block_on(alerts.check(clock))?);
+            evidence.alert = Some(block_on(alerts.check(Muted::Excluded, clock))?);
         }
         Ok(evidence)
     }
 
-    /// Whether one of the requested alerts fires.
+    /// The Alertmanager that knows the requested alerts.
+    pub(crate) fn alertmanager(&self) -> Option<&Alertmanager> {
+        self.alerts.as_ref().map(Alerts::alertmanager)
+    }
+
+    /// Whether one of the requested alerts fires, even if it is silenced.
     pub(crate) async fn is_alert_firing(&self, clock: &dyn Clock) -> Result<bool> {
         match &self.alerts {
-            Some(alerts) => Ok(matches!(alerts.check(clock).await, Alert::Firing(_) | Alert::Unknown(_))),
+            Some(alerts) => {
+                let alert = alerts.check(Muted::Included, clock).await;
+                Ok(matches!(alert, Alert::Firing(_) | Alert::Unknown(_)))
+            }
             None => bail!("no alert is known"),
         }
     }

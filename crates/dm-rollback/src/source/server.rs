@@ -13,6 +13,7 @@ use super::prometheus::Prometheus;
 use super::railway::Railway;
 use super::unusable::Unusable;
 use crate::evidence::{Criteria, Evidence};
+use crate::notify::alertmanager::Muted;
 use crate::report::note;
 
 /// How long the queries of a poll may last beyond the end of the watch.
@@ -65,7 +66,7 @@ impl Server {
         let poll = async {
             let result = self.poll(evidence, clock).await;
             if let Some(alerts) = alerts {
-                evidence.alert = Some(alerts.check(clock).await);
+                evidence.alert = Some(alerts.check(Muted::Excluded, clock).await);
             }
             result
         };

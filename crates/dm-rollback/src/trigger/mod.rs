@@ -20,7 +20,7 @@ use common::runtime;
 use telemetry::{Entry, Journal};
 
 use crate::ledger::stamps::display_time;
-use crate::notify::alertmanager::{Active, Alertmanager, equal};
+use crate::notify::alertmanager::{Active, Alertmanager, Muted, equal};
 use crate::safeguards::facts;
 use crate::source::alert_labels::AlertLabels;
 use crate::source::alert_start::{AlertStarts, Start};
@@ -111,7 +111,7 @@ impl Trigger {
         let now = clock.now();
         let candidates = chosen.into_iter().map(|alert| self.candidate(alert, identity, &entries, now));
         let candidates = those_that_hold(candidates)?;
-        let response = runtime::block_on(self.active());
+        let response = runtime::block_on(self.active(Muted::Excluded));
         let active = response.map_err(anyhow::Error::from).and_then(|active| active).map_err(|error| {
             let name = candidates.first().map(|candidate| candidate.alert.name()).unwrap_or_default();
             format!("{name} fires according to the payload; Alertmanager cannot confirm it: {error:#}")
@@ -140,15 +140,15 @@ impl Trigger {
     }
 
     /// The active alerts of this service that are a reason to roll back.
-    async fn active(&self) -> anyhow::Result<Vec<Active>> {
+    async fn active(&self, muted: Muted) -> anyhow::Result<Vec<Active>> {
         let (label, value) = OPT_IN;
         let matchers = [self.labels.matchers(), vec![equal(label, value)]].concat();
-        self.alertmanager.active(&matchers).await
+        self.alertmanager.active(&matchers, muted).await
     }
 
-    /// Whether an alert that is a reason to roll back is still active.
+    /// Whether an alert that is a reason to roll back still fires, even if it is silenced.
     pub(crate) async fn is_firing(&self) -> anyhow::Result<bool> {
-        Ok(!self.active().await?.is_empty())
+        Ok(!self.active(Muted::Included).await?.is_empty())
     }
 
     /// Finds the deployment that the alert is about: the given one, otherwise the one in the label of the alert,

@@ -93,6 +93,33 @@ fn an_alert_that_fires_rolls_back_the_last_deployment_once() {
 }
 
 #[test]
+fn an_alert_that_is_silenced_during_the_rollback_verifies_nothing() {
+    let (team, alertmanager) = (team(), alertmanager());
+    let url = format!("http://{}", alertmanager.address());
+    fires(&alertmanager, &labels());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let is_done = || if team.trace().is_empty() { Err("no trace".to_owned()) } else { Ok(()) };
+            eventually("the rollback", is_done);
+            let now = SystemClock.now();
+            let (name, value) = ("service", "api");
+            let silence = json!({
+                "matchers": [{"name": name, "value": value, "isRegex": false}],
+                "startsAt": now.to_rfc3339(), "endsAt": (now + TimeDelta::hours(1)).to_rfc3339(),
+                "createdBy": "operator", "comment": "quiet, please",
+            });
+            let response =
+                reqwest::blocking::Client::new().post(format!("{url}/api/v2/silences")).json(&silence).send();
+            response.unwrap().error_for_status().unwrap();
+        });
+        let flags = ["--verify-deadline", "2s", "--bucket", "100ms"];
+        relayed_with(&team, &url, &payload("firing", &labels()), &flags)
+            .code(12)
+            .stderr(contains("the alert still fires after 2.0s"));
+    });
+}
+
+#[test]
 fn an_alert_that_the_rollback_resolves_verifies_it() {
     let (team, alertmanager) = (team(), alertmanager());
     let url = format!("http://{}", alertmanager.address());

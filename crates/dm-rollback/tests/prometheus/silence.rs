@@ -129,6 +129,7 @@ fn a_target_that_is_down_has_crashed_and_one_that_left_was_replaced() {
         ];
         dm_rollback("x", &args).assert()
     };
+    // Beside our targets, which are up, a new one never came up.
     let crashed = run("shop_total").code(3);
     crashed.stderr(contains(format!("instance=\"{dead}\"")).and(contains("did it crash?")));
     run(&format!(r#"shop_total{{instance!="{dead}"}}"#)).code(0);

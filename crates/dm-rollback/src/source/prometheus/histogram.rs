@@ -150,7 +150,8 @@ impl Histogram {
             bail!("{buckets} decreases too often for a histogram");
         }
         let times = Times { deployed, since: query.since, now: query.now };
-        self.targets.check(query.client, &self.scrapes, times).await
+        self.targets.check(query.client, &self.scrapes, times).await?;
+        self.targets.check_new(query.client, buckets, times).await
     }
 }
 

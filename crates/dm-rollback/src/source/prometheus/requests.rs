@@ -305,7 +305,11 @@ impl RequestCounters {
             check_scraped(&errors.to_string(), &self.error_scrapes, query.now)?;
         }
         let times = Times { deployed, since: query.since, now: query.now };
-        self.targets.check(query.client, &self.scrapes, times).await
+        self.targets.check(query.client, &self.scrapes, times).await?;
+        match Selector::parse(total).filter(|_| self.is_own) {
+            Some(total) => self.targets.check_new(query.client, &total, times).await,
+            None => Ok(()),
+        }
     }
 }
 

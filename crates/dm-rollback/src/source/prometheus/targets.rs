@@ -1,7 +1,7 @@
-//! The targets that serve our counters. One that crashed fails no requests, but is no proof of a good version either. One
-//! that left service discovery is normal: a rolling deployment replaces its instances.
+//! The targets that serve our counters. One that crashed, or never came up, fails no requests, but is no proof of a good
+//! version either. One that left service discovery is normal: a rolling deployment replaces its instances.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,10 +10,14 @@ use common::duration::format_duration;
 use super::client::{Client, OVERLAP};
 use super::counters::process;
 use super::scrapes::Scrapes;
+use super::selector::{Matcher, Selector};
 use super::series::{Labels, Series};
 
 /// The number of failed scrapes in a row with which a target is down: one may fail while its instance is replaced.
 const DOWN: usize = 2;
+
+/// The labels that differ between the instances of one service, also if there is only one.
+const INSTANCE: [&str; 7] = ["instance", "pod", "container_id", "node", "host", "uid", "pod_template_hash"];
 
 /// The times of the first and the last sample, in milliseconds, of each target.
 #[derive(Debug, Default)]
@@ -51,6 +55,52 @@ impl Targets {
             let (earliest, latest) = self.seen.entry(target(&series.labels)).or_insert((*first, *last));
             (*earliest, *latest) = ((*earliest).min(*first), (*latest).max(*last));
         }
+    }
+
+    /// Checks at the end that each target that appeared beside ours has come up. Those beside ours have the labels that all
+    /// of ours have in common, such as `job`, and match what the selector of our series says about them.
+    pub(super) async fn check_new(&self, client: &Client, ours: &Selector, times: Times) -> Result<()> {
+        let Times { deployed, since, now } = times;
+        let is_selected = |up: &&Series| {
+            let matches =
+                |matcher: &Matcher| up.labels.get(&matcher.label).is_none_or(|it| matcher.matches(it));
+            ours.matchers.iter().all(matches)
+        };
+        let mut known = self.seen.keys().filter(|labels| labels.contains_key("instance"));
+        let Some(first) = known.next() else { return Ok(()) };
+        let is_common =
+            |(name, value): &(&String, &String)| known.clone().all(|it| it.get(*name) == Some(*value));
+        let common = first.iter().filter(|(name, _)| *name != "instance").filter(is_common);
+        let matchers: Vec<Matcher> = common.map(|(name, value)| Matcher::is(name, value)).collect();
+        if matchers.is_empty() {
+            return Ok(());
+        }
+        let ups = Selector::new("up", matchers).to_string();
+        let range = now - deployed + OVERLAP;
+        let ups = client.matrix(&ups, range, now).await?;
+        // The labels of discovery, such as the service, tell ours from others of the same job.
+        let instances: BTreeSet<&String> =
+            self.seen.keys().filter_map(|labels| labels.get("instance")).collect();
+        let is_ours = |up: &&Series| up.labels.get("instance").is_some_and(|it| instances.contains(it));
+        let like_ours = common_labels(ups.iter().filter(is_ours).map(|up| &up.labels));
+        let is_like_ours =
+            |up: &&Series| like_ours.iter().all(|(name, value)| up.labels.get(*name) == Some(value));
+        let is_new = |up: &&Series| {
+            up.samples.first().is_some_and(|(first, _)| *first > since.timestamp_millis())
+                && up.samples.iter().all(|(_, value)| *value < 0.5)
+        };
+        if !ups.iter().any(|up| is_ours(&up)) {
+            return Ok(());
+        }
+        let mut dead =
+            ups.iter().filter(|up| !is_ours(up)).filter(is_like_ours).filter(is_selected).filter(is_new);
+        if let Some(up) = dead.find(|up| is_down(up, now)) {
+            bail!(
+                "{} appeared after the deployment and never came up (up is 0): does the new version start?",
+                describe(&target(&up.labels))
+            );
+        }
+        Ok(())
     }
 
     /// Checks at the end that no target has crashed.
@@ -91,6 +141,16 @@ impl Targets {
         }
         Ok(())
     }
+}
+
+/// The labels that all of these have in common, except for those of one instance.
+fn common_labels<'a>(mut all: impl Iterator<Item = &'a Labels>) -> BTreeMap<&'a String, &'a String> {
+    let mut common: BTreeMap<_, _> = all.next().into_iter().flatten().collect();
+    for labels in all {
+        common.retain(|name, value| labels.get(*name) == Some(*value));
+    }
+    common.retain(|name, _| !INSTANCE.contains(&name.as_str()));
+    common
 }
 
 /// Whether a target is scraped now, and every one of the last scrapes failed.
