@@ -10,13 +10,14 @@ mod capture;
 mod descendants;
 mod inherited_state;
 mod oom;
+mod output_pipe;
 mod pre_exec;
 mod running;
 mod shutdown_signals;
 mod signals;
 mod spec;
 mod start_error;
-mod stderr_tail;
+mod workflow_commands;
 
 pub use capture::{Captured, Output};
 pub use descendants::descendants;

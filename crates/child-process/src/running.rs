@@ -1,12 +1,13 @@
 //! A running child: started, waited for, terminated.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use common::clock::{Clock, Stopwatch};
+use common::env;
 use common::event::ChildUse;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -15,10 +16,10 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpid, getsid};
 
 use crate::descendants::{self, POLL_INTERVAL, descendants};
+use crate::output_pipe::{OutputPipe, Shown};
 use crate::signals::{ReceivedSignal, SignalMask, Signals};
 use crate::spec::{Spec, StdioMode};
 use crate::start_error::{StartError, explain};
-use crate::stderr_tail::StderrTee;
 use crate::{inherited_state, pre_exec};
 
 /// How often [`Running::wait`] kills what is left after a time limit: a process may start another in between.
@@ -28,7 +29,7 @@ const MAX_KILL_ROUNDS: u32 = 100;
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    stderr: Option<StderrTee>,
+    output: Option<OutputPipe>,
     own_group: bool,
     is_shielded: bool,
     mask: SignalMask,
@@ -74,8 +75,10 @@ pub fn start(spec: &Spec, clock: &dyn Clock) -> Result<Running, StartError> {
     if own_group {
         command.process_group(0);
     }
-    if spec.streams == StdioMode::Detached {
-        command.stdin(Stdio::null()).stdout(io::stderr());
+    match spec.streams {
+        StdioMode::Detached => drop(command.stdin(Stdio::null()).stdout(io::stderr())),
+        StdioMode::Kept if io::stdin().is_terminal() => drop(command.stdin(Stdio::null())),
+        StdioMode::Kept | StdioMode::Inherited => {}
     }
     let mask = SignalMask::set().map_err(|error| {
         StartError::wrapper_fault(format!(
@@ -88,6 +91,7 @@ pub fn start(spec: &Spec, clock: &dyn Clock) -> Result<Running, StartError> {
         StdioMode::Inherited => {
             inherited_state::closed_streams().filter(|stream| *stream != 2 || spec.stderr_tail == 0).collect()
         }
+        StdioMode::Kept => inherited_state::closed_streams().filter(|stream| *stream == 0).collect(),
         StdioMode::Detached => Vec::new(),
     };
     pre_exec::prepare(
@@ -100,9 +104,9 @@ pub fn start(spec: &Spec, clock: &dyn Clock) -> Result<Running, StartError> {
     if spec.timeout.is_some() {
         descendants::adopt_orphans();
     }
-    let stderr = match spec.stderr_tail {
-        0 => None,
-        lines => Some(forward_stderr(&mut command, lines).map_err(|error| {
+    let output = match (spec.streams, spec.stderr_tail) {
+        (StdioMode::Inherited | StdioMode::Detached, 0) => None,
+        (streams, lines) => Some(read_output(&mut command, streams, lines).map_err(|error| {
             StartError::wrapper_fault(format!(
                 "cannot run {}: cannot make a pipe: {error}",
                 program.display()
@@ -115,7 +119,7 @@ pub fn start(spec: &Spec, clock: &dyn Clock) -> Result<Running, StartError> {
     drop(command);
     Ok(Running {
         child,
-        stderr,
+        output,
         own_group,
         is_shielded: spec.is_shielded,
         mask,
@@ -183,7 +187,7 @@ impl Running {
             self.terminate_descendants(signals, clock);
         }
         let mut used = resource_usage(status);
-        used.stderr_tail = self.stderr.map(StderrTee::finish).unwrap_or_default();
+        used.stderr_tail = self.output.map(OutputPipe::finish).unwrap_or_default();
         Ok(ChildExit { status, duration, timed_out, terminated_by, used })
     }
 
@@ -249,10 +253,20 @@ impl Running {
     }
 }
 
-fn forward_stderr(command: &mut Command, lines: usize) -> io::Result<StderrTee> {
-    let (tee, stderr) = StderrTee::start(lines)?;
-    command.stderr(stderr);
-    Ok(tee)
+/// Makes a pipe for stderr, and for stdout if it is kept: in one pipe their lines stay in order.
+fn read_output(command: &mut Command, streams: StdioMode, lines: usize) -> io::Result<OutputPipe> {
+    let is_kept = streams == StdioMode::Kept;
+    let shown = match is_kept {
+        false => Shown::Everything,
+        true if env::system("GITHUB_ACTIONS").is_some() => Shown::workflow_commands(),
+        true => Shown::Nothing,
+    };
+    let (reader, pipe) = OutputPipe::start(lines, shown)?;
+    if is_kept {
+        command.stdout(pipe.try_clone()?);
+    }
+    command.stderr(pipe);
+    Ok(reader)
 }
 
 fn has_terminal() -> bool {

@@ -15,7 +15,7 @@ pub struct Spec {
     /// What the child gets as stdin and stdout.
     pub streams: StdioMode,
     /// How many of the last lines of stderr to keep. With 0 the child inherits stderr; otherwise its stderr is a pipe whose
-    /// content is forwarded.
+    /// content is forwarded. With [`StdioMode::Kept`], how many of the last lines of stdout and stderr.
     pub stderr_tail: usize,
     /// The time limit. When it expires, the child and everything it started get TERM, and KILL after
     /// [`Spec::kill_after`].
@@ -29,11 +29,14 @@ pub struct Spec {
     pub is_shielded: bool,
 }
 
-/// What the child gets as stdin and stdout. Stderr always goes to the stderr of this process.
+/// What the child gets as stdin and stdout. Stderr goes to the stderr of this process, unless it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StdioMode {
     /// The child inherits them, and cannot detect that it is wrapped.
     Inherited,
+    /// Stdout and stderr are one pipe, and only their last lines are kept: nothing is shown meanwhile. Stdin is inherited
+    /// unless it is a terminal: nobody would see what is asked there.
+    Kept,
     /// Stdin is empty, and stdout goes to stderr: for a tool that writes a format of its own to stdout.
     Detached,
 }

@@ -7,7 +7,7 @@ use clap::Parser;
 use common::args::{DeploymentArgs, EmptyAsNone, parse_secret};
 use common::cli::Tool;
 use common::duration;
-use dm_stage::LimitArgs;
+use dm_stage::{LimitArgs, OutputArgs};
 use secrecy::SecretString;
 use telemetry::ExportArgs;
 
@@ -75,6 +75,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub limit: LimitArgs,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// Run COMMAND once if the migration failed, such as './restore.sh --last'; without a shell. Does not change the exit
     /// code

@@ -70,6 +70,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         retries: 0,
         retry_delay: Duration::ZERO,
         tail: 0,
+        output: args.output.mode(),
         github: GitHub::default(),
         status: args.status,
         argv: args.command,

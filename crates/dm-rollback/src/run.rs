@@ -70,10 +70,13 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
         // The probes of a check that waits for a service to start are not requests after a deployment.
         evidence: if counts_requests { verdict.sources.clone() } else { Vec::new() },
         result: outcome.result,
+        target: outcome.target.clone(),
         why: Some(verdict.why.clone()),
     };
     let completion = completion(&verdict, outcome.result, &stopwatch, &clock);
-    let event = context.event(&stage, completion, detail);
+    // What a verdict to roll back led to, unless it is done and verified.
+    let cause = Some(outcome.message.as_str()).filter(|_| completion.status != Status::Success);
+    let event = context.event(&stage, completion, detail).because(cause);
     let exit = context.conclude(outcome.exit, &recorder.finish(&event, &clock));
     match report.end(exit, &clock) {
         Err(error) if exit == Exit::Success => Err(error).context("cannot write to stdout"),

@@ -13,7 +13,7 @@ use common::label::{Label, Stage};
 use telemetry::ExportArgs;
 
 use crate::exclusive::parse_wait;
-use crate::runner::{ErrorPattern, LimitArgs};
+use crate::runner::{ErrorPattern, LimitArgs, OutputArgs};
 
 /// The name and the kind of this tool.
 pub const TOOL: Tool = Tool { name: "dm-stage", wrapper: true };
@@ -24,6 +24,7 @@ Examples:
   dm-stage deploy --timeout 10m -- ./deploy.sh
   dm-stage deployment -- ./scripts/deploy-all.sh  # the whole deployment
   dm-stage test --retries 2 -- ./test.sh          # up to three attempts
+  dm-stage build --output on-failure -- make      # one line if it succeeds
   dm-stage docs --skip \"$UNCHANGED\" -- ./docs.sh  # runs if it is empty
   dm-stage deployment --exclusive='wait 10m' -- ./scripts/deploy-all.sh
   dm-stage --timeline                             # the last deployment
@@ -37,6 +38,12 @@ finish it on another:
 The command gets DM_DEPLOYMENT_ID, DM_SERVICE, DM_ENVIRONMENT, DM_VERSION,
 DM_PARENT_STAGE and TRACEPARENT in its environment; from the second attempt
 on, also DM_ATTEMPT.
+
+With --output on-failure, the command's stdout and stderr are a pipe, and
+stdin is empty if it is a terminal: do not use it for a command that asks
+questions, whose stdout another command reads, or that leaves a service
+running which writes to the same stdout. It is for one stage; for the stage
+deployment, whose stages report themselves, DM_OUTPUT has no effect.
 
 In GitHub Actions, write `run: exec dm-stage …`, because a cancellation is
 sent only to the first process of a step.
@@ -71,6 +78,9 @@ pub struct Args {
     /// Delay before a retry
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse, requires = "retries")]
     pub retry_delay: Duration,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// Keep the last LINES lines of stderr in the journal, with secrets masked; the stderr of the command is then a pipe
     #[arg(long, value_name = "LINES", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1000))]

@@ -25,7 +25,7 @@ use exclusive::Answer;
 
 pub use args::{Args, TOOL};
 pub use plan::{Plan, plan};
-pub use runner::LimitArgs;
+pub use runner::{LimitArgs, OutputArgs};
 
 /// Carries out the plan.
 ///
@@ -42,7 +42,9 @@ pub fn run(plan: Plan) -> Result<Exit> {
                 exit
             }
         },
-        Plan::Skip { context, stage, reason, github } => Ok(skip::skip(&context, &stage, &reason, &github)),
+        Plan::Skip { context, stage, reason, output, github } => {
+            Ok(skip::skip(&context, &stage, &reason, output, &github))
+        }
         Plan::Start { context, stage, exclusive } => two_step::start(&context, &stage, exclusive),
         Plan::Finish { context, stage, status, is_exclusive } => {
             let exit = two_step::finish(&context, &stage, status);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::runner::{StageRun, SuccessCriteria};
+use crate::runner::{OutputMode, StageRun, SuccessCriteria};
 use anyhow::{Context as _, Result, bail};
 use common::args::non_empty;
 use common::env;
@@ -15,6 +15,9 @@ use crate::args::{Args, TOOL};
 use crate::flush::Flush;
 use crate::timeline::Source;
 use crate::two_step::EXCLUSIVE;
+
+/// The variable of `--output`.
+const OUTPUT: &str = "DM_OUTPUT";
 
 /// What to do.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub enum Plan {
         stage: Stage,
         /// The reason.
         reason: Label,
+        /// Whether to print a line about it.
+        output: OutputMode,
         /// Output to GitHub Actions.
         github: GitHub,
     },
@@ -96,6 +101,7 @@ pub fn plan(args: Args) -> Result<Plan> {
     if exclusive.is_some() && !stage.is_deployment() {
         bail!("--exclusive is for a whole deployment: write dm-stage deployment --exclusive, not {stage}");
     }
+    let output = output(&stage, args.output.mode())?;
     let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
     if args.start {
         return Ok(Plan::Start { context, stage, exclusive });
@@ -105,7 +111,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         return Ok(Plan::Finish { context, stage, status, is_exclusive });
     }
     if let Some(reason) = non_empty(args.skip.as_ref()) {
-        return Ok(Plan::Skip { context, stage, reason, github: args.github.outputs() });
+        return Ok(Plan::Skip { context, stage, reason, output, github: args.github.outputs() });
     }
     if args.command.first().is_none_or(|program| program.is_empty()) {
         bail!("no command given: write dm-stage {stage} -- COMMAND");
@@ -122,6 +128,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         retries: args.retries,
         retry_delay: args.retry_delay,
         tail: args.tail.into(),
+        output,
         github: args.github.outputs(),
         status: args.status,
         argv: args.command,
@@ -130,4 +137,17 @@ pub fn plan(args: Args) -> Result<Plan> {
         may_outlive: args.limit.may_outlive,
     };
     Ok(Plan::Run(stage_run, exclusive))
+}
+
+/// What is shown of the output of this stage. The stages of a deployment report themselves.
+fn output(stage: &Stage, output: OutputMode) -> Result<OutputMode> {
+    if !stage.is_deployment() || output == OutputMode::Live {
+        return Ok(output);
+    }
+    if env::system(OUTPUT).is_none() {
+        bail!(
+            "--output is for one stage: give it to the stages of the deployment, or set {OUTPUT} for all of them"
+        );
+    }
+    Ok(OutputMode::Live)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::runner::{OutputMode, StageResult};
 use common::clock::{Clock, SystemClock};
 use common::event::Completion;
 use common::event::{ChildUse, Detail, EventId, Status};
@@ -11,7 +12,13 @@ use common::label::{Label, Stage};
 use telemetry::{Context, Recorder, WorkKind};
 
 /// Records that the stage was skipped, and the reason.
-pub(crate) fn skip(context: &Context, stage: &Stage, reason: &Label, github: &GitHub) -> Exit {
+pub(crate) fn skip(
+    context: &Context,
+    stage: &Stage,
+    reason: &Label,
+    output: OutputMode,
+    github: &GitHub,
+) -> Exit {
     let clock = SystemClock;
     let work = context.work_item(stage, WorkKind::Stage, clock.now());
     let recorder = Recorder::begin(&context.sinks, work, &clock);
@@ -22,6 +29,10 @@ pub(crate) fn skip(context: &Context, stage: &Stage, reason: &Label, github: &Gi
         status: Status::Skipped,
         reason: None,
     };
+    if output != OutputMode::Live {
+        let (service, explanation) = (&context.identity.service, reason.as_str());
+        StageResult { service, stage, status: Status::Skipped, duration: None, explanation }.print(&[]);
+    }
     github.report_stage(&context.qualified_name(stage), &completion, reason.as_str());
     let detail = Detail::Stage(ChildUse { skip_reason: Some(reason.clone()), ..ChildUse::default() });
     let event = context.event(stage, completion, detail);

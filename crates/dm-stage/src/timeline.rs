@@ -227,6 +227,7 @@ mod tests {
             failing_since_s: None,
             cost_dollars: None,
             error_type,
+            cause: None,
         }
     }
 
@@ -255,6 +256,7 @@ mod tests {
                     condition: None,
                     evidence,
                     result: Some(RollbackResult::Verified),
+                    target: None,
                     why: None,
                 },
             ),

@@ -167,6 +167,7 @@ impl Context {
                 .zip(duration_s)
                 .map(|(price, seconds)| price * seconds / 60.0),
             error_type: completion.reason,
+            cause: None,
         }
     }
 

@@ -42,6 +42,7 @@ pub(crate) fn stage_event(stage: &str) -> Event {
         failing_since_s: None,
         cost_dollars: None,
         error_type: None,
+        cause: None,
     }
 }
 

@@ -10,11 +10,16 @@ use serde::{Deserialize, Serialize};
 use crate::clock::epoch_seconds;
 use crate::identity::{Identity, random_hex};
 use crate::label::{Label, Stage};
+use crate::secrets::Redactor;
+use crate::term::text::short_line;
 
 pub use closed_sets::{Condition, Reason, RollbackResult, Status, TestResult};
 
 /// The format version of events in the journal. Records on a pipe and ledger entries have versions of their own.
 pub const FORMAT: u32 = 1;
+
+/// The longest [`Event::cause`], in bytes.
+pub const MAX_CAUSE_BYTES: usize = 300;
 
 /// The id of an event: 16 hexadecimal digits. It is also the span id of the work.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -73,9 +78,22 @@ pub struct Event {
     pub cost_dollars: Option<f64>,
     /// The reason for a failure.
     pub error_type: Option<Reason>,
+    /// What went wrong, for people: see [`Event::because`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
 }
 
 impl Event {
+    /// The same event with what went wrong: in one line of at most [`MAX_CAUSE_BYTES`] bytes, with secrets masked.
+    #[must_use]
+    pub fn because(self, cause: Option<&str>) -> Self {
+        let shown = |cause: &str| {
+            let masked = Redactor::default().with_environment().redact(cause);
+            short_line(masked.trim(), MAX_CAUSE_BYTES)
+        };
+        Self { cause: cause.filter(|cause| !cause.trim().is_empty()).map(shown), ..self }
+    }
+
     /// When the work ended, in seconds since the epoch.
     pub fn ts_s(&self) -> f64 {
         epoch_seconds(self.ts)
@@ -145,6 +163,9 @@ pub enum Detail {
         evidence: Vec<SourceCount>,
         /// The result of the rollback; `None` if none was performed.
         result: Option<RollbackResult>,
+        /// The version that a rollback restored, if it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<Label>,
         /// The reason for the verdict, in a sentence.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
@@ -165,7 +186,7 @@ pub struct ChildUse {
     /// All attempts, if there was more than one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
-    /// The last lines of stderr if `--tail` is set; secrets are masked.
+    /// The last lines of stderr if `--tail` is set, and of stdout with `--output on-failure`; secrets are masked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stderr_tail: Vec<String>,
     /// The reason for skipping it.

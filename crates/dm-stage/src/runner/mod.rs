@@ -3,6 +3,7 @@
 mod error_pattern;
 mod limit_args;
 mod outcome;
+mod output;
 mod progress;
 
 use std::ffi::OsString;
@@ -15,7 +16,7 @@ use common::cli::warn;
 use common::clock::{Clock, SystemClock};
 use common::duration::format_duration;
 use common::event::Completion;
-use common::event::{Attempt, ChildUse, Detail, EventId};
+use common::event::{Attempt, ChildUse, Detail, EventId, Status};
 use common::exit::Exit;
 use common::github_actions::GitHub;
 use common::label::Stage;
@@ -26,6 +27,8 @@ use telemetry::{Context, Recorder, WorkKind};
 pub use error_pattern::ErrorPattern;
 pub use limit_args::LimitArgs;
 pub use outcome::{Outcome, SuccessCriteria};
+pub(crate) use output::StageResult;
+pub use output::{OutputArgs, OutputMode};
 
 /// How many of the last lines of stderr are searched for an [`ErrorPattern`].
 const SEARCHED_LINES: usize = 100;
@@ -48,8 +51,11 @@ pub struct StageRun {
     pub retries: u32,
     /// The delay before a retry.
     pub retry_delay: Duration,
-    /// How many of the last lines of stderr the event contains. Unless this is 0, stderr is a pipe, not a terminal.
+    /// How many of the last lines of stderr the event contains. Unless this is 0, stderr is a pipe, not a terminal. If the
+    /// output is kept, the lines of stdout are among them.
     pub tail: usize,
+    /// What is shown of the command's output.
+    pub output: OutputMode,
     /// Output to GitHub Actions.
     pub github: GitHub,
     /// Whether to show a status line on a terminal.
@@ -112,12 +118,14 @@ pub fn run(stage_run: &StageRun, mut hooks: impl StageHooks) -> Result<Exit> {
     let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
     let work = context.work_item(stage, stage_run.kind, started_at);
     let recorder = Recorder::begin(&context.sinks, work, &clock);
-    let status =
-        stage_run.status.then(|| StatusLine::show(progress::status_text(context, stage, hooks.live())));
+    let status = (stage_run.status || stage_run.keeps_output())
+        .then(|| StatusLine::show(progress::status_text(context, stage, hooks.live())));
     let (mut outcome, attempts) =
         run_attempts(stage_run, &mut spec, started, &mut signals, &mut hooks, &clock)?;
     drop(status);
     stage_run.github.end_group();
+    stage_run.print_result(&outcome);
+    let cause = outcome.cause();
     if attempts.len() > 1 {
         outcome.used.attempts = attempts;
     }
@@ -130,11 +138,34 @@ pub fn run(stage_run: &StageRun, mut hooks: impl StageHooks) -> Result<Exit> {
         reason: outcome.reason,
     };
     stage_run.github.report_stage(&context.qualified_name(stage), &completion, &outcome.describe());
-    let event = context.event(stage, completion, hooks.detail(outcome.used));
+    let event = context.event(stage, completion, hooks.detail(outcome.used)).because(cause.as_deref());
     Ok(context.conclude(outcome.exit, &recorder.finish(&event, &clock)))
 }
 
 impl StageRun {
+    fn keeps_output(&self) -> bool {
+        self.output == OutputMode::OnFailure
+    }
+
+    /// Prints the line about the result, if it is wanted, and what was kept of the output of a failed command.
+    fn print_result(&self, outcome: &Outcome) {
+        if self.output == OutputMode::Live {
+            return;
+        }
+        let result = StageResult {
+            service: &self.context.identity.service,
+            stage: &self.stage,
+            status: outcome.status,
+            duration: Some(outcome.duration),
+            explanation: &outcome.describe(),
+        };
+        let lines = &outcome.used.stderr_tail;
+        let shown = if self.tail == 0 { output::SHOWN_LINES } else { self.tail };
+        let hidden = lines.len().saturating_sub(shown);
+        let is_shown = self.keeps_output() && outcome.status != Status::Success;
+        result.print(if is_shown { &lines[hidden..] } else { &[] });
+    }
+
     /// The delay before a retry, if attempt `number` was not the last. Prints a warning.
     fn retry_after(&self, number: usize, outcome: &Outcome) -> Option<Duration> {
         let max = self.retries.saturating_add(1);
@@ -153,13 +184,14 @@ impl StageRun {
 }
 
 fn child_spec(stage_run: &StageRun, id: &EventId, hooks: &impl StageHooks) -> Spec {
+    let shown = if stage_run.keeps_output() { output::SHOWN_LINES } else { 0 };
     let searched = if stage_run.criteria.patterns.is_empty() { 0 } else { SEARCHED_LINES };
     Spec {
         argv: stage_run.argv.clone(),
         env: child_env(&stage_run.context, &stage_run.stage, id).into_iter().chain(hooks.env()).collect(),
         removed_env: Vec::new(),
-        streams: StdioMode::Inherited,
-        stderr_tail: stage_run.tail.max(searched),
+        streams: if stage_run.keeps_output() { StdioMode::Kept } else { StdioMode::Inherited },
+        stderr_tail: stage_run.tail.max(searched).max(shown),
         timeout: stage_run.timeout,
         kill_after: stage_run.kill_after,
         may_outlive: stage_run.may_outlive,

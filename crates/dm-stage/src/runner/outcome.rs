@@ -26,6 +26,8 @@ pub struct Outcome {
     pub duration: Duration,
     /// The child's exit and resource usage.
     pub used: ChildUse,
+    /// What went wrong, if that is known better than from the exit code.
+    pub cause: Option<String>,
 }
 
 /// The criteria for the success of a command.
@@ -72,7 +74,7 @@ impl Outcome {
             Exit::Signal(_) => (by_child, Status::Error, Some(Reason::Signal)),
             _ => (by_child, Status::Failure, Some(pattern().map_or(criteria.failure, ErrorPattern::reason))),
         };
-        Self { exit, status, reason, duration: child.duration, used: child.used.clone() }
+        Self { exit, status, reason, duration: child.duration, used: child.used.clone(), cause: None }
     }
 
     /// The outcome of a command that could not be started. Prints the error.
@@ -84,7 +86,22 @@ impl Outcome {
             reason: Some(error.reason),
             duration: Duration::ZERO,
             used: ChildUse::default(),
+            cause: Some(error.message.clone()),
         }
+    }
+
+    /// What went wrong: the cause if it is known, otherwise how the command ended, with its last line if that was kept.
+    /// `None` after a success.
+    pub(super) fn cause(&self) -> Option<String> {
+        if self.status == Status::Success {
+            return None;
+        }
+        let last = self.used.stderr_tail.iter().rev().find(|line| !line.trim().is_empty());
+        Some(match (&self.cause, last) {
+            (Some(cause), _) => cause.clone(),
+            (None, Some(last)) => format!("{}: {}", self.describe(), last.trim()),
+            (None, None) => self.describe(),
+        })
     }
 
     /// Whether the command ran and failed, so that a retry makes sense. False after success, after a termination signal,

@@ -335,6 +335,7 @@ mod tests {
             condition: None,
             evidence,
             result: None,
+            target: None,
             why: None,
         };
         let Contribution { state, counters } = contribution(&event);

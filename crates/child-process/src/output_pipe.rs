@@ -1,4 +1,4 @@
-//! Forwards a child's stderr and keeps its last lines.
+//! Reads a child's stderr, or all its output: forwards it or not, and keeps the last lines.
 
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -7,35 +7,60 @@ use std::thread::{self, JoinHandle};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::workflow_commands::WorkflowCommands;
+
 /// How much of a line is kept, in bytes.
 const MAX_LINE_BYTES: usize = 1024;
 
 /// How much is read at once, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// How many chunks are forwarded after the child has ended. The pipe holds one; a grandchild may write for ever.
+/// How many chunks are read after the child has ended. The pipe holds one; a grandchild may write for ever.
 const MAX_CHUNKS_AFTER_EXIT: usize = 16;
 
-/// A thread that forwards a child's stderr to ours.
+/// What of the output goes to our stderr at once.
 #[derive(Debug)]
-pub(super) struct StderrTee {
+pub(super) enum Shown {
+    Everything,
+    /// Only the commands that a runner of GitHub Actions must not miss.
+    WorkflowCommands(WorkflowCommands),
+    Nothing,
+}
+
+/// A thread that reads a child's output.
+#[derive(Debug)]
+pub(super) struct OutputPipe {
     thread: JoinHandle<Tail>,
     /// Closed when the child has ended.
     child_alive: PipeWriter,
 }
 
-impl StderrTee {
-    /// Starts the thread. The returned pipe becomes the stderr of the child.
-    pub(super) fn start(lines: usize) -> io::Result<(Self, PipeWriter)> {
-        let (from_child, stderr) = io::pipe()?;
-        let (alive, child_alive) = io::pipe()?;
-        let thread = thread::Builder::new()
-            .name("stderr".to_owned())
-            .spawn(move || forward(from_child, &alive, Tail::new(lines)))?;
-        Ok((Self { thread, child_alive }, stderr))
+impl Shown {
+    pub(super) fn workflow_commands() -> Self {
+        Self::WorkflowCommands(WorkflowCommands::default())
     }
 
-    /// Forwards what the child wrote before it ended, and returns the last lines. Does not wait for a grandchild that
+    fn show(&mut self, chunk: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Everything => io::stderr().write_all(chunk),
+            Self::WorkflowCommands(commands) => io::stderr().write_all(&commands.of(chunk)),
+            Self::Nothing => Ok(()),
+        }
+    }
+}
+
+impl OutputPipe {
+    /// Starts the thread. The returned end of the pipe is for the child.
+    pub(super) fn start(lines: usize, shown: Shown) -> io::Result<(Self, PipeWriter)> {
+        let (from_child, to_us) = io::pipe()?;
+        let (alive, child_alive) = io::pipe()?;
+        let thread = thread::Builder::new()
+            .name("output".to_owned())
+            .spawn(move || read(from_child, &alive, shown, Tail::new(lines)))?;
+        Ok((Self { thread, child_alive }, to_us))
+    }
+
+    /// Reads what the child wrote before it ended, and returns the last lines. Does not wait for a grandchild that
     /// keeps the pipe open.
     pub(super) fn finish(self) -> Vec<String> {
         drop(self.child_alive);
@@ -43,7 +68,7 @@ impl StderrTee {
     }
 }
 
-fn forward(mut from_child: PipeReader, alive: &PipeReader, mut tail: Tail) -> Tail {
+fn read(mut from_child: PipeReader, alive: &PipeReader, mut shown: Shown, mut tail: Tail) -> Tail {
     let mut chunk = vec![0_u8; CHUNK_BYTES];
     let mut remaining = MAX_CHUNKS_AFTER_EXIT;
     while remaining > 0 {
@@ -65,7 +90,7 @@ fn forward(mut from_child: PipeReader, alive: &PipeReader, mut tail: Tail) -> Ta
         let Ok(length @ 1..) = from_child.read(&mut chunk) else { break };
         tail.add(&chunk[..length]);
         // The reader of our stderr has gone. The child gets the same error as without us.
-        if io::stderr().write_all(&chunk[..length]).is_err() {
+        if shown.show(&chunk[..length]).is_err() {
             break;
         }
     }
