@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use common::duration::format_duration;
 use common::event::Reason;
 use common::label::Label;
-use http_expect::{Mismatch, Response, ResponseExpectation};
+use http_expect::{Mismatch, Response, ResponseExpectation, excerpt};
 
 use crate::failure::Failure;
 use crate::probe::ProbeResponse;
@@ -86,7 +86,11 @@ fn failure(mismatch: &Mismatch<'_>) -> Failure {
         Mismatch::Status { response, .. } if response.status / 100 == 3 => {
             Failure::new(Reason::BadStatus, format!("{mismatch}; redirects are not followed"))
         }
-        Mismatch::Status { .. } => Failure::new(Reason::BadStatus, mismatch.to_string()),
+        Mismatch::Status { response, .. } => {
+            let body = String::from_utf8_lossy(&response.body);
+            let response = if body.trim().is_empty() { String::new() } else { excerpt::quoted(body.trim()) };
+            Failure { response, ..Failure::new(Reason::BadStatus, mismatch.to_string()) }
+        }
         Mismatch::Header { .. } => Failure::new(Reason::Assertion, mismatch.to_string()),
         Mismatch::Body { .. } | Mismatch::Json { .. } | Mismatch::NotJson { .. } => {
             Failure::new(Reason::BodyMismatch, mismatch.to_string())

@@ -9,6 +9,8 @@ pub(crate) struct Failure {
     pub(crate) reason: Reason,
     /// The explanation, without secrets.
     pub(crate) message: String,
+    /// The beginning of the response, quoted and escaped, if the explanation does not contain it; otherwise empty.
+    pub(crate) response: String,
     /// Whether this machine is to blame, so that the failure says nothing about the service.
     pub(crate) is_local: bool,
 }
@@ -16,7 +18,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure of the service.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), is_local: false }
+        Self { reason, message: message.into(), response: String::new(), is_local: false }
     }
 
     /// A failure of this machine.

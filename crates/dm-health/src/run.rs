@@ -9,7 +9,7 @@ use child_process::ShutdownSignals;
 use chrono::{DateTime, Utc};
 use common::cli::warn;
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::event::{Completion, EventId};
+use common::event::{Completion, EventId, Status};
 use common::exit::Exit;
 use common::records::Start;
 use common::runtime;
@@ -40,9 +40,11 @@ pub(crate) fn run(plan: &Plan) -> Result<Exit> {
     let (status, reason) = outcome.status(&run_stats.total);
     let completion =
         Completion { id, ts: clock.now(), duration: Some(started.elapsed(&clock)), status, reason };
+    let cause = (status != Status::Success).then(|| sentence(&outcome, plan, &policy, &run_stats));
     let event = plan.context.event(&plan.stage, completion, run_stats.detail(&plan.targets));
+    let event = event.because(cause.as_deref());
     if needs_warning(&outcome, plan.style) {
-        warn(plan.context.tool, &[sentence(&outcome, plan, &policy, &run_stats)]);
+        warn(plan.context.tool, &Vec::from_iter(cause));
     }
     Ok(plan.context.conclude(outcome.exit(&run_stats.total), &recorder().finish(&event, &clock)))
 }

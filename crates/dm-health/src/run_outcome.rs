@@ -5,6 +5,7 @@ use std::io;
 use common::duration::format_duration;
 use common::event::{Reason, Status};
 use common::exit::Exit;
+use common::secrets::Redactor;
 
 use crate::policy::{PollRules, Verdict};
 use crate::stats::Stats;
@@ -179,7 +180,14 @@ impl Subject<'_> {
         };
         match &self.first.last_failure {
             Some(failure) => {
-                format!("; the last failure{of_target}: {} ({})", failure.message, failure.reason)
+                let response = if failure.response.is_empty() {
+                    String::new()
+                } else {
+                    // Once at the end: the redactor is not free.
+                    let shown = Redactor::default().with_environment().redact(&failure.response);
+                    format!("; the response begins with {shown}")
+                };
+                format!("; the last failure{of_target}: {} ({}){response}", failure.message, failure.reason)
             }
             None if self.first.probes + self.first.not_probed == 0 => {
                 format!("; no probe{of_target} was answered")
@@ -237,6 +245,19 @@ mod tests {
             "a, b, c, d, e and 2 more were not healthy within 2m00s; \
              the last failure of a: connection refused by [::1]:1 (refused)"
         );
+    }
+
+    #[test]
+    fn the_sentence_shows_the_beginning_of_a_response_without_secrets() {
+        let failure = Failure {
+            response: "\"{\"db\":\"postgres://app:hunter22@db/shop\"}\"".to_owned(),
+            ..Failure::new(Reason::BadStatus, "status 503, expected 2xx")
+        };
+        let stats = Stats { probes: 1, failures: 1, last_failure: Some(failure), ..Stats::default() };
+        let about = Subject { names: vec!["api"], first: &stats, any_failed: true };
+        let sentence = RunOutcome::Verdict(Verdict::Unhealthy).sentence(&about, &RULES);
+        let expected = "status 503, expected 2xx (bad_status); the response begins with \"{\"db\":\"postgres://app:***@db/shop\"}\"";
+        assert!(sentence.ends_with(expected), "{sentence}");
     }
 
     #[test]

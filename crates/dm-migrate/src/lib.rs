@@ -10,6 +10,7 @@
 
 mod address;
 mod args;
+mod database_error;
 mod lock_held;
 mod migration;
 mod monitor;

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use common::cli::warn;
 use common::clock::SystemClock;
+use common::duration::format_duration;
 use common::event::{ChildUse, Detail, Reason, Status};
 use common::exit::Exit;
 use dm_stage::runner::{Outcome, StageHooks};
 
 use crate::args::TOOL;
+use crate::database_error::database_error;
 use crate::monitor::{BeginError, LiveStatus, Monitor, Observation};
 use crate::on_failure::OnFailure;
 use crate::plan::WatchedDatabase;
@@ -87,6 +89,8 @@ impl Migration {
         warn(TOOL.name, decision.describe(*retries).as_slice());
         if decision != Decision::NotLockTimeout {
             outcome.reason = Some(Reason::LockTimeout);
+            let limit = format_duration(retries.limit);
+            outcome.cause = Some(format!("the migration gave up after waiting {limit} for a lock"));
         }
         let Decision::Retry(pause) = decision else { return None };
         retries.remaining = retries.remaining.saturating_sub(1);
@@ -100,7 +104,8 @@ impl Migration {
         if let Some(unmet) =
             self.expectation.describe_unmet(&self.before, &self.observation.versions).filter(|_| succeeded)
         {
-            warn(TOOL.name, &[unmet]);
+            warn(TOOL.name, std::slice::from_ref(&unmet));
+            outcome.cause = Some(unmet);
             outcome.exit = Exit::Failure;
             outcome.status = Status::Failure;
             outcome.reason = Some(Reason::MigrationFailed);
@@ -140,6 +145,9 @@ impl StageHooks for Migration {
     }
 
     fn judge(&mut self, outcome: &mut Outcome) -> Option<Duration> {
+        if outcome.status == Status::Failure {
+            outcome.cause = database_error(&outcome.used.stderr_tail);
+        }
         if self.monitor.is_some() {
             self.observe(outcome.status == Status::Success);
             let pause = self.next_attempt(outcome);

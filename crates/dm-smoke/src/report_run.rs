@@ -63,7 +63,8 @@ pub(crate) fn report_run(
     let completion =
         Completion { id, ts: clock.now(), duration: Some(stopwatch.elapsed(&clock)), status, reason };
     let detail = Detail::Smoke { suite: output.suite.clone(), results };
-    let event = output.context.event(&stage, completion, detail);
+    let cause = verdict.cause();
+    let event = output.context.event(&stage, completion, detail).because(cause.as_deref());
     Ok(output.context.conclude(verdict.exit(), &recorder.finish(&event, &clock)))
 }
 

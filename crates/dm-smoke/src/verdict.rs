@@ -99,6 +99,23 @@ impl Verdict {
         }
     }
 
+    /// What went wrong: the first failed test, with what was expected and what came, or why the run ended early. `None`
+    /// after a success.
+    pub(crate) fn cause(&self) -> Option<String> {
+        if self.exit() == Exit::Success {
+            return None;
+        }
+        let failed = self.tests.iter().filter(|test| self.is_failed(test.result)).count();
+        let first = self.first(TestResult::Fail).or_else(|| self.first(TestResult::Error));
+        let first = first.or_else(|| self.first(TestResult::Flaky).filter(|_| self.flaky_fails));
+        let Some(test) = first else {
+            return self.end.early_reason().or_else(|| Some("no test was run".to_owned()));
+        };
+        let message = test.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+        let more = if failed > 1 { format!("{failed} tests, the first is ") } else { String::new() };
+        Some(format!("{more}\"{}\"{message}", test.name))
+    }
+
     /// An unmet expectation says more about the deployment than a test that could not run.
     fn reason(&self) -> Reason {
         if self.first(TestResult::Fail).is_some() {
@@ -142,6 +159,20 @@ mod tests {
             (failed.exit(), failed.status()),
             (Exit::Failure, (Status::Failure, Some(Reason::TooSlow)))
         );
+    }
+
+    #[test]
+    fn the_cause_is_the_first_failed_test_or_why_the_run_ended() {
+        let mut failed =
+            verdict(&[(Pass, None), (Error, Some(Reason::Refused)), (Fail, None)], RunEnd::Completed);
+        failed.tests[2].message = Some("status 500, expected 200".to_owned());
+        let expected = "2 tests, the first is \"test 3\": status 500, expected 200";
+        assert_eq!(failed.cause().unwrap(), expected);
+        failed.tests.remove(1);
+        assert_eq!(failed.cause().unwrap(), "\"test 3\": status 500, expected 200");
+        assert_eq!(verdict(&[(Pass, None)], RunEnd::Completed).cause(), None);
+        assert_eq!(verdict(&[(Pass, None)], RunEnd::Deadline).cause().unwrap(), "the deadline expired");
+        assert_eq!(verdict(&[], RunEnd::Completed).cause().unwrap(), "no test was run");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub use closed_sets::{Condition, Reason, RollbackResult, Status, TestResult};
 pub const FORMAT: u32 = 1;
 
 /// The longest [`Event::cause`], in bytes.
-pub const MAX_CAUSE_BYTES: usize = 300;
+pub const MAX_CAUSE_BYTES: usize = 400;
 
 /// The id of an event: 16 hexadecimal digits. It is also the span id of the work.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
