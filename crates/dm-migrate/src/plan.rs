@@ -73,6 +73,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         output: args.output.mode(),
         github: GitHub::default(),
         status: args.status,
+        summary_line: false,
         argv: args.command,
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,

@@ -14,6 +14,7 @@ use telemetry::ExportArgs;
 
 use crate::exclusive::parse_wait;
 use crate::runner::{ErrorPattern, LimitArgs, OutputArgs};
+use crate::summary_line::SummaryLineArgs;
 
 /// The name and the kind of this tool.
 pub const TOOL: Tool = Tool { name: "dm-stage", wrapper: true };
@@ -98,6 +99,9 @@ pub struct Args {
     /// On a terminal, show a live status line: the stage, its elapsed time, and its duration last time
     #[arg(long)]
     pub status: bool,
+
+    #[command(flatten)]
+    pub(crate) summary_line: SummaryLineArgs,
 
     #[command(flatten)]
     pub github: GitHubArgs,

@@ -9,11 +9,15 @@
 //! ```
 
 mod args;
+#[cfg(test)]
+mod event_fixture;
 mod exclusive;
 mod flush;
 mod plan;
 pub mod runner;
+mod sentence;
 mod skip;
+mod summary_line;
 mod timeline;
 mod two_step;
 
@@ -22,6 +26,7 @@ use common::event::Detail;
 use common::exit::Exit;
 
 use exclusive::Answer;
+use runner::StageRun;
 
 pub use args::{Args, TOOL};
 pub use plan::{Plan, plan};
@@ -33,11 +38,11 @@ pub use runner::{LimitArgs, OutputArgs};
 /// A fault of the tool itself; faults of the command are in the exit code.
 pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
-        Plan::Run(stage_run, None) => runner::run(&stage_run, Detail::Stage),
+        Plan::Run(stage_run, None) => run_stage(&stage_run),
         Plan::Run(stage_run, Some(wait)) => match exclusive::begin(&stage_run.context, wait)? {
             Answer::Refused(exit) => Ok(exit),
             Answer::Acquired(deployment) => {
-                let exit = runner::run(&stage_run, Detail::Stage);
+                let exit = run_stage(&stage_run);
                 deployment.end(&stage_run.context);
                 exit
             }
@@ -57,4 +62,12 @@ pub fn run(plan: Plan) -> Result<Exit> {
         Plan::FlushShared(context) => flush::flush_shared(&context),
         Plan::Timeline { source, deployment } => timeline::print(&source, deployment.as_ref()),
     }
+}
+
+fn run_stage(stage_run: &StageRun) -> Result<Exit> {
+    let (exit, event) = runner::run_and_return_event(stage_run, Detail::Stage)?;
+    if stage_run.summary_line {
+        summary_line::print(&stage_run.context, &event);
+    }
+    Ok(exit)
 }

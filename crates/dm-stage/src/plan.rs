@@ -116,7 +116,9 @@ pub fn plan(args: Args) -> Result<Plan> {
     if args.command.first().is_none_or(|program| program.is_empty()) {
         bail!("no command given: write dm-stage {stage} -- COMMAND");
     }
+    let is_inner = context.parent.as_ref().is_some_and(Stage::is_deployment);
     let stage_run = StageRun {
+        summary_line: stage.is_deployment() && !is_inner && args.summary_line.is_wanted(),
         context,
         stage,
         kind: WorkKind::Stage,

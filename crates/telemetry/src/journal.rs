@@ -13,6 +13,7 @@ use common::event::{Event, EventId, Started};
 use common::fs::bounded::{self, Line as Text};
 use common::fs::lock::Lock;
 use common::fs::{PrivateDir, jsonl};
+use common::label::Label;
 
 /// A journal file is rotated at this size.
 const ROTATE_AT_BYTES: u64 = 8 * 1024 * 1024;
@@ -125,10 +126,21 @@ impl Journal {
     /// # Errors
     /// A journal file exists but cannot be read.
     pub fn read_all(&self) -> io::Result<Contents> {
+        self.read_lines(|_| true)
+    }
+
+    /// The entries of one deployment. Faster than reading all: other lines are not parsed.
+    pub(crate) fn read_deployment(&self, deployment: &Label) -> io::Result<Contents> {
+        let id = serde_json::to_vec(deployment)?;
+        self.read_lines(|line| line.windows(id.len()).any(|part| part == id))
+    }
+
+    /// The entries, and what could not be read, of the lines that `is_wanted` accepts.
+    fn read_lines(&self, is_wanted: impl Fn(&[u8]) -> bool) -> io::Result<Contents> {
         let mut contents = Contents::default();
         let Some(folder) = PrivateDir::open(&self.folder, &[])? else { return Ok(contents) };
         for name in (1..=MAX_ROTATED).rev().map(rotated).chain([CURRENT.to_owned()]) {
-            contents.read(&folder, &name)?;
+            contents.read(&folder, &name, &is_wanted)?;
         }
         Ok(contents)
     }
@@ -136,7 +148,12 @@ impl Journal {
 
 impl Contents {
     /// Adds what is in the file `name`.
-    fn read(&mut self, folder: &PrivateDir, name: &str) -> io::Result<()> {
+    fn read(
+        &mut self,
+        folder: &PrivateDir,
+        name: &str,
+        is_wanted: &impl Fn(&[u8]) -> bool,
+    ) -> io::Result<()> {
         let Some(file) = folder.open_file(name)? else { return Ok(()) };
         let path = folder.path(name);
         let omitted = file.metadata()?.len().saturating_sub(MAX_READ_BYTES);
@@ -151,6 +168,7 @@ impl Contents {
             number += 1;
             let value = match text {
                 Text::TooLong => None,
+                Text::Whole(line) if !is_wanted(line) => return,
                 Text::Whole(line) => match read_line(line) {
                     Line::Entry(entry) => return self.entries.push(*entry),
                     Line::Incomplete => return,
@@ -161,6 +179,15 @@ impl Contents {
             self.add_unreadable(format!("line {number}{after} of {}", path.display()), value);
         })?;
         Ok(())
+    }
+
+    /// The finished work of this deployment, oldest first.
+    pub(crate) fn events_of(self, deployment: &Label) -> Vec<Event> {
+        let finished = self.entries.into_iter().filter_map(|entry| match entry {
+            Entry::Finished(event) if event.identity.deployment == *deployment => Some(event),
+            Entry::Finished(_) | Entry::Started(_) => None,
+        });
+        finished.collect()
     }
 
     fn add_unreadable(&mut self, what: String, value: Option<serde_json::Value>) {

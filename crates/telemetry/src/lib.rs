@@ -23,5 +23,5 @@ pub use journal::{Contents, Entry, Journal, Unreadable};
 pub use metrics::catalog;
 pub use pushgateway::{Endpoint, GatewayClient, Outbox, settle};
 pub use recorder::{Recorded, Recorder, Sinks};
-pub use shared::{JournalOfAll, flush_shared, read_deployment, read_journal, share_now};
+pub use shared::{JournalOfAll, deployment_events, flush_shared, read_deployment, read_journal, share_now};
 pub use work::{WorkItem, WorkKind};

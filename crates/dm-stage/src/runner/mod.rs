@@ -16,7 +16,7 @@ use common::cli::warn;
 use common::clock::{Clock, SystemClock};
 use common::duration::format_duration;
 use common::event::Completion;
-use common::event::{Attempt, ChildUse, Detail, EventId, Status};
+use common::event::{Attempt, ChildUse, Detail, Event, EventId, Status};
 use common::exit::Exit;
 use common::github_actions::GitHub;
 use common::label::Stage;
@@ -60,6 +60,8 @@ pub struct StageRun {
     pub github: GitHub,
     /// Whether to show a status line on a terminal.
     pub status: bool,
+    /// Whether to print a line at the end about the whole deployment.
+    pub summary_line: bool,
     /// The command.
     pub argv: Vec<OsString>,
     /// The time limit of each attempt.
@@ -106,7 +108,15 @@ impl<F: FnOnce(ChildUse) -> Detail> StageHooks for F {
 ///
 /// # Errors
 /// The signals or the child cannot be watched.
-pub fn run(stage_run: &StageRun, mut hooks: impl StageHooks) -> Result<Exit> {
+pub fn run(stage_run: &StageRun, hooks: impl StageHooks) -> Result<Exit> {
+    run_and_return_event(stage_run, hooks).map(|(exit, _)| exit)
+}
+
+/// Like [`run`]; also returns the event.
+pub(crate) fn run_and_return_event(
+    stage_run: &StageRun,
+    mut hooks: impl StageHooks,
+) -> Result<(Exit, Event)> {
     let clock = SystemClock;
     // Before the child starts, so that no signal is lost.
     let mut signals = Signals::watch().context("cannot watch for signals")?;
@@ -139,7 +149,7 @@ pub fn run(stage_run: &StageRun, mut hooks: impl StageHooks) -> Result<Exit> {
     };
     stage_run.github.report_stage(&context.qualified_name(stage), &completion, &outcome.describe());
     let event = context.event(stage, completion, hooks.detail(outcome.used)).because(cause.as_deref());
-    Ok(context.conclude(outcome.exit, &recorder.finish(&event, &clock)))
+    Ok((context.conclude(outcome.exit, &recorder.finish(&event, &clock)), event))
 }
 
 impl StageRun {

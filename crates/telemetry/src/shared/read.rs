@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use common::event::Event;
 use common::identity::Identity;
 use common::label::Label;
 use common::runtime;
@@ -41,6 +42,22 @@ pub fn read_deployment(
     read(sinks, identity, Some(deployment), limit)
 }
 
+/// The events of the deployment of `identity`, oldest first: those of all services on this machine and, with a shared
+/// state, those of its service on others. Takes no longer than the budget for exporting. If the shared state cannot be
+/// read, the events of this machine have to do.
+///
+/// # Errors
+/// The journal of this machine exists but cannot be read.
+pub fn deployment_events(sinks: &Sinks, identity: &Identity) -> io::Result<Vec<Event>> {
+    let own = match &sinks.state_dir {
+        Some(folder) => Journal::new(folder).read_deployment(&identity.deployment)?,
+        None => Contents::default(),
+    };
+    let deployment = Some(&identity.deployment);
+    let (contents, _) = with_shared(own, sinks, identity, deployment, sinks.budget)?;
+    Ok(contents.events_of(&identity.deployment))
+}
+
 fn read(
     sinks: &Sinks,
     identity: &Identity,
@@ -51,6 +68,17 @@ fn read(
         Some(folder) => Journal::new(folder).read_all()?,
         None => Contents::default(),
     };
+    with_shared(own, sinks, identity, deployment, limit)
+}
+
+/// The same, with what other machines have recorded.
+fn with_shared(
+    own: Contents,
+    sinks: &Sinks,
+    identity: &Identity,
+    deployment: Option<&Label>,
+    limit: Duration,
+) -> io::Result<JournalOfAll> {
     let Some(url) = &sinks.state_url else { return Ok((own, None)) };
     let records = records(url, sinks.state_dir.as_deref(), identity, deployment, limit);
     match runtime::block_on(records)? {

@@ -1,0 +1,108 @@
+//! A deployment in one sentence, from its events. Pure. It says no more than they show: without a verdict there is no
+//! "kept", and what may be live is called that.
+
+mod failure;
+mod live;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use common::duration::format_duration;
+use common::event::{Detail, Event, SourceCount, Status};
+use common::label::Stage;
+use common::term::text::short_line;
+
+use failure::Failure;
+use live::Live;
+
+/// The longest sentence, in bytes.
+const MAX_BYTES: usize = 1500;
+
+/// The stages that replace the live version.
+const DEPLOYING: [&str; 4] = ["deploy", "release", "rollout", "promote"];
+
+/// The sentence about the deployment that ended with the event `whole`. `events` are those of its stages, oldest first.
+pub(crate) fn sentence(events: &[Event], whole: &Event) -> String {
+    // A CI run that is started again has the same id.
+    let began = whole.started_at().unwrap_or_default();
+    let events: Vec<&Event> =
+        events.iter().filter(|event| event.ts >= began && !event.stage.is_deployment()).collect();
+    let live = Live::of(&events);
+    let result = match whole.status {
+        Status::Success => success(&events, whole, &live),
+        Status::Skipped => "skipped".to_owned(),
+        Status::Cancelled => format!("CANCELLED{}", failure::during(&events)),
+        Status::Failure | Status::Error | Status::Timeout => Failure::of(&events, whole).to_string(),
+    };
+    let is_good = whole.status == Status::Success && live.is_undisturbed();
+    let consequences = if is_good { Vec::new() } else { live.clauses(whole) };
+    short_line(&[vec![result], consequences].concat().join("; "), MAX_BYTES)
+}
+
+fn success(events: &[&Event], whole: &Event, live: &Live<'_>) -> String {
+    let duration = whole
+        .duration_s
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .map(|duration| format!(" in {}", format_duration(duration)))
+        .unwrap_or_default();
+    let although = match failure::unrepaired(events).as_slice() {
+        [] => String::new(),
+        failed => format!(", although {} failed", failed.join(", ")),
+    };
+    if live.is_undeployed() || !live.is_undisturbed() {
+        return format!("ended{duration}{although}");
+    }
+    let version = whole.identity.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    format!("deployed{version}{duration}{}{although}", verdict(live))
+}
+
+/// What the verdicts say about a version that stays: `, kept: 0 of 90 requests failed`. Empty if there is none.
+fn verdict(live: &Live<'_>) -> String {
+    let judged = live.verdicts();
+    if judged.is_empty() {
+        return String::new();
+    }
+    let unproven = judged.iter().find(|judged| judged.verdict != "keep");
+    if let Some(judged) = unproven {
+        return format!(", NOT proven good: {}", judged.why);
+    }
+    let (mut total, mut errors) = (0, 0);
+    for judged in &judged {
+        // Several sources count the same requests.
+        if let Some(SourceCount { total: its, errors: failed, .. }) =
+            judged.evidence.iter().max_by_key(|count| count.total)
+        {
+            total += its;
+            errors += failed;
+        }
+    }
+    let proof = if total > 0 {
+        format!("{errors} of {total} requests failed")
+    } else {
+        judged.last().map(|judged| judged.why.to_owned()).unwrap_or_default()
+    };
+    let others = live.not_judged();
+    let others =
+        if others.is_empty() { String::new() } else { format!("; not judged: {}", others.join(", ")) };
+    format!(", kept: {proof}{others}")
+}
+
+/// The name of a stage in a sentence.
+fn display(stage: &Stage) -> String {
+    stage.as_str().replace('_', " ")
+}
+
+/// What went wrong in the work of this event.
+fn cause(event: &Event) -> String {
+    let described = || match &event.detail {
+        Detail::Stage(child) | Detail::Migration { child, .. } => match (child.exit_code, child.signal) {
+            (Some(code), _) => Some(format!("exit code {code}")),
+            (None, Some(signal)) => Some(format!("killed by signal {signal}")),
+            (None, None) => None,
+        },
+        _ => None,
+    };
+    let reason = || event.error_type.map_or_else(|| event.status.to_string(), |reason| reason.to_string());
+    event.cause.clone().or_else(described).unwrap_or_else(reason)
+}
