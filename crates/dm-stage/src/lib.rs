@@ -13,6 +13,7 @@ mod args;
 mod event_fixture;
 mod exclusive;
 mod flush;
+mod interrupted;
 mod plan;
 pub mod runner;
 mod sentence;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::exclusive::{self, Answer};
+use crate::interrupted;
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use common::cli::warn;
@@ -28,9 +29,12 @@ pub(crate) fn start(context: &Context, stage: &Stage, exclusive: Option<Duration
         return Ok(exit);
     }
     let clock = SystemClock;
+    if stage.is_deployment() {
+        interrupted::report(context);
+    }
     let work = context.work_item(stage, WorkKind::Stage, clock.now());
     let started_at = work.started_at;
-    let recorded = Recorder::announce(&context.sinks, work, context.tool, &clock);
+    let recorded = Recorder::announce(&context.sinks, work, &clock);
     let mut variables = context.child_env();
     variables.push(("TRACEPARENT", context.identity.trace.traceparent(EventId::random().as_str())));
     variables.push((STARTED_AT, started_at.to_rfc3339()));

@@ -205,10 +205,16 @@ fn the_timeline_shows_the_stages_of_a_deployment() {
         .assert()
         .success()
         .stdout(contains("deployment d-1"))
-        .stdout(predicate::str::is_match("shop/deployment +█+ .*failure \\(exit_code\\)\n").unwrap())
+        .stdout(
+            predicate::str::is_match("shop/deployment +█+ .*failure \\(exit_code\\): exit code 4\n").unwrap(),
+        )
         .stdout(predicate::str::is_match("shop/build .*ok\n").unwrap());
     dm_stage(&state).arg("--timeline").assert().success().stdout(contains("deployment d-2"));
-    dm_stage(&state).args(["--timeline", "d-3"]).assert().code(125).stderr(contains("has no deployment d-3"));
+    dm_stage(&state)
+        .args(["--timeline", "d-3"])
+        .assert()
+        .code(125)
+        .stderr(contains("has no deployment d-3; the newest are d-2, d-1"));
 }
 
 #[test]

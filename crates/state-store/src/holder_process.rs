@@ -23,8 +23,13 @@ impl HolderProcess {
     }
 
     /// Whether the process has ended. `false` if that cannot be seen from here.
-    pub(crate) fn has_ended(&self) -> bool {
-        boot().is_some_and(|boot| boot == self.boot) && started(self.pid) != Some(self.started)
+    pub fn has_ended(&self) -> bool {
+        self.is_visible() && started(self.pid) != Some(self.started)
+    }
+
+    /// Whether it can be seen from here that the process runs: it is of this boot and this namespace.
+    pub fn is_visible(&self) -> bool {
+        boot().is_some_and(|boot| boot == self.boot)
     }
 }
 
@@ -53,7 +58,7 @@ mod tests {
     #[test]
     fn a_process_is_known_by_its_start_and_seen_from_its_own_machine_only() {
         let own = HolderProcess::current().unwrap();
-        assert!(!own.has_ended());
+        assert!(own.is_visible() && !own.has_ended());
         assert!(HolderProcess { started: own.started + 1, ..own.clone() }.has_ended());
         assert!(!HolderProcess { boot: "elsewhere".to_owned(), started: 0, ..own }.has_ended());
     }

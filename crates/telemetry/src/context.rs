@@ -109,6 +109,7 @@ impl Context {
     /// The work item for a recorder when work on `stage` begins.
     pub fn work_item(&self, stage: &Stage, kind: WorkKind, started_at: DateTime<Utc>) -> WorkItem {
         WorkItem {
+            tool: self.tool,
             identity: self.identity.clone(),
             stage: stage.clone(),
             parent: self.parent.clone(),

@@ -7,10 +7,12 @@
 
 mod args;
 mod context;
+mod interrupted;
 mod journal;
 mod metrics;
 mod pushgateway;
 mod recorder;
+mod running;
 mod shared;
 #[cfg(test)]
 mod testing;
@@ -19,9 +21,11 @@ mod work;
 
 pub use args::ExportArgs;
 pub use context::{Context, HEARTBEAT, state_dir};
+pub use interrupted::record_interrupted;
 pub use journal::{Contents, Entry, Journal, Unreadable};
 pub use metrics::catalog;
 pub use pushgateway::{Endpoint, GatewayClient, Outbox, settle};
 pub use recorder::{Recorded, Recorder, Sinks};
+pub use running::Unfinished;
 pub use shared::{JournalOfAll, deployment_events, flush_shared, read_deployment, read_journal, share_now};
 pub use work::{WorkItem, WorkKind};

@@ -102,6 +102,7 @@ mod tests {
 
     fn run(file: &Textfile, event: &Event) {
         let work = WorkItem {
+            tool: "dm-stage",
             identity: event.identity.clone(),
             stage: event.stage.clone(),
             parent: None,

@@ -23,6 +23,8 @@ pub enum WorkKind {
 /// A piece of work, from its start.
 #[derive(Debug, Clone)]
 pub struct WorkItem {
+    /// The name of the tool.
+    pub tool: &'static str,
     /// The deployment.
     pub identity: Identity,
     /// The stage.

@@ -244,7 +244,7 @@ pub struct SourceCount {
     pub errors: u64,
 }
 
-/// The start of a deployment that another process will finish.
+/// The start of a deployment that another process will finish, or of one that was interrupted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Started {
     /// The format version, [`FORMAT`].
@@ -260,6 +260,20 @@ pub struct Started {
     pub identity: Identity,
     /// The stage that started.
     pub stage: Stage,
+    /// What was running when its process was killed; `None` if it is not known to have been killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted: Option<Vec<InterruptedStage>>,
+}
+
+/// A stage that was running when its deployment was interrupted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterruptedStage {
+    /// The service.
+    pub service: Label,
+    /// The stage.
+    pub stage: Stage,
+    /// When the stage began.
+    pub ts: DateTime<Utc>,
 }
 
 /// The `type` of [`Started`].

@@ -105,7 +105,9 @@ fn outers<'a>(entries: &'a [Entry], ours: &Identity) -> Vec<Outer<'a>> {
     for entry in entries {
         match entry {
             Entry::Started(it) if is_ours(&it.identity, &it.stage, ours) => {
-                outers.push(Outer { span: None, open: Some(&it.stage), inner: 0 });
+                // Nobody ends a deployment that was interrupted.
+                let open = it.interrupted.is_none().then_some(&it.stage);
+                outers.push(Outer { span: None, open, inner: 0 });
             }
             Entry::Finished(event)
                 if event.status != Status::Skipped && is_ours(&event.identity, &event.stage, ours) =>
@@ -185,6 +187,7 @@ mod tests {
             tool: "dm-stage".to_owned(),
             identity: event.identity,
             stage: event.stage,
+            interrupted: None,
         })
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::interrupted;
 use child_process::{self, OomKills, Running, Signals, Spec, StartError, StdioMode};
 use common::cli::warn;
 use common::clock::{Clock, SystemClock};
@@ -128,6 +129,9 @@ pub(crate) fn run_and_return_event(
     let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
     let work = context.work_item(stage, stage_run.kind, started_at);
     let recorder = Recorder::begin(&context.sinks, work, &clock);
+    if stage.is_deployment() {
+        interrupted::report(context);
+    }
     let status = (stage_run.status || stage_run.keeps_output())
         .then(|| StatusLine::show(progress::status_text(context, stage, hooks.live())));
     let (mut outcome, attempts) =

@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use common::clock::Clock;
 use common::duration::format_duration;
-use common::event::{Event, FORMAT, StartTag, Started};
+use common::event::{Event, Started};
 use state_store::StoreError;
 
 use crate::metrics::exposition::Remark;
 use crate::pushgateway::{Endpoint, GroupKey, PushError, PushSession, journal_and_enqueue};
+use crate::running::Mark;
 use crate::shared::{ShareError, SharedSession, Spool, Usable};
 use crate::textfile::Textfile;
 use crate::work::WorkItem;
@@ -44,6 +45,8 @@ pub struct Recorder {
     work: WorkItem,
     recorded: Recorded,
     worker: Option<PushWorker>,
+    /// The work in progress, for whoever finds that this process was killed.
+    mark: Option<Mark>,
 }
 
 impl Recorder {
@@ -61,6 +64,8 @@ impl Recorder {
         };
         recorder.worker = recorder.started(worker);
         recorder.open_textfile();
+        // A state directory that cannot be written is reported by the journal.
+        recorder.mark = sinks.state_dir.as_ref().and_then(|folder| Mark::set(folder, &recorder.work).ok());
         recorder
     }
 
@@ -68,6 +73,9 @@ impl Recorder {
     pub fn finish(mut self, event: &Event, clock: &dyn Clock) -> Recorded {
         let deadline = clock.instant() + self.sinks.budget;
         let unsaved = self.save(event);
+        if let Some(mark) = self.mark.take() {
+            mark.clear();
+        }
         if let Some(file) = self.textfile(deadline.saturating_duration_since(clock.instant())) {
             match file.close(&self.work, event) {
                 Ok(refused) => self.warn_of_refused(refused),
@@ -85,19 +93,11 @@ impl Recorder {
     }
 
     /// Records the start of work that another process will finish.
-    pub fn announce(sinks: &Sinks, work: WorkItem, tool: &str, clock: &dyn Clock) -> Recorded {
+    pub fn announce(sinks: &Sinks, work: WorkItem, clock: &dyn Clock) -> Recorded {
         let mut recorder = Self::new(sinks, work);
         let deadline = clock.instant() + sinks.budget;
-        let started = Started {
-            v: FORMAT,
-            r#type: StartTag::Start,
-            ts: recorder.work.started_at,
-            tool: tool.to_owned(),
-            identity: recorder.work.identity.clone(),
-            stage: recorder.work.stage.clone(),
-        };
         if let Some(folder) = &sinks.state_dir
-            && let Err(error) = save_start(folder, &started, sinks)
+            && let Err(error) = save_start(folder, &recorder.work.started(), sinks)
         {
             recorder.warn_of_journal(&error);
         }
@@ -122,7 +122,7 @@ impl Recorder {
         if sinks.state_dir.is_none() {
             recorded.warnings.push("there is no journal: set DM_STATE_DIR or HOME".to_owned());
         }
-        Self { sinks: sinks.clone(), work, recorded, worker: None }
+        Self { sinks: sinks.clone(), work, recorded, worker: None, mark: None }
     }
 
     /// Writes the event to the journal and, if there is a Pushgateway, to the outbox. Returns an event that could not be
@@ -239,7 +239,8 @@ impl Recorder {
     }
 }
 
-fn save_start(folder: &Path, started: &Started, sinks: &Sinks) -> io::Result<()> {
+/// Puts the start of a deployment into the journal, and into the spool of the shared state.
+pub(crate) fn save_start(folder: &Path, started: &Started, sinks: &Sinks) -> io::Result<()> {
     sinks.journal(folder).append(started)?;
     if sinks.state_url.is_none() {
         return Ok(());
