@@ -15,6 +15,7 @@ mod platforms;
 mod restoring;
 mod shared_journal;
 mod sources_of_truth;
+mod summary_line;
 mod terminal;
 mod transport;
 mod usage;

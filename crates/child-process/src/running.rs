@@ -256,10 +256,12 @@ impl Running {
 /// Makes a pipe for stderr, and for stdout if it is kept: in one pipe their lines stay in order.
 fn read_output(command: &mut Command, streams: StdioMode, lines: usize) -> io::Result<OutputPipe> {
     let is_kept = streams == StdioMode::Kept;
-    let shown = match is_kept {
-        false => Shown::Everything,
-        true if env::system("GITHUB_ACTIONS").is_some() => Shown::workflow_commands(),
-        true => Shown::Nothing,
+    let shown = if !is_kept {
+        Shown::Everything
+    } else if env::system("GITHUB_ACTIONS").is_some() {
+        Shown::workflow_commands()
+    } else {
+        Shown::Nothing
     };
     let (reader, pipe) = OutputPipe::start(lines, shown)?;
     if is_kept {

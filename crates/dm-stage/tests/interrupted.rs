@@ -5,7 +5,6 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Command};
 
 use nix::sys::signal::{Signal, kill};
@@ -206,7 +205,7 @@ fn damaged_marks_and_a_folder_that_cannot_be_used_change_nothing() {
     }
     assert_eq!(next(&state, "shop"), "");
     fs::remove_dir_all(&folder).unwrap();
-    common::fs::atomic::write(Path::new(&folder), b"a file").unwrap();
+    common::fs::atomic::write(&folder, b"a file").unwrap();
     assert_eq!(next(&state, "shop"), "");
     assert!(stdout(&state, &["--timeline"]).contains("ok"));
 }

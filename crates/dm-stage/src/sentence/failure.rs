@@ -21,14 +21,21 @@ pub(super) enum Failure {
 impl Failure {
     /// The failure that ended the deployment.
     pub(super) fn of(events: &[&Event], whole: &Event) -> Self {
-        let acting = events.iter().find(|event| verdict_of(event).is_some_and(|it| it.verdict == "rollback"));
+        let acting = events.iter().find_map(|event| {
+            let verdict = verdict_of(event).filter(|verdict| verdict.verdict == "rollback")?;
+            Some((*event, verdict))
+        });
         let put_back = events.iter().find(|event| event.stage == Stage::rollback() && is_command(event));
-        // What a rollback does afterwards is not the cause.
-        let until = [acting, put_back].into_iter().flatten().filter_map(|event| event.started_at()).min();
+        // What began after the rollback is not the cause. A check may be recorded a moment after the verdict on it.
+        let judge = acting.as_ref().map(|(judge, _)| judge);
+        let until = [judge, put_back].into_iter().flatten().filter_map(|event| event.started_at()).min();
         let mut failed = leaves(events, Status::is_failed);
-        failed.retain(|event| until.is_none_or(|until| event.ts <= until));
-        if let Some(judge) = acting {
-            return Self::from_verdict(judge, &failed, events);
+        failed.retain(|event| {
+            let began = event.started_at().unwrap_or(event.ts);
+            until.is_none_or(|until| began <= until)
+        });
+        if let Some((judge, verdict)) = acting {
+            return Self::from_verdict(judge, &verdict, &failed, events);
         }
         let verdicts = events.iter().filter(|event| verdict_of(event).is_some());
         let unproven = verdicts.clone().rfind(|event| {
@@ -47,8 +54,8 @@ impl Failure {
         }
     }
 
-    fn from_verdict(judge: &Event, failed: &[&Event], events: &[&Event]) -> Self {
-        let Some(Verdict { condition, why, .. }) = verdict_of(judge) else { unreachable!("it is a verdict") };
+    fn from_verdict(judge: &Event, verdict: &Verdict<'_>, failed: &[&Event], events: &[&Event]) -> Self {
+        let Verdict { condition, why, .. } = *verdict;
         let is_its = |event: &&&Event| match condition {
             Some(Condition::HealthFails) => {
                 matches!(event.detail, Detail::Health { .. })
@@ -145,6 +152,7 @@ fn is_command(event: &Event) -> bool {
 }
 
 /// What a verdict says.
+#[derive(Debug)]
 struct Verdict<'a> {
     verdict: &'a str,
     condition: Option<Condition>,

@@ -132,13 +132,19 @@ fn good_deployments() {
     }
 }
 
-#[test]
-fn failed_deployments() {
-    let column = "column \"z\" does not exist (42703)";
-    let because = |service, at| verdict((service, at, "rollback"), None, "the migration failed", None);
-    let verified = Some(RollbackResult::Verified);
+const COLUMN: &str = "column \"z\" does not exist (42703)";
+
+fn because(service: &str, at: i64) -> Event {
+    verdict((service, at, "rollback"), None, "the migration failed", None)
+}
+
+fn rate(at: i64) -> Event {
     let errors = "14 of 68 requests failed (probe, 20.6 %): more than 5 %";
-    let rate = |at| verdict(("api", at, "rollback"), RATE, errors, Some((68, 14)));
+    verdict(("api", at, "rollback"), RATE, errors, Some((68, 14)))
+}
+
+#[test]
+fn failed_deployments_without_a_rollback() {
     for (events, expected) in [
         (vec![], "FAILED: exit code 1"),
         (vec![ok("build", "shop", 1), bad("test", "shop", 2, "exit code 1")], "FAILED at test: exit code 1"),
@@ -156,10 +162,19 @@ fn failed_deployments() {
             "FAILED at build (api, web): exit code 2",
         ),
         (vec![bad("deploy", "api", 1, "exit code 7")], "FAILED at deploy: exit code 7; 2.0.1 may be live"),
+    ] {
+        assert_eq!(sentence(&events, &whole(Status::Failure)), expected);
+    }
+}
+
+#[test]
+fn failed_deployments_that_are_rolled_back() {
+    let verified = Some(RollbackResult::Verified);
+    for (events, expected) in [
         (
             vec![
                 ok("deploy", "api", 1),
-                bad("migration", "database", 5, column),
+                bad("migration", "database", 5, COLUMN),
                 acted(because("api", 7), verified, Some("1.3.1"), None),
             ],
             "FAILED at migration: column \"z\" does not exist (42703); api rolled back to 1.3.1, verified",
@@ -234,7 +249,7 @@ fn failed_deployments() {
             "INCONCLUSIVE: 9 of 68 failed, not proven; 2.0.1 may be live",
         ),
         (
-            vec![ok("deploy", "api", 1), bad("migration", "database", 5, column), ok("rollback", "api", 7)],
+            vec![ok("deploy", "api", 1), bad("migration", "database", 5, COLUMN), ok("rollback", "api", 7)],
             "FAILED at migration: column \"z\" does not exist (42703); the rollback command of api ran, NOT verified; \
              2.0.1 may be live",
         ),

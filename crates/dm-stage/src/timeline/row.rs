@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use common::event::{Detail, Event, Started, Status};
 use common::identity::Identity;
-use common::label::{Label, Stage};
+use common::label::Label;
 use common::term::text::short_line;
 use telemetry::{Entry, Unfinished};
 
@@ -113,7 +113,7 @@ fn is_finished(start: &Started, entries: &[Entry]) -> bool {
 fn name(event: &Event) -> &str {
     match event.detail {
         Detail::Rollback { result: None, .. } => "verdict",
-        _ => Stage::as_str(&event.stage),
+        _ => event.stage.as_str(),
     }
 }
 
