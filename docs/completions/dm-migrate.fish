@@ -1,5 +1,6 @@
 complete -c dm-migrate -l timeout -d 'End the command after this time: TERM to it and everything it started, then KILL' -r
 complete -c dm-migrate -l kill-after -d 'The time between TERM and KILL' -r
+complete -c dm-migrate -l output -d 'What is shown of the command\'s output: live (all of it, as it comes), with-result (the same, and at the end one line on stderr with result, stage and duration), or on-failure (only that line; after a failure also the last 30 lines of stdout and stderr, with secrets masked) [default: live]' -r
 complete -c dm-migrate -l on-failure -d 'Run COMMAND once if the migration failed, such as \'./restore.sh --last\'; without a shell. Does not change the exit code' -r
 complete -c dm-migrate -l database-url -d 'The database to monitor. Other users can see the command line: prefer the variable, or file:PATH' -r
 complete -c dm-migrate -l expect-version -d 'Exit with 1 if the schema is not at this version afterwards, or if its version is unknown' -r

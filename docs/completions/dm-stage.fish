@@ -3,9 +3,11 @@ complete -c dm-stage -l kill-after -d 'The time between TERM and KILL' -r
 complete -c dm-stage -l allow-exit -d 'Exit codes that count as success in addition to 0, such as 1,3; dm-stage still exits with that code' -r
 complete -c dm-stage -l retries -d 'Retry up to N times if the command fails (not if it cannot start); --timeout applies to each attempt' -r
 complete -c dm-stage -l retry-delay -d 'Delay before a retry' -r
+complete -c dm-stage -l output -d 'What is shown of the command\'s output: live (all of it, as it comes), with-result (the same, and at the end one line on stderr with result, stage and duration), or on-failure (only that line; after a failure also the last 30 lines of stdout and stderr, with secrets masked) [default: live]' -r
 complete -c dm-stage -l tail -d 'Keep the last LINES lines of stderr in the journal, with secrets masked; the stderr of the command is then a pipe' -r
 complete -c dm-stage -l error-pattern -d 'Classify a failure if a line of stderr matches, such as \'could not obtain lock=lock_timeout\'; can be repeated, the first match counts; the stderr of the command is then a pipe' -r
 complete -c dm-stage -l skip -d 'Do not run the command; record the stage as skipped for this reason. An empty reason skips nothing' -r
+complete -c dm-stage -l summary-line -d 'At the end of the stage deployment, print one line on stderr: the outcome, the stage that failed and why, and what is live. auto (on a terminal, and in CI), always or never [default: auto]' -r
 complete -c dm-stage -l github -d 'In GitHub Actions, any of: group (fold the output), error (annotate a failure), summary (add a row to the step summary)' -r
 complete -c dm-stage -l finish -d 'Only record that a stage begun with --start has ended: success, failure, error, timeout, cancelled or skipped' -r
 complete -c dm-stage -l timeline -d 'Print the timeline of a deployment from the journal; without an ID, of the last one' -r

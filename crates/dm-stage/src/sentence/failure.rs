@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use common::event::{Condition, Detail, Event, Status};
 use common::label::Stage;
 
-use super::{cause, display};
+use super::describe::{cause, display};
 
 /// Why a deployment failed.
 #[derive(Debug)]

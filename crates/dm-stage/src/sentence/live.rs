@@ -3,7 +3,10 @@
 use common::event::{Detail, Event, RollbackResult, SourceCount, Status};
 use common::label::{Label, Stage};
 
-use super::{DEPLOYING, cause};
+use super::describe::cause;
+
+/// The stages that replace the live version.
+const DEPLOYING: [&str; 4] = ["deploy", "release", "rollout", "promote"];
 
 /// The services of a deployment.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! A deployment in one sentence, from its events. Pure. It says no more than they show: without a verdict there is no
 //! "kept", and what may be live is called that.
 
+mod describe;
 mod failure;
 mod live;
 #[cfg(test)]
@@ -9,8 +10,7 @@ mod tests;
 use std::time::Duration;
 
 use common::duration::format_duration;
-use common::event::{Detail, Event, SourceCount, Status};
-use common::label::Stage;
+use common::event::{Event, SourceCount, Status};
 use common::term::text::short_line;
 
 use failure::Failure;
@@ -18,9 +18,6 @@ use live::Live;
 
 /// The longest sentence, in bytes.
 const MAX_BYTES: usize = 1500;
-
-/// The stages that replace the live version.
-const DEPLOYING: [&str; 4] = ["deploy", "release", "rollout", "promote"];
 
 /// The sentence about the deployment that ended with the event `whole`. `events` are those of its stages, oldest first.
 pub(crate) fn sentence(events: &[Event], whole: &Event) -> String {
@@ -86,23 +83,4 @@ fn verdict(live: &Live<'_>) -> String {
     let others =
         if others.is_empty() { String::new() } else { format!("; not judged: {}", others.join(", ")) };
     format!(", kept: {proof}{others}")
-}
-
-/// The name of a stage in a sentence.
-fn display(stage: &Stage) -> String {
-    stage.as_str().replace('_', " ")
-}
-
-/// What went wrong in the work of this event.
-fn cause(event: &Event) -> String {
-    let described = || match &event.detail {
-        Detail::Stage(child) | Detail::Migration { child, .. } => match (child.exit_code, child.signal) {
-            (Some(code), _) => Some(format!("exit code {code}")),
-            (None, Some(signal)) => Some(format!("killed by signal {signal}")),
-            (None, None) => None,
-        },
-        _ => None,
-    };
-    let reason = || event.error_type.map_or_else(|| event.status.to_string(), |reason| reason.to_string());
-    event.cause.clone().or_else(described).unwrap_or_else(reason)
 }

@@ -1,6 +1,6 @@
 //! Stories: what happened, and the sentence about it.
 
-use common::event::{ChildUse, Condition, Reason, RollbackResult, TestResult};
+use common::event::{ChildUse, Condition, Detail, Reason, RollbackResult, TestResult};
 
 use super::*;
 use crate::event_fixture::event;
