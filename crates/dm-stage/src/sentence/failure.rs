@@ -22,7 +22,7 @@ impl Failure {
     /// The failure that ended the deployment.
     pub(super) fn of(events: &[&Event], whole: &Event) -> Self {
         let acting = events.iter().find_map(|event| {
-            let verdict = verdict_of(event).filter(|verdict| verdict.verdict == "rollback")?;
+            let verdict = verdict_of(event).filter(|verdict| verdict.decision == "rollback")?;
             Some((*event, verdict))
         });
         let put_back = events.iter().find(|event| event.stage == Stage::rollback() && is_command(event));
@@ -41,7 +41,7 @@ impl Failure {
         let unproven = verdicts.clone().rfind(|event| {
             let is_last_of_service =
                 verdicts.clone().rfind(|it| it.identity.service == event.identity.service) == Some(event);
-            is_last_of_service && verdict_of(event).is_some_and(|it| it.verdict == "inconclusive")
+            is_last_of_service && verdict_of(event).is_some_and(|it| it.decision == "inconclusive")
         });
         if let Some(event) = unproven
             && failed.last().is_none_or(|failed| failed.ts <= event.ts)
@@ -154,7 +154,7 @@ fn is_command(event: &Event) -> bool {
 /// What a verdict says.
 #[derive(Debug)]
 struct Verdict<'a> {
-    verdict: &'a str,
+    decision: &'a str,
     condition: Option<Condition>,
     why: &'a str,
 }
@@ -162,7 +162,7 @@ struct Verdict<'a> {
 fn verdict_of(event: &Event) -> Option<Verdict<'_>> {
     match &event.detail {
         Detail::Rollback { verdict, condition, why, .. } => Some(Verdict {
-            verdict,
+            decision: verdict,
             condition: *condition,
             why: why.as_deref().unwrap_or("no reason is on record"),
         }),

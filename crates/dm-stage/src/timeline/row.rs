@@ -38,7 +38,7 @@ impl<'a> Row<'a> {
         for entry in entries {
             match entry {
                 Entry::Finished(event) if event.identity.deployment == *id => {
-                    rows.push(Self::of_event(event))
+                    rows.push(Self::of_event(event));
                 }
                 Entry::Started(start) if start.identity.deployment == *id => match &start.interrupted {
                     Some(stages) => {
