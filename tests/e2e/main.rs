@@ -10,6 +10,7 @@ mod deploy_all;
 mod faithful;
 mod installing;
 mod killing;
+mod one_history;
 mod outage;
 mod platforms;
 mod restoring;

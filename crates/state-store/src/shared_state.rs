@@ -11,14 +11,16 @@ use crate::cache::Cache;
 use crate::document::{Document, Segment};
 use crate::error::StoreError;
 use crate::key::Key;
+use crate::local_folder::LocalFolder;
 use crate::object::Version;
 use crate::store::Store;
+use crate::store_url::StoreUrl;
 
 /// The longest wait before another attempt. The wait grows from a hundredth of it and is random, so that a hundred writers
 /// do not all come back at the same time.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
-/// How many segment numbers are tried. A number can only be taken by a writer that died before its document was written.
+/// How many segment numbers are tried. Another segment has a number only if the document was restored from a backup.
 const MAX_SEGMENT_ATTEMPTS: u64 = 100;
 
 /// The document of one service in one environment.
@@ -43,10 +45,23 @@ struct Snapshot {
 }
 
 impl SharedState {
-    /// The document of `service` in `environment`. `cache` is a folder in the state directory of this machine, for this store: what it
-    /// remembers saves a request.
-    pub fn new(store: Store, environment: &Label, service: &Label, cache: &Path) -> Self {
-        let cache = Cache::new(cache, &Key::document(environment, service));
+    /// The document of `service` in `environment`, in the store at `url`. Does not connect yet. What the state directory
+    /// of this machine remembers saves requests.
+    ///
+    /// # Errors
+    /// The configuration of the store, such as its credentials, is invalid.
+    pub fn open(
+        url: &StoreUrl,
+        state_dir: &Path,
+        environment: &Label,
+        service: &Label,
+    ) -> Result<Self, StoreError> {
+        let folder = LocalFolder::new(state_dir, url);
+        Ok(Self::in_store(Store::open(url, &folder)?, &folder, environment, service))
+    }
+
+    fn in_store(store: Store, folder: &LocalFolder, environment: &Label, service: &Label) -> Self {
+        let cache = Cache::new(folder, &Key::document(environment, service));
         Self {
             store,
             environment: environment.clone(),
@@ -109,7 +124,7 @@ impl SharedState {
                 self.last = None;
                 continue;
             }
-            match self.write(base.version.as_ref(), document).await {
+            match self.write(&base, document).await {
                 Ok(()) => return result,
                 Err(error) => {
                     self.last = None;
@@ -166,16 +181,17 @@ impl SharedState {
         Ok(())
     }
 
-    async fn write(&mut self, version: Option<&Version>, mut document: Document) -> Result<(), StoreError> {
+    /// Replaces `base` by `document`, which differs from it only by what a change may do.
+    async fn write(&mut self, base: &Snapshot, mut document: Document) -> Result<(), StoreError> {
         document.sequence += 1;
-        if let Some(segment) = document.seal() {
+        if let Some(segment) = base.document.sealable() {
             let bytes =
                 serde_json::to_vec(&segment).map_err(|error| StoreError::Damaged(error.to_string()))?;
-            let first = document.sealed - 1;
-            document.sealed = self.write_segment(first, &bytes).await? + 1;
+            let number = self.write_segment(base.document.sealed, &bytes).await?;
+            document.seal(&segment, number);
         }
         let bytes = document.to_bytes()?;
-        let version = match version {
+        let version = match &base.version {
             Some(version) => self.store.put_if_matches(&self.key(), &bytes, version).await?,
             None => self.store.put_if_absent(&self.key(), &bytes).await?,
         };
@@ -184,7 +200,7 @@ impl SharedState {
     }
 
     /// Writes a segment under the first free number from `first` on; returns the number. A writer that died between its
-    /// segment and its document leaves a segment behind; readers know each entry by its id.
+    /// segment and its document has written the same one.
     async fn write_segment(&self, first: u64, bytes: &[u8]) -> Result<u64, StoreError> {
         for number in first..first + MAX_SEGMENT_ATTEMPTS {
             let key = Key::sealed(&self.environment, &self.service, number);

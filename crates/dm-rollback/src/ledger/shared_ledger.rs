@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use common::runtime;
 use serde_json::Value;
 use state_store::{
-    Acquired, Document, ExpiryWatch, HeldLease, LeaseRequest, SharedState, Sign, Store, StoreError, StoreUrl,
+    Acquired, Document, ExpiryWatch, HeldLease, LeaseRequest, SharedState, Sign, StoreError, StoreUrl,
 };
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
@@ -34,7 +34,7 @@ pub(super) struct OpenState {
     pub url: StoreUrl,
     pub environment: common::label::Label,
     pub service: common::label::Label,
-    pub cache: std::path::PathBuf,
+    pub state_dir: std::path::PathBuf,
 }
 
 /// Why a change was not made.
@@ -56,8 +56,7 @@ impl<E> From<StoreError> for Refused<E> {
 
 impl OpenState {
     pub(super) fn open(&self) -> Result<SharedState, StoreError> {
-        let store = Store::open(&self.url, &self.cache)?;
-        Ok(SharedState::new(store, &self.environment, &self.service, &self.cache))
+        SharedState::open(&self.url, &self.state_dir, &self.environment, &self.service)
     }
 }
 

@@ -11,6 +11,7 @@ use testkit::object_store::{BUCKET, ObjectStore};
 
 use crate::error::StoreError;
 use crate::key::Key;
+use crate::local_folder::LocalFolder;
 use crate::object::{MAX_BYTES, Version};
 use crate::store::Store;
 
@@ -46,7 +47,7 @@ impl Place {
     }
 
     fn try_open(&self) -> Result<Store, StoreError> {
-        Store::open_with(&self.url.parse().unwrap(), self.folder.path(), self.variables.iter().cloned())
+        Store::open_with(&self.url.parse().unwrap(), &LocalFolder::at(self.folder.path()), self.variables.iter().cloned())
     }
 
     fn open(&self) -> Store {

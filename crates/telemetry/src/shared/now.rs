@@ -64,6 +64,7 @@ async fn share_all(
     let link = Link::new(url, context.sinks.state_dir.as_deref());
     let Identity { environment, service, .. } = &context.identity;
     let deadline = Instant::now() + limit;
+    link.adopt(client, deadline).await;
     let mut base = if client.is_some() { Base::Unread } else { Base::Zero };
     let mut services = link.others(&context.identity);
     services.insert(0, (environment.clone(), service.clone()));
