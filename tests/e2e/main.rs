@@ -16,6 +16,8 @@ mod platforms;
 mod restoring;
 mod shared_journal;
 mod sources_of_truth;
+mod store_cost;
+mod store_faults;
 mod summary_line;
 mod terminal;
 mod transport;

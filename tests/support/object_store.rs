@@ -101,6 +101,12 @@ impl ObjectStore {
         self.variables.iter().map(|(name, value)| (name.clone(), through(value))).collect()
     }
 
+    /// Writes an object to S3 without the tools.
+    pub fn write(&self, key: &str, content: Vec<u8>) {
+        let request = client().put(format!("{}/{BUCKET}/{key}", self.server.url())).body(content);
+        request.header("Authorization", CREDENTIAL).send().unwrap().error_for_status().unwrap();
+    }
+
     /// Reads an object without the tools; `None` if there is none.
     pub fn read(&self, key: &str) -> Option<Vec<u8>> {
         let is_azure = self.variables.iter().any(|(name, _)| name == "AZURE_STORAGE_ACCOUNT");

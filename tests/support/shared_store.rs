@@ -1,12 +1,14 @@
 //! A place for a shared state, of every kind, and what is in it. It is read without the tools, so that their tests do not
 //! depend on their own reading.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::bin::Machine;
 use crate::gcs::GoogleStorage;
 use crate::git_http::GitServer;
 use crate::object_store::{BUCKET, ObjectStore};
@@ -120,6 +122,47 @@ impl SharedStore {
         });
         let parts = segments.chain([document.clone()]);
         parts.flat_map(|part| part[list].as_array().cloned().unwrap_or_default()).collect()
+    }
+
+    /// A machine that shares its state here.
+    pub fn machine(&self) -> Machine {
+        let machine = Machine::new().with("DM_STATE_URL", &self.url);
+        self.variables.iter().fold(machine, |machine, (name, value)| machine.with(name, value))
+    }
+
+    /// Writes the document and the segments of a service without the tools, to S3 or over files into git.
+    ///
+    /// # Panics
+    /// It is another kind of store.
+    pub fn write(&self, service: &str, document: &Value, segments: &[Value]) {
+        let segments = segments.iter().enumerate();
+        let sealed = segments.map(|(number, segment)| (format!("sealed/{number:010}.json"), segment));
+        let objects: Vec<(String, Vec<u8>)> = sealed
+            .chain([("state.json".to_owned(), document)])
+            .map(|(name, value)| (format!("{ENVIRONMENT}/{service}/{name}"), value.to_string().into_bytes()))
+            .collect();
+        match &self.content {
+            Content::Objects(store) => {
+                objects
+                    .into_iter()
+                    .for_each(|(key, bytes)| store.write(&format!("some/prefix/{key}"), bytes));
+            }
+            Content::Git { .. } => {
+                let mut commit =
+                    format!("commit {REFERENCE}\ncommitter t <t@t> 0 +0000\ndata 0\n").into_bytes();
+                commit.extend(format!("from {REFERENCE}^0\n").as_bytes());
+                for (key, bytes) in objects {
+                    commit.extend(format!("M 100644 inline {key}\ndata {}\n", bytes.len()).as_bytes());
+                    commit.extend([bytes.as_slice(), b"\n"].concat());
+                }
+                let mut git = Command::new("git");
+                git.arg("--git-dir").arg(self.repository()).args(["fast-import", "--quiet"]);
+                let mut child = git.stdin(Stdio::piped()).spawn().unwrap();
+                child.stdin.take().unwrap().write_all(&commit).unwrap();
+                assert!(child.wait().unwrap().success());
+            }
+            Content::Folder(_) | Content::Google(_) => panic!("not for {}", self.name),
+        }
     }
 
     fn read(&self, key: &str) -> Option<Vec<u8>> {

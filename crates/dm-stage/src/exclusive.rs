@@ -10,9 +10,7 @@ use common::exit::Exit;
 use common::fs::PrivateDir;
 use common::identity::{Identity, random_hex};
 use common::runtime;
-use state_store::{
-    AcquireError, HeldLease, Holder, Lease, LeaseRequest, SharedState, StoreError, StoreUrl,
-};
+use state_store::{AcquireError, HeldLease, Holder, Lease, LeaseRequest, SharedState, StoreError, StoreUrl};
 use telemetry::Context;
 
 /// How long a lease is valid that is held from `--start` to `--finish`, between processes.
@@ -21,8 +19,9 @@ const TWO_STEP_TTL: Duration = Duration::from_hours(1);
 /// The folder of the state directory with the leases, if no state is shared.
 const LEASES: &str = "lease";
 
-/// How long the store may take for one change.
+/// How long the store may take for one change, and how much longer while others change the same document.
 const LIMIT: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What holds the lease of a deployment in this process.
 #[derive(Debug)]
@@ -153,12 +152,14 @@ fn open(context: &Context) -> Result<SharedState> {
     let url = match &context.sinks.state_url {
         Some(url) => url.clone(),
         None => {
-            PrivateDir::create(folder, &[LEASES]).context("--exclusive cannot keep its lease on this machine")?;
+            PrivateDir::create(folder, &[LEASES])
+                .context("--exclusive cannot keep its lease on this machine")?;
             StoreUrl::Folder(std::path::absolute(folder.join(LEASES))?)
         }
     };
     let Identity { environment, service, .. } = &context.identity;
-    SharedState::open(&url, folder, environment, service).with_context(|| format!("the shared state {url}"))
+    let state = SharedState::open(&url, folder, environment, service);
+    Ok(state.with_context(|| format!("the shared state {url}"))?.with_patience(PATIENCE))
 }
 
 fn describe(context: &Context, lease: &Lease) -> String {

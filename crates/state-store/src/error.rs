@@ -14,9 +14,13 @@ pub enum StoreError {
     #[error("the store refused: {0}")]
     Denied(String),
     /// What the store contains is not what these tools write.
-    #[error("the state is damaged: {0}: restore its last good version, as docs/observability/state.md describes")]
+    #[error(
+        "the state is damaged: {0}: restore its last good version, as docs/observability/state.md describes"
+    )]
     Damaged(String),
     /// Another version of the tools wrote it.
-    #[error("the state has format {0}, which this version does not read: use the same version of the tools everywhere")]
+    #[error(
+        "the state has format {0}, which this version does not read: use the same version of the tools everywhere"
+    )]
     Format(String),
 }

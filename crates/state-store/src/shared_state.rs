@@ -16,9 +16,13 @@ use crate::object::Version;
 use crate::store::Store;
 use crate::store_url::StoreUrl;
 
-/// The longest wait before another attempt. The wait grows from a hundredth of it and is random, so that a hundred writers
-/// do not all come back at the same time.
-const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// The first wait before another attempt, at most, and the longest one. The wait doubles and is random, so that a hundred
+/// writers do not all come back at the same time, and leave the store time to serve each.
+const FIRST_BACKOFF: Duration = Duration::from_millis(20);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
+
+/// With less time left, there is no further attempt.
+const MIN_WAIT: Duration = Duration::from_millis(5);
 
 /// How many segment numbers are tried. Another segment has a number only if the document was restored from a backup.
 const MAX_SEGMENT_ATTEMPTS: u64 = 100;
@@ -32,6 +36,8 @@ pub struct SharedState {
     /// The document as it was last read or written by this machine.
     last: Option<Snapshot>,
     cache: Cache,
+    /// How much longer than to its deadline a change goes on if the store responds, but other writers are faster.
+    patience: Duration,
 }
 
 /// A document with its version; `None` if there is no document yet.
@@ -68,7 +74,14 @@ impl SharedState {
             service: service.clone(),
             last: read_cache(&cache),
             cache,
+            patience: Duration::ZERO,
         }
+    }
+
+    /// The same document; a change takes this much longer if the store responds, but other writers are faster.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The document as this machine remembers it, which may be out of date; `None` if it has never read it.
@@ -82,7 +95,7 @@ impl SharedState {
     /// # Errors
     /// The store does not respond before `deadline`, or refuses; the document is damaged.
     pub async fn read(&mut self, deadline: Instant) -> Result<&Document, StoreError> {
-        let mut backoff = Backoff::until(deadline);
+        let mut backoff = Backoff::until(deadline, self.patience);
         loop {
             match self.fetch().await {
                 Ok(()) => break,
@@ -104,7 +117,7 @@ impl SharedState {
         mut change: impl FnMut(&mut Document) -> Result<T, E>,
     ) -> Result<T, E> {
         self.catch_up();
-        let mut backoff = Backoff::until(deadline);
+        let mut backoff = Backoff::until(deadline, self.patience);
         loop {
             let Some(base) = self.last.clone() else {
                 match self.fetch().await {
@@ -233,12 +246,13 @@ fn read_cache(cache: &Cache) -> Option<Snapshot> {
 /// Waits between attempts, until a deadline.
 struct Backoff {
     deadline: Instant,
+    patience: Duration,
     limit: Duration,
 }
 
 impl Backoff {
-    fn until(deadline: Instant) -> Self {
-        Self { deadline, limit: MAX_BACKOFF / 100 }
+    fn until(deadline: Instant, patience: Duration) -> Self {
+        Self { deadline, patience, limit: FIRST_BACKOFF }
     }
 
     /// Waits after an error that another attempt may not have; otherwise returns it.
@@ -246,9 +260,12 @@ impl Backoff {
         if !matches!(error, StoreError::Conflict | StoreError::Unavailable(_)) {
             return Err(error);
         }
-        let wait = self.limit.mul_f64(fastrand::f64());
+        let is_conflict = matches!(error, StoreError::Conflict);
+        let deadline = self.deadline + if is_conflict { self.patience } else { Duration::ZERO };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let wait = self.limit.min(left / 2).mul_f64(fastrand::f64());
         self.limit = (self.limit * 2).min(MAX_BACKOFF);
-        if Instant::now() + wait >= self.deadline {
+        if left < MIN_WAIT {
             return Err(match error {
                 StoreError::Conflict => StoreError::Unavailable("too many other writers".to_owned()),
                 error => error,

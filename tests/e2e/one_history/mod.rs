@@ -11,7 +11,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use testkit::bin::Machine;
 use testkit::pushgateway::Pushgateway;
 use testkit::shared_store::SharedStore;
 use testkit::trial;
@@ -100,7 +99,7 @@ fn one_round(
     let started = Instant::now();
     let first = runner("d0", 0, Role::Stage);
     assert_eq!(first.run(None, true).code, Some(0));
-    let span = started.elapsed().mul_f64(4.0 * f64::from(u32::try_from(at_once).unwrap()).sqrt());
+    let span = started.elapsed().mul_f64(2.0 * f64::from(u32::try_from(at_once).unwrap()).sqrt());
     let mut runners = vec![first];
     for number in 1..=at_once {
         let role = [Role::Deployment, Role::Rollback, Role::Deployment, Role::Stage][number % 4];
@@ -108,7 +107,7 @@ fn one_round(
     }
     let fates: Vec<(Option<Duration>, bool)> = runners[1..]
         .iter()
-        .map(|_| ((random.u8(..) < 200).then(|| span.mul_f64(random.f64())), random.bool()))
+        .map(|_| ((random.u8(..) < 220).then(|| span.mul_f64(random.f64())), random.bool()))
         .collect();
     let mut ended = vec![Ended { code: Some(0), killed: None, said: String::new() }];
     ended.extend(sampled(store, gateway, service, || {
@@ -198,11 +197,8 @@ fn sampled<T>(store: &SharedStore, gateway: &Pushgateway, service: &str, work: i
 
 /// The version to roll back to.
 fn mark_good(store: &SharedStore, service: &str) {
-    let mut machine = Machine::new().with("DM_STATE_URL", &store.url).with("DM_SERVICE", service);
-    machine = machine.with("DM_DEPLOYMENT_ID", "good").with("DM_VERSION", "1.0");
-    for (name, value) in &store.variables {
-        machine = machine.with(name, value);
-    }
+    let machine = store.machine().with("DM_SERVICE", service);
+    let machine = machine.with("DM_DEPLOYMENT_ID", "good").with("DM_VERSION", "1.0");
     let output = machine.tool("dm-rollback").arg("--mark-good").stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{}: {}", store.name, String::from_utf8_lossy(&output.stderr));
 }

@@ -42,7 +42,8 @@ impl History<'_> {
         }
     }
 
-    /// Every act has one intent before it, with its fencing number; no deployment has two of either.
+    /// Every act has one intent before it, with its fencing number, and there is one of each for an attempt at a
+    /// deployment. A deployment has as many attempts as it was started, and no more.
     fn check_acts(&self, ledger: &[Value]) {
         let service = self.service;
         let intents: Vec<&Value> = ledger.iter().filter(|entry| entry["type"] == "intent").collect();
@@ -50,19 +51,21 @@ impl History<'_> {
         assert!(fences.is_sorted_by(|one, next| one < next), "{service}: {fences:?}");
         let last = self.store.document(service)["last_fence"].as_u64().unwrap();
         assert!(fences.iter().all(|fence| *fence <= last), "{service}: {fences:?} {last}");
-        let mut by_deployment: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+        let mut attempts = BTreeSet::new();
         for intent in &intents {
-            by_deployment.entry(text(intent, "deployment")).or_default().push(intent);
+            let (deployment, attempt) = (text(intent, "deployment"), intent["attempt"].as_u64().unwrap_or(1));
+            assert!(attempts.insert((deployment, attempt)), "{service}: two intents: {intents:#?}");
+            let is_start = |line: &&Line| line.what == "deployment" && line.deployment == deployment;
+            let starts = self.lines.iter().filter(is_start).count() as u64;
+            assert!(attempt <= starts.max(1), "{service}: {intent}, after {starts} starts");
         }
-        for (deployment, intents) in &by_deployment {
-            assert_eq!(intents.len(), 1, "{service}: {deployment} has two intents: {intents:#?}");
-        }
+        let by_fence: BTreeMap<u64, &Value> = fences.iter().copied().zip(intents.iter().copied()).collect();
         let mut acted = BTreeSet::new();
         for act in self.lines.iter().filter(|line| line.what == "act") {
-            assert!(acted.insert(&act.deployment), "{service}: two acts for {}", act.deployment);
-            let intent = by_deployment.get(act.deployment.as_str()).map(|intents| intents[0]);
-            let intent = intent.unwrap_or_else(|| panic!("{service}: {act:?} has no intent"));
-            assert_eq!(intent["fence"].as_u64(), Some(act.fence), "{service}: {act:?}");
+            assert!(acted.insert(act.fence), "{service}: two acts for one intent: {act:?}");
+            let intent =
+                by_fence.get(&act.fence).unwrap_or_else(|| panic!("{service}: no intent for {act:?}"));
+            assert_eq!(text(intent, "deployment"), act.deployment, "{service}: {act:?}");
             assert!(nanoseconds(intent) <= act.at, "{service}: {act:?} before {intent}");
         }
     }
@@ -100,8 +103,7 @@ pub(super) fn check_counters(store: &SharedStore, gateway: &Pushgateway, service
 pub(super) fn check_order(store: &SharedStore, gateway: &Pushgateway, service: &str) {
     let labels = [format!("service=\"{service}\""), "stage=\"build\"".to_owned()];
     let series = gateway.series("deployment_total", &labels.each_ref().map(String::as_str));
-    let shown: f64 =
-        series.iter().map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum();
+    let shown: f64 = series.iter().map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum();
     let events = store.entries(service, "events");
     let stored = events.iter().filter(|event| event["stage"] == "build" && event["type"] == "stage").count();
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]

@@ -58,11 +58,10 @@ impl Runner {
         gateway: &str,
     ) -> Self {
         let version = format!("2.{deployment}");
-        let mut machine = Machine::new();
+        let mut machine = store.machine();
         let number_text = number.to_string();
         let command = format!("{WITNESS}; witness act; sleep 0.05; witness end-act");
         for (name, value) in [
-            ("DM_STATE_URL", store.url.as_str()),
             ("DM_SERVICE", service),
             ("DM_DEPLOYMENT_ID", deployment),
             ("DM_VERSION", &version),
@@ -73,9 +72,6 @@ impl Runner {
             ("TRIAL_WITNESS", witness.to_str().unwrap()),
             ("TRIAL_COMMAND", &command),
         ] {
-            machine = machine.with(name, value);
-        }
-        for (name, value) in &store.variables {
             machine = machine.with(name, value);
         }
         Self { machine, number, role, deployment: deployment.to_owned() }

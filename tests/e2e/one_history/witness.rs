@@ -7,8 +7,7 @@ use tempfile::TempDir;
 
 /// Writes a line: what, the deployment, the runner, the time and the fencing number. One write each, so that lines do not
 /// mix.
-pub(super) const WITNESS: &str =
-    "witness() { echo \"$1 $DM_DEPLOYMENT_ID $TRIAL_RUNNER $(date +%s%N) ${DM_ROLLBACK_FENCE-0}\" >> \"$TRIAL_WITNESS\"; }";
+pub(super) const WITNESS: &str = "witness() { echo \"$1 $DM_DEPLOYMENT_ID $TRIAL_RUNNER $(date +%s%N) ${DM_ROLLBACK_FENCE-0}\" >> \"$TRIAL_WITNESS\"; }";
 
 /// The file.
 #[derive(Debug)]
@@ -73,7 +72,8 @@ pub(super) fn intervals(lines: &[Line], killed: &[Option<u128>]) -> Vec<Interval
         let ended = lines.iter().find(is_its).map(|line| line.at);
         let (from, to) = (begin.at, [ended, killed[begin.runner]].into_iter().flatten().min());
         // What began after the kill of its tool is no holder.
-        let to = to.unwrap_or_else(|| panic!("{begin:?} has no end, and its runner was not killed")).max(from);
+        let to =
+            to.unwrap_or_else(|| panic!("{begin:?} has no end, and its runner was not killed")).max(from);
         Interval { deployment: begin.deployment.clone(), what: begin.what.clone(), from, to }
     };
     begun.map(interval).collect()

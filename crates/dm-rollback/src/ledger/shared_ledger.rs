@@ -14,8 +14,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::ledger::stamps::TOLERANCE;
 
-/// How long the store may take for one reading or change. Others may be changing the same ledger.
+/// How long the store may take for one reading or change.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// How much longer a change may take while others change the same ledger.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The field that says when an entry from the future was seen, by the clock of the reader.
 const SEEN: &str = "seen";
@@ -56,7 +59,8 @@ impl<E> From<StoreError> for Refused<E> {
 
 impl OpenState {
     pub(super) fn open(&self) -> Result<SharedState, StoreError> {
-        SharedState::open(&self.url, &self.state_dir, &self.environment, &self.service)
+        let state = SharedState::open(&self.url, &self.state_dir, &self.environment, &self.service)?;
+        Ok(state.with_patience(PATIENCE))
     }
 }
 

@@ -47,7 +47,11 @@ impl Place {
     }
 
     fn try_open(&self) -> Result<Store, StoreError> {
-        Store::open_with(&self.url.parse().unwrap(), &LocalFolder::at(self.folder.path()), self.variables.iter().cloned())
+        Store::open_with(
+            &self.url.parse().unwrap(),
+            &LocalFolder::at(self.folder.path()),
+            self.variables.iter().cloned(),
+        )
     }
 
     fn open(&self) -> Store {

@@ -142,8 +142,9 @@ fn a_document_that_is_not_written_after_its_segment_hides_and_repeats_nothing() 
                         let other = || {
                             let machine = tempfile::tempdir().unwrap();
                             let mut other = open(store.path(), machine.path());
-                            let change =
-                                other.update(deadline, |document| add_all(document, &format!("other{faster}-"), 1));
+                            let change = other.update(deadline, |document| {
+                                add_all(document, &format!("other{faster}-"), 1)
+                            });
                             run(change).unwrap();
                         };
                         scope.spawn(other).join().unwrap();
