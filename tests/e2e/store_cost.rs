@@ -40,7 +40,8 @@ fn verdict(is_good: bool) -> String {
     let exit = u8::from(!is_good);
     let end = json!({"v": 1, "type": "end", "ts": now, "exit": exit, "records": probes.len()});
     let records = [start].into_iter().chain(probes).chain([end]);
-    records.map(|record| format!("{record}\n")).collect()
+    let lines: Vec<String> = records.map(|record| format!("{record}\n")).collect();
+    lines.concat()
 }
 
 /// Runs one deployment on a machine of its own.

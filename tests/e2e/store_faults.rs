@@ -63,8 +63,11 @@ fn kinds(store: &SharedStore) -> Vec<String> {
     ledger.iter().map(|entry| entry["type"].as_str().unwrap().to_owned()).collect()
 }
 
+/// The fate of a request with this number.
+type Decide = fn(usize, &Request) -> Fate;
+
 /// A machine that reaches an S3 through a proxy with this fate for each request; the number counts from 0.
-fn through(store: &SharedStore, fate: fn(usize, &Request) -> Fate) -> Machine {
+fn through(store: &SharedStore, fate: Decide) -> Machine {
     let count = Arc::new(AtomicUsize::new(0));
     let proxy = proxy::start(store.objects().address(), move |request| {
         fate(count.fetch_add(1, Ordering::Relaxed), request)
@@ -79,7 +82,7 @@ fn is_put(request: &Request) -> bool {
 }
 
 /// What a store does to requests, and what becomes of it.
-const FAULTS: [(&str, fn(usize, &Request) -> Fate); 5] = [
+const FAULTS: [(&str, Decide); 5] = [
     ("half of the requests are refused with 503", |number, _| {
         let busy = answer("503 Slow Down", "<Error><Code>SlowDown</Code></Error>");
         if 0b0110_1001_1011_u32 >> (number % 12) & 1 == 1 { Fate::IsAnswered(busy) } else { Fate::Passes }

@@ -95,10 +95,8 @@ fn respond(request: &Request, store: &mut Objects) -> String {
 fn list(url: &Url, store: &Objects) -> String {
     let prefix = url.query_pairs().find(|(name, _)| name == "prefix").map(|(_, value)| value.into_owned());
     let prefix = prefix.unwrap_or_default();
-    let entries: String = store
-        .objects
-        .iter()
-        .filter(|(key, _)| key.starts_with(&prefix))
+    let listed = store.objects.iter().filter(|(key, _)| key.starts_with(&prefix));
+    let entries: Vec<String> = listed
         .map(|(key, (generation, content))| {
             format!(
                 "<Contents><Key>{key}</Key><LastModified>2024-01-01T00:00:00.000Z</LastModified>\
@@ -107,7 +105,7 @@ fn list(url: &Url, store: &Objects) -> String {
             )
         })
         .collect();
-    answer("200 OK", &format!("<ListBucketResult>{entries}</ListBucketResult>"))
+    answer("200 OK", &format!("<ListBucketResult>{}</ListBucketResult>", entries.concat()))
 }
 
 fn found(generation: u64, content: &str) -> String {

@@ -9,14 +9,14 @@ use crate::server::{Server, client};
 /// The bucket and the container that exist.
 pub const BUCKET: &str = "deployments";
 
-/// Creates a container that everybody may read, so that the tests can look into it: the request needs a signature. Everybody knows the account of the emulator.
+/// Creates a container: the request needs a signature. Everybody knows the account of the emulator.
 const CREATE_CONTAINER: &str = r"
-const [address, container, account, key] = process.argv.slice(1);
+const [address, container, account, key, access] = process.argv.slice(1);
 const date = new Date().toUTCString();
-const text = ['PUT', ...Array(11).fill(''), 'x-ms-blob-public-access:container', `x-ms-date:${date}`, 'x-ms-version:2021-08-06',
+const text = ['PUT', ...Array(11).fill(''), ...(access ? [`x-ms-blob-public-access:${access}`] : []), `x-ms-date:${date}`, 'x-ms-version:2021-08-06',
   `/${account}/${account}/${container}`, 'restype:container'].join('\n');
 const signature = require('crypto').createHmac('sha256', Buffer.from(key, 'base64')).update(text).digest('base64');
-const headers = { 'x-ms-blob-public-access': 'container', 'x-ms-date': date, 'x-ms-version': '2021-08-06', Authorization: `SharedKey ${account}:${signature}` };
+const headers = { ...(access && { 'x-ms-blob-public-access': access }), 'x-ms-date': date, 'x-ms-version': '2021-08-06', Authorization: `SharedKey ${account}:${signature}` };
 fetch(`http://${address}/${account}/${container}?restype=container`, { method: 'PUT', headers })
   .then(async (response) => { if (!response.ok) { console.error(await response.text()); process.exit(1); } });
 ";
@@ -62,6 +62,15 @@ impl ObjectStore {
 
     /// Azure's blob storage, by Azurite. It checks signatures.
     pub fn azure() -> Self {
+        Self::azure_with("")
+    }
+
+    /// The same, with a container that everybody may read: the tests look into it without the tools.
+    pub fn public_azure() -> Self {
+        Self::azure_with("container")
+    }
+
+    fn azure_with(access: &str) -> Self {
         let mut command = Command::new(installed("azurite/node_modules/.bin/azurite-blob"));
         command.args([
             "--blobPort",
@@ -75,7 +84,7 @@ impl ObjectStore {
         });
         let [account, key] = AZURE_ACCOUNT;
         let mut create = Command::new("node");
-        create.args(["-e", CREATE_CONTAINER, &server.address, BUCKET, account, key]);
+        create.args(["-e", CREATE_CONTAINER, &server.address, BUCKET, account, key, access]);
         assert!(create.status().unwrap().success(), "Azurite does not create a container");
         let variables = [
             ("AZURE_STORAGE_ENDPOINT", format!("{}/{account}", server.url())),

@@ -55,7 +55,7 @@ impl SharedStore {
 
     /// A container of Azure, by Azurite.
     pub fn azure() -> Self {
-        let (url, store) = (format!("az://{BUCKET}/some/prefix"), ObjectStore::azure());
+        let (url, store) = (format!("az://{BUCKET}/some/prefix"), ObjectStore::public_azure());
         Self { name: "Azure", url, variables: store.variables.clone(), content: Content::Objects(store) }
     }
 
@@ -143,9 +143,9 @@ impl SharedStore {
             .collect();
         match &self.content {
             Content::Objects(store) => {
-                objects
-                    .into_iter()
-                    .for_each(|(key, bytes)| store.write(&format!("some/prefix/{key}"), bytes));
+                for (key, bytes) in objects {
+                    store.write(&format!("some/prefix/{key}"), bytes);
+                }
             }
             Content::Git { .. } => {
                 let mut commit =

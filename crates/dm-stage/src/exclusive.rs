@@ -149,13 +149,11 @@ fn open(context: &Context) -> Result<SharedState> {
         .state_dir
         .as_ref()
         .context("--exclusive needs a place for its lease: set DM_STATE_DIR")?;
-    let url = match &context.sinks.state_url {
-        Some(url) => url.clone(),
-        None => {
-            PrivateDir::create(folder, &[LEASES])
-                .context("--exclusive cannot keep its lease on this machine")?;
-            StoreUrl::Folder(std::path::absolute(folder.join(LEASES))?)
-        }
+    let url = if let Some(url) = &context.sinks.state_url {
+        url.clone()
+    } else {
+        PrivateDir::create(folder, &[LEASES]).context("--exclusive cannot keep its lease on this machine")?;
+        StoreUrl::Folder(std::path::absolute(folder.join(LEASES))?)
     };
     let Identity { environment, service, .. } = &context.identity;
     let state = SharedState::open(&url, folder, environment, service);

@@ -23,8 +23,8 @@ impl LocalFolder {
     /// The folder of the store at `url`.
     pub(crate) fn new(state_dir: &Path, url: &StoreUrl) -> Self {
         let hash = Sha256::digest(url.to_string());
-        let name = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self { root: state_dir.to_owned(), folders: vec![STORES.to_owned(), name] }
+        let name = hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+        Self { root: state_dir.to_owned(), folders: vec![STORES.to_owned(), format!("{name:016x}")] }
     }
 
     #[cfg(test)]

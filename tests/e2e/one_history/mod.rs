@@ -65,6 +65,7 @@ fn killed_runners_leave_one_history_in_git_over_http() {
     trial_on(&SharedStore::git_http());
 }
 
+#[expect(clippy::print_stdout, reason = "the table of a long trial")]
 fn trial_on(store: &SharedStore) {
     let (gateway, mut random, mut tally) = (Pushgateway::start(), trial::random(), Tally::default());
     let rounds = trial::rounds(0);

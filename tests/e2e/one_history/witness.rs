@@ -63,15 +63,16 @@ fn read(path: &Path) -> Vec<Line> {
     text.lines().map(line).collect()
 }
 
-/// The intervals between the lines `begin` and `end` of each runner. `killed` is when a runner was killed: what it left
-/// behind goes on without it.
+/// The intervals between the lines `begin` and `end` of each runner. `killed` is when a runner was killed: its
+/// deployment is over then, although its script may go on; a rollback that the script begins holds a lease of its own.
 pub(super) fn intervals(lines: &[Line], killed: &[Option<u128>]) -> Vec<Interval> {
     let begun = lines.iter().filter(|line| !line.what.starts_with("end"));
     let interval = |begin: &Line| {
         let is_its = |line: &&Line| line.runner == begin.runner && line.what == format!("end-{}", begin.what);
         let ended = lines.iter().find(is_its).map(|line| line.at);
-        let (from, to) = (begin.at, [ended, killed[begin.runner]].into_iter().flatten().min());
-        // What began after the kill of its tool is no holder.
+        let (from, killed) = (begin.at, killed[begin.runner]);
+        let to = if begin.what == "act" { ended.or(killed) } else { ended.into_iter().chain(killed).min() };
+        // A script that goes on without its tool is no holder.
         let to =
             to.unwrap_or_else(|| panic!("{begin:?} has no end, and its runner was not killed")).max(from);
         Interval { deployment: begin.deployment.clone(), what: begin.what.clone(), from, to }
