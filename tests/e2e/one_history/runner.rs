@@ -12,6 +12,9 @@ use testkit::shared_store::SharedStore;
 
 use super::witness::{WITNESS, now};
 
+/// The exit code of a shell, or a stage, whose command was killed.
+const KILLED: i32 = 128 + Signal::SIGKILL as i32;
+
 /// What a runner does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Role {
@@ -114,7 +117,8 @@ code=$?; \
             at
         });
         let status = child.wait().unwrap();
-        let was_killed = status.signal() == Some(Signal::SIGKILL as i32);
+        // A parent may report the death of its child before it dies itself.
+        let was_killed = status.signal() == Some(Signal::SIGKILL as i32) || status.code() == Some(KILLED);
         if was_killed && !whole {
             self.wait_for_orphans();
         }

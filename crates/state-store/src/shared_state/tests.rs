@@ -128,7 +128,9 @@ fn a_document_that_is_not_written_after_its_segment_hides_and_repeats_nothing() 
         run(async {
             let deadline = Instant::now() + LIMIT;
             let add_all = |document: &mut Document, name: &str, count: usize| {
-                (0..count).for_each(|number| drop(document.add_event(event(format!("{name}{number}")))));
+                for number in 0..count {
+                    document.add_event(event(format!("{name}{number}")));
+                }
                 Ok::<_, StoreError>(())
             };
             let mut state = open(store.path(), machine.path());
