@@ -114,10 +114,20 @@ impl SharedState {
     pub async fn update<T, E: From<StoreError>>(
         &mut self,
         deadline: Instant,
+        change: impl FnMut(&mut Document) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.update_with(deadline, self.patience, change).await
+    }
+
+    /// [`SharedState::update`] with this patience.
+    pub(crate) async fn update_with<T, E: From<StoreError>>(
+        &mut self,
+        deadline: Instant,
+        patience: Duration,
         mut change: impl FnMut(&mut Document) -> Result<T, E>,
     ) -> Result<T, E> {
         self.catch_up();
-        let mut backoff = Backoff::until(deadline, self.patience);
+        let mut backoff = Backoff::until(deadline, patience);
         loop {
             let Some(base) = self.last.clone() else {
                 match self.fetch().await {
