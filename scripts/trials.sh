@@ -4,13 +4,14 @@
 #   scripts/trials.sh [--seed N] [--rounds N] [TRIAL…]
 #
 #   kills    kill the tools at random moments; nothing is counted or rolled back twice
+#   history  kill runners that share only a state, on every kind of store; they leave one history
 #   soak     run thousands of stages and hundreds of deployments; nothing accumulates
 #   policy   compare dm-health's decisions with a reference model, on random runs
 #   fuzz     feed random and damaged input to every parser: scripts/fuzz.sh
 #   rules    change every alert rule in every small way; its tests must notice: scripts/mutate-rules.sh
 #   builds   build dm-stage twice, in different folders; the programs must be identical
 #
-# Without a TRIAL all of them run, which takes about two hours. The seed is printed, and the same seed and number of
+# Without a TRIAL all of them run, which takes about three hours. The seed is printed, and the same seed and number of
 # rounds repeat a trial; only the timing of the kills also depends on the machine. Needs what scripts/test.sh installs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,12 +30,12 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         -h | --help) usage; exit ;;
-        kills | soak | policy | fuzz | rules | builds) trials+=("$1") ;;
+        kills | history | soak | policy | fuzz | rules | builds) trials+=("$1") ;;
         *) fail "unknown argument '$1': see --help" ;;
     esac
     shift
 done
-[ ${#trials[@]} -gt 0 ] || trials=(kills soak policy fuzz rules builds)
+[ ${#trials[@]} -gt 0 ] || trials=(kills history soak policy fuzz rules builds)
 servers=${CARGO_TARGET_DIR:-target}/test-servers/usr/bin
 PATH=$(cd "$servers" 2> /dev/null && pwd || printf /nonexistent):$PATH
 export PATH DM_TRIAL_SEED=$seed PROPTEST_RNG_SEED=$seed
@@ -54,6 +55,9 @@ kills() {
     run_tests testkit killed_at_any_moment
     run_tests dm-rollback killed_at_any_moment
 }
+
+# A round has 2, 8 and 32 runners, of which about half are killed.
+history() { DM_TRIAL_ROUNDS=${rounds:-10} run_tests testkit leave_one_history all_finish; }
 
 soak() {
     DM_TRIAL_ROUNDS=${rounds:-10000} run_tests testkit many_runs_leave

@@ -1,8 +1,6 @@
 //! A proxy in front of a Pushgateway that kills the tool at one of its requests: whatever the machine is busy with, the
 //! tool is killed at the same moment of its protocol.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -11,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use testkit::fault::{Recording, Request};
+use testkit::proxy;
 use testkit::pushgateway::Pushgateway;
 
 /// When the tool is killed.
@@ -69,14 +68,7 @@ fn pass(request: &Request, address: &str, plan: Option<&mut Plan>) -> Option<Str
         let _ = kill(plan.tool, Signal::SIGKILL);
         return None;
     }
-    let mut connection = TcpStream::connect(address).unwrap();
-    // The gateway closes the connection after its response, which is neither compressed.
-    let kept = |line: &&str| !line.is_empty() && !line.to_ascii_lowercase().starts_with("accept-encoding:");
-    let lines = request.head.lines().filter(kept).fold(String::new(), |head, line| head + line + "\r\n");
-    connection.write_all(format!("{lines}Connection: close\r\n\r\n").as_bytes()).unwrap();
-    connection.write_all(&request.body).unwrap();
-    let mut response = String::new();
-    connection.read_to_string(&mut response).unwrap();
+    let response = proxy::pass(request, address);
     if is_last {
         let _ = kill(plan.tool, Signal::SIGKILL);
     }

@@ -105,6 +105,48 @@ fn the_next_runner_pushes_what_a_runner_that_is_gone_could_not() {
 }
 
 #[test]
+fn what_waited_for_the_gateway_before_the_state_was_shared_is_counted_once() {
+    let (store, gateway) = (TempDir::new().unwrap(), Pushgateway::start());
+    let machine = Machine::new().with("DM_EXPORT_BUDGET", "2m");
+    // One is counted, two could not be sent.
+    let with_flag = |url: &str| {
+        let mut command = machine.tool("dm-stage");
+        command.args(["build", "--require-export", "--", "true"]).env("PUSHGATEWAY_URL", url);
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    assert!(with_flag(&gateway.url()).status.success());
+    for _ in 0..2 {
+        with_flag(&fault::refused());
+    }
+    let machine = machine.with("DM_STATE_URL", &format!("file://{}", store.path().display()));
+    let machine = machine.with("PUSHGATEWAY_URL", &gateway.url());
+    for expected in [4.0, 5.0] {
+        succeeds(stage(&machine, &["build", "--require-export", "--", "true"]));
+        assert_eq!(gateway.value("deployment_total", &BUILDS), expected);
+    }
+    // The first one was in the total that the state began with.
+    assert_eq!(stored_events(store.path(), "build"), 4);
+}
+
+#[test]
+fn the_tools_of_a_deployment_renew_the_lease_that_it_holds_between_them() {
+    let (store, gateway) = (TempDir::new().unwrap(), Pushgateway::start());
+    let machine =
+        |deployment: &str| runner(store.path(), &gateway.url()).with("DM_DEPLOYMENT_ID", deployment);
+    let nonce = || document(store.path())["lease"]["nonce"].clone();
+    succeeds(stage(&machine("d-1"), &["deployment", "--start", "--exclusive"]));
+    let first = nonce();
+    succeeds(build(&machine("d-2")));
+    assert_eq!(nonce(), first);
+    succeeds(build(&machine("d-1")));
+    let second = nonce();
+    assert!(second.is_string() && second != first);
+    // A person ends a deployment whose machines are gone.
+    succeeds(stage(&machine("d-1"), &["deployment", "--finish", "cancelled", "--exclusive"]));
+    assert!(nonce().is_null());
+}
+
+#[test]
 fn a_store_that_cannot_be_used_is_one_warning_and_the_event_is_shared_later() {
     let (store, gateway) = (TempDir::new().unwrap(), Pushgateway::start());
     let folder = store.path().join("store");

@@ -10,6 +10,10 @@
 //! | [`postgres`] | a real PostgreSQL, and its `psql` |
 //! | [`mariadb`] | a real MariaDB, and its client |
 //! | [`object_store`] | an S3 (moto) and an Azure blob storage (Azurite), each with a bucket |
+//! | [`gcs`] | a fake of Google Cloud Storage: no emulator compares generations in its XML API |
+//! | [`git_http`] | git repositories over HTTP |
+//! | [`shared_store`] | a place for a shared state, of every kind, and what is in it |
+//! | [`proxy`] | a proxy with faults of the network, which counts requests |
 //! | [`session`] | a client of one of them, in a process of its own |
 //! | [`prometheus`] | a real Prometheus, and queries to it |
 //! | [`alertmanager`] | a real Alertmanager |
@@ -27,6 +31,8 @@ pub mod alertmanager;
 pub mod bin;
 mod database;
 pub mod fault;
+pub mod gcs;
+pub mod git_http;
 pub mod https;
 pub mod mariadb;
 pub mod object_store;
@@ -34,11 +40,13 @@ pub mod platform;
 pub mod port;
 pub mod postgres;
 pub mod prometheus;
+pub mod proxy;
 pub mod pushgateway;
 pub mod railway;
 pub mod sample;
 pub mod server;
 pub mod session;
+pub mod shared_store;
 pub mod terminal;
 pub mod tls;
 pub mod trial;

@@ -7,18 +7,21 @@ use common::cli::warn;
 use common::clock::{Clock as _, SystemClock};
 use common::duration::{self, format_duration};
 use common::exit::Exit;
-use common::identity::random_hex;
+use common::fs::PrivateDir;
+use common::identity::{Identity, random_hex};
 use common::runtime;
-use state_store::{
-    AcquireError, HeldLease, Holder, Lease, LeaseRequest, SharedState, Store, StoreError, StoreUrl,
-};
+use state_store::{AcquireError, HeldLease, Holder, Lease, LeaseRequest, SharedState, StoreError, StoreUrl};
 use telemetry::Context;
 
 /// How long a lease is valid that is held from `--start` to `--finish`, between processes.
 const TWO_STEP_TTL: Duration = Duration::from_hours(1);
 
-/// How long the store may take for one change.
+/// The folder of the state directory with the leases, if no state is shared.
+const LEASES: &str = "lease";
+
+/// How long the store may take for one change, and how much longer while others change the same document.
 const LIMIT: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What holds the lease of a deployment in this process.
 #[derive(Debug)]
@@ -146,10 +149,15 @@ fn open(context: &Context) -> Result<SharedState> {
         .state_dir
         .as_ref()
         .context("--exclusive needs a place for its lease: set DM_STATE_DIR")?;
-    let url = context.sinks.state_url.clone().unwrap_or_else(|| StoreUrl::Folder(folder.join("lease")));
-    let cache = folder.join("shared");
-    let store = Store::open(&url, &cache).with_context(|| format!("the shared state {url}"))?;
-    Ok(SharedState::new(store, &context.identity.environment, &context.identity.service, &cache))
+    let url = if let Some(url) = &context.sinks.state_url {
+        url.clone()
+    } else {
+        PrivateDir::create(folder, &[LEASES]).context("--exclusive cannot keep its lease on this machine")?;
+        StoreUrl::Folder(std::path::absolute(folder.join(LEASES))?)
+    };
+    let Identity { environment, service, .. } = &context.identity;
+    let state = SharedState::open(&url, folder, environment, service);
+    Ok(state.with_context(|| format!("the shared state {url}"))?.with_patience(PATIENCE))
 }
 
 fn describe(context: &Context, lease: &Lease) -> String {

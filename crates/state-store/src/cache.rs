@@ -2,41 +2,31 @@
 //! read instead.
 
 use std::io;
-use std::path::{Path, PathBuf};
-
-use common::fs::PrivateDir;
 
 use crate::key::Key;
+use crate::local_folder::LocalFolder;
 use crate::object::MAX_BYTES;
 
 /// The largest file: a document, and its version.
 const MAX_CACHE_BYTES: u64 = MAX_BYTES + 64 * 1024;
 
-/// The file of one document, in the cache folder of its store.
+/// The file of one document, in the folder of its store.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    root: PathBuf,
-    folders: Vec<String>,
+    folder: LocalFolder,
     name: String,
 }
 
 impl Cache {
     /// The file for the document `key` in `folder`, which need not exist yet.
-    pub(crate) fn new(folder: &Path, key: &Key) -> Self {
-        // The state directory may be a link, its folders may not.
-        let (root, name) = match (folder.parent(), folder.file_name().and_then(|name| name.to_str())) {
-            (Some(parent), Some(name)) => (parent, Some(name.to_owned())),
-            _ => (folder, None),
-        };
-        let mut folders: Vec<String> =
-            name.into_iter().chain(key.as_str().split('/').map(str::to_owned)).collect();
-        let name = folders.pop().unwrap_or_default();
-        Self { root: root.to_owned(), folders, name }
+    pub(crate) fn new(folder: &LocalFolder, key: &Key) -> Self {
+        let (folders, name) = key.as_str().rsplit_once('/').unwrap_or(("", key.as_str()));
+        Self { folder: folder.join(folders.split_terminator('/')), name: name.to_owned() }
     }
 
     /// What was written last, if it can be used.
     pub(crate) fn read(&self) -> Option<Vec<u8>> {
-        PrivateDir::open(&self.root, &self.folders()).ok()??.read(&self.name, MAX_CACHE_BYTES).ok()?
+        self.folder.open().ok()??.read(&self.name, MAX_CACHE_BYTES).ok()?
     }
 
     /// Replaces the file.
@@ -44,11 +34,7 @@ impl Cache {
     /// # Errors
     /// The folder cannot be written, or belongs to somebody else.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        PrivateDir::create(&self.root, &self.folders())?.replace(&self.name, bytes)
-    }
-
-    fn folders(&self) -> Vec<&str> {
-        self.folders.iter().map(String::as_str).collect()
+        self.folder.create()?.replace(&self.name, bytes)
     }
 }
 
@@ -59,16 +45,22 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_file_is_private_and_a_link_is_neither_followed_nor_written_through() {
-        let temp = tempfile::tempdir().unwrap();
-        let (folder, elsewhere) = (temp.path().join("shared"), temp.path().join("elsewhere"));
+    /// A state directory, its cache, and the file.
+    fn cache() -> (tempfile::TempDir, Cache, std::path::PathBuf) {
+        let state = tempfile::tempdir().unwrap();
         let key = Key::document(&"production".parse().unwrap(), &"api".parse().unwrap());
-        let cache = Cache::new(&folder, &key);
+        let cache = Cache::new(&LocalFolder::new(state.path(), &"s3://bucket".parse().unwrap()), &key);
         assert_eq!(cache.read(), None);
         cache.write(b"known").unwrap();
+        let store = fs::read_dir(state.path().join("shared")).unwrap().next().unwrap().unwrap().path();
+        (state, cache, store.join(key.as_str()))
+    }
+
+    #[test]
+    fn the_file_is_private_and_a_link_is_neither_followed_nor_written_through() {
+        let (state, cache, file) = cache();
+        let [folder, elsewhere] = ["shared", "elsewhere"].map(|name| state.path().join(name));
         assert_eq!(cache.read().unwrap(), b"known");
-        let file = folder.join(key.as_str());
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         fs::rename(&folder, &elsewhere).unwrap();
         symlink("elsewhere", &folder).unwrap();
@@ -78,12 +70,16 @@ mod tests {
 
     #[test]
     fn a_huge_file_is_not_read() {
-        let temp = tempfile::tempdir().unwrap();
-        let key = Key::document(&"production".parse().unwrap(), &"api".parse().unwrap());
-        let cache = Cache::new(&temp.path().join("shared"), &key);
-        cache.write(b"known").unwrap();
-        let file = temp.path().join("shared").join(key.as_str());
+        let (_state, cache, file) = cache();
         fs::OpenOptions::new().write(true).open(file).unwrap().set_len(1 << 40).unwrap();
         assert_eq!(cache.read(), None);
+    }
+
+    #[test]
+    fn another_store_has_another_cache() {
+        let (state, _, _) = cache();
+        let key = Key::document(&"production".parse().unwrap(), &"api".parse().unwrap());
+        let other = LocalFolder::new(state.path(), &"s3://other".parse().unwrap());
+        assert_eq!(Cache::new(&other, &key).read(), None);
     }
 }

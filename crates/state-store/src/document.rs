@@ -84,10 +84,7 @@ impl Document {
         let value: Value =
             serde_json::from_slice(bytes).map_err(|error| StoreError::Damaged(error.to_string()))?;
         if value["v"] != FORMAT {
-            return Err(StoreError::Damaged(format!(
-                "it has format {}, and this tool reads format {FORMAT}: use the same version of the tools everywhere",
-                value["v"]
-            )));
+            return Err(StoreError::Format(value["v"].to_string()));
         }
         serde_json::from_value(value).map_err(|error| StoreError::Damaged(error.to_string()))
     }
@@ -124,6 +121,11 @@ impl Document {
         lease::renew(&mut self.lease, fence, nonce)
     }
 
+    /// Renews the lease that this deployment holds between its processes, if it holds one.
+    pub fn renew_between(&mut self, deployment: &str, nonce: &str) {
+        lease::renew_between(&mut self.lease, deployment, nonce);
+    }
+
     /// Whether the lease with this fencing number is held.
     pub fn holds(&self, fence: u64) -> bool {
         let outer = self.lease.as_ref().and_then(|lease| lease.outer.as_ref());
@@ -141,18 +143,26 @@ impl Document {
         lease::release_deployment(&mut self.lease, deployment);
     }
 
-    /// Takes out the oldest entries of a document that has become too large.
-    pub(crate) fn seal(&mut self) -> Option<Segment> {
+    /// The oldest entries of a document that has become too large: what its next change takes out.
+    ///
+    /// This depends on nothing that the change adds. So whoever makes it, and how often, writes the same segment, and a
+    /// segment whose document was never written contains only what the document still has.
+    pub(crate) fn sealable(&self) -> Option<Segment> {
         let is_heavy = || serde_json::to_vec(self).is_ok_and(|bytes| bytes.len() > MAX_BYTES);
         let events = if self.events.len() > MAX_EVENTS || is_heavy() { self.events.len() / 2 } else { 0 };
         let ledger = if self.ledger.len() > MAX_LEDGER { self.ledger.len() / 2 } else { 0 };
-        if events + ledger == 0 {
-            return None;
-        }
-        let events = self.events.drain(..events).collect();
-        let ledger = self.ledger.drain(..ledger).collect();
-        self.sealed += 1;
-        Some(Segment { v: FORMAT, ledger, events })
+        (events + ledger > 0).then(|| Segment {
+            v: FORMAT,
+            ledger: self.ledger[..ledger].to_vec(),
+            events: self.events[..events].to_vec(),
+        })
+    }
+
+    /// Takes out what the segment of this number contains. Changes only add to the end of a document.
+    pub(crate) fn seal(&mut self, segment: &Segment, number: u64) {
+        self.events.drain(..segment.events.len());
+        self.ledger.drain(..segment.ledger.len());
+        self.sealed = number + 1;
     }
 }
 

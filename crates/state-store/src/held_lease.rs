@@ -86,15 +86,19 @@ impl HeldLease {
     /// No thread can be started.
     pub fn keep(mut state: SharedState, fence: u64, ttl: Duration) -> io::Result<Self> {
         let renewal = MAX_RENEWAL.min(ttl / 3);
+        let mut pause = renewal;
         let (stop, stopped) = mpsc::channel::<()>();
         let runtime = runtime::new()?;
         let thread = thread::Builder::new().name("lease".to_owned()).spawn(move || {
             loop {
-                match stopped.recv_timeout(renewal) {
+                match stopped.recv_timeout(pause) {
                     Ok(()) => return runtime.block_on(release(&mut state, fence)),
                     Err(RecvTimeoutError::Disconnected) => return Ok(true),
-                    // A renewal that fails is repeated in a minute. The lease is valid for longer than that.
-                    Err(RecvTimeoutError::Timeout) => drop(runtime.block_on(renew(&mut state, fence))),
+                    Err(RecvTimeoutError::Timeout) => {
+                        let renewed = runtime.block_on(renew(&mut state, fence, RENEWAL_LIMIT.min(ttl / 3)));
+                        // The lease is valid for longer than one renewal that fails.
+                        pause = if renewed.is_ok() { renewal } else { renewal / 5 };
+                    }
                 }
             }
         })?;
@@ -123,9 +127,11 @@ impl HeldLease {
     }
 }
 
-async fn renew(state: &mut SharedState, fence: u64) -> Result<bool, StoreError> {
+/// A renewal is not patient: another attempt soon is better than one that waits for the others.
+async fn renew(state: &mut SharedState, fence: u64, limit: Duration) -> Result<bool, StoreError> {
     let nonce = random_hex(8);
-    state.update(Instant::now() + RENEWAL_LIMIT, |document| Ok(document.renew(fence, &nonce))).await
+    let deadline = Instant::now() + limit;
+    state.update_with(deadline, Duration::ZERO, |document| Ok(document.renew(fence, &nonce))).await
 }
 
 async fn release(state: &mut SharedState, fence: u64) -> Result<bool, StoreError> {

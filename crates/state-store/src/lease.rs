@@ -156,6 +156,15 @@ pub(crate) fn renew(slot: &mut Option<Lease>, fence: u64, nonce: &str) -> bool {
     false
 }
 
+/// Renews the lease that a deployment holds between its processes. One process renews any other.
+pub(crate) fn renew_between(slot: &mut Option<Lease>, deployment: &str, nonce: &str) {
+    let lease = slot.as_ref().map(|lease| lease.outer.as_deref().unwrap_or(lease));
+    let is_its = |lease: &&Lease| !lease.is_renewed && lease.holder.deployment == deployment;
+    if let Some(fence) = lease.filter(is_its).map(|lease| lease.fence) {
+        renew(slot, fence, nonce);
+    }
+}
+
 /// Releases the lease with this fencing number. An inner lease that outlives its deployment stays.
 pub(crate) fn release(slot: &mut Option<Lease>, fence: u64) {
     match slot {

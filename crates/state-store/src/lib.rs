@@ -15,6 +15,7 @@ mod held_lease;
 mod holder_process;
 mod key;
 mod lease;
+mod local_folder;
 mod object;
 mod shared_state;
 mod store;

@@ -11,14 +11,20 @@ use crate::cache::Cache;
 use crate::document::{Document, Segment};
 use crate::error::StoreError;
 use crate::key::Key;
+use crate::local_folder::LocalFolder;
 use crate::object::Version;
 use crate::store::Store;
+use crate::store_url::StoreUrl;
 
-/// The longest wait before another attempt. The wait grows from a hundredth of it and is random, so that a hundred writers
-/// do not all come back at the same time.
-const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// The first wait before another attempt, at most, and the longest one. The wait doubles and is random, so that a hundred
+/// writers do not all come back at the same time, and leave the store time to serve each.
+const FIRST_BACKOFF: Duration = Duration::from_millis(20);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
-/// How many segment numbers are tried. A number can only be taken by a writer that died before its document was written.
+/// With less time left, there is no further attempt.
+const MIN_WAIT: Duration = Duration::from_millis(5);
+
+/// How many segment numbers are tried. Another segment has a number only if the document was restored from a backup.
 const MAX_SEGMENT_ATTEMPTS: u64 = 100;
 
 /// The document of one service in one environment.
@@ -30,6 +36,8 @@ pub struct SharedState {
     /// The document as it was last read or written by this machine.
     last: Option<Snapshot>,
     cache: Cache,
+    /// How much longer than to its deadline a change goes on if the store responds, but other writers are faster.
+    patience: Duration,
 }
 
 /// A document with its version; `None` if there is no document yet.
@@ -43,17 +51,37 @@ struct Snapshot {
 }
 
 impl SharedState {
-    /// The document of `service` in `environment`. `cache` is a folder in the state directory of this machine, for this store: what it
-    /// remembers saves a request.
-    pub fn new(store: Store, environment: &Label, service: &Label, cache: &Path) -> Self {
-        let cache = Cache::new(cache, &Key::document(environment, service));
+    /// The document of `service` in `environment`, in the store at `url`. Does not connect yet. What the state directory
+    /// of this machine remembers saves requests.
+    ///
+    /// # Errors
+    /// The configuration of the store, such as its credentials, is invalid.
+    pub fn open(
+        url: &StoreUrl,
+        state_dir: &Path,
+        environment: &Label,
+        service: &Label,
+    ) -> Result<Self, StoreError> {
+        let folder = LocalFolder::new(state_dir, url);
+        Ok(Self::in_store(Store::open(url, &folder)?, &folder, environment, service))
+    }
+
+    fn in_store(store: Store, folder: &LocalFolder, environment: &Label, service: &Label) -> Self {
+        let cache = Cache::new(folder, &Key::document(environment, service));
         Self {
             store,
             environment: environment.clone(),
             service: service.clone(),
             last: read_cache(&cache),
             cache,
+            patience: Duration::ZERO,
         }
+    }
+
+    /// The same document; a change takes this much longer if the store responds, but other writers are faster.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The document as this machine remembers it, which may be out of date; `None` if it has never read it.
@@ -67,7 +95,7 @@ impl SharedState {
     /// # Errors
     /// The store does not respond before `deadline`, or refuses; the document is damaged.
     pub async fn read(&mut self, deadline: Instant) -> Result<&Document, StoreError> {
-        let mut backoff = Backoff::until(deadline);
+        let mut backoff = Backoff::until(deadline, self.patience);
         loop {
             match self.fetch().await {
                 Ok(()) => break,
@@ -86,10 +114,20 @@ impl SharedState {
     pub async fn update<T, E: From<StoreError>>(
         &mut self,
         deadline: Instant,
+        change: impl FnMut(&mut Document) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.update_with(deadline, self.patience, change).await
+    }
+
+    /// [`SharedState::update`] with this patience.
+    pub(crate) async fn update_with<T, E: From<StoreError>>(
+        &mut self,
+        deadline: Instant,
+        patience: Duration,
         mut change: impl FnMut(&mut Document) -> Result<T, E>,
     ) -> Result<T, E> {
         self.catch_up();
-        let mut backoff = Backoff::until(deadline);
+        let mut backoff = Backoff::until(deadline, patience);
         loop {
             let Some(base) = self.last.clone() else {
                 match self.fetch().await {
@@ -109,7 +147,7 @@ impl SharedState {
                 self.last = None;
                 continue;
             }
-            match self.write(base.version.as_ref(), document).await {
+            match self.write(&base, document).await {
                 Ok(()) => return result,
                 Err(error) => {
                     self.last = None;
@@ -166,16 +204,17 @@ impl SharedState {
         Ok(())
     }
 
-    async fn write(&mut self, version: Option<&Version>, mut document: Document) -> Result<(), StoreError> {
+    /// Replaces `base` by `document`, which differs from it only by what a change may do.
+    async fn write(&mut self, base: &Snapshot, mut document: Document) -> Result<(), StoreError> {
         document.sequence += 1;
-        if let Some(segment) = document.seal() {
+        if let Some(segment) = base.document.sealable() {
             let bytes =
                 serde_json::to_vec(&segment).map_err(|error| StoreError::Damaged(error.to_string()))?;
-            let first = document.sealed - 1;
-            document.sealed = self.write_segment(first, &bytes).await? + 1;
+            let number = self.write_segment(base.document.sealed, &bytes).await?;
+            document.seal(&segment, number);
         }
         let bytes = document.to_bytes()?;
-        let version = match version {
+        let version = match &base.version {
             Some(version) => self.store.put_if_matches(&self.key(), &bytes, version).await?,
             None => self.store.put_if_absent(&self.key(), &bytes).await?,
         };
@@ -184,7 +223,7 @@ impl SharedState {
     }
 
     /// Writes a segment under the first free number from `first` on; returns the number. A writer that died between its
-    /// segment and its document leaves a segment behind; readers know each entry by its id.
+    /// segment and its document has written the same one.
     async fn write_segment(&self, first: u64, bytes: &[u8]) -> Result<u64, StoreError> {
         for number in first..first + MAX_SEGMENT_ATTEMPTS {
             let key = Key::sealed(&self.environment, &self.service, number);
@@ -217,12 +256,13 @@ fn read_cache(cache: &Cache) -> Option<Snapshot> {
 /// Waits between attempts, until a deadline.
 struct Backoff {
     deadline: Instant,
+    patience: Duration,
     limit: Duration,
 }
 
 impl Backoff {
-    fn until(deadline: Instant) -> Self {
-        Self { deadline, limit: MAX_BACKOFF / 100 }
+    fn until(deadline: Instant, patience: Duration) -> Self {
+        Self { deadline, patience, limit: FIRST_BACKOFF }
     }
 
     /// Waits after an error that another attempt may not have; otherwise returns it.
@@ -230,9 +270,12 @@ impl Backoff {
         if !matches!(error, StoreError::Conflict | StoreError::Unavailable(_)) {
             return Err(error);
         }
-        let wait = self.limit.mul_f64(fastrand::f64());
+        let is_conflict = matches!(error, StoreError::Conflict);
+        let deadline = self.deadline + if is_conflict { self.patience } else { Duration::ZERO };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let wait = self.limit.min(left / 2).mul_f64(fastrand::f64());
         self.limit = (self.limit * 2).min(MAX_BACKOFF);
-        if Instant::now() + wait >= self.deadline {
+        if left < MIN_WAIT {
             return Err(match error {
                 StoreError::Conflict => StoreError::Unavailable("too many other writers".to_owned()),
                 error => error,

@@ -1,7 +1,5 @@
 //! A store: bytes with versions. The backends behind it are private.
 
-use std::path::Path;
-
 use common::env;
 
 use crate::backend::folder::FolderBackend;
@@ -9,6 +7,7 @@ use crate::backend::git::GitBackend;
 use crate::backend::objects::ObjectsBackend;
 use crate::error::StoreError;
 use crate::key::Key;
+use crate::local_folder::LocalFolder;
 use crate::object::{MAX_BYTES, Object, Version};
 use crate::store_url::StoreUrl;
 
@@ -24,25 +23,25 @@ enum Backend {
 }
 
 impl Store {
-    /// Opens the store at `url`. Does not connect yet. `cache` is a private folder for the clone of a git store.
+    /// Opens the store at `url`. Does not connect yet. The clone of a git store is in `folder`.
     ///
     /// # Errors
     /// The configuration of the backend, such as its credentials, is invalid.
-    pub fn open(url: &StoreUrl, cache: &Path) -> Result<Self, StoreError> {
-        Self::open_with(url, cache, env::all())
+    pub(crate) fn open(url: &StoreUrl, folder: &LocalFolder) -> Result<Self, StoreError> {
+        Self::open_with(url, folder, env::all())
     }
 
     /// Like [`Store::open`], with these environment variables.
     pub(crate) fn open_with(
         url: &StoreUrl,
-        cache: &Path,
+        folder: &LocalFolder,
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, StoreError> {
         Ok(Self(match url {
             StoreUrl::Folder(folder) => Backend::Folder(FolderBackend::open(folder)),
             StoreUrl::Objects(url) => Backend::Objects(ObjectsBackend::open(url, variables)?),
             StoreUrl::Git { remote, reference } => {
-                Backend::Git(Box::new(GitBackend::open(remote, reference, cache)?))
+                Backend::Git(Box::new(GitBackend::open(remote, reference, folder)?))
             }
         }))
     }

@@ -78,6 +78,14 @@ impl PrivateDir {
         Ok(renameat(&self.folder, from, &self.folder, to)?)
     }
 
+    /// Moves the file `from` to the folder `other`, as `to`, which is replaced.
+    ///
+    /// # Errors
+    /// `from` does not exist, or one of the folders cannot be written.
+    pub fn move_to(&self, from: &str, other: &Self, to: &str) -> io::Result<()> {
+        Ok(renameat(&self.folder, from, &other.folder, to)?)
+    }
+
     /// Removes the file `name`.
     ///
     /// # Errors

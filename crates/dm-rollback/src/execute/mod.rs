@@ -274,7 +274,7 @@ impl<'a> RollbackState<'a> {
                  to set one.",
             ),
         }
-        let variables = variables(verdict, target.as_ref());
+        let variables = variables(verdict, target.as_ref(), act.fence());
         let ran = command.run(self.context, variables, clock);
         let (result, mut message) =
             match ran.map(|ended| verify(target.as_ref().map(|good| &good.version), ended)) {
@@ -345,10 +345,15 @@ fn exit_for(result: RollbackResult) -> Exit {
 }
 
 /// The variables of the command, in addition to those of the deployment.
-fn variables(verdict: &Verdict, target: Option<&KnownGood>) -> Vec<(&'static str, String)> {
+fn variables(
+    verdict: &Verdict,
+    target: Option<&KnownGood>,
+    fence: Option<u64>,
+) -> Vec<(&'static str, String)> {
     let mut reason = verdict.why.replace(char::is_control, " ");
     reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
     let mut variables = vec![("DM_ROLLBACK_REASON", reason)];
+    variables.extend(fence.map(|fence| ("DM_ROLLBACK_FENCE", fence.to_string())));
     if let Some(good) = target {
         variables.push(("DM_ROLLBACK_TARGET", good.version.to_string()));
         variables.extend(good.release.as_ref().map(|release| ("DM_ROLLBACK_RELEASE", release.to_string())));

@@ -31,6 +31,13 @@ pub(crate) struct Act {
     lease: Option<HeldLease>,
 }
 
+impl Act {
+    /// The fencing number of its lease, if state is shared.
+    pub(crate) fn fence(&self) -> Option<u64> {
+        self.lease.as_ref().map(HeldLease::fence)
+    }
+}
+
 impl ServiceLedger {
     /// Opens the ledger. If `may_act_without`, the ledger of this machine serves if the shared one cannot be used. The error
     /// is a message for the operator.
@@ -45,7 +52,7 @@ impl ServiceLedger {
                     url: url.clone(),
                     environment: identity.environment.clone(),
                     service: identity.service.clone(),
-                    cache: folder.join("shared"),
+                    state_dir: folder.clone(),
                 };
                 Some(SharedLedger::new(open).map_err(|error| format!("the shared state {url}: {error}"))?)
             }
@@ -170,7 +177,7 @@ impl ServiceLedger {
         attempt: &Attempt,
         kind: EntryKind,
     ) -> Result<(), String> {
-        let fence = act.lease.as_ref().map(HeldLease::fence);
+        let fence = act.fence();
         if let Some(lease) = act.lease {
             lease.stop();
         }

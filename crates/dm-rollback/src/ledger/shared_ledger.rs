@@ -7,15 +7,18 @@ use chrono::{DateTime, Utc};
 use common::runtime;
 use serde_json::Value;
 use state_store::{
-    Acquired, Document, ExpiryWatch, HeldLease, LeaseRequest, SharedState, Sign, Store, StoreError, StoreUrl,
+    Acquired, Document, ExpiryWatch, HeldLease, LeaseRequest, SharedState, Sign, StoreError, StoreUrl,
 };
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 
 use crate::ledger::stamps::TOLERANCE;
 
-/// How long the store may take for one reading or change. Others may be changing the same ledger.
+/// How long the store may take for one reading or change.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// How much longer a change may take while others change the same ledger.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The field that says when an entry from the future was seen, by the clock of the reader.
 const SEEN: &str = "seen";
@@ -34,7 +37,7 @@ pub(super) struct OpenState {
     pub url: StoreUrl,
     pub environment: common::label::Label,
     pub service: common::label::Label,
-    pub cache: std::path::PathBuf,
+    pub state_dir: std::path::PathBuf,
 }
 
 /// Why a change was not made.
@@ -56,8 +59,8 @@ impl<E> From<StoreError> for Refused<E> {
 
 impl OpenState {
     pub(super) fn open(&self) -> Result<SharedState, StoreError> {
-        let store = Store::open(&self.url, &self.cache)?;
-        Ok(SharedState::new(store, &self.environment, &self.service, &self.cache))
+        let state = SharedState::open(&self.url, &self.state_dir, &self.environment, &self.service)?;
+        Ok(state.with_patience(PATIENCE))
     }
 }
 

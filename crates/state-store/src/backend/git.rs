@@ -11,7 +11,6 @@ mod remote;
 mod tests;
 mod tree;
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -19,6 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::StoreError;
 use crate::key::Key;
+use crate::local_folder::LocalFolder;
 use crate::object::{MAX_BYTES, Object, Version};
 
 use clone::LocalClone;
@@ -45,16 +45,19 @@ const MAX_REJECTED: u32 = 5;
 pub(crate) struct GitBackend {
     git: Git,
     reference: String,
-    folder: PathBuf,
+    folder: LocalFolder,
     lock_limit: Duration,
 }
 
 impl GitBackend {
-    /// Opens the store; does not connect. `cache` is the private folder of this store on this machine.
-    pub(crate) fn open(remote: &SecretString, reference: &str, cache: &Path) -> Result<Self, StoreError> {
+    /// Opens the store; does not connect. `folder` is the one of this store on this machine.
+    pub(crate) fn open(
+        remote: &SecretString,
+        reference: &str,
+        folder: &LocalFolder,
+    ) -> Result<Self, StoreError> {
         let git = Git::new(Remote::parse(remote)?);
-        let folder = std::path::absolute(cache.join("git"))
-            .map_err(|error| StoreError::Denied(format!("{}: {error}", cache.display())))?;
+        let folder = folder.join(["git"]);
         Ok(Self { git, reference: reference.to_owned(), folder, lock_limit: LOCK_LIMIT })
     }
 

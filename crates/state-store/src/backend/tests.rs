@@ -7,10 +7,12 @@ use common::label::Label;
 use common::runtime;
 use tempfile::TempDir;
 use testkit::fault::{self, Recording, answer};
+use testkit::gcs::GoogleStorage;
 use testkit::object_store::{BUCKET, ObjectStore};
 
 use crate::error::StoreError;
 use crate::key::Key;
+use crate::local_folder::LocalFolder;
 use crate::object::{MAX_BYTES, Version};
 use crate::store::Store;
 
@@ -20,13 +22,32 @@ struct Place {
     url: String,
     variables: Vec<(String, String)>,
     folder: TempDir,
-    _server: Option<ObjectStore>,
+    _server: Option<Server>,
+}
+
+/// What serves a place; it ends with it.
+enum Server {
+    Real {
+        _server: ObjectStore,
+    },
+    /// No emulator compares the generations of Google Cloud Storage.
+    Fake {
+        _server: GoogleStorage,
+    },
 }
 
 impl Place {
     fn new(name: &'static str, url: &str, server: Option<ObjectStore>) -> Self {
         let variables = server.as_ref().map(|server| server.variables.clone()).unwrap_or_default();
+        let server = server.map(|server| Server::Real { _server: server });
         Self { name, url: url.to_owned(), variables, folder: tempfile::tempdir().unwrap(), _server: server }
+    }
+
+    fn google() -> Self {
+        let server = GoogleStorage::start();
+        let place = Self::new("Google", &format!("gs://{BUCKET}/some/prefix"), None);
+        let variables = server.variables();
+        Self { variables, _server: Some(Server::Fake { _server: server }), ..place }
     }
 
     fn s3(variables: &[(&str, &str)]) -> Self {
@@ -46,7 +67,11 @@ impl Place {
     }
 
     fn try_open(&self) -> Result<Store, StoreError> {
-        Store::open_with(&self.url.parse().unwrap(), self.folder.path(), self.variables.iter().cloned())
+        Store::open_with(
+            &self.url.parse().unwrap(),
+            &LocalFolder::at(self.folder.path()),
+            self.variables.iter().cloned(),
+        )
     }
 
     fn open(&self) -> Store {
@@ -66,6 +91,7 @@ fn places() -> Vec<Place> {
         Place { url, ..folder },
         Place::new("S3", &format!("s3://{BUCKET}/some/prefix"), Some(ObjectStore::s3())),
         Place::new("Azure", &format!("az://{BUCKET}/some/prefix"), Some(ObjectStore::azure())),
+        Place::google(),
     ]
 }
 
@@ -190,7 +216,7 @@ fn a_content_that_returns_has_another_version_in_a_folder() {
 
 #[test]
 fn a_missing_bucket_and_wrong_credentials_are_refused_with_what_to_do() {
-    let [_, s3, azure] = <[Place; 3]>::try_from(places()).ok().unwrap();
+    let [_, s3, azure, _] = <[Place; 4]>::try_from(places()).ok().unwrap();
     for place in [Place { url: "s3://nobody".into(), ..s3 }, Place { url: "az://nobody".into(), ..azure }] {
         let write = run(async { place.open().put_if_absent(&document("a"), b"x").await }).unwrap_err();
         for error in [place.get_error(), write] {

@@ -105,6 +105,24 @@ proptest! {
 }
 
 #[test]
+fn the_tools_of_a_deployment_renew_what_it_holds_between_them() {
+    for is_renewed in [true, false] {
+        let (mut slot, mut last_fence) = (None, 0);
+        let held = LeaseRequest { is_renewed, ..request(1, false, 1) };
+        acquire(&mut slot, &mut last_fence, &held, |_| false).unwrap();
+        for (deployment, expected) in [("d2", "1"), ("d1", if is_renewed { "1" } else { "2" })] {
+            renew_between(&mut slot, deployment, "2");
+            assert_eq!(slot.as_ref().unwrap().nonce, expected, "{deployment} {is_renewed}");
+        }
+        acquire(&mut slot, &mut last_fence, &request(1, true, 3), |_| false).unwrap();
+        renew_between(&mut slot, "d1", "4");
+        let inner = slot.as_ref().unwrap();
+        assert_eq!(inner.nonce, "3");
+        assert_eq!(inner.outer.as_ref().unwrap().nonce == "4", !is_renewed);
+    }
+}
+
+#[test]
 fn a_rollback_holds_the_lease_inside_that_of_its_deployment() {
     let (mut slot, mut last_fence) = (None, 0);
     let outer = acquire(&mut slot, &mut last_fence, &request(1, false, 1), |_| false).unwrap().fence;

@@ -14,10 +14,9 @@ use super::*;
 const LIMIT: Duration = Duration::from_mins(2);
 
 fn open(store: &Path, machine: &Path) -> SharedState {
-    let url = format!("file://{}", store.display()).parse().unwrap();
-    let store = Store::open(&url, machine).unwrap();
+    let url: StoreUrl = format!("file://{}", store.display()).parse().unwrap();
     let [environment, service] = ["production", "shop"].map(|text| text.parse().unwrap());
-    SharedState::new(store, &environment, &service, &machine.join("shared"))
+    SharedState::open(&url, machine, &environment, &service).unwrap()
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
@@ -117,6 +116,70 @@ fn every_entry_stays_reachable_after_sealing() {
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), EVENTS);
         assert_eq!(ids.len(), EVENTS);
         assert!(state.last.as_ref().unwrap().document.sealed > 1);
+    });
+}
+
+#[test]
+fn a_document_that_is_not_written_after_its_segment_hides_and_repeats_nothing() {
+    // More than a document keeps: by the number of events, and by their size.
+    for (count, length, added) in [(401, 10, 60), (3, 600_000, 2)] {
+        let [store, machine] = folders();
+        let event = |id: String| json!({ "id": id, "text": "x".repeat(length) });
+        run(async {
+            let deadline = Instant::now() + LIMIT;
+            let add_all = |document: &mut Document, name: &str, count: usize| {
+                for number in 0..count {
+                    document.add_event(event(format!("{name}{number}")));
+                }
+                Ok::<_, StoreError>(())
+            };
+            let mut state = open(store.path(), machine.path());
+            state.update(deadline, |document| add_all(document, "old", count)).await.unwrap();
+            // Others write between the reading and the writing of this one: its segment, and no document.
+            let mut faster = 0;
+            let change = |document: &mut Document| {
+                faster += 1;
+                if faster <= 2 {
+                    thread::scope(|scope| {
+                        let other = || {
+                            let machine = tempfile::tempdir().unwrap();
+                            let mut other = open(store.path(), machine.path());
+                            let change = other.update(deadline, |document| {
+                                add_all(document, &format!("other{faster}-"), 1)
+                            });
+                            run(change).unwrap();
+                        };
+                        scope.spawn(other).join().unwrap();
+                    });
+                }
+                add_all(document, "new", added)
+            };
+            state.update(deadline, change).await.unwrap();
+            let ids = ids(&mut state).await;
+            assert_eq!(ids.len(), count + 2 + added);
+            assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
+            let segments = state.store.list("production/shop/sealed/").await.unwrap();
+            assert_eq!(segments.len() as u64, state.last.as_ref().unwrap().document.sealed);
+        });
+    }
+}
+
+#[test]
+fn a_segment_of_a_writer_that_died_is_used_by_the_next_one() {
+    let [store, machine] = folders();
+    run(async {
+        let mut state = open(store.path(), machine.path());
+        for number in 0..=400 {
+            add(&mut state, &format!("e{number}")).await;
+        }
+        // This one dies before it writes its document.
+        let segment = state.last.as_ref().unwrap().document.sealable().unwrap();
+        let number = state.write_segment(0, &serde_json::to_vec(&segment).unwrap()).await.unwrap();
+        let next = tempfile::tempdir().unwrap();
+        add(&mut open(store.path(), next.path()), "next").await;
+        let ids = ids(&mut state).await;
+        assert_eq!((number, ids.len(), state.last.as_ref().unwrap().document.sealed), (0, 402, 1));
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 402);
     });
 }
 

@@ -88,6 +88,11 @@ impl RecentTokens {
         self.0.contains(&token)
     }
 
+    /// Whether the group has no token.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn is_full(&self) -> bool {
         self.0.len() >= CAPACITY
     }

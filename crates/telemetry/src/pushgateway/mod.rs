@@ -19,6 +19,7 @@
 //! | `dedup` | the tokens of the recent events |
 //! | `outbox` | events to be sent, in the state directory |
 //! | `enqueue` | journal and outbox as one step |
+//! | `handover` | events of a machine that gets a shared state |
 //! | `push` | the events of one group, each counted once |
 //! | `session` | the conversation of one tool |
 //! | `circuit_breaker` | no retry for a while after an outage |
@@ -30,6 +31,7 @@ mod endpoint;
 mod enqueue;
 mod error;
 mod group_key;
+mod handover;
 mod outbox;
 mod push;
 mod session;
@@ -41,6 +43,7 @@ pub use endpoint::Endpoint;
 pub(crate) use enqueue::{complete_interrupted, journal_and_enqueue};
 pub(crate) use error::PushError;
 pub(crate) use group_key::GroupKey;
+pub(crate) use handover::hand_over;
 pub use outbox::Outbox;
 pub(crate) use outbox::{GroupOutbox, MAX_EVENT_BYTES, with_state};
 pub(crate) use push::{combined_state, is_outdated};

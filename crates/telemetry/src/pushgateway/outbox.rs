@@ -276,6 +276,11 @@ impl OutboxEntry {
         Ok(())
     }
 
+    /// Makes the event an unsent one of another outbox.
+    pub(super) fn hand_over(self, other: &GroupOutbox) -> io::Result<()> {
+        self.folder.move_to(&self.name, &*other.create()?, &with_state(&self.name, "unsent"))
+    }
+
     /// Removes the event: there is nothing more to do for it.
     pub(super) fn remove(self) -> io::Result<()> {
         self.folder.remove(&self.name)

@@ -37,6 +37,11 @@ impl Batch {
         self.records.iter().filter_map(|record| Some(record["id"].as_str()?.to_owned())).collect()
     }
 
+    /// The deployments of the records.
+    pub(super) fn deployments(&self) -> HashSet<&str> {
+        self.records.iter().filter_map(|record| record["deployment"].as_str()).collect()
+    }
+
     /// The time of the oldest record.
     pub(super) fn oldest(&self) -> Option<&str> {
         self.records.iter().filter_map(|record| record["ts"].as_str()).min()

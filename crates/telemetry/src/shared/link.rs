@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta};
-use common::identity::Identity;
+use common::identity::{Identity, random_hex};
 use common::label::Label;
 use serde_json::Value;
-use state_store::{Document, Segment, SharedState, Store, StoreError, StoreUrl};
+use state_store::{Document, Segment, SharedState, StoreError, StoreUrl};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::batch::Batch;
@@ -15,7 +15,7 @@ use super::error::ShareError;
 use super::spool::{Spool, Spooled};
 use super::totals::{Base, Obstacle};
 use crate::metrics::exposition::Remark;
-use crate::pushgateway::{GatewayClient, Outbox};
+use crate::pushgateway::{GatewayClient, Outbox, hand_over};
 
 /// How many records one write adds. A document seals its older half when it has 400, so what is being written stays in it
 /// until it is in the store.
@@ -49,9 +49,17 @@ impl Link {
     /// The document of this service in this environment. Does not connect yet.
     pub(super) fn open(&self, environment: &Label, service: &Label) -> Result<SharedState, StoreError> {
         // A folder that cannot be created: without a state directory nothing is remembered.
-        let cache = self.state_dir.as_deref().unwrap_or_else(|| Path::new("/dev/null")).join("shared");
-        let store = Store::open(&self.url, &cache)?;
-        Ok(SharedState::new(store, environment, service, &cache))
+        let state_dir = self.state_dir.as_deref().unwrap_or_else(|| Path::new("/dev/null"));
+        SharedState::open(&self.url, state_dir, environment, service)
+    }
+
+    /// Takes over the events that were to be pushed before this machine had a shared state. What fails is left to the next
+    /// tool.
+    pub(super) async fn adopt(&self, client: Option<&GatewayClient>, deadline: Instant) {
+        let Some(folder) = &self.state_dir else { return };
+        let limit = deadline.saturating_duration_since(Instant::now()) / 3;
+        let outbox = Outbox::new(folder).waiting_at_most(limit);
+        let _ = timeout(limit, hand_over(&outbox, client)).await;
     }
 
     /// The spool of this service; `None` without a state directory.
@@ -130,9 +138,13 @@ async fn write(
     }
     let records = entries.iter().map(|entry| entry.value.clone()).chain(unsaved).collect();
     let mut batch = Batch::new(records, is_tried);
+    let nonce = random_hex(8);
     let written = loop {
         let attempt = state.update(deadline, |document| {
             let refused = batch.add_to(document, base)?;
+            for deployment in batch.deployments() {
+                document.renew_between(deployment, &nonce);
+            }
             Ok((document.clone(), refused))
         });
         match attempt.await {

@@ -37,7 +37,7 @@ mod totals;
 
 pub(crate) use error::ShareError;
 pub(crate) use link::Link;
-pub use now::{flush_shared, share_now};
+pub use now::flush_shared;
 pub use read::{JournalOfAll, deployment_events, read_deployment, read_journal};
 pub(crate) use session::{Report, SharedSession, Usable};
 pub(crate) use spool::Spool;

@@ -1,4 +1,4 @@
-//! Sharing on demand: before a decision that depends on other machines, and after an outage.
+//! Sharing on demand, after an outage.
 
 use std::time::Duration;
 
@@ -12,18 +12,6 @@ use super::push::{Scope, push};
 use super::totals::Base;
 use crate::context::Context;
 use crate::pushgateway::{GatewayClient, PushError};
-
-/// Adds everything that is spooled on this machine to the shared state, within `limit`, and pushes nothing. Does nothing
-/// without a shared state.
-///
-/// # Errors
-/// The store cannot be used. What was not shared stays on this machine.
-pub fn share_now(context: &Context, limit: Duration) -> Result<(), String> {
-    let Some(url) = &context.sinks.state_url else { return Ok(()) };
-    let gateway = client(context, limit).map_err(|error| error.to_string())?;
-    let shared = runtime::block_on(share_all(context, url, gateway.as_ref(), limit));
-    shared.map_err(|error| error.to_string())?.map(drop)
-}
 
 /// Adds everything that is spooled on this machine to the shared state, and pushes all its totals, within `limit` each.
 ///
@@ -64,6 +52,7 @@ async fn share_all(
     let link = Link::new(url, context.sinks.state_dir.as_deref());
     let Identity { environment, service, .. } = &context.identity;
     let deadline = Instant::now() + limit;
+    link.adopt(client, deadline).await;
     let mut base = if client.is_some() { Base::Unread } else { Base::Zero };
     let mut services = link.others(&context.identity);
     services.insert(0, (environment.clone(), service.clone()));

@@ -110,6 +110,7 @@ impl SharedSession {
             return report;
         }
         let until_shared = Instant::now() + self.budget.mul_f64(SHARE_OF_STORE);
+        self.link.adopt(gateway, until_shared).await;
         let mut base = if self.gateway.is_some() { Base::Unread } else { Base::Zero };
         let spooled = self.link.spool(&self.work.identity).map(|spool| spool.peek()).unwrap_or_default();
         let unsaved: Vec<Value> =

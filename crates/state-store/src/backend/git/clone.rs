@@ -1,19 +1,20 @@
 //! The private clone on this machine: a bare repository with the newest commit of the ref. It is a cache, and may be
 //! thrown away at any time.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::fs::lock::{self, Lock};
+use common::fs::PrivateDir;
+use common::fs::lock::Lock;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::backend::git::command::Git;
 use crate::backend::git::error::GitError;
 use crate::backend::git::remote;
+use crate::local_folder::LocalFolder;
 
 /// How often to try the lock.
 const LOCK_POLL: Duration = Duration::from_millis(10);
@@ -50,15 +51,18 @@ enum Owner {
 impl<'a> LocalClone<'a> {
     /// Opens the clone in `folder`, and makes it if necessary. Waits for another process that uses it, but not longer than
     /// `limit`.
-    pub(super) async fn open(git: &'a Git, folder: &Path, limit: Duration) -> Result<Self, GitError> {
-        make_private(folder).map_err(|error| unusable(folder, &error))?;
-        let lock = wait_for_lock(folder, limit).await.map_err(|error| unusable(folder, &error))?;
+    pub(super) async fn open(git: &'a Git, folder: &LocalFolder, limit: Duration) -> Result<Self, GitError> {
+        let folder = folder.create().map_err(|error| {
+            GitError::Denied(format!("cannot keep a clone of the repository on this machine: {error}"))
+        })?;
+        let clone = folder.path("clone");
+        let lock = wait_for_lock(&folder, limit).await.map_err(|error| unusable(&clone, &error))?;
         let (path, owner) = if let Some(lock) = lock {
             // A git that outlives this process still uses the clone.
-            lock.share_with_children().map_err(|error| unusable(folder, &error))?;
-            (folder.join("clone"), Owner::Locked { _lock: lock })
+            lock.share_with_children().map_err(|error| unusable(&clone, &error))?;
+            (clone, Owner::Locked { _lock: lock })
         } else {
-            let temporary = TempDir::new_in(folder).map_err(|error| unusable(folder, &error))?;
+            let temporary = TempDir::new_in(folder.path("")).map_err(|error| unusable(&clone, &error))?;
             (temporary.path().join("clone"), Owner::Temporary { _folder: temporary })
         };
         let clone = Self { git, path, is_repaired: false, _owner: owner };
@@ -181,17 +185,11 @@ impl<'a> LocalClone<'a> {
     }
 }
 
-/// Makes a folder that only this user can read.
-fn make_private(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    fs::set_permissions(folder, Permissions::from_mode(0o700))
-}
-
 /// Waits for the lock; `None` if its holder keeps it.
-async fn wait_for_lock(folder: &Path, limit: Duration) -> io::Result<Option<Lock>> {
+async fn wait_for_lock(folder: &PrivateDir, limit: Duration) -> io::Result<Option<Lock>> {
     let deadline = Instant::now() + limit;
     loop {
-        let lock = lock::try_exclusive(&folder.join("lock"))?;
+        let lock = folder.try_lock("lock")?;
         if lock.is_some() || Instant::now() >= deadline {
             return Ok(lock);
         }

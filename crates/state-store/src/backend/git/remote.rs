@@ -33,8 +33,9 @@ impl Remote {
     /// git cannot use the URL.
     pub(super) fn parse(remote: &SecretString) -> Result<Self, StoreError> {
         // An error does not repeat the URL.
-        let mut url = Url::parse(remote.expose_secret())
-            .map_err(|error| StoreError::Denied(format!("the URL of the repository is invalid: {error}")))?;
+        let mut url = Url::parse(remote.expose_secret()).map_err(|error| {
+            StoreError::Denied(format!("the URL of the repository is invalid, correct it: {error}"))
+        })?;
         if url.query().is_some() {
             return Err(StoreError::Denied(
                 "the URL of the repository has a query: write credentials as https://user:password@host/"

@@ -38,8 +38,9 @@ impl ObjectsBackend {
         url: &Url,
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, StoreError> {
-        let prefix = Path::from_url_path(url.path())
-            .map_err(|_| StoreError::Denied(format!("{url} has an empty segment in its prefix")))?;
+        let prefix = Path::from_url_path(url.path()).map_err(|_| {
+            StoreError::Denied(format!("{url} has an empty segment in its prefix: correct the URL"))
+        })?;
         let store = configuration::build(url, variables).map_err(|error| failure::of_setup(url, &error))?;
         Ok(Self { store: PrefixStore::new(store, prefix), url: url.clone(), limit: REQUEST_LIMIT })
     }

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::backend::git::GitBackend;
 use crate::error::StoreError;
 use crate::key::Key;
+use crate::local_folder::LocalFolder;
 use crate::object::Version;
 
 pub(super) const REFERENCE: &str = "refs/dm/state";
@@ -68,7 +69,7 @@ impl Repository {
 }
 
 pub(super) fn open(url: &str, cache: &Path) -> GitBackend {
-    GitBackend::open(&url.to_owned().into(), REFERENCE, cache).unwrap()
+    GitBackend::open(&url.to_owned().into(), REFERENCE, &LocalFolder::at(cache)).unwrap()
 }
 
 pub(super) fn key(service: &str) -> Key {

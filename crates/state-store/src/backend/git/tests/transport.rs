@@ -3,8 +3,8 @@
 use std::process::Child;
 
 use common::runtime::block_on;
+use testkit::git_http::GitServer;
 
-use super::http_server::HttpServer;
 use super::repository::{Repository, git, increment, key, open};
 use super::workers::{command, finish};
 use crate::error::StoreError;
@@ -16,7 +16,7 @@ const USERINFO: &str = "ada:hunter22%40@";
 #[test]
 fn http_is_a_store_too() {
     let repository = Repository::new();
-    let server = HttpServer::start(repository.folder.path(), None);
+    let server = GitServer::start(repository.folder.path(), None);
     block_on(async {
         let (one, other) = (open(&server.url(""), &repository.cache("1")), repository.open("2"));
         for expected in [1, 3, 5] {
@@ -33,7 +33,7 @@ fn http_is_a_store_too() {
 #[test]
 fn a_write_after_a_read_takes_two_requests() {
     let repository = Repository::new();
-    let server = HttpServer::start(repository.folder.path(), None);
+    let server = GitServer::start(repository.folder.path(), None);
     let backend = open(&server.url(""), &repository.cache("1"));
     block_on(async {
         for _ in 0..2 {
@@ -52,7 +52,7 @@ fn a_write_after_a_read_takes_two_requests() {
 #[test]
 fn a_password_reaches_the_server_and_no_argument() {
     let repository = Repository::new();
-    let server = HttpServer::start(repository.folder.path(), Some(AUTHORIZATION));
+    let server = GitServer::start(repository.folder.path(), Some(AUTHORIZATION));
     let log = repository.folder.path().join("argv");
     let real = git(&["--exec-path"]);
     let log_and_run = |program: &str| {
@@ -100,7 +100,7 @@ fn a_password_reaches_the_server_and_no_argument() {
 #[test]
 fn wrong_credentials_are_refused_and_not_repeated() {
     let repository = Repository::new();
-    let server = HttpServer::start(repository.folder.path(), Some(AUTHORIZATION));
+    let server = GitServer::start(repository.folder.path(), Some(AUTHORIZATION));
     for userinfo in ["", "ada@", "ada:hunter33@"] {
         let backend = open(&server.url(userinfo), &repository.cache("cache"));
         for result in block_on(async {

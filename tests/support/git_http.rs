@@ -1,4 +1,4 @@
-//! `git http-backend` behind a small web server.
+//! Git repositories over HTTP: `git http-backend` behind a small web server.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex};
 
 /// A web server; its threads end with the process of the test.
 #[derive(Debug)]
-pub(super) struct HttpServer {
+pub struct GitServer {
     address: SocketAddr,
     /// The request lines so far.
-    pub(super) requests: Arc<Mutex<Vec<String>>>,
+    pub requests: Arc<Mutex<Vec<String>>>,
 }
 
-impl HttpServer {
+impl GitServer {
     /// Serves the repositories in `root`. With `authorization`, only to requests with this header.
-    pub(super) fn start(root: &Path, authorization: Option<&'static str>) -> Self {
+    pub fn start(root: &Path, authorization: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -31,7 +31,8 @@ impl HttpServer {
         Self { address, requests }
     }
 
-    pub(super) fn url(&self, userinfo: &str) -> String {
+    /// The URL of the repository `r.git`.
+    pub fn url(&self, userinfo: &str) -> String {
         format!("http://{userinfo}{}/r.git", self.address)
     }
 }
