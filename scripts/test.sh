@@ -4,8 +4,9 @@
 #
 # The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, MariaDB) and shellcheck are Debian's
 # packages, unpacked into a private folder: without root, without services that keep running, and without installing
-# anything on the machine. The object stores, moto and Azurite, come from PyPI and npm into the same folder. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm
-# one test downloads Grafana's types.
+# anything on the machine. Root also gets a Docker engine. The object stores, moto and Azurite, come from PyPI and npm into
+# the same folder. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm one test
+# downloads Grafana's types.
 #
 # DM_TEST_MINUTES limits the time of the tests, without their compilation (by default 20 minutes).
 set -Eeuo pipefail
@@ -13,6 +14,7 @@ cd "$(dirname "$0")/.."
 
 packages=(libfaketime mariadb-client-core mariadb-server-core prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
 object_stores=('moto[s3]==5.2.5' 'flask==3.*' 'flask-cors' 'azurite@3.35.0')
+docker_packages=(docker.io containerd runc docker-registry busybox-static)
 programs=(prometheus promtool prometheus-alertmanager amtool prometheus-pushgateway shellcheck)
 
 section='start'
@@ -76,6 +78,27 @@ install_object_stores() {
     printf '%s\n' "${object_stores[*]}" > "$folder/packages"
 }
 
+# A Docker engine and a registry, for the test of scripts/rollback/docker.sh. Only root can start an engine.
+install_docker() {
+    local folder=$1 work package program
+    work=$(mktemp -d)
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+    private_apt "$work" update || fail "apt-get update failed: are the Debian mirrors reachable?"
+    (cd "$work" && private_apt "$work" download "${docker_packages[@]}") || fail "apt-get could not download ${docker_packages[*]}"
+    for package in "$work"/*.deb; do
+        dpkg-deb -x "$package" "$work/root" || fail "cannot unpack $package: is the disk full?"
+    done
+    mkdir -p "$work/bin"
+    for program in dockerd docker containerd containerd-shim-runc-v2 runc docker-registry busybox; do
+        find "$work/root" -path "*bin/$program" -type f -exec mv {} "$work/bin/" \;
+        [ -x "$work/bin/$program" ] || fail "${docker_packages[*]} have no $program"
+    done
+    printf '%s\n' "${docker_packages[*]}" > "$work/bin/packages"
+    rm -rf "$folder"
+    mv "$work/bin" "$folder"
+    rm -rf "$work"
+}
+
 # Debian's Alertmanager has a fixed path for its templates, where nothing is installed. This replaces it with its working
 # directory: a path of the same length.
 relocate_alertmanager() {
@@ -101,7 +124,9 @@ installed=$(rustc --version | cut -d ' ' -f 2)
 have cc || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y gcc libc6-dev; } ||
     fail "needs a C compiler: apt-get install gcc libc6-dev"
 have curl || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y curl; } ||
-    fail "needs curl, for scripts/rollback/railway.sh: apt-get install curl"
+    fail "needs curl, for scripts/rollback: apt-get install curl"
+have jq || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y jq; } ||
+    fail "needs jq, for scripts/rollback: apt-get install jq"
 for component in rustfmt clippy; do
     have "cargo-${component/rustfmt/fmt}" || rustup component add "$component" ||
         fail "needs $component: rustup component add $component"
@@ -112,6 +137,8 @@ export PATH
 [ "$(cat "$servers/packages" 2>/dev/null)" = "${packages[*]} relocated" ] || install_servers "$servers"
 stores=$(cd "$servers" && pwd -P)/object-stores
 [ "$(cat "$stores/packages" 2>/dev/null)" = "${object_stores[*]}" ] || install_object_stores "$stores"
+docker=$(dirname "$stores")/docker
+[ "$(id -u)" != 0 ] || [ "$(cat "$docker/packages" 2>/dev/null)" = "${docker_packages[*]}" ] || install_docker "$docker"
 have "${programs[@]}" || fail "could not install ${programs[*]}"
 [ -x "$servers/usr/sbin/mariadbd" ] || fail "could not install mariadb-server-core"
 have_postgresql "$servers/usr" || have_postgresql /usr || fail "could not install postgresql"

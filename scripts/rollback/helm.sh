@@ -1,45 +1,58 @@
 #!/usr/bin/env bash
 # Rolls a Helm release back to a known-good revision, for `dm-rollback … -- scripts/rollback/helm.sh`.
 #
-#   helm.sh             roll back to $DM_ROLLBACK_RELEASE and wait until it is ready
-#   helm.sh current     print the live revision; record it as DM_RELEASE
+#   helm.sh             roll back to the revision $DM_ROLLBACK_RELEASE and wait until it is ready
+#   helm.sh current     print the live revision
 #
-# $HELM_RELEASE is the name of the release, $HELM_NAMESPACE its namespace, and $HELM_TIMEOUT the time limit (150s). Without
-# a revision, `helm rollback` restores the previous one, even if that one failed.
-set -euo pipefail
+# HELM_RELEASE is the name of the release, HELM_NAMESPACE its namespace, HELM_TIMEOUT the time limit in seconds (150).
+# After a failed or interrupted upgrade no revision is live as a whole, so `current` fails.
+#
+# Exit codes: 0 it is live, 1 it is not or nobody knows, 2 wrong use. More: docs/observability/platforms.md
+. "$(dirname "$0")/common.sh" || exit 2
 
-fail() { printf 'helm.sh: %s\n' "$*" >&2; exit 1; }
+needs helm jq
+setting HELM_RELEASE '[a-z0-9]([a-z0-9.-]*[a-z0-9])?' 'the name of the release'
+setting HELM_NAMESPACE '([a-z0-9]([a-z0-9-]*[a-z0-9])?)?' 'the namespace of the release'
+limits HELM
+in_namespace=(${HELM_NAMESPACE:+--namespace "$HELM_NAMESPACE"})
+check="helm history $HELM_RELEASE"
 
-name=${HELM_RELEASE:-}
-[[ $name =~ ^[a-z0-9][a-z0-9.-]*$ ]] || fail "set HELM_RELEASE to the name of the release"
-h() { helm "$@" ${HELM_NAMESPACE:+--namespace "$HELM_NAMESPACE"}; }
+revisions() { query helm history "$HELM_RELEASE" --output json "${in_namespace[@]}"; }
 
-# Each revision and its status. The time before the status takes five fields: Mon Jan 5 10:00:00 2026.
-revisions() { h history "$name" --max 256 | awk 'NR > 1 { print $1, $7 }'; }
-
-current() {
-    local revision
-    revision=$(revisions | awk '$2 == "deployed" { revision = $1 } END { print revision }')
-    [ -n "$revision" ] || fail "$name has no deployed revision"
-    printf '%s\n' "$revision"
+live() {
+    local json
+    json=$(revisions) || fail "cannot read the history of $HELM_RELEASE: see above"
+    jq --exit-status --raw-output 'max_by(.revision) | select(.status == "deployed").revision' <<< "$json" ||
+        fail "it is not known what is live: the newest revision of $HELM_RELEASE is $(jq --raw-output 'max_by(.revision).status' <<< "$json")"
 }
 
-rollback() {
-    local revision=${DM_ROLLBACK_RELEASE:-${DM_ROLLBACK_TARGET:-}} status
-    [[ $revision =~ ^[1-9][0-9]*$ ]] ||
-        fail "'$revision' is not a revision: record versions with DM_RELEASE=\$(helm.sh current), or use --target"
-    status=$(revisions | awk -v revision="$revision" '$1 == revision { print $2 }')
-    case $status in
-        deployed) printf 'revision %s is already live\n' "$revision"; return ;;
-        superseded) ;;
-        '') fail "$name has no revision $revision (any more): check whether --history-max is too low" ;;
-        *) fail "revision $revision of $name is $status: it was never good" ;;
+# A rollback creates a new revision, which Helm describes as "Rollback to N".
+is_live() {
+    local json
+    json=$(revisions) || { state='helm history failed'; return 1; }
+    state="the newest revision is $(jq --raw-output 'max_by(.revision) | "\(.revision), \(.status): \(.description)"' <<< "$json")" &&
+        jq --exit-status --argjson target "$release" 'max_by(.revision) | .status == "deployed" and
+            (.revision == $target or .description == "Rollback to \($target)")' <<< "$json" > /dev/null
+}
+
+restore() {
+    local json
+    to_restore '[1-9][0-9]{0,8}' 'the number of a revision'
+    json=$(revisions) || fail "cannot read the history of $HELM_RELEASE, nothing was changed: see above"
+    # A failed rollback turns the failed revision before it into a superseded one.
+    state=$(jq --raw-output --argjson target "$release" '.[] | select(.revision == $target) |
+        if .description | test(" failed: ") then "failed" else .status end' <<< "$json")
+    case $state in
+        deployed | superseded) ;;
+        '') fail "$HELM_RELEASE has no revision $release any more: deploy that version again, and raise --history-max" ;;
+        *) fail "revision $release of $HELM_RELEASE is $state and was never good: choose another" ;;
     esac
-    h rollback "$name" "$revision" --wait --timeout "${HELM_TIMEOUT:-150s}" --cleanup-on-fail
-    h history "$name" --max 1
+    unless_live is_live
+    say "rolling $HELM_RELEASE back to revision $release"
+    bounded helm rollback "$HELM_RELEASE" "$release" --wait --timeout "$(left)s" --cleanup-on-fail "${in_namespace[@]}" ||
+        fail "helm rollback failed, and part of it may be done. Look with: $check"
+    is_live || fail "$release was restored but is not live: $state. Look with: $check"
+    say "$release is live: $state"
 }
 
-case ${1:-rollback} in
-    rollback | current) "${1:-rollback}" ;;
-    *) fail "unknown command '$1': see the head of this file" ;;
-esac
+main "$@"

@@ -25,6 +25,7 @@
 //! | [`terminal`] | a terminal with a program in its foreground |
 //! | [`tls`] | certificates: an authority's, a server's, a client's |
 //! | [`trial`] | the seed and the number of rounds of a long trial |
+//! | [`world`] | the state of a hosted platform that a fake plays |
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
 
 pub mod alertmanager;
@@ -51,3 +52,4 @@ pub mod terminal;
 pub mod tls;
 pub mod trial;
 mod unprivileged;
+pub mod world;

@@ -1,8 +1,6 @@
 //! A fake of Railway's GraphQL API, as far as a rollback needs it. Requests are checked against an excerpt of its schema
 //! (`src/gql/schema.json` of railwayapp/cli); a document that does not match gets the error that Railway would return.
 
-use std::sync::{Arc, Mutex};
-
 use graphql_parser::query::{
     Definition, Document, OperationDefinition, Selection, SelectionSet, Type, Value as Argument,
 };
@@ -10,6 +8,7 @@ use graphql_parser::schema::{self, TypeDefinition};
 use serde_json::{Value, json};
 
 use crate::fault::{Recording, Request, answer};
+use crate::world::World;
 
 const SCHEMA: &str = "
 type Query {
@@ -35,21 +34,13 @@ pub const DEPLOYMENTS: [&str; 3] = [
     "33333333-aaaa-4bbb-8ccc-333333333333",
 ];
 
-/// How the fake behaves.
-#[derive(Debug, Clone, Copy)]
-pub struct Behaviour {
-    /// Whether the image of the good deployment still exists.
-    pub can_rollback: bool,
-    /// The status of the new deployment at each query; the last one stays.
-    pub statuses: &'static [&'static str],
-}
-
-/// Starts the fake, which records its requests.
-pub fn railway(behaviour: Behaviour) -> Recording {
-    // How often the status of the new deployment was queried; `None` before the rollback.
-    let queries = Arc::new(Mutex::new(None::<usize>));
+/// Starts the fake.
+///
+/// The statuses are those of `DeploymentStatus` in the schema. A deployment that was replaced is `REMOVED`, and a service
+/// that sleeps is `SLEEPING` (docs.railway.com, "Deployments" and "App Sleeping").
+pub fn railway(world: World) -> Recording {
     Recording::answering_all(move |request| {
-        let result = respond(request, behaviour, &mut queries.lock().unwrap());
+        let result = respond(request, &world);
         answer(
             "200 OK",
             &result
@@ -59,9 +50,10 @@ pub fn railway(behaviour: Behaviour) -> Recording {
     })
 }
 
-fn respond(request: &Request, behaviour: Behaviour, queries: &mut Option<usize>) -> Result<Value, String> {
+fn respond(request: &Request, world: &World) -> Result<Value, String> {
     let head = request.head.to_ascii_lowercase();
-    if !head.contains(&format!("project-access-token: {TOKEN}\r\n")) {
+    let scenario = world.scenario();
+    if !head.contains(&format!("project-access-token: {TOKEN}\r\n")) || scenario == "denied" {
         return Err("Not Authorized".to_owned());
     }
     if !head.contains("content-type: application/json\r\n") {
@@ -70,29 +62,51 @@ fn respond(request: &Request, behaviour: Behaviour, queries: &mut Option<usize>)
     let body: Value = serde_json::from_slice(&request.body).map_err(|error| error.to_string())?;
     let text = body["query"].as_str().ok_or("no query")?;
     let field = check_document(text, &body["variables"])?;
+    world.record(&field);
     let [good, bad, new] = DEPLOYMENTS;
+    let (live, newest) = deployments(&scenario, world.has_rolled());
     let data = match field.as_str() {
         "deployment" if body["variables"]["id"] == good => {
-            json!({"deployment": {"id": good, "status": "REMOVED", "canRollback": behaviour.can_rollback}})
+            json!({"deployment": {"id": good, "status": "REMOVED", "canRollback": scenario != "gone"}})
         }
         "deployment" => return Err("Deployment not found".to_owned()),
-        "deployments" => json!({"deployments": {"edges": [{"node": {"id": bad, "status": "SUCCESS"}}]}}),
+        "deployments" => {
+            let allowed = body["variables"]["input"]["status"]["in"].as_array().cloned().unwrap_or_default();
+            let shown = live.filter(|(_, status)| allowed.iter().any(|allowed| allowed == status));
+            let edges: Vec<Value> =
+                shown.map(|(id, status)| json!({"node": {"id": id, "status": status}})).into_iter().collect();
+            json!({"deployments": {"edges": edges}})
+        }
         "serviceInstance" => {
-            let (id, status) = match queries {
-                None => (bad, "SUCCESS"),
-                Some(query) => {
-                    *query += 1;
-                    (new, behaviour.statuses[(*query - 1).min(behaviour.statuses.len() - 1)])
-                }
-            };
-            json!({"serviceInstance": {"latestDeployment": {"id": id, "status": status}}})
+            json!({"serviceInstance": {"latestDeployment": {"id": newest.0, "status": newest.1}}})
         }
-        _ => {
-            *queries = Some(0);
-            json!({"deploymentRollback": true})
-        }
+        _ if world.roll() => json!({"deploymentRollback": true}),
+        _ => return Err(format!("Problem processing request for {bad} and {new}")),
     };
     Ok(json!({"data": data}))
+}
+
+/// A deployment and its status.
+type Deployment = (&'static str, &'static str);
+
+/// The live deployment, and the newest one.
+fn deployments(scenario: &str, has_rolled: bool) -> (Option<Deployment>, Deployment) {
+    let [good, bad, new] = DEPLOYMENTS;
+    if has_rolled {
+        return match scenario {
+            "stuck" => (Some((bad, "SUCCESS")), (new, "DEPLOYING")),
+            "phase" => (None, (new, "CRASHED")),
+            "wrong" => (Some((bad, "SUCCESS")), (new, "SUCCESS")),
+            "sleeping" => (Some((new, "SLEEPING")), (new, "SLEEPING")),
+            _ => (Some((new, "SUCCESS")), (new, "SUCCESS")),
+        };
+    }
+    match scenario {
+        "live" => (Some((good, "SLEEPING")), (good, "SLEEPING")),
+        "failed" => (Some((good, "SUCCESS")), (bad, "FAILED")),
+        "pending" => (Some((good, "SUCCESS")), (bad, "DEPLOYING")),
+        _ => (Some((bad, "SUCCESS")), (bad, "SUCCESS")),
+    }
 }
 
 /// The one field of the operation, if the document matches the schema and the variables match the document.
