@@ -1,6 +1,9 @@
 //! What a log shows of a stage with `--output`.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
-#![expect(clippy::disallowed_methods, reason = "the commands of these stages leave nothing that holds a pipe")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the commands of these stages leave nothing that holds a pipe"
+)]
 
 mod support;
 
