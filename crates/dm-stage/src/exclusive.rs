@@ -96,7 +96,9 @@ pub(crate) fn finish(context: &Context, is_told: bool) {
     }
     let deployment = context.identity.deployment.as_str();
     let is_its = |lease: &Lease| !lease.is_renewed && lease.holder.deployment == deployment;
-    let limit = context.sinks.budget.max(RELEASE_LIMIT);
+    let budget = context.sinks.budget;
+    // A deployment that knows of no lease does not wait longer than for exporting.
+    let limit = if is_told { budget.max(RELEASE_LIMIT) } else { budget };
     let mut is_held = is_told;
     let released = open(context).and_then(|mut state| {
         let lease = state.remembered().and_then(|document| document.lease.as_ref());

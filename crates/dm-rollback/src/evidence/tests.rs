@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
 use common::clock::{Clock as _, SystemClock};
 use proptest::prelude::*;
 
