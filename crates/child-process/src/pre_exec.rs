@@ -8,7 +8,7 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
-use nix::unistd::{close, getpid, getppid};
+use nix::unistd::{close, getpid, getppid, setsid};
 
 /// Gives the child the signal mask `mask`, ignores SIGPIPE if `sigpipe_ignored`, and closes the streams in `closed`. With
 /// `dies_with_us`, the kernel sends TERM to the child if this process ends first, for example by SIGKILL. Descendants of
@@ -45,5 +45,14 @@ pub(super) fn prepare(
             }
             Ok(())
         });
+    }
+}
+
+/// Lets the child begin a session, which has no terminal; it then leads a process group of its own.
+#[expect(unsafe_code, reason = "no safe interface runs code between fork and exec")]
+pub(super) fn begin_session(command: &mut Command) {
+    // SAFETY: only setsid(2) is called, and nothing is allocated.
+    unsafe {
+        command.pre_exec(|| setsid().map(drop).map_err(io::Error::from));
     }
 }

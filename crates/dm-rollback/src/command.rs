@@ -48,6 +48,7 @@ pub struct LedgerHandle {
 /// # Errors
 /// The arguments contradict each other, or a source or the state directory cannot be used.
 pub fn plan(args: Args) -> Result<Command> {
+    args.export.check_state_url()?;
     let flags = &args.safeguards;
     if !flags.mark_good && !flags.check_version {
         return Ok(Command::Judge(Box::new(plan::plan(args)?)));

@@ -44,8 +44,8 @@ pub fn run(plan: Plan) -> Result<Exit> {
             Answer::Refused(exit) => Ok(exit),
             Answer::Acquired(deployment) => {
                 let exit = run_stage(&stage_run);
-                deployment.end(&stage_run.context);
-                exit
+                let end = deployment.end(&stage_run.context, *exit.as_ref().unwrap_or(&Exit::WrapperFault));
+                exit.map(|_| end)
             }
         },
         Plan::Skip { context, stage, reason, output, github } => {
@@ -54,8 +54,8 @@ pub fn run(plan: Plan) -> Result<Exit> {
         Plan::Start { context, stage, exclusive } => two_step::start(&context, &stage, exclusive),
         Plan::Finish { context, stage, status, is_exclusive } => {
             let exit = two_step::finish(&context, &stage, status);
-            if is_exclusive {
-                exclusive::finish(&context);
+            if stage.is_deployment() {
+                exclusive::finish(&context, is_exclusive);
             }
             Ok(exit)
         }

@@ -75,6 +75,9 @@ pub enum Plan {
 /// # Errors
 /// The flags or the configuration are invalid.
 pub fn plan(args: Args) -> Result<Plan> {
+    if args.exclusive.is_some() || args.flush || args.timeline.is_some() {
+        args.export.check_state_url()?;
+    }
     if let Some(deployment) = args.timeline {
         let state_dir = state_dir(&args.export);
         let source = if non_empty(args.export.state_url.as_ref()).is_some() {

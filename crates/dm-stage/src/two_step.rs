@@ -18,7 +18,7 @@ use telemetry::{Context, Entry, HEARTBEAT, Recorder, WorkKind, read_journal};
 /// Carries the start time to a machine that has another journal.
 const STARTED_AT: &str = "DM_STARTED_AT";
 
-/// Set by `--start --exclusive`, so that `--finish` releases the lease.
+/// Set by `--start --exclusive`, so that `--finish` says so if it cannot release the lease.
 pub(crate) const EXCLUSIVE: &str = "DM_EXCLUSIVE";
 
 /// Records the start of the stage, and prints the variables that later processes need, as `NAME=value` lines.

@@ -38,9 +38,7 @@ fn a_second_deployment_is_refused_with_the_holder_s_name_or_waits() {
     let mut first = begin(machine(&one, &store, "d-1"), one.path());
     let mut refused: assert_cmd::Command = machine(&two, &store, "d-2").into();
     let refused = refused.args(["deployment", "--exclusive", "--", "touch", "never"]).assert().code(75);
-    refused.stderr(contains(
-        "not started: the deployment of deployment d-1 of shop in production is running on",
-    ));
+    refused.stderr(contains("not started: deployment d-1 has held the lease of shop in production since"));
     // Without --exclusive, nobody asks.
     let mut other: assert_cmd::Command = machine(&two, &store, "d-2").into();
     other.args(["build", "--", "true"]).assert().code(0);
@@ -80,8 +78,107 @@ fn a_deployment_that_spans_machines_holds_the_lease_from_start_to_finish() {
     variables.stdout(contains("DM_EXCLUSIVE=1"));
     run(&two, "d-2", &["--start", "--exclusive"]).code(75).stderr(contains("d-1"));
     let mut finish: assert_cmd::Command = machine(&three, &store, "d-1").into();
-    finish.env("DM_EXCLUSIVE", "1").args(["deployment", "--finish", "success"]).assert().code(0);
+    // Nothing tells this machine that the deployment is exclusive.
+    finish.args(["deployment", "--finish", "success"]).assert().code(0).stderr("");
     run(&two, "d-2", &["--start", "--exclusive"]).code(0);
+}
+
+#[test]
+fn a_deployment_that_loses_its_lease_says_so_at_once_and_is_no_success() {
+    let (store, [one, two]) = (state_dir(), [(); 2].map(|()| state_dir()));
+    let mut command = machine(&one, &store, "d-1");
+    command.stderr(Stdio::piped());
+    let mut first = begin(command, one.path());
+    signal(&first, "STOP");
+    let mut second: assert_cmd::Command = machine(&two, &store, "d-2").into();
+    let second = second.args(["deployment", "--exclusive=wait 1m", "--", "true"]).assert().code(0);
+    second.stderr(contains("deployment d-1").and(contains("taking over")));
+    signal(&first, "CONT");
+    // Its command still runs.
+    let stderr = first.stderr.take().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stderr));
+    let line = lines.next().unwrap().unwrap();
+    assert!(line.contains("this deployment has lost its lease") && line.contains("goes on"), "{line}");
+    drop(first.stdin.take());
+    assert_eq!(first.wait().unwrap().code(), Some(125));
+    assert_eq!(lines.map(Result::unwrap).collect::<Vec<_>>(), Vec::<String>::new(), "it is said once");
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Changes the lease in the document.
+fn change_lease(store: &TempDir, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = store.path().join("production/shop/state.json");
+    let mut document: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut document["lease"]);
+    std::fs::write(&path, document.to_string()).unwrap();
+}
+
+#[test]
+fn a_holder_that_seems_dead_is_watched_without_being_asked_for_it() {
+    let (store, [one, two]) = (state_dir(), [(); 2].map(|()| state_dir()));
+    let mut first = begin(machine(&one, &store, "d-1"), one.path());
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // On another machine, one cannot see that its process has ended.
+    change_lease(&store, |lease| {
+        lease["holder"]["process"]["boot"] = "elsewhere".into();
+        lease["renewed_at"] = "2026-01-01T00:00:00Z".into();
+    });
+    let mut second: assert_cmd::Command = machine(&two, &store, "d-2").into();
+    let second = second.args(["deployment", "--exclusive", "--", "true"]).assert().code(0);
+    second.stderr(contains("waiting for at most").and(contains("taking over")));
+}
+
+#[test]
+fn what_one_run_has_watched_counts_for_the_next_one() {
+    let (store, [one, two]) = (state_dir(), [(); 2].map(|()| state_dir()));
+    let mut first = begin(machine(&one, &store, "d-1"), one.path());
+    first.kill().unwrap();
+    first.wait().unwrap();
+    change_lease(&store, |lease| {
+        lease["holder"]["process"]["boot"] = "elsewhere".into();
+        // Just now: it does not seem dead.
+        lease["renewed_at"] = "2999-01-01T00:00:00Z".into();
+        lease["ttl_s"] = 6.into();
+        lease["is_renewed"] = false.into();
+    });
+    // Each run asks once and goes away.
+    testkit::server::eventually("a takeover", || {
+        let mut second: assert_cmd::Command = machine(&two, &store, "d-2").into();
+        let output = second.args(["deployment", "--exclusive", "--", "true"]).output().unwrap();
+        if output.status.success() { Ok(()) } else { Err(String::from_utf8(output.stderr).unwrap()) }
+    });
+}
+
+#[test]
+fn a_deployment_between_processes_begins_again_and_a_forgotten_one_ends() {
+    let (store, [one, two]) = (state_dir(), [(); 2].map(|()| state_dir()));
+    let start = |state: &TempDir, deployment: &str| {
+        let mut tool: assert_cmd::Command = machine(state, &store, deployment).into();
+        tool.args(["deployment", "--start", "--exclusive"]).assert()
+    };
+    start(&one, "d-1").code(0);
+    // The runner died, and the job runs again on another one.
+    start(&two, "d-1").code(0);
+    start(&two, "d-2").code(75).stderr(contains("its lease expires in 1h"));
+    change_lease(&store, |lease| lease["renewed_at"] = "2026-01-01T00:00:00Z".into());
+    start(&two, "d-2").code(0).stderr(contains("taking over"));
+}
+
+#[test]
+fn a_wrong_url_of_the_state_stops_only_who_needs_it() {
+    let (store, state) = (state_dir(), state_dir());
+    let run = |args: &[&str]| {
+        let mut tool: assert_cmd::Command = machine(&state, &store, "d-1").into();
+        tool.env("DM_STATE_URL", "hunter2:x").args(args).assert().stderr(contains("hunter2").not())
+    };
+    run(&["build", "--", "true"]).code(0).stderr(contains("so nothing is shared"));
+    run(&["deployment", "--exclusive", "--", "touch", "never"]).code(125).stderr(contains("is wrong"));
+    run(&["--flush"]).code(125);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::object::MAX_BYTES;
 const MAX_CACHE_BYTES: u64 = MAX_BYTES + 64 * 1024;
 
 /// The file of one document, in the folder of its store.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Cache {
     folder: LocalFolder,
     name: String,
@@ -22,6 +22,11 @@ impl Cache {
     pub(crate) fn new(folder: &LocalFolder, key: &Key) -> Self {
         let (folders, name) = key.as_str().rsplit_once('/').unwrap_or(("", key.as_str()));
         Self { folder: folder.join(folders.split_terminator('/')), name: name.to_owned() }
+    }
+
+    /// The file with what this machine has observed of the lease in that document.
+    pub(crate) fn of_lease(folder: &LocalFolder, key: &Key) -> Self {
+        Self { name: "lease.json".to_owned(), ..Self::new(folder, key) }
     }
 
     /// What was written last, if it can be used.

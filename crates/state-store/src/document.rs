@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::StoreError;
-use crate::lease::{self, Acquired, Lease, LeaseRequest};
+use crate::lease::{self, Acquired, Lease, LeaseRequest, Renewal};
 
 /// The version of the format.
 const FORMAT: u32 = 1;
+
+/// The largest number that every reader of JSON keeps.
+const MAX_NUMBER: u64 = 1 << 53;
 
 /// With more events than this, the oldest leave the document.
 const MAX_EVENTS: usize = 400;
@@ -17,8 +20,8 @@ const MAX_EVENTS: usize = 400;
 /// With more ledger entries than this, the oldest leave the document.
 const MAX_LEDGER: usize = 1000;
 
-/// With more bytes than this, the oldest events leave the document.
-const MAX_BYTES: usize = 1024 * 1024;
+/// With more bytes of events, or of ledger entries, than this, the oldest leave the document.
+const MAX_PART_BYTES: usize = 768 * 1024;
 
 /// The document. One conditional write changes all of it, so a ledger entry, its fencing number and the events before it
 /// never contradict each other.
@@ -45,6 +48,9 @@ pub struct Document {
     /// The number of sealed segments, which contain what has left this document.
     #[serde(default)]
     pub sealed: u64,
+    /// What a newer version of the tools has added.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
 }
 
 /// What leaves a document: an immutable object.
@@ -71,6 +77,7 @@ impl Default for Document {
             events: Vec::new(),
             counters: BTreeMap::new(),
             sealed: 0,
+            more: Map::new(),
         }
     }
 }
@@ -86,7 +93,21 @@ impl Document {
         if value["v"] != FORMAT {
             return Err(StoreError::Format(value["v"].to_string()));
         }
-        serde_json::from_value(value).map_err(|error| StoreError::Damaged(error.to_string()))
+        let document: Self =
+            serde_json::from_value(value).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        document.check()?;
+        Ok(document)
+    }
+
+    /// Whether its numbers can still be increased. No tool comes near the limit.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        let numbers = [("sequence", self.sequence), ("last_fence", self.last_fence), ("sealed", self.sealed)];
+        match numbers.into_iter().find(|(_, number)| *number > MAX_NUMBER) {
+            Some((name, number)) => {
+                Err(StoreError::Damaged(format!("its `{name}` is {number}, which no tool has written")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The text: a line for each entry, so that a person can read and compare it.
@@ -117,13 +138,13 @@ impl Document {
     }
 
     /// Renews the lease with this fencing number. Returns whether it is still held.
-    pub fn renew(&mut self, fence: u64, nonce: &str) -> bool {
-        lease::renew(&mut self.lease, fence, nonce)
+    pub fn renew(&mut self, fence: u64, renewal: &Renewal) -> bool {
+        lease::renew(&mut self.lease, fence, renewal)
     }
 
     /// Renews the lease that this deployment holds between its processes, if it holds one.
-    pub fn renew_between(&mut self, deployment: &str, nonce: &str) {
-        lease::renew_between(&mut self.lease, deployment, nonce);
+    pub fn renew_between(&mut self, deployment: &str, renewal: &Renewal) {
+        lease::renew_between(&mut self.lease, deployment, renewal);
     }
 
     /// Whether the lease with this fencing number is held.
@@ -133,14 +154,14 @@ impl Document {
             || outer.is_some_and(|lease| lease.fence == fence)
     }
 
-    /// Releases the lease with this fencing number, if it is still held.
-    pub fn release(&mut self, fence: u64) {
-        lease::release(&mut self.lease, fence);
+    /// Releases the lease with this fencing number. Returns whether it was still held.
+    pub fn release(&mut self, fence: u64) -> bool {
+        lease::release(&mut self.lease, fence)
     }
 
-    /// Releases the lease of this deployment, if it holds one.
-    pub fn release_deployment(&mut self, deployment: &str) {
-        lease::release_deployment(&mut self.lease, deployment);
+    /// Releases the lease that this deployment holds between its processes. Returns whether it held one.
+    pub fn release_deployment(&mut self, deployment: &str) -> bool {
+        lease::release_deployment(&mut self.lease, deployment)
     }
 
     /// The oldest entries of a document that has become too large: what its next change takes out.
@@ -148,9 +169,8 @@ impl Document {
     /// This depends on nothing that the change adds. So whoever makes it, and how often, writes the same segment, and a
     /// segment whose document was never written contains only what the document still has.
     pub(crate) fn sealable(&self) -> Option<Segment> {
-        let is_heavy = || serde_json::to_vec(self).is_ok_and(|bytes| bytes.len() > MAX_BYTES);
-        let events = if self.events.len() > MAX_EVENTS || is_heavy() { self.events.len() / 2 } else { 0 };
-        let ledger = if self.ledger.len() > MAX_LEDGER { self.ledger.len() / 2 } else { 0 };
+        let events = older_half(&self.events, MAX_EVENTS);
+        let ledger = older_half(&self.ledger, MAX_LEDGER);
         (events + ledger > 0).then(|| Segment {
             v: FORMAT,
             ledger: self.ledger[..ledger].to_vec(),
@@ -164,6 +184,13 @@ impl Document {
         self.ledger.drain(..segment.ledger.len());
         self.sealed = number + 1;
     }
+}
+
+/// How many entries are the older half, if there are too many, or they are too heavy. What else the document contains
+/// does not count: sealing entries would not make it lighter.
+fn older_half(entries: &[Value], max: usize) -> usize {
+    let is_heavy = || serde_json::to_vec(entries).is_ok_and(|bytes| bytes.len() > MAX_PART_BYTES);
+    if entries.len() > max || is_heavy() { entries.len() / 2 } else { 0 }
 }
 
 fn add(entries: &mut Vec<Value>, entry: Value) -> bool {

@@ -18,6 +18,9 @@ pub enum StoreError {
         "the state is damaged: {0}: restore its last good version, as docs/observability/state.md describes"
     )]
     Damaged(String),
+    /// The object would be too large to be read again, so it was not written.
+    #[error("{0}")]
+    TooLarge(String),
     /// Another version of the tools wrote it.
     #[error(
         "the state has format {0}, which this version does not read: use the same version of the tools everywhere"

@@ -3,13 +3,27 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use common::identity::Identity;
+use common::identity::{Identity, random_hex};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::holder_process::HolderProcess;
+use crate::moment::Moment;
 
 /// A process that waits for a lease looks at it at least this often.
 const MAX_POLL: Duration = Duration::from_secs(5);
+
+/// The time between two renewals is at most this, and a third of the validity.
+const MAX_RENEWAL: Duration = Duration::from_mins(1);
+
+/// The longest validity. No tool asks for more.
+const MAX_TTL_S: u64 = 24 * 60 * 60;
+
+/// The validity of a lease that has an impossible one: the default.
+const DEFAULT_TTL: Duration = Duration::from_secs(150);
+
+/// The longest text of a holder that is shown.
+const MAX_TEXT: usize = 200;
 
 /// Who holds a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +58,8 @@ impl Holder {
     }
 }
 
-/// A lease. It expires if its nonce does not change for [`Lease::ttl_s`], by the monotonic clock of whoever wants it: a
-/// wrong wall clock cannot shorten it.
+/// A lease. It expires if its nonce does not change for its validity, by the monotonic clock of whoever wants it: a wrong
+/// wall clock cannot shorten it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// The holder.
@@ -59,16 +73,53 @@ pub struct Lease {
     /// Whether one process holds the lease all the time, and renews it. Otherwise it is held between processes, from the
     /// start of a deployment to its end.
     pub is_renewed: bool,
+    /// When it was acquired or renewed last, by the holder's wall clock: a hint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed_at: Option<DateTime<Utc>>,
     /// The lease of the deployment in which a rollback holds this one. It is restored when the rollback releases its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outer: Option<Box<Lease>>,
+    /// What a newer version of the tools has added.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
 }
 
 impl Lease {
-    /// How often a process that waits for the lease should look at it.
-    pub fn poll_interval(&self) -> Duration {
-        MAX_POLL.min(Duration::from_secs(self.ttl_s) / 10)
+    /// How long it is valid after a renewal.
+    pub(crate) fn ttl(&self) -> Duration {
+        if (1..=MAX_TTL_S).contains(&self.ttl_s) { Duration::from_secs(self.ttl_s) } else { DEFAULT_TTL }
     }
+
+    /// How often a process that waits for the lease should look at it.
+    pub(crate) fn poll_interval(&self) -> Duration {
+        MAX_POLL.min(self.ttl() / 10)
+    }
+
+    /// Who has held it, where, and since when. All text is from outside.
+    pub fn describe(&self, service: &str, environment: &str) -> String {
+        let Holder { deployment, activity, machine, since, run_url, .. } = &self.holder;
+        let rollback = if activity == "rollback" { "the rollback of " } else { "" };
+        let page = run_url.as_ref().map(|url| format!(" ({})", plain(url))).unwrap_or_default();
+        let renewed = self.renewed_at.filter(|at| at > since);
+        let renewed = renewed.map(|at| format!(", renewed last at {}", at.format("%H:%M:%SZ")));
+        format!(
+            "{rollback}deployment {} has held the lease of {service} in {environment} since {}, on {}{page}{}",
+            plain(deployment),
+            since.format("%Y-%m-%d %H:%M:%SZ"),
+            plain(machine),
+            renewed.unwrap_or_default()
+        )
+    }
+}
+
+/// The time between two renewals of a lease with this validity.
+pub(crate) fn renewal_interval(ttl: Duration) -> Duration {
+    MAX_RENEWAL.min(ttl / 3)
+}
+
+/// Text from outside, as part of a line.
+fn plain(text: &str) -> String {
+    text.chars().filter(|char| !char.is_control()).take(MAX_TEXT).collect()
 }
 
 /// A lease to acquire.
@@ -84,13 +135,31 @@ pub struct LeaseRequest {
     pub is_renewed: bool,
 }
 
+/// A renewal of a lease.
+#[derive(Debug, Clone)]
+pub struct Renewal {
+    /// New for each renewal.
+    pub(crate) nonce: String,
+    /// The time by the wall clock.
+    pub(crate) at: DateTime<Utc>,
+}
+
+impl Renewal {
+    /// A renewal now.
+    pub fn new(now: DateTime<Utc>) -> Self {
+        Self { nonce: random_hex(8), at: now }
+    }
+}
+
 /// What a lease that was acquired took the place of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Acquired {
     /// The fencing number.
     pub fence: u64,
     /// The lease of a holder that has died.
     pub expired: Option<Lease>,
+    /// When the request began.
+    pub(crate) since: Moment,
 }
 
 /// Acquires the lease in `slot`. `is_expired` decides about the present one.
@@ -113,21 +182,26 @@ pub(crate) fn acquire(
         if present.nonce == request.nonce {
             let fence = present.fence;
             *slot = Some(present);
-            return Ok(Acquired { fence, expired: None });
+            return Ok(Acquired { fence, expired: None, since: Moment::now() });
         }
+        // A deployment that begins between processes once more: its first attempt has died.
+        let is_again = !request.is_renewed
+            && !present.is_renewed
+            && present.holder.activity == holder.activity
+            && present.holder.deployment == holder.deployment;
         let is_inner = holder.activity == "rollback"
             && present.holder.activity == "deployment"
             && present.holder.deployment == holder.deployment;
         if is_inner {
             outer = Some(Box::new(present));
-        } else if is_expired(&present) {
+        } else if !is_again && !is_expired(&present) {
+            *slot = Some(present.clone());
+            return Err(Box::new(present));
+        } else if !is_again {
             outer = present.outer.clone().filter(|outer| {
                 holder.activity == "rollback" && outer.holder.deployment == holder.deployment
             });
             expired = Some(present);
-        } else {
-            *slot = Some(present.clone());
-            return Err(Box::new(present));
         }
     }
     *last_fence += 1;
@@ -138,17 +212,20 @@ pub(crate) fn acquire(
         nonce: request.nonce.clone(),
         ttl_s: request.ttl_s,
         is_renewed: request.is_renewed,
+        renewed_at: Some(holder.since),
         outer,
+        more: Map::new(),
     });
-    Ok(Acquired { fence, expired })
+    Ok(Acquired { fence, expired, since: Moment::now() })
 }
 
 /// Renews the lease with this fencing number, wherever it is. Returns whether it is still held.
-pub(crate) fn renew(slot: &mut Option<Lease>, fence: u64, nonce: &str) -> bool {
+pub(crate) fn renew(slot: &mut Option<Lease>, fence: u64, renewal: &Renewal) -> bool {
     let mut next = slot.as_mut();
     while let Some(lease) = next {
         if lease.fence == fence {
-            nonce.clone_into(&mut lease.nonce);
+            renewal.nonce.clone_into(&mut lease.nonce);
+            lease.renewed_at = Some(renewal.at);
             return true;
         }
         next = lease.outer.as_deref_mut();
@@ -157,32 +234,33 @@ pub(crate) fn renew(slot: &mut Option<Lease>, fence: u64, nonce: &str) -> bool {
 }
 
 /// Renews the lease that a deployment holds between its processes. One process renews any other.
-pub(crate) fn renew_between(slot: &mut Option<Lease>, deployment: &str, nonce: &str) {
+pub(crate) fn renew_between(slot: &mut Option<Lease>, deployment: &str, renewal: &Renewal) {
     let lease = slot.as_ref().map(|lease| lease.outer.as_deref().unwrap_or(lease));
     let is_its = |lease: &&Lease| !lease.is_renewed && lease.holder.deployment == deployment;
     if let Some(fence) = lease.filter(is_its).map(|lease| lease.fence) {
-        renew(slot, fence, nonce);
+        renew(slot, fence, renewal);
     }
 }
 
-/// Releases the lease with this fencing number. An inner lease that outlives its deployment stays.
-pub(crate) fn release(slot: &mut Option<Lease>, fence: u64) {
+/// Releases the lease with this fencing number. An inner lease that outlives its deployment stays. Returns whether it was
+/// held.
+pub(crate) fn release(slot: &mut Option<Lease>, fence: u64) -> bool {
     match slot {
         Some(lease) if lease.fence == fence => *slot = lease.outer.take().map(|outer| *outer),
         Some(lease) if lease.outer.as_ref().is_some_and(|outer| outer.fence == fence) => lease.outer = None,
-        _ => {}
+        _ => return false,
     }
+    true
 }
 
-/// Releases the lease that a deployment holds between its processes, whoever of it asks.
-pub(crate) fn release_deployment(slot: &mut Option<Lease>, deployment: &str) {
-    let is_its =
-        |lease: &Lease| lease.holder.activity == "deployment" && lease.holder.deployment == deployment;
+/// Releases the lease that a deployment holds between its processes, whoever of it asks. Returns whether it held one.
+pub(crate) fn release_deployment(slot: &mut Option<Lease>, deployment: &str) -> bool {
+    let is_its = |lease: &Lease| {
+        !lease.is_renewed && lease.holder.activity == "deployment" && lease.holder.deployment == deployment
+    };
     let of_deployment = [slot.as_ref(), slot.as_ref().and_then(|lease| lease.outer.as_deref())];
     let fence = of_deployment.into_iter().flatten().find(|lease| is_its(lease)).map(|lease| lease.fence);
-    if let Some(fence) = fence {
-        release(slot, fence);
-    }
+    fence.is_some_and(|fence| release(slot, fence))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! events and counters to `telemetry`. Nothing else in the workspace knows which backend is used.
 #![warn(missing_docs)]
 
+mod acquisition;
 mod backend;
 mod cache;
 mod document;
@@ -16,18 +17,19 @@ mod holder_process;
 mod key;
 mod lease;
 mod local_folder;
+mod moment;
 mod object;
 mod shared_state;
 mod store;
 mod store_url;
 
+pub use acquisition::{AcquireError, Patience};
 pub use document::{Document, Segment};
 pub use error::StoreError;
-pub use expiry::{ExpiryWatch, Sign};
-pub use held_lease::{AcquireError, HeldLease};
+pub use held_lease::{HeldLease, Trouble};
 pub use holder_process::HolderProcess;
 pub use key::Key;
-pub use lease::{Acquired, Holder, Lease, LeaseRequest};
+pub use lease::{Acquired, Holder, Lease, LeaseRequest, Renewal};
 pub use object::{Object, Version};
 pub use shared_state::SharedState;
 pub use store::Store;

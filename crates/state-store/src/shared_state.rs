@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use common::label::Label;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cache::Cache;
 use crate::document::{Document, Segment};
 use crate::error::StoreError;
+use crate::expiry::ExpiryWatch;
 use crate::key::Key;
 use crate::local_folder::LocalFolder;
 use crate::object::Version;
@@ -23,6 +24,12 @@ const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 /// With less time left, there is no further attempt.
 const MIN_WAIT: Duration = Duration::from_millis(5);
+
+/// How long a request may take that begins after the deadline.
+const LATE_REQUEST: Duration = Duration::from_secs(10);
+
+/// Why a request failed that took too long.
+const LATE: &str = "no response in time";
 
 /// How many segment numbers are tried. Another segment has a number only if the document was restored from a backup.
 const MAX_SEGMENT_ATTEMPTS: u64 = 100;
@@ -38,6 +45,8 @@ pub struct SharedState {
     cache: Cache,
     /// How much longer than to its deadline a change goes on if the store responds, but other writers are faster.
     patience: Duration,
+    /// What this machine has observed of the lease.
+    lease_memory: Cache,
 }
 
 /// A document with its version; `None` if there is no document yet.
@@ -67,7 +76,8 @@ impl SharedState {
     }
 
     fn in_store(store: Store, folder: &LocalFolder, environment: &Label, service: &Label) -> Self {
-        let cache = Cache::new(folder, &Key::document(environment, service));
+        let key = Key::document(environment, service);
+        let cache = Cache::new(folder, &key);
         Self {
             store,
             environment: environment.clone(),
@@ -75,6 +85,7 @@ impl SharedState {
             last: read_cache(&cache),
             cache,
             patience: Duration::ZERO,
+            lease_memory: Cache::of_lease(folder, &key),
         }
     }
 
@@ -97,7 +108,7 @@ impl SharedState {
     pub async fn read(&mut self, deadline: Instant) -> Result<&Document, StoreError> {
         let mut backoff = Backoff::until(deadline, self.patience);
         loop {
-            match self.fetch().await {
+            match backoff.within(self.fetch()).await {
                 Ok(()) => break,
                 Err(error) => backoff.wait_after(error).await?,
             }
@@ -130,7 +141,7 @@ impl SharedState {
         let mut backoff = Backoff::until(deadline, patience);
         loop {
             let Some(base) = self.last.clone() else {
-                match self.fetch().await {
+                match backoff.within(self.fetch()).await {
                     Ok(()) => {}
                     Err(error) => backoff.wait_after(error).await?,
                 }
@@ -147,7 +158,7 @@ impl SharedState {
                 self.last = None;
                 continue;
             }
-            match self.write(&base, document).await {
+            match backoff.within(self.write(&base, document)).await {
                 Ok(()) => return result,
                 Err(error) => {
                     self.last = None;
@@ -170,7 +181,10 @@ impl SharedState {
         for number in (0..count).rev() {
             let key = Key::sealed(&self.environment, &self.service, number);
             // A retention rule of the bucket may have deleted it, and with it all older ones.
-            let Some(object) = self.store.get(&key).await? else { break };
+            let late = |_| StoreError::Unavailable(LATE.to_owned());
+            let Some(object) = timeout_at(deadline, self.store.get(&key)).await.map_err(late)?? else {
+                break;
+            };
             let segment = serde_json::from_slice(&object.bytes)
                 .map_err(|error| StoreError::Damaged(format!("{key}: {error}")))?;
             if enough(&segment) {
@@ -178,6 +192,11 @@ impl SharedState {
             }
         }
         Ok(())
+    }
+
+    /// A watch of the lease, with what this machine has observed before.
+    pub(crate) fn expiry_watch(&self) -> ExpiryWatch {
+        ExpiryWatch::new(self.lease_memory.clone())
     }
 
     fn key(&self) -> Key {
@@ -250,7 +269,9 @@ impl SharedState {
 }
 
 fn read_cache(cache: &Cache) -> Option<Snapshot> {
-    serde_json::from_slice(&cache.read()?).ok()
+    let snapshot: Snapshot = serde_json::from_slice(&cache.read()?).ok()?;
+    snapshot.document.check().ok()?;
+    Some(snapshot)
 }
 
 /// Waits between attempts, until a deadline.
@@ -258,17 +279,37 @@ struct Backoff {
     deadline: Instant,
     patience: Duration,
     limit: Duration,
+    /// Why the last attempt failed.
+    failure: Option<String>,
 }
 
 impl Backoff {
     fn until(deadline: Instant, patience: Duration) -> Self {
-        Self { deadline, patience, limit: FIRST_BACKOFF }
+        Self { deadline, patience, limit: FIRST_BACKOFF, failure: None }
+    }
+
+    /// The result of a request, if it ends in time. Not every request of every store ends by itself. Otherwise the failure
+    /// before it tells more.
+    async fn within<T>(
+        &mut self,
+        request: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        // Whoever waits for other writers still makes requests after the deadline.
+        let last = (Instant::now() + LATE_REQUEST).min(self.deadline + self.patience);
+        let result = timeout_at(self.deadline.max(last), request).await;
+        result.unwrap_or_else(|_| {
+            let reason = self.failure.take().unwrap_or_else(|| LATE.to_owned());
+            Err(StoreError::Unavailable(reason))
+        })
     }
 
     /// Waits after an error that another attempt may not have; otherwise returns it.
     async fn wait_after(&mut self, error: StoreError) -> Result<(), StoreError> {
         if !matches!(error, StoreError::Conflict | StoreError::Unavailable(_)) {
             return Err(error);
+        }
+        if let StoreError::Unavailable(reason) = &error {
+            self.failure = Some(reason.clone());
         }
         let is_conflict = matches!(error, StoreError::Conflict);
         let deadline = self.deadline + if is_conflict { self.patience } else { Duration::ZERO };

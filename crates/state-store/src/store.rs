@@ -69,6 +69,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] if it exists; otherwise the store does not respond or refuses.
     pub async fn put_if_absent(&self, key: &Key, bytes: &[u8]) -> Result<Version, StoreError> {
+        check_size(key, bytes)?;
         match &self.0 {
             Backend::Folder(backend) => backend.put_if_absent(key, bytes).await,
             Backend::Objects(backend) => backend.put_if_absent(key, bytes).await,
@@ -86,6 +87,7 @@ impl Store {
         bytes: &[u8],
         version: &Version,
     ) -> Result<Version, StoreError> {
+        check_size(key, bytes)?;
         match &self.0 {
             Backend::Folder(backend) => backend.put_if_matches(key, bytes, version).await,
             Backend::Objects(backend) => backend.put_if_matches(key, bytes, version).await,
@@ -104,4 +106,16 @@ impl Store {
             Backend::Git(backend) => backend.list(prefix).await,
         }
     }
+}
+
+/// What is larger could not be read again.
+fn check_size(key: &Key, bytes: &[u8]) -> Result<(), StoreError> {
+    let size = bytes.len() as u64;
+    if size <= MAX_BYTES {
+        return Ok(());
+    }
+    Err(StoreError::TooLarge(format!(
+        "{key} would have {size} bytes, and at most {MAX_BYTES} can be read again, so nothing was written: use fewer and \
+         shorter names of stages and deployments"
+    )))
 }

@@ -10,6 +10,9 @@ use url::Url;
 /// The ref of a git store, unless the URL names another one.
 const DEFAULT_REF: &str = "refs/dm/state";
 
+const MISPLACED_AT: &str = "an @ comes after the first slash: in a password write / as %2F, # as %23 and @ as %40; a path \
+                            cannot contain one";
+
 /// Where the shared state is. Its text forms contain no credentials.
 #[derive(Clone)]
 pub enum StoreUrl {
@@ -41,9 +44,15 @@ impl FromStr for StoreUrl {
             }
             "s3" | "gs" | "az" => objects(url),
             "git+https" | "git+http" | "git+ssh" | "git+file" => git(&url),
-            other => Err(format!("{other}: is no kind of store: {expected}")),
+            _ => Err(format!("it names no kind of store: {expected}")),
         }
     }
+}
+
+/// Whether an `@` comes after the name of the host: then a slash in a password has made half of it the path, and what is
+/// shown of the URL would contain it.
+fn has_misplaced_at(url: &Url) -> bool {
+    url.path().contains('@') || url.path().to_ascii_lowercase().contains("%40")
 }
 
 fn objects(url: Url) -> Result<StoreUrl, String> {
@@ -58,6 +67,9 @@ fn objects(url: Url) -> Result<StoreUrl, String> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err("it has a query or a fragment, which a bucket has not".to_owned());
     }
+    if has_misplaced_at(&url) {
+        return Err(MISPLACED_AT.to_owned());
+    }
     Ok(StoreUrl::Objects(url))
 }
 
@@ -71,12 +83,15 @@ fn git(url: &Url) -> Result<StoreUrl, String> {
         && !reference.ends_with(['/', '.'])
         && !reference.to_ascii_lowercase().ends_with(".lock");
     if !is_ref {
-        return Err(format!("{reference:?} is not the full name of a ref, such as {DEFAULT_REF}"));
+        return Err(format!("what follows # is not the full name of a ref, such as {DEFAULT_REF}"));
     }
     if reference.starts_with("refs/heads/") || reference.starts_with("refs/tags/") {
         return Err(format!(
-            "{reference} is a branch or a tag, which the state would overwrite: use a ref of its own, such as {DEFAULT_REF}"
+            "its ref is a branch or a tag, which the state would overwrite: use a ref of its own, such as {DEFAULT_REF}"
         ));
+    }
+    if url.scheme() != "git+file" && has_misplaced_at(url) {
+        return Err(MISPLACED_AT.to_owned());
     }
     let mut remote = url.clone();
     remote.set_fragment(None);
@@ -147,6 +162,14 @@ mod tests {
             "git+https://h/r#main",
             "git+https://h/r#refs/dm/x.lock",
             "git+https://h/r#refs/dm/ x",
+            "git+https://u:#hunter2@h/r",
+            "git+https://u:12#hunter2@h/r",
+            "git+https://u:/hunter2@h/r",
+            "git+ssh://u:12/hunter2@h/r",
+            "s3://key:/hunter2@bucket",
+            "s3://key/hunter2@bucket",
+            "hunter2:x",
+            "git+https://u@h/r#refs/heads/hunter2",
         ] {
             let error = text.parse::<StoreUrl>().expect_err(text);
             assert!(!error.contains("hunter2"), "{error}");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use anyhow::bail;
 use secrecy::SecretString;
 use state_store::StoreUrl;
 use url::Url;
@@ -87,7 +88,7 @@ pub struct ExportArgs {
     /// az://container/prefix, or git+https://host/repository.git#refs/dm/state
     // The URL of a repository may contain a password.
     #[arg(long, env = "DM_STATE_URL", value_name = "URL", hide_env_values = true, value_parser = maybe_state_url)]
-    pub state_url: Option<EmptyAsNone<StoreUrl>>,
+    pub state_url: Option<EmptyAsNone<GivenStateUrl>>,
     /// How long exporting may take after the work [default: 2s]
     #[arg(long, env = "DM_EXPORT_BUDGET", value_name = "DURATION", value_parser = maybe_duration)]
     pub export_budget: Option<EmptyAsNone<Duration>>,
@@ -104,8 +105,27 @@ fn parse_bool(text: &str) -> Result<bool, String> {
     }
 }
 
-fn maybe_state_url(text: &str) -> Result<EmptyAsNone<StoreUrl>, String> {
-    EmptyAsNone::parse_with(text, str::parse)
+/// The URL of the shared state as given. One that is wrong must not stop the command of a tool that needs no shared state.
+#[derive(Debug, Clone)]
+pub struct GivenStateUrl(pub(crate) Result<StoreUrl, String>);
+
+impl ExportArgs {
+    /// Checks the URL of the shared state, for a tool that does not work without the shared state that was meant.
+    ///
+    /// # Errors
+    /// It is wrong.
+    pub fn check_state_url(&self) -> anyhow::Result<()> {
+        match self.state_url.as_ref().and_then(|given| given.0.as_ref()) {
+            Some(GivenStateUrl(Err(error))) => {
+                bail!("the URL of the shared state is wrong (DM_STATE_URL): {error}")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn maybe_state_url(text: &str) -> Result<EmptyAsNone<GivenStateUrl>, String> {
+    EmptyAsNone::parse_with(text, |text| Ok(GivenStateUrl(text.parse())))
 }
 
 fn maybe_duration(text: &str) -> Result<EmptyAsNone<Duration>, String> {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
+use state_store::StoreUrl;
 
-use crate::args::{EXPORT_BUDGET, ExportArgs, PushTo};
+use crate::args::{EXPORT_BUDGET, ExportArgs, GivenStateUrl, PushTo};
 use crate::journal;
 use crate::pushgateway::Endpoint;
 use crate::recorder::{Recorded, SHARED_BY, Sinks};
@@ -92,7 +93,7 @@ impl Context {
             sinks: Sinks {
                 is_deferred: shared_by.is_some() && shared_by == state_dir.as_deref().map(absolute),
                 state_dir,
-                state_url: non_empty(export.state_url.as_ref()),
+                state_url: state_url(tool, export),
                 textfile: non_empty(export.textfile.as_ref()),
                 gateway,
                 required: export.gateway.require_export,
@@ -184,6 +185,14 @@ impl Context {
         let folder = absolute(self.sinks.state_dir.as_deref()?);
         Some((SHARED_BY, folder.into_os_string().into_string().ok()?))
     }
+}
+
+/// The URL of the shared state, if it can be used. Otherwise says that nothing is shared.
+fn state_url(tool: &str, export: &ExportArgs) -> Option<StoreUrl> {
+    let GivenStateUrl(given) = non_empty(export.state_url.as_ref())?;
+    let explain =
+        |error| format!("the URL of the shared state is wrong (DM_STATE_URL), so nothing is shared: {error}");
+    given.map_err(|error| warn(tool, &[explain(error)])).ok()
 }
 
 /// The path from the root: the command may run in another folder.

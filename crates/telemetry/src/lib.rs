@@ -27,5 +27,7 @@ pub use metrics::catalog;
 pub use pushgateway::{Endpoint, GatewayClient, Outbox, settle};
 pub use recorder::{Recorded, Recorder, Sinks};
 pub use running::Unfinished;
-pub use shared::{JournalOfAll, deployment_events, flush_shared, read_deployment, read_journal};
+pub use shared::{
+    JournalOfAll, PendingEntries, deployment_events, flush_shared, read_deployment, read_journal,
+};
 pub use work::{WorkItem, WorkKind};

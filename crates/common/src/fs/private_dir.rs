@@ -109,15 +109,14 @@ pub(super) fn check(stat: &Stat, path: &Path) -> io::Result<()> {
     let (owner, us) = (stat.st_uid, geteuid().as_raw());
     if owner != us {
         return Err(refused(format!(
-            "{} belongs to user {owner}, and this runs as user {us}: what others may have written is not used; set \
-             DM_STATE_DIR to a folder of your own",
+            "{} belongs to user {owner}, and this runs as user {us}: what others may have written is not used; use \
+             a folder of your own (DM_STATE_DIR, or file:// in DM_STATE_URL)",
             path.display()
         )));
     }
     if stat.st_mode & WRITABLE_BY_OTHERS != 0 {
         return Err(refused(format!(
-            "others can write to {} (mode {:04o}), so what is in it is not used: check it, and run chmod -R go-w on the \
-             state directory",
+            "others can write to {} (mode {:04o}), so what is in it is not used: check it, and run chmod -R go-w on it",
             path.display(),
             stat.st_mode & 0o7777
         )));

@@ -24,10 +24,10 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// Adds secrets. Empty ones are ignored.
+    /// Adds secrets. Blank ones are ignored.
     pub fn add(&mut self, values: impl IntoIterator<Item = String>) {
-        // Every text contains the empty string.
-        self.values.extend(values.into_iter().filter(|value| !value.is_empty()));
+        // Every text contains the empty string, and most contain a space.
+        self.values.extend(values.into_iter().filter(|value| !value.trim().is_empty()));
         self.values.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         self.values.dedup();
     }
@@ -102,7 +102,7 @@ mod tests {
     fn the_longest_is_masked_first_and_none_is_shown_by_debug() {
         let mut secrets = Redactor::default();
         secrets.add(["abcd".to_owned()]);
-        secrets.add(["abcdef", "abcd", ""].map(str::to_owned));
+        secrets.add(["abcdef", "abcd", "", " "].map(str::to_owned));
         assert_eq!(secrets.redact("abcdef abcd abc"), "*** *** abc");
         assert_eq!(format!("{secrets:?}"), "Redactor { values: 2, .. }");
     }

@@ -275,6 +275,7 @@ impl<'a> RollbackState<'a> {
             ),
         }
         let variables = variables(verdict, target.as_ref(), act.fence());
+        self.ledger.confirm(&act)?;
         let ran = command.run(self.context, variables, clock);
         let (result, mut message) =
             match ran.map(|ended| verify(target.as_ref().map(|good| &good.version), ended)) {

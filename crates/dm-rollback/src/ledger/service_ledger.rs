@@ -2,16 +2,18 @@
 //!
 //! Where state is shared, its ledger decides. The one on this machine is a copy, and keeps what could not be shared yet.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
+use common::duration::format_duration;
 use common::exit::Exit;
 use common::fs::lock::Lock;
 use common::identity::{Identity, random_hex};
 use serde_json::Value;
-use state_store::{HeldLease, Holder, Lease, LeaseRequest, StoreError};
-use telemetry::{Context, Sinks};
+use state_store::{AcquireError, HeldLease, Holder, Lease, LeaseRequest, StoreError, Trouble};
+use telemetry::{Context, PendingEntries, Sinks};
 
-use crate::ledger::shared_ledger::{OpenState, Refused, SharedLedger, seen};
-use crate::ledger::stamps::display_time;
+use crate::ledger::shared_ledger::{OpenState, SharedLedger, seen};
 use crate::ledger::{Attempt, Contents, Entry, EntryKind, Ledger, parse_value};
 use crate::safeguards::refusal::{Refusal, Rejection};
 
@@ -20,6 +22,9 @@ use crate::safeguards::refusal::{Refusal, Rejection};
 pub(crate) struct ServiceLedger {
     local: Ledger,
     shared: Option<SharedLedger>,
+    /// What the next tool of this machine adds to the shared ledger, if this one does not come so far.
+    pending: PendingEntries,
+    identity: Identity,
     /// Whether the ledger of this machine serves if the shared one cannot be used.
     may_act_without: bool,
 }
@@ -58,7 +63,14 @@ impl ServiceLedger {
             }
             None => None,
         };
-        Ok(Self { local: Ledger::new(folder, identity), shared, may_act_without })
+        let pending = PendingEntries::new(folder, identity);
+        Ok(Self {
+            local: Ledger::new(folder, identity),
+            shared,
+            pending,
+            identity: identity.clone(),
+            may_act_without,
+        })
     }
 
     /// Whether it is in the state that all machines share.
@@ -75,18 +87,19 @@ impl ServiceLedger {
     /// Reads it. The error is a message for the operator.
     pub(crate) fn read(&self, now: DateTime<Utc>) -> Result<Contents, String> {
         let local = self.local.read(now).map_err(|error| self.unreadable_local(&error))?;
-        let Some(shared) = &self.shared else { return Ok(local) };
+        let Some(shared) = self.usable() else { return Ok(local) };
         let entries = match shared.read(now) {
             Ok(entries) => entries,
             Err(error) if self.acts_without(&error) => return Ok(local),
             Err(error) => return Err(self.unreadable(&error.to_string())),
         };
+        self.share_pending(shared);
         merge(local, &entries).map_err(|error| self.unreadable(&error))
     }
 
     /// Appends an entry. The error is a message for the operator.
     pub(crate) fn append(&self, ts: DateTime<Utc>, attempt: &Attempt, kind: EntryKind) -> Result<(), String> {
-        self.write(&Entry::new(ts, attempt, kind), ts, None)
+        self.write(&Entry::new(ts, attempt, kind), ts, None).map(drop)
     }
 
     /// Begins a rollback: takes the lock of this machine and, where state is shared, the lease; and records what `judge`
@@ -102,9 +115,18 @@ impl ServiceLedger {
         let lock = self.lock(identity)?;
         let not_done = |message: String| Rejection::from(Refusal::not_done(message));
         let local = self.local.read(now).map_err(|error| not_done(self.unreadable_local(&error)))?;
-        let Some(shared) = &self.shared else { return self.begin_locally(lock, local, now, judge) };
+        let Some(shared) = self.usable() else { return self.begin_locally(lock, local, now, judge) };
         let mut written: Option<(Entry, T)> = None;
-        let result = shared.acquire_and(&request(context, now), |document, acquired| {
+        let mut is_announced = false;
+        let on_wait = |lease: &Lease, at_most: Duration| {
+            if !std::mem::replace(&mut is_announced, true) {
+                let at_most = format_duration(at_most);
+                crate::report::note(&format!("{}; waiting for at most {at_most}", describe(identity, lease)));
+            }
+        };
+        let of_thread = identity.clone();
+        let on_trouble = move |trouble: Trouble| crate::report::note(&trouble_of(&of_thread, &trouble));
+        let result = shared.acquire_and(&request(context, now), on_wait, on_trouble, |document, acquired| {
             if let Some((entry, answer)) = &written
                 && document
                     .ledger
@@ -127,15 +149,18 @@ impl ServiceLedger {
         });
         let (lease, (entry, answer, expired)) = match result {
             Ok(begun) => begun,
-            Err(Refused::Judged(rejection)) => return Err(rejection),
-            Err(Refused::Held(lease)) => return Err(held(identity, &lease).into()),
-            Err(Refused::Store(error)) if self.acts_without(&error) => {
+            Err(AcquireError::Refused(rejection)) => return Err(rejection),
+            Err(AcquireError::Held { lease, rest }) => return Err(held(identity, &lease, rest).into()),
+            Err(AcquireError::Store(error)) if self.acts_without(&error) => {
                 return self.begin_locally(lock, local, now, judge);
             }
-            Err(Refused::Store(error)) => return Err(not_done(self.unreadable(&error.to_string()))),
+            Err(AcquireError::Store(error)) => return Err(not_done(self.unreadable(&error.to_string()))),
         };
         if let Some(dead) = expired {
-            crate::report::note(&takeover(&dead));
+            crate::report::note(&format!(
+                "{}, and does not renew it any more: took over. It may have left its work half done",
+                describe(identity, &dead)
+            ));
         }
         // The copy on this machine; the shared one is what counts.
         let _ = self.local.append_entry(&entry);
@@ -150,17 +175,63 @@ impl ServiceLedger {
         mut judge: impl FnMut(Contents, Option<u64>) -> Result<(Attempt, EntryKind, T), Rejection>,
     ) -> Result<(Act, T), Rejection> {
         let (attempt, kind, answer) = judge(local, None)?;
-        let written = self.local.append_entry(&Entry::new(now, &attempt, kind));
+        let entry = Entry::new(now, &attempt, kind);
+        let written = self.local.append_entry(&entry);
         let path = self.local.path();
         written.map_err(|error| {
             Refusal::not_done(format!("cannot write the intent to {}: {error}", path.display()))
         })?;
+        if self.shared.is_some() {
+            self.set_aside(&entry);
+        }
         Ok((Act { _lock: lock, lease: None }, answer))
+    }
+
+    /// Looks once more whether this rollback still holds its lease: it may have been stopped since it acquired it, and
+    /// another one may have acted meanwhile. The error is why the command must not run.
+    pub(crate) fn confirm(&self, act: &Act) -> Result<(), Refusal> {
+        let (Some(lease), Some(shared)) = (&act.lease, self.usable()) else { return Ok(()) };
+        let refused =
+            |why: String| Refusal::not_done(format!("{why}. The command did not run: check what is live"));
+        match shared.confirm(lease.fence()) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(present)) => {
+                Err(refused(trouble_of(&self.identity, &Trouble::Lost(present.map(Box::new)))))
+            }
+            // By the clock of this machine nobody can have taken it over.
+            Err(_) if lease.is_certain() => Ok(()),
+            Err(error) => Err(refused(trouble_of(&self.identity, &Trouble::NotRenewed(error)))),
+        }
+    }
+
+    /// The shared ledger, unless this run goes on without it.
+    fn usable(&self) -> Option<&SharedLedger> {
+        self.shared.as_ref().filter(|shared| !shared.is_given_up())
+    }
+
+    /// Adds what earlier tools of this machine could not share, whatever this one does then. What fails is left to the next
+    /// one; this one merges the ledger of this machine anyway.
+    fn share_pending(&self, shared: &SharedLedger) {
+        let pending = self.pending.all();
+        if pending.is_empty() || shared.add(&pending, None).is_err() {
+            return;
+        }
+        for entry in &pending {
+            self.pending.remove(entry);
+        }
+    }
+
+    /// Keeps an entry for the next tool of this machine that writes to the shared state.
+    fn set_aside(&self, entry: &Entry) {
+        if let Err(error) = self.pending.add(&to_value(entry)) {
+            crate::report::note(&format!("the ledger entry is on this machine only: {error}"));
+        }
     }
 
     /// Whether to act although the shared ledger cannot be used. Says so.
     fn acts_without(&self, error: &StoreError) -> bool {
         if self.may_act_without {
+            self.shared.iter().for_each(SharedLedger::give_up);
             crate::report::note(&format!(
                 "{}. Acting on what this machine knows (--act-without-state): what other machines did is not known",
                 self.unreadable(&error.to_string())
@@ -178,10 +249,12 @@ impl ServiceLedger {
         kind: EntryKind,
     ) -> Result<(), String> {
         let fence = act.fence();
-        if let Some(lease) = act.lease {
-            lease.stop();
+        let is_reported = act.lease.is_some_and(HeldLease::stop);
+        let is_held = self.write(&Entry::new(ts, attempt, kind), ts, fence)?;
+        if !is_held && !is_reported {
+            crate::report::note(&trouble_of(&self.identity, &Trouble::Lost(None)));
         }
-        self.write(&Entry::new(ts, attempt, kind), ts, fence)
+        Ok(())
     }
 
     fn lock(&self, identity: &Identity) -> Result<Lock, Rejection> {
@@ -204,20 +277,32 @@ impl ServiceLedger {
     }
 
     /// Writes an entry: to this machine first, then to the shared ledger, with everything that could not be shared before.
-    fn write(&self, entry: &Entry, now: DateTime<Utc>, fence: Option<u64>) -> Result<(), String> {
+    /// Returns whether the lease with this fencing number was still held.
+    fn write(&self, entry: &Entry, now: DateTime<Utc>, fence: Option<u64>) -> Result<bool, String> {
         let path = self.local.path();
         let written = self.local.append_entry(entry);
         let local = written.map_err(|error| format!("cannot write the ledger {}: {error}", path.display()));
-        let Some(shared) = &self.shared else { return local };
+        if self.shared.is_none() {
+            return local.map(|()| true);
+        }
+        // First of all: this tool may be killed before the shared ledger has it.
+        self.set_aside(entry);
+        let Some(shared) = self.usable() else { return local.map(|()| true) };
         let mut entries: Vec<Value> = self
             .local
             .read(now)
             .map(|local| local.entries.iter().map(to_value).collect())
             .unwrap_or_default();
         entries.push(to_value(entry));
-        shared
-            .add(&entries, fence)
-            .map_err(|error| format!("cannot write the ledger in the shared state {}: {error}", self.place()))
+        let is_held = shared.add(&entries, fence).map_err(|error| {
+            let place = self.place();
+            format!(
+                "cannot write the ledger in the shared state {place}: {error}. The next tool of this machine that can use \
+                 it, such as dm-stage --flush, adds the entry"
+            )
+        })?;
+        self.pending.remove(&to_value(entry));
+        Ok(is_held)
     }
 
     fn unreadable_local(&self, error: &std::io::Error) -> String {
@@ -225,11 +310,12 @@ impl ServiceLedger {
     }
 
     fn unreadable(&self, error: &str) -> String {
-        format!(
-            "cannot use the ledger in the shared state {}: {error}. To act on what this machine knows, give \
-             --act-without-state",
-            self.place()
-        )
+        let advice = if self.may_act_without {
+            ""
+        } else {
+            ". To act on what this machine knows, give --act-without-state"
+        };
+        format!("cannot use the ledger in the shared state {}: {error}{advice}", self.place())
     }
 }
 
@@ -238,26 +324,33 @@ fn request(context: &Context, now: DateTime<Utc>) -> LeaseRequest {
     LeaseRequest { holder, nonce: random_hex(8), ttl_s: context.lease_ttl.as_secs(), is_renewed: true }
 }
 
-fn held(identity: &Identity, lease: &Lease) -> Refusal {
-    let Holder { deployment, activity, machine, since, .. } = &lease.holder;
+fn describe(identity: &Identity, lease: &Lease) -> String {
+    lease.describe(identity.service.as_str(), identity.environment.as_str())
+}
+
+fn held(identity: &Identity, lease: &Lease, rest: Duration) -> Refusal {
+    let rest = format_duration(rest);
     Refusal {
         reason: format!(
-            "the {activity} of deployment {deployment} is changing {} in {}, on {machine} since {}",
-            identity.service,
-            identity.environment,
-            display_time(*since)
+            "{}. If it is dead, its lease expires in {rest}: try again then",
+            describe(identity, lease)
         ),
         exit: Exit::TryLater,
     }
 }
 
-fn takeover(dead: &Lease) -> String {
-    let Holder { deployment, activity, machine, since, .. } = &dead.holder;
-    format!(
-        "took over from the {activity} of deployment {deployment}, which began on {machine} at {} and has not renewed its \
-         lease: it may have left its work half done",
-        display_time(*since)
-    )
+/// What happened to the lease of this rollback.
+fn trouble_of(identity: &Identity, trouble: &Trouble) -> String {
+    let what = "this rollback was stopped for longer than its lease is valid, or could not renew it";
+    match trouble {
+        Trouble::Lost(Some(lease)) => format!("{what}, and lost it: {}", describe(identity, lease)),
+        Trouble::Lost(None) => {
+            format!("{what}, and lost it: another rollback or deployment may have acted meanwhile")
+        }
+        Trouble::NotRenewed(error) => {
+            format!("{what}: another rollback or deployment may begin meanwhile ({error})")
+        }
+    }
 }
 
 fn to_value(entry: &Entry) -> Value {

@@ -1,16 +1,17 @@
 //! The ledger in the state that all machines share.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use common::runtime;
 use serde_json::Value;
 use state_store::{
-    Acquired, Document, ExpiryWatch, HeldLease, LeaseRequest, SharedState, Sign, StoreError, StoreUrl,
+    AcquireError, Acquired, Document, HeldLease, Lease, LeaseRequest, Patience, SharedState, StoreError,
+    StoreUrl, Trouble,
 };
 use tokio::runtime::Runtime;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::ledger::stamps::TOLERANCE;
 
@@ -19,6 +20,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// How much longer a change may take while others change the same ledger.
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// How long the last look at the lease may take before the command runs.
+const CONFIRMATION_LIMIT: Duration = Duration::from_secs(10);
 
 /// The field that says when an entry from the future was seen, by the clock of the reader.
 const SEEN: &str = "seen";
@@ -29,6 +33,8 @@ pub(super) struct SharedLedger {
     runtime: Runtime,
     state: RefCell<SharedState>,
     open: OpenState,
+    /// Whether this run goes on without it, after it could not be used.
+    is_given_up: Cell<bool>,
 }
 
 /// How to open the document once more, for the thread that renews a lease.
@@ -38,23 +44,6 @@ pub(super) struct OpenState {
     pub environment: common::label::Label,
     pub service: common::label::Label,
     pub state_dir: std::path::PathBuf,
-}
-
-/// Why a change was not made.
-#[derive(Debug)]
-pub(super) enum Refused<E> {
-    /// Another holder has the lease.
-    Held(Box<state_store::Lease>),
-    /// The caller's own check refused it.
-    Judged(E),
-    /// The store cannot be used.
-    Store(StoreError),
-}
-
-impl<E> From<StoreError> for Refused<E> {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
 }
 
 impl OpenState {
@@ -67,12 +56,21 @@ impl OpenState {
 impl SharedLedger {
     pub(super) fn new(open: OpenState) -> Result<Self, StoreError> {
         let runtime = runtime::new().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { runtime, state: RefCell::new(open.open()?), open })
+        Ok(Self { runtime, state: RefCell::new(open.open()?), open, is_given_up: Cell::new(false) })
     }
 
     /// The URL, without credentials.
     pub(super) fn display_url(&self) -> String {
         self.open.url.to_string()
+    }
+
+    /// Goes on without it: nothing is asked of a store again that took its time to fail.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.set(true);
+    }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        self.is_given_up.get()
     }
 
     /// The entries, oldest first.
@@ -95,49 +93,40 @@ impl SharedLedger {
         }))
     }
 
-    /// Adds these entries, unless they are present, and releases the lease with this fencing number.
-    pub(super) fn add(&self, entries: &[Value], fence: Option<u64>) -> Result<(), StoreError> {
+    /// Adds these entries, unless they are present, and releases the lease with this fencing number. Returns whether it was
+    /// still held.
+    pub(super) fn add(&self, entries: &[Value], fence: Option<u64>) -> Result<bool, StoreError> {
         self.update(|document| {
             for entry in entries {
                 document.add_ledger_entry(entry.clone());
             }
-            if let Some(fence) = fence {
-                document.release(fence);
-            }
-            Ok::<_, StoreError>(())
+            Ok::<_, StoreError>(fence.is_none_or(|fence| document.release(fence)))
         })
     }
 
-    /// Acquires the lease, and changes the document in the same step. `change` may be called several times.
+    /// Whether the lease with this fencing number is still held. Otherwise the inner error is who has it now.
+    pub(super) fn confirm(&self, fence: u64) -> Result<Result<(), Option<Lease>>, StoreError> {
+        let mut state = self.state.borrow_mut();
+        let document = self.runtime.block_on(state.read(Instant::now() + CONFIRMATION_LIMIT))?;
+        Ok(if document.holds(fence) { Ok(()) } else { Err(document.lease.clone()) })
+    }
+
+    /// Acquires the lease, and changes the document in the same step. `change` may be called several times. `on_wait` is
+    /// called for a holder that may be dead, and `on_trouble` if the lease is lost.
     pub(super) fn acquire_and<T, E>(
         &self,
         request: &LeaseRequest,
-        mut change: impl FnMut(&mut Document, &Acquired) -> Result<T, E>,
-    ) -> Result<(HeldLease, T), Refused<E>> {
-        let mut watch = ExpiryWatch::default();
-        let (acquired, result) = loop {
-            let attempt = self.update(|document| {
-                let acquired = document
-                    .acquire(request, |lease| watch.is_expired(lease, Instant::now()))
-                    .map_err(Refused::Held)?;
-                let result = change(document, &acquired).map_err(Refused::Judged)?;
-                Ok((acquired, result))
-            });
-            let held = match attempt {
-                Err(Refused::Held(held)) => held,
-                other => break other?,
-            };
-            // A holder that lives renews its lease. One that does not may be dead: wait until that is known.
-            match watch.observe(&held, Instant::now()) {
-                Sign::Silent if held.is_renewed => {
-                    self.runtime.block_on(async { sleep(held.poll_interval()).await });
-                }
-                Sign::Expired => {}
-                Sign::Silent | Sign::Renewed => return Err(Refused::Held(held)),
-            }
-        };
+        on_wait: impl FnMut(&Lease, Duration),
+        on_trouble: impl FnMut(Trouble) + Send + 'static,
+        change: impl FnMut(&mut Document, &Acquired) -> Result<T, E>,
+    ) -> Result<(HeldLease, T), AcquireError<E>> {
+        let mut state = self.state.borrow_mut();
+        let patience = Patience { living: Duration::ZERO, doubts_all: true };
+        let acquiring = state.acquire_lease(request, patience, LIMIT, on_wait, change);
+        let (acquired, result) = self.runtime.block_on(acquiring)?;
         let keeper = self.open.open()?;
-        let lease = HeldLease::keep(keeper, acquired.fence, Duration::from_secs(request.ttl_s))
+        let ttl = Duration::from_secs(request.ttl_s);
+        let lease = HeldLease::keep(keeper, &acquired, ttl, on_trouble)
             .map_err(|error| StoreError::Unavailable(format!("the lease cannot be renewed: {error}")))?;
         Ok((lease, result))
     }

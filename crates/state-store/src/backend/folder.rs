@@ -1,13 +1,12 @@
 //! A folder that several processes share: one file for each object, replaced in one step under a lock.
 
 use std::fmt::Write as _;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::fs::lock::{self, Lock};
+use common::fs::PrivateDir;
+use common::fs::lock::Lock;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
@@ -27,10 +26,16 @@ const LOCK: &str = ".lock";
 /// The most digits of a counter that are read.
 const MAX_COUNTER: u64 = 20;
 
-/// A store in a folder.
+/// A store in a folder, to which nobody else may write: the entries decide what is deployed.
 #[derive(Debug)]
 pub(crate) struct FolderBackend {
     root: PathBuf,
+}
+
+/// The folder of one object, and its name.
+struct Place {
+    folder: PrivateDir,
+    name: String,
 }
 
 impl FolderBackend {
@@ -39,12 +44,10 @@ impl FolderBackend {
     }
 
     pub(crate) fn get(&self, key: &Key) -> Result<Option<Object>, StoreError> {
-        let path = self.path(key);
-        // The counter first: with a write in between, the version is one that never existed, and only costs its user
-        // another reading.
-        let counter = read_counter(&path)?.unwrap_or(0);
-        let bytes = read(&path, MAX_BYTES)?;
-        Ok(bytes.map(|bytes| Object { version: version(counter, &bytes), bytes }))
+        let (folders, name) = parts(key);
+        let opened = PrivateDir::open(&self.root, &folders).map_err(|error| self.failed(key, &error))?;
+        let place = opened.map(|folder| Place { folder, name });
+        place.map_or(Ok(None), |place| place.get())
     }
 
     pub(crate) async fn put_if_absent(&self, key: &Key, bytes: &[u8]) -> Result<Version, StoreError> {
@@ -62,24 +65,23 @@ impl FolderBackend {
 
     pub(crate) fn list(&self, prefix: &str) -> Result<Vec<Key>, StoreError> {
         let mut keys = Vec::new();
-        let folder = prefix.rsplit_once('/').map_or(self.root.clone(), |(folder, _)| self.root.join(folder));
-        let mut pending = vec![folder];
-        while let Some(folder) = pending.pop() {
-            let entries = match fs::read_dir(&folder) {
-                Ok(entries) => entries,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(failed(&folder, &error)),
+        let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut pending: Vec<Vec<String>> = vec![folder.split_terminator('/').map(str::to_owned).collect()];
+        while let Some(folders) = pending.pop() {
+            let path: Vec<&str> = folders.iter().map(String::as_str).collect();
+            let failed = |error: &io::Error| failed(&self.root.join(path.join("/")), error);
+            let Some(folder) = PrivateDir::open(&self.root, &path).map_err(|error| failed(&error))? else {
+                continue;
             };
-            for entry in entries {
-                let entry = entry.map_err(|error| failed(&folder, &error))?;
-                if entry.file_name().to_string_lossy().starts_with('.') {
+            for name in folder.names().map_err(|error| failed(&error))? {
+                if name.starts_with('.') {
                     continue;
                 }
-                let path = entry.path();
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    pending.push(path);
-                } else if let Ok(key) = path.strip_prefix(&self.root) {
-                    keys.push(Key::listed(&key.to_string_lossy()));
+                let below = [&folders[..], &[name]].concat();
+                if folder.path(&below[folders.len()]).is_dir() {
+                    pending.push(below);
+                } else {
+                    keys.push(Key::listed(&below.join("/")));
                 }
             }
         }
@@ -90,44 +92,106 @@ impl FolderBackend {
 
     /// Replaces the object if it has the expected version; `None` stands for an object that does not exist.
     async fn put(&self, key: &Key, bytes: &[u8], expected: Option<&Version>) -> Result<Version, StoreError> {
-        let path = self.path(key);
-        let folder = path.parent().unwrap_or(&self.root);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|error| failed(folder, &error))?;
-        let _lock = lock(&folder.join(LOCK)).await?;
-        let present = self.get(key)?.map(|object| object.version);
+        let (folders, name) = parts(key);
+        let folder = PrivateDir::create(&self.root, &folders).map_err(|error| self.failed(key, &error))?;
+        let place = Place { folder, name };
+        let _lock = place.lock().await?;
+        let present = place.get()?.map(|object| object.version);
         if present.as_ref() != expected {
             return Err(StoreError::Conflict);
         }
         // A new object needs no counter, unless there was one of its name before.
-        let mut counter = read_counter(&path)?.unwrap_or(0);
+        let mut counter = place.counter()?.unwrap_or(0);
         if expected.is_some() || counter > 0 {
-            counter += 1;
-            replace(&counter_path(&path), counter.to_string().as_bytes())?;
+            counter = counter.saturating_add(1);
+            place.replace(&place.counter_name(), counter.to_string().as_bytes())?;
         }
-        replace(&path, bytes)?;
+        place.replace(&place.name, bytes)?;
         Ok(version(counter, bytes))
     }
 
-    fn path(&self, key: &Key) -> PathBuf {
-        self.root.join(key.as_str())
+    fn failed(&self, key: &Key, error: &io::Error) -> StoreError {
+        failed(&self.root.join(key.as_str()), error)
     }
 }
 
-async fn lock(path: &Path) -> Result<Lock, StoreError> {
-    let deadline = Instant::now() + LOCK_LIMIT;
-    loop {
-        if let Some(lock) = lock::try_exclusive(path).map_err(|error| failed(path, &error))? {
-            return Ok(lock);
-        }
-        if Instant::now() >= deadline {
-            return Err(StoreError::Unavailable(format!("{} is locked by another process", path.display())));
-        }
-        sleep(LOCK_POLL).await;
+impl Place {
+    fn get(&self) -> Result<Option<Object>, StoreError> {
+        // The counter first: with a write in between, the version is one that never existed, and only costs its user
+        // another reading.
+        let counter = self.counter()?.unwrap_or(0);
+        let bytes = match self.folder.read(&self.name, MAX_BYTES) {
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                return Err(StoreError::Damaged(error.to_string()));
+            }
+            read => read.map_err(|error| self.failed(&self.name, &error))?,
+        };
+        Ok(bytes.map(|bytes| Object { version: version(counter, &bytes), bytes }))
     }
+
+    async fn lock(&self) -> Result<Lock, StoreError> {
+        let deadline = Instant::now() + LOCK_LIMIT;
+        loop {
+            if let Some(lock) = self.folder.try_lock(LOCK).map_err(|error| self.failed(LOCK, &error))? {
+                return Ok(lock);
+            }
+            if Instant::now() >= deadline {
+                let path = self.folder.path(LOCK);
+                return Err(StoreError::Unavailable(format!(
+                    "{} is locked by another process",
+                    path.display()
+                )));
+            }
+            sleep(LOCK_POLL).await;
+        }
+    }
+
+    /// The file with the number of writes to the object, increased before each of them.
+    fn counter_name(&self) -> String {
+        format!(".{}.writes", self.name)
+    }
+
+    fn counter(&self) -> Result<Option<u64>, StoreError> {
+        let name = self.counter_name();
+        let damaged = || {
+            StoreError::Damaged(format!(
+                "{} is not a number: write a number into it that is larger than the `sequence` of the document",
+                self.folder.path(&name).display()
+            ))
+        };
+        let bytes = match self.folder.read(&name, MAX_COUNTER) {
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Err(damaged()),
+            read => read.map_err(|error| self.failed(&name, &error))?,
+        };
+        let Some(bytes) = bytes else { return Ok(None) };
+        let counter = str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
+        counter.map(Some).ok_or_else(damaged)
+    }
+
+    /// Replaces a file in one step, durably and readable for its owner only. The name of the draft is fixed: the lock is
+    /// held, and writers that were killed leave one file and not many.
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let draft = format!(".{name}.tmp");
+        let write = || {
+            if self.folder.has(&draft)? {
+                self.folder.remove(&draft)?;
+            }
+            self.folder.create_file(&draft, bytes)?.sync_all()?;
+            self.folder.rename(&draft, name)?;
+            self.folder.sync()
+        };
+        write().map_err(|error| self.failed(name, &error))
+    }
+
+    fn failed(&self, name: &str, error: &io::Error) -> StoreError {
+        failed(&self.folder.path(name), error)
+    }
+}
+
+/// The folders of a key, and its last segment.
+fn parts(key: &Key) -> (Vec<&str>, String) {
+    let (folders, name) = key.as_str().rsplit_once('/').unwrap_or(("", key.as_str()));
+    (folders.split_terminator('/').collect(), name.to_owned())
 }
 
 /// The number of writes and the content. The content alone would not do: it may be what it was two writes ago. The
@@ -140,64 +204,18 @@ fn version(counter: u64, bytes: &[u8]) -> Version {
     Version(version)
 }
 
-/// The file with the number of writes to the object at `path`, increased before each of them.
-fn counter_path(path: &Path) -> PathBuf {
-    hidden(path, "writes")
-}
-
-/// A file next to `path` that is no object.
-fn hidden(path: &Path, extension: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{extension}"))
-}
-
-fn read_counter(path: &Path) -> Result<Option<u64>, StoreError> {
-    let path = counter_path(path);
-    let Some(bytes) = read(&path, MAX_COUNTER)? else { return Ok(None) };
-    let counter = str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
-    let damaged = || {
-        StoreError::Damaged(format!(
-            "{} is not a number: write a number into it that is larger than the `sequence` of the document",
-            path.display()
-        ))
-    };
-    counter.map(Some).ok_or_else(damaged)
-}
-
-/// Reads one byte more than `limit` at most.
-fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(path, &error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| failed(path, &error))?;
-    Ok(Some(bytes))
-}
-
-/// Replaces a file in one step, durably and readable for its owner only. The name of the temporary file is fixed: the
-/// lock is held, and writers that were killed leave one file and not many.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let temporary = hidden(path, "tmp");
-    let write = || {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    };
-    write().map_err(|error| failed(path, &error))
-}
-
 fn failed(path: &Path, error: &io::Error) -> StoreError {
+    if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
+        // Not the system's refusal but ours, which says what to do.
+        return StoreError::Denied(error.to_string());
+    }
     let message = format!("{}: {error}", path.display());
     match error.kind() {
         io::ErrorKind::PermissionDenied
         | io::ErrorKind::ReadOnlyFilesystem
         | io::ErrorKind::IsADirectory
         | io::ErrorKind::AlreadyExists
+        | io::ErrorKind::InvalidInput
         | io::ErrorKind::NotADirectory => StoreError::Denied(format!(
             "{message}: let the store's URL name a folder that this user may read and write"
         )),

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use crate::error::StoreError;
 use crate::key::Key;
 use crate::local_folder::LocalFolder;
-use crate::object::{MAX_BYTES, Object, Version};
+use crate::object::{Object, Version};
 
 use clone::LocalClone;
 use command::Git;
@@ -116,9 +116,6 @@ impl GitBackend {
     }
 
     async fn put(&self, key: &Key, bytes: &[u8], expected: Option<&Version>) -> Result<Version, StoreError> {
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(StoreError::Damaged(format!("{key} would be larger than {MAX_BYTES} bytes")));
-        }
         let nonce = nonce()?;
         let mut clone = self.clone().await?;
         loop {

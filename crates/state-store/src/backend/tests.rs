@@ -1,5 +1,8 @@
 //! The contract of a store, for every backend; and what object stores do when something is wrong.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -76,6 +79,11 @@ impl Place {
 
     fn open(&self) -> Store {
         self.try_open().unwrap()
+    }
+
+    /// The file of an object in a folder.
+    fn file(&self, key: &Key) -> PathBuf {
+        self.folder.path().join("store").join(key.as_str())
     }
 
     fn get_error(&self) -> StoreError {
@@ -188,15 +196,80 @@ async fn increment(store: &Store, key: &Key, times: u32) {
 }
 
 #[test]
-fn an_object_that_is_too_large_is_not_read() {
+fn an_object_that_is_too_large_is_neither_written_nor_read() {
+    let bytes = vec![b'x'; usize::try_from(MAX_BYTES).unwrap() + 1];
+    let key = document("a");
     for place in places() {
         let store = place.open();
         run(async {
-            let bytes = vec![b'x'; usize::try_from(MAX_BYTES).unwrap() + 1];
-            store.put_if_absent(&document("a"), &bytes).await.unwrap();
-            let error = store.get(&document("a")).await.unwrap_err();
-            assert!(matches!(error, StoreError::Damaged(_)), "{}: {error}", place.name);
+            let error = store.put_if_absent(&key, &bytes).await.unwrap_err();
+            assert!(error.to_string().contains("nothing was written"), "{}: {error}", place.name);
+            assert_eq!(store.get(&key).await.unwrap(), None);
+            let version = store.put_if_absent(&key, b"small").await.unwrap();
+            let error = store.put_if_matches(&key, &bytes, &version).await.unwrap_err();
+            assert!(matches!(error, StoreError::TooLarge(_)), "{}: {error}", place.name);
+            assert_eq!(store.get(&key).await.unwrap().unwrap().bytes, b"small");
         });
+    }
+    // Somebody else has written it.
+    let folder = places().remove(0);
+    run(async { folder.open().put_if_absent(&key, b"small").await }).unwrap();
+    fs::write(folder.file(&key), &bytes).unwrap();
+    let body = String::from_utf8(bytes).unwrap();
+    let response = answer("200 OK\r\nETag: \"1\"\r\nLast-Modified: Mon, 01 Jan 2024 00:00:00 GMT", &body);
+    for place in [folder, Place::fake(&fault::answering(&response))] {
+        let error = place.get_error();
+        assert!(matches!(error, StoreError::Damaged(_)), "{}: {error}", place.name);
+    }
+}
+
+#[test]
+fn a_folder_store_opens_regular_files_of_this_user_only() {
+    let place = places().remove(0);
+    let (store, key) = (place.open(), document("a"));
+    let version = run(async { store.put_if_absent(&key, b"good").await }).unwrap();
+    let (file, victim) = (place.file(&key), place.folder.path().join("victim"));
+
+    // A link at the name of the draft is not written through.
+    fs::write(&victim, b"as it was").unwrap();
+    symlink(&victim, file.with_file_name(".state.json.tmp")).unwrap();
+    run(async { store.put_if_matches(&key, b"new", &version).await }).unwrap();
+    assert_eq!(fs::read(&victim).unwrap(), b"as it was");
+
+    // A pipe is not waited for, and a link is not followed.
+    for planted in ["pipe", "link"] {
+        fs::remove_file(&file).unwrap();
+        if planted == "pipe" {
+            assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+        } else {
+            symlink(&victim, &file).unwrap();
+        }
+        let write = run(async { store.put_if_absent(&key, b"x").await }).unwrap_err();
+        for error in [place.get_error(), write] {
+            assert!(matches!(error, StoreError::Denied(_)), "{planted}: {error}");
+        }
+    }
+    fs::remove_file(&file).unwrap();
+
+    // What others can write is not trusted.
+    let root = file.ancestors().nth(3).unwrap();
+    for open in [root, file.parent().unwrap()] {
+        fs::set_permissions(open, Permissions::from_mode(0o777)).unwrap();
+        let write = run(async { store.put_if_absent(&key, b"x").await }).unwrap_err();
+        for error in [place.get_error(), write] {
+            assert!(matches!(error, StoreError::Denied(_)), "{}: {error}", open.display());
+        }
+        fs::set_permissions(open, Permissions::from_mode(0o700)).unwrap();
+    }
+    assert_eq!(run(async { store.get(&key).await }).unwrap(), None);
+}
+
+#[test]
+fn an_endpoint_with_http_is_meant() {
+    for mut place in places().split_off(1) {
+        place.variables.retain(|(name, _)| !name.ends_with("ALLOW_HTTP"));
+        let version = run(async { place.open().put_if_absent(&document("a"), b"x").await });
+        version.unwrap_or_else(|error| panic!("{}: {error}", place.name));
     }
 }
 

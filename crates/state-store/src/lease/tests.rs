@@ -38,6 +38,10 @@ fn request(deployment: u8, is_rollback: bool, nonce: usize) -> LeaseRequest {
     LeaseRequest { holder, nonce: nonce.to_string(), ttl_s: 60, is_renewed: true }
 }
 
+fn renewal(nonce: &str) -> Renewal {
+    Renewal { nonce: nonce.to_owned(), at: DateTime::<Utc>::UNIX_EPOCH }
+}
+
 fn fences(slot: Option<&Lease>) -> Vec<u64> {
     let mut fences = Vec::new();
     let mut next = slot;
@@ -80,7 +84,7 @@ proptest! {
                 }
                 Step::Renew { fence } => {
                     let is_held = fences(before.as_ref()).contains(&fence);
-                    prop_assert_eq!(renew(&mut slot, fence, &nonce.to_string()), is_held);
+                    prop_assert_eq!(renew(&mut slot, fence, &renewal(&nonce.to_string())), is_held);
                     prop_assert_eq!(fences(slot.as_ref()), fences(before.as_ref()));
                 }
                 Step::Release { fence } => {
@@ -111,11 +115,11 @@ fn the_tools_of_a_deployment_renew_what_it_holds_between_them() {
         let held = LeaseRequest { is_renewed, ..request(1, false, 1) };
         acquire(&mut slot, &mut last_fence, &held, |_| false).unwrap();
         for (deployment, expected) in [("d2", "1"), ("d1", if is_renewed { "1" } else { "2" })] {
-            renew_between(&mut slot, deployment, "2");
+            renew_between(&mut slot, deployment, &renewal("2"));
             assert_eq!(slot.as_ref().unwrap().nonce, expected, "{deployment} {is_renewed}");
         }
         acquire(&mut slot, &mut last_fence, &request(1, true, 3), |_| false).unwrap();
-        renew_between(&mut slot, "d1", "4");
+        renew_between(&mut slot, "d1", &renewal("4"));
         let inner = slot.as_ref().unwrap();
         assert_eq!(inner.nonce, "3");
         assert_eq!(inner.outer.as_ref().unwrap().nonce == "4", !is_renewed);
@@ -129,9 +133,37 @@ fn a_rollback_holds_the_lease_inside_that_of_its_deployment() {
     let inner = acquire(&mut slot, &mut last_fence, &request(1, true, 2), |_| false).unwrap().fence;
     assert_eq!(fences(slot.as_ref()), [inner, outer]);
     acquire(&mut slot, &mut last_fence, &request(2, true, 3), |_| false).unwrap_err();
-    assert!(renew(&mut slot, outer, "4"));
+    assert!(renew(&mut slot, outer, &renewal("4")));
     release(&mut slot, inner);
     assert_eq!(fences(slot.as_ref()), [outer]);
     release(&mut slot, outer);
     assert_eq!(slot, None);
+}
+
+#[test]
+fn a_deployment_that_begins_again_between_processes_replaces_its_own_lease_only() {
+    let (mut slot, mut last_fence) = (None, 0);
+    let two_step =
+        |deployment, nonce| LeaseRequest { is_renewed: false, ..request(deployment, false, nonce) };
+    acquire(&mut slot, &mut last_fence, &two_step(1, 1), |_| false).unwrap();
+    acquire(&mut slot, &mut last_fence, &two_step(2, 2), |_| false).unwrap_err();
+    let again = acquire(&mut slot, &mut last_fence, &two_step(1, 3), |_| false).unwrap();
+    assert_eq!((again.fence, again.expired), (2, None));
+    // A process that holds the lease all the time may still run.
+    let (mut slot, mut last_fence) = (None, 0);
+    acquire(&mut slot, &mut last_fence, &request(1, false, 1), |_| false).unwrap();
+    acquire(&mut slot, &mut last_fence, &request(1, false, 2), |_| false).unwrap_err();
+}
+
+#[test]
+fn the_text_of_a_holder_stays_in_its_line() {
+    let (mut slot, mut last_fence) = (None, 0);
+    let mut hostile = request(1, true, 1);
+    hostile.holder.machine = format!("m\n::error::x\x1b[31m{}", "y".repeat(5000));
+    acquire(&mut slot, &mut last_fence, &hostile, |_| false).unwrap();
+    let text = slot.unwrap().describe("api", "production");
+    assert!(
+        text.starts_with("the rollback of deployment d1 has held the lease of api in production since 1970")
+    );
+    assert!(text.len() < 500 && !text.contains(char::is_control), "{text}");
 }

@@ -1,6 +1,7 @@
 //! The shared state over a folder.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::thread;
 
@@ -203,4 +204,84 @@ fn a_storm_of_conflicts_ends_at_the_deadline() {
         assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
         assert!(rounds > 3, "{rounds}");
     });
+}
+
+#[test]
+fn what_a_newer_version_has_added_survives_a_change() {
+    let [store, machine] = folders();
+    let path = store.path().join("production/shop/state.json");
+    run(async {
+        let mut state = open(store.path(), machine.path());
+        add(&mut state, "one").await;
+        let mut text: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        text["newer"] = json!({ "a": [1, 2] });
+        text["lease"] = json!({
+            "holder": { "deployment": "d", "activity": "deployment", "machine": "m", "process": null,
+                "since": "2026-01-01T00:00:00Z" },
+            "fence": 1, "nonce": "n", "ttl_s": 60, "is_renewed": true, "newer": "x",
+        });
+        atomic::write(&path, text.to_string().as_bytes()).unwrap();
+        add(&mut open(store.path(), machine.path()), "two").await;
+    });
+    let text: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(text["newer"], json!({ "a": [1, 2] }));
+    assert_eq!((&text["lease"]["newer"], text["events"].as_array().unwrap().len()), (&json!("x"), 2));
+}
+
+#[test]
+fn an_impossible_number_is_damage_and_no_panic() {
+    let [store, _] = folders();
+    let path = store.path().join("production/shop/state.json");
+    run(async { add(&mut open(store.path(), folders()[0].path()), "one").await });
+    let good: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for name in ["sequence", "last_fence", "sealed"] {
+        let mut text = good.clone();
+        text[name] = json!(u64::MAX);
+        atomic::write(&path, text.to_string().as_bytes()).unwrap();
+        let machine = tempfile::tempdir().unwrap();
+        let error = run(async {
+            let mut state = open(store.path(), machine.path());
+            let deadline = Instant::now() + LIMIT;
+            state
+                .update(deadline, |document| Ok::<_, StoreError>(document.add_event(json!({ "id": "x" }))))
+                .await
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+    }
+}
+
+#[test]
+fn counters_that_are_heavy_seal_nothing() {
+    let mut document = Document::default();
+    document.counters.insert("group".to_owned(), "x".repeat(2 * 1024 * 1024));
+    document.add_event(json!({ "id": "one" }));
+    document.add_event(json!({ "id": "two" }));
+    assert_eq!(document.sealable(), None);
+    document.add_event(json!({ "id": "heavy", "text": "x".repeat(1024 * 1024) }));
+    assert_eq!(document.sealable().unwrap().events.len(), 1);
+}
+
+#[test]
+fn a_store_that_hangs_is_waited_for_until_the_deadline_only() {
+    let machine = tempfile::tempdir().unwrap();
+    let url = format!("git+{}/state.git", testkit::fault::hanging());
+    let [environment, service] = ["production", "shop"].map(|text| text.parse().unwrap());
+    let mut state = SharedState::open(&url.parse().unwrap(), machine.path(), &environment, &service).unwrap();
+    let error = run(async {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        tokio::time::timeout(Duration::from_secs(20), state.read(deadline)).await.unwrap().map(drop)
+    });
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("no response in time"), "{error}");
+}
+
+#[test]
+fn the_last_reason_is_told_and_not_only_that_the_time_is_over() {
+    let mut backoff = Backoff::until(Instant::now() + Duration::from_secs(1), Duration::ZERO);
+    let error = run(async {
+        backoff.wait_after(StoreError::Unavailable("connection refused".to_owned())).await?;
+        backoff.within(std::future::pending::<Result<(), StoreError>>()).await
+    });
+    assert!(error.unwrap_err().to_string().contains("connection refused"));
 }

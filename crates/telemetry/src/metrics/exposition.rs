@@ -87,6 +87,8 @@ pub(crate) struct Exposition {
 /// What an operator should know about a family that was added to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Remark {
+    /// The document has counters for as many stages as it can have; those of this stage were not counted.
+    TooManyStages(String),
     /// The histogram exists with different buckets. Such histograms are never merged.
     UnequalBuckets(String),
     /// Its value was none that these tools count to, so it was counted again from the journal.

@@ -20,7 +20,7 @@ use state_store::StoreError;
 use crate::metrics::exposition::Remark;
 use crate::pushgateway::{Endpoint, GroupKey, PushError, PushSession, journal_and_enqueue};
 use crate::running::Mark;
-use crate::shared::{ShareError, SharedSession, Spool, Usable};
+use crate::shared::{MAX_GROUPS, ShareError, SharedSession, Spool, Usable};
 use crate::textfile::Textfile;
 use crate::work::WorkItem;
 pub use sinks::Sinks;
@@ -218,6 +218,10 @@ impl Recorder {
     fn warn_of_refused(&mut self, refused: Vec<Remark>) {
         for remark in refused {
             self.warn(match remark {
+                Remark::TooManyStages(name) => format!(
+                    "the shared state has counters for {MAX_GROUPS} names of stages, so {name} is recorded, and not \
+                     counted: use a fixed set of names"
+                ),
                 Remark::UnequalBuckets(name) => {
                     format!("{name} exists with other buckets, so nothing was added; delete its group once")
                 }

@@ -9,6 +9,7 @@ use common::event::Event;
 use serde_json::Value;
 use state_store::Document;
 
+use super::spool::ledger_entry;
 use super::totals::{self, Base, Obstacle};
 use crate::journal::Entry;
 use crate::metrics::exposition::Remark;
@@ -63,6 +64,10 @@ impl Batch {
         totals::add_bases(document, base)?;
         let mut refused = Vec::new();
         for record in &self.records {
+            if let Some(entry) = ledger_entry(record) {
+                document.add_ledger_entry(entry.clone());
+                continue;
+            }
             if record["id"].as_str().is_some_and(|id| self.sealed.contains(id)) {
                 continue;
             }

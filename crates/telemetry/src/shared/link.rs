@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta};
-use common::identity::{Identity, random_hex};
+use common::clock::{Clock as _, SystemClock};
+use common::identity::Identity;
 use common::label::Label;
 use serde_json::Value;
-use state_store::{Document, Segment, SharedState, StoreError, StoreUrl};
+use state_store::{Document, Renewal, Segment, SharedState, StoreError, StoreUrl};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::batch::Batch;
@@ -65,6 +66,14 @@ impl Link {
     /// The spool of this service; `None` without a state directory.
     pub(super) fn spool(&self, identity: &Identity) -> Option<Spool> {
         self.state_dir.as_deref().map(|folder| Spool::new(&Outbox::new(folder), identity))
+    }
+
+    /// What of this service waits in the state directory, as part of a sentence.
+    pub(super) fn waiting(&self, environment: &Label, service: &Label) -> String {
+        let Some(folder) = &self.state_dir else { return "nothing waits".to_owned() };
+        let (records, entries) = Spool::of(&Outbox::new(folder), environment, service).count();
+        let (events, place) = (records - entries, folder.display());
+        format!("{events} events and {entries} ledger entries of {service} in {environment} wait in {place}")
     }
 
     /// The other services of this machine that have spooled events: stages of the same deployment may be theirs.
@@ -138,12 +147,12 @@ async fn write(
     }
     let records = entries.iter().map(|entry| entry.value.clone()).chain(unsaved).collect();
     let mut batch = Batch::new(records, is_tried);
-    let nonce = random_hex(8);
+    let renewal = Renewal::new(SystemClock.now());
     let written = loop {
         let attempt = state.update(deadline, |document| {
             let refused = batch.add_to(document, base)?;
             for deployment in batch.deployments() {
-                document.renew_between(deployment, &nonce);
+                document.renew_between(deployment, &renewal);
             }
             Ok((document.clone(), refused))
         });

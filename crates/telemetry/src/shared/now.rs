@@ -59,7 +59,9 @@ async fn share_all(
     let mut documents = Vec::new();
     for (environment, service) in &services {
         let shared = link.share((environment, service), Vec::new(), &mut base, client, deadline).await;
-        documents.push(shared.map_err(|error| format!("not shared to {url} yet: {error}"))?);
+        documents.push(shared.map_err(|error| {
+            format!("not shared to {url} yet: {error}; {}", link.waiting(environment, service))
+        })?);
     }
     Ok(documents)
 }

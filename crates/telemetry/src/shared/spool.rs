@@ -9,14 +9,16 @@
 //! | no file | in the store |
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
+use chrono::DateTime;
 use common::event::{Event, EventId, Started};
 use common::fs::PrivateDir;
 use common::fs::lock::Lock;
 use common::identity::Identity;
 use common::label::Label;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::journal::Journal;
 use crate::pushgateway::{
@@ -26,6 +28,55 @@ use crate::pushgateway::{
 /// The events of one service in one environment that are not in the store yet.
 #[derive(Debug)]
 pub(crate) struct Spool(GroupOutbox);
+
+/// The field of a record that is a ledger entry of dm-rollback.
+const LEDGER_ENTRY: &str = "ledger_entry";
+
+/// Ledger entries that are not in the shared state yet: whichever tool of this machine writes to it next adds them.
+#[derive(Debug)]
+pub struct PendingEntries(Spool);
+
+impl PendingEntries {
+    /// Those of the service and the environment of `identity`.
+    pub fn new(state_dir: &Path, identity: &Identity) -> Self {
+        Self(Spool::new(&Outbox::new(state_dir), identity))
+    }
+
+    /// Adds one, which has an `id`.
+    ///
+    /// # Errors
+    /// The state directory cannot be written.
+    pub fn add(&self, entry: &Value) -> io::Result<()> {
+        self.0.save_ledger_entry(entry)
+    }
+
+    /// All of them, oldest first.
+    pub fn all(&self) -> Vec<Value> {
+        let records = self.0.read().unwrap_or_default().into_iter();
+        records.filter_map(|record| ledger_entry(&record.value).cloned()).collect()
+    }
+
+    /// Removes one that is in the shared state now. If that fails, it is recognised there.
+    pub fn remove(&self, entry: &Value) {
+        let Ok(Some(folder)) = self.0.0.open() else { return };
+        let name = ledger_file(entry);
+        for name in [with_state(&name, "tried"), name] {
+            let _ = folder.remove(&name);
+        }
+    }
+}
+
+/// The ledger entry in a record; `None` if it is an event.
+pub(super) fn ledger_entry(record: &Value) -> Option<&Value> {
+    record.get(LEDGER_ENTRY)
+}
+
+fn ledger_file(entry: &Value) -> String {
+    let ts = entry["ts"].as_str().and_then(|ts| DateTime::parse_from_rfc3339(ts).ok()).unwrap_or_default();
+    let id = entry["id"].as_str().unwrap_or_default();
+    let id: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("{:013}-{id}.unsent", ts.timestamp_millis())
+}
 
 /// An event, or the start of one, that is not known to be in the store.
 #[derive(Debug)]
@@ -62,9 +113,22 @@ impl Spool {
         self.0.create()?.replace(&name, &serde_json::to_vec(&value)?)
     }
 
+    /// Spools a ledger entry of dm-rollback.
+    fn save_ledger_entry(&self, entry: &Value) -> io::Result<()> {
+        let record = json!({ LEDGER_ENTRY: entry, "ts": entry["ts"] });
+        self.0.create()?.replace(&ledger_file(entry), &serde_json::to_vec(&record)?)
+    }
+
     /// Acquires the spool's lock: one tool on this machine shares it.
     pub(super) async fn lock(&self) -> io::Result<Lock> {
         self.0.lock().await
+    }
+
+    /// How many records there are, and how many of them are ledger entries.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let records = self.read().unwrap_or_default();
+        let entries = records.iter().filter(|record| ledger_entry(&record.value).is_some()).count();
+        (records.len(), entries)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -14,6 +14,9 @@ use crate::pushgateway::{GroupKey, Snapshot};
 /// The end of the name of a sum that lacks what the Pushgateway showed before. No name of a group contains a plus sign.
 const WITHOUT_BASE: &str = "+";
 
+/// The most groups of counters in a document. Each has some 2 kB, and none ever leaves it.
+pub(crate) const MAX_GROUPS: usize = 256;
+
 /// What groups that are new to a document start from.
 #[derive(Debug)]
 pub(super) enum Base {
@@ -65,7 +68,12 @@ pub(super) fn add(
     base: &Base,
 ) -> Result<Vec<Remark>, Obstacle> {
     let name = key.file_name();
+    let unbased = name.clone() + WITHOUT_BASE;
     let is_based = document.counters.contains_key(&name);
+    let is_new = !is_based && !document.counters.contains_key(&unbased);
+    if is_new && document.counters.len() >= MAX_GROUPS {
+        return Ok(vec![Remark::TooManyStages(stage_of(key))]);
+    }
     let (name, mut totals) = match base {
         _ if is_based => {
             let totals = parse_totals(&document.counters[&name]);
@@ -73,15 +81,19 @@ pub(super) fn add(
         }
         Base::Unread => return Err(Obstacle::NeedsBase),
         Base::Unreadable => {
-            let name = name + WITHOUT_BASE;
-            let totals = document.counters.get(&name).map(|text| parse_totals(text)).unwrap_or_default();
-            (name, totals)
+            let totals = document.counters.get(&unbased).map(|text| parse_totals(text)).unwrap_or_default();
+            (unbased, totals)
         }
         Base::Zero | Base::Shown(_) => (name, shown(base, key)),
     };
     let refused = totals.add(increments);
     store(document, name, &totals)?;
     Ok(refused)
+}
+
+fn stage_of(key: &GroupKey) -> String {
+    let stage = key.labels().find(|(name, _)| *name == "stage");
+    stage.map(|(_, value)| value.to_owned()).unwrap_or_default()
 }
 
 /// Adds the base to the sums that lack it, if it is known now.
@@ -128,4 +140,27 @@ fn store(document: &mut Document, name: String, totals: &Exposition) -> Result<(
     let text = String::from_utf8(text).map_err(|error| damaged(error.to_string()))?;
     document.counters.insert(name, text);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::stage_event;
+
+    #[test]
+    fn a_new_stage_is_not_counted_if_there_are_very_many_and_the_others_are() {
+        let mut document = Document::default();
+        let increments = parse_totals("# TYPE stage_total counter\nstage_total 1\n");
+        let mut count = |number: usize| {
+            let stage = format!("s{number}").parse().unwrap();
+            let key = GroupKey::counters(&stage_event("x").identity, &stage);
+            add(&mut document, &key, &increments, &Base::Zero).unwrap()
+        };
+        for number in 0..MAX_GROUPS {
+            assert_eq!(count(number), []);
+        }
+        assert_eq!(count(MAX_GROUPS), [Remark::TooManyStages(format!("s{MAX_GROUPS}"))]);
+        assert_eq!(count(7), []);
+        assert_eq!(document.counters.len(), MAX_GROUPS);
+    }
 }

@@ -1,5 +1,6 @@
-//! One git command: its configuration, its environment, and its limits. It never asks a person, and never runs a hook of
-//! this machine.
+//! One git command: its configuration, its environment, and its limits. It never asks a person: it has no terminal. It
+//! runs no hook for its clone. A repository on this machine (`git+file`) has its own git, with the user's configuration and
+//! the hooks in it.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -136,7 +137,8 @@ impl Git {
         self.remote.clean(text.as_bytes())
     }
 
-    /// Checks the version. Returns how to start ssh, unless the user has configured that: it must not ask for a password.
+    /// Checks the version. Returns how to start ssh, unless the user has configured that. It must not ask for a password;
+    /// what the user has configured finds no terminal on which it could.
     async fn check(&self, clone: &Path) -> Result<Option<&'static str>, GitError> {
         let output = self.run(&mut self.command(clone, &["version"]), LOCAL_LIMIT).await?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -157,7 +159,7 @@ impl Git {
     }
 
     async fn run(&self, command: &mut Command, limit: Duration) -> Result<Output, GitError> {
-        let mut running = Captured::start(command).map_err(|error| {
+        let mut running = Captured::start_without_terminal(command).map_err(|error| {
             let text = child_process::explain(self.program.as_os_str(), &error).message;
             GitError::Denied(format!("{text}: a state in a git repository needs git"))
         })?;

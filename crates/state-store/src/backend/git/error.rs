@@ -32,7 +32,7 @@ impl From<GitError> for StoreError {
 }
 
 /// What git or a host says if another attempt does not help, and what to do. The case does not matter.
-const DENIED: [(&[&str], &str); 7] = [
+const DENIED: [(&[&str], &str); 8] = [
     (
         &[
             "authentication failed",
@@ -57,6 +57,7 @@ const DENIED: [(&[&str], &str); 7] = [
         &["repository not found", "does not appear to be a git repository", "returned error: 404"],
         "check the URL, and that the credentials may read this repository",
     ),
+    (&["strange hostname", "strange pathname", "strange port"], "correct the URL"),
     (
         &["not a git command", "unable to find remote helper", "mismatched algorithms"],
         "use another transport or repository",
@@ -130,6 +131,7 @@ mod tests {
             "remote: Permission to o/r.git denied to u.; fatal: unable to access 'https://h/': The requested URL returned error: 403",
             "git@h: Permission denied (publickey).; fatal: Could not read from remote repository.",
             "fatal: unable to access 'https://h/': SSL certificate problem: self-signed certificate",
+            "fatal: strange hostname '-x' blocked",
             "[remote rejected] (pre-receive hook declined)",
             "remote: error: GH013: Repository rule violations found for refs/dm/state.",
         ] {

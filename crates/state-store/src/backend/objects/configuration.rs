@@ -29,40 +29,55 @@ pub(super) fn build(
     let bucket = url.host_str().unwrap_or_default();
     // Retries are in one place, which knows that a write may have taken effect.
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
-    let variables = variables.filter(|(_, value)| !value.is_empty());
+    let variables: Vec<_> = variables.filter(|(_, value)| !value.is_empty()).collect();
+    let platform = match url.scheme() {
+        "gs" => "GOOGLE_",
+        "az" => "AZURE_",
+        _ => "AWS_",
+    };
+    // The client refuses http unless it is told that this is meant, and an endpoint with http is no slip.
+    let allow_http = names_http(&variables, platform).then_some((ClientConfigKey::AllowHttp, "true"));
+    let settings = || TIMEOUTS.into_iter().chain(allow_http);
+    let variables = variables.into_iter();
     Ok(match url.scheme() {
         "gs" => {
             let mut builder = GoogleCloudStorageBuilder::new();
-            for (key, value) in TIMEOUTS {
+            for (key, value) in settings() {
                 builder = builder.with_config(GoogleConfigKey::Client(key), value);
             }
-            for (key, value) in known(variables, "GOOGLE_") {
+            for (key, value) in known(variables, platform) {
                 builder = builder.with_config(key, value);
             }
             Box::new(builder.with_bucket_name(bucket).with_retry(retry).build()?)
         }
         "az" => {
             let mut builder = MicrosoftAzureBuilder::new();
-            for (key, value) in TIMEOUTS {
+            for (key, value) in settings() {
                 builder = builder.with_config(AzureConfigKey::Client(key), value);
             }
-            for (key, value) in known(variables.map(with_azure_name), "AZURE_") {
+            for (key, value) in known(variables.map(with_azure_name), platform) {
                 builder = builder.with_config(key, value);
             }
             Box::new(builder.with_container_name(bucket).with_retry(retry).build()?)
         }
         _ => {
             let mut builder = AmazonS3Builder::new();
-            for (key, value) in TIMEOUTS {
+            for (key, value) in settings() {
                 builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
             }
-            for (key, value) in known(variables, "AWS_") {
+            for (key, value) in known(variables, platform) {
                 builder = builder.with_config(key, value);
             }
             let builder = builder.with_conditional_put(S3ConditionalPut::ETagMatch);
             Box::new(builder.with_bucket_name(bucket).with_retry(retry).build()?)
         }
     })
+}
+
+/// Whether a variable of the platform names an endpoint with `http`.
+fn names_http(variables: &[(String, String)], platform: &str) -> bool {
+    let is_endpoint = |name: &str| name.starts_with(platform) && name.contains("ENDPOINT");
+    variables.iter().any(|(name, value)| is_endpoint(name) && value.starts_with("http://"))
 }
 
 /// The variables of a platform that its client knows.
