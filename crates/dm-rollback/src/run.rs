@@ -5,7 +5,7 @@ use std::io::stdin;
 
 use anyhow::{Context as _, Result};
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::event::{Completion, Condition, Detail, EventId, Reason, RollbackResult, Status};
+use common::event::{Completion, Condition, Detail, EventId, NOT_LIVE, Reason, RollbackResult, Status};
 use common::exit::Exit;
 use common::identity::Identity;
 use common::label::Label;
@@ -65,7 +65,7 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
     };
     notify::notify(&notifiers, &notification);
     let detail = Detail::Rollback {
-        verdict: verdict.verdict.as_str().to_owned(),
+        verdict: recorded_verdict(&verdict, outcome.exit).to_owned(),
         condition: verdict.condition,
         // The probes of a check that waits for a service to start are not requests after a deployment.
         evidence: if counts_requests { verdict.sources.clone() } else { Vec::new() },
@@ -89,8 +89,13 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
     }
 }
 
-/// Judges the deployment. A reason that a script gave is the verdict. An alert on stdin is judged first; if it is a reason to roll back, the other sources that were
-/// given have to confirm it.
+/// The verdict in the event. A version that did not go live is not one that should have been rolled back.
+fn recorded_verdict(verdict: &Verdict, exit: Exit) -> &'static str {
+    if exit == Exit::Failure { NOT_LIVE } else { verdict.verdict.as_str() }
+}
+
+/// Judges the deployment. A reason that a script gave is the verdict. An alert on stdin is judged first; if it is a
+/// reason to roll back, the other sources that were given have to confirm it.
 fn judge(
     judgement: Judgement,
     verification: VerifySettings,

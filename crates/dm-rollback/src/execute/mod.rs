@@ -238,7 +238,7 @@ impl<'a> RollbackState<'a> {
                 format!("; to restore {} it would run: {}", good.version, display_command(command))
             }
             (Ok(None), Some(command)) => format!("; it would run: {}", display_command(command)),
-            (Ok(_), None) => String::new(),
+            (Ok(_), None) => "; no rollback command was given".to_owned(),
             (Err(Rejection::Refused(Refusal { reason, .. })), _) => {
                 format!("; a safeguard would refuse the rollback: {reason}")
             }
