@@ -1,4 +1,5 @@
 complete -c dm-rollback -l if-error-rate -d 'Roll back if more than this percentage of the requests failed' -r
+complete -c dm-rollback -l because -d 'Roll back for this reason, which a script knows already, such as a deploy command that failed. Nothing is read from stdin' -r
 complete -c dm-rollback -l max-age -d 'With --from-alertmanager: do nothing about a deployment that began longer ago' -r
 complete -c dm-rollback -l verify-url -d 'URL that has to work after a rollback, in addition: three successes in a row. The rollback is verified by measuring the condition that triggered it again' -r
 complete -c dm-rollback -l verify-deadline -d 'Time limit of the verification after a rollback' -r
@@ -36,9 +37,10 @@ complete -c dm-rollback -l baseline -d 'The length of the baseline before the de
 complete -c dm-rollback -l baseline-total -d 'The number of requests before the deployment, if you count them yourself' -r
 complete -c dm-rollback -l baseline-errors -d 'The number of these requests that failed' -r
 complete -c dm-rollback -l target -d 'Version to roll back to, also one that is on record nowhere [default: the last known-good version]' -r
-complete -c dm-rollback -l max-rollbacks-per-day -d 'Refuse (11) after this number of rollbacks of a service in 24 hours, until a person has found the cause' -r
-complete -c dm-rollback -l cool-down -d 'Minimum time between two rollbacks of a service (75)' -r
+complete -c dm-rollback -l max-rollbacks-per-day -d 'Refuse (11) after this number of rollbacks of a service in 24 hours, until a person has found the cause [default: 20]' -r
+complete -c dm-rollback -l cool-down -d 'For this time after a rollback, do not roll back the same version again, nor a deployment that began before the rollback ended (75) [default: 15m]' -r
 complete -c dm-rollback -l release -d 'Name of this release on the platform, such as a revision; a later rollback to this version passes it to the command as $DM_ROLLBACK_RELEASE' -r
+complete -c dm-rollback -l release-before -d 'Name of the release that was live before the deployment. If --release is the same, nothing went live, and nothing is rolled back (1)' -r
 complete -c dm-rollback -l service -d 'Service that is deployed [default: from the CI system, otherwise the name of the repository\'s folder]' -r
 complete -c dm-rollback -l environment -d 'Environment to deploy to [default: from the CI system, otherwise "development"]' -r
 complete -c dm-rollback -l deployment-id -d 'Id of the deployment, the same for all its tools [default: the CI run, otherwise a new id]' -r

@@ -19,6 +19,7 @@
 //! | [`alertmanager`] | a real Alertmanager |
 //! | [`sample`] | the sample service |
 //! | [`platform`] | the folder to which `deploy-all.sh` deploys it |
+//! | [`site`] | a service of several components in a folder, deployed by `deploy-all.sh` with one-line commands |
 //! | [`fault`] | servers that refuse, hang, answer 500 or never end; and one that records its requests |
 //! | [`railway`] | Railway's API, as far as a rollback needs it |
 //! | [`https`] | a server with a good certificate, or a bad one |
@@ -48,6 +49,7 @@ pub mod sample;
 pub mod server;
 pub mod session;
 pub mod shared_store;
+pub mod site;
 pub mod terminal;
 pub mod tls;
 pub mod trial;

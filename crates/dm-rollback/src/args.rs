@@ -45,6 +45,9 @@ Examples:
     --watch 10m -- ./rollback.sh
   tail -F access.log | dm-rollback --access-log - --if-error-rate 5 \\
     --if-latency 1s --watch 60s..10m -- ./rollback.sh
+  dm-rollback --because 'the migration failed' \\
+    --verify-url https://api/health --version-at header:X-Version \\
+    -- ./rollback.sh
   dm-rollback --from-alertmanager --verify-url https://api/health \\
     --alertmanager-url http://alertmanager:9093 \\
     -- scripts/rollback/railway.sh < payload.json
@@ -84,18 +87,21 @@ named its version. A rollback is verified if the condition that triggered it,
 measured again from the same source, is proven to be gone: in at least four
 buckets, with answers of the restored version if versions are detected. If this
 cannot be measured or proven, the exit code is 12. --verify-url has to work
-too. Smoke tests cannot be repeated: with --verify-url and --version-at, the
-restored version has to answer there.
+too. Smoke tests and the reason of --because cannot be measured again: with
+--verify-url and --version-at, the restored version has to answer there.
 
 Safeguards:
 A rollback restores the newest version that is known to be good, and passes it
 to the command as $DM_ROLLBACK_TARGET. The ledger in $DM_STATE_DIR records each
 rollback before it begins. A deployment is rolled back once for each start of
 the stage deployment or deploy in the journal, or for each CI job that is run
-again; a service twice a day, at least 15 minutes apart. There is no rollback
-over a newer deployment, after the schema has changed, of a rollback, or while
-$DM_STATE_DIR/rollback.disabled exists or DM_ROLLBACK_DISABLED is set to
-anything but 0, false or no. Each service of a repository needs a DM_SERVICE.
+again; a service at most 20 times a day. For 15 minutes after a rollback, the
+version that was rolled back is not rolled back again; another version is, if
+its deployment began later. There is no rollback over a newer deployment, after
+the schema has changed, of a rollback, or while $DM_STATE_DIR/rollback.disabled
+exists or DM_ROLLBACK_DISABLED is set to anything but 0, false or no. Each
+service of a repository needs a DM_SERVICE. If --release-before is the same as
+--release, nothing went live, so there is nothing to roll back.
 docs/observability/rollback.md explains how to introduce automatic rollbacks.
 
 The rollback command:
@@ -107,7 +113,8 @@ otherwise the one that dm-migrate recorded.
 
 Exit code:
   0   keep
-  1   with --check-version: the version was rolled back before
+  1   with --check-version: the version was rolled back before. With
+      --release-before: bad, and nothing went live, so nothing was done
   2   wrong usage
   3   inconclusive
   5   a fault of dm-rollback, or the output could not be written
@@ -138,6 +145,12 @@ pub struct Args {
     /// Roll back if a smoke test failed
     #[arg(long)]
     pub(crate) if_smoke_fails: bool,
+
+    /// Roll back for this reason, which a script knows already, such as a deploy command that failed. Nothing is read from
+    /// stdin
+    // Output of a command may be quoted in it, which need not be UTF-8.
+    #[arg(long, value_name = "REASON")]
+    pub(crate) because: Option<OsString>,
 
     #[command(flatten)]
     pub(crate) trigger: TriggerArgs,

@@ -11,6 +11,7 @@
 //! | exit | meaning |
 //! | --- | --- |
 //! | 0 | keep: the version is good, with enough data to say so |
+//! | 1 | bad, and nothing went live, so there is nothing to roll back |
 //! | 3 | inconclusive: no data, too little data, or the producer of the data died |
 //! | 10 | rolled back, and verified |
 //! | 11 | a rollback is needed and was not done: `--dry-run`, or a safeguard |

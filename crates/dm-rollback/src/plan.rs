@@ -9,6 +9,7 @@ use common::clock::{Clock as _, SystemClock};
 use common::env;
 use common::identity::Identity;
 use common::label::Stage;
+use common::records::Verdict;
 use telemetry::Context;
 
 use crate::args::{Args, TOOL};
@@ -48,6 +49,8 @@ pub struct Judgement {
     pub sources: Sources,
     /// How to judge an alert on stdin; `None` if stdin carries a stream of records.
     pub trigger: Option<Trigger>,
+    /// The reason for a rollback, if a script gave one: then nothing is read.
+    pub reason: Option<String>,
     /// Whether the deployment id was given, so that the id in the stream is ignored.
     pub keep_deployment_id: bool,
     /// Whether an old stream is evidence too: in a dry run.
@@ -59,6 +62,7 @@ pub struct Judgement {
 /// # Errors
 /// The arguments contradict each other, or a source cannot be used.
 pub(crate) fn plan(args: Args) -> Result<Plan> {
+    let reason = reason(&args)?;
     let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
     let conditions = Conditions {
         error_rate: args.if_error_rate,
@@ -82,10 +86,13 @@ pub(crate) fn plan(args: Args) -> Result<Plan> {
     safeguards.is_triggered = trigger.is_some();
     safeguards.is_service_given = non_empty(args.deployment.service.as_ref()).is_some();
     safeguards.derived_service = Some(Identity::derived_service(&env::system));
-    if policy.is_empty() && trigger.is_none() {
+    if policy.is_empty() && trigger.is_none() && reason.is_none() {
         bail!(
-            "no condition given: --if-error-rate PERCENT, --if-latency, --if-alert, --if-health-fails or --if-smoke-fails"
+            "no condition given: --if-error-rate PERCENT, --if-latency, --if-alert, --if-health-fails, --if-smoke-fails or --because REASON"
         );
+    }
+    if reason.is_some() && (!policy.is_empty() || trigger.is_some() || !sources.is_stream()) {
+        bail!("--because is a reason of its own: remove the other conditions, and their sources");
     }
     if !policy.is_empty() && trigger.is_some() && sources.reads_stdin() {
         bail!(
@@ -96,7 +103,8 @@ pub(crate) fn plan(args: Args) -> Result<Plan> {
     if !has_command && !args.dry_run {
         bail!("no rollback command given: write it after --, or use --dry-run");
     }
-    if (sources.reads_stdin() || trigger.is_some()) && stdin().is_terminal() {
+    let reads_stdin = reason.is_none() && (sources.reads_stdin() || trigger.is_some());
+    if reads_stdin && stdin().is_terminal() {
         bail!(
             "stdin is a terminal: pipe a stream into it, such as dm-health … --format jsonl | dm-rollback …"
         );
@@ -112,11 +120,28 @@ pub(crate) fn plan(args: Args) -> Result<Plan> {
     Ok(Plan {
         context,
         stage: "rollback".parse().map_err(anyhow::Error::msg)?,
-        judgement: Judgement { policy, sources, trigger, keep_deployment_id, allow_recording: args.dry_run },
+        judgement: Judgement {
+            policy,
+            sources,
+            trigger,
+            reason,
+            keep_deployment_id,
+            allow_recording: args.dry_run,
+        },
         execution: Execution { command, dry_run: args.dry_run, safeguards, verification },
         notifiers,
         format: args.format.unwrap_or_else(|| Format::for_stdout(stdout().is_terminal())),
     })
+}
+
+/// The reason that a script gave.
+fn reason(args: &Args) -> Result<Option<String>> {
+    let Some(reason) = &args.because else { return Ok(None) };
+    let reason = Verdict::reason(reason.to_string_lossy().trim());
+    if reason.is_empty() {
+        bail!("--because needs a reason: say what failed");
+    }
+    Ok(Some(reason))
 }
 
 fn trigger(

@@ -5,7 +5,7 @@ use std::io::stdin;
 
 use anyhow::{Context as _, Result};
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::event::{Completion, Detail, EventId, Reason, RollbackResult, Status};
+use common::event::{Completion, Condition, Detail, EventId, NOT_LIVE, Reason, RollbackResult, Status};
 use common::exit::Exit;
 use common::identity::Identity;
 use common::label::Label;
@@ -65,7 +65,7 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
     };
     notify::notify(&notifiers, &notification);
     let detail = Detail::Rollback {
-        verdict: verdict.verdict.as_str().to_owned(),
+        verdict: recorded_verdict(&verdict, outcome.exit).to_owned(),
         condition: verdict.condition,
         // The probes of a check that waits for a service to start are not requests after a deployment.
         evidence: if counts_requests { verdict.sources.clone() } else { Vec::new() },
@@ -89,15 +89,20 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
     }
 }
 
-/// Judges the deployment. An alert on stdin is judged first; if it is a reason to roll back, the other sources that were
-/// given have to confirm it.
+/// The verdict in the event. A version that did not go live is not one that should have been rolled back.
+fn recorded_verdict(verdict: &Verdict, exit: Exit) -> &'static str {
+    if exit == Exit::Failure { NOT_LIVE } else { verdict.verdict.as_str() }
+}
+
+/// Judges the deployment. A reason that a script gave is the verdict. An alert on stdin is judged first; if it is a
+/// reason to roll back, the other sources that were given have to confirm it.
 fn judge(
     judgement: Judgement,
     verification: VerifySettings,
     context: &Context,
     clock: &dyn Clock,
 ) -> Result<Outcome> {
-    let Judgement { policy, mut sources, trigger, keep_deployment_id, allow_recording } = judgement;
+    let Judgement { policy, mut sources, trigger, reason, keep_deployment_id, allow_recording } = judgement;
     let mut identity = context.identity.clone();
     let subject = |identity: &Identity| Subject {
         service: identity.service.clone(),
@@ -107,13 +112,17 @@ fn judge(
         allow_recording,
         required_sources: BTreeSet::new(),
     };
-    let triggered = trigger.as_ref().map(|trigger| {
-        let journal = context.sinks.state_dir.as_deref().map(Journal::new);
-        trigger.judge(stdin().lock(), &mut identity, journal.as_ref(), clock)
+    let reported = reason.map(|reason| {
+        decision::without_requests(Decision::Rollback, Condition::Reported, &reason, clock.now())
     });
+    let triggered = || {
+        let journal = context.sinks.state_dir.as_deref().map(Journal::new);
+        let trigger = trigger.as_ref()?;
+        Some(trigger.judge(stdin().lock(), &mut identity, journal.as_ref(), clock))
+    };
+    let given = reported.or_else(triggered);
     let subject = subject(&identity);
-    if let Some(verdict) =
-        triggered.filter(|verdict| verdict.verdict != Decision::Rollback || policy.is_empty())
+    if let Some(verdict) = given.filter(|verdict| verdict.verdict != Decision::Rollback || policy.is_empty())
     {
         let verification = Verification::new(verification, (sources, trigger), subject, None, &verdict);
         return Ok(Outcome { verdict, standing: Standing::NotGood, identity, verification });

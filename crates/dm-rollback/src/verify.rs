@@ -102,12 +102,18 @@ impl Verification {
                     .criteria_to_restore()
                     .map_or(Measure::Nothing("no requests were observed"), Measure::Requests)
             }
-            (Some(Condition::SmokeFails), _) if settings.url.is_some() && settings.version_at.is_some() => {
+            (Some(Condition::SmokeFails | Condition::Reported), _)
+                if settings.url.is_some() && settings.version_at.is_some() =>
+            {
                 Measure::Versions(Criteria::to_restore(sources.criteria.bucket))
             }
             (Some(Condition::SmokeFails), _) => Measure::Nothing(
                 "smoke tests cannot be measured again; give --verify-url and --version-at, and the version that answers \
                  is checked instead",
+            ),
+            (Some(Condition::Reported), _) => Measure::Nothing(
+                "the reported fault cannot be measured again; give --verify-url and --version-at, and the version that \
+                 answers is checked instead",
             ),
             _ => Measure::Nothing("the condition cannot be measured again"),
         };

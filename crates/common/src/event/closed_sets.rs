@@ -144,6 +144,8 @@ closed_set! {
         SmokeFails = "smoke_fails",
         /// An alert is firing.
         Alert = "alert",
+        /// A script reported a fault.
+        Reported = "reported",
     }
 }
 

@@ -13,6 +13,9 @@ use crate::label::{Label, Stage};
 use crate::secrets::Redactor;
 use crate::term::text::short_line;
 
+/// The verdict in an event about a version that is bad, and of which nothing went live.
+pub const NOT_LIVE: &str = "not_live";
+
 pub use closed_sets::{Condition, Reason, RollbackResult, Status, TestResult};
 
 /// The format version of events in the journal. Records on a pipe and ledger entries have versions of their own.
@@ -155,7 +158,7 @@ pub enum Detail {
     },
     /// A version was judged and, depending on the verdict, rolled back.
     Rollback {
-        /// The verdict: `rollback`, `keep` or `inconclusive`.
+        /// The verdict: `rollback`, `keep`, `inconclusive` or [`NOT_LIVE`].
         verdict: String,
         /// The condition that decided.
         condition: Option<Condition>,

@@ -123,6 +123,31 @@ fn unknown_durations(policy: &Policy, evidence: &Evidence) -> Option<String> {
     })
 }
 
+/// A verdict on something else than requests.
+pub(crate) fn without_requests(
+    answer: Decision,
+    condition: Condition,
+    why: &str,
+    now: DateTime<Utc>,
+) -> Verdict {
+    Verdict {
+        ts: now,
+        verdict: answer,
+        condition: Some(condition),
+        total: 0,
+        errors: 0,
+        rate_percent: None,
+        threshold_percent: None,
+        threshold_used_percent: None,
+        baseline: None,
+        evidence: None,
+        needed: None,
+        detectable_percent: None,
+        sources: Vec::new(),
+        why: Verdict::reason(why),
+    }
+}
+
 /// How a kept version proved good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {

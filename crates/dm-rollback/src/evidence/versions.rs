@@ -115,7 +115,7 @@ impl Versions {
     }
 
     /// Who answered, by what this answer alone says.
-    fn recognize(&self, version: Option<&str>) -> Answered {
+    pub(super) fn recognize(&self, version: Option<&str>) -> Answered {
         let is_other = version.is_some_and(|version| match &self.ours {
             Some(ours) => !is_same(ours.as_str(), version),
             None => self.is_replaced(version),

@@ -92,6 +92,7 @@ impl From<Rejection> for ActionOutcome {
             Rejection::AlreadyRolledBack { result, message } => {
                 Self::without_action(exit_for(result), message)
             }
+            Rejection::NothingLive(message) => Self::without_action(Exit::Failure, message),
             Rejection::Refused(refusal) => refusal.into(),
         }
     }
@@ -237,11 +238,12 @@ impl<'a> RollbackState<'a> {
                 format!("; to restore {} it would run: {}", good.version, display_command(command))
             }
             (Ok(None), Some(command)) => format!("; it would run: {}", display_command(command)),
-            (Ok(_), None) => String::new(),
+            (Ok(_), None) => "; no rollback command was given".to_owned(),
             (Err(Rejection::Refused(Refusal { reason, .. })), _) => {
                 format!("; a safeguard would refuse the rollback: {reason}")
             }
             (Err(Rejection::AlreadyRolledBack { message, .. }), _) => format!("; {message}"),
+            (Err(nothing @ Rejection::NothingLive(_)), _) => return nothing.into(),
         };
         ActionOutcome::without_action(
             Exit::RollbackNotDone,
@@ -264,7 +266,7 @@ impl<'a> RollbackState<'a> {
             // Most refusals are known without the lease, for which this tool may have to wait.
             self.check_safeguards(clock.now())?;
         }
-        let begun = self.begin(clock.now());
+        let begun = self.begin(&verdict.why, clock.now());
         self.print_notes(begun.as_ref().ok().and_then(|(_, target)| target.as_ref()), report);
         let (act, target) = begun?;
         match &target {
@@ -300,7 +302,7 @@ impl<'a> RollbackState<'a> {
     }
 
     /// Takes the lock and the lease, checks the safeguards, and records the intent. After that the command may run.
-    fn begin(&mut self, now: DateTime<Utc>) -> Result<(Act, Option<KnownGood>), Rejection> {
+    fn begin(&mut self, why: &str, now: DateTime<Utc>) -> Result<(Act, Option<KnownGood>), Rejection> {
         let Self { execution, context, ledger, history, facts, caller, attempt } = self;
         let identity = &context.identity;
         let release = execution.safeguards.release.as_ref();
@@ -317,6 +319,7 @@ impl<'a> RollbackState<'a> {
                 target_release: target.as_ref().and_then(|good| good.release.clone()),
                 fence,
                 schema: facts.schema.as_ref().or_else(|| history.schema()).cloned(),
+                why: Some(why.to_owned()),
                 pid: std::process::id(),
             };
             Ok((attempt.clone(), EntryKind::Intent(intent), target))
@@ -335,7 +338,15 @@ fn request<'a>(
     let settings = &execution.safeguards;
     let version = context.identity.version.as_ref();
     let failed = version.map(|version| Artifact { version, release: settings.release.as_ref() });
-    Request { attempt, caller, failed, target: settings.target.as_ref(), facts }
+    Request {
+        attempt,
+        caller,
+        failed,
+        release: settings.release.as_ref(),
+        release_before: settings.release_before.as_ref(),
+        target: settings.target.as_ref(),
+        facts,
+    }
 }
 
 fn exit_for(result: RollbackResult) -> Exit {

@@ -120,6 +120,9 @@ pub(crate) struct Intent {
     /// The schema version at that time, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Label>,
+    /// The reason for the rollback, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// The id of the process that rolls back.
     pub pid: u32,
 }

@@ -221,6 +221,7 @@ pub(crate) mod tests {
             target_release: None,
             fence: None,
             schema: None,
+            why: None,
             pid: 4242,
         })
     }

@@ -65,6 +65,7 @@ fn unknown_intent() -> EntryKind {
         target_release: None,
         fence: None,
         schema: None,
+        why: None,
         pid: 0,
     })
 }

@@ -100,6 +100,7 @@ fn notify_github(
 fn status(exit: Exit) -> (&'static str, Option<&'static str>) {
     match exit {
         Exit::Success => ("kept", None),
+        Exit::Failure => ("nothing went live", Some("warning")),
         Exit::RolledBack => ("rolled back", Some("warning")),
         Exit::RollbackNotDone | Exit::TryLater => ("NOT rolled back", Some("error")),
         Exit::RollbackFailed => ("rollback FAILED or not verified", Some("error")),

@@ -36,6 +36,8 @@ pub(crate) struct Facts {
     pub may_be_thrown_away: bool,
     /// Whether this tool runs inside a rollback.
     pub is_inside_rollback: bool,
+    /// When this deployment last began to replace the live version, as far as it is known.
+    pub began: Option<DateTime<Utc>>,
     /// A deployment of the same service that began after this one, and the time.
     pub newer: Option<(Label, DateTime<Utc>)>,
     /// The place of a line in the journal that may record such a deployment, and cannot be read.
@@ -98,8 +100,11 @@ impl Facts {
         });
         let schema = env(SCHEMA_VERSION).or_else(|| migration.and_then(|(_, after, _)| after.clone()));
         let last_start = deploy_starts(entries, ours).filter(|start| is_ours(start.identity)).last();
+        // Without a stage that replaces the version, it began with its first record.
+        let our_start = last_start.or_else(|| starts(entries).find(|start| is_ours(start.identity)));
         Self {
-            newer: newer(ours, entries, last_start, began, now),
+            began: Some(our_start.map_or(began, |start| start.began)),
+            newer: newer(ours, entries, our_start, began, now),
             unreadable: unreadable(ours, journal, last_start.map(|start| start.place)),
             unreadable_migration: unreadable_migration(ours, journal),
             rolled_back: rolled_back(ours, entries),
@@ -113,17 +118,14 @@ impl Facts {
     }
 }
 
-/// The last deployment that began after ours. If ours did not begin with a stage that replaces the version, it began with
-/// its first record; without any, when this tool did, at the latest.
+/// The last deployment that began after ours. Without a record of its start, ours began when this tool did, at the latest.
 fn newer(
     ours: &Identity,
     entries: &[Entry],
-    last_start: Option<Start<'_>>,
+    our_start: Option<Start<'_>>,
     began: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Option<(Label, DateTime<Utc>)> {
-    let first = || starts(entries).find(|start| start.identity.deployment == ours.deployment);
-    let our_start = last_start.or_else(first);
     let is_newer = |start: &Start<'_>| match &our_start {
         Some(ours) => start.is_after(ours),
         None => start.began > began && start.recorded <= now + TOLERANCE,

@@ -7,12 +7,11 @@ pub(crate) mod caller;
 mod deploy_starts;
 pub(crate) mod facts;
 pub(crate) mod once;
+mod pace;
 pub(crate) mod refusal;
 mod target;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use common::duration::format_duration;
-use common::exit::Exit;
+use chrono::{DateTime, Utc};
 
 use crate::ledger::KnownGood;
 use crate::ledger::history::History;
@@ -31,6 +30,9 @@ pub(crate) fn check(
     if let Some(before) = once::rolled_back_before(history, request) {
         return Err(before);
     }
+    if let Some(nothing) = nothing_went_live(request) {
+        return Err(nothing);
+    }
     let refusals = [
         kill_switch(request.facts),
         inside_rollback(request.facts),
@@ -39,8 +41,8 @@ pub(crate) fn check(
         newer_deployment(request),
         unreadable_journal(request),
         rollback_of_a_rollback(history, request),
-        daily_limit(history, limits, now),
-        cool_down(history, limits, now),
+        pace::daily_limit(history, limits, now),
+        pace::cool_down(history, request, limits, now),
     ];
     if let Some(refusal) = refusals.into_iter().flatten().next() {
         return Err(refusal.into());
@@ -52,6 +54,16 @@ pub(crate) fn check(
 pub(crate) fn notes(history: &History, request: &Request<'_>, target: Option<&KnownGood>) -> Vec<String> {
     let about_target = target.map(|target| target::notes(history, request, target)).unwrap_or_default();
     history.notes.iter().chain(&request.facts.notes).cloned().chain(about_target).collect()
+}
+
+/// A deploy command that failed before it changed what is live has left nothing to undo.
+fn nothing_went_live(request: &Request<'_>) -> Option<Rejection> {
+    let now = request.release?;
+    (request.release_before == Some(now)).then(|| {
+        Rejection::NothingLive(format!(
+            "nothing to roll back: release {now} is live, as before the deployment, so nothing went live"
+        ))
+    })
 }
 
 fn kill_switch(facts: &Facts) -> Option<Refusal> {
@@ -120,34 +132,6 @@ fn rollback_of_a_rollback(history: &History, request: &Request<'_>) -> Option<Re
     )))
 }
 
-fn daily_limit(history: &History, limits: &Limits, now: DateTime<Utc>) -> Option<Refusal> {
-    let limit = limits.max_per_day;
-    let count = history.rollbacks().filter(|rollback| now - rollback.ts < TimeDelta::hours(24)).count();
-    (count >= limit as usize).then_some(())?;
-    Some(Refusal::not_done(format!(
-        "{count} rollbacks in 24 hours, and {limit} are allowed (--max-rollbacks-per-day): stop deploying this service \
-         until a person has found the cause"
-    )))
-}
-
-fn cool_down(history: &History, limits: &Limits, now: DateTime<Utc>) -> Option<Refusal> {
-    let last = history.rollbacks().next()?;
-    let ended = last.outcome.map_or(last.ts, |(ts, _)| ts);
-    // A clock that was set back gives a negative duration, which counts as zero.
-    let passed = (now - ended).to_std().unwrap_or_default();
-    let remaining = limits.cool_down.checked_sub(passed).filter(|remaining| !remaining.is_zero())?;
-    Some(Refusal {
-        reason: format!(
-            "the new version is still live. Cool-down after the rollback of {} ({}) lasts another {}; override with \
-             --cool-down 0s",
-            last.entry.deployment,
-            display_time(ended),
-            format_duration(remaining)
-        ),
-        exit: Exit::TryLater,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -193,6 +177,8 @@ mod tests {
             attempt: &attempt,
             caller: &caller,
             failed: Some(Artifact { version: &failed, release: None }),
+            release: None,
+            release_before: None,
             target: target.as_ref(),
             facts,
         };
@@ -265,10 +251,17 @@ mod tests {
     }
 
     #[test]
-    fn two_rollbacks_a_day_and_fifteen_minutes_between_them() {
-        let one = [(0, "d-0", good("0")), (84, "d-1", intent("1", Some("0"))), (86, "d-1", VERIFIED)];
-        let (code, why) = refused(answer(&one, &Facts::default(), &LIMITS));
+    fn two_rollbacks_a_day_and_fifteen_minutes_between_two_of_one_version() {
+        let one = [(0, "d-0", good("0")), (84, "d-1", intent("2", Some("0"))), (86, "d-1", VERIFIED)];
+        let began = |minute| Facts { began: Some(at(minute)), ..Facts::default() };
+        let (code, why) = refused(answer(&one, &began(90), &LIMITS));
         assert!(code == 75 && why.contains("lasts another 1m00s"), "{why}");
+        let another = [(0, "d-0", good("0")), (84, "d-1", intent("1", Some("0"))), (86, "d-1", VERIFIED)];
+        assert_eq!(allowed(answer(&another, &began(87), &LIMITS)).as_deref(), Some("0"));
+        // What was live before the rollback, or may have been, is not judged by what came after it.
+        for facts in [began(85), Facts::default()] {
+            assert_eq!(refused(answer(&another, &facts, &LIMITS)).0, 75, "{facts:?}");
+        }
         let earlier = [(0, "d-0", good("0")), (70, "d-1", intent("1", Some("0"))), (85, "d-1", VERIFIED)];
         assert_eq!(allowed(answer(&earlier, &Facts::default(), &LIMITS)).as_deref(), Some("0"));
         let two = [(0, "d-0", good("0")), (1, "d-a", intent("a", None)), (99, "d-b", intent("b", None))];
@@ -357,6 +350,7 @@ mod tests {
             target_release: None,
             fence: None,
             schema: Some(label("8")),
+            why: None,
             pid: 1,
         });
         let (_, why) = refused(answer(&[(0, "d-1", seven), (9, "d-x", moved)], &Facts::default(), &LIMITS));

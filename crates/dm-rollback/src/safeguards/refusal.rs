@@ -16,7 +16,7 @@ use crate::safeguards::facts::Facts;
 pub struct Limits {
     /// The maximum number of rollbacks of a service in 24 hours.
     pub max_per_day: u32,
-    /// The minimum time between two rollbacks of a service.
+    /// The time after a rollback in which the same version is not rolled back again.
     pub cool_down: Duration,
     /// Whether a version that was rolled back may be the target.
     pub allow_refused: bool,
@@ -37,6 +37,10 @@ pub(crate) struct Request<'a> {
     pub caller: &'a Caller,
     /// The version of the deployment, if it is known, and its release.
     pub failed: Option<Artifact<'a>>,
+    /// The release that is live now, if it is known.
+    pub release: Option<&'a Label>,
+    /// The release that was live before the deployment, if it is known.
+    pub release_before: Option<&'a Label>,
     /// The target, if the operator named one.
     pub target: Option<&'a Label>,
     /// The facts from the journal and the environment.
@@ -53,6 +57,8 @@ pub(crate) enum Rejection {
         /// The same as a sentence.
         message: String,
     },
+    /// Nothing of the deployment went live. The reason, as a sentence.
+    NothingLive(String),
     /// A safeguard refuses the rollback.
     Refused(Refusal),
 }

@@ -19,6 +19,7 @@ use common::records::{Decision, Verdict};
 use common::runtime;
 use telemetry::{Entry, Journal};
 
+use crate::decision;
 use crate::ledger::stamps::display_time;
 use crate::notify::alertmanager::{Active, Alertmanager, Muted, equal};
 use crate::safeguards::facts;
@@ -77,10 +78,11 @@ impl Trigger {
         journal: Option<&Journal>,
         clock: &dyn Clock,
     ) -> Verdict {
-        match self.confirm(input, identity, journal, clock) {
-            Ok(reason) => verdict(Decision::Rollback, &reason, clock.now()),
-            Err(reason) => verdict(Decision::Inconclusive, &reason, clock.now()),
-        }
+        let (answer, reason) = match self.confirm(input, identity, journal, clock) {
+            Ok(reason) => (Decision::Rollback, reason),
+            Err(reason) => (Decision::Inconclusive, reason),
+        };
+        decision::without_requests(answer, Condition::Alert, &reason, clock.now())
     }
 
     fn confirm(
@@ -222,23 +224,4 @@ fn those_that_hold<T>(results: impl Iterator<Item = Result<T, String>>) -> Resul
         }
     }
     first_error.filter(|_| values.is_empty()).map_or(Ok(values), Err)
-}
-
-fn verdict(decision: Decision, why: &str, now: DateTime<Utc>) -> Verdict {
-    Verdict {
-        ts: now,
-        verdict: decision,
-        condition: Some(Condition::Alert),
-        total: 0,
-        errors: 0,
-        rate_percent: None,
-        threshold_percent: None,
-        threshold_used_percent: None,
-        baseline: None,
-        evidence: None,
-        needed: None,
-        detectable_percent: None,
-        sources: Vec::new(),
-        why: Verdict::reason(why),
-    }
 }

@@ -29,7 +29,7 @@ fn killed_while_its_command_runs_it_leaves_the_rest_to_a_person() {
     assert_eq!(team.trace(), ["d-2 from 2.0 to 1.0"]);
     // It counts as a rollback for all later checks.
     team.tool("d-9", "2.0").arg("--check-version").assert().code(1);
-    team.fails("d-3", "3.0", &[], TRACE).code(75);
+    team.fails("d-3", "2.0", &[], TRACE).code(75);
 }
 
 #[test]

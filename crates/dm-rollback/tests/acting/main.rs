@@ -8,6 +8,7 @@ mod killed;
 mod notifications;
 mod records;
 mod releases;
+mod reported;
 mod safeguards;
 mod shared;
 mod signals;

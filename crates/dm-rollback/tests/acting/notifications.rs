@@ -14,7 +14,7 @@ pub(crate) fn alertmanager() -> Alertmanager {
 }
 
 /// The active alerts.
-fn alerts(alertmanager: &Alertmanager) -> Vec<Value> {
+pub(crate) fn alerts(alertmanager: &Alertmanager) -> Vec<Value> {
     let url = format!("http://{}/api/v2/alerts?active=true", alertmanager.address());
     reqwest::blocking::get(url).unwrap().json().unwrap()
 }

@@ -103,25 +103,69 @@ fn make_pipe(team: &Team) {
 }
 
 #[test]
-fn a_second_rollback_waits_and_a_third_needs_a_person() {
+fn a_version_that_comes_back_is_not_rolled_back_again_at_once() {
     let team = Team::new();
     team.keeps("d-1", "1.0");
     team.fails("d-2", "2.0", &[], TRACE).code(12);
-    team.fails("d-3", "3.0", &[], TRACE).code(75).stderr(
+    team.fails("d-3", "2.0", &[], TRACE).code(75).stderr(
         contains("NOT rolled back: the new version is still live. Cool-down after the rollback of d-2 (")
             .and(contains("lasts another 14m").and(contains("override with --cool-down 0s"))),
     );
     team.advance(16);
-    team.fails("d-3", "3.0", &[], TRACE).code(12);
-    team.advance(60);
-    team.fails("d-4", "4.0", &[], TRACE)
-        .code(11)
-        .stderr(contains("2 rollbacks in 24 hours, and 2 are allowed"));
-    team.fails("d-4", "4.0", &["--max-rollbacks-per-day", "3"], TRACE).code(12);
+    team.fails("d-3", "2.0", &[], TRACE).code(12);
+    let mut shorter = team.tool("d-4", "2.0");
+    shorter.env("DM_COOL_DOWN", "0s").args(["--because", "the deploy command failed", "--"]);
+    shorter.args(["sh", "-c", TRACE]).assert().code(12);
     assert_eq!(team.trace().len(), 3);
+}
+
+#[test]
+fn of_three_bad_deployments_twelve_minutes_apart_none_stays_live() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    for (deployment, version) in [("d-2", "2.0"), ("d-3", "3.0"), ("d-4", "4.0")] {
+        team.append_event(&event(deployment, "api", "deploy", &json!({"version": version})));
+        team.fails(deployment, version, &[], TRACE).code(12);
+        team.advance(12);
+    }
+    assert_eq!(team.trace(), ["d-2 from 2.0 to 1.0", "d-3 from 3.0 to 1.0", "d-4 from 4.0 to 1.0"]);
+}
+
+#[test]
+fn a_deployment_that_began_before_a_rollback_waits_for_the_cool_down() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    team.append_event(&event("d-3", "api", "build", &json!({"version": "3.0"})));
+    team.fails("d-2", "2.0", &[], TRACE).code(12);
+    // What it saw may be what the rollback did.
+    team.fails("d-3", "3.0", &[], TRACE).code(75);
+    team.advance(16);
+    team.fails("d-3", "3.0", &[], TRACE).code(12);
+}
+
+#[test]
+fn a_service_that_only_gets_bad_versions_needs_a_person() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    for (number, (deployment, version)) in [("d-2", "2.0"), ("d-3", "3.0"), ("d-4", "4.0")].iter().enumerate()
+    {
+        let budget = ["--max-rollbacks-per-day", "2"];
+        let code = if number < 2 { 12 } else { 11 };
+        let run = team.fails(deployment, version, &budget, TRACE).code(code);
+        let why = contains("2 rollbacks in 24 hours, and 2 are allowed");
+        if code == 11 {
+            run.stderr(why);
+        }
+    }
+    let mut lower = team.tool("d-5", "5.0");
+    lower
+        .env("DM_MAX_ROLLBACKS_PER_DAY", "1")
+        .args(["--because", "x", "--", "sh", "-c", TRACE])
+        .assert()
+        .code(11);
     team.advance(24 * 60);
-    team.fails("d-5", "5.0", &[], TRACE).code(12);
-    team.fails("d-6", "6.0", &["--cool-down", "0s"], TRACE).code(12);
+    team.fails("d-6", "6.0", &["--max-rollbacks-per-day", "2"], TRACE).code(12);
+    assert_eq!(team.trace().len(), 3);
 }
 
 #[test]
@@ -185,7 +229,13 @@ fn a_moved_schema_refuses_unless_the_versions_are_compatible() {
     team.fails("d-2", "2.0", &[], TRACE).code(11).stderr(
         contains("this deployment's migration has moved the schema").and(contains("--schema-compatible")),
     );
-    team.fails("d-2", "2.0", &["--schema-compatible"], TRACE).code(12);
+    for (value, code) in [("no", 11), ("", 11), ("yes", 12)] {
+        let mut tool = team.tool("d-2", "2.0");
+        tool.env("DM_SCHEMA_COMPATIBLE", value)
+            .args(["--because", "x", "--", "sh", "-c", TRACE])
+            .assert()
+            .code(code);
+    }
     assert_eq!(team.trace().len(), 1);
 
     let team = Team::new();

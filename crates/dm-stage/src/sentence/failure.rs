@@ -63,7 +63,8 @@ impl Failure {
             }
             Some(Condition::SmokeFails) => matches!(event.detail, Detail::Smoke { .. }),
             Some(Condition::ErrorRate | Condition::Latency | Condition::Alert) => false,
-            None => true,
+            // A script reported the stage that failed.
+            Some(Condition::Reported) | None => true,
         };
         if let Some(stage) = failed.iter().rfind(is_its) {
             return Self::from_stage(stage, failed, events);
@@ -73,7 +74,9 @@ impl Failure {
             Some(Condition::SmokeFails) => "smoke test",
             Some(Condition::ErrorRate | Condition::Latency) => "watch",
             Some(Condition::Alert) => "alert",
-            None => return Self::Whole { during: String::new(), cause: why.to_owned() },
+            Some(Condition::Reported) | None => {
+                return Self::Whole { during: String::new(), cause: why.to_owned() };
+            }
         };
         let is_alone = events
             .iter()

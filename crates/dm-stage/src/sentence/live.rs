@@ -1,6 +1,6 @@
 //! What the events say about what is live: deployed, rolled back, verified or not.
 
-use common::event::{Detail, Event, RollbackResult, SourceCount, Status};
+use common::event::{Detail, Event, NOT_LIVE, RollbackResult, SourceCount, Status};
 use common::label::{Label, Stage};
 
 use super::describe::cause;
@@ -85,6 +85,8 @@ impl<'a> Live<'a> {
         for service in &self.services {
             if let Some(judged) = service.judged.filter(|_| service.is_to_be_rolled_back()) {
                 clauses.push(rollback(judged));
+            } else if service.is_untouched() {
+                clauses.push(format!("nothing of {} went live", service.name));
             } else if let Some(command) = service.put_back {
                 let name = service.name;
                 clauses.push(if command.status == Status::Success {
@@ -107,7 +109,7 @@ impl<'a> Live<'a> {
             .collect();
         let remaining: Vec<&str> = replaced
             .iter()
-            .filter(|service| !service.is_restored())
+            .filter(|service| !service.is_restored() && !service.is_untouched())
             .map(|service| service.name.as_str())
             .collect();
         let is_whole_unknown = replaced.is_empty() && whole.status == Status::Cancelled;
@@ -143,6 +145,13 @@ impl<'a> Service<'a> {
         )
     }
 
+    /// Whether it is known that its version was not replaced.
+    fn is_untouched(&self) -> bool {
+        self.judged.is_some_and(
+            |event| matches!(&event.detail, Detail::Rollback { verdict, .. } if verdict == NOT_LIVE),
+        )
+    }
+
     fn is_restored(&self) -> bool {
         self.judged.and_then(result_of) == Some(RollbackResult::Verified)
     }
@@ -170,7 +179,10 @@ fn rollback(event: &Event) -> String {
     let cause = event.cause.as_deref().unwrap_or("no reason is on record");
     match result {
         Some(RollbackResult::Verified) => format!("{service} rolled back{to}, verified"),
-        Some(RollbackResult::Unverified) => format!("{service} rolled back{to}, NOT verified: {cause}"),
+        Some(RollbackResult::Unverified) => {
+            let cause = cause.trim_start_matches("rolled back, NOT verified: ");
+            format!("{service} rolled back{to}, NOT verified: {cause}")
+        }
         Some(RollbackResult::Failed) => {
             let cause = cause.trim_start_matches("the rollback FAILED: ");
             format!("the rollback of {service}{to} FAILED: {cause}")
