@@ -32,8 +32,7 @@ use common::clock::{Clock, Stopwatch, SystemClock};
 use common::exit::Exit;
 use common::{output, runtime};
 
-use import::ReportSource;
-use plan::{Output, SuiteRun};
+use plan::{Import, SuiteRun};
 use report_run::report_run;
 use run::{Clients, RunContext};
 use suite::model::Suite;
@@ -54,7 +53,7 @@ pub fn run(plan: Plan) -> Result<Exit> {
         Plan::New(path) => write_example(path.as_deref()),
         Plan::Check(suite) => print_check(&suite),
         Plan::Run(run) => run_suite(&run),
-        Plan::Import(output, source) => import(&output, &source),
+        Plan::Import(import) => report_import(&import),
     }
 }
 
@@ -96,15 +95,17 @@ fn run_suite(run: &SuiteRun) -> Result<Exit> {
 }
 
 /// Reports and records the results of another runner as if the tests had run here.
-fn import(output: &Output, source: &ReportSource) -> Result<Exit> {
+fn report_import(Import { output, source, runner_exit }: &Import) -> Result<Exit> {
     let imported = import::read(source);
+    let duration = imported.tests.iter().map(|test| test.duration).sum();
     let tests = import::to_records(imported.tests, SystemClock.now());
     report_run(output, &[], tests.len(), |report| {
         for test in &tests {
             report.test(test).context("cannot write to stdout")?;
         }
         let end = imported.incomplete.map_or(RunEnd::Completed, RunEnd::Error);
-        Ok(Verdict { tests, end, duration: None, flaky_fails: output.flaky_fails })
+        let verdict = Verdict { tests, end, duration: Some(duration), flaky_fails: output.flaky_fails };
+        Ok(verdict.with_runner_exit(runner_exit.unwrap_or_default()))
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod endings;
 mod import;
+mod producers;
 mod reports;
 mod requests;
 mod retries;
