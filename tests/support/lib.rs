@@ -51,5 +51,6 @@ pub mod shared_store;
 pub mod terminal;
 pub mod tls;
 pub mod trial;
+pub mod tunnel;
 mod unprivileged;
 pub mod world;

@@ -36,12 +36,17 @@ Watch a new version, and roll it back if its error rate is too high:
   dm-health --url https://api.example.com/health --watch 60s..10m --version-at json:'$.version' |
     dm-rollback --if-error-rate 5 -- ./rollback.sh
 
+Proxies and certificates:
+  HTTP and HTTPS requests use the proxies in HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; other
+  targets are reached directly. SSL_CERT_FILE is a PEM file of certificate authorities to trust
+  instead of the machine's.
+
 Exit code:
   0    healthy, and still healthy at the end of --watch, or when its reader ended the watch
   1    unhealthy: a target failed --max-fail times in a row, or reached --fail-rate; without
        --max-fail, the last 5 probes before the end of --watch failed
   2    wrong usage
-  3    inconclusive: this machine could not send --max-fail probes in a row (no route,
+  3    inconclusive: this machine could not send --max-fail probes in a row (no route, no proxy,
        no resolver, no descriptors, no such program); or the reader of the output went away
        before the service was healthy
   4    the reader of the output went away before the first probe finished
@@ -78,13 +83,17 @@ pub struct Args {
     #[arg(long, value_name = "HEADER", value_parser = not_empty::<HeaderExpectation>)]
     pub(crate) expect_header: Vec<HeaderExpectation>,
 
-    /// Text in the body of a healthy response, in its first MiB
+    /// Text in the body of a healthy response, in its first MiB; can be repeated
     #[arg(long, value_name = "TEXT", value_parser = not_empty::<String>)]
-    pub(crate) expect_body: Option<String>,
+    pub(crate) expect_body: Vec<String>,
 
-    /// Regular expression that matches in the first MiB of the body, such as '"version": *"1\.4\.'
+    /// Regular expression that matches in the first MiB of the body, such as '"version": *"1\.4\.'; can be repeated
     #[arg(long, value_name = "REGEX", value_parser = not_empty::<Regex>)]
-    pub(crate) expect_body_regex: Option<Regex>,
+    pub(crate) expect_body_regex: Vec<Regex>,
+
+    /// Text that the first MiB of the body of a healthy response does not contain; can be repeated
+    #[arg(long, value_name = "TEXT", value_parser = not_empty::<String>)]
+    pub(crate) reject_body: Vec<String>,
 
     /// Expectation about a JSON body: a JSONPath (RFC 9535), alone or with == != < <= > >= =~ and a JSON value, such as
     /// '$.version == "42"'; can be repeated

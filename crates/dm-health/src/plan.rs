@@ -10,9 +10,10 @@ use common::args::{EmptyAsNone, Format, non_empty};
 use common::duration::format_duration;
 use common::identity::Identity;
 use common::label::{Label, Stage};
+use common::proxy::Proxies;
 use common::secrets::Redactor;
 use common::term::style::Palette;
-use http_expect::{ResponseExpectation, StatusPatterns, TextExpectation};
+use http_expect::{ResponseExpectation, StatusPatterns, TextCondition, TextExpectation};
 use telemetry::Context;
 
 use crate::address::NamedAddress;
@@ -83,7 +84,12 @@ pub fn plan(args: Args) -> Result<Plan> {
             response: ResponseExpectation {
                 status: StatusPatterns(args.expect_status),
                 headers: args.expect_header,
-                body: TextExpectation { contains: args.expect_body, matches: args.expect_body_regex },
+                body: TextExpectation(
+                    (args.expect_body.into_iter().map(TextCondition::Contains))
+                        .chain(args.expect_body_regex.into_iter().map(TextCondition::Matches))
+                        .chain(args.reject_body.into_iter().map(TextCondition::NotContains))
+                        .collect(),
+                ),
                 json: args.expect_json,
             },
             version: args.expect_version.map(|expected| ExpectedVersion {
@@ -153,10 +159,12 @@ fn targets(args: &Args) -> Result<Vec<Target>> {
 
 /// The targets that `flag` gives, with unique names.
 fn named(addresses: &[NamedAddress], name: Option<&Label>, flag: &str) -> Result<Vec<Target>> {
+    let proxies = Proxies::from_env().map_err(anyhow::Error::msg)?;
     let mut targets = Vec::new();
     let mut names = BTreeSet::new();
     for one in addresses {
         let target = Target::new(&one.address, one.name.as_ref().or(name).cloned())?;
+        let target = target.through(&one.address, &proxies)?;
         if !names.insert(target.name.clone()) {
             bail!(
                 "two targets have the name {0}: give each a unique name, as in {flag} {0}-2={1}",
@@ -172,7 +180,8 @@ fn named(addresses: &[NamedAddress], name: Option<&Label>, flag: &str) -> Result
 /// Rejects expectations that no target can meet.
 fn check_expectations(args: &Args, targets: &[Target]) -> Result<()> {
     let in_body =
-        args.expect_body.is_some() || args.expect_body_regex.is_some() || !args.expect_json.is_empty();
+        !(args.expect_body.is_empty() && args.expect_body_regex.is_empty() && args.reject_body.is_empty())
+            || !args.expect_json.is_empty();
     let in_response = in_body || !args.expect_header.is_empty() || args.expect_version.is_some();
     if in_response && !targets.iter().any(Target::is_http) {
         bail!(

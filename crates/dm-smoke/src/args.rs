@@ -54,16 +54,21 @@ The suite file:
 
 Requests: http has the keys url, method, headers, query, redirects, and one of body, json and form. A url that begins
 with / is appended to --base-url. redirects = N follows at most N redirects; the default is 0. Requests use the proxies
-in HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
+in HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY. SSL_CERT_FILE is a PEM file of certificate authorities to trust instead of
+the machine's.
 
 Expectations: status is a number, a class such as \"2xx\", or a list of these; the default is \"2xx\". json is a JSONPath
 (RFC 9535) that must find a value, a comparison of a JSONPath with a JSON value by == != < <= > >= or =~, or a list of
-these; every value found must satisfy the comparison. A header is a string, { contains = … } or { matches = … }. Only the
-first MiB of a body, and of each output stream of a command, is checked.
+these; every value found must satisfy the comparison. json_absent takes JSONPaths that must find nothing. A body has
+body_contains, body_matches, body_not_contains and body_not_matches; the output of a command the same with stdout and stderr. A
+header is a string, { contains = …, not_contains = …, matches = …, not_matches = … } or { absent = true }. Every text can be a
+list, of which each must hold. All expectations that are not met are reported. Only the first MiB of a body, and of each
+output stream of a command, is checked.
 
 Captures: capture takes a JSONPath, { header = …, regex = … } or { regex = … }. {{name}} inserts the captured value into a
-url, a query, a header, a body, or a variable of a command (env = { TOKEN = \"{{token}}\" }), and makes that test wait for
-the test that captures it. A test is skipped if a test that it depends on does not pass.
+url, a query, a header, a body, the arguments and variables of a command (env = { TOKEN = \"{{token}}\" }) and every text that is
+expected, and makes that test wait for the test that captures it. In a regular expression, a value matches itself. Elsewhere
+two braces are an error; write them as {{\"{{\"}}. A test is skipped if a test that it depends on does not pass.
 
 Environment: {{env.NAME}} inserts an environment variable of dm-smoke. Commands get DM_BASE_URL, DM_DEPLOYMENT_ID,
 DM_SERVICE and DM_ENVIRONMENT.

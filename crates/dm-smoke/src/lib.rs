@@ -30,6 +30,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use common::clock::{Clock, Stopwatch, SystemClock};
 use common::exit::Exit;
+use common::proxy::Proxies;
 use common::{output, runtime};
 
 use plan::{Import, SuiteRun};
@@ -79,6 +80,7 @@ fn run_suite(run: &SuiteRun) -> Result<Exit> {
         // A command may print the secrets in its environment.
         redactor: run.suite.secrets.clone().with_environment(),
         clients: Clients::new(&run.suite, run.reuse)?,
+        proxies: Proxies::from_env().map_err(anyhow::Error::msg)?,
         env: command_env(run),
     };
     let lines: Vec<usize> = run.suite.tests.iter().map(|test| test.line).collect();

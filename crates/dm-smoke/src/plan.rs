@@ -9,6 +9,7 @@ use common::args::non_empty;
 use common::env;
 use common::http::parse_url;
 use common::label::Label;
+use common::proxy::Proxies;
 use secrecy::ExposeSecret;
 use telemetry::Context;
 use url::Url;
@@ -108,6 +109,8 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
         args.filter.as_ref().is_none_or(|filter| filter.is_match(&test.name))
             && (args.tag.is_empty() || args.tag.iter().any(|tag| test.tags.contains(tag)))
     });
+    // The clients would ignore a value that is no URL, and connect directly.
+    Proxies::from_env().map_err(anyhow::Error::msg)?;
     let limits = Limits {
         jobs: usize::from(args.jobs),
         retries: args.retries,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without may panic")]
 
 mod endings;
+mod expectations;
 mod import;
 mod producers;
 mod reports;

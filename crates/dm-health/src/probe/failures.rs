@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::duration::format_duration;
 use common::event::Reason;
+use common::proxy::Proxy;
 use dns_lookup::{LookupError, LookupErrorKind};
 use nix::errno::Errno;
 
@@ -40,6 +41,11 @@ impl Failure {
             Phase::Transfer => (Reason::ReadTimeout, format!("no complete response within {limit}")),
         };
         Self::new(reason, message)
+    }
+
+    /// It happened on the way to the proxy, so it says nothing about the service.
+    pub(super) fn at_proxy(self, proxy: &Proxy) -> Self {
+        Self { is_local: true, message: format!("the proxy {proxy}: {}", self.message), ..self }
     }
 
     pub(super) fn program_timed_out(limit: Duration) -> Self {

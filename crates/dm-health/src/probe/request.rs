@@ -5,7 +5,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::Empty;
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT,
+};
 use hyper::{Request, Uri};
 use percent_encoding::percent_decode_str;
 use url::{Position, Url};
@@ -29,6 +31,15 @@ impl GetRequest {
             .parse()
             .context("the URL contains a character that HTTP does not allow")?;
         Ok(Self { path, headers: headers(url)? })
+    }
+
+    /// Sends it to a proxy, which needs the whole URL.
+    pub(super) fn send_to_proxy(&mut self, url: &Url, authorization: Option<HeaderValue>) -> Result<()> {
+        let origin = &url[..Position::BeforeUsername];
+        let rest = &url[Position::BeforeHost..Position::AfterQuery];
+        self.path = format!("{origin}{rest}").parse().context("the URL cannot be sent to a proxy")?;
+        self.headers.extend(authorization.map(|value| (PROXY_AUTHORIZATION, value)));
+        Ok(())
     }
 
     /// Builds the request. `keep` says whether the connection stays open after it.
@@ -82,6 +93,17 @@ mod tests {
         assert_eq!(request.headers()[HOST], "h:8080");
         assert_eq!(get("https://[::1]/").request(true).headers()[HOST], "[::1]");
         assert_eq!(get("http://h").request(true).uri().to_string(), "/");
+    }
+
+    #[test]
+    fn a_proxy_gets_the_whole_url_without_the_password() {
+        let url = Url::parse("http://us:pw@h:8080/a?v=1#fragment").unwrap();
+        let mut get = GetRequest::new(&url).unwrap();
+        get.send_to_proxy(&url, Some(HeaderValue::from_static("Basic x"))).unwrap();
+        let request = get.request(false);
+        assert_eq!(request.uri().to_string(), "http://h:8080/a?v=1");
+        assert_eq!(request.headers()[PROXY_AUTHORIZATION], "Basic x");
+        assert_eq!(request.headers()[HOST], "h:8080");
     }
 
     #[test]

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 use rustls_platform_verifier::BuilderVerifierExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::client::Resumption;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::ServerName;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
@@ -27,9 +26,9 @@ pub(super) struct Connectors {
     pub(super) grpc: TlsConnector,
 }
 
-/// Loads the root certificates, once for all probes.
+/// Loads the root certificates and makes the cryptography ready, once for all probes and before the first.
 pub(super) fn connectors() -> Result<Connectors> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let mut config = ClientConfig::builder_with_provider(Arc::new(common::tls::provider()))
         .with_safe_default_protocol_versions()
         .and_then(BuilderVerifierExt::with_platform_verifier)
         .context("cannot load the root certificates")?
@@ -45,19 +44,18 @@ pub(super) fn connectors() -> Result<Connectors> {
 }
 
 /// Performs the TLS handshake on a new connection.
-pub(super) async fn handshake(
+pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     connector: &TlsConnector,
     name: ServerName<'static>,
-    tcp: TcpStream,
+    stream: S,
     timer: &mut PhaseTimer<'_>,
-) -> Result<TlsStream<TcpStream>, Failure> {
+) -> Result<TlsStream<S>, Failure> {
     timer.enter(Phase::Tls);
-    let stream = connector.connect(name, tcp).await.map_err(|error| Failure::no_tls(&error))?;
-    Ok(stream)
+    connector.connect(name, stream).await.map_err(|error| Failure::no_tls(&error))
 }
 
 /// The earliest expiry of the certificates that the server sent.
-pub(super) fn first_expiry(stream: &TlsStream<TcpStream>) -> Option<DateTime<Utc>> {
+pub(super) fn first_expiry<S>(stream: &TlsStream<S>) -> Option<DateTime<Utc>> {
     let (_, session) = stream.get_ref();
     let expiries = session.peer_certificates()?.iter().filter_map(|certificate| {
         let (_, certificate) = X509Certificate::from_der(certificate).ok()?;

@@ -5,6 +5,7 @@ mod control;
 mod expectations;
 mod outcomes;
 mod polling;
+mod proxies;
 #[path = "../server/mod.rs"]
 mod server;
 mod targets;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use common::http;
+use common::{http, tls};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 
@@ -43,6 +43,10 @@ impl Clients {
                 .map(|client| (settings, client))
                 .context("cannot create an HTTP client")
         };
+        if needs_tls.values().any(|tls| *tls) {
+            // The clients use it. Another one cannot be installed before, so there is no error.
+            let _ = tls::provider().install_default();
+        }
         needs_tls.into_iter().map(client).collect::<Result<_>>().map(Self)
     }
 

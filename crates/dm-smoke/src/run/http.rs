@@ -9,6 +9,7 @@ use common::duration;
 use common::event::Reason;
 use common::http;
 use common::label::redact_url;
+use common::proxy::Proxies;
 use http_expect::{MAX_BODY_BYTES, Response, excerpt};
 use percent_encoding::utf8_percent_encode;
 use reqwest::Client;
@@ -16,8 +17,9 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use tokio::time::timeout;
 use url::{Url, form_urlencoded};
 
-use super::clients::{Clients, connect_timeout};
-use crate::failure::Failure;
+use super::clients::connect_timeout;
+use super::context::RunContext;
+use crate::failure::{Failure, inserted_badly};
 use crate::redact::{PATH_SEGMENT, SuiteRedactor};
 use crate::suite::assertion::{HttpObserved, Mismatch};
 use crate::suite::model::{Body, HttpTest};
@@ -28,7 +30,7 @@ pub(super) async fn run(
     test: &HttpTest,
     limit: Duration,
     redactor: SuiteRedactor<'_>,
-    clients: &Clients,
+    context: &RunContext,
     clock: &(dyn Clock + Sync),
 ) -> Result<Values, Failure> {
     let url = match url(test, redactor.values) {
@@ -36,13 +38,13 @@ pub(super) async fn run(
         Err(why) => return Err(Failure::error(Reason::Other, why).with_subject(test.method.as_str())),
     };
     let redactor = SuiteRedactor { url: Some(&url), ..redactor };
-    let result = match clients.get(limit, test.max_redirects) {
+    let result = match context.clients.get(limit, test.max_redirects) {
         Some(client) => {
             match timeout(limit, exchange(test, url.clone(), client, redactor.values, clock)).await {
                 Ok(Ok(observed)) => evaluate(test, &observed, redactor),
                 Ok(Err(ExchangeError::Request(why))) => Err(Failure::error(Reason::Other, why)),
                 Ok(Err(ExchangeError::Transport(error))) => {
-                    Err(transport_failure(error, limit, url.scheme() == "https"))
+                    Err(transport_failure(error, limit, &url, &context.proxies))
                 }
                 Err(_) => Err(Failure::error(
                     Reason::ReadTimeout,
@@ -157,20 +159,33 @@ fn evaluate(
     // If this test fails, its message must not show the values that it captured.
     let captured: Vec<_> = results.iter().flatten().cloned().collect();
     let redactor = SuiteRedactor { captured: &captured, ..redactor };
-    let failure = |mismatch: Mismatch<'_>| Failure::from_mismatch(&mismatch, &redactor);
-    test.expected.check(observed, |text| redactor.redact(text)).map_err(failure)?;
+    let expected =
+        test.expected.with(redactor.values).map_err(|why| inserted_badly(&redactor.redact(&why)))?;
+    let mismatches = expected.check(observed, |text| redactor.redact(text));
+    Failure::from_mismatches(&mismatches, &redactor).map_or(Ok(()), Err)?;
     let mut values = Values::new();
+    let mut missing = Vec::new();
     for (capture, value) in test.capture.iter().zip(results) {
-        let value = value.map_err(|what| {
-            failure(Mismatch { reason: Reason::BodyMismatch, what, evidence: &observed.response.body })
-        })?;
-        values.insert(capture.name.clone(), value);
+        match value {
+            Ok(value) => drop(values.insert(capture.name.clone(), value)),
+            Err(what) => missing.push(Mismatch {
+                reason: Reason::BodyMismatch,
+                what,
+                evidence: &observed.response.body,
+            }),
+        }
     }
-    Ok(values)
+    Failure::from_mismatches(&missing, &redactor).map_or(Ok(values), Err)
 }
 
-fn transport_failure(error: reqwest::Error, limit: Duration, https: bool) -> Failure {
-    let reason = classify(&error, https);
+fn transport_failure(error: reqwest::Error, limit: Duration, url: &Url, proxies: &Proxies) -> Failure {
+    // A redirect may have led elsewhere.
+    let url = error.url().unwrap_or(url);
+    let proxy = match proxies.for_url(url) {
+        Ok(proxy) => proxy.filter(|_| error.is_connect()),
+        Err(why) => return Failure::error(Reason::Other, why),
+    };
+    let reason = classify(&error, url.scheme() == "https" && proxy.is_none());
     let message = match reason {
         Reason::ConnectTimeout => {
             format!("no connection within {}", duration::format_duration(connect_timeout(limit)))
@@ -178,7 +193,10 @@ fn transport_failure(error: reqwest::Error, limit: Duration, https: bool) -> Fai
         Reason::Refused => "connection refused".to_owned(),
         _ => excerpt::bounded(&http::describe_error(error)),
     };
-    Failure::error(reason, message)
+    match proxy {
+        Some(proxy) => Failure::error(reason, format!("the proxy {proxy}: {message}")),
+        None => Failure::error(reason, message),
+    }
 }
 
 fn classify(error: &reqwest::Error, https: bool) -> Reason {

@@ -104,20 +104,6 @@ impl<'t> Fields<'t> {
         text(self.get(name)?, "a string", diagnostics)
     }
 
-    /// A string that must not be empty: every text contains the empty string, so that it would test nothing.
-    pub(crate) fn non_empty_text(
-        &mut self,
-        name: &'static str,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<String> {
-        let text = self.text(name, diagnostics)?;
-        if text.get_ref().is_empty() {
-            diagnostics.report(text.span(), format!("{name} must not be empty"));
-            return None;
-        }
-        Some((*text.get_ref()).to_owned())
-    }
-
     /// A duration above zero, if it is set.
     pub(crate) fn duration(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<Duration> {
         let text = text(self.get(name)?, "a duration such as \"500ms\" or \"5s\"", diagnostics)?;

@@ -60,9 +60,9 @@ pub(crate) fn read<'t>(
         .collect();
     let query = query
         .into_iter()
-        .filter_map(|(name, value)| Some(((*name.get_ref()).to_owned(), reader.template_value(value)?.1)))
+        .filter_map(|(name, value)| Some((reader.literal(&name)?, reader.template_value(value)?.1)))
         .collect();
-    let expected = expect::http(expect, reader.diagnostics);
+    let expected = expect::http(expect, reader);
     Some(HttpTest {
         method: method?,
         url: url?,
@@ -123,7 +123,7 @@ fn body(fields: &mut Fields<'_>, entry: &Value<'_>, reader: &mut TestReader<'_>)
     if is_form {
         let pairs = form
             .into_iter()
-            .filter_map(|(name, value)| Some(((*name.get_ref()).to_owned(), reader.template_value(value)?.1)))
+            .filter_map(|(name, value)| Some((reader.literal(&name)?, reader.template_value(value)?.1)))
             .collect();
         return Some(Body::Form(pairs));
     }
@@ -141,7 +141,10 @@ fn json_template(value: &Value<'_>, reader: &mut TestReader<'_>) -> Option<JsonT
         DeValue::Table(table) => JsonTemplate::Object(
             table
                 .iter()
-                .filter_map(|(key, value)| Some((key.get_ref().to_string(), json_template(value, reader)?)))
+                .filter_map(|(key, value)| {
+                    let key = Spanned::new(key.span(), key.get_ref().as_ref());
+                    Some((reader.literal(&key)?, json_template(value, reader)?))
+                })
                 .collect(),
         ),
         DeValue::Integer(_) => JsonTemplate::Other(fields::integer(value)?.into()),
@@ -173,12 +176,13 @@ pub(crate) fn captures(
 
 fn source(value: &Value<'_>, reader: &mut TestReader<'_>) -> Option<Source> {
     if let Some(path) = value.get_ref().as_str() {
+        let path = reader.literal(&Spanned::new(value.span(), path))?;
         return reader.diagnostics.unwrap_or_report(value.span(), path.parse()).map(Source::Json);
     }
     let expected_form = "a JSONPath such as \"$.token\", or a table such as { header = \"location\" } or { regex = \"id=(.*)\" }";
     let mut fields = Fields::from_value(value, expected_form, reader.diagnostics)?;
     let header = fields.text("header", reader.diagnostics);
-    let regex = regex("regex", &mut fields, reader.diagnostics);
+    let regex = regex("regex", &mut fields, reader);
     fields.finish(reader.diagnostics);
     match (header, regex) {
         (Some(header), regex) => {

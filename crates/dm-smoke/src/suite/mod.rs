@@ -5,6 +5,7 @@ pub(crate) mod capture;
 mod command;
 pub(crate) mod dependencies;
 mod expect;
+pub(crate) mod expected;
 mod fields;
 pub(crate) mod file;
 mod http;

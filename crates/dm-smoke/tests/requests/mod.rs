@@ -196,3 +196,29 @@ fn a_capture_searches_repeated_headers_and_cannot_leave_its_path() {
     );
     assert_eq!(server.requests().len(), 1);
 }
+
+#[test]
+fn requests_go_through_the_proxy_of_the_environment_and_messages_name_it() {
+    let suite = "[[test]]\nname = \"health\"\nhttp = { url = \"/health\" }\n";
+    let run = |base: &str, variables: &[(&str, &str)]| {
+        let place = Place::with_suite(suite);
+        let mut command = place.command();
+        command.args(["--base-url", base, "--format", "human"]).envs(variables.iter().copied());
+        assert_cmd::Command::from_std(command).assert()
+    };
+    let proxy = Server::start(|_| answer(200, ""));
+    run("http://shop.invalid", &[("http_proxy", &proxy.url)]).code(0);
+    assert!(proxy.requests()[0].starts_with("GET http://shop.invalid/health HTTP/1.1\r\n"));
+    run(&proxy.url, &[("HTTP_PROXY", "http://192.0.2.1"), ("NO_PROXY", "127.0.0.1")]).code(0);
+
+    let down = testkit::fault::refused();
+    run(&proxy.url, &[("HTTP_PROXY", &down)])
+        .code(1)
+        .stdout(contains(format!("/health: the proxy {down}: connection refused")));
+    run(&proxy.url, &[("ALL_PROXY", "socks5://proxy:1080")])
+        .code(1)
+        .stdout(contains("a socks5 proxy is not supported"));
+    run(&proxy.url, &[("HTTP_PROXY", "not a url")])
+        .code(2)
+        .stderr(contains("HTTP_PROXY is not the URL of a proxy"));
+}

@@ -77,7 +77,15 @@ fn the_schema_and_the_parser_agree() {
         http("body_matches = ''"),
         http("json = []"),
         http("headers = { a = {} }"),
-        http("headers = { a = { contains = 'x', matches = 'y' } }"),
+        http("headers = { a = { contains = 'x', matches = ['y', 'z'], not_contains = 'a' } }"),
+        http("headers = { a = { absent = true }, b = ['x', 'y'] }"),
+        http("body_contains = ['a', 'b'], body_not_matches = 'c', json_absent = '$.a'"),
+        command("stderr_not_contains = 'a', stdout_not_matches = ['b']"),
+        http("headers = { a = { absent = false } }"),
+        http("headers = { a = { absent = true, contains = 'x' } }"),
+        http("headers = { a = [] }"),
+        http("json_absent = ['']"),
+        http("body_contains = []"),
         http("json = 3"),
         http("exit = 0"),
         command("status = 200"),
@@ -96,7 +104,7 @@ fn the_schema_and_the_parser_agree() {
             String::from_utf8_lossy(&told.get_output().stderr)
         );
     }
-    assert_eq!(taken, 6);
+    assert_eq!(taken, 10);
 }
 
 #[test]
