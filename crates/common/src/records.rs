@@ -128,6 +128,9 @@ pub struct Probe {
     /// Why the probe failed; `None` if it succeeded.
     #[serde(default)]
     pub reason: Option<Reason>,
+    /// The same in a sentence: what was observed, and what was expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// The version that answered, as the response names it; `None` if it was not looked for, or not found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

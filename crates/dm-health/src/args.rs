@@ -1,5 +1,6 @@
 //! The command line, as typed.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,11 +11,13 @@ use common::cli::Tool;
 use common::duration;
 use common::label::Label;
 use http_expect::{HeaderExpectation, JsonExpectation, StatusPattern};
+use hyper::Method;
 use regex::bytes::Regex;
 use telemetry::ExportArgs;
 
 use crate::address::NamedAddress;
 use crate::policy::FailRate;
+use crate::request_header::RequestHeader;
 use crate::version::{self, VersionLocation};
 use common::watch_time::WatchTime;
 
@@ -24,7 +27,7 @@ pub const TOOL: Tool = Tool { name: "dm-health", wrapper: false };
 const EXAMPLES: &str = "\
 Examples:
   dm-health --url https://api.example.com/health
-  dm-health --url http://127.0.0.1:8080/health --grace 20s --deadline 2m
+  dm-health --url http://127.0.0.1:8080/health --deadline 2m -- ./run-smoke-tests
   dm-health --url https://api.example.com/health --min-success 3 --watch 5m
   dm-health --url https://api.example.com/health --min-cert-days 14 \\
     --expect-version \"$VERSION\" --version-at json:'$.version'
@@ -52,6 +55,7 @@ Exit code:
   4    the reader of the output went away before the first probe finished
   5    a fault of dm-health, or the output could not be written
   124  not healthy before --deadline
+  126, 127  the command after -- cannot be executed, or does not exist
 If INT, TERM or HUP stops dm-health, it dies by that signal. Recording problems do not change the
 exit code.";
 
@@ -75,8 +79,17 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<Label>,
 
+    /// Header of the requests, 'NAME: VALUE', for HTTP targets; can be repeated. It replaces a default, such as Host
+    #[arg(long, value_name = "HEADER")]
+    pub(crate) header: Vec<RequestHeader>,
+
+    /// Method of the requests, for HTTP targets [default: GET]
+    #[arg(long, value_name = "METHOD", value_parser = parse_method)]
+    pub(crate) method: Option<Method>,
+
     /// Status of a healthy response, a code or a class: 204, 2xx; separate several by commas. Redirects are not followed
-    #[arg(long, value_name = "STATUS", value_delimiter = ',', default_value = "2xx", value_parser = not_empty::<StatusPattern>)]
+    /// [default: 2xx]
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = not_empty::<StatusPattern>)]
     pub(crate) expect_status: Vec<StatusPattern>,
 
     /// Header of a healthy response, 'NAME: VALUE'; can be repeated
@@ -120,7 +133,7 @@ pub struct Args {
 
     /// Consecutive failures that prove a target unhealthy. Consecutive, because single failures are normal: of 300 probes
     /// that fail with a probability of 2 % each, five fail in most runs, but five in a row in hardly any. They also end a
-    /// --watch, but only if this flag is given [default: 5]
+    /// --watch, but only if this flag is given [default: 5; with --deadline, from the first success on]
     #[arg(long, value_name = "N")]
     pub(crate) max_fail: Option<u32>,
 
@@ -154,7 +167,8 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::parse)]
     pub(crate) grace: Duration,
 
-    /// Give up if not healthy by then [default: never]
+    /// Give up if not healthy by then [default: never]. Without --max-fail, a target may fail until then: only after its first
+    /// success do 5 failures in a row prove it unhealthy
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
     pub(crate) deadline: Option<Duration>,
 
@@ -165,6 +179,10 @@ pub struct Args {
     #[arg(long, value_name = "DURATION|MIN..MAX")]
     pub(crate) watch: Option<WatchTime>,
 
+    /// Command that replaces dm-health once the service is healthy, after `--`. Its exit code is then the result
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+
     /// Format of stdout [default: human on a terminal, jsonl in a pipe]
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(crate) format: Option<Format>,
@@ -174,6 +192,13 @@ pub struct Args {
 
     #[command(flatten)]
     pub(crate) export: ExportArgs,
+}
+
+fn parse_method(text: &str) -> Result<Method, &'static str> {
+    const METHODS: [Method; 3] = [Method::GET, Method::HEAD, Method::OPTIONS];
+    // Probes are repeated: only methods that change nothing.
+    let method = METHODS.into_iter().find(|method| method.as_str() == text);
+    method.ok_or("the method is GET, HEAD or OPTIONS, because probes are repeated")
 }
 
 /// Parses a value that must not be empty: if a script's variable is unset, every response would meet the expectation.

@@ -16,7 +16,7 @@ use super::endpoint::{Endpoint, Via};
 use super::http::Connection;
 use super::outcome::{FinishedProbe, ProbeResponse};
 use super::phase_timer::{Phase, PhaseTimer};
-use super::request::GetRequest;
+use super::request::HttpRequest;
 use super::target::{Protocol, Target};
 use super::tls::{self, Connectors};
 use super::{connect, exec, grpc, tunnel};
@@ -140,7 +140,7 @@ impl<'a> Prober<'a> {
     /// failure.
     async fn reuse_connection(
         &mut self,
-        get: &GetRequest,
+        get: &HttpRequest,
         timer: &mut PhaseTimer<'_>,
         partial: &mut PartialOutcome,
     ) -> Option<ProbeResponse> {
@@ -161,7 +161,7 @@ impl<'a> Prober<'a> {
     async fn request_on(
         &mut self,
         mut kept: KeptConnection,
-        get: &GetRequest,
+        get: &HttpRequest,
         timer: &mut PhaseTimer<'_>,
         partial: &mut PartialOutcome,
     ) -> Result<ProbeResponse, Failure> {

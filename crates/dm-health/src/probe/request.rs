@@ -8,29 +8,43 @@ use hyper::body::Bytes;
 use hyper::header::{
     ACCEPT, AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT,
 };
-use hyper::{Request, Uri};
+use hyper::{Method, Request, Uri};
 use percent_encoding::percent_decode_str;
 use url::{Position, Url};
+
+use crate::request_header::RequestHeader;
 
 /// The user agent.
 pub(super) const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("dm-health/", env!("CARGO_PKG_VERSION")));
 
-/// A GET request.
+/// A request without a body.
 #[derive(Debug, Clone)]
-pub(super) struct GetRequest {
+pub(super) struct HttpRequest {
     /// Path and query. May contain a secret.
     path: Uri,
+    method: Method,
     headers: HeaderMap,
 }
 
-impl GetRequest {
+impl HttpRequest {
     /// The request for an `http` or `https` URL.
     pub(super) fn new(url: &Url) -> Result<Self> {
         let path = url[Position::BeforePath..Position::AfterQuery]
             .parse()
             .context("the URL contains a character that HTTP does not allow")?;
-        Ok(Self { path, headers: headers(url)? })
+        Ok(Self { path, method: Method::GET, headers: headers(url)? })
+    }
+
+    /// Sets headers, instead of those of the same name, and the method.
+    pub(super) fn customize(&mut self, headers: &[RequestHeader], method: Option<&Method>) {
+        for RequestHeader { name, .. } in headers {
+            self.headers.remove(name);
+        }
+        self.headers.extend(headers.iter().map(|header| (header.name.clone(), header.value.clone())));
+        if let Some(method) = method {
+            self.method = method.clone();
+        }
     }
 
     /// Sends it to a proxy, which needs the whole URL.
@@ -45,6 +59,7 @@ impl GetRequest {
     /// Builds the request. `keep` says whether the connection stays open after it.
     pub(super) fn request(&self, keep: bool) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
+        request.method_mut().clone_from(&self.method);
         *request.uri_mut() = self.path.clone();
         request.headers_mut().clone_from(&self.headers);
         if !keep {
@@ -82,8 +97,8 @@ fn basic(url: &Url) -> Result<HeaderValue> {
 mod tests {
     use super::*;
 
-    fn get(url: &str) -> GetRequest {
-        GetRequest::new(&Url::parse(url).unwrap()).unwrap()
+    fn get(url: &str) -> HttpRequest {
+        HttpRequest::new(&Url::parse(url).unwrap()).unwrap()
     }
 
     #[test]
@@ -98,7 +113,7 @@ mod tests {
     #[test]
     fn a_proxy_gets_the_whole_url_without_the_password() {
         let url = Url::parse("http://us:pw@h:8080/a?v=1#fragment").unwrap();
-        let mut get = GetRequest::new(&url).unwrap();
+        let mut get = HttpRequest::new(&url).unwrap();
         get.send_to_proxy(&url, Some(HeaderValue::from_static("Basic x"))).unwrap();
         let request = get.request(false);
         assert_eq!(request.uri().to_string(), "http://h:8080/a?v=1");

@@ -5,11 +5,13 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use common::label::{Label, redact_url};
 use common::proxy::Proxies;
+use hyper::Method;
 use url::Url;
 
 use super::endpoint::{Endpoint, Via};
-use super::request::GetRequest;
+use super::request::HttpRequest;
 use crate::address::{Address, HostPort};
+use crate::request_header::RequestHeader;
 
 /// A target to probe.
 #[derive(Debug, Clone)]
@@ -26,8 +28,8 @@ pub(crate) struct Target {
 /// The protocol of the probe.
 #[derive(Debug, Clone)]
 pub(super) enum Protocol {
-    /// An HTTP GET request.
-    Http(Endpoint, GetRequest),
+    /// An HTTP request.
+    Http(Endpoint, HttpRequest),
     /// A TCP connection.
     Tcp(Endpoint),
     /// The standard gRPC health service, with the name of the service.
@@ -48,7 +50,7 @@ impl Target {
                 let port = url.port_or_known_default().context("the URL has no port")?;
                 let default = host.to_string();
                 let endpoint = Endpoint::new(host, port, url.scheme() == "https")?;
-                (default, redact_url(url), Protocol::Http(endpoint, GetRequest::new(url)?))
+                (default, redact_url(url), Protocol::Http(endpoint, HttpRequest::new(url)?))
             }
             Address::Tcp(HostPort { host, port }) => {
                 let endpoint = Endpoint::new(host.clone(), *port, false)?;
@@ -85,6 +87,14 @@ impl Target {
             endpoint.via = Some(Box::new(Via::new(proxy)?));
         }
         Ok(self)
+    }
+
+    /// The same target with these headers and this method, if it is probed by HTTP.
+    pub(crate) fn with_request(mut self, headers: &[RequestHeader], method: Option<&Method>) -> Self {
+        if let Protocol::Http(_, request) = &mut self.protocol {
+            request.customize(headers, method);
+        }
+        self
     }
 
     /// The same target in the control group.

@@ -1,6 +1,7 @@
 //! Stories of the whole program against a real server.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod afterwards;
 mod control;
 mod expectations;
 mod outcomes;
