@@ -1,5 +1,7 @@
 //! The cryptography of this process.
 
+use crate::env;
+use crate::term::text::one_line;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 /// The provider of TLS, ready to use.
@@ -8,6 +10,29 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 /// is drawn here: otherwise the first handshake would draw it, and its time would look like the service's.
 pub fn provider() -> CryptoProvider {
     ready(aws_lc_rs::default_provider())
+}
+
+/// Checks the file of certificate authorities that `SSL_CERT_FILE` names. Without it, a TLS library only says that it does
+/// not know the issuer.
+pub fn check_roots() -> Result<(), String> {
+    let Some(file) = env::system("SSL_CERT_FILE") else { return Ok(()) };
+    match std::fs::File::open(&file) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!(
+            "cannot read {}, the file of certificate authorities in SSL_CERT_FILE: {error}",
+            one_line(&file)
+        )),
+    }
+}
+
+/// What an error of a TLS connection probably means; `None` if it says enough itself.
+pub fn hint(error: &str) -> Option<&'static str> {
+    let demands = ["CertificateRequired", "certificate required"];
+    if demands.iter().any(|text| error.contains(text)) {
+        return Some("the server demands a client certificate");
+    }
+    let ended = error.contains("close_notify") || error.contains("HandshakeFailure");
+    ended.then_some("the server ended the TLS handshake: it may demand a client certificate")
 }
 
 fn ready(provider: CryptoProvider) -> CryptoProvider {
@@ -32,6 +57,17 @@ mod tests {
             self.0.fetch_add(1, Ordering::Relaxed);
             Ok(())
         }
+    }
+
+    #[test]
+    fn an_error_is_explained() {
+        let close = "peer closed connection without sending TLS close_notify: https://docs.rs/rustls/x";
+        assert!(hint(close).unwrap().contains("may demand a client certificate"));
+        assert_eq!(
+            hint("received fatal alert: CertificateRequired"),
+            Some("the server demands a client certificate")
+        );
+        assert_eq!(hint("invalid peer certificate: UnknownIssuer"), None);
     }
 
     #[test]

@@ -123,7 +123,7 @@ pub struct Args {
     #[arg(long, env = "DM_VERSION_AT", value_name = "PLACE")]
     pub(crate) version_at: Option<EmptyAsNone<VersionLocation>>,
 
-    /// Minimum number of days until a certificate of the server expires
+    /// Minimum number of days until a certificate of the server expires, or one between it and the authority
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) min_cert_days: Option<u32>,
 

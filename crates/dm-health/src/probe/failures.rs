@@ -8,6 +8,7 @@ use std::time::Duration;
 use common::duration::format_duration;
 use common::event::Reason;
 use common::proxy::Proxy;
+use common::tls;
 use dns_lookup::{LookupError, LookupErrorKind};
 use nix::errno::Errno;
 
@@ -76,10 +77,15 @@ impl Failure {
     }
 
     pub(super) fn no_tls(error: &io::Error) -> Self {
-        Self::new(Reason::Tls, format!("no TLS connection: {error}"))
+        let error = error.to_string();
+        Self::new(Reason::Tls, format!("no TLS connection: {}", tls::hint(&error).unwrap_or(&error)))
     }
 
     pub(super) fn no_response(error: &hyper::Error) -> Self {
+        // TLS 1.3 refuses a client only after its handshake.
+        if let Some(hint) = tls::hint(&innermost(error)) {
+            return Self::new(Reason::Tls, hint);
+        }
         let message = if error.is_incomplete_message() {
             "the connection was closed before the response was complete".to_owned()
         } else if error.is_parse() {

@@ -192,7 +192,7 @@ impl<'a> Prober<'a> {
         match (&self.tls, &endpoint.tls_name) {
             (Some(tls), Some(name)) => {
                 let stream = tls::handshake(connector(tls), name.clone(), stream, timer).await?;
-                let end = tls::first_expiry(&stream);
+                let end = tls::first_expiry(&stream, self.clock.now());
                 Ok((Box::new(stream), end))
             }
             _ => Ok((stream, None)),

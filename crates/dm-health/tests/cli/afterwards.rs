@@ -77,3 +77,28 @@ fn a_flag_that_no_target_can_meet_is_an_error() {
         Run::new(&tcp, flags).assert().code(2).stderr(contains("http://"));
     }
 }
+
+#[test]
+fn headers_that_other_clients_take_are_taken() {
+    let odd = "HTTP/1.1 200 OK\r\nx-folded: one\r\n  two\r\nx-space : yes\r\ncontent-length: 0\r\n\r\n";
+    let mut run = Run::new(&Server::start(&[Reply::Raw(odd)]).url("/"), "--max-fail 1");
+    run.args.extend(
+        ["--expect-header", "x-space: yes", "--expect-header", "x-folded: one two"].map(str::to_owned),
+    );
+    run.assert().code(0);
+}
+
+#[test]
+fn a_tls_connection_that_fails_says_what_to_do() {
+    let authority = testkit::https::Authority::new();
+    let run = Run::new(&authority.server(testkit::https::Flaw::DemandsClient), "--max-fail 1");
+    let told = |file: &std::path::Path| {
+        let mut command = run.command();
+        command.env("SSL_CERT_FILE", file);
+        Command::from_std(command).timeout(Duration::from_mins(2)).assert()
+    };
+    told(&authority.file()).code(1).stderr(contains("demand").and(contains("a client certificate")));
+    told(std::path::Path::new("/nonexistent.pem")).code(5).stderr(contains(
+        "cannot read /nonexistent.pem, the file of certificate authorities in SSL_CERT_FILE",
+    ));
+}

@@ -34,6 +34,13 @@ impl Diagnostics {
         self.0.push(Diagnostic { at, message: message.into() });
     }
 
+    /// Adds an error that concerns many places, at the first one only.
+    pub(crate) fn report_once(&mut self, at: Range<usize>, message: &str) {
+        if !self.0.iter().any(|known| known.message == message) {
+            self.report(at, message);
+        }
+    }
+
     /// Returns the value, or adds its error and returns `None`.
     pub(crate) fn unwrap_or_report<T>(
         &mut self,

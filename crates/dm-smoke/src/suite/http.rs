@@ -90,7 +90,7 @@ fn parse_url_template(written: &Spanned<&str>, reader: &mut TestReader<'_>) -> O
     let template = match (written.get_ref().starts_with('/'), reader.options.base_url) {
         (true, Some(base)) => template.prefixed_with(base.as_str().trim_end_matches('/')),
         (true, None) => {
-            reader.diagnostics.report(written.span(), "the url is relative: give --base-url");
+            reader.diagnostics.report_once(written.span(), "the url is relative: give --base-url");
             return None;
         }
         (false, _) => template,

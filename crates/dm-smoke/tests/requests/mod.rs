@@ -222,3 +222,36 @@ fn requests_go_through_the_proxy_of_the_environment_and_messages_name_it() {
         .code(2)
         .stderr(contains("HTTP_PROXY is not the URL of a proxy"));
 }
+
+#[test]
+fn a_redirect_to_another_host_takes_no_secret_along() {
+    let other = Server::start(|_| answer(500, ""));
+    let location = format!("{}/there?token=hush-hush", other.url);
+    let first = Server::start(move |_| {
+        format!("HTTP/1.1 307 X\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    });
+    let suite = "[[test]]\nname = \"a\"\n\
+                 http = { method = \"POST\", url = \"/here?key=hush-hush\", headers = { x-api-key = \"hush-hush\", accept = \"text/html\" }, redirects = 3 }\n";
+    let told = Place::with_suite(suite).smoke(&["--base-url", &first.url, "--format", "human"]).code(1);
+    let subject = format!(
+        "POST {}/here?key=***, redirected once to {}/there?token=***: status 500",
+        first.url, other.url
+    );
+    told.stdout(contains(subject).and(contains("hush").not()));
+    let request = other.requests().remove(0);
+    assert!(request.starts_with("POST /there") && request.contains("accept: text/html\r\n"), "{request}");
+    let headers = request.split_once("\r\n").unwrap().1;
+    assert!(!headers.contains("hush") && !headers.contains("referer"), "{request}");
+}
+
+#[test]
+fn a_missing_base_url_is_one_error_and_a_missing_file_of_authorities_is_named() {
+    let test = |name: &str, url: &str| format!("[[test]]\nname = '{name}'\nhttp = {{ url = '{url}' }}\n");
+    let suite: String = (0..30).map(|number| test(&number.to_string(), "/")).collect();
+    let told = Place::with_suite(&suite).smoke(&[]).code(2);
+    assert_eq!(String::from_utf8_lossy(&told.get_output().stderr).matches("give --base-url").count(), 1);
+    let place = Place::with_suite(&test("tls", "https://127.0.0.1:1/"));
+    let mut command = place.command();
+    command.env("SSL_CERT_FILE", "/nonexistent.pem");
+    assert_cmd::Command::from_std(command).assert().code(5).stderr(contains("cannot read /nonexistent.pem"));
+}
