@@ -52,7 +52,8 @@ The suite file:
   expect = { exit = 0, stdout_contains = \"current\" }
   depends_on = [\"log in\"]
 
-Requests: http has the keys url, method, headers, query, redirects, and one of body, json and form. A url that begins
+Requests: http has the keys url, method, headers, query, redirects, one of bearer and basic_auth = { user = …, password = … },
+and one of body, json and form. [defaults] has headers, bearer and basic_auth for all requests to the host of --base-url. A url that begins
 with / is appended to --base-url. redirects = N follows at most N redirects; the default is 0. Requests use the proxies
 in HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY. SSL_CERT_FILE is a PEM file of certificate authorities to trust instead of
 the machine's.

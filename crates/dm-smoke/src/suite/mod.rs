@@ -3,6 +3,7 @@
 pub(crate) mod assertion;
 pub(crate) mod capture;
 mod command;
+mod defaults;
 pub(crate) mod dependencies;
 mod expect;
 pub(crate) mod expected;

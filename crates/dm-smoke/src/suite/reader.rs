@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use common::env::Env;
 use common::secrets::Redactor;
+use reqwest::header::HeaderName;
 use toml::Spanned;
 use url::Url;
 
@@ -32,6 +33,8 @@ pub(crate) struct TestReader<'a> {
     pub(crate) diagnostics: &'a mut Diagnostics,
     /// The values of the environment variables that the suite uses.
     pub(crate) secrets: &'a mut Vec<String>,
+    /// The headers of all requests to the deployment.
+    pub(crate) defaults: &'a [(HeaderName, Template)],
     /// The captured values that the test uses.
     pub(crate) uses: Vec<SpannedName>,
 }

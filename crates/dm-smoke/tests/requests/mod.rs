@@ -255,3 +255,35 @@ fn a_missing_base_url_is_one_error_and_a_missing_file_of_authorities_is_named() 
     command.env("SSL_CERT_FILE", "/nonexistent.pem");
     assert_cmd::Command::from_std(command).assert().code(5).stderr(contains("cannot read /nonexistent.pem"));
 }
+
+#[test]
+fn defaults_go_to_the_deployment_and_to_no_other_host() {
+    let (server, other) = (Server::start(|_| answer(200, "")), Server::start(|_| answer(200, "")));
+    let suite = format!(
+        "[defaults]\nheaders = {{ x-a = \"{{{{env.KEY}}}}\", accept = \"text/html\" }}\n\
+         basic_auth = {{ user = \"me\", password = \"hush-hush\" }}\n\
+         [[test]]\nname = \"a\"\nhttp = {{ url = \"/a\" }}\n\
+         [[test]]\nname = \"b\"\nhttp = {{ url = \"/b\", bearer = \"own\", headers = {{ accept = \"own\" }} }}\ndepends_on = \"a\"\n\
+         [[test]]\nname = \"c\"\nhttp = {{ url = \"{}/c\" }}\n",
+        other.url
+    );
+    let place = Place::with_suite(&suite);
+    let mut command = place.command();
+    command.args(["--base-url", &server.url]).env("KEY", "hush-key");
+    assert_cmd::Command::from_std(command).assert().code(0);
+    let [a, b] = server.requests().try_into().unwrap();
+    // printf me:hush-hush | base64
+    for line in ["x-a: hush-key\r\n", "accept: text/html\r\n", "authorization: Basic bWU6aHVzaC1odXNo\r\n"] {
+        assert!(a.contains(line), "{a}");
+    }
+    for line in ["x-a: hush-key\r\n", "accept: own\r\n", "authorization: Bearer own\r\n"] {
+        assert!(b.contains(line), "{b}");
+    }
+    assert_eq!((b.matches("accept:").count(), b.matches("authorization:").count()), (1, 1));
+    assert!(!other.requests()[0].contains("hush") && !other.requests()[0].contains("authorization"));
+    let suite = "[defaults]\nbearer = \"{{token}}\"\n[[test]]\nname = \"a\"\nhttp = { url = \"/\" }\ncapture = { token = \"$\" }";
+    Place::with_suite(suite)
+        .smoke(&["--check"])
+        .code(2)
+        .stderr(contains("2:10: defaults take only {{env.NAME}}"));
+}

@@ -20,7 +20,7 @@ pub(crate) fn parse(text: &str) -> ImportedReport {
         }
     }
     parser.end_block();
-    parser.end_subtest();
+    parser.end_subtest(false);
     let incomplete = match parser.bailed_out {
         Some(reason) => Some(format!("the runner bailed out: {reason}")),
         None => parser.plan.fault(),
@@ -85,9 +85,9 @@ impl Parser {
                 self.plan.add_plan(plan);
             }
         } else if line == "}" {
-            self.end_subtest();
+            self.end_subtest(true);
         } else if let Some(file) = file_of_prove(line) {
-            self.end_subtest();
+            self.end_subtest(false);
             self.plan.next_stream();
             self.file = Some(file.to_owned());
         } else if self.file.is_some() && line == "Result: FAIL" && !self.has_failed() {
@@ -107,7 +107,7 @@ impl Parser {
         if self.file.is_some() && point.number.is_none() && self.plan.is_complete() {
             return;
         }
-        self.end_subtest();
+        self.end_subtest(false);
         let failed_subtest = self.failed_subtest.take().filter(|_| point.result == TestResult::Fail);
         self.explains = match (point.result, &failed_subtest) {
             (TestResult::Fail, None) => Explains::Test,
@@ -131,10 +131,13 @@ impl Parser {
         self.explains = if explains { Explains::Subtest } else { Explains::Nothing };
     }
 
-    /// Ends the subtest of a test that was opened with a brace.
-    fn end_subtest(&mut self) {
+    /// Ends the subtest of a test that was opened with a brace. Without the closing one, the brace was part of the name.
+    fn end_subtest(&mut self, is_closed: bool) {
         if !std::mem::take(&mut self.is_open) {
             return;
+        }
+        if let Some(test) = self.tests.last_mut().filter(|_| !is_closed) {
+            test.name.push_str(" {");
         }
         self.explains = Explains::Nothing;
         let message = self.failed_subtest.take().map(FailedSubtest::into_message);

@@ -46,6 +46,41 @@ fn directives_and_escapes() {
     );
 }
 
+#[test]
+fn a_subtest_speaks_through_its_parent() {
+    let messages = |text: &str| {
+        parse(text)
+            .tests
+            .into_iter()
+            .map(|test| (test.name, test.message.unwrap_or_default()))
+            .collect::<Vec<_>>()
+    };
+    let named = |name: &str, message: &str| vec![(name.to_owned(), message.to_owned())];
+    let buffered = "1..1\nnot ok 1 - a # time=5ms {\n    not ok 1 - b {\n        not ok 1 - c\n          ---\n          error:\n            message: why\n          ...\n    }\n}\n";
+    assert_eq!(messages(buffered), named("a", "b > c: why"));
+    let before = "    not ok 1 - b\n    # why\n    1..1\n    # Looks like you failed 1 test of 1.\nnot ok 1 - a\n# tests 1\n1..1\n";
+    assert_eq!(messages(before), named("a", "b: why"));
+    assert_eq!(messages("1..1\nok 1 - a {\n"), named("a {", ""));
+    let bailed = parse("1..1\nok 1 - a {\n    Bail out! no database\n}\n");
+    assert_eq!(bailed.incomplete.as_deref(), Some("the runner bailed out: no database"));
+}
+
+#[test]
+fn a_block_ends_at_its_own_mark_and_totals_are_no_message() {
+    let text = "1..2\nnot ok 1 - a\n    ---\n    message: |-\n      first\n      ...\n      last\n    duration_ms: 1,500.5\n    ...\nnot ok 2 - b\n# tests 2\n# pass 0\n# fail 2\n";
+    let tests = parse(text).tests;
+    assert_eq!(tests[0].message.as_deref(), Some("first\n...\nlast"));
+    assert_eq!((tests[0].duration, tests[1].message.clone()), (Duration::from_micros(1_500_500), None));
+}
+
+#[test]
+fn numbers_and_plans_agree() {
+    let incomplete = |text: &str| parse(text).incomplete.unwrap_or_default();
+    assert!(incomplete("1..2\nok 1\nok 1\n").starts_with("the number 1 comes more than once"));
+    assert!(incomplete("1..2\nok 1\nok 3\n").starts_with("the test 3 is outside the plan"));
+    assert!(incomplete("1..1\nok 1\n1..2\nok 2\n").starts_with("there are two plans"));
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(
