@@ -102,8 +102,7 @@ pub struct Probe {
     pub name: String,
     /// The URL or address of the target, without secrets.
     pub target: String,
-    /// The source: `probe`, or `probe:` and the name of one of several targets. Sources are evaluated separately from users'
-    /// traffic and from each other.
+    /// The source: `probe`, or `probe:` and the name of one of several targets. Each is evaluated separately.
     pub src: String,
     /// Whether the response met every expectation.
     pub ok: bool,

@@ -190,9 +190,11 @@ fn named(args: &Args, addresses: &[NamedAddress], name: Option<&Label>, flag: &s
 
 /// Rejects expectations that no target can meet.
 fn check_expectations(args: &Args, targets: &[Target]) -> Result<()> {
-    let in_body =
-        !(args.expect_body.is_empty() && args.expect_body_regex.is_empty() && args.reject_body.is_empty())
-            || !args.expect_json.is_empty();
+    let in_body = args.expect_body.len()
+        + args.expect_body_regex.len()
+        + args.reject_body.len()
+        + args.expect_json.len()
+        > 0;
     let in_response = in_body || !args.expect_header.is_empty() || args.expect_version.is_some();
     if in_response && !targets.iter().any(Target::is_http) {
         bail!(

@@ -3,13 +3,13 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Command;
 
+use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 
 use crate::import::import;
-use crate::support::Place;
+use crate::support::{PATIENCE, Place};
 
 #[test]
 fn each_recorded_report_is_understood() {
@@ -20,7 +20,11 @@ fn each_recorded_report_is_understood() {
     let mut told = String::new();
     for name in names {
         let place = Place::with_suite("");
-        let from = if name.ends_with(".xml") { "--from-junit" } else { "--from-tap" };
+        let from = if Path::new(&name).extension().is_some_and(|extension| extension == "xml") {
+            "--from-junit"
+        } else {
+            "--from-tap"
+        };
         let path = folder.join(&name).display().to_string();
         let output = import(&place, &[from, &path, "--format", "human"], "");
         let output = output.get_output();
@@ -40,7 +44,7 @@ fn perl_and_prove() {
     write("dies.t", "use Test::More tests => 1; ok(1, 'good'); exit 3;");
     let output = |program: &str, args: &[&str]| {
         let mut command = Command::new(program);
-        command.args(args).current_dir(place.path(".")).env_remove("HARNESS_OPTIONS");
+        command.args(args).current_dir(place.path(".")).env_remove("HARNESS_OPTIONS").timeout(PATIENCE);
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     };
     let told = |text: &str, code| import(&place, &["--from-tap", "-", "--format", "human"], text).code(code);
@@ -66,6 +70,7 @@ fn node() {
         let run = Command::new("node")
             .args(["--test", &reporter, "a.test.cjs"])
             .current_dir(place.path("."))
+            .timeout(PATIENCE)
             .output();
         let report = String::from_utf8(run.unwrap().stdout).unwrap();
         let told = import(&place, &[from, "-", "--format", "human", "--runner-exit", "1"], &report).code(1);

@@ -116,7 +116,7 @@ impl Parser {
         match self.text {
             TextUse::Nothing => {}
             TextUse::Output => match (self.open.last_mut(), self.suites.last_mut()) {
-                (Some(test), _) => test.add_output(text),
+                (Some(open), _) => open.add_output(text),
                 (None, Some(suite)) => suite.add_output(text),
                 (None, None) => {}
             },
