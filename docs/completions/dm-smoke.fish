@@ -1,6 +1,7 @@
-complete -c dm-smoke -l from-junit -d 'Run no tests; import the JUnit XML report of another runner, such as hurl, pytest, bats, node or gotestsum; - is stdin' -r -F
-complete -c dm-smoke -l from-tap -d 'Run no tests; import the TAP report of another runner, such as node, bats or hurl; - is stdin' -r -F
-complete -c dm-smoke -l name -d 'Name of the suite for imported results [default: the name of the file; for stdin, tap or junit]' -r
+complete -c dm-smoke -l from-junit -d 'Run no tests; import the JUnit XML reports of another runner, such as hurl, pytest, jest or gotestsum: files, or patterns such as \'reports/TEST-*.xml\'; - is stdin' -r -F
+complete -c dm-smoke -l from-tap -d 'Run no tests; import the TAP reports of another runner, such as node, bats, vitest or hurl: files or patterns; - is stdin' -r -F
+complete -c dm-smoke -l runner-exit -d 'Exit code of the runner whose reports are imported. If it is not 0 although no test in the reports failed, the result is inconclusive: the runner knows of a problem that its reports do not contain' -r
+complete -c dm-smoke -l name -d 'Name of the suite for imported results [default: the name of the file; for stdin and several files, tap or junit]' -r
 complete -c dm-smoke -l base-url -d 'Base of the suite\'s relative URLs; http or https' -r
 complete -c dm-smoke -l jobs -d 'Maximum number of tests that run at once; the output keeps the suite\'s order' -r
 complete -c dm-smoke -l timeout -d 'Time limit of each attempt of a test, unless the test sets its own' -r

@@ -3,12 +3,16 @@
 use std::process::{Command, Stdio};
 
 use testkit::bin::Machine;
+use testkit::https::{Authority, Flaw};
 use testkit::sample::Sample;
 
 use crate::{Contender, with};
 
 /// Rounds, in each of which both programs send one request.
 const ROUNDS: usize = 200;
+
+/// Rounds of five TLS probes.
+const TLS_ROUNDS: usize = 20;
 
 /// Targets that are polled concurrently, each once per second.
 const TARGETS: usize = 1000;
@@ -20,6 +24,8 @@ pub(crate) fn measure() {
     first_verdict(&url);
     println!();
     latencies(&url);
+    println!();
+    first_tls();
     println!();
     many(&url);
 }
@@ -80,6 +86,30 @@ fn latencies(url: &str) {
         "  curl's time_total {curl:>6.3} ms, dm-health's latency_ms {ours:>6.3} ms: difference {:.3} ms",
         ours - curl
     );
+}
+
+/// The latency of the first TLS probe of a process, and of those after it: the start of the tool must not count.
+fn first_tls() {
+    let machine = Machine::new();
+    let authority = Authority::new();
+    let url = authority.server(Flaw::None);
+    let (mut first, mut later) = (Vec::new(), Vec::new());
+    for _ in 0..TLS_ROUNDS {
+        let mut command = health(&machine, &url);
+        command.args(["--min-success", "5", "--interval", "50ms"]).env("SSL_CERT_FILE", authority.file());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let stream = String::from_utf8(output.stdout).unwrap();
+        let mut latencies = stream.lines().filter_map(|line| {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            record["latency_ms"].as_f64()
+        });
+        first.extend(latencies.next());
+        later.extend(latencies);
+    }
+    let (first, later) = (median(first), median(later));
+    println!("latency of the first TLS probe, median of {TLS_ROUNDS} rounds");
+    println!("  first {first:>6.2} ms, later {later:>6.2} ms: {:.1} times", first / later);
 }
 
 fn median(mut numbers: Vec<f64>) -> f64 {

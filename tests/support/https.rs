@@ -7,7 +7,8 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::fault::{answer, serve};
 
@@ -33,6 +34,8 @@ pub enum Flaw {
     SelfSigned,
     /// It is good, and the server speaks HTTP/2 only.
     Http2Only,
+    /// It is good, and the server demands one of the client.
+    DemandsClient,
 }
 
 impl Default for Authority {
@@ -90,7 +93,14 @@ impl Authority {
             params.signed_by(&key, &self.issuer).unwrap()
         };
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let builder = ServerConfig::builder().with_no_client_auth();
+        let builder = if flaw == Flaw::DemandsClient {
+            let mut roots = RootCertStore::empty();
+            roots.add(self.issuer.der().clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
+            ServerConfig::builder().with_client_cert_verifier(verifier)
+        } else {
+            ServerConfig::builder().with_no_client_auth()
+        };
         let mut config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
         config.alpn_protocols = match flaw {
             Flaw::Http2Only => vec![b"h2".to_vec()],

@@ -14,6 +14,7 @@
 //! | [`git_http`] | git repositories over HTTP |
 //! | [`shared_store`] | a place for a shared state, of every kind, and what is in it |
 //! | [`proxy`] | a proxy with faults of the network, which counts requests |
+//! | [`tunnel`] | an HTTP proxy that opens tunnels |
 //! | [`session`] | a client of one of them, in a process of its own |
 //! | [`prometheus`] | a real Prometheus, and queries to it |
 //! | [`alertmanager`] | a real Alertmanager |
@@ -53,5 +54,6 @@ pub mod site;
 pub mod terminal;
 pub mod tls;
 pub mod trial;
+pub mod tunnel;
 mod unprivileged;
 pub mod world;

@@ -102,8 +102,7 @@ pub struct Probe {
     pub name: String,
     /// The URL or address of the target, without secrets.
     pub target: String,
-    /// The source: `probe`, or `probe:` and the name of one of several targets. Sources are evaluated separately from users'
-    /// traffic and from each other.
+    /// The source: `probe`, or `probe:` and the name of one of several targets. Each is evaluated separately.
     pub src: String,
     /// Whether the response met every expectation.
     pub ok: bool,
@@ -128,6 +127,9 @@ pub struct Probe {
     /// Why the probe failed; `None` if it succeeded.
     #[serde(default)]
     pub reason: Option<Reason>,
+    /// The same in a sentence: what was observed, and what was expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// The version that answered, as the response names it; `None` if it was not looked for, or not found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

@@ -1,5 +1,6 @@
 //! The command line, as typed.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,11 +11,13 @@ use common::cli::Tool;
 use common::duration;
 use common::label::Label;
 use http_expect::{HeaderExpectation, JsonExpectation, StatusPattern};
+use hyper::Method;
 use regex::bytes::Regex;
 use telemetry::ExportArgs;
 
 use crate::address::NamedAddress;
 use crate::policy::FailRate;
+use crate::request_header::RequestHeader;
 use crate::version::{self, VersionLocation};
 use common::watch_time::WatchTime;
 
@@ -24,7 +27,7 @@ pub const TOOL: Tool = Tool { name: "dm-health", wrapper: false };
 const EXAMPLES: &str = "\
 Examples:
   dm-health --url https://api.example.com/health
-  dm-health --url http://127.0.0.1:8080/health --grace 20s --deadline 2m
+  dm-health --url http://127.0.0.1:8080/health --deadline 2m -- ./run-smoke-tests
   dm-health --url https://api.example.com/health --min-success 3 --watch 5m
   dm-health --url https://api.example.com/health --min-cert-days 14 \\
     --expect-version \"$VERSION\" --version-at json:'$.version'
@@ -36,17 +39,23 @@ Watch a new version, and roll it back if its error rate is too high:
   dm-health --url https://api.example.com/health --watch 60s..10m --version-at json:'$.version' |
     dm-rollback --if-error-rate 5 -- ./rollback.sh
 
+Proxies and certificates:
+  HTTP and HTTPS requests use the proxies in HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; other
+  targets are reached directly. SSL_CERT_FILE is a PEM file of certificate authorities to trust
+  instead of the machine's.
+
 Exit code:
   0    healthy, and still healthy at the end of --watch, or when its reader ended the watch
   1    unhealthy: a target failed --max-fail times in a row, or reached --fail-rate; without
        --max-fail, the last 5 probes before the end of --watch failed
   2    wrong usage
-  3    inconclusive: this machine could not send --max-fail probes in a row (no route,
+  3    inconclusive: this machine could not send --max-fail probes in a row (no route, no proxy,
        no resolver, no descriptors, no such program); or the reader of the output went away
        before the service was healthy
   4    the reader of the output went away before the first probe finished
   5    a fault of dm-health, or the output could not be written
   124  not healthy before --deadline
+  126, 127  the command after -- cannot be executed, or does not exist
 If INT, TERM or HUP stops dm-health, it dies by that signal. Recording problems do not change the
 exit code.";
 
@@ -70,21 +79,34 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<Label>,
 
+    /// Header of the requests, 'NAME: VALUE', for HTTP targets; can be repeated. It replaces a default, such as Host
+    #[arg(long, value_name = "HEADER")]
+    pub(crate) header: Vec<RequestHeader>,
+
+    /// Method of the requests, for HTTP targets [default: GET]
+    #[arg(long, value_name = "METHOD", value_parser = parse_method)]
+    pub(crate) method: Option<Method>,
+
     /// Status of a healthy response, a code or a class: 204, 2xx; separate several by commas. Redirects are not followed
-    #[arg(long, value_name = "STATUS", value_delimiter = ',', default_value = "2xx", value_parser = not_empty::<StatusPattern>)]
+    /// [default: 2xx]
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = not_empty::<StatusPattern>)]
     pub(crate) expect_status: Vec<StatusPattern>,
 
     /// Header of a healthy response, 'NAME: VALUE'; can be repeated
     #[arg(long, value_name = "HEADER", value_parser = not_empty::<HeaderExpectation>)]
     pub(crate) expect_header: Vec<HeaderExpectation>,
 
-    /// Text in the body of a healthy response, in its first MiB
+    /// Text in the body of a healthy response, in its first MiB; can be repeated
     #[arg(long, value_name = "TEXT", value_parser = not_empty::<String>)]
-    pub(crate) expect_body: Option<String>,
+    pub(crate) expect_body: Vec<String>,
 
-    /// Regular expression that matches in the first MiB of the body, such as '"version": *"1\.4\.'
+    /// Regular expression that matches in the first MiB of the body, such as '"version": *"1\.4\.'; can be repeated
     #[arg(long, value_name = "REGEX", value_parser = not_empty::<Regex>)]
-    pub(crate) expect_body_regex: Option<Regex>,
+    pub(crate) expect_body_regex: Vec<Regex>,
+
+    /// Text that the first MiB of the body of a healthy response does not contain; can be repeated
+    #[arg(long, value_name = "TEXT", value_parser = not_empty::<String>)]
+    pub(crate) reject_body: Vec<String>,
 
     /// Expectation about a JSON body: a JSONPath (RFC 9535), alone or with == != < <= > >= =~ and a JSON value, such as
     /// '$.version == "42"'; can be repeated
@@ -101,7 +123,7 @@ pub struct Args {
     #[arg(long, env = "DM_VERSION_AT", value_name = "PLACE")]
     pub(crate) version_at: Option<EmptyAsNone<VersionLocation>>,
 
-    /// Minimum number of days until a certificate of the server expires
+    /// Minimum number of days until a certificate of the server expires, or one between it and the authority
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) min_cert_days: Option<u32>,
 
@@ -111,7 +133,7 @@ pub struct Args {
 
     /// Consecutive failures that prove a target unhealthy. Consecutive, because single failures are normal: of 300 probes
     /// that fail with a probability of 2 % each, five fail in most runs, but five in a row in hardly any. They also end a
-    /// --watch, but only if this flag is given [default: 5]
+    /// --watch, but only if this flag is given [default: 5; with --deadline, from the first success on]
     #[arg(long, value_name = "N")]
     pub(crate) max_fail: Option<u32>,
 
@@ -145,7 +167,8 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::parse)]
     pub(crate) grace: Duration,
 
-    /// Give up if not healthy by then [default: never]
+    /// Give up if not healthy by then [default: never]. Without --max-fail, a target may fail until then: only after its first
+    /// success do 5 failures in a row prove it unhealthy
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
     pub(crate) deadline: Option<Duration>,
 
@@ -156,6 +179,10 @@ pub struct Args {
     #[arg(long, value_name = "DURATION|MIN..MAX")]
     pub(crate) watch: Option<WatchTime>,
 
+    /// Command that replaces dm-health once the service is healthy, after `--`. Its exit code is then the result
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+
     /// Format of stdout [default: human on a terminal, jsonl in a pipe]
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(crate) format: Option<Format>,
@@ -165,6 +192,13 @@ pub struct Args {
 
     #[command(flatten)]
     pub(crate) export: ExportArgs,
+}
+
+fn parse_method(text: &str) -> Result<Method, &'static str> {
+    const METHODS: [Method; 3] = [Method::GET, Method::HEAD, Method::OPTIONS];
+    // Probes are repeated: only methods that change nothing.
+    let method = METHODS.into_iter().find(|method| method.as_str() == text);
+    method.ok_or("the method is GET, HEAD or OPTIONS, because probes are repeated")
 }
 
 /// Parses a value that must not be empty: if a script's variable is unset, every response would meet the expectation.

@@ -55,9 +55,9 @@ impl Expectations {
 
     fn unmet(&self, response: &ProbeResponse, latency: Duration) -> Option<Failure> {
         let http = response.http.as_ref().and_then(|http| {
-            (self.response.check_head(http).err().map(|mismatch| failure(&mismatch)))
+            (self.response.check_head(http).first().map(failure))
                 .or_else(|| self.version.as_ref()?.unmet(http))
-                .or_else(|| self.response.check_body(http).err().map(|mismatch| failure(&mismatch)))
+                .or_else(|| self.response.check_body(http).first().map(failure))
         });
         http.or_else(|| self.expires_soon(response.certificate?)).or_else(|| self.too_slow(latency))
     }
@@ -100,7 +100,7 @@ fn failure(mismatch: &Mismatch<'_>) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use http_expect::TextExpectation;
+    use http_expect::{TextCondition, TextExpectation};
     use hyper::HeaderMap;
 
     use super::*;
@@ -124,7 +124,7 @@ mod tests {
     }
 
     fn body(text: &str) -> ResponseExpectation {
-        let body = TextExpectation { contains: Some(text.to_owned()), matches: None };
+        let body = TextExpectation(vec![TextCondition::Contains(text.to_owned())]);
         ResponseExpectation { body, ..Default::default() }
     }
 

@@ -21,11 +21,16 @@ mod policy;
 mod poll_loop;
 mod probe;
 mod report;
+mod request_header;
 mod run;
 mod run_outcome;
 mod stats;
 mod stdout_closed;
 mod version;
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use anyhow::Result;
 use common::exit::Exit;
@@ -41,5 +46,17 @@ pub use version::VersionLocation;
 /// The targets cannot be probed at all.
 #[expect(clippy::needless_pass_by_value, reason = "the signature that `main` expects")]
 pub fn run(plan: Plan) -> Result<Exit> {
-    run::run(&plan)
+    match run::run(&plan)? {
+        Exit::Success if !plan.command.is_empty() => Ok(replace_with(&plan.command)),
+        exit => Ok(exit),
+    }
+}
+
+/// Replaces this process with the command. Returns only if the command cannot be started.
+fn replace_with(command: &[OsString]) -> Exit {
+    let Some((program, arguments)) = command.split_first() else { return Exit::Success };
+    let error = Command::new(program).args(arguments).exec();
+    let error = child_process::explain(program, &error);
+    common::cli::warn(TOOL.name, &[error.message]);
+    error.exit
 }

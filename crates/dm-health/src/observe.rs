@@ -65,6 +65,7 @@ pub fn observe(
     // Only the deadline and the caller end it.
     let rules = PollRules {
         max_fail: u32::MAX,
+        waits_for_success: false,
         fail_rate: None,
         min_success: u32::MAX,
         grace: deadline,

@@ -1,6 +1,7 @@
 //! The plan: validated values that need no further look at the flags.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use common::args::{EmptyAsNone, Format, non_empty};
 use common::duration::format_duration;
 use common::identity::Identity;
 use common::label::{Label, Stage};
+use common::proxy::Proxies;
 use common::secrets::Redactor;
 use common::term::style::Palette;
-use http_expect::{ResponseExpectation, StatusPatterns, TextExpectation};
+use http_expect::{ResponseExpectation, StatusPatterns, TextCondition, TextExpectation};
 use telemetry::Context;
 
 use crate::address::NamedAddress;
@@ -22,6 +24,7 @@ use crate::policy::{Extension, PollRules};
 use crate::poll_loop::Schedule;
 use crate::probe::{ProbeOptions, Target};
 use crate::report::Style;
+use crate::request_header::RequestHeader;
 use crate::version::{ExpectedVersion, VersionDetector, VersionLocation};
 use common::watch_time::WatchTime;
 
@@ -55,6 +58,8 @@ pub struct Plan {
     pub(crate) options: ProbeOptions,
     /// The format of stdout.
     pub(crate) style: Style,
+    /// The command to run once the service is healthy; empty for none.
+    pub(crate) command: Vec<OsString>,
 }
 
 /// Validates the flags and resolves the deployment's context.
@@ -81,9 +86,18 @@ pub fn plan(args: Args) -> Result<Plan> {
         targets,
         expected: Expectations {
             response: ResponseExpectation {
-                status: StatusPatterns(args.expect_status),
+                status: if args.expect_status.is_empty() {
+                    StatusPatterns::default()
+                } else {
+                    StatusPatterns(args.expect_status)
+                },
                 headers: args.expect_header,
-                body: TextExpectation { contains: args.expect_body, matches: args.expect_body_regex },
+                body: TextExpectation(
+                    (args.expect_body.into_iter().map(TextCondition::Contains))
+                        .chain(args.expect_body_regex.into_iter().map(TextCondition::Matches))
+                        .chain(args.reject_body.into_iter().map(TextCondition::NotContains))
+                        .collect(),
+                ),
                 json: args.expect_json,
             },
             version: args.expect_version.map(|expected| ExpectedVersion {
@@ -96,6 +110,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         },
         rules: PollRules {
             max_fail,
+            waits_for_success: args.max_fail.is_none() && args.deadline.is_some(),
             fail_rate: args.fail_rate,
             min_success: args.min_success,
             grace: args.grace,
@@ -107,6 +122,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         schedule,
         options: ProbeOptions { timeout: args.timeout, reuse: args.reuse },
         style,
+        command: args.command,
     })
 }
 
@@ -131,6 +147,7 @@ fn detector(location: VersionLocation, args: &Args, identity: &Identity) -> Vers
     for one in args.url.iter().chain(&args.control_url) {
         secrets.add(one.address.secrets());
     }
+    secrets.add(args.header.iter().map(RequestHeader::secret));
     let deployed = identity.version.as_ref().map(ToString::to_string);
     VersionDetector { location, secrets: secrets.with_environment(), deployed }
 }
@@ -140,23 +157,25 @@ fn targets(args: &Args) -> Result<Vec<Target>> {
     if args.name.is_some() && args.url.len() > 1 {
         bail!("--name is for one --url: with several, name each one, as in --url api=https://host/health");
     }
-    let mut targets = named(&args.url, args.name.as_ref(), "--url")?;
+    let mut targets = named(args, &args.url, args.name.as_ref(), "--url")?;
     check_expectations(args, &targets)?;
     let is_judged = |one: &&NamedAddress| args.url.iter().any(|url| url.address == one.address);
     if args.control_url.iter().any(|one| is_judged(&one)) {
         bail!("--control-url and --url are the same: a group is never worse than itself");
     }
-    let control = named(&args.control_url, None, "--control-url")?;
+    let control = named(args, &args.control_url, None, "--control-url")?;
     targets.extend(control.into_iter().map(Target::into_control));
     Ok(targets)
 }
 
 /// The targets that `flag` gives, with unique names.
-fn named(addresses: &[NamedAddress], name: Option<&Label>, flag: &str) -> Result<Vec<Target>> {
+fn named(args: &Args, addresses: &[NamedAddress], name: Option<&Label>, flag: &str) -> Result<Vec<Target>> {
+    let proxies = Proxies::from_env().map_err(anyhow::Error::msg)?;
     let mut targets = Vec::new();
     let mut names = BTreeSet::new();
     for one in addresses {
         let target = Target::new(&one.address, one.name.as_ref().or(name).cloned())?;
+        let target = target.through(&one.address, &proxies)?.with_request(&args.header, args.method.as_ref());
         if !names.insert(target.name.clone()) {
             bail!(
                 "two targets have the name {0}: give each a unique name, as in {flag} {0}-2={1}",
@@ -171,12 +190,21 @@ fn named(addresses: &[NamedAddress], name: Option<&Label>, flag: &str) -> Result
 
 /// Rejects expectations that no target can meet.
 fn check_expectations(args: &Args, targets: &[Target]) -> Result<()> {
-    let in_body =
-        args.expect_body.is_some() || args.expect_body_regex.is_some() || !args.expect_json.is_empty();
+    let in_body = args.expect_body.len()
+        + args.expect_body_regex.len()
+        + args.reject_body.len()
+        + args.expect_json.len()
+        > 0;
     let in_response = in_body || !args.expect_header.is_empty() || args.expect_version.is_some();
     if in_response && !targets.iter().any(Target::is_http) {
         bail!(
             "a header, a body or a version can only be expected from http:// and https://, and no --url has that scheme"
+        );
+    }
+    let in_request = args.method.is_some() || !args.header.is_empty();
+    if (in_request || !args.expect_status.is_empty()) && !targets.iter().any(Target::is_http) {
+        bail!(
+            "a status can only be expected from http:// and https://, and only they take --header and --method; no --url has that scheme"
         );
     }
     if args.min_cert_days.is_some() && !targets.iter().any(Target::is_tls) {
@@ -218,6 +246,9 @@ fn check(args: &Args, schedule: Schedule) -> Result<()> {
             format_duration(earliest),
             format_duration(deadline)
         );
+    }
+    if args.watch.is_some() && !args.command.is_empty() {
+        bail!("--watch and a command exclude each other: the command runs as soon as the service is healthy");
     }
     if let Some(watch) = args.watch
         && watch.max < schedule.watch_interval

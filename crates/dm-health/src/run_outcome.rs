@@ -207,6 +207,7 @@ mod tests {
 
     const RULES: PollRules = PollRules {
         max_fail: 5,
+        waits_for_success: false,
         fail_rate: None,
         min_success: 1,
         grace: Duration::ZERO,

@@ -12,6 +12,8 @@ use regex::Regex;
 use secrecy::SecretString;
 use telemetry::ExportArgs;
 
+use crate::import::parse_path;
+
 /// The name and the kind of this tool.
 pub const TOOL: Tool = Tool { name: "dm-smoke", wrapper: false };
 
@@ -22,7 +24,8 @@ Examples:
   dm-smoke smoke.toml --base-url https://api --jobs 8 --format tap > smoke.tap
   dm-smoke smoke.toml --retries 2 --max-fail 5 --deadline 2m --tag critical
   dm-smoke smoke.toml --report junit=smoke.xml        readable output, and a file for the CI system
-  hurl --test --report-junit shop.xml *.hurl; dm-smoke --from-junit shop.xml
+  hurl --test --report-junit shop.xml *.hurl; dm-smoke --from-junit shop.xml --runner-exit $?
+  dm-smoke --from-junit 'target/surefire-reports/TEST-*.xml' --name unit
   node --test --test-reporter tap | dm-smoke --from-tap - --name node
   dm-smoke smoke.toml --check                         only validate the file
 
@@ -49,18 +52,24 @@ The suite file:
   expect = { exit = 0, stdout_contains = \"current\" }
   depends_on = [\"log in\"]
 
-Requests: http has the keys url, method, headers, query, redirects, and one of body, json and form. A url that begins
+Requests: http has the keys url, method, headers, query, redirects, one of bearer and basic_auth = { user = …, password = … },
+and one of body, json and form. [defaults] has headers, bearer and basic_auth for all requests to the host of --base-url. A url that begins
 with / is appended to --base-url. redirects = N follows at most N redirects; the default is 0. Requests use the proxies
-in HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
+in HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY. SSL_CERT_FILE is a PEM file of certificate authorities to trust instead of
+the machine's.
 
 Expectations: status is a number, a class such as \"2xx\", or a list of these; the default is \"2xx\". json is a JSONPath
 (RFC 9535) that must find a value, a comparison of a JSONPath with a JSON value by == != < <= > >= or =~, or a list of
-these; every value found must satisfy the comparison. A header is a string, { contains = … } or { matches = … }. Only the
-first MiB of a body, and of each output stream of a command, is checked.
+these; every value found must satisfy the comparison. json_absent takes JSONPaths that must find nothing. A body has
+body_contains, body_matches, body_not_contains and body_not_matches; the output of a command the same with stdout and stderr. A
+header is a string, { contains = …, not_contains = …, matches = …, not_matches = … } or { absent = true }. Every text can be a
+list, of which each must hold. All expectations that are not met are reported. Only the first MiB of a body, and of each
+output stream of a command, is checked.
 
 Captures: capture takes a JSONPath, { header = …, regex = … } or { regex = … }. {{name}} inserts the captured value into a
-url, a query, a header, a body, or a variable of a command (env = { TOKEN = \"{{token}}\" }), and makes that test wait for
-the test that captures it. A test is skipped if a test that it depends on does not pass.
+url, a query, a header, a body, the arguments and variables of a command (env = { TOKEN = \"{{token}}\" }) and every text that is
+expected, and makes that test wait for the test that captures it. In a regular expression, a value matches itself. Elsewhere
+two braces are an error; write them as {{\"{{\"}}. A test is skipped if a test that it depends on does not pass.
 
 Environment: {{env.NAME}} inserts an environment variable of dm-smoke. Commands get DM_BASE_URL, DM_DEPLOYMENT_ID,
 DM_SERVICE and DM_ENVIRONMENT.
@@ -73,8 +82,9 @@ Exit code:
   1    at least one test failed or could not run, or was flaky with --flaky fail
   2    wrong usage or an invalid suite file; no test was run
   4    no test was run
-  5    inconclusive: a program that a test needs is missing, an imported report is incomplete, or the
-       output could not be written; or a fault of dm-smoke
+  5    inconclusive: a program that a test needs is missing, an imported report is incomplete, its
+       runner failed for another reason than a test, or the output could not be written; or a fault
+       of dm-smoke
   124  the deadline expired, and no test had failed by then
 If a signal stops dm-smoke, it dies by that signal. Recording problems do not change the exit code.";
 
@@ -90,16 +100,22 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["from_junit", "from_tap", "check", "name"])]
     pub(crate) new: bool,
 
-    /// Run no tests; import the JUnit XML report of another runner, such as hurl, pytest, bats, node or gotestsum; - is
+    /// Run no tests; import the JUnit XML reports of another runner, such as hurl, pytest, jest or gotestsum: files, or
+    /// patterns such as 'reports/TEST-*.xml'; - is stdin
+    #[arg(long, value_name = "FILE", num_args = 1.., value_parser = parse_path, conflicts_with_all = ["from_tap", "check"])]
+    pub(crate) from_junit: Vec<PathBuf>,
+
+    /// Run no tests; import the TAP reports of another runner, such as node, bats, vitest or hurl: files or patterns; - is
     /// stdin
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["from_tap", "check"])]
-    pub(crate) from_junit: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", num_args = 1.., value_parser = parse_path, conflicts_with = "check")]
+    pub(crate) from_tap: Vec<PathBuf>,
 
-    /// Run no tests; import the TAP report of another runner, such as node, bats or hurl; - is stdin
-    #[arg(long, value_name = "FILE", conflicts_with = "check")]
-    pub(crate) from_tap: Option<PathBuf>,
+    /// Exit code of the runner whose reports are imported. If it is not 0 although no test in the reports failed, the
+    /// result is inconclusive: the runner knows of a problem that its reports do not contain
+    #[arg(long, value_name = "CODE", conflicts_with = "suite")]
+    pub(crate) runner_exit: Option<u8>,
 
-    /// Name of the suite for imported results [default: the name of the file; for stdin, tap or junit]
+    /// Name of the suite for imported results [default: the name of the file; for stdin and several files, tap or junit]
     #[arg(long, value_name = "NAME", conflicts_with = "suite")]
     pub(crate) name: Option<Label>,
 

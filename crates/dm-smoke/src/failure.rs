@@ -6,6 +6,9 @@ use http_expect::excerpt;
 use crate::redact::SuiteRedactor;
 use crate::suite::assertion::Mismatch;
 
+/// The most expectations of a test that a message names.
+const MAX_MISMATCHES: usize = 5;
+
 /// The failure of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -18,14 +21,21 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// An expectation was not met.
-    pub(crate) fn from_mismatch(mismatch: &Mismatch<'_>, redactor: &SuiteRedactor<'_>) -> Self {
-        let message = if mismatch.evidence.trim_ascii().is_empty() {
-            mismatch.what.clone()
-        } else {
-            format!("{}: {}", mismatch.what, redactor.excerpt(mismatch.evidence))
-        };
-        Self { result: TestResult::Fail, reason: mismatch.reason, message }
+    /// Expectations that were not met; `None` if all were. The first gives the class: it often explains the others.
+    pub(crate) fn from_mismatches(mismatches: &[Mismatch<'_>], redactor: &SuiteRedactor<'_>) -> Option<Self> {
+        let reason = mismatches.first()?.reason;
+        let mut shown: Vec<&[u8]> = Vec::new();
+        let mut parts = Vec::new();
+        for Mismatch { what, evidence, .. } in mismatches.iter().take(MAX_MISMATCHES) {
+            // The same body can show several mismatches.
+            let is_new = !evidence.trim_ascii().is_empty() && !shown.contains(evidence);
+            parts.push(if is_new { format!("{what}: {}", redactor.excerpt(evidence)) } else { what.clone() });
+            shown.push(evidence);
+        }
+        if let Some(more @ 1..) = mismatches.len().checked_sub(MAX_MISMATCHES) {
+            parts.push(format!("and {more} more"));
+        }
+        Some(Self { result: TestResult::Fail, reason, message: parts.join("; ") })
     }
 
     /// The test could not run to its end.
@@ -38,4 +48,10 @@ impl Failure {
     pub(crate) fn with_subject(self, subject: &str) -> Self {
         Self { message: format!("{}: {}", excerpt::bounded(subject), self.message), ..self }
     }
+}
+
+/// A captured value makes an expectation invalid.
+pub(crate) fn inserted_badly(why: &str) -> Failure {
+    let message = format!("a captured value does not fit into an expectation: {}", excerpt::one_line(why));
+    Failure::error(Reason::Other, excerpt::bounded(&message))
 }

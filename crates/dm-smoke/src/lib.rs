@@ -30,10 +30,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use common::clock::{Clock, Stopwatch, SystemClock};
 use common::exit::Exit;
+use common::proxy::Proxies;
 use common::{output, runtime};
 
-use import::ReportSource;
-use plan::{Output, SuiteRun};
+use plan::{Import, SuiteRun};
 use report_run::report_run;
 use run::{Clients, RunContext};
 use suite::model::Suite;
@@ -54,7 +54,7 @@ pub fn run(plan: Plan) -> Result<Exit> {
         Plan::New(path) => write_example(path.as_deref()),
         Plan::Check(suite) => print_check(&suite),
         Plan::Run(run) => run_suite(&run),
-        Plan::Import(output, source) => import(&output, &source),
+        Plan::Import(import) => report_import(&import),
     }
 }
 
@@ -80,6 +80,7 @@ fn run_suite(run: &SuiteRun) -> Result<Exit> {
         // A command may print the secrets in its environment.
         redactor: run.suite.secrets.clone().with_environment(),
         clients: Clients::new(&run.suite, run.reuse)?,
+        proxies: Proxies::from_env().map_err(anyhow::Error::msg)?,
         env: command_env(run),
     };
     let lines: Vec<usize> = run.suite.tests.iter().map(|test| test.line).collect();
@@ -96,15 +97,17 @@ fn run_suite(run: &SuiteRun) -> Result<Exit> {
 }
 
 /// Reports and records the results of another runner as if the tests had run here.
-fn import(output: &Output, source: &ReportSource) -> Result<Exit> {
+fn report_import(Import { output, source, runner_exit }: &Import) -> Result<Exit> {
     let imported = import::read(source);
+    let duration = imported.tests.iter().map(|test| test.duration).sum();
     let tests = import::to_records(imported.tests, SystemClock.now());
     report_run(output, &[], tests.len(), |report| {
         for test in &tests {
             report.test(test).context("cannot write to stdout")?;
         }
         let end = imported.incomplete.map_or(RunEnd::Completed, RunEnd::Error);
-        Ok(Verdict { tests, end, duration: None, flaky_fails: output.flaky_fails })
+        let verdict = Verdict { tests, end, duration: Some(duration), flaky_fails: output.flaky_fails };
+        Ok(verdict.with_runner_exit(runner_exit.unwrap_or_default()))
     })
 }
 

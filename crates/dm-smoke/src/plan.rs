@@ -1,6 +1,7 @@
 //! The plan: checked values, from the flags, the environment and the suite file.
 
 use std::io::IsTerminal;
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -8,6 +9,7 @@ use common::args::non_empty;
 use common::env;
 use common::http::parse_url;
 use common::label::Label;
+use common::proxy::Proxies;
 use secrecy::ExposeSecret;
 use telemetry::Context;
 use url::Url;
@@ -29,7 +31,7 @@ pub enum Plan {
     /// Run a suite.
     Run(Box<SuiteRun>),
     /// Report the results that another runner wrote.
-    Import(Box<Output>, ReportSource),
+    Import(Box<Import>),
 }
 
 /// A suite to run.
@@ -47,9 +49,20 @@ pub struct SuiteRun {
     pub(crate) reuse: bool,
 }
 
+/// Results of another runner to report.
+#[derive(Debug)]
+pub struct Import {
+    /// Where the results go.
+    pub(crate) output: Output,
+    /// The reports.
+    pub(crate) source: ReportSource,
+    /// The exit code of the runner, if it is known.
+    pub(crate) runner_exit: Option<u8>,
+}
+
 /// Where results go, and how they count.
 #[derive(Debug)]
-pub struct Output {
+pub(crate) struct Output {
     /// The deployment, and where the results are recorded.
     pub(crate) context: Context,
     /// The suite's name.
@@ -96,6 +109,8 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
         args.filter.as_ref().is_none_or(|filter| filter.is_match(&test.name))
             && (args.tag.is_empty() || args.tag.iter().any(|tag| test.tags.contains(tag)))
     });
+    // The clients would ignore a value that is no URL, and connect directly.
+    Proxies::from_env().map_err(anyhow::Error::msg)?;
     let limits = Limits {
         jobs: usize::from(args.jobs),
         retries: args.retries,
@@ -114,19 +129,25 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
 }
 
 fn plan_import(mut args: Args) -> Result<Plan> {
-    let (format, default_name, path) = match (args.from_junit.take(), args.from_tap.take()) {
-        (Some(path), _) => (import::Format::Junit, "junit", path),
-        (None, Some(path)) => (import::Format::Tap, "tap", path),
-        (None, None) => bail!("give a suite file, --from-junit or --from-tap"),
+    let (format, default_name, paths) = match (mem::take(&mut args.from_junit), mem::take(&mut args.from_tap))
+    {
+        (paths, _) if !paths.is_empty() => (import::Format::Junit, "junit", paths),
+        (_, paths) if !paths.is_empty() => (import::Format::Tap, "tap", paths),
+        _ => bail!("give a suite file, --from-junit or --from-tap"),
     };
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let file_name = || Label::sanitize(&stem).filter(|name| name.as_str() != "-");
+    let runner_exit = args.runner_exit;
+    let stem = match paths.as_slice() {
+        [path] => path.file_stem().unwrap_or_default().to_string_lossy(),
+        _ => "-".into(),
+    };
+    // A pattern is no name, and - is stdin.
+    let file_name = || Label::sanitize(&stem).filter(|_| stem != "-" && !stem.contains(['*', '?', '[']));
     let name = args.name.take().or_else(file_name).or_else(|| Label::sanitize(default_name));
     let Some(name) = name else {
         bail!("the name of the file is not usable as the name of a suite: give a --name")
     };
-    let source = ReportSource { format, path };
-    Ok(Plan::Import(Box::new(output(args, name, None)?), source))
+    let source = ReportSource { format, paths };
+    Ok(Plan::Import(Box::new(Import { output: output(args, name, None)?, source, runner_exit })))
 }
 
 fn output(args: Args, suite: Label, file: Option<PathBuf>) -> Result<Output> {

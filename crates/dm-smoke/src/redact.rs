@@ -9,6 +9,7 @@ use http_expect::excerpt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::{Url, form_urlencoded};
 
+use crate::suite::expected::json_part;
 use crate::suite::template::Values;
 
 /// Shorter values, in characters, are not treated as secrets: masking them would mask almost everything.
@@ -84,6 +85,8 @@ pub(crate) fn encoded_forms<'a>(values: impl IntoIterator<Item = &'a String>) ->
         // Some encoders also escape the slash.
         secrets.extend([json, &ascii].map(|json| json.replace('/', "\\/")));
         secrets.extend([json.to_owned(), ascii]);
+        // In an expectation of a suite.
+        secrets.extend([regex::escape(value), json_part(value), json_part(&regex::escape(value))]);
         secrets.push(utf8_percent_encode(value, PATH_SEGMENT).to_string());
         secrets.push(form_urlencoded::byte_serialize(value.as_bytes()).collect());
         // A value that ends with a line feed is shown without it.

@@ -60,8 +60,9 @@ pub(crate) fn report_run(
     }
     let (status, reason) = verdict.status();
     let results = TestResult::ALL.iter().map(|&result| (result, verdict.count(result))).collect();
-    let completion =
-        Completion { id, ts: clock.now(), duration: Some(stopwatch.elapsed(&clock)), status, reason };
+    // The time to read the reports of another runner says nothing.
+    let duration = verdict.duration.unwrap_or_else(|| stopwatch.elapsed(&clock));
+    let completion = Completion { id, ts: clock.now(), duration: Some(duration), status, reason };
     let detail = Detail::Smoke { suite: output.suite.clone(), results };
     let cause = verdict.cause();
     let event = output.context.event(&stage, completion, detail).because(cause.as_deref());

@@ -45,7 +45,7 @@ pub(crate) struct Verdict {
     pub(crate) tests: Vec<Test>,
     /// How the run ended.
     pub(crate) end: RunEnd,
-    /// How long the run took; `None` for imported results.
+    /// How long the run took; for imported results, how long the tests took together. `None` if it did not start.
     pub(crate) duration: Option<Duration>,
     /// Whether a flaky test counts as failed.
     pub(crate) flaky_fails: bool,
@@ -78,6 +78,21 @@ impl Verdict {
             }
             RunEnd::Completed => Exit::Success,
         }
+    }
+
+    /// Adds the exit code of the runner whose results were imported. One that no test explains leaves the run without a
+    /// verdict: the runner knows more than its report.
+    #[must_use]
+    pub(crate) fn with_runner_exit(mut self, code: u8) -> Self {
+        let is_explained = self.count(TestResult::Fail) + self.count(TestResult::Error) > 0;
+        if code != 0 && !is_explained {
+            let why = format!("the runner exited with {code}, but no test in its report failed");
+            self.end = RunEnd::Error(match self.end.early_reason() {
+                Some(reason) => format!("{reason}; {why}"),
+                None => why,
+            });
+        }
+        self
     }
 
     fn is_failed(&self, result: TestResult) -> bool {
@@ -173,6 +188,21 @@ mod tests {
         assert_eq!(verdict(&[(Pass, None)], RunEnd::Completed).cause(), None);
         assert_eq!(verdict(&[(Pass, None)], RunEnd::Deadline).cause().unwrap(), "the deadline expired");
         assert_eq!(verdict(&[], RunEnd::Completed).cause().unwrap(), "no test was run");
+    }
+
+    #[test]
+    fn the_exit_code_of_the_runner_counts_if_no_test_explains_it() {
+        let exit = |results: &[(TestResult, Option<Reason>)], code| {
+            verdict(results, RunEnd::Completed).with_runner_exit(code).exit()
+        };
+        assert_eq!(exit(&[(Pass, None)], 0), Exit::Success);
+        assert_eq!(exit(&[(Pass, None)], 137), Exit::CouldNotJudge);
+        assert_eq!(exit(&[(TestResult::Skip, None)], 1), Exit::CouldNotJudge);
+        assert_eq!(exit(&[(Fail, None)], 0), Exit::Failure);
+        assert_eq!(exit(&[(Pass, None), (Fail, None)], 1), Exit::Failure);
+        let incomplete = verdict(&[], RunEnd::Error("no plan".to_owned())).with_runner_exit(2);
+        let why = "no plan; the runner exited with 2, but no test in its report failed";
+        assert_eq!(incomplete.end, RunEnd::Error(why.to_owned()));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without may panic")]
 
 mod endings;
+mod expectations;
 mod import;
+mod producers;
 mod reports;
 mod requests;
 mod retries;

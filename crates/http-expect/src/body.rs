@@ -2,46 +2,71 @@
 
 use regex::bytes::Regex;
 
-/// What a text should contain. The default expects nothing.
+/// What is expected of a text; each condition has to hold. The default expects nothing.
 #[derive(Debug, Clone, Default)]
-pub struct TextExpectation {
-    /// This text.
-    pub contains: Option<String>,
-    /// A match of this expression.
-    pub matches: Option<Regex>,
-}
+pub struct TextExpectation(pub Vec<TextCondition>);
 
-/// The part of a [`TextExpectation`] that a text does not meet.
-#[derive(Debug, Clone, Copy)]
-pub enum TextMismatch<'a> {
-    /// The text does not contain this one.
-    Contains(&'a str),
-    /// This expression does not match.
-    Matches(&'a Regex),
+/// One thing that is expected of a text.
+#[derive(Debug, Clone)]
+pub enum TextCondition {
+    /// It contains this text.
+    Contains(String),
+    /// It does not contain this text.
+    NotContains(String),
+    /// This expression matches in it.
+    Matches(Regex),
+    /// This expression does not match in it.
+    NotMatches(Regex),
 }
 
 impl TextExpectation {
-    /// Compares. Works on bytes: a body does not have to be UTF-8.
-    pub fn check(&self, text: &[u8]) -> Result<(), TextMismatch<'_>> {
-        match (&self.contains, &self.matches) {
-            (Some(part), _) if !contains(text, part) => Err(TextMismatch::Contains(part)),
-            (_, Some(regex)) if !regex.is_match(text) => Err(TextMismatch::Matches(regex)),
-            _ => Ok(()),
-        }
+    /// The conditions that a text does not meet. Works on bytes: a body does not have to be UTF-8.
+    pub fn unmet(&self, text: &[u8]) -> impl Iterator<Item = &TextCondition> {
+        self.0.iter().filter(|condition| !condition.is_met(text))
     }
 }
 
-impl TextMismatch<'_> {
-    /// The predicate of a sentence, with the expected text as `quote` writes it: `does not contain "ok"`.
-    pub fn describe(self, quote: fn(&str) -> String) -> String {
+impl TextCondition {
+    /// Whether it holds for a text.
+    pub fn is_met(&self, text: &[u8]) -> bool {
         match self {
-            Self::Contains(part) => format!("does not contain {}", quote(part)),
-            Self::Matches(regex) => format!("does not match {}", quote(regex.as_str())),
+            Self::Contains(part) => contains(text, part),
+            Self::NotContains(part) => !contains(text, part),
+            Self::Matches(regex) => regex.is_match(text),
+            Self::NotMatches(regex) => !regex.is_match(text),
         }
+    }
+
+    /// Whether it says what the text must not contain.
+    pub(crate) fn is_negative(&self) -> bool {
+        matches!(self, Self::NotContains(_) | Self::NotMatches(_))
+    }
+
+    /// The predicate of a sentence about a text that does not meet it, with the expected text as `quote` writes it: `does
+    /// not contain "ok"`.
+    pub fn describe_unmet(&self, quote: impl Fn(&str) -> String) -> String {
+        let (verb, text) = match self {
+            Self::Contains(part) => ("does not contain", part.as_str()),
+            Self::NotContains(part) => ("contains", part.as_str()),
+            Self::Matches(regex) => ("does not match", regex.as_str()),
+            Self::NotMatches(regex) => ("matches", regex.as_str()),
+        };
+        format!("{verb} {}", quote(text))
+    }
+
+    /// The predicate of a sentence about a text that meets it.
+    pub(crate) fn describe(&self, quote: impl Fn(&str) -> String) -> String {
+        let (verb, text) = match self {
+            Self::Contains(part) => ("contains", part.as_str()),
+            Self::NotContains(part) => ("does not contain", part.as_str()),
+            Self::Matches(regex) => ("matches", regex.as_str()),
+            Self::NotMatches(regex) => ("does not match", regex.as_str()),
+        };
+        format!("{verb} {}", quote(text))
     }
 }
 
-pub(crate) fn contains(text: &[u8], part: &str) -> bool {
+fn contains(text: &[u8], part: &str) -> bool {
     part.is_empty() || text.windows(part.len()).any(|window| window == part.as_bytes())
 }
 
@@ -59,13 +84,23 @@ mod tests {
     }
 
     #[test]
-    fn the_first_part_that_is_not_met_is_described() {
-        let expectation =
-            TextExpectation { contains: Some("ok\n".to_owned()), matches: Some(Regex::new("^a").unwrap()) };
-        let check = |text: &[u8]| expectation.check(text).map_err(|mismatch| mismatch.describe(quoted));
-        assert_eq!(check(b"ko"), Err("does not contain \"ok\\n\"".to_owned()));
-        assert_eq!(check(b"ok\n"), Err("does not match \"^a\"".to_owned()));
-        assert_eq!(check(b"a ok\n"), Ok(()));
-        assert!(TextExpectation::default().check(b"").is_ok());
+    fn every_condition_that_is_not_met_is_described() {
+        let regex = |text: &str| Regex::new(text).unwrap();
+        let expectation = TextExpectation(vec![
+            TextCondition::Contains("ok\n".to_owned()),
+            TextCondition::NotContains("error".to_owned()),
+            TextCondition::Matches(regex("^a")),
+            TextCondition::NotMatches(regex("z$")),
+        ]);
+        let unmet = |text: &[u8]| {
+            expectation.unmet(text).map(|condition| condition.describe_unmet(quoted)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            unmet(b"errorz"),
+            ["does not contain \"ok\\n\"", "contains \"error\"", "does not match \"^a\"", "matches \"z$\""]
+        );
+        assert_eq!(unmet(b"ok\n"), ["does not match \"^a\""]);
+        assert_eq!(unmet(b"a ok\n"), Vec::<String>::new());
+        assert_eq!(TextExpectation::default().unmet(b"").count(), 0);
     }
 }

@@ -7,7 +7,7 @@ use crate::mismatch::Mismatch;
 use crate::response::Response;
 use crate::status::StatusPatterns;
 
-/// What is expected of a response. The default expects a 2xx status and nothing else.
+/// What is expected of a response; all of it has to be met. The default expects a 2xx status and nothing else.
 #[derive(Debug, Clone, Default)]
 pub struct ResponseExpectation {
     /// The status.
@@ -21,41 +21,46 @@ pub struct ResponseExpectation {
 }
 
 impl ResponseExpectation {
-    /// Compares the head and then the body, and returns the first mismatch.
-    pub fn check<'a>(&'a self, response: &'a Response) -> Result<(), Mismatch<'a>> {
-        self.check_head(response)?;
-        self.check_body(response)
+    /// Compares the head and then the body, and returns all mismatches.
+    pub fn check<'a>(&'a self, response: &'a Response) -> Vec<Mismatch<'a>> {
+        let mut mismatches = self.check_head(response);
+        mismatches.extend(self.check_body(response));
+        mismatches
     }
 
     /// Whether nothing but a status of success is expected.
     pub fn is_only_success(&self) -> bool {
         let Self { status, headers, body, json } = self;
-        *status == StatusPatterns::default()
-            && headers.is_empty()
-            && body.contains.is_none()
-            && body.matches.is_none()
-            && json.is_empty()
+        *status == StatusPatterns::default() && headers.is_empty() && body.0.is_empty() && json.is_empty()
     }
 
     /// Compares the status and the headers; the status first, because it often explains the other mismatches.
-    pub fn check_head<'a>(&'a self, response: &'a Response) -> Result<(), Mismatch<'a>> {
+    pub fn check_head<'a>(&'a self, response: &'a Response) -> Vec<Mismatch<'a>> {
+        let mut mismatches = Vec::new();
         if !self.status.matches(response.status) {
-            return Err(Mismatch::Status { response, expected: &self.status });
+            mismatches.push(Mismatch::Status { response, expected: &self.status });
         }
-        match self.headers.iter().find(|header| !header.is_met(&response.headers)) {
-            Some(expected) => Err(Mismatch::Header { response, expected }),
-            None => Ok(()),
-        }
+        let unmet = self.headers.iter().filter(|header| !header.is_met(&response.headers));
+        mismatches.extend(unmet.map(|expected| Mismatch::Header { response, expected }));
+        mismatches
     }
 
     /// Compares the body, as text and as JSON.
-    pub fn check_body<'a>(&'a self, response: &'a Response) -> Result<(), Mismatch<'a>> {
-        self.body.check(&response.body).map_err(|mismatch| Mismatch::Body { response, mismatch })?;
+    pub fn check_body<'a>(&'a self, response: &'a Response) -> Vec<Mismatch<'a>> {
+        let unmet = self.body.unmet(&response.body);
+        let mut mismatches: Vec<_> = unmet.map(|unmet| Mismatch::Body { response, unmet }).collect();
         for expected in &self.json {
-            let document =
-                response.json().map_err(|cause| Mismatch::NotJson { response, expected, cause })?;
-            expected.check(document).map_err(|mismatch| Mismatch::Json { response, mismatch })?;
+            match response.json() {
+                Ok(document) => mismatches.extend(
+                    expected.check(document).err().map(|mismatch| Mismatch::Json { response, mismatch }),
+                ),
+                Err(cause) => {
+                    // The same holds for every other expectation of JSON.
+                    mismatches.push(Mismatch::NotJson { response, expected, cause });
+                    break;
+                }
+            }
         }
-        Ok(())
+        mismatches
     }
 }

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use http::{HeaderMap, HeaderName};
-use regex::bytes::Regex;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::body::contains;
+use crate::body::TextCondition;
 use crate::excerpt::{self, quoted};
 
 /// A header that a response should have. A name can come more than once; one of its values has to match.
@@ -23,16 +22,24 @@ pub struct HeaderExpectation {
 pub enum HeaderPattern {
     /// Equal to this text.
     Equals(String),
-    /// A text that contains this one.
-    Contains(String),
-    /// A text in which this expression matches.
-    Matches(Regex),
+    /// A text for which this holds. If it says what the value must not be, it holds for every value.
+    Text(TextCondition),
+    /// There is no such header.
+    Absent,
 }
 
 impl HeaderExpectation {
-    /// Whether one of the header's values matches.
+    /// Whether one of the header's values matches, or none is what it must not be.
     pub fn is_met(&self, headers: &HeaderMap) -> bool {
-        headers.get_all(&self.name).iter().any(|value| self.pattern.is_met(value.as_bytes()))
+        let mut values = headers.get_all(&self.name).iter().map(HeaderValue::as_bytes);
+        match &self.pattern {
+            HeaderPattern::Equals(text) => values.any(|value| value == text.as_bytes()),
+            HeaderPattern::Text(condition) if condition.is_negative() => {
+                values.all(|value| condition.is_met(value))
+            }
+            HeaderPattern::Text(condition) => values.any(|value| condition.is_met(value)),
+            HeaderPattern::Absent => values.next().is_none(),
+        }
     }
 
     /// The header's actual values, or that there is none. Bounded, in one line, and not redacted.
@@ -52,11 +59,12 @@ impl HeaderExpectation {
 }
 
 impl HeaderPattern {
-    fn is_met(&self, value: &[u8]) -> bool {
+    /// The value that is expected, with texts as `quote` writes them.
+    pub(crate) fn describe(&self, quote: impl Fn(&str) -> String) -> String {
         match self {
-            Self::Equals(text) => value == text.as_bytes(),
-            Self::Contains(part) => contains(value, part),
-            Self::Matches(regex) => regex.is_match(value),
+            Self::Equals(text) => quote(text),
+            Self::Text(condition) => format!("one that {}", condition.describe(quote)),
+            Self::Absent => "none".to_owned(),
         }
     }
 }
@@ -77,17 +85,7 @@ impl fmt::Display for HeaderExpectation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.pattern {
             HeaderPattern::Equals(text) => write!(f, "{}: {text}", self.name),
-            pattern => write!(f, "{}: {pattern}", self.name),
-        }
-    }
-}
-
-impl fmt::Display for HeaderPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Equals(text) => f.write_str(&quoted(text)),
-            Self::Contains(part) => write!(f, "one that contains {}", quoted(part)),
-            Self::Matches(regex) => write!(f, "one that matches {}", quoted(regex.as_str())),
+            pattern => write!(f, "{}: {}", self.name, pattern.describe(quoted)),
         }
     }
 }
@@ -95,6 +93,7 @@ impl fmt::Display for HeaderPattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use regex::bytes::Regex;
 
     #[test]
     fn a_header_has_a_name_and_a_value() {
@@ -112,8 +111,11 @@ mod tests {
         };
         assert!(is_met("x-a", HeaderPattern::Equals("two".to_owned())));
         assert!(!is_met("x-a", HeaderPattern::Equals("tw".to_owned())));
-        assert!(is_met("x-a", HeaderPattern::Contains("tw".to_owned())));
-        assert!(is_met("x-a", HeaderPattern::Matches(Regex::new("^o.e$").unwrap())));
-        assert!(!is_met("x-b", HeaderPattern::Contains(String::new())));
+        let contains = |text: &str| HeaderPattern::Text(TextCondition::Contains(text.to_owned()));
+        let lacks = |text: &str| HeaderPattern::Text(TextCondition::NotContains(text.to_owned()));
+        assert!(is_met("x-a", contains("tw")) && !is_met("x-b", contains("")));
+        assert!(is_met("x-a", HeaderPattern::Text(TextCondition::Matches(Regex::new("^o.e$").unwrap()))));
+        assert!(is_met("x-a", lacks("three")) && !is_met("x-a", lacks("tw")) && is_met("x-b", lacks("tw")));
+        assert!(is_met("x-b", HeaderPattern::Absent) && !is_met("x-a", HeaderPattern::Absent));
     }
 }

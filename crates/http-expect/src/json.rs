@@ -58,9 +58,19 @@ impl JsonPath {
 #[derive(Debug, Clone)]
 pub struct JsonExpectation {
     path: JsonPath,
-    comparison: Option<Comparison>,
+    condition: Condition,
     /// The expectation as the user wrote it.
     source: String,
+}
+
+#[derive(Debug, Clone)]
+enum Condition {
+    /// There is a value.
+    Present,
+    /// There is none.
+    Absent,
+    /// There is a value, and each one meets the comparison.
+    Each(Comparison),
 }
 
 impl FromStr for JsonExpectation {
@@ -70,7 +80,7 @@ impl FromStr for JsonExpectation {
         let text = text.trim();
         let source = text.to_owned();
         let error = match text.parse::<JsonPath>() {
-            Ok(path) => return Ok(Self { path, comparison: None, source }),
+            Ok(path) => return Ok(Self { path, condition: Condition::Present, source }),
             Err(error) => error,
         };
         if text.len() > MAX_BYTES {
@@ -84,23 +94,30 @@ impl FromStr for JsonExpectation {
         });
         let Some((path, operator, literal)) = split else { return Err(format!("{error}; {HINT}")) };
         let comparison = Comparison::parse(operator, literal)?;
-        Ok(Self { path, comparison: Some(comparison), source })
+        Ok(Self { path, condition: Condition::Each(comparison), source })
     }
 }
 
 impl JsonExpectation {
+    /// Expects that the path finds nothing.
+    pub fn absent(path: &str) -> Result<Self, String> {
+        let source = format!("no {}", path.trim());
+        Ok(Self { path: path.parse()?, condition: Condition::Absent, source })
+    }
+
     /// Compares. The error is the first value that does not match.
     pub(crate) fn check<'a>(&'a self, document: &'a Value) -> Result<(), JsonMismatch<'a>> {
         let values = self.path.0.query(document).all();
         let mismatch = |actual| Err(JsonMismatch { expected: &self.source, actual });
-        if values.is_empty() {
-            return mismatch(None);
-        }
-        let Some(comparison) = &self.comparison else { return Ok(()) };
-        match values.into_iter().find(|value| !comparison.is_met(value)) {
-            Some(value) => mismatch(Some(value)),
-            None => Ok(()),
-        }
+        let unmet = match (&self.condition, values.first()) {
+            (Condition::Absent, None) | (Condition::Present, Some(_)) => None,
+            (_, None) => return mismatch(None),
+            (Condition::Absent, Some(value)) => Some(*value),
+            (Condition::Each(comparison), Some(_)) => {
+                values.into_iter().find(|value| !comparison.is_met(value))
+            }
+        };
+        unmet.map_or(Ok(()), |value| mismatch(Some(value)))
     }
 }
 
@@ -122,7 +139,7 @@ impl JsonMismatch<'_> {
     /// The mismatch in one bounded line. The value is redacted before it is cut: `redact` would not recognize half of a
     /// secret.
     pub(crate) fn describe(self, redact: impl Fn(&str) -> String) -> String {
-        let expected = bounded(self.expected);
+        let expected = bounded(&redact(self.expected));
         match self.actual {
             Some(value) => format!("{} found, expected {expected}", bounded(&redact(&value.to_string()))),
             None => format!("nothing found, expected {expected}"),

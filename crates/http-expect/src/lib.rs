@@ -14,7 +14,7 @@ mod mismatch;
 mod response;
 mod status;
 
-pub use body::{TextExpectation, TextMismatch};
+pub use body::{TextCondition, TextExpectation};
 pub use expectation::ResponseExpectation;
 pub use header::{HeaderExpectation, HeaderPattern};
 pub use json::{JsonExpectation, JsonPath};

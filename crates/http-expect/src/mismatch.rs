@@ -5,9 +5,9 @@
 
 use std::fmt;
 
-use crate::body::TextMismatch;
+use crate::body::TextCondition;
 use crate::excerpt::{bounded, quoted};
-use crate::header::HeaderExpectation;
+use crate::header::{HeaderExpectation, HeaderPattern};
 use crate::json::{JsonExpectation, JsonMismatch};
 use crate::response::{NotJson, Response};
 use crate::status::StatusPatterns;
@@ -20,8 +20,8 @@ pub enum Mismatch<'a> {
     Status { response: &'a Response, expected: &'a StatusPatterns },
     /// The header is missing, or no value of it matches.
     Header { response: &'a Response, expected: &'a HeaderExpectation },
-    /// The body does not contain the expected text.
-    Body { response: &'a Response, mismatch: TextMismatch<'a> },
+    /// The body does not contain the expected text, or contains one that it must not.
+    Body { response: &'a Response, unmet: &'a TextCondition },
     /// The body's JSON is not the expected one.
     Json { response: &'a Response, mismatch: JsonMismatch<'a> },
     /// The body is not available as JSON.
@@ -29,28 +29,33 @@ pub enum Mismatch<'a> {
 }
 
 impl<'a> Mismatch<'a> {
-    /// The mismatch in one line. It contains no text of the response, except a JSON value that `redact` has processed.
+    /// The mismatch in one line. It contains no text of the response, except a JSON value. `redact` processes that and what
+    /// was expected: both may contain secrets.
     pub fn summary(&self, redact: impl Fn(&str) -> String) -> String {
+        let quote = |text: &str| quoted(&redact(text));
         match self {
             Self::Status { .. } => self.to_string(),
             Self::Header { response, expected: HeaderExpectation { name, pattern } } => {
-                if response.headers.contains_key(name) {
-                    format!("the header {name} is not {pattern}")
-                } else {
-                    format!("there is no header {name}, expected {pattern}")
+                let expected = pattern.describe(quote);
+                match (response.headers.contains_key(name), pattern) {
+                    (true, HeaderPattern::Absent) => format!("there is a header {name}, expected none"),
+                    (true, _) => format!("the header {name} is not {expected}"),
+                    (false, _) => format!("there is no header {name}, expected {expected}"),
                 }
             }
-            Self::Body { response, mismatch } => {
+            Self::Body { response, unmet } => {
                 let body = if response.truncated { "the first MiB of the body" } else { "the body" };
-                format!("{body} {}", mismatch.describe(quoted))
+                let body = format!("{body}{}", response.describe_encoding());
+                format!("{body} {}", unmet.describe_unmet(quote))
             }
             Self::Json { mismatch, .. } => mismatch.describe(redact),
-            Self::NotJson { expected, cause, .. } => {
-                let expected = bounded(&expected.to_string());
+            Self::NotJson { response, expected, cause } => {
+                let expected = bounded(&redact(&expected.to_string()));
                 match cause {
                     NotJson::Truncated => format!("{}, expected {expected}", NotJson::TRUNCATED),
                     NotJson::Invalid(error) => {
-                        format!("the body is not JSON ({error}), expected {expected}")
+                        let encoding = response.describe_encoding();
+                        format!("the body{encoding} is not JSON ({error}), expected {expected}")
                     }
                 }
             }
@@ -82,9 +87,9 @@ impl fmt::Display for Mismatch<'_> {
             Self::Header { response, expected } => {
                 write!(f, "{}, expected {expected}", expected.describe_actual(&response.headers))
             }
-            Self::Body { response, mismatch } => {
-                let mismatch = mismatch.describe(|text| format!("{text:?}"));
-                write!(f, "{} {mismatch}", response.describe_body())
+            Self::Body { response, unmet } => {
+                let unmet = unmet.describe_unmet(|text| format!("{text:?}"));
+                write!(f, "{} {unmet}", response.describe_body())
             }
             Self::Json { mismatch, .. } => f.write_str(&mismatch.describe(str::to_owned)),
             Self::NotJson { response, cause, .. } => f.write_str(&response.describe_not_json(cause)),

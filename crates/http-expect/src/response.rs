@@ -3,7 +3,10 @@
 use std::sync::OnceLock;
 
 use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use serde_json::Value;
+
+use crate::excerpt;
 
 /// The most bytes of a body that a client should read: one MiB, as the messages say.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -44,17 +47,29 @@ impl Response {
             if self.truncated {
                 return Err(NotJson::Truncated);
             }
-            serde_json::from_slice(&self.body).map_err(NotJson::Invalid)
+            // RFC 8259 lets a reader ignore a byte order mark.
+            let text = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
+            serde_json::from_slice(text).map_err(NotJson::Invalid)
         };
         self.document.get_or_init(parse).as_ref()
     }
 
     /// Names the part of the body that was read, with its length in bytes.
     pub fn describe_body(&self) -> String {
-        if self.truncated {
+        let body = if self.truncated {
             "the first MiB of the body".to_owned()
         } else {
             format!("the body of {} bytes", self.body.len())
+        };
+        body + &self.describe_encoding()
+    }
+
+    /// A note that the body is compressed, if it is: it is looked at as it was received.
+    pub(crate) fn describe_encoding(&self) -> String {
+        let encoding = self.headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("unknown"));
+        match encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+            Some(encoding) => format!(" (content-encoding: {}, not decoded)", excerpt::bounded(encoding)),
+            None => String::new(),
         }
     }
 

@@ -17,6 +17,8 @@ use watch::Watch;
 pub(crate) struct PollRules {
     /// The number of consecutive failures that proves a target unhealthy; at least 1.
     pub(crate) max_fail: u32,
+    /// Whether `max_fail` counts the failures of a target only from its first success on: before that the deadline decides.
+    pub(crate) waits_for_success: bool,
     /// The failure rate that also proves a target unhealthy.
     pub(crate) fail_rate: Option<FailRate>,
     /// The number of consecutive successes that proves a target healthy; at least 1.
@@ -89,6 +91,7 @@ pub(crate) struct Policy {
 #[derive(Debug, Clone, Default)]
 struct TargetState {
     successes_in_a_row: u32,
+    has_succeeded: bool,
     /// Only failures that count.
     failures_in_a_row: u32,
     /// Probes that could not be sent. They do not interrupt a series of failures.
@@ -239,11 +242,15 @@ impl TargetState {
         match result {
             ProbeResult::Healthy => {
                 self.successes_in_a_row = self.successes_in_a_row.saturating_add(1);
+                self.has_succeeded = true;
                 (self.failures_in_a_row, self.not_probed_in_a_row) = (0, 0);
             }
             ProbeResult::Unhealthy => {
                 self.successes_in_a_row = 0;
-                (self.failures_in_a_row, self.not_probed_in_a_row) = (increment(self.failures_in_a_row), 0);
+                self.not_probed_in_a_row = 0;
+                if self.has_succeeded || !rules.waits_for_success {
+                    self.failures_in_a_row = increment(self.failures_in_a_row);
+                }
             }
             ProbeResult::NotProbed => {
                 self.successes_in_a_row = 0;

@@ -64,7 +64,10 @@ fn expected_step(rules: &PollRules, history: &[Input], targets: usize) -> Step {
         let probes = probes(history, target);
         let counted = || probes.iter().rev().filter(counts);
         let since_good = || probes.iter().rev().take_while(|p| p.1 != ProbeResult::Healthy).filter(counts);
-        let failing = since_good().filter(|p| p.1 == ProbeResult::Unhealthy).count();
+        let has_succeeded = probes.iter().any(|probe| probe.1 == ProbeResult::Healthy);
+        let failing = since_good()
+            .filter(|p| p.1 == ProbeResult::Unhealthy && (has_succeeded || !rules.waits_for_success))
+            .count();
         let not_probed = probes.iter().rev().take_while(|p| p.1 == ProbeResult::NotProbed);
         let not_probed = not_probed.filter(counts).count();
         let too_many = [failing, not_probed].map(|count| count >= rules.max_fail as usize);
@@ -140,15 +143,19 @@ fn rules() -> impl Strategy<Value = PollRules> {
         (1..5_usize, 0..6_usize).prop_map(|(failures, more)| FailRate { failures, probes: failures + more });
     let extension = (ms(1..10), ms(1..40)).prop_map(|(clear, max)| Extension { clear, max });
     let through = proptest::option::of(extension);
-    (1..5_u32, proptest::option::of(rate), 1..4_u32, ms(0..30), limit(), limit(), through).prop_map(
-        |(max_fail, fail_rate, min_success, grace, deadline, watch, through_failures)| PollRules {
-            max_fail,
-            fail_rate,
-            min_success,
-            grace,
-            deadline,
-            watch,
-            through_failures,
+    let waits = any::<bool>();
+    (1..5_u32, waits, proptest::option::of(rate), 1..4_u32, ms(0..30), limit(), limit(), through).prop_map(
+        |(max_fail, waits_for_success, fail_rate, min_success, grace, deadline, watch, through_failures)| {
+            PollRules {
+                max_fail,
+                waits_for_success,
+                fail_rate,
+                min_success,
+                grace,
+                deadline,
+                watch,
+                through_failures,
+            }
         },
     )
 }

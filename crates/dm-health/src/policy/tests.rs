@@ -13,6 +13,7 @@ fn probe_target(policy: &mut Policy, target: usize, second: u64, ok: bool) -> St
 
 const RULES: PollRules = PollRules {
     max_fail: 5,
+    waits_for_success: false,
     fail_rate: None,
     min_success: 3,
     grace: Duration::ZERO,
@@ -28,6 +29,19 @@ fn a_success_resets_the_count_of_failures() {
         assert_eq!(second(&mut policy, at as u64, ok), Step::Continue);
     }
     assert_eq!(second(&mut policy, 9, false), Step::Finish(Verdict::Unhealthy));
+}
+
+#[test]
+fn before_the_first_success_only_the_deadline_decides() {
+    let deadline = Some(Duration::from_secs(100));
+    let mut policy = Policy::new(PollRules { waits_for_success: true, deadline, ..RULES }, 1);
+    for at in 0..20 {
+        assert_eq!(second(&mut policy, at, at == 15), Step::Continue);
+    }
+    assert_eq!(second(&mut policy, 20, false), Step::Finish(Verdict::Unhealthy));
+    let mut policy = Policy::new(PollRules { waits_for_success: true, deadline, ..RULES }, 1);
+    assert_eq!(second(&mut policy, 99, false), Step::Continue);
+    assert_eq!(policy.check_time(Duration::from_secs(100)), Step::Finish(Verdict::DeadlineExpired));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The network endpoint of a target.
 
 use anyhow::{Context, Result};
+use common::proxy::Proxy;
 use tokio_rustls::rustls::pki_types::ServerName;
 use url::Host;
 
@@ -13,12 +14,29 @@ pub(super) struct Endpoint {
     pub(super) port: u16,
     /// The name that the certificate must contain; `None` without TLS.
     pub(super) tls_name: Option<ServerName<'static>>,
+    /// The proxy through which it is reached.
+    pub(super) via: Option<Box<Via>>,
+}
+
+/// A proxy on the way to an endpoint.
+#[derive(Debug, Clone)]
+pub(super) struct Via {
+    /// Where it is.
+    pub(super) endpoint: Endpoint,
+    /// How messages name it, and what it requires.
+    pub(super) proxy: Proxy,
+}
+
+impl Via {
+    pub(super) fn new(proxy: Proxy) -> Result<Self> {
+        Ok(Self { endpoint: Endpoint::new(proxy.host.clone(), proxy.port, proxy.is_tls)?, proxy })
+    }
 }
 
 impl Endpoint {
     pub(super) fn new(host: Host<String>, port: u16, tls: bool) -> Result<Self> {
         let tls_name = if tls { Some(server_name(&host)?) } else { None };
-        Ok(Self { host, port, tls_name })
+        Ok(Self { host, port, tls_name, via: None })
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use common::duration::format_duration;
 use common::event::Reason;
+use common::proxy::Proxy;
+use common::tls;
 use dns_lookup::{LookupError, LookupErrorKind};
 use nix::errno::Errno;
 
@@ -42,6 +44,11 @@ impl Failure {
         Self::new(reason, message)
     }
 
+    /// It happened on the way to the proxy, so it says nothing about the service.
+    pub(super) fn at_proxy(self, proxy: &Proxy) -> Self {
+        Self { is_local: true, message: format!("the proxy {proxy}: {}", self.message), ..self }
+    }
+
     pub(super) fn program_timed_out(limit: Duration) -> Self {
         Self::new(
             Reason::Timeout,
@@ -70,10 +77,15 @@ impl Failure {
     }
 
     pub(super) fn no_tls(error: &io::Error) -> Self {
-        Self::new(Reason::Tls, format!("no TLS connection: {error}"))
+        let error = error.to_string();
+        Self::new(Reason::Tls, format!("no TLS connection: {}", tls::hint(&error).unwrap_or(&error)))
     }
 
     pub(super) fn no_response(error: &hyper::Error) -> Self {
+        // TLS 1.3 refuses a client only after its handshake.
+        if let Some(hint) = tls::hint(&innermost(error)) {
+            return Self::new(Reason::Tls, hint);
+        }
         let message = if error.is_incomplete_message() {
             "the connection was closed before the response was complete".to_owned()
         } else if error.is_parse() {

@@ -4,13 +4,26 @@ use http_body_util::{BodyExt, Empty};
 use http_expect::{MAX_BODY_BYTES, Response};
 use hyper::Request;
 use hyper::body::Bytes;
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
 use super::phase_timer::{Phase, PhaseTimer};
 use crate::failure::Failure;
+
+/// The most headers of a response.
+const MAX_HEADERS: usize = 1000;
+
+/// Takes headers that the standard no longer allows, because some servers send them and other clients take them.
+fn tolerant() -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .max_headers(MAX_HEADERS);
+    builder
+}
 
 /// An HTTP/1.1 connection.
 pub(super) struct Connection {
@@ -24,7 +37,7 @@ impl Connection {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ) -> Result<Self, Failure> {
         let (sender, connection) =
-            handshake(TokioIo::new(stream)).await.map_err(|error| Failure::no_response(&error))?;
+            tolerant().handshake(TokioIo::new(stream)).await.map_err(|error| Failure::no_response(&error))?;
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         Ok(Self { sender, _driver: driver })

@@ -15,6 +15,7 @@ mod prober;
 mod request;
 mod target;
 mod tls;
+mod tunnel;
 
 pub(crate) use outcome::{FinishedProbe, ProbeOutcome, ProbeResponse};
 pub(crate) use phase_timer::milliseconds;

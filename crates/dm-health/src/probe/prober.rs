@@ -12,14 +12,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Via};
 use super::http::Connection;
 use super::outcome::{FinishedProbe, ProbeResponse};
 use super::phase_timer::{Phase, PhaseTimer};
-use super::request::GetRequest;
+use super::request::HttpRequest;
 use super::target::{Protocol, Target};
 use super::tls::{self, Connectors};
-use super::{connect, exec, grpc};
+use super::{connect, exec, grpc, tunnel};
 use crate::failure::Failure;
 
 /// Probes one target.
@@ -56,7 +56,7 @@ impl<'a> Prober<'a> {
         options: ProbeOptions,
         clock: &'a dyn Clock,
     ) -> Result<Vec<Self>> {
-        let tls = if targets.iter().any(Target::is_tls) { Some(tls::connectors()?) } else { None };
+        let tls = if targets.iter().any(Target::needs_tls) { Some(tls::connectors()?) } else { None };
         let prober = |target| Self {
             target,
             options,
@@ -140,7 +140,7 @@ impl<'a> Prober<'a> {
     /// failure.
     async fn reuse_connection(
         &mut self,
-        get: &GetRequest,
+        get: &HttpRequest,
         timer: &mut PhaseTimer<'_>,
         partial: &mut PartialOutcome,
     ) -> Option<ProbeResponse> {
@@ -161,7 +161,7 @@ impl<'a> Prober<'a> {
     async fn request_on(
         &mut self,
         mut kept: KeptConnection,
-        get: &GetRequest,
+        get: &HttpRequest,
         timer: &mut PhaseTimer<'_>,
         partial: &mut PartialOutcome,
     ) -> Result<ProbeResponse, Failure> {
@@ -185,15 +185,40 @@ impl<'a> Prober<'a> {
         timer: &mut PhaseTimer<'_>,
         partial: &mut PartialOutcome,
     ) -> Result<(Box<dyn Stream>, Option<DateTime<Utc>>), Failure> {
-        let tcp = self.connect_tcp(endpoint, timer, partial).await?;
+        let stream: Box<dyn Stream> = match &endpoint.via {
+            None => Box::new(self.connect_tcp(endpoint, timer, partial).await?),
+            Some(via) => self.connect_via(via, endpoint, timer, partial).await?,
+        };
         match (&self.tls, &endpoint.tls_name) {
             (Some(tls), Some(name)) => {
-                let stream = tls::handshake(connector(tls), name.clone(), tcp, timer).await?;
-                let end = tls::first_expiry(&stream);
+                let stream = tls::handshake(connector(tls), name.clone(), stream, timer).await?;
+                let end = tls::first_expiry(&stream, self.clock.now());
                 Ok((Box::new(stream), end))
             }
-            _ => Ok((Box::new(tcp), None)),
+            _ => Ok((stream, None)),
         }
+    }
+
+    /// Connects to the proxy, and for TLS through it to the endpoint.
+    async fn connect_via(
+        &self,
+        via: &Via,
+        endpoint: &Endpoint,
+        timer: &mut PhaseTimer<'_>,
+        partial: &mut PartialOutcome,
+    ) -> Result<Box<dyn Stream>, Failure> {
+        let at_proxy = |failure: Failure| failure.at_proxy(&via.proxy);
+        let tcp = self.connect_tcp(&via.endpoint, timer, partial).await.map_err(at_proxy)?;
+        let mut stream: Box<dyn Stream> = match (&self.tls, &via.endpoint.tls_name) {
+            (Some(tls), Some(name)) => {
+                Box::new(tls::handshake(&tls.http, name.clone(), tcp, timer).await.map_err(at_proxy)?)
+            }
+            _ => Box::new(tcp),
+        };
+        if endpoint.tls_name.is_some() {
+            tunnel::open(&mut stream, endpoint, &via.proxy).await?;
+        }
+        Ok(stream)
     }
 
     async fn connect_tcp(

@@ -5,35 +5,61 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::Empty;
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT};
-use hyper::{Request, Uri};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT,
+};
+use hyper::{Method, Request, Uri};
 use percent_encoding::percent_decode_str;
 use url::{Position, Url};
+
+use crate::request_header::RequestHeader;
 
 /// The user agent.
 pub(super) const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("dm-health/", env!("CARGO_PKG_VERSION")));
 
-/// A GET request.
+/// A request without a body.
 #[derive(Debug, Clone)]
-pub(super) struct GetRequest {
+pub(super) struct HttpRequest {
     /// Path and query. May contain a secret.
     path: Uri,
+    method: Method,
     headers: HeaderMap,
 }
 
-impl GetRequest {
+impl HttpRequest {
     /// The request for an `http` or `https` URL.
     pub(super) fn new(url: &Url) -> Result<Self> {
         let path = url[Position::BeforePath..Position::AfterQuery]
             .parse()
             .context("the URL contains a character that HTTP does not allow")?;
-        Ok(Self { path, headers: headers(url)? })
+        Ok(Self { path, method: Method::GET, headers: headers(url)? })
+    }
+
+    /// Sets headers, instead of those of the same name, and the method.
+    pub(super) fn customize(&mut self, headers: &[RequestHeader], method: Option<&Method>) {
+        for RequestHeader { name, .. } in headers {
+            self.headers.remove(name);
+        }
+        self.headers.extend(headers.iter().map(|header| (header.name.clone(), header.value.clone())));
+        if let Some(method) = method {
+            self.method = method.clone();
+        }
+    }
+
+    /// Sends it to a proxy, which needs the whole URL.
+    pub(super) fn send_to_proxy(&mut self, url: &Url, authorization: Option<HeaderValue>) -> Result<()> {
+        let origin = &url[..Position::BeforeUsername];
+        let rest = &url[Position::BeforeHost..Position::AfterQuery];
+        self.path = format!("{origin}{rest}").parse().context("the URL cannot be sent to a proxy")?;
+        self.headers.extend(authorization.map(|value| (PROXY_AUTHORIZATION, value)));
+        Ok(())
     }
 
     /// Builds the request. `keep` says whether the connection stays open after it.
     pub(super) fn request(&self, keep: bool) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
+        request.method_mut().clone_from(&self.method);
         *request.uri_mut() = self.path.clone();
         request.headers_mut().clone_from(&self.headers);
         if !keep {
@@ -71,8 +97,8 @@ fn basic(url: &Url) -> Result<HeaderValue> {
 mod tests {
     use super::*;
 
-    fn get(url: &str) -> GetRequest {
-        GetRequest::new(&Url::parse(url).unwrap()).unwrap()
+    fn get(url: &str) -> HttpRequest {
+        HttpRequest::new(&Url::parse(url).unwrap()).unwrap()
     }
 
     #[test]
@@ -82,6 +108,17 @@ mod tests {
         assert_eq!(request.headers()[HOST], "h:8080");
         assert_eq!(get("https://[::1]/").request(true).headers()[HOST], "[::1]");
         assert_eq!(get("http://h").request(true).uri().to_string(), "/");
+    }
+
+    #[test]
+    fn a_proxy_gets_the_whole_url_without_the_password() {
+        let url = Url::parse("http://us:pw@h:8080/a?v=1#fragment").unwrap();
+        let mut get = HttpRequest::new(&url).unwrap();
+        get.send_to_proxy(&url, Some(HeaderValue::from_static("Basic x"))).unwrap();
+        let request = get.request(false);
+        assert_eq!(request.uri().to_string(), "http://h:8080/a?v=1");
+        assert_eq!(request.headers()[PROXY_AUTHORIZATION], "Basic x");
+        assert_eq!(request.headers()[HOST], "h:8080");
     }
 
     #[test]

@@ -4,11 +4,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use common::label::{Label, redact_url};
+use common::proxy::Proxies;
+use hyper::Method;
 use url::Url;
 
-use super::endpoint::Endpoint;
-use super::request::GetRequest;
+use super::endpoint::{Endpoint, Via};
+use super::request::HttpRequest;
 use crate::address::{Address, HostPort};
+use crate::request_header::RequestHeader;
 
 /// A target to probe.
 #[derive(Debug, Clone)]
@@ -25,8 +28,8 @@ pub(crate) struct Target {
 /// The protocol of the probe.
 #[derive(Debug, Clone)]
 pub(super) enum Protocol {
-    /// An HTTP GET request.
-    Http(Endpoint, GetRequest),
+    /// An HTTP request.
+    Http(Endpoint, HttpRequest),
     /// A TCP connection.
     Tcp(Endpoint),
     /// The standard gRPC health service, with the name of the service.
@@ -47,7 +50,7 @@ impl Target {
                 let port = url.port_or_known_default().context("the URL has no port")?;
                 let default = host.to_string();
                 let endpoint = Endpoint::new(host, port, url.scheme() == "https")?;
-                (default, redact_url(url), Protocol::Http(endpoint, GetRequest::new(url)?))
+                (default, redact_url(url), Protocol::Http(endpoint, HttpRequest::new(url)?))
             }
             Address::Tcp(HostPort { host, port }) => {
                 let endpoint = Endpoint::new(host.clone(), *port, false)?;
@@ -70,6 +73,30 @@ impl Target {
         Ok(Self { name: name.map_or(default, String::from), display, is_control: false, protocol })
     }
 
+    /// The same target, through the proxy that the environment names for its URL. Other protocols than HTTP go directly.
+    ///
+    /// # Errors
+    /// The proxy cannot be used.
+    pub(crate) fn through(mut self, address: &Address, proxies: &Proxies) -> Result<Self> {
+        if let (Address::Http(url), Protocol::Http(endpoint, get)) = (address, &mut self.protocol)
+            && let Some(proxy) = proxies.for_url(url).map_err(anyhow::Error::msg)?
+        {
+            if endpoint.tls_name.is_none() {
+                get.send_to_proxy(url, proxy.authorization.clone())?;
+            }
+            endpoint.via = Some(Box::new(Via::new(proxy)?));
+        }
+        Ok(self)
+    }
+
+    /// The same target with these headers and this method, if it is probed by HTTP.
+    pub(crate) fn with_request(mut self, headers: &[RequestHeader], method: Option<&Method>) -> Self {
+        if let Protocol::Http(_, request) = &mut self.protocol {
+            request.customize(headers, method);
+        }
+        self
+    }
+
     /// The same target in the control group.
     pub(crate) fn into_control(self) -> Self {
         Self { is_control: true, ..self }
@@ -77,7 +104,9 @@ impl Target {
 
     /// The target at a URL, named after its host.
     pub(crate) fn from_url(url: &Url) -> Result<Self> {
-        Self::new(&Address::Http(url.clone()), None)
+        let address = Address::Http(url.clone());
+        let proxies = Proxies::from_env().map_err(anyhow::Error::msg)?;
+        Self::new(&address, None)?.through(&address, &proxies)
     }
 
     /// Whether it responds over HTTP.
@@ -88,6 +117,12 @@ impl Target {
     /// Whether it uses TLS.
     pub(crate) fn is_tls(&self) -> bool {
         self.endpoint().is_some_and(|endpoint| endpoint.tls_name.is_some())
+    }
+
+    /// Whether it, or the proxy on the way to it, uses TLS.
+    pub(super) fn needs_tls(&self) -> bool {
+        let via = self.endpoint().and_then(|endpoint| endpoint.via.as_ref());
+        self.is_tls() || via.is_some_and(|via| via.endpoint.tls_name.is_some())
     }
 
     /// The network endpoint, if it has one.

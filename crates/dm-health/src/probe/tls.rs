@@ -5,13 +5,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 use rustls_platform_verifier::BuilderVerifierExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::client::Resumption;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
@@ -27,9 +26,10 @@ pub(super) struct Connectors {
     pub(super) grpc: TlsConnector,
 }
 
-/// Loads the root certificates, once for all probes.
+/// Loads the root certificates and makes the cryptography ready, once for all probes and before the first.
 pub(super) fn connectors() -> Result<Connectors> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    common::tls::check_roots().map_err(anyhow::Error::msg)?;
+    let mut config = ClientConfig::builder_with_provider(Arc::new(common::tls::provider()))
         .with_safe_default_protocol_versions()
         .and_then(BuilderVerifierExt::with_platform_verifier)
         .context("cannot load the root certificates")?
@@ -45,23 +45,75 @@ pub(super) fn connectors() -> Result<Connectors> {
 }
 
 /// Performs the TLS handshake on a new connection.
-pub(super) async fn handshake(
+pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     connector: &TlsConnector,
     name: ServerName<'static>,
-    tcp: TcpStream,
+    stream: S,
     timer: &mut PhaseTimer<'_>,
-) -> Result<TlsStream<TcpStream>, Failure> {
+) -> Result<TlsStream<S>, Failure> {
     timer.enter(Phase::Tls);
-    let stream = connector.connect(name, tcp).await.map_err(|error| Failure::no_tls(&error))?;
-    Ok(stream)
+    connector.connect(name, stream).await.map_err(|error| Failure::no_tls(&error))
 }
 
-/// The earliest expiry of the certificates that the server sent.
-pub(super) fn first_expiry(stream: &TlsStream<TcpStream>) -> Option<DateTime<Utc>> {
+/// The earliest expiry of the certificates on the way from the server's own to the authority.
+///
+/// Servers send others too, such as a root that another one signed and that has expired. The connection was verified
+/// without those that have expired at `now`.
+pub(super) fn first_expiry<S>(stream: &TlsStream<S>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let (_, session) = stream.get_ref();
-    let expiries = session.peer_certificates()?.iter().filter_map(|certificate| {
+    let parse = |certificate: &CertificateDer<'_>| {
         let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-        DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0)
-    });
-    expiries.min()
+        let end = DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0)?;
+        Some((certificate.subject().as_raw().to_vec(), certificate.issuer().as_raw().to_vec(), end))
+    };
+    let sent: Vec<_> = session.peer_certificates()?.iter().filter_map(parse).collect();
+    chain_expiry(&sent, now)
+}
+
+/// A certificate: its subject, its issuer and its end.
+type Certificate = (Vec<u8>, Vec<u8>, DateTime<Utc>);
+
+fn chain_expiry(sent: &[Certificate], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let (own, others) = sent.split_first()?;
+    let (mut issuer, mut first) = (&own.1, own.2);
+    // Each issuer counts once: names can lead in a circle.
+    for _ in others {
+        let candidates =
+            others.iter().filter(|(subject, by, end)| subject == issuer && by != subject && *end > now);
+        let Some((_, next, end)) = candidates.max_by_key(|(_, _, end)| *end) else { break };
+        first = first.min(*end);
+        issuer = next;
+    }
+    Some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn only_certificates_on_the_way_to_the_authority_count() {
+        let now = DateTime::UNIX_EPOCH;
+        let certificate =
+            |subject: &str, issuer: &str, days| (subject.into(), issuer.into(), now + TimeDelta::days(days));
+        let days = |sent: &[Certificate]| chain_expiry(sent, now).map(|end| (end - now).num_days());
+        let own = certificate("own", "middle", 50);
+        assert_eq!(days(&[own.clone(), certificate("middle", "root", 40)]), Some(40));
+        // An expired root that another one signed, a root that signed itself, and one of another chain.
+        let unused = [
+            certificate("middle", "root", 90),
+            certificate("root", "old", -30),
+            certificate("root", "root", 10),
+            certificate("other", "root", 5),
+        ];
+        assert_eq!(days(&[[own].as_slice(), &unused].concat()), Some(50));
+        assert_eq!(days(&[certificate("own", "own", 7)]), Some(7));
+        assert_eq!(
+            days(&[certificate("own", "a", 7), certificate("a", "b", 9), certificate("b", "a", 8)]),
+            Some(7)
+        );
+        assert_eq!(days(&[]), None);
+    }
 }

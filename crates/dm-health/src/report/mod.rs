@@ -8,11 +8,15 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 use common::records::{Probe, Record, RecordWriter, Start};
 use common::term::style::Palette;
+use common::term::text::short_line;
 
 use crate::policy::{ProbeResult, Step};
 use crate::probe::{ProbeOutcome, Target, milliseconds};
 use crate::stats::RunStats;
 use human::Human;
+
+/// The most bytes of a message in a record.
+const MAX_MESSAGE: usize = 500;
 
 /// The format of stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +127,7 @@ fn record(seq: u64, target: &Target, src: String, outcome: &ProbeOutcome) -> Pro
         address: outcome.address.map(|address| address.to_string()),
         local: outcome.result() == ProbeResult::NotProbed,
         reason: outcome.failure.as_ref().map(|failure| failure.reason),
+        message: outcome.failure.as_ref().map(|failure| short_line(&failure.message, MAX_MESSAGE)),
         version: outcome.version.clone().map(String::from),
         control: target.is_control,
     }

@@ -1,10 +1,12 @@
 //! Stories of the whole program against a real server.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod afterwards;
 mod control;
 mod expectations;
 mod outcomes;
 mod polling;
+mod proxies;
 #[path = "../server/mod.rs"]
 mod server;
 mod targets;

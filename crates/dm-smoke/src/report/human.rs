@@ -6,6 +6,7 @@ use common::duration::format_duration;
 use common::event::TestResult;
 use common::records::Test;
 use common::term::style::Palette;
+use common::term::text::one_line;
 
 use crate::verdict::Verdict;
 
@@ -18,7 +19,8 @@ pub(super) fn test(test: &Test, palette: Palette) -> String {
         TestResult::Skip => palette.warning("skip "),
         TestResult::Flaky => palette.warning("flaky"),
     };
-    let message = test.message.as_ref().map(|message| format!("\n      {message}")).unwrap_or_default();
+    let message =
+        test.message.as_ref().map(|message| format!("\n      {}", harmless(message))).unwrap_or_default();
     let duration = format_duration(Duration::from_millis(test.duration_ms));
     let timing = match test.attempts {
         // The test did not start or did not finish.
@@ -26,7 +28,16 @@ pub(super) fn test(test: &Test, palette: Palette) -> String {
         1 => format!(" ({duration})"),
         attempts => format!(" ({duration}, attempt {attempts})"),
     };
-    format!("{result} {}{timing}{message}\n", test.name)
+    format!("{result} {}{timing}{message}\n", harmless(&test.name))
+}
+
+/// A text that no log viewer takes for a command: GitHub Actions looks for `::` at the beginning of a line.
+fn harmless(text: &str) -> String {
+    let line = one_line(text);
+    match line.trim_start().strip_prefix("::") {
+        Some(rest) => format!(": :{rest}"),
+        None => line,
+    }
 }
 
 /// The last line.
@@ -37,7 +48,11 @@ pub(super) fn summary(verdict: &Verdict) -> String {
         .filter(|(tests, _)| *tests > 0)
         .map(|(tests, word)| format!("{tests} {word}"))
         .collect();
-    let duration = verdict.duration.map(|duration| format!(" in {}", format_duration(duration)));
+    // Imported results may have no durations.
+    let duration = verdict
+        .duration
+        .filter(|duration| !duration.is_zero())
+        .map(|duration| format!(" in {}", format_duration(duration)));
     let results = if counts.is_empty() {
         "no test was run".to_owned()
     } else {

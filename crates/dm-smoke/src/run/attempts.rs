@@ -86,7 +86,7 @@ impl TestWithRetries {
         let redactor = SuiteRedactor::new(&context.redactor, &self.values);
         match &test.kind {
             TestKind::Http(http) => tokio::select! {
-                result = http::run(http, test.timeout, redactor, &context.clients, clock) => Some(result),
+                result = http::run(http, test.timeout, redactor, context, clock) => Some(result),
                 () = self.stopped() => None,
             },
             TestKind::Command(command) => {

@@ -12,7 +12,7 @@ use common::event::Reason;
 use tokio::process::Command;
 use tokio::time::sleep;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, inserted_badly};
 use crate::redact::SuiteRedactor;
 use crate::suite::assertion::CommandObserved;
 use crate::suite::model::CommandTest;
@@ -29,11 +29,13 @@ pub(super) async fn run(
     env: &[(&'static str, String)],
     stopped: impl Future<Output = ()>,
 ) -> Option<Result<(), Failure>> {
-    let mut running = match Captured::start(&mut command(test, env, redactor.values)) {
+    let program = test.program.render(redactor.values);
+    let subject = redactor.redact(&program);
+    let mut running = match Captured::start(&mut command(test, &program, env, redactor.values)) {
         Ok(running) => running,
         Err(error) => {
-            let error = explain(OsStr::new(&test.program), &error);
-            return Some(Err(Failure::error(error.reason, error.message).with_subject(&test.program)));
+            let error = explain(OsStr::new(&subject), &error);
+            return Some(Err(Failure::error(error.reason, error.message).with_subject(&subject)));
         }
     };
     let result = tokio::select! {
@@ -53,13 +55,13 @@ pub(super) async fn run(
             return None;
         }
     };
-    Some(result.map_err(|failure| failure.with_subject(&test.program)))
+    Some(result.map_err(|failure| failure.with_subject(&subject)))
 }
 
-fn command(test: &CommandTest, env: &[(&'static str, String)], values: &Values) -> Command {
-    let mut command = Command::new(&test.program);
+fn command(test: &CommandTest, program: &str, env: &[(&'static str, String)], values: &Values) -> Command {
+    let mut command = Command::new(program);
     command
-        .args(&test.args)
+        .args(test.args.iter().map(|word| word.render(values)))
         .envs(env.iter().map(|(name, value)| (name, value)))
         .envs(test.env.iter().map(|(name, value)| (name, value.render(values))))
         .stdout(Stdio::piped())
@@ -76,5 +78,8 @@ fn evaluate(test: &CommandTest, output: Output, redactor: &SuiteRedactor<'_>) ->
         stdout,
         stderr,
     };
-    test.expected.check(&observed).map_err(|mismatch| Failure::from_mismatch(&mismatch, redactor))
+    let expected =
+        test.expected.with(redactor.values).map_err(|why| inserted_badly(&redactor.redact(&why)))?;
+    let mismatches = expected.check(&observed, |text| redactor.redact(text));
+    Failure::from_mismatches(&mismatches, redactor).map_or(Ok(()), Err)
 }

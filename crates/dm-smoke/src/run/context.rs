@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use common::proxy::Proxies;
 use common::secrets::Redactor;
 
 use super::clients::Clients;
@@ -13,6 +14,8 @@ pub(crate) struct RunContext {
     pub(crate) redactor: Redactor,
     /// The HTTP clients.
     pub(crate) clients: Clients,
+    /// The proxies that the clients use, for messages.
+    pub(crate) proxies: Proxies,
     /// The environment variables that every command gets.
     pub(crate) env: Vec<(&'static str, String)>,
 }

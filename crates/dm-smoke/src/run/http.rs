@@ -9,6 +9,8 @@ use common::duration;
 use common::event::Reason;
 use common::http;
 use common::label::redact_url;
+use common::proxy::Proxies;
+use common::tls;
 use http_expect::{MAX_BODY_BYTES, Response, excerpt};
 use percent_encoding::utf8_percent_encode;
 use reqwest::Client;
@@ -16,8 +18,10 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use tokio::time::timeout;
 use url::{Url, form_urlencoded};
 
-use super::clients::{Clients, connect_timeout};
-use crate::failure::Failure;
+use super::clients::connect_timeout;
+use super::context::RunContext;
+use super::redirect::{Hop, Trail};
+use crate::failure::{Failure, inserted_badly};
 use crate::redact::{PATH_SEGMENT, SuiteRedactor};
 use crate::suite::assertion::{HttpObserved, Mismatch};
 use crate::suite::model::{Body, HttpTest};
@@ -28,7 +32,7 @@ pub(super) async fn run(
     test: &HttpTest,
     limit: Duration,
     redactor: SuiteRedactor<'_>,
-    clients: &Clients,
+    context: &RunContext,
     clock: &(dyn Clock + Sync),
 ) -> Result<Values, Failure> {
     let url = match url(test, redactor.values) {
@@ -36,13 +40,15 @@ pub(super) async fn run(
         Err(why) => return Err(Failure::error(Reason::Other, why).with_subject(test.method.as_str())),
     };
     let redactor = SuiteRedactor { url: Some(&url), ..redactor };
-    let result = match clients.get(limit, test.max_redirects) {
+    let mut trail = Trail::default();
+    let result = match context.clients.get(limit) {
         Some(client) => {
-            match timeout(limit, exchange(test, url.clone(), client, redactor.values, clock)).await {
+            let exchange = exchange(test, url.clone(), client, redactor.values, clock, &mut trail);
+            match timeout(limit, exchange).await {
                 Ok(Ok(observed)) => evaluate(test, &observed, redactor),
                 Ok(Err(ExchangeError::Request(why))) => Err(Failure::error(Reason::Other, why)),
                 Ok(Err(ExchangeError::Transport(error))) => {
-                    Err(transport_failure(error, limit, url.scheme() == "https"))
+                    Err(transport_failure(error, limit, &url, &context.proxies))
                 }
                 Err(_) => Err(Failure::error(
                     Reason::ReadTimeout,
@@ -53,7 +59,13 @@ pub(super) async fn run(
         None => Err(Failure::error(Reason::Other, "no HTTP client was created for this test")),
     };
     result.map_err(|failure| {
-        failure.with_subject(&format!("{} {}", test.method, redactor.redact(&redact_url(&url))))
+        let end = trail.url.map(|end| {
+            let times =
+                if trail.followed == 1 { "once".to_owned() } else { format!("{} times", trail.followed) };
+            format!(", redirected {times} to {}", redact_url(&end))
+        });
+        let request = format!("{} {}{}", test.method, redact_url(&url), end.unwrap_or_default());
+        failure.with_subject(&redactor.redact(&request))
     })
 }
 
@@ -99,19 +111,33 @@ async fn exchange(
     client: &Client,
     values: &Values,
     clock: &(dyn Clock + Sync),
+    trail: &mut Trail,
 ) -> Result<HttpObserved, ExchangeError> {
-    let request = client.request(test.method.clone(), url).headers(headers(test, values)?);
-    let request = match &test.body {
-        Body::None => request,
-        Body::Text(body) => request.body(body.render(values)),
-        Body::Json(json) => request.body(json.render(values).to_string()),
+    let body = match &test.body {
+        Body::None => None,
+        Body::Text(body) => Some(body.render(values)),
+        Body::Json(json) => Some(json.render(values).to_string()),
         Body::Form(fields) => {
             let fields = fields.iter().map(|(name, value)| (name, value.render(values)));
-            request.body(form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish())
+            Some(form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish())
         }
     };
+    let mut hop = Hop { url, method: test.method.clone(), headers: headers(test, values)?, body };
     let stopwatch = Stopwatch::start(clock);
-    let mut response = request.send().await?;
+    let mut response = loop {
+        let request = client.request(hop.method.clone(), hop.url.clone()).headers(hop.headers.clone());
+        let request = match &hop.body {
+            Some(body) => request.body(body.clone()),
+            None => request,
+        };
+        let response = request.send().await?;
+        // The response beyond the limit is the one that is judged, so that the test sees its status.
+        let next = hop.follow(response.status(), response.headers());
+        let Some(next) = next.filter(|_| trail.followed < test.max_redirects) else { break response };
+        hop = next;
+        trail.followed += 1;
+        trail.url = Some(hop.url.clone());
+    };
     let (mut body, mut is_truncated) = (Vec::new(), false);
     while let Some(chunk) = response.chunk().await? {
         let room = MAX_BODY_BYTES - body.len();
@@ -157,28 +183,47 @@ fn evaluate(
     // If this test fails, its message must not show the values that it captured.
     let captured: Vec<_> = results.iter().flatten().cloned().collect();
     let redactor = SuiteRedactor { captured: &captured, ..redactor };
-    let failure = |mismatch: Mismatch<'_>| Failure::from_mismatch(&mismatch, &redactor);
-    test.expected.check(observed, |text| redactor.redact(text)).map_err(failure)?;
+    let expected =
+        test.expected.with(redactor.values).map_err(|why| inserted_badly(&redactor.redact(&why)))?;
+    let mismatches = expected.check(observed, |text| redactor.redact(text));
+    Failure::from_mismatches(&mismatches, &redactor).map_or(Ok(()), Err)?;
     let mut values = Values::new();
+    let mut missing = Vec::new();
     for (capture, value) in test.capture.iter().zip(results) {
-        let value = value.map_err(|what| {
-            failure(Mismatch { reason: Reason::BodyMismatch, what, evidence: &observed.response.body })
-        })?;
-        values.insert(capture.name.clone(), value);
+        match value {
+            Ok(value) => drop(values.insert(capture.name.clone(), value)),
+            Err(what) => missing.push(Mismatch {
+                reason: Reason::BodyMismatch,
+                what,
+                evidence: &observed.response.body,
+            }),
+        }
     }
-    Ok(values)
+    Failure::from_mismatches(&missing, &redactor).map_or(Ok(values), Err)
 }
 
-fn transport_failure(error: reqwest::Error, limit: Duration, https: bool) -> Failure {
-    let reason = classify(&error, https);
+fn transport_failure(error: reqwest::Error, limit: Duration, url: &Url, proxies: &Proxies) -> Failure {
+    // A redirect may have led elsewhere.
+    let url = error.url().unwrap_or(url);
+    let proxy = match proxies.for_url(url) {
+        Ok(proxy) => proxy.filter(|_| error.is_connect()),
+        Err(why) => return Failure::error(Reason::Other, why),
+    };
+    let reason = classify(&error, url.scheme() == "https" && proxy.is_none());
     let message = match reason {
         Reason::ConnectTimeout => {
             format!("no connection within {}", duration::format_duration(connect_timeout(limit)))
         }
         Reason::Refused => "connection refused".to_owned(),
-        _ => excerpt::bounded(&http::describe_error(error)),
+        _ => {
+            let text = http::describe_error(error);
+            tls::hint(&text).map_or_else(|| excerpt::bounded(&text), str::to_owned)
+        }
     };
-    Failure::error(reason, message)
+    match proxy {
+        Some(proxy) => Failure::error(reason, format!("the proxy {proxy}: {message}")),
+        None => Failure::error(reason, message),
+    }
 }
 
 fn classify(error: &reqwest::Error, https: bool) -> Reason {

@@ -6,6 +6,7 @@ mod command;
 mod context;
 mod http;
 mod ordered_results;
+mod redirect;
 mod schedule;
 
 use std::io::Write;

@@ -41,24 +41,22 @@ impl HttpExpected {
         &'a self,
         observed: &'a HttpObserved,
         redact: impl Fn(&str) -> String,
-    ) -> Result<(), Mismatch<'a>> {
-        self.response.check(&observed.response).map_err(|mismatch| Mismatch {
-            reason: reason(&mismatch),
-            what: mismatch.summary(redact),
-            evidence: mismatch.evidence(),
-        })?;
-        match self.max_latency {
-            Some(most) if observed.latency > most => Err(Mismatch {
-                reason: Reason::TooSlow,
-                what: format!(
-                    "took {}, expected at most {}",
-                    duration::format_duration(observed.latency),
-                    duration::format_duration(most)
-                ),
-                evidence: b"",
-            }),
-            _ => Ok(()),
+    ) -> Vec<Mismatch<'a>> {
+        let unmet = self.response.check(&observed.response);
+        let mut mismatches: Vec<_> = unmet
+            .into_iter()
+            .map(|mismatch| Mismatch {
+                reason: reason(&mismatch),
+                what: mismatch.summary(&redact),
+                evidence: mismatch.evidence(),
+            })
+            .collect();
+        if let Some(most) = self.max_latency.filter(|most| observed.latency > *most) {
+            let took = duration::format_duration(observed.latency);
+            let what = format!("took {took}, expected at most {}", duration::format_duration(most));
+            mismatches.push(Mismatch { reason: Reason::TooSlow, what, evidence: b"" });
         }
+        mismatches
     }
 }
 
@@ -98,10 +96,15 @@ pub(crate) struct CommandObserved {
 }
 
 impl CommandExpected {
-    /// Compares the exit code first: it explains a wrong output.
-    pub(crate) fn check<'a>(&self, observed: &'a CommandObserved) -> Result<(), Mismatch<'a>> {
+    /// Compares the exit code first: it explains a wrong output. `redact` masks the secrets in a message.
+    pub(crate) fn check<'a>(
+        &self,
+        observed: &'a CommandObserved,
+        redact: impl Fn(&str) -> String,
+    ) -> Vec<Mismatch<'a>> {
         let output =
             if observed.stderr.trim_ascii().is_empty() { &observed.stdout } else { &observed.stderr };
+        let mut mismatches = Vec::new();
         if observed.exit != Some(i32::from(self.exit)) {
             let (reason, actual) = match (observed.exit, observed.signal) {
                 (Some(code), _) => (Reason::ExitCode, format!("exit code {code}")),
@@ -109,25 +112,23 @@ impl CommandExpected {
                 (None, None) => (Reason::Other, "no exit code".to_owned()),
             };
             let what = format!("{actual}, expected exit code {}", self.exit);
-            return Err(Mismatch { reason, what, evidence: output });
+            mismatches.push(Mismatch { reason, what, evidence: output });
         }
-        let [stdout_truncated, stderr_truncated] = observed.truncated;
-        check_output(&self.stdout, "stdout", &observed.stdout, stdout_truncated)?;
-        check_output(&self.stderr, "stderr", &observed.stderr, stderr_truncated)
+        let outputs =
+            [("stdout", &self.stdout, &observed.stdout), ("stderr", &self.stderr, &observed.stderr)];
+        for ((name, expected, output), truncated) in outputs.into_iter().zip(observed.truncated) {
+            let extent = if truncated { "the first MiB of " } else { "" };
+            mismatches.extend(expected.unmet(output).map(|condition| {
+                let unmet = condition.describe_unmet(|text| excerpt::quoted(&redact(text)));
+                Mismatch {
+                    reason: Reason::Assertion,
+                    what: format!("{extent}{name} {unmet}"),
+                    evidence: output,
+                }
+            }));
+        }
+        mismatches
     }
-}
-
-fn check_output<'a>(
-    expected: &TextExpectation,
-    name: &str,
-    output: &'a [u8],
-    truncated: bool,
-) -> Result<(), Mismatch<'a>> {
-    expected.check(output).map_err(|mismatch| {
-        let mismatch = mismatch.describe(excerpt::quoted);
-        let extent = if truncated { "the first MiB of " } else { "" };
-        Mismatch { reason: Reason::Assertion, what: format!("{extent}{name} {mismatch}"), evidence: output }
-    })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::expect;
 use super::fields::{self, Entry, Value};
 use super::model::CommandTest;
 use super::reader::TestReader;
+use super::template::Template;
 
 /// Reads a test's `command`, `expect` and `env`.
 pub(crate) fn read<'t>(
@@ -14,7 +15,7 @@ pub(crate) fn read<'t>(
     env: Vec<Entry<'t>>,
     reader: &mut TestReader<'_>,
 ) -> Option<CommandTest> {
-    let expected = expect::command(expect, reader.diagnostics);
+    let expected = expect::command(expect, reader);
     let env = env
         .into_iter()
         .filter_map(|(name, value)| {
@@ -24,18 +25,14 @@ pub(crate) fn read<'t>(
                     .diagnostics
                     .report(name.span(), "the name of a variable must not be empty or contain =");
             }
-            Some(((*name.get_ref()).to_owned(), reader.template_value(value)?.1))
+            Some((reader.literal(&name)?, reader.template_value(value)?.1))
         })
         .collect();
     let DeValue::Array(list) = argv.get_ref() else {
         return fields::mistyped(argv, "an array such as [\"./check.sh\", \"--all\"]", reader.diagnostics);
     };
-    let argv_strings: Vec<String> = list
-        .iter()
-        .filter_map(|word| fields::text(word, "a string", reader.diagnostics))
-        .map(|word| (*word.get_ref()).to_owned())
-        .collect();
-    match argv_strings.as_slice() {
+    let words: Vec<Template> = list.iter().filter_map(|word| Some(reader.template_value(word)?.1)).collect();
+    match words.as_slice() {
         [] if list.is_empty() => {
             reader.diagnostics.report(argv.span(), "a command needs a program");
             None

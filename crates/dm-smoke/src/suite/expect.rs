@@ -1,69 +1,157 @@
 //! A test's `expect`, for each kind of test.
 
 use http_expect::{
-    HeaderExpectation, HeaderPattern, JsonExpectation, ResponseExpectation, StatusPattern, StatusPatterns,
+    HeaderExpectation, HeaderPattern, JsonExpectation, StatusPattern, StatusPatterns, TextCondition,
     TextExpectation, excerpt,
 };
 use regex::bytes::Regex;
 use reqwest::header::HeaderName;
+use toml::Spanned;
 
 use crate::suite::assertion::{CommandExpected, HttpExpected};
+use crate::suite::expected::{Encoding, Expected};
 use crate::suite::fields::{Diagnostics, Fields, Value, integer, mistyped, text};
+use crate::suite::reader::TestReader;
 
-const HTTP: [&str; 6] = ["status", "headers", "body_contains", "body_matches", "json", "max_latency"];
-const COMMAND: [&str; 4] = ["exit", "stdout_contains", "stdout_matches", "stderr_contains"];
+const HTTP: [&str; 9] = [
+    "status",
+    "headers",
+    "body_contains",
+    "body_not_contains",
+    "body_matches",
+    "body_not_matches",
+    "json",
+    "json_absent",
+    "max_latency",
+];
+const COMMAND: [&str; 9] = [
+    "exit",
+    "stdout_contains",
+    "stdout_not_contains",
+    "stdout_matches",
+    "stdout_not_matches",
+    "stderr_contains",
+    "stderr_not_contains",
+    "stderr_matches",
+    "stderr_not_matches",
+];
+
+/// The fields that say something about a text, in the order of [`CONDITIONS`].
+type TextFields = [&'static str; 4];
+
+const BODY: TextFields = ["body_contains", "body_not_contains", "body_matches", "body_not_matches"];
+const STDOUT: TextFields = ["stdout_contains", "stdout_not_contains", "stdout_matches", "stdout_not_matches"];
+const STDERR: TextFields = ["stderr_contains", "stderr_not_contains", "stderr_matches", "stderr_not_matches"];
+const VALUE: TextFields = ["contains", "not_contains", "matches", "not_matches"];
+
+/// A condition, made of its text.
+type MakeCondition = fn(&str) -> Result<TextCondition, String>;
+
+const CONDITIONS: [(Encoding, MakeCondition); 4] = [
+    (Encoding::Plain, |text| Ok(TextCondition::Contains(text.to_owned()))),
+    (Encoding::Plain, |text| Ok(TextCondition::NotContains(text.to_owned()))),
+    (Encoding::Regex, |text| parse_regex(text).map(TextCondition::Matches)),
+    (Encoding::Regex, |text| parse_regex(text).map(TextCondition::NotMatches)),
+];
 
 /// Reads the `expect` of an HTTP test.
-pub(crate) fn http(entry: Option<&Value<'_>>, diagnostics: &mut Diagnostics) -> HttpExpected {
-    let Some(mut fields) = fields(entry, diagnostics) else { return HttpExpected::default() };
-    if let Some(value) =
-        fields.get("json").filter(|value| value.get_ref().as_array().is_some_and(|list| list.is_empty()))
-    {
-        diagnostics.report(value.span(), "json must not be an empty array: it would match everything");
+pub(crate) fn http(entry: Option<&Value<'_>>, reader: &mut TestReader<'_>) -> Expected<HttpExpected> {
+    let mut expected = Expected::<HttpExpected>::default();
+    let Some(mut fields) = fields(entry, reader.diagnostics) else { return expected };
+    refuse(&mut fields, &COMMAND, "an http test", &HTTP, reader.diagnostics);
+    if let Some(value) = fields.get("status") {
+        expected.fixed.response.status = statuses(value, reader.diagnostics);
     }
-    refuse(&mut fields, &COMMAND, "an http test", &HTTP, diagnostics);
-    let expected = HttpExpected {
-        response: ResponseExpectation {
-            status: fields.get("status").map(|value| statuses(value, diagnostics)).unwrap_or_default(),
-            headers: headers(&mut fields, diagnostics),
-            body: TextExpectation {
-                contains: fields.non_empty_text("body_contains", diagnostics),
-                matches: regex("body_matches", &mut fields, diagnostics),
-            },
-            json: fields
-                .texts("json", diagnostics)
-                .into_iter()
-                .filter_map(|text| {
-                    diagnostics.unwrap_or_report(text.span(), text.get_ref().parse::<JsonExpectation>())
-                })
-                .collect(),
-        },
-        max_latency: fields.duration("max_latency", diagnostics),
-    };
-    fields.finish(diagnostics);
+    headers(&mut fields, &mut expected, reader);
+    texts(BODY, &mut fields, &mut expected, |expected| &mut expected.response.body, reader);
+    for text in non_empty_texts("json", &mut fields, reader.diagnostics) {
+        let is_regex = text.get_ref().contains("=~");
+        let encoding = if is_regex { Encoding::JsonRegex } else { Encoding::Json };
+        add(&text, encoding, &mut expected, reader, |text, expected| {
+            expected.response.json.push(text.parse()?);
+            Ok(())
+        });
+    }
+    for text in non_empty_texts("json_absent", &mut fields, reader.diagnostics) {
+        add(&text, Encoding::Json, &mut expected, reader, |text, expected| {
+            expected.response.json.push(JsonExpectation::absent(text)?);
+            Ok(())
+        });
+    }
+    expected.fixed.max_latency = fields.duration("max_latency", reader.diagnostics);
+    fields.finish(reader.diagnostics);
     expected
 }
 
 /// Reads the `expect` of a command test.
-pub(crate) fn command(entry: Option<&Value<'_>>, diagnostics: &mut Diagnostics) -> CommandExpected {
-    let Some(mut fields) = fields(entry, diagnostics) else { return CommandExpected::default() };
-    refuse(&mut fields, &HTTP, "a command test", &COMMAND, diagnostics);
-    let expected = CommandExpected {
-        exit: fields
-            .number("exit", 0..256, diagnostics)
-            .and_then(|code| u8::try_from(code).ok())
-            .unwrap_or_default(),
-        stdout: TextExpectation {
-            contains: fields.non_empty_text("stdout_contains", diagnostics),
-            matches: regex("stdout_matches", &mut fields, diagnostics),
-        },
-        stderr: TextExpectation {
-            contains: fields.non_empty_text("stderr_contains", diagnostics),
-            matches: None,
-        },
-    };
-    fields.finish(diagnostics);
+pub(crate) fn command(entry: Option<&Value<'_>>, reader: &mut TestReader<'_>) -> Expected<CommandExpected> {
+    let mut expected = Expected::<CommandExpected>::default();
+    let Some(mut fields) = fields(entry, reader.diagnostics) else { return expected };
+    refuse(&mut fields, &HTTP, "a command test", &COMMAND, reader.diagnostics);
+    let exit = fields.number("exit", 0..256, reader.diagnostics);
+    expected.fixed.exit = exit.and_then(|code| u8::try_from(code).ok()).unwrap_or_default();
+    texts(STDOUT, &mut fields, &mut expected, |expected| &mut expected.stdout, reader);
+    texts(STDERR, &mut fields, &mut expected, |expected| &mut expected.stderr, reader);
+    fields.finish(reader.diagnostics);
     expected
+}
+
+/// Reads the conditions of one text.
+fn texts<T: Clone + 'static>(
+    names: TextFields,
+    fields: &mut Fields<'_>,
+    expected: &mut Expected<T>,
+    of: fn(&mut T) -> &mut TextExpectation,
+    reader: &mut TestReader<'_>,
+) {
+    for (name, (encoding, condition)) in names.into_iter().zip(CONDITIONS) {
+        for text in non_empty_texts(name, fields, reader.diagnostics) {
+            add(&text, encoding, expected, reader, move |text, expected| {
+                of(expected).0.push(condition(text)?);
+                Ok(())
+            });
+        }
+    }
+}
+
+/// Adds an expectation whose text is a template.
+fn add<T: Clone>(
+    text: &Spanned<&str>,
+    encoding: Encoding,
+    expected: &mut Expected<T>,
+    reader: &mut TestReader<'_>,
+    add: impl Fn(&str, &mut T) -> Result<(), String> + Send + Sync + 'static,
+) {
+    if let Some(template) = reader.template(text) {
+        let added = expected.add(template, encoding, Box::new(add));
+        // The text can contain a secret of the environment.
+        let added = added.map_err(|error| reader.redact(&error));
+        reader.diagnostics.unwrap_or_report(text.span(), added);
+    }
+}
+
+/// A string or an array of strings, of which none may be empty: every text contains the empty string, so that it would
+/// test nothing.
+fn non_empty_texts<'t>(
+    name: &'static str,
+    fields: &mut Fields<'t>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Spanned<&'t str>> {
+    if let Some(value) = fields.get(name)
+        && value.get_ref().as_array().is_some_and(|list| list.is_empty())
+    {
+        diagnostics
+            .report(value.span(), format!("{name} must not be an empty array: it would match everything"));
+    }
+    let mut texts = fields.texts(name, diagnostics);
+    texts.retain(|text| {
+        let is_empty = text.get_ref().is_empty();
+        if is_empty {
+            diagnostics.report(text.span(), format!("{name} must not be empty: it would match everything"));
+        }
+        !is_empty
+    });
+    texts
 }
 
 fn fields<'t>(entry: Option<&'t Value<'t>>, diagnostics: &mut Diagnostics) -> Option<Fields<'t>> {
@@ -85,48 +173,91 @@ fn refuse(
     }
 }
 
-/// Reads a field that is a regular expression.
+/// Reads a field that is a regular expression. It takes no values.
 pub(crate) fn regex(
     name: &'static str,
     fields: &mut Fields<'_>,
-    diagnostics: &mut Diagnostics,
+    reader: &mut TestReader<'_>,
 ) -> Option<Regex> {
-    let text = fields.text(name, diagnostics)?;
+    let text = fields.text(name, reader.diagnostics)?;
     if text.get_ref().is_empty() {
-        diagnostics.report(text.span(), format!("{name} must not be empty: it would match everything"));
+        let message = format!("{name} must not be empty: it would match everything");
+        reader.diagnostics.report(text.span(), message);
         return None;
     }
-    diagnostics.unwrap_or_report(
-        text.span(),
-        Regex::new(text.get_ref()).map_err(|error| excerpt::one_line(&error.to_string())),
-    )
+    let literal = reader.literal(&text)?;
+    reader.diagnostics.unwrap_or_report(text.span(), parse_regex(&literal))
 }
 
-fn headers(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Vec<HeaderExpectation> {
-    let mut headers = Vec::new();
-    for (name, value) in fields.entries("headers", diagnostics) {
+fn parse_regex(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|error| excerpt::one_line(&error.to_string()))
+}
+
+fn headers(fields: &mut Fields<'_>, expected: &mut Expected<HttpExpected>, reader: &mut TestReader<'_>) {
+    for (name, value) in fields.entries("headers", reader.diagnostics) {
         let checked = header_name(name.get_ref());
-        let Some(name) = diagnostics.unwrap_or_report(name.span(), checked) else { continue };
-        let pattern = if let Some(text) = value.get_ref().as_str() {
-            Some(HeaderPattern::Equals(text.to_owned()))
+        let Some(name) = reader.diagnostics.unwrap_or_report(name.span(), checked) else { continue };
+        if value.get_ref().is_table() {
+            header_table(&name, value, expected, reader);
         } else {
-            header_pattern(value, diagnostics)
-        };
-        headers.extend(pattern.map(|pattern| HeaderExpectation { name, pattern }));
+            let expected_form = "a string, an array of strings, or a table such as { contains = \"json\" }";
+            for text in strings(value, expected_form, reader.diagnostics) {
+                let name = name.clone();
+                add(&text, Encoding::Plain, expected, reader, move |text, expected| {
+                    let pattern = HeaderPattern::Equals(text.to_owned());
+                    expected.response.headers.push(HeaderExpectation { name: name.clone(), pattern });
+                    Ok(())
+                });
+            }
+        }
     }
-    headers
 }
 
-fn header_pattern(value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<HeaderPattern> {
-    let expected_form = "a string, or a table such as { contains = \"json\" } or { matches = \"^text/\" }";
-    let mut fields = Fields::from_value(value, expected_form, diagnostics)?;
-    let contains = fields.non_empty_text("contains", diagnostics).map(HeaderPattern::Contains);
-    let matches = regex("matches", &mut fields, diagnostics).map(HeaderPattern::Matches);
-    fields.finish(diagnostics);
-    if contains.is_some() == matches.is_some() {
-        diagnostics.report(value.span(), format!("expected {expected_form}"));
+fn header_table(
+    name: &HeaderName,
+    value: &Value<'_>,
+    expected: &mut Expected<HttpExpected>,
+    reader: &mut TestReader<'_>,
+) {
+    let expected_form =
+        "a string, or a table such as { contains = \"json\" }, { matches = \"^text/\" } or { absent = true }";
+    let Some(mut fields) = Fields::from_value(value, expected_form, reader.diagnostics) else { return };
+    let mut conditions = 0;
+    for (field, (encoding, condition)) in VALUE.into_iter().zip(CONDITIONS) {
+        conditions += usize::from(fields.get(field).is_some());
+        for text in non_empty_texts(field, &mut fields, reader.diagnostics) {
+            let name = name.clone();
+            add(&text, encoding, expected, reader, move |text, expected| {
+                let pattern = HeaderPattern::Text(condition(text)?);
+                expected.response.headers.push(HeaderExpectation { name: name.clone(), pattern });
+                Ok(())
+            });
+        }
     }
-    contains.or(matches)
+    let absent = fields.get("absent").map(|value| value.get_ref().as_bool());
+    fields.finish(reader.diagnostics);
+    match (absent, conditions) {
+        (Some(Some(true)), 0) => {
+            let header = HeaderExpectation { name: name.clone(), pattern: HeaderPattern::Absent };
+            expected.fixed.response.headers.push(header);
+        }
+        (None, 1..) => {}
+        _ => reader.diagnostics.report(value.span(), format!("expected {expected_form}")),
+    }
+}
+
+/// A string or an array of strings that is not empty.
+fn strings<'t>(
+    value: &'t Value<'t>,
+    expected_form: &str,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Spanned<&'t str>> {
+    match value.get_ref().as_array() {
+        Some(list) if !list.is_empty() => {
+            list.iter().filter_map(|value| text(value, expected_form, diagnostics)).collect()
+        }
+        _ => text(value, expected_form, diagnostics).into_iter().collect(),
+    }
 }
 
 /// Parses the name of a header.

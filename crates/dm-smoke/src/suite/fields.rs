@@ -34,6 +34,13 @@ impl Diagnostics {
         self.0.push(Diagnostic { at, message: message.into() });
     }
 
+    /// Adds an error that concerns many places, at the first one only.
+    pub(crate) fn report_once(&mut self, at: Range<usize>, message: &str) {
+        if !self.0.iter().any(|known| known.message == message) {
+            self.report(at, message);
+        }
+    }
+
     /// Returns the value, or adds its error and returns `None`.
     pub(crate) fn unwrap_or_report<T>(
         &mut self,
@@ -102,20 +109,6 @@ impl<'t> Fields<'t> {
         diagnostics: &mut Diagnostics,
     ) -> Option<Spanned<&'t str>> {
         text(self.get(name)?, "a string", diagnostics)
-    }
-
-    /// A string that must not be empty: every text contains the empty string, so that it would test nothing.
-    pub(crate) fn non_empty_text(
-        &mut self,
-        name: &'static str,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<String> {
-        let text = self.text(name, diagnostics)?;
-        if text.get_ref().is_empty() {
-            diagnostics.report(text.span(), format!("{name} must not be empty"));
-            return None;
-        }
-        Some((*text.get_ref()).to_owned())
     }
 
     /// A duration above zero, if it is set.

@@ -15,7 +15,7 @@ use super::fields::{self, Diagnostic, Diagnostics, Fields};
 use super::model::{Suite, Test};
 use super::position::{LineCounter, line_and_column};
 use super::reader::{SuiteOptions, TestReader};
-use super::{dependencies, test};
+use super::{defaults, dependencies, test};
 use crate::args::TOOL;
 use crate::redact;
 
@@ -84,9 +84,12 @@ fn suite(
     if let Some(value) = fields.get("test").filter(|value| !value.get_ref().is_array()) {
         fields::mistyped::<()>(value, "[[test]]", diagnostics);
     }
-    fields.finish(diagnostics);
     let mut secrets = Vec::new();
-    let tests = tests(document, text, options, &mut secrets, diagnostics);
+    let mut reader =
+        TestReader { options, diagnostics, secrets: &mut secrets, defaults: &[], uses: Vec::new() };
+    let defaults = defaults::read(fields.get("defaults"), &mut reader);
+    fields.finish(diagnostics);
+    let tests = tests(document, text, options, &defaults, &mut secrets, diagnostics);
     secrets.sort_unstable();
     secrets.dedup();
     let mut redactor = Redactor::default();
@@ -100,6 +103,7 @@ fn tests(
     document: DeTable<'_>,
     source: &str,
     options: &SuiteOptions<'_>,
+    defaults: &[defaults::Header],
     secrets: &mut Vec<String>,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Arc<Test>> {
@@ -111,7 +115,7 @@ fn tests(
     let (mut tests, mut references) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
     // Each entry is dropped as soon as it is read: together they need more memory than the tests.
     for entry in entries {
-        let mut reader = TestReader { options, diagnostics, secrets, uses: Vec::new() };
+        let mut reader = TestReader { options, diagnostics, secrets, defaults, uses: Vec::new() };
         let Some((mut test, names)) = test::read(&entry, &mut reader) else { continue };
         test.line = lines.line_at(names.at.start);
         if let Some(first) = line_of_name.insert(test.name.clone(), test.line) {

@@ -2,7 +2,6 @@
 
 use common::http::parse_url;
 use reqwest::Method;
-use reqwest::header::HeaderValue;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -13,7 +12,7 @@ use crate::suite::fields::{Fields, Value};
 use crate::suite::model::{Body, HttpTest, JsonTemplate};
 use crate::suite::reader::TestReader;
 use crate::suite::template::{Template, Values, value_name};
-use crate::suite::{expect, fields};
+use crate::suite::{defaults, expect, fields};
 
 /// The methods that a test can use.
 const METHODS: [Method; 7] =
@@ -32,7 +31,8 @@ pub(crate) fn read<'t>(
     let mut fields = Fields::from_value(entry, "a table such as { url = \"/health\" }", reader.diagnostics)?;
     let method = fields.text("method", reader.diagnostics);
     let url = fields.get("url");
-    let headers = fields.entries("headers", reader.diagnostics);
+    let mut headers = defaults::headers(&mut fields, reader);
+    headers.extend(defaults::authorization(&mut fields, reader));
     let query = fields.entries("query", reader.diagnostics);
     let body = body(&mut fields, entry, reader);
     let max_redirects =
@@ -43,26 +43,18 @@ pub(crate) fn read<'t>(
         return None;
     };
     let url = fields::text(url, "a string", reader.diagnostics)?;
+    if is_of_deployment(&url, reader) {
+        let is_set = |name| headers.iter().any(|(set, _)| set == name);
+        let added: Vec<_> = reader.defaults.iter().filter(|(name, _)| !is_set(name)).cloned().collect();
+        headers.extend(added);
+    }
     let method = method.map_or(Some(Method::GET), |typed| parse_method(&typed, reader));
     let url = parse_url_template(&url, reader);
-    let headers = headers
-        .into_iter()
-        .filter_map(|(name, value)| {
-            let name = reader.diagnostics.unwrap_or_report(name.span(), header_name(name.get_ref()))?;
-            let value = reader.template_value(value)?;
-            // The value can be a secret, so the message does not show it.
-            if HeaderValue::try_from(value.1.render(&Values::new())).is_err() {
-                let message = "the value of a header must be one line without control characters";
-                reader.diagnostics.report(value.0, message);
-            }
-            Some((name, value.1))
-        })
-        .collect();
     let query = query
         .into_iter()
-        .filter_map(|(name, value)| Some(((*name.get_ref()).to_owned(), reader.template_value(value)?.1)))
+        .filter_map(|(name, value)| Some((reader.literal(&name)?, reader.template_value(value)?.1)))
         .collect();
-    let expected = expect::http(expect, reader.diagnostics);
+    let expected = expect::http(expect, reader);
     Some(HttpTest {
         method: method?,
         url: url?,
@@ -73,6 +65,13 @@ pub(crate) fn read<'t>(
         expected,
         capture,
     })
+}
+
+/// Whether a URL leads to the deployment under test. The defaults can contain secrets, which other hosts must not see.
+fn is_of_deployment(url: &Spanned<&str>, reader: &TestReader<'_>) -> bool {
+    let Some(base) = reader.options.base_url else { return true };
+    let same_origin = |url: &str| url::Url::parse(url).is_ok_and(|url| url.origin() == base.origin());
+    url.get_ref().starts_with('/') || same_origin(url.get_ref())
 }
 
 fn parse_method(typed: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<Method> {
@@ -90,7 +89,7 @@ fn parse_url_template(written: &Spanned<&str>, reader: &mut TestReader<'_>) -> O
     let template = match (written.get_ref().starts_with('/'), reader.options.base_url) {
         (true, Some(base)) => template.prefixed_with(base.as_str().trim_end_matches('/')),
         (true, None) => {
-            reader.diagnostics.report(written.span(), "the url is relative: give --base-url");
+            reader.diagnostics.report_once(written.span(), "the url is relative: give --base-url");
             return None;
         }
         (false, _) => template,
@@ -123,7 +122,7 @@ fn body(fields: &mut Fields<'_>, entry: &Value<'_>, reader: &mut TestReader<'_>)
     if is_form {
         let pairs = form
             .into_iter()
-            .filter_map(|(name, value)| Some(((*name.get_ref()).to_owned(), reader.template_value(value)?.1)))
+            .filter_map(|(name, value)| Some((reader.literal(&name)?, reader.template_value(value)?.1)))
             .collect();
         return Some(Body::Form(pairs));
     }
@@ -141,7 +140,10 @@ fn json_template(value: &Value<'_>, reader: &mut TestReader<'_>) -> Option<JsonT
         DeValue::Table(table) => JsonTemplate::Object(
             table
                 .iter()
-                .filter_map(|(key, value)| Some((key.get_ref().to_string(), json_template(value, reader)?)))
+                .filter_map(|(key, value)| {
+                    let key = Spanned::new(key.span(), key.get_ref().as_ref());
+                    Some((reader.literal(&key)?, json_template(value, reader)?))
+                })
                 .collect(),
         ),
         DeValue::Integer(_) => JsonTemplate::Other(fields::integer(value)?.into()),
@@ -173,12 +175,13 @@ pub(crate) fn captures(
 
 fn source(value: &Value<'_>, reader: &mut TestReader<'_>) -> Option<Source> {
     if let Some(path) = value.get_ref().as_str() {
+        let path = reader.literal(&Spanned::new(value.span(), path))?;
         return reader.diagnostics.unwrap_or_report(value.span(), path.parse()).map(Source::Json);
     }
     let expected_form = "a JSONPath such as \"$.token\", or a table such as { header = \"location\" } or { regex = \"id=(.*)\" }";
     let mut fields = Fields::from_value(value, expected_form, reader.diagnostics)?;
     let header = fields.text("header", reader.diagnostics);
-    let regex = regex("regex", &mut fields, reader.diagnostics);
+    let regex = regex("regex", &mut fields, reader);
     fields.finish(reader.diagnostics);
     match (header, regex) {
         (Some(header), regex) => {

@@ -3,8 +3,10 @@
 pub(crate) mod assertion;
 pub(crate) mod capture;
 mod command;
+mod defaults;
 pub(crate) mod dependencies;
 mod expect;
+pub(crate) mod expected;
 mod fields;
 pub(crate) mod file;
 mod http;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::suite::assertion::{CommandExpected, HttpExpected};
 use crate::suite::capture::Capture;
+use crate::suite::expected::Expected;
 use crate::suite::template::{Template, Values};
 
 /// A suite.
@@ -101,7 +102,7 @@ pub(crate) struct HttpTest {
     /// The most redirects to follow.
     pub(crate) max_redirects: u32,
     /// The expected response.
-    pub(crate) expected: HttpExpected,
+    pub(crate) expected: Expected<HttpExpected>,
     /// The values to capture for other tests.
     pub(crate) capture: Vec<Capture>,
 }
@@ -150,11 +151,11 @@ impl JsonTemplate {
 #[derive(Debug, Default)]
 pub(crate) struct CommandTest {
     /// The program.
-    pub(crate) program: String,
+    pub(crate) program: Template,
     /// The arguments.
-    pub(crate) args: Vec<String>,
+    pub(crate) args: Vec<Template>,
     /// Environment variables for this command only.
     pub(crate) env: Vec<(String, Template)>,
     /// The expected result.
-    pub(crate) expected: CommandExpected,
+    pub(crate) expected: Expected<CommandExpected>,
 }

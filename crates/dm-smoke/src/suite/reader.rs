@@ -4,12 +4,15 @@ use std::ops::Range;
 use std::time::Duration;
 
 use common::env::Env;
+use common::secrets::Redactor;
+use reqwest::header::HeaderName;
 use toml::Spanned;
 use url::Url;
 
 use super::dependencies::SpannedName;
 use super::fields::{self, Diagnostics, Value};
-use super::template::Template;
+use super::template::{Template, Values};
+use crate::redact;
 
 /// Options from the command line that apply to every test.
 #[derive(Clone, Copy)]
@@ -30,6 +33,8 @@ pub(crate) struct TestReader<'a> {
     pub(crate) diagnostics: &'a mut Diagnostics,
     /// The values of the environment variables that the suite uses.
     pub(crate) secrets: &'a mut Vec<String>,
+    /// The headers of all requests to the deployment.
+    pub(crate) defaults: &'a [(HeaderName, Template)],
     /// The captured values that the test uses.
     pub(crate) uses: Vec<SpannedName>,
 }
@@ -41,6 +46,29 @@ impl TestReader<'_> {
         let template = self.diagnostics.unwrap_or_report(text.span(), parsed)?;
         self.uses.extend(template.names().map(|name| (name.to_owned(), text.span())));
         Some(template)
+    }
+
+    /// Checks a text into which no values are inserted. Nothing that looks like a template is taken literally, except two
+    /// braces that are written as {{"{{"}}.
+    pub(crate) fn literal(&mut self, text: &Spanned<&str>) -> Option<String> {
+        if !text.get_ref().contains("{{") {
+            return Some((*text.get_ref()).to_owned());
+        }
+        let parsed = Template::parse(text.get_ref(), &|_| Some(String::new()), &mut Vec::new());
+        let template = self.diagnostics.unwrap_or_report(text.span(), parsed)?;
+        if template.has_values() {
+            let message = "no value can be inserted here; write two braces as {{\"{{\"}}";
+            self.diagnostics.report(text.span(), message);
+            return None;
+        }
+        Some(template.render(&Values::new()))
+    }
+
+    /// The text without the values of the environment variables that the suite uses.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let mut redactor = Redactor::default();
+        redactor.add(redact::encoded_forms(&*self.secrets));
+        redactor.redact(text)
     }
 
     /// Parses a value that must be a template; returns it with its position in bytes.

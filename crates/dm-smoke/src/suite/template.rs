@@ -15,6 +15,8 @@ pub(crate) struct Template(Vec<Piece>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
     Text(String),
+    /// The value of an environment variable.
+    Known(String),
     Captured(String),
 }
 
@@ -40,7 +42,7 @@ impl Template {
                             format!("the environment variable {variable} is not set, or empty")
                         })?;
                         secrets.push(value.clone());
-                        Piece::Text(value)
+                        Piece::Known(value)
                     }
                     None => Piece::Captured(value_name(name)?),
                 },
@@ -63,8 +65,18 @@ impl Template {
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Captured(name) => Some(name.as_str()),
-            Piece::Text(_) => None,
+            Piece::Text(_) | Piece::Known(_) => None,
         })
+    }
+
+    /// Whether it is the empty text.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether it inserts any value.
+    pub(crate) fn has_values(&self) -> bool {
+        self.0.iter().any(|piece| !matches!(piece, Piece::Text(_)))
     }
 
     /// Whether the template starts with a captured value.
@@ -74,11 +86,28 @@ impl Template {
 
     /// The text with each captured value encoded by `encode`. Missing values are left out.
     pub(crate) fn render_with(&self, values: &Values, encode: impl Fn(&str) -> String) -> String {
+        self.render_pieces(values, str::to_owned, encode)
+    }
+
+    /// The text with each captured value and each variable encoded by `encode`.
+    pub(crate) fn render_all_with(&self, values: &Values, encode: impl Fn(&str) -> String) -> String {
+        self.render_pieces(values, &encode, &encode)
+    }
+
+    fn render_pieces(
+        &self,
+        values: &Values,
+        encode_known: impl Fn(&str) -> String,
+        encode_captured: impl Fn(&str) -> String,
+    ) -> String {
         self.0
             .iter()
             .map(|piece| match piece {
                 Piece::Text(text) => text.clone(),
-                Piece::Captured(name) => values.get(name).map(|value| encode(value)).unwrap_or_default(),
+                Piece::Known(value) => encode_known(value),
+                Piece::Captured(name) => {
+                    values.get(name).map(|value| encode_captured(value)).unwrap_or_default()
+                }
             })
             .collect()
     }

@@ -29,6 +29,7 @@ pub(crate) fn read(entry: &Value<'_>, reader: &mut TestReader<'_>) -> Option<(Te
     let (captures, captured_names) = http::captures(&mut fields, reader);
     let capture = fields.get("capture");
     fields.finish(reader.diagnostics);
+    let literal_name = name.as_ref().and_then(|name| reader.literal(name));
     if let Some(name) = &name {
         check_name(name, reader.diagnostics);
     }
@@ -56,9 +57,9 @@ pub(crate) fn read(entry: &Value<'_>, reader: &mut TestReader<'_>) -> Option<(Te
     };
     let name = name?;
     let references = References {
-        name: (*name.get_ref()).to_owned(),
+        name: literal_name.unwrap_or_else(|| (*name.get_ref()).to_owned()),
         at: name.span(),
-        depends_on: depends_on.iter().map(|name| ((*name.get_ref()).to_owned(), name.span())).collect(),
+        depends_on: depends_on.iter().filter_map(|name| Some((reader.literal(name)?, name.span()))).collect(),
         captures: captured_names,
         uses: mem::take(&mut reader.uses),
     };
@@ -69,7 +70,7 @@ pub(crate) fn read(entry: &Value<'_>, reader: &mut TestReader<'_>) -> Option<(Te
         // A test with an error never runs, but other tests can refer to its name.
         kind: kind.unwrap_or_else(|| TestKind::Command(CommandTest::default())),
         retries,
-        tags: tags.iter().map(|tag| (*tag.get_ref()).to_owned()).collect(),
+        tags: tags.iter().filter_map(|tag| reader.literal(tag)).collect(),
         depends_on: Vec::new(),
     };
     Some((test, references))

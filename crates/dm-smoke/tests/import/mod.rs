@@ -15,7 +15,7 @@ fn fixture(name: &str) -> String {
 }
 
 /// The tool without a suite.
-fn import(place: &Place, args: &[&str], stdin: &str) -> assert_cmd::assert::Assert {
+pub(crate) fn import(place: &Place, args: &[&str], stdin: &str) -> assert_cmd::assert::Assert {
     let mut command = assert_cmd::Command::from_std(place.without_suite());
     command.args(args).write_stdin(stdin).assert()
 }
@@ -37,7 +37,7 @@ fn wanted(list: &[(&str, TestResult, Option<&str>)]) -> Vec<(String, TestResult,
 
 #[test]
 fn node() {
-    let unequal = "Expected values to be strictly equal:";
+    let unequal = "Expected values to be strictly equal: 1 !== 2";
     assert_eq!(
         results("--from-tap", "node-20.20.2.tap", 1),
         wanted(&[
@@ -45,7 +45,7 @@ fn node() {
             ("fails & is <odd>", Fail, Some(unequal)),
             ("skipped # one", Skip, Some("not today")),
             ("to do", Skip, None),
-            ("group", Fail, Some("1 subtest failed")),
+            ("group", Fail, Some("inner bad: boom")),
         ])
     );
     assert_eq!(
@@ -85,7 +85,8 @@ fn pytest() {
 #[test]
 fn bats() {
     let told = results("--from-tap", "bats-1.8.2.tap", 1);
-    let why = Some("(in test file t.bats, line 2)");
+    let why = "(in test file t.bats, line 2) `@test \"fails & is <odd>\" { echo \"some output\"; [ 1 -eq 2 ]; }' failed some output";
+    let why = Some(why);
     assert_eq!(
         told,
         wanted(&[
@@ -163,7 +164,7 @@ fn what_this_tool_writes_it_reads() {
             contains(format!("ok    {prefix}good ("))
                 .and(contains(format!("FAIL  {prefix}bad # x (")))
                 .and(contains("sh: exit code 3, expected exit code 0\n"))
-                .and(contains("1 passed, 1 failed\n")),
+                .and(contains("1 passed, 1 failed in ")),
         );
     }
 }
@@ -183,7 +184,7 @@ fn a_runner_that_did_not_finish_proves_nothing() {
     import(&place, &["--from-junit", "none.xml"], "")
         .code(5)
         .stdout(contains("\"exit\":5"))
-        .stderr(contains("cannot read none.xml: No such file"));
+        .stderr(contains("none.xml: cannot read it: No such file"));
     let place = Place::with_suite("");
     import(&place, &["--from-tap", "-", "--name", "x"], "1..0 # SKIP nothing to do\n").code(4);
     assert_eq!(place.event().status, Status::Error);
@@ -212,4 +213,77 @@ fn usage() {
         .stderr(contains("cannot be used with"));
     import(&place, &["smoke.toml", "--from-tap", "-"], "").code(2).stderr(contains("cannot be used with"));
     import(&place, &[], "").code(2).stderr(contains("required arguments were not provided"));
+}
+
+/// A JUnit report of one test, with these attributes of its suite.
+fn suite_of_one(name: &str, attributes: &str) -> String {
+    format!(
+        "<testsuites><testsuite {attributes}><testcase name='{name}' time='1,000.5'/></testsuite></testsuites>"
+    )
+}
+
+#[test]
+fn several_reports_and_patterns_are_one_result() {
+    let place = Place::with_suite("");
+    let write = |name: &str, bytes: &[u8]| common::fs::atomic::write(&place.path(name), bytes).unwrap();
+    std::fs::create_dir(place.path("reports")).unwrap();
+    write("reports/TEST-a.xml", suite_of_one("a", "").as_bytes());
+    let utf_16 = format!("\u{feff}{}", suite_of_one("grün", ""));
+    write("reports/TEST-b.xml", &utf_16.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>());
+    write(
+        "other.xml",
+        b"<?xml version='1.0' encoding='ISO-8859-1'?><testsuite><testcase name='gr\xfcn too'/></testsuite>",
+    );
+    let told = import(&place, &["--from-junit", "reports/TEST-*.xml", "other.xml", "reports/TEST-a.xml"], "")
+        .code(0);
+    let told = records(&told.get_output().stdout);
+    let names: Vec<_> = tests(&told).iter().map(|test| test.name.clone()).collect();
+    assert_eq!(names, ["a", "grün", "grün too"]);
+    let event = place.event();
+    // The duration is the tests', not the one of the import.
+    assert_eq!(event.duration_s, Some(2001.0));
+    let Detail::Smoke { suite, .. } = event.detail else { panic!("no smoke event") };
+    assert_eq!(suite.as_str(), "junit");
+
+    write("one.tap", b"1..1\nok 1 - a\n");
+    write("two.tap", b"1..1\nnot ok 1 - a\n");
+    let told = import(&place, &["--from-tap", "one.tap", "two.tap", "--format", "human"], "").code(1);
+    told.stdout(contains("ok    one: a").and(contains("FAIL  two: a")));
+    import(&place, &["--from-tap", "one.tap", "no/*.tap"], "")
+        .code(5)
+        .stderr(contains("no file matches no/*.tap"));
+    import(&place, &["--from-tap", "one.tap", "a[.tap"], "")
+        .code(2)
+        .stderr(contains("not a pattern of file names"));
+}
+
+#[test]
+fn the_exit_code_of_the_runner_is_part_of_the_result() {
+    let place = Place::with_suite("");
+    let good = suite_of_one("a", "");
+    import(&place, &["--from-junit", "-", "--runner-exit", "0"], &good).code(0);
+    import(&place, &["--from-junit", "-", "--runner-exit", "2"], &good)
+        .code(5)
+        .stderr(contains("the runner exited with 2, but no test in its report failed"));
+    import(&place, &["--from-junit", "-", "--runner-exit", "2"], &suite_of_one("a", "errors='1' name='s'"))
+        .code(1);
+    import(&place, &["smoke.toml", "--runner-exit", "2"], "").code(2);
+}
+
+#[test]
+fn the_text_of_a_report_acts_on_no_terminal_and_no_log() {
+    let place = Place::with_suite("");
+    for text in [
+        "<testsuite><testcase></x\n::error::pwned\n\x1b]0;t\x07\u{202e}>",
+        "<testsuite name='\u{202e}&#x1b;]0;' errors='1'><system-err>\n::add-mask::x\n##[error]y\x1b[31m</system-err></testsuite>",
+        "<testsuite><testcase name='&#10;::error::x'><failure message='::add-mask::x&#x1b;&#10;::error::y'/></testcase></testsuite>",
+    ] {
+        let told = import(&place, &["--from-junit", "-", "--format", "human"], text);
+        let output = told.get_output();
+        let shown = [output.stdout.clone(), output.stderr.clone()].concat();
+        let shown = String::from_utf8(shown).unwrap();
+        assert!(!shown.contains(['\x1b', '\x07', '\u{202e}']), "{shown:?}");
+        let is_command = |line: &str| line.trim_start().starts_with("::") || line.contains("##[");
+        assert!(!shown.lines().any(is_command), "{shown}");
+    }
 }

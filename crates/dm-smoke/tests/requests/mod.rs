@@ -196,3 +196,94 @@ fn a_capture_searches_repeated_headers_and_cannot_leave_its_path() {
     );
     assert_eq!(server.requests().len(), 1);
 }
+
+#[test]
+fn requests_go_through_the_proxy_of_the_environment_and_messages_name_it() {
+    let suite = "[[test]]\nname = \"health\"\nhttp = { url = \"/health\" }\n";
+    let run = |base: &str, variables: &[(&str, &str)]| {
+        let place = Place::with_suite(suite);
+        let mut command = place.command();
+        command.args(["--base-url", base, "--format", "human"]).envs(variables.iter().copied());
+        assert_cmd::Command::from_std(command).assert()
+    };
+    let proxy = Server::start(|_| answer(200, ""));
+    run("http://shop.invalid", &[("http_proxy", &proxy.url)]).code(0);
+    assert!(proxy.requests()[0].starts_with("GET http://shop.invalid/health HTTP/1.1\r\n"));
+    run(&proxy.url, &[("HTTP_PROXY", "http://192.0.2.1"), ("NO_PROXY", "127.0.0.1")]).code(0);
+
+    let down = testkit::fault::refused();
+    run(&proxy.url, &[("HTTP_PROXY", &down)])
+        .code(1)
+        .stdout(contains(format!("/health: the proxy {down}: connection refused")));
+    run(&proxy.url, &[("ALL_PROXY", "socks5://proxy:1080")])
+        .code(1)
+        .stdout(contains("a socks5 proxy is not supported"));
+    run(&proxy.url, &[("HTTP_PROXY", "not a url")])
+        .code(2)
+        .stderr(contains("HTTP_PROXY is not the URL of a proxy"));
+}
+
+#[test]
+fn a_redirect_to_another_host_takes_no_secret_along() {
+    let other = Server::start(|_| answer(500, ""));
+    let location = format!("{}/there?token=hush-hush", other.url);
+    let first = Server::start(move |_| {
+        format!("HTTP/1.1 307 X\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    });
+    let suite = "[[test]]\nname = \"a\"\n\
+                 http = { method = \"POST\", url = \"/here?key=hush-hush\", headers = { x-api-key = \"hush-hush\", accept = \"text/html\" }, redirects = 3 }\n";
+    let told = Place::with_suite(suite).smoke(&["--base-url", &first.url, "--format", "human"]).code(1);
+    let subject = format!(
+        "POST {}/here?key=***, redirected once to {}/there?token=***: status 500",
+        first.url, other.url
+    );
+    told.stdout(contains(subject).and(contains("hush").not()));
+    let request = other.requests().remove(0);
+    assert!(request.starts_with("POST /there") && request.contains("accept: text/html\r\n"), "{request}");
+    let headers = request.split_once("\r\n").unwrap().1;
+    assert!(!headers.contains("hush") && !headers.contains("referer"), "{request}");
+}
+
+#[test]
+fn a_missing_base_url_is_one_error_and_a_missing_file_of_authorities_is_named() {
+    let test = |name: &str, url: &str| format!("[[test]]\nname = '{name}'\nhttp = {{ url = '{url}' }}\n");
+    let suite: String = (0..30).map(|number| test(&number.to_string(), "/")).collect();
+    let told = Place::with_suite(&suite).smoke(&[]).code(2);
+    assert_eq!(String::from_utf8_lossy(&told.get_output().stderr).matches("give --base-url").count(), 1);
+    let place = Place::with_suite(&test("tls", "https://127.0.0.1:1/"));
+    let mut command = place.command();
+    command.env("SSL_CERT_FILE", "/nonexistent.pem");
+    assert_cmd::Command::from_std(command).assert().code(5).stderr(contains("cannot read /nonexistent.pem"));
+}
+
+#[test]
+fn defaults_go_to_the_deployment_and_to_no_other_host() {
+    let (server, other) = (Server::start(|_| answer(200, "")), Server::start(|_| answer(200, "")));
+    let suite = format!(
+        "[defaults]\nheaders = {{ x-a = \"{{{{env.KEY}}}}\", accept = \"text/html\" }}\n\
+         basic_auth = {{ user = \"me\", password = \"hush-hush\" }}\n\
+         [[test]]\nname = \"a\"\nhttp = {{ url = \"/a\" }}\n\
+         [[test]]\nname = \"b\"\nhttp = {{ url = \"/b\", bearer = \"own\", headers = {{ accept = \"own\" }} }}\ndepends_on = \"a\"\n\
+         [[test]]\nname = \"c\"\nhttp = {{ url = \"{}/c\" }}\n",
+        other.url
+    );
+    let place = Place::with_suite(&suite);
+    let mut command = place.command();
+    command.args(["--base-url", &server.url]).env("KEY", "hush-key");
+    assert_cmd::Command::from_std(command).assert().code(0);
+    let [a, b] = server.requests().try_into().unwrap();
+    // printf me:hush-hush | base64
+    for line in ["x-a: hush-key\r\n", "accept: text/html\r\n", "authorization: Basic bWU6aHVzaC1odXNo\r\n"] {
+        assert!(a.contains(line), "{a}");
+    }
+    for line in ["x-a: hush-key\r\n", "accept: own\r\n", "authorization: Bearer own\r\n"] {
+        assert!(b.contains(line), "{b}");
+    }
+    assert_eq!((b.matches("accept:").count(), b.matches("authorization:").count()), (1, 1));
+    assert!(!other.requests()[0].contains("hush") && !other.requests()[0].contains("authorization"));
+    let suite = "[defaults]\nbearer = \"{{token}}\"\n[[test]]\nname = \"a\"\nhttp = { url = \"/\" }\ncapture = { token = \"$\" }";
+    Place::with_suite(suite)
+        .smoke(&["--check"])
+        .code(2)
+        .stderr(contains("2:10: defaults take only {{env.NAME}}"));
+}

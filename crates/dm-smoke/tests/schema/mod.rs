@@ -77,7 +77,20 @@ fn the_schema_and_the_parser_agree() {
         http("body_matches = ''"),
         http("json = []"),
         http("headers = { a = {} }"),
-        http("headers = { a = { contains = 'x', matches = 'y' } }"),
+        http("headers = { a = { contains = 'x', matches = ['y', 'z'], not_contains = 'a' } }"),
+        http("headers = { a = { absent = true }, b = ['x', 'y'] }"),
+        http("body_contains = ['a', 'b'], body_not_matches = 'c', json_absent = '$.a'"),
+        command("stderr_not_contains = 'a', stdout_not_matches = ['b']"),
+        "[defaults]\nheaders = { a = 'b' }\nbearer = 'x'".to_owned(),
+        test("http = { url = '/', basic_auth = { user = 'a', password = '{{env.B}}' } }"),
+        "[defaults]\nbearer = 'x'\nbasic_auth = { user = 'a', password = 'b' }".to_owned(),
+        "[defaults]\ncookie = 'x'".to_owned(),
+        test("http = { url = '/', basic_auth = { user = 'a' } }"),
+        http("headers = { a = { absent = false } }"),
+        http("headers = { a = { absent = true, contains = 'x' } }"),
+        http("headers = { a = [] }"),
+        http("json_absent = ['']"),
+        http("body_contains = []"),
         http("json = 3"),
         http("exit = 0"),
         command("status = 200"),
@@ -96,7 +109,7 @@ fn the_schema_and_the_parser_agree() {
             String::from_utf8_lossy(&told.get_output().stderr)
         );
     }
-    assert_eq!(taken, 6);
+    assert_eq!(taken, 12);
 }
 
 #[test]
@@ -118,6 +131,7 @@ fn the_example_uses_every_key_of_the_schema() {
     keys(&schema(), &mut found);
     assert!(found.len() > 30, "{found:?}");
     for key in found {
-        assert!(EXAMPLE.contains(&format!("{key} =")) || EXAMPLE.contains(&format!("[[{key}]]")), "{key}");
+        let forms = [format!("{key} ="), format!("[[{key}]]"), format!("[{key}]")];
+        assert!(forms.iter().any(|form| EXAMPLE.contains(form)), "{key}");
     }
 }

@@ -1,9 +1,9 @@
-use http::header::{CONTENT_TYPE, ETAG, HeaderName};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use regex::bytes::Regex;
 
 use crate::{HeaderExpectation, HeaderPattern, Response, ResponseExpectation, StatusPattern, StatusPatterns};
-use crate::{TextExpectation, excerpt};
+use crate::{JsonExpectation, TextCondition, TextExpectation, excerpt};
 
 fn response(status: u16, body: &str) -> Response {
     let headers = HeaderMap::from_iter([
@@ -27,22 +27,22 @@ fn json(text: &str) -> ResponseExpectation {
 }
 
 fn contains(text: &str) -> ResponseExpectation {
-    let body = TextExpectation { contains: Some(text.to_owned()), matches: None };
+    let body = TextExpectation(vec![TextCondition::Contains(text.to_owned())]);
     ResponseExpectation { body, ..Default::default() }
 }
 
 fn matches(text: &str) -> ResponseExpectation {
-    let body = TextExpectation { contains: None, matches: Some(Regex::new(text).unwrap()) };
+    let body = TextExpectation(vec![TextCondition::Matches(Regex::new(text).unwrap())]);
     ResponseExpectation { body, ..Default::default() }
 }
 
 fn sentence(expectation: &ResponseExpectation, response: &Response) -> String {
-    expectation.check(response).unwrap_err().to_string()
+    expectation.check(response)[0].to_string()
 }
 
 /// The summary and the evidence, with `hush` redacted in the summary.
 fn parts(expectation: &ResponseExpectation, response: &Response) -> (String, String) {
-    let mismatch = expectation.check(response).unwrap_err();
+    let mismatch = &expectation.check(response)[0];
     let summary = mismatch.summary(|text| text.replace("hush", "***"));
     (summary, String::from_utf8_lossy(mismatch.evidence()).into_owned())
 }
@@ -51,11 +51,11 @@ fn parts(expectation: &ResponseExpectation, response: &Response) -> (String, Str
 fn a_response_that_meets_everything_has_no_mismatch() {
     let mut all = json(r#"$.version == "42""#);
     all.headers.push("X-App-Version: 42".parse().unwrap());
-    all.body = TextExpectation {
-        contains: Some("\"42\"".to_owned()),
-        matches: Some(Regex::new(r#""version":"4\d""#).unwrap()),
-    };
-    assert!(all.check(&response(200, r#"{"version":"42"}"#)).is_ok());
+    all.body = TextExpectation(vec![
+        TextCondition::Contains("\"42\"".to_owned()),
+        TextCondition::Matches(Regex::new(r#""version":"4\d""#).unwrap()),
+    ]);
+    assert_eq!(all.check(&response(200, r#"{"version":"42"}"#)).len(), 0);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_summary_leaves_the_response_to_the_evidence() {
     let html = || HeaderPattern::Equals("text".to_owned());
     let document = response(200, r#"{"status":"down","token":"hush"}"#);
     let text = response(200, "hello");
-    let part = HeaderPattern::Contains("W".to_owned());
+    let part = HeaderPattern::Text(TextCondition::Contains("W".to_owned()));
     let body = r#"{"status":"down","token":"hush"}"#;
     for (expectation, response, summary, evidence) in [
         (header(CONTENT_TYPE, html()), &text, "the header content-type is not \"text\"", "text/html"),
@@ -102,7 +102,46 @@ fn a_summary_leaves_the_response_to_the_evidence() {
 fn the_status_is_compared_first() {
     let expectation = contains("ok");
     assert_eq!(sentence(&expectation, &response(500, "ko")), "status 500, expected 2xx");
-    assert!(expectation.check(&response(204, "ok")).is_ok());
+    assert_eq!(expectation.check(&response(204, "ok")).len(), 0);
+}
+
+#[test]
+fn every_expectation_that_is_not_met_is_a_mismatch() {
+    let mut all = contains("fine");
+    all.body.0.push(TextCondition::NotContains("hush".to_owned()));
+    all.headers = vec![
+        HeaderExpectation { name: ETAG, pattern: HeaderPattern::Absent },
+        HeaderExpectation { name: CONTENT_TYPE, pattern: HeaderPattern::Absent },
+    ];
+    all.json = vec!["$.a".parse().unwrap(), JsonExpectation::absent("$.token").unwrap()];
+    let response = response(500, r#"{"token":"hush"}"#);
+    let told: Vec<_> = all
+        .check(&response)
+        .iter()
+        .map(|mismatch| mismatch.summary(|text| text.replace("hush", "***")))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "status 500, expected 2xx",
+            "there is a header content-type, expected none",
+            "the body does not contain \"fine\"",
+            "the body contains \"***\"",
+            "nothing found, expected $.a",
+            "\"***\" found, expected no $.token",
+        ]
+    );
+    assert!(JsonExpectation::absent("$.a == 1").is_err());
+}
+
+#[test]
+fn a_byte_order_mark_is_no_fault_and_a_compressed_body_is_named() {
+    assert_eq!(json("$.a").check(&response(200, "\u{feff}{\"a\":1}")).len(), 0);
+    let mut response = response(200, "garbage");
+    response.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let note = "the body (content-encoding: gzip, not decoded)";
+    assert_eq!(parts(&contains("ok"), &response).0, format!("{note} does not contain \"ok\""));
+    assert!(parts(&json("$.a"), &response).0.starts_with(&format!("{note} is not JSON")));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use super::*;
 
 use common::secrets::Redactor;
+use http_expect::TextCondition;
 use reqwest::header::HeaderMap;
 
 fn answer(status: u16, body: &str, ms: u64) -> HttpObserved {
@@ -12,11 +13,15 @@ fn ended(exit: Option<i32>, signal: Option<i32>, stdout: &str, stderr: &str) -> 
     CommandObserved { exit, signal, truncated: [false; 2], stdout: stdout.into(), stderr: stderr.into() }
 }
 
+fn contains(text: Option<&str>) -> TextExpectation {
+    TextExpectation(text.map(|text| TextCondition::Contains(text.to_owned())).into_iter().collect())
+}
+
 #[test]
 fn http() {
     let expected = |body: Option<&str>, json: &[&str], ms: Option<u64>| HttpExpected {
         response: ResponseExpectation {
-            body: TextExpectation { contains: body.map(str::to_owned), matches: None },
+            body: contains(body),
             json: json.iter().map(|text| text.parse().unwrap()).collect(),
             ..ResponseExpectation::default()
         },
@@ -61,17 +66,11 @@ fn http() {
             answer(200, "", 501),
             Some((Reason::TooSlow, "took 501ms, expected at most 500ms", "")),
         ),
-        // Only the first mismatch is reported.
-        (
-            expected(Some("ok"), &[], Some(1)),
-            answer(500, "ko", 9),
-            Some((Reason::BadStatus, "status 500, expected 2xx", "ko")),
-        ),
     ];
     let mut known = Redactor::default();
     known.add(["hush-hush".to_owned()]);
     for (expected, observed, wanted) in table {
-        let mismatch = expected.check(&observed, |text| known.redact(text)).err();
+        let mismatch = expected.check(&observed, |text| known.redact(text)).into_iter().next();
         let wanted = wanted.map(|(reason, what, evidence)| Mismatch {
             reason,
             what: what.to_owned(),
@@ -85,7 +84,7 @@ fn http() {
 fn command() {
     let expected = |exit, stdout: Option<&str>| CommandExpected {
         exit,
-        stdout: TextExpectation { contains: stdout.map(str::to_owned), matches: None },
+        stdout: contains(stdout),
         stderr: TextExpectation::default(),
     };
     let table = [
@@ -108,7 +107,7 @@ fn command() {
         ),
     ];
     for (expected, observed, wanted) in table {
-        let mismatch = expected.check(&observed).err();
+        let mismatch = expected.check(&observed, str::to_owned).into_iter().next();
         let wanted = wanted.map(|(reason, what, evidence)| Mismatch {
             reason,
             what: what.to_owned(),
@@ -116,4 +115,22 @@ fn command() {
         });
         assert_eq!(mismatch, wanted, "{expected:?}");
     }
+}
+
+#[test]
+fn every_mismatch_counts() {
+    let expected = HttpExpected {
+        response: ResponseExpectation { body: contains(Some("ok")), ..ResponseExpectation::default() },
+        max_latency: Some(Duration::from_millis(1)),
+    };
+    let observed = answer(500, "ko", 9);
+    let reasons = |mismatches: Vec<Mismatch<'_>>| {
+        mismatches.into_iter().map(|mismatch| mismatch.reason).collect::<Vec<_>>()
+    };
+    let all = reasons(expected.check(&observed, str::to_owned));
+    assert_eq!(all, [Reason::BadStatus, Reason::BodyMismatch, Reason::TooSlow]);
+    let expected = CommandExpected { exit: 0, stdout: contains(Some("a")), stderr: contains(Some("b")) };
+    let observed = ended(Some(1), None, "", "");
+    let all = reasons(expected.check(&observed, str::to_owned));
+    assert_eq!(all, [Reason::ExitCode, Reason::Assertion, Reason::Assertion]);
 }

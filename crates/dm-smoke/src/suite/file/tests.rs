@@ -33,7 +33,7 @@ fn fields_have_defaults() {
     let TestKind::Http(http) = &test.kind else { panic!("{test:?}") };
     assert_eq!(http.method, Method::GET);
     assert_eq!(http.url.render(&Values::new()), "http://user:secret@api/v2/health?x=1");
-    assert_eq!(http.expected.response.status.to_string(), "2xx");
+    assert_eq!(http.expected.fixed.response.status.to_string(), "2xx");
     assert!(parsed("").unwrap().tests.is_empty());
 }
 
@@ -62,14 +62,12 @@ fn every_field_is_read() {
         (http.method.as_str(), http.url.render(&Values::new()).as_str()),
         ("POST", "https://other/login")
     );
-    assert_eq!(http.expected.response.status.to_string(), "201 or 3xx");
-    assert_eq!(http.expected.max_latency, Some(Duration::from_millis(500)));
+    assert_eq!(http.expected.fixed.response.status.to_string(), "201 or 3xx");
+    assert_eq!(http.expected.fixed.max_latency, Some(Duration::from_millis(500)));
     let TestKind::Command(command) = &tool.kind else { panic!("{tool:?}") };
-    assert_eq!(
-        (command.program.as_str(), command.args.as_slice()),
-        ("./check.sh", &["--all".to_owned()][..])
-    );
-    assert_eq!(command.expected.exit, 3);
+    let words = [&command.program, &command.args[0]].map(|word| word.render(&Values::new()));
+    assert_eq!(words, ["./check.sh", "--all"]);
+    assert_eq!(command.expected.fixed.exit, 3);
 }
 
 #[test]
@@ -243,5 +241,38 @@ proptest! {
         let _ = parsed(&format!("[[test]]\nname = 'a'\n{field} = {value}\n"));
         let _ = parsed(&format!("[[test]]\nname = 'a'\nhttp = {{ url = '/' }}\n{field} = {value}\n"));
         let _ = parsed(&format!("[[test]]\nname = 'a'\ncommand = ['x']\n{field} = {value}\n"));
+    }
+}
+
+#[test]
+fn nothing_that_looks_like_a_template_is_taken_literally() {
+    let http = |rest: &str| format!("[[test]]\nname = 'a'\nhttp = {{ url = '/' }}\n{rest}");
+    // Values are inserted.
+    for good in [
+        "expect = { body_contains = '{{env.API_TOKEN}}', json = '$.a != \"{{env.API_TOKEN}}\"' }",
+        "expect = { headers = { a = '{{env.API_TOKEN}}', b = { matches = ['^{{env.API_TOKEN}}'] } } }",
+        "expect = { body_not_contains = 'x{{\"{{\"}}1}' }\ntags = ['a {{\"{{\"}}']",
+    ] {
+        assert!(parsed(&http(good)).is_ok(), "{good}: {:?}", parsed(&http(good)).err());
+    }
+    for (bad, message) in [
+        ("expect = { json = '$.a != \"{{env.NO}}\"' }", "variable NO is not set"),
+        ("expect = { json = '$.a == {{env.API_TOKEN}}' }", "*** after == is not JSON"),
+        ("expect = { body_contains = ['a', '{{b}}'] }", "no test captures the value \"b\""),
+        ("expect = { headers = { a = '{{b' } }", "{{ without }}"),
+        ("tags = ['{{env.API_TOKEN}}']", "no value can be inserted here"),
+        ("capture = { a = '$.{{env.API_TOKEN}}' }", "no value can be inserted here"),
+        ("capture = { a = { regex = '{{b}}' } }", "no value can be inserted here"),
+    ] {
+        let error = parsed(&http(bad)).unwrap_err();
+        assert!(error.contains(message) && !error.contains("hush"), "{bad}: {error}");
+    }
+    for bad in [
+        "[[test]]\nname = '{{a}}'\ncommand = ['x']",
+        "[[test]]\nname = 'a'\ncommand = ['x']\nenv = { 'A{{b}}' = 'x' }",
+        "[[test]]\nname = 'a'\nhttp = { url = '/', json = { '{{b}}' = 1 } }",
+        "[[test]]\nname = 'a'\nhttp = { url = '/', query = { '{{b}}' = '1' } }",
+    ] {
+        assert!(parsed(bad).unwrap_err().contains("no value can be inserted here"), "{bad}");
     }
 }
