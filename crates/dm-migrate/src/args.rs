@@ -7,6 +7,7 @@ use clap::Parser;
 use common::args::{DeploymentArgs, EmptyAsNone, parse_secret};
 use common::cli::Tool;
 use common::duration;
+use dm_stage::runner::StdinMode;
 use dm_stage::{LimitArgs, OutputArgs};
 use secrecy::SecretString;
 use telemetry::ExportArgs;
@@ -88,6 +89,10 @@ pub struct Args {
     /// migration or wait behind it, and its progress
     #[arg(long)]
     pub status: bool,
+
+    /// What the command gets as stdin. A command that may have read a pipe is not retried, unless its stdin is replayed
+    #[arg(long, value_enum, default_value_t)]
+    pub stdin: StdinMode,
 
     #[command(flatten)]
     pub database: DatabaseArgs,

@@ -1,6 +1,7 @@
 //! Turns the arguments into a plan.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -10,7 +11,7 @@ use common::event::{EventId, Reason};
 use common::fs::bounded::{self, MAX_SMALL_BYTES};
 use common::github_actions::GitHub;
 use common::label::Stage;
-use dm_stage::runner::{StageRun, SuccessCriteria};
+use dm_stage::runner::{StageRun, Stdin, SuccessCriteria};
 use secrecy::ExposeSecret as _;
 use telemetry::{Context, WorkKind};
 
@@ -75,6 +76,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         status: args.status,
         summary_line: false,
         argv: args.command,
+        stdin: Arc::new(Stdin::inspect(args.stdin)),
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,

@@ -13,7 +13,7 @@ use common::label::{Label, Stage};
 use telemetry::ExportArgs;
 
 use crate::exclusive::parse_wait;
-use crate::runner::{ErrorPattern, LimitArgs, OutputArgs};
+use crate::runner::{ErrorPattern, LimitArgs, OutputArgs, StdinMode};
 use crate::summary_line::SummaryLineArgs;
 
 /// The name and the kind of this tool.
@@ -79,6 +79,10 @@ pub struct Args {
     /// Delay before a retry
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse, requires = "retries")]
     pub retry_delay: Duration,
+
+    /// What the command gets as stdin. A command that may have read a pipe is not retried, unless its stdin is replayed
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["start", "finish", "timeline", "flush"])]
+    pub stdin: StdinMode,
 
     #[command(flatten)]
     pub output: OutputArgs,
