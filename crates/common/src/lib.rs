@@ -18,6 +18,7 @@ pub mod http;
 pub mod identity;
 pub mod label;
 pub mod output;
+pub mod random;
 pub mod records;
 pub mod runtime;
 pub mod secrets;
