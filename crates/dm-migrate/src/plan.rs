@@ -20,10 +20,11 @@ use crate::args::{Args, DatabaseArgs, TOOL};
 use crate::monitor::{LiveStatus, MonitorConfig};
 use crate::on_failure::{OnFailure, split_words};
 use crate::postgres::child_env::application_name;
+use crate::retry::LockTimeout;
 use crate::schema::Expectation;
 use crate::server::TerminateRules;
 
-/// The default lock timeout on PostgreSQL. It is short because other sessions wait behind the statement.
+/// The default lock timeout where the command can run again. It is short because other sessions wait behind the statement.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A migration command, and how to monitor it.
@@ -46,8 +47,10 @@ pub(crate) struct WatchedDatabase {
     pub(crate) required: bool,
     /// The expected state of the schema after the command.
     pub(crate) expectation: Expectation,
-    /// The maximum number of retries after a lock timeout.
-    pub(crate) lock_retries: u32,
+    /// Whether a constraint that is not validated is no failure.
+    pub(crate) allow_unvalidated: bool,
+    /// Whether the command connects to the same address, so that what is known about its server holds for the command.
+    pub(crate) passes_options: bool,
     /// The configuration of the monitor.
     pub(crate) config: MonitorConfig,
 }
@@ -62,7 +65,8 @@ pub fn plan(args: Args) -> Result<Plan> {
             "no migration command given: write dm-migrate -- COMMAND, such as dm-migrate -- sqlx migrate run"
         );
     }
-    let database = watched_database(&args.database, args.status)?;
+    let stdin = Arc::new(Stdin::inspect(args.stdin));
+    let database = watched_database(&args.database, args.status, &stdin)?;
     let stage_run = StageRun {
         context: Context::resolve(TOOL.name, &args.deployment, &args.export)?,
         stage: Stage::migration(),
@@ -76,7 +80,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         status: args.status,
         summary_line: false,
         argv: args.command,
-        stdin: Arc::new(Stdin::inspect(args.stdin)),
+        stdin,
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,
@@ -92,7 +96,7 @@ fn on_failure(command: &str, stage_run: &StageRun) -> Result<OnFailure> {
     Ok(OnFailure { argv, env, timeout: stage_run.timeout, kill_after: stage_run.kill_after })
 }
 
-fn watched_database(args: &DatabaseArgs, live: bool) -> Result<Option<WatchedDatabase>> {
+fn watched_database(args: &DatabaseArgs, live: bool, stdin: &Arc<Stdin>) -> Result<Option<WatchedDatabase>> {
     let expectation = Expectation { version: args.expect_version.clone(), change: args.expect_change };
     // An expectation can only be checked, and the lock can only be taken, with a connection.
     let required = args.require_monitor || args.advisory_lock || expectation != Expectation::default();
@@ -106,18 +110,33 @@ fn watched_database(args: &DatabaseArgs, live: bool) -> Result<Option<WatchedDat
     if args.terminate_blockers && !matches!(address, Ok(Address::Postgres(_)) | Err(_)) {
         bail!("--terminate-blockers is for PostgreSQL only");
     }
+    if args.watch_only && (args.terminate_blockers || args.lock_timeout.is_some()) {
+        bail!(
+            "--watch-only cancels and terminates nothing: it contradicts --lock-timeout and --terminate-blockers"
+        );
+    }
     // MySQL does not undo a cancelled change, so the user has to ask for a limit there.
-    let default_timeout = (!matches!(address, Ok(Address::MySql(_)))).then_some(LOCK_TIMEOUT);
+    let default_timeout = matches!(address, Ok(Address::Postgres(_))).then_some(LOCK_TIMEOUT);
+    let limit = args.lock_timeout.or(default_timeout).filter(|limit| !limit.is_zero() && !args.watch_only);
+    let lock_timeout = limit.map(|limit| LockTimeout {
+        limit,
+        is_explicit: args.lock_timeout.is_some(),
+        retries: args.lock_retries,
+        retry_time: args.lock_retry_time,
+        stdin: Arc::clone(stdin),
+    });
     let rules = || TerminateRules { state: args.blocker_state.clone(), min_age: args.blocker_min_age };
     let config = MonitorConfig {
         tool: TOOL.name,
         name: application_name(EventId::random().as_str(), &env::system),
         advisory_lock: args.advisory_lock,
-        lock_timeout: args.lock_timeout.or(default_timeout).filter(|limit| !limit.is_zero()),
+        watch_only: args.watch_only,
+        lock_timeout,
         terminate: args.terminate_blockers.then(rules),
         live: live.then(LiveStatus::default),
     };
-    Ok(Some(WatchedDatabase { address, required, expectation, lock_retries: args.lock_retries, config }))
+    let (allow_unvalidated, passes_options) = (args.allow_unvalidated, true);
+    Ok(Some(WatchedDatabase { address, required, expectation, allow_unvalidated, passes_options, config }))
 }
 
 fn address(url: &str) -> Result<Address> {

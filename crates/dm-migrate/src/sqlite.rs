@@ -39,9 +39,7 @@ impl Server for Sqlite {
         quote: '"',
     };
 
-    const NO_SESSION_REASON: Option<&'static str> = None;
-
-    const ENFORCES_LOCK_TIMEOUT: bool = true;
+    const HAS_SESSIONS: bool = false;
 
     async fn connect(candidates: &Vec<PathBuf>, _name: &str) -> Result<Self> {
         Ok(Self { candidates: candidates.clone() })
@@ -51,8 +49,14 @@ impl Server for Sqlite {
         bail!("--advisory-lock needs a database server, which SQLite is not")
     }
 
-    async fn preflight(&self, _lock_timeout: Option<Duration>) -> Result<Preflight> {
+    async fn preflight(&self) -> Result<Preflight> {
         Ok(Preflight::default())
+    }
+
+    async fn catalogue(&self) -> Result<Option<String>> {
+        // A file that does not exist has no tables either.
+        let rows = self.text_rows("pragma schema_version").await?;
+        Ok(Some(rows.into_iter().flatten().next().flatten().unwrap_or_else(|| "0".to_owned())))
     }
 
     /// Opens the file for each statement, because it may be replaced in between. Never creates it.

@@ -1,8 +1,7 @@
 //! The configuration of the monitor.
 
-use std::time::Duration;
-
 use super::live_status::LiveStatus;
+use crate::retry::LockTimeout;
 use crate::server::TerminateRules;
 
 /// The sessions to monitor, and the limits and permissions of the monitor.
@@ -14,8 +13,10 @@ pub(crate) struct MonitorConfig {
     pub(crate) name: String,
     /// Whether to take the advisory lock, so that only one migration runs at a time.
     pub(crate) advisory_lock: bool,
+    /// Whether the monitor cancels no statement.
+    pub(crate) watch_only: bool,
     /// The lock timeout of these sessions; the polls are frequent enough to see a wait of this length.
-    pub(crate) lock_timeout: Option<Duration>,
+    pub(crate) lock_timeout: Option<LockTimeout>,
     /// The rules for sessions that the monitor may terminate; `None` if it must not.
     pub(crate) terminate: Option<TerminateRules>,
     /// The live line to update, if there is one.

@@ -2,6 +2,7 @@
 //! columns of a table identify its tool, not the command.
 
 mod expected;
+mod state;
 mod version_tables;
 
 use std::collections::BTreeSet;
@@ -10,6 +11,8 @@ use anyhow::{Context, Result};
 
 use crate::server::Server;
 pub(crate) use expected::Expectation;
+pub(crate) use state::{Change, SchemaState};
+pub(crate) use version_tables::table_names;
 
 /// The content of a version table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +23,19 @@ pub(crate) struct TableVersion {
     pub(crate) schema: String,
     /// The newest migration; `None` if none was applied.
     pub(crate) version: Option<String>,
+    /// All migrations that are applied; for a tool with several heads, the heads.
+    pub(crate) versions: Vec<String>,
     /// The number of applied migrations.
     pub(crate) applied: i64,
     /// Whether the tool marked a migration as partly applied; `None` if it keeps no such mark.
     pub(crate) dirty: Option<bool>,
+}
+
+impl TableVersion {
+    /// Whether the versions are several heads, none of which is the newest.
+    fn has_heads(&self) -> bool {
+        self.version.as_ref().is_some_and(|version| !self.versions.contains(version))
+    }
 }
 
 /// The version tables of a database; if it has none, the version is unknown.
@@ -33,9 +45,7 @@ pub(crate) struct SchemaVersions(pub Vec<TableVersion>);
 impl SchemaVersions {
     /// Reads all version tables of the database.
     pub(crate) async fn read<S: Server>(database: &S) -> Result<Self> {
-        let rows = database
-            .text_rows(&S::DIALECT.columns.replace("{tables}", &version_tables::table_names()))
-            .await?;
+        let rows = database.text_rows(&S::DIALECT.columns.replace("{tables}", &table_names())).await?;
         let mut versions = Vec::new();
         for (table, kind) in version_tables::identify(&version_tables::tables_from_rows(rows)) {
             let rows = database.text_rows(&kind.sql(&table, S::DIALECT.quote)).await?;
@@ -64,9 +74,17 @@ impl SchemaVersions {
         self.0.iter().filter_map(|table| table.dirty).reduce(|a, b| a || b)
     }
 
-    /// Whether one of the tables is at `version`.
-    pub(crate) fn is_at(&self, version: &str) -> bool {
-        self.0.iter().any(|table| table.version.as_deref() == Some(version))
+    /// Whether one of the tables is at `version`: it is the newest one, one of several heads, or an older one that has been
+    /// applied since `before`.
+    pub(crate) fn is_at(&self, version: &str, before: &Self) -> bool {
+        let has = |versions: &Self, at: &TableVersion| {
+            let same = versions.0.iter().find(|table| (&table.schema, table.tool) == (&at.schema, at.tool));
+            same.is_some_and(|table| table.versions.iter().any(|applied| applied == version))
+        };
+        self.0.iter().any(|table| {
+            table.version.as_deref() == Some(version)
+                || has(self, table) && (table.has_heads() || !has(before, table))
+        })
     }
 
     /// Whether the schema is known to be as it was `before`: the same versions, and no migration partly applied.
@@ -74,28 +92,39 @@ impl SchemaVersions {
         !self.0.is_empty() && self == before && self.dirty() != Some(true)
     }
 
-    /// The message about the change since `before`; `succeeded` is whether the command did. `None` if there is no version
-    /// table.
-    pub(crate) fn describe_change(&self, before: &Self, succeeded: bool) -> Option<String> {
-        let version_or_nothing = |versions: &Self| versions.version().unwrap_or_else(|| "nothing".to_owned());
+    /// The versions and their tools, for a message.
+    pub(crate) fn describe(&self) -> String {
+        format!("{} ({})", self.or_nothing(), self.tools())
+    }
+
+    fn tools(&self) -> String {
         let tools: BTreeSet<&str> = self.0.iter().map(|table| table.tool).collect();
-        let tools = tools.into_iter().collect::<Vec<_>>().join(", ");
-        if self.0.is_empty() {
-            None
-        } else if self.dirty() == Some(true) {
-            Some(format!(
-                "the schema is marked as partly migrated ({tools}), at {}",
-                version_or_nothing(self)
-            ))
-        } else if self == before {
-            let nothing = if succeeded { "nothing to do: " } else { "" };
-            Some(format!("{nothing}the schema stays at {} ({tools})", version_or_nothing(self)))
-        } else {
-            Some(format!(
-                "the schema went from {} to {} ({tools})",
-                version_or_nothing(before),
-                version_or_nothing(self)
-            ))
+        tools.into_iter().collect::<Vec<_>>().join(", ")
+    }
+
+    fn or_nothing(&self) -> String {
+        self.version().unwrap_or_else(|| "nothing".to_owned())
+    }
+
+    /// The message about the change since `before`.
+    pub(crate) fn describe_change(&self, before: &Self) -> String {
+        let (from, to) = (before.or_nothing(), self.describe());
+        if self.dirty() == Some(true) {
+            return format!(
+                "the schema is marked as partly migrated ({}), at {}",
+                self.tools(),
+                self.or_nothing()
+            );
+        }
+        if from != self.or_nothing() || before.0.is_empty() {
+            return format!("the schema went from {from} to {to}");
+        }
+        let applied = |versions: &Self| versions.0.iter().map(|table| table.applied).sum::<i64>();
+        match applied(self) - applied(before) {
+            1 => format!("an older migration was applied; the newest is still {to}"),
+            more if more > 1 => format!("{more} older migrations were applied; the newest is still {to}"),
+            0 => format!("the version table has changed; the newest version is still {to}"),
+            _ => format!("older migrations were undone; the newest is still {to}"),
         }
     }
 }
@@ -109,6 +138,7 @@ mod tests {
         SchemaVersions(vec![TableVersion {
             tool: "sqlx",
             schema: "public".to_owned(),
+            versions: version.iter().cloned().collect(),
             version,
             applied,
             dirty,
@@ -129,15 +159,28 @@ mod tests {
     #[test]
     fn the_message_describes_the_change() {
         let (none, one) = (versions(None, 0, None), versions(Some("1"), 1, None));
-        assert_eq!(one.describe_change(&none, true).unwrap(), "the schema went from nothing to 1 (sqlx)");
-        assert_eq!(one.describe_change(&one, true).unwrap(), "nothing to do: the schema stays at 1 (sqlx)");
-        assert_eq!(one.describe_change(&one, false).unwrap(), "the schema stays at 1 (sqlx)");
-        let dirty = versions(Some("1"), 1, Some(true));
+        assert_eq!(one.describe_change(&none), "the schema went from nothing to 1 (sqlx)");
+        let late = versions(Some("1"), 2, None);
         assert_eq!(
-            dirty.describe_change(&one, false).unwrap(),
-            "the schema is marked as partly migrated (sqlx), at 1"
+            late.describe_change(&one),
+            "an older migration was applied; the newest is still 1 (sqlx)"
         );
-        assert_eq!(SchemaVersions::default().describe_change(&none, true), None);
+        let dirty = versions(Some("1"), 1, Some(true));
+        assert_eq!(dirty.describe_change(&one), "the schema is marked as partly migrated (sqlx), at 1");
+    }
+
+    #[test]
+    fn a_late_migration_and_each_head_are_versions_of_the_schema() {
+        let applied = |newest: &str, all: &[&str]| {
+            let mut versions = versions(Some(newest), 1, None);
+            versions.0[0].versions = all.iter().map(|version| (*version).to_owned()).collect();
+            versions
+        };
+        let before = applied("3", &["1", "3"]);
+        let late = applied("3", &["1", "2", "3"]);
+        assert!(late.is_at("2", &before) && late.is_at("3", &before) && !late.is_at("1", &before));
+        let heads = applied("a2,b2", &["a2", "b2"]);
+        assert!(heads.is_at("b2", &heads) && heads.is_at("a2,b2", &heads) && !heads.is_at("b1", &heads));
     }
 
     #[test]

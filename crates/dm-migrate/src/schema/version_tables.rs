@@ -102,7 +102,7 @@ pub(super) struct Table {
 pub(super) type Tables = BTreeMap<Table, BTreeSet<String>>;
 
 /// The names of the tables to query, as a list of SQL strings.
-pub(super) fn table_names() -> String {
+pub(crate) fn table_names() -> String {
     // This table distinguishes Rails from other tools with the same version table.
     let names = TABLE_KINDS.iter().map(|kind| kind.table).chain(["ar_internal_metadata"]);
     names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
@@ -163,12 +163,13 @@ impl TableKind {
             }
             versions.extend(row.into_iter().collect::<Option<Vec<_>>>().map(|parts| parts.join(".")));
         }
+        let all = versions.clone();
         let version = match self.newest {
             Newest::Number => versions.into_iter().max_by_key(|version| (version.len(), version.clone())),
             Newest::Last(_) => versions.pop(),
             Newest::All => (!versions.is_empty()).then(|| versions.join(",")),
         };
-        Some(TableVersion { tool: self.tool, schema, version, applied, dirty })
+        Some(TableVersion { tool: self.tool, schema, version, versions: all, applied, dirty })
     }
 }
 

@@ -10,10 +10,9 @@ fn a_lock_timeout_is_retried_and_others_proceed_in_between() {
     );
     let up = format!("{ALTER}; insert into alembic_version values ('ae1')");
     let blocker = server.session("web", "shop-web", "begin; select * from orders");
-    let mut run = Run::psql(&server, "migrator", &["--lock-timeout", "800ms"], &up).start();
-    run.wait_for(
-        "the migration gave up after waiting 800ms for a lock; retrying in 800ms; attempts remaining: 10",
-    );
+    let mut run = Run::in_transaction(&server, "migrator", &["--lock-timeout", "800ms"], &up).start();
+    let line = run.wait_for("the migration gave up after waiting");
+    assert!(line.contains("; retrying in ") && line.contains("; attempts remaining: 10"), "{line}");
     run.wait_for("attempts remaining: 9");
     blocker.end();
     let finished = run.end();
@@ -33,7 +32,7 @@ fn a_lock_timeout_is_retried_and_others_proceed_in_between() {
     );
 
     // A signal during the pause before a retry cancels the run.
-    let mut run = Run::psql(&server, "migrator", &["--lock-timeout", "800ms"], ALTER).start();
+    let mut run = Run::in_transaction(&server, "migrator", &["--lock-timeout", "800ms"], ALTER).start();
     run.wait_for("retrying in");
     run.send(Signal::SIGTERM);
     let finished = run.end();
@@ -114,14 +113,15 @@ fn a_tool_that_exits_slowly_is_retried_too() {
     server.sql(
         "create table alembic_version (version_num text); alter table alembic_version owner to migrator",
     );
-    let script = r#""$PSQL" "$DATABASE_URL" -Xq -v ON_ERROR_STOP=1 -c "$0" ||
+    let script = r#"printf '%s' "$0" | "$PSQL" "$DATABASE_URL" -Xq -v ON_ERROR_STOP=1 -f - ||
         { PGAPPNAME=other "$PSQL" "$DATABASE_URL" -Xqc 'select pg_sleep(1.5)'; exit 1; }"#;
     let _blocker = server.session("web", "shop-web", "begin; select * from orders");
     let flags = ["--lock-timeout", "800ms", "--lock-retries", "1"];
-    let mut run = Run::new(&flags, &["sh", "-c", script, ALTER]);
+    let up = in_transaction(ALTER);
+    let mut run = Run::new(&flags, &["sh", "-c", script, &up]);
     run.command.env("DATABASE_URL", server.url("migrator"));
     let mut run = run.start();
-    run.wait_for("retrying in 800ms; attempts remaining: 1");
+    run.wait_for("attempts remaining: 1");
     let finished = run.end();
     assert!(finished.stderr.contains("no attempts remain"), "{}", finished.stderr);
     assert_eq!(finished.event()["error_type"], "lock_timeout");
