@@ -9,6 +9,7 @@ mod advisory;
 mod catalogue;
 pub(crate) mod child_env;
 mod connection;
+mod known;
 mod pooler;
 mod preflight;
 mod relation_names;
@@ -18,6 +19,7 @@ mod terminate;
 mod tls;
 mod waits;
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,9 +37,8 @@ use crate::server::{
 };
 use address::Address;
 use connection::{Connection, OpenError, Values};
+use known::Known;
 use pooler::Pooler;
-use relation_names::RelationNames;
-use sessions::Known;
 
 /// The database from which the monitor watches.
 const WATCH_DATABASE: &str = "postgres";
@@ -64,7 +65,8 @@ pub(crate) struct Postgres {
     name: String,
     ports: Vec<u16>,
     known: Mutex<Known>,
-    relations: Mutex<RelationNames>,
+    /// The names of relations by id; `None` for one that is not visible, such as one that is not committed.
+    relations: Mutex<BTreeMap<u32, Option<String>>>,
     /// The tables of migration tools, as ids, once they are needed.
     version_tables: OnceCell<Vec<u32>>,
 }

@@ -1,14 +1,9 @@
 //! The names of relations. Only the database itself knows them, so they are remembered.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 use tokio_postgres::types::Type;
 
 use super::{Postgres, lock};
-
-/// The names by id; `None` for a relation that is not visible, such as one that is not committed.
-pub(super) type RelationNames = BTreeMap<u32, Option<String>>;
 
 /// Looks up the relations whose names are not known yet. Without a connection they stay unknown.
 pub(super) async fn look_up(database: &Postgres, relations: impl IntoIterator<Item = u32>) {

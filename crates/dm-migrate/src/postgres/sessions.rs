@@ -3,8 +3,6 @@
 //! Every role may read `pg_locks` and `pg_blocking_pids`. States, statements and ages are NULL for a role that may not see
 //! them, and become `None`.
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context, Result};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -14,33 +12,6 @@ use super::{Postgres, lock, relation_names};
 use crate::connections::Connections;
 use crate::redact::{StringSyntax, redact_sql};
 use crate::server::{ADVISORY_LOCK, Blocker, GiveWay, LockRequest, Session, Waiters, seconds};
-
-/// What is known about the sessions of the migration.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    /// The pids at the last poll.
-    pub(super) pids: Vec<i32>,
-    /// All sessions so far, as pid and start: they stay those of the migration if their client exits.
-    sessions: BTreeSet<String>,
-    /// The transactions that were seen between two statements, as pid and start.
-    pub(super) transactions: BTreeSet<String>,
-}
-
-impl Known {
-    /// Adds a row of [`find`].
-    fn add(&mut self, row: &Row) -> Result<()> {
-        let (pid, state): (i32, Option<&str>) = (row.try_get(0)?, row.try_get(2)?);
-        if let Some(start) = row.try_get::<_, Option<&str>>(1)? {
-            self.sessions.insert(format!("{pid} {start}"));
-        }
-        if let Some(transaction) =
-            row.try_get::<_, Option<&str>>(6)?.filter(|_| state == Some("idle in transaction"))
-        {
-            self.transactions.insert(format!("{pid} {transaction}"));
-        }
-        Ok(())
-    }
-}
 
 /// The sessions of the migration, by their `application_name`.
 pub(super) async fn find(database: &Postgres) -> Result<Vec<Session>> {

@@ -3,6 +3,7 @@
 
 mod expected;
 mod state;
+mod table_version;
 mod version_tables;
 
 use std::collections::BTreeSet;
@@ -12,31 +13,8 @@ use anyhow::{Context, Result};
 use crate::server::Server;
 pub(crate) use expected::Expectation;
 pub(crate) use state::{Change, SchemaState};
+pub(crate) use table_version::TableVersion;
 pub(crate) use version_tables::table_names;
-
-/// The content of a version table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TableVersion {
-    /// The migration tool that the table belongs to.
-    pub(crate) tool: &'static str,
-    /// The database schema that contains the table.
-    pub(crate) schema: String,
-    /// The newest migration; `None` if none was applied.
-    pub(crate) version: Option<String>,
-    /// All migrations that are applied; for a tool with several heads, the heads.
-    pub(crate) versions: Vec<String>,
-    /// The number of applied migrations.
-    pub(crate) applied: i64,
-    /// Whether the tool marked a migration as partly applied; `None` if it keeps no such mark.
-    pub(crate) dirty: Option<bool>,
-}
-
-impl TableVersion {
-    /// Whether the versions are several heads, none of which is the newest.
-    fn has_heads(&self) -> bool {
-        self.version.as_ref().is_some_and(|version| !self.versions.contains(version))
-    }
-}
 
 /// The version tables of a database; if it has none, the version is unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::TableVersion;
+use super::table_version::TableVersion;
 
 /// The kind of version table that a tool uses.
 #[derive(Debug, PartialEq)]
