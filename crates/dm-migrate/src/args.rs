@@ -117,6 +117,10 @@ pub struct DatabaseArgs {
     /// The database to monitor. Other users can see the command line: prefer the variable, or file:PATH
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = parse_secret)]
     pub database_url: Option<EmptyAsNone<SecretString>>,
+    /// The database to monitor, if DATABASE_URL has the address of a connection pooler, or of another role; DIRECT_URL is used
+    /// too
+    #[arg(long, env = "MIGRATION_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = parse_secret)]
+    pub monitor_url: Option<EmptyAsNone<SecretString>>,
     /// Exit with 125, without running the command, if the database cannot be monitored
     #[arg(long)]
     pub require_monitor: bool,

@@ -20,9 +20,11 @@ use crate::args::{Args, DatabaseArgs, TOOL};
 use crate::monitor::{LiveStatus, MonitorConfig};
 use crate::on_failure::{OnFailure, split_words};
 use crate::postgres::child_env::application_name;
+use crate::postgres::parameters::are_in_environment;
 use crate::retry::LockTimeout;
 use crate::schema::Expectation;
 use crate::server::TerminateRules;
+use crate::{postgres, sqlite};
 
 /// The default lock timeout where the command can run again. It is short because other sessions wait behind the statement.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,13 +102,22 @@ fn watched_database(args: &DatabaseArgs, live: bool, stdin: &Arc<Stdin>) -> Resu
     let expectation = Expectation { version: args.expect_version.clone(), change: args.expect_change };
     // An expectation can only be checked, and the lock can only be taken, with a connection.
     let required = args.require_monitor || args.advisory_lock || expectation != Expectation::default();
-    let Some(url) = non_empty(args.database_url.as_ref()) else {
-        if required {
+    let of_command = non_empty(args.database_url.as_ref()).map(|url| url.expose_secret().to_owned());
+    let own = non_empty(args.monitor_url.as_ref()).map(|url| url.expose_secret().to_owned());
+    let own = own.or_else(|| env::system("DIRECT_URL"));
+    let passes_options = own.is_none() || own == of_command;
+    let address = match own.or(of_command) {
+        Some(url) => address(&url),
+        None if are_in_environment(&env::system) => {
+            postgres::address::Address::from_keywords("", &env::system)
+                .map(|address| Address::Postgres(Box::new(address)))
+                .context("the database of libpq's variables")
+        }
+        None if required => {
             bail!("--require-monitor, --expect-… and --advisory-lock need a database: set DATABASE_URL");
         }
-        return Ok(None);
+        None => return Ok(None),
     };
-    let address = address(url.expose_secret());
     if args.terminate_blockers && !matches!(address, Ok(Address::Postgres(_)) | Err(_)) {
         bail!("--terminate-blockers is for PostgreSQL only");
     }
@@ -135,15 +146,17 @@ fn watched_database(args: &DatabaseArgs, live: bool, stdin: &Arc<Stdin>) -> Resu
         terminate: args.terminate_blockers.then(rules),
         live: live.then(LiveStatus::default),
     };
-    let (allow_unvalidated, passes_options) = (args.allow_unvalidated, true);
+    let allow_unvalidated = args.allow_unvalidated;
     Ok(Some(WatchedDatabase { address, required, expectation, allow_unvalidated, passes_options, config }))
 }
 
 fn address(url: &str) -> Result<Address> {
     let text = match url.strip_prefix("file:") {
-        Some(path) => bounded::read_text(Path::new(path), MAX_SMALL_BYTES)
-            .with_context(|| format!("cannot read {path}"))?,
-        None => url.to_owned(),
+        Some(path) if !sqlite::is_database(Path::new(path)) => {
+            bounded::read_text(Path::new(path), MAX_SMALL_BYTES)
+                .with_context(|| format!("cannot read {path}"))?
+        }
+        _ => url.to_owned(),
     };
     Address::parse(text.trim(), &env::system).context("the database URL")
 }

@@ -1,6 +1,8 @@
 //! SQLite. It has no sessions and does not report waits: the monitor only reads the schema's version.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +15,9 @@ use crate::server::{Dialect, Preflight, Server};
 
 /// How long to wait for a writer.
 const BUSY_LIMIT: Duration = Duration::from_secs(1);
+
+/// The first bytes of a database.
+const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// A database file, which may not exist yet.
 #[derive(Debug)]
@@ -28,6 +33,22 @@ pub(crate) fn candidate_paths(rest: &str) -> Vec<PathBuf> {
     let path = percent_decode_str(path).decode_utf8_lossy();
     let relative = rest.starts_with("///").then(|| path.strip_prefix('/')).flatten();
     [Some(&*path), relative].into_iter().flatten().map(PathBuf::from).collect()
+}
+
+/// Whether the path after `file:` is that of a database, and not of a file that contains a URL: it has the content of one, or
+/// a name as only a database has.
+pub(crate) fn is_database(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let opened = File::open(path).map(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start));
+    let has_name =
+        path.extension().is_some_and(|name| ["db", "db3", "sqlite", "sqlite3"].iter().any(|it| name == *it));
+    start == MAGIC || (opened.is_err() || start.is_empty()) && has_name
+}
+
+/// The candidate paths of Prisma's `file:PATH`, which is relative to the folder of its schema.
+pub(crate) fn file_paths(rest: &str) -> Vec<PathBuf> {
+    let path = PathBuf::from(rest.split_once('?').map_or(rest, |(path, _)| path));
+    vec![path.clone(), Path::new("prisma").join(path)]
 }
 
 impl Server for Sqlite {

@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Row, SimpleQueryMessage};
 
-use super::address::Trust;
+use super::address::Tls;
 use super::tls;
 
 /// The time limit of a statement, including the network.
@@ -46,8 +46,8 @@ pub(super) type Values<'a> = [(&'a (dyn ToSql + Sync), Type)];
 
 impl Connection {
     /// Opens a connection, with the monitor's settings if `with_settings`.
-    pub(super) async fn open(config: &Config, trust: &Trust, with_settings: bool) -> Result<Self, OpenError> {
-        let tls = tls::connector(trust)?;
+    pub(super) async fn open(config: &Config, tls: &Tls, with_settings: bool) -> Result<Self, OpenError> {
+        let tls = tls::connector(tls)?;
         let mut config = config.clone();
         config.application_name(NAME);
         if with_settings {

@@ -10,6 +10,8 @@ mod catalogue;
 pub(crate) mod child_env;
 mod connection;
 mod known;
+pub(crate) mod parameters;
+mod passfile;
 mod pooler;
 mod preflight;
 mod relation_names;
@@ -143,7 +145,7 @@ impl Server for Postgres {
                  address with --monitor-url"
             );
         }
-        let connection = Connection::open(&self.address.config, &self.address.trust, true).await?;
+        let connection = Connection::open(&self.address.config, &self.address.tls, true).await?;
         let held = advisory::try_take(&connection).await?;
         if held.is_none() {
             *self.lock.lock().await = Some(connection);
@@ -243,7 +245,7 @@ impl Postgres {
         }
         let mut config = address.config.clone();
         config.dbname(WATCH_DATABASE);
-        Ok(Connection::open(&config, &address.trust, true).await?)
+        Ok(Connection::open(&config, &address.tls, true).await?)
     }
 
     /// Runs `work` in the database of the migration; `None` if that does not exist.
@@ -254,7 +256,7 @@ impl Postgres {
         let mut local = self.local.lock().await;
         if local.as_ref().is_none_or(Connection::is_lost) {
             spare::check(&self.watch, &self.database).await?;
-            *local = match Connection::open(&self.address.config, &self.address.trust, self.pooler.is_none())
+            *local = match Connection::open(&self.address.config, &self.address.tls, self.pooler.is_none())
                 .await
             {
                 Err(OpenError::NoDatabase) => return Ok(None),

@@ -60,11 +60,11 @@ impl Pooler {
 
 /// Opens a connection to the database of the address, and returns the pooler in between, if it can be recognized from that.
 pub(super) async fn open(address: &Address) -> Result<(Connection, Option<Pooler>), OpenError> {
-    let plain = || Connection::open(&address.config, &address.trust, false);
+    let plain = || Connection::open(&address.config, &address.tls, false);
     if let Some(pooler) = Pooler::of_host(address) {
         return Ok((plain().await?, Some(pooler)));
     }
-    let connection = match Connection::open(&address.config, &address.trust, true).await {
+    let connection = match Connection::open(&address.config, &address.tls, true).await {
         Err(OpenError::OptionsRefused) => return Ok((plain().await?, Some(Pooler::RefusesOptions))),
         connection => connection?,
     };
@@ -76,7 +76,7 @@ pub(super) async fn open(address: &Address) -> Result<(Connection, Option<Pooler
 /// Compares the session of this connection with that of a second one. Both are in use only as long as their statements
 /// run, so a pooler gives both the same.
 pub(super) async fn compare(address: &Address, connection: &Connection) -> Result<Option<Pooler>> {
-    let other = Connection::open(&address.config, &address.trust, true).await?;
+    let other = Connection::open(&address.config, &address.tls, true).await?;
     let (own, others) = (session(connection).await?.0, session(&other).await?.0);
     Ok((own == others).then_some(Pooler::SharesSessions))
 }

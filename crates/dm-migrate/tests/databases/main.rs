@@ -1,12 +1,14 @@
 //! dm-migrate with real databases: its reports, its records, and the sessions that it leaves behind.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+mod addresses;
 mod aftermath;
 mod connections;
 mod failures;
 mod locks;
 mod mariadb;
 mod monitoring;
+mod pooler;
 mod safety;
 mod sqlite;
 mod tools;
