@@ -12,6 +12,8 @@ use dm_stage::{LimitArgs, OutputArgs};
 use secrecy::SecretString;
 use telemetry::ExportArgs;
 
+use crate::schema::VersionTable;
+
 /// The name and the kind of this tool.
 pub const TOOL: Tool = Tool { name: "dm-migrate", wrapper: true };
 
@@ -33,9 +35,10 @@ see other sessions, a PostgreSQL role needs pg_monitor, and a MySQL account
 needs PROCESS; what cannot be seen is reported as unknown.
 
 Schema version: dm-migrate reads the version before and after the migration,
-also from SQLite, from the table of the migration tool: sqlx, dbmate,
-golang-migrate, Flyway, Liquibase, Alembic, Django, Rails, Prisma, refinery,
-diesel, Atlas.
+also from SQLite, from the table of the migration tool: Alembic, Atlas,
+dbmate, Diesel, Django, Doctrine, Drizzle, Ecto, EF Core, Flyway,
+golang-migrate, goose, knex, Laravel, Liquibase, node-pg-migrate, Prisma,
+Rails, refinery, Sequelize, sqlx, TypeORM; or from --version-table.
 
 Lock timeout: all statements that come after a statement that waits for a
 lock wait too. Therefore dm-migrate cancels such a statement after 5s, lets
@@ -130,9 +133,13 @@ pub struct DatabaseArgs {
     /// Exit with 1 if the version of the schema has not changed, or if it is unknown
     #[arg(long)]
     pub expect_change: bool,
-    /// Allow only one dm-migrate with this flag per database at a time: exit with 75 if another one is running
-    #[arg(long)]
-    pub advisory_lock: bool,
+    /// Allow only one dm-migrate with this flag per database at a time: a second one waits for this long, such as
+    /// --advisory-lock='wait 10m', or exits with 75
+    #[arg(long, value_name = "wait DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = duration::parse_wait)]
+    pub advisory_lock: Option<Duration>,
+    /// The version table of the migration tool, if it has another name than by default, and its column with the version
+    #[arg(long, value_name = "SCHEMA.TABLE[.COLUMN]")]
+    pub(crate) version_table: Option<VersionTable>,
     /// Only watch: the command gets no environment variables for its sessions, and none of its statements is cancelled
     #[arg(long)]
     pub watch_only: bool,

@@ -101,7 +101,8 @@ fn on_failure(command: &str, stage_run: &StageRun) -> Result<OnFailure> {
 fn watched_database(args: &DatabaseArgs, live: bool, stdin: &Arc<Stdin>) -> Result<Option<WatchedDatabase>> {
     let expectation = Expectation { version: args.expect_version.clone(), change: args.expect_change };
     // An expectation can only be checked, and the lock can only be taken, with a connection.
-    let required = args.require_monitor || args.advisory_lock || expectation != Expectation::default();
+    let required =
+        args.require_monitor || args.advisory_lock.is_some() || expectation != Expectation::default();
     let of_command = non_empty(args.database_url.as_ref()).map(|url| url.expose_secret().to_owned());
     let own = non_empty(args.monitor_url.as_ref()).map(|url| url.expose_secret().to_owned());
     let own = own.or_else(|| env::system("DIRECT_URL"));
@@ -142,6 +143,7 @@ fn watched_database(args: &DatabaseArgs, live: bool, stdin: &Arc<Stdin>) -> Resu
         name: application_name(EventId::random().as_str(), &env::system),
         advisory_lock: args.advisory_lock,
         watch_only: args.watch_only,
+        version_table: args.version_table.clone(),
         lock_timeout,
         terminate: args.terminate_blockers.then(rules),
         live: live.then(LiveStatus::default),

@@ -12,7 +12,6 @@ use common::github_actions::GitHubArgs;
 use common::label::{Label, Stage};
 use telemetry::ExportArgs;
 
-use crate::exclusive::parse_wait;
 use crate::runner::{ErrorPattern, LimitArgs, OutputArgs, StdinMode};
 use crate::summary_line::SummaryLineArgs;
 
@@ -128,7 +127,7 @@ pub struct Args {
 
     /// Run only one deployment of the service in the environment at a time; a second one waits for this long, such as
     /// --exclusive='wait 10m', or exits with 75. Only for the stage deployment
-    #[arg(long, value_name = "wait DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = parse_wait, conflicts_with_all = ["skip", "timeline", "flush"])]
+    #[arg(long, value_name = "wait DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = duration::parse_wait, conflicts_with_all = ["skip", "timeline", "flush"])]
     pub exclusive: Option<Duration>,
 
     #[command(flatten)]

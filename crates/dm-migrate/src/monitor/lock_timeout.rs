@@ -72,7 +72,9 @@ impl<S: Server> Poller<S> {
             return Err(NoRetry::NoTransaction);
         }
         let Some(database) = &self.database else { return Err(NoRetry::Unreadable) };
-        let now = SchemaState::read(database).await.map_err(|_| NoRetry::Unreadable)?;
+        let now = SchemaState::read(database, self.config.version_table.as_ref())
+            .await
+            .map_err(|_| NoRetry::Unreadable)?;
         check_unchanged(&self.before, &now)
     }
 

@@ -82,6 +82,7 @@ impl Monitor {
     ) -> Result<(Self, Preflight, SchemaState), BeginError> {
         let (commands, requests) = unbounded_channel();
         let (reply, result) = sync_channel(1);
+        let limit = BEGIN_LIMIT + config.advisory_lock.unwrap_or_default();
         let work = move || async move {
             match Poller::<S>::begin(address, config).await {
                 Ok((poller, preflight, before)) => {
@@ -98,8 +99,7 @@ impl Monitor {
             drop(common::runtime::block_on(work()));
         });
         spawned.context("cannot start a thread")?;
-        let (preflight, before) =
-            result.recv_timeout(BEGIN_LIMIT).map_err(|_| anyhow!("no answer in time"))??;
+        let (preflight, before) = result.recv_timeout(limit).map_err(|_| anyhow!("no answer in time"))??;
         Ok((Self { commands }, preflight, before))
     }
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use common::cli::warn;
 use common::clock::{Clock, Stopwatch, SystemClock};
+use common::duration::format_duration;
+use common::random;
+use tokio::time::sleep;
 
 use super::begin_error::BeginError;
 use super::config::MonitorConfig;
@@ -88,9 +91,9 @@ impl<S: Server> Poller<S> {
         address: S::Address,
         config: MonitorConfig,
     ) -> Result<(Self, Preflight, SchemaState), BeginError> {
-        let database: S = connect(&address, &config).await?;
+        let database: S = connect_and_wait(&address, &config).await?;
         let mut preflight = database.preflight().await?;
-        let before = SchemaState::read(&database).await?;
+        let before = SchemaState::read(&database, config.version_table.as_ref()).await?;
         preflight
             .warnings
             .extend(before.leftovers.iter().filter(|it| !it.can_be_intended).map(Leftover::describe));
@@ -303,15 +306,37 @@ impl<S: Server> Poller<S> {
     }
 }
 
+/// Connects, and takes the advisory lock again if it is required.
 pub(super) async fn connect<S: Server>(
     address: &S::Address,
     config: &MonitorConfig,
 ) -> Result<S, BeginError> {
     let database = S::connect(address, &config.name).await.context("cannot connect to the database")?;
-    if config.advisory_lock
+    if config.advisory_lock.is_some()
         && let Some(lock_held) = database.try_lock().await?
     {
         return Err(lock_held.into());
     }
     Ok(database)
+}
+
+/// Connects, and waits for the advisory lock as long as allowed.
+async fn connect_and_wait<S: Server>(address: &S::Address, config: &MonitorConfig) -> Result<S, BeginError> {
+    let clock = SystemClock;
+    let waiting = Stopwatch::start(&clock);
+    let limit = config.advisory_lock.unwrap_or_default();
+    let mut is_reported = false;
+    loop {
+        match connect(address, config).await {
+            Err(BeginError::LockHeld(held)) if waiting.elapsed(&clock) < limit => {
+                if !std::mem::replace(&mut is_reported, true) {
+                    let limit = format_duration(limit);
+                    warn(config.tool, &[format!("waiting up to {limit}: {}", held.describe())]);
+                }
+                // Several that wait do not ask at the same moments.
+                sleep(INTERVAL + random::up_to(INTERVAL / 2)).await;
+            }
+            result => return result,
+        }
+    }
 }

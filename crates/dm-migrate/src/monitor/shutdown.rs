@@ -46,9 +46,10 @@ impl<S: Server> Poller<S> {
 
     /// The current state of the schema; if it cannot be read, reports that and returns the unknown state.
     async fn schema(&mut self) -> SchemaState {
+        let version_table = self.config.version_table.clone();
         let result = match self.connected().await {
             Ok(database) => {
-                let schema = SchemaState::read(database).await;
+                let schema = SchemaState::read(database, version_table.as_ref()).await;
                 database.release().await;
                 schema
             }

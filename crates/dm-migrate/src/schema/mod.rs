@@ -3,7 +3,9 @@
 
 mod expected;
 mod state;
+mod table_kinds;
 mod table_version;
+mod version_table;
 mod version_tables;
 
 use std::collections::BTreeSet;
@@ -14,6 +16,7 @@ use crate::server::Server;
 pub(crate) use expected::Expectation;
 pub(crate) use state::{Change, SchemaState};
 pub(crate) use table_version::TableVersion;
+pub(crate) use version_table::VersionTable;
 pub(crate) use version_tables::table_names;
 
 /// The version tables of a database; if it has none, the version is unknown.
@@ -21,11 +24,17 @@ pub(crate) use version_tables::table_names;
 pub(crate) struct SchemaVersions(pub Vec<TableVersion>);
 
 impl SchemaVersions {
-    /// Reads all version tables of the database.
-    pub(crate) async fn read<S: Server>(database: &S) -> Result<Self> {
-        let rows = database.text_rows(&S::DIALECT.columns.replace("{tables}", &table_names())).await?;
+    /// Reads the version tables of the database: all that are known, or the one that the user has named.
+    pub(crate) async fn read<S: Server>(database: &S, named: Option<&VersionTable>) -> Result<Self> {
+        let searched = named.map_or_else(table_names, VersionTable::sql_name);
+        let rows = database.text_rows(&S::DIALECT.columns.replace("{tables}", &searched)).await?;
+        let tables = version_tables::tables_from_rows(rows);
+        let found = match named {
+            None => version_tables::identify(&tables),
+            Some(named) => version_tables::identify_named(&tables, named)?,
+        };
         let mut versions = Vec::new();
-        for (table, kind) in version_tables::identify(&version_tables::tables_from_rows(rows)) {
+        for (table, kind) in found {
             let rows = database.text_rows(&kind.sql(&table, S::DIALECT.quote)).await?;
             versions.push(kind.read(table.schema, rows).context("a version table has an unexpected format")?);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 
-use super::SchemaVersions;
+use super::{SchemaVersions, VersionTable};
 use crate::leftover::Leftover;
 use crate::server::Server;
 
@@ -34,8 +34,10 @@ pub(crate) enum Change {
 
 impl SchemaState {
     /// Reads the state.
-    pub(crate) async fn read(database: &impl Server) -> Result<Self> {
-        let versions = SchemaVersions::read(database).await.context("cannot read the schema's version")?;
+    pub(crate) async fn read(database: &impl Server, version_table: Option<&VersionTable>) -> Result<Self> {
+        let versions = SchemaVersions::read(database, version_table)
+            .await
+            .context("cannot read the schema's version")?;
         let catalogue = database.catalogue().await?;
         let leftovers = database.leftovers().await?.into_iter().collect();
         Ok(Self { versions, catalogue, leftovers })

@@ -96,6 +96,9 @@ fn the_advisory_lock_prevents_concurrent_migrations() {
         second.stderr
     );
     assert_eq!(server.sql("select to_regclass('twice')"), "");
+    let mut waiting = Run::psql(&server, "migrator", &["--advisory-lock=wait 10m"], "select 1").start();
+    let line = waiting.wait_for("waiting up to 10m00s: another dm-migrate is changing this database: pid ");
+    assert!(!line.contains("try again"), "{line}");
     // The server releases the lock of a killed dm-migrate.
     first.send(Signal::SIGKILL);
     drop(first.child.stdin.take());
@@ -105,6 +108,7 @@ fn the_advisory_lock_prevents_concurrent_migrations() {
         if third.status.code() == Some(75) { Err(third.stderr) } else { Ok(third) }
     });
     assert!(third.status.success(), "{}", third.stderr);
+    assert!(waiting.end().status.success());
 }
 
 #[test]
