@@ -20,10 +20,10 @@ impl Leftover {
     }
 }
 
-/// Those that were not there before.
+/// Those that were not there before; none if one of the two is unknown.
 pub(crate) fn new_ones<'a>(
-    before: &'a BTreeSet<Leftover>,
-    after: &'a BTreeSet<Leftover>,
+    before: Option<&'a BTreeSet<Leftover>>,
+    after: Option<&'a BTreeSet<Leftover>>,
 ) -> impl Iterator<Item = &'a Leftover> {
-    after.difference(before)
+    before.zip(after).into_iter().flat_map(|(before, after)| after.difference(before))
 }

@@ -113,7 +113,7 @@ impl Migration {
         let after = &self.observation.schema;
         warn(TOOL.name, after.describe_change(&self.before, succeeded).as_slice());
         let mut failure = None;
-        for leftover in leftover::new_ones(&self.before.leftovers, &after.leftovers) {
+        for leftover in leftover::new_ones(self.before.leftovers.as_ref(), after.leftovers.as_ref()) {
             let message = format!("the migration left behind: {}", leftover.describe());
             warn(TOOL.name, std::slice::from_ref(&message));
             if !(leftover.can_be_intended && self.allow_unvalidated) {

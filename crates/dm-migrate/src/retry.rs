@@ -110,6 +110,7 @@ pub(crate) fn check_unchanged(before: &SchemaState, now: &SchemaState) -> Result
         Change::Catalogue => Err(NoRetry::SchemaChanged),
         Change::Version => Err(NoRetry::VersionChanged),
         Change::UnknownVersion => Err(NoRetry::UnknownVersion),
+        Change::UnknownCatalogue => Err(NoRetry::Unreadable),
     }
 }
 

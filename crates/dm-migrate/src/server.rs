@@ -45,7 +45,7 @@ pub(crate) trait Server: Sized {
     /// Checks the database before the command starts.
     async fn preflight(&self) -> Result<Preflight>;
 
-    /// A fingerprint of the catalogue, which every committed change of the schema changes; `None` if the server has none.
+    /// A fingerprint of the catalogue, which every committed change of the schema changes; `None` if there is no database.
     async fn catalogue(&self) -> Result<Option<String>>;
 
     /// What failed changes of the schema have left behind.

@@ -94,9 +94,9 @@ impl<S: Server> Poller<S> {
         let database: S = connect_and_wait(&address, &config).await?;
         let mut preflight = database.preflight().await?;
         let before = SchemaState::read(&database, config.version_table.as_ref()).await?;
-        preflight
-            .warnings
-            .extend(before.leftovers.iter().filter(|it| !it.can_be_intended).map(Leftover::describe));
+        preflight.warnings.extend(
+            before.leftovers.iter().flatten().filter(|it| !it.can_be_intended).map(Leftover::describe),
+        );
         database.release().await;
         let clock = SystemClock;
         let poller = Self {

@@ -15,8 +15,8 @@ pub(crate) struct SchemaState {
     pub(crate) versions: SchemaVersions,
     /// The fingerprint of the catalogue; `None` if it is unknown.
     pub(crate) catalogue: Option<String>,
-    /// What failed changes have left behind.
-    pub(crate) leftovers: BTreeSet<Leftover>,
+    /// What failed changes have left behind; `None` if it is unknown.
+    pub(crate) leftovers: Option<BTreeSet<Leftover>>,
 }
 
 /// How the schema differs from an earlier state.
@@ -30,6 +30,8 @@ pub(crate) enum Change {
     Version,
     /// There is no version table.
     UnknownVersion,
+    /// The version is the same, and the catalogue is unknown.
+    UnknownCatalogue,
 }
 
 impl SchemaState {
@@ -38,8 +40,9 @@ impl SchemaState {
         let versions = SchemaVersions::read(database, version_table)
             .await
             .context("cannot read the schema's version")?;
-        let catalogue = database.catalogue().await?;
-        let leftovers = database.leftovers().await?.into_iter().collect();
+        // A catalogue can be too large to be read in time, or that of a server which is only similar.
+        let catalogue = database.catalogue().await.unwrap_or_default();
+        let leftovers = database.leftovers().await.ok().map(BTreeSet::from_iter);
         Ok(Self { versions, catalogue, leftovers })
     }
 
@@ -49,10 +52,12 @@ impl SchemaState {
             Change::UnknownVersion
         } else if !self.versions.is_unchanged(&before.versions) {
             Change::Version
-        } else if self.catalogue != before.catalogue {
-            Change::Catalogue
         } else {
-            Change::None
+            match (&self.catalogue, &before.catalogue) {
+                (Some(now), Some(then)) if now == then => Change::None,
+                (Some(_), Some(_)) => Change::Catalogue,
+                _ => Change::UnknownCatalogue,
+            }
         }
     }
 
@@ -65,11 +70,11 @@ impl SchemaState {
             Change::Catalogue => {
                 Some(format!("the version stays at {}, but the schema has changed", self.versions.describe()))
             }
-            Change::None => {
-                let is_nothing = succeeded && self.catalogue.is_some();
-                let nothing = if is_nothing { "nothing to do: " } else { "" };
-                Some(format!("{nothing}the schema stays at {}", self.versions.describe()))
+            Change::None if succeeded => {
+                Some(format!("nothing to do: the schema stays at {}", self.versions.describe()))
             }
+            Change::None => Some(format!("the schema stays at {}", self.versions.describe())),
+            Change::UnknownCatalogue => Some(format!("the version stays at {}", self.versions.describe())),
         }
     }
 }
@@ -102,7 +107,8 @@ mod tests {
         let failed = before.describe_change(&before, false).unwrap();
         assert_eq!(failed, "the schema stays at 1 (sqlx)");
         let unknown = state("1", None);
-        assert_eq!(unknown.describe_change(&unknown, true).unwrap(), "the schema stays at 1 (sqlx)");
+        assert_eq!(unknown.describe_change(&unknown, true).unwrap(), "the version stays at 1 (sqlx)");
+        assert_eq!(unknown.change_since(&unknown), Change::UnknownCatalogue);
         assert_eq!(SchemaState::default().describe_change(&before, true), None);
     }
 }
