@@ -13,7 +13,11 @@ use crate::connections::Connections;
 use crate::redact::{StringSyntax, redact_sql};
 use crate::server::{ADVISORY_LOCK, Blocker, GiveWay, LockRequest, Session, Waiters, seconds};
 
-/// The sessions of the migration, by their `application_name`.
+/// Whether a session is that of a process of the migration, by its port.
+const HAS_OWN_PORT: &str = "a.client_port = any ($4) and a.application_name <> $5 and a.client_addr = \
+    (select m.client_addr from pg_stat_get_activity(pg_backend_pid()) m)";
+
+/// The sessions of the migration, by their `application_name`, or by the ports of its processes.
 pub(super) async fn find(database: &Postgres) -> Result<Vec<Session>> {
     let known: Vec<String> = lock(&database.known).sessions.iter().cloned().collect();
     // Once it has sessions, its processes need not be searched for their connections.
@@ -23,29 +27,33 @@ pub(super) async fn find(database: &Postgres) -> Result<Vec<Session>> {
         Connections::default()
     };
     let ports: Vec<i32> = connections.ports.into_iter().map(i32::from).collect();
+    let known_pids: Vec<i32> =
+        known.iter().filter_map(|session| session.split_once(' ')?.0.parse().ok()).collect();
+    let by_port = if ports.is_empty() { "false" } else { HAS_OWN_PORT };
     // The function behind pg_stat_activity: without the joins of the view, planning takes half the time, and this query is
     // frequent.
-    let sql = "select a.pid, a.backend_start::text, a.state, \
+    let sql = format!(
+        "select a.pid, a.backend_start::text, a.state, \
              case when a.state is not null then left(a.query, 1000) end, \
              extract(epoch from clock_timestamp() - a.query_start)::float8, \
              coalesce(a.wait_event_type = 'Lock', false), a.xact_start::text, \
-             coalesce(a.state = 'active' and a.query ~* '\\mdatabase\\M' and a.datid <> (select oid from pg_database where datname = $5), false) \
+             case when a.state = 'active' and a.query ~* '\\mdatabase\\M' then a.datid end \
          from pg_stat_get_activity(null) a \
-         where a.pid <> pg_backend_pid() and (a.application_name = $1 or a.pid || ' ' || a.backend_start = any ($2) \
-             or (a.client_port = any ($3) and a.client_addr = (select m.client_addr from \
-                 pg_stat_get_activity(pg_backend_pid()) m) and a.application_name <> $4)) order by a.pid";
+         where a.pid <> pg_backend_pid() and (a.application_name = $1 or a.pid = any ($2) \
+             and a.pid || ' ' || a.backend_start = any ($3) or {by_port}) order by a.pid"
+    );
     let values: &Values<'_> = &[
         (&database.name, Type::TEXT),
+        (&known_pids, Type::INT4_ARRAY),
         (&known, Type::TEXT_ARRAY),
         (&ports, Type::INT4_ARRAY),
         (&MONITOR_NAME, Type::TEXT),
-        (&database.database, Type::TEXT),
     ];
-    let rows = database.watch.rows(sql, values).await?;
+    let rows = database.watch.rows(&sql, values).await?;
     let mut sessions = Vec::new();
-    let mut works_elsewhere = false;
+    let mut works_in: Vec<u32> = Vec::new();
     for row in rows {
-        works_elsewhere |= row.try_get::<_, bool>(7)?;
+        works_in.extend(row.try_get::<_, Option<u32>>(7)?);
         lock(&database.known).add(&row)?;
         sessions.push(Session {
             pid: row.try_get::<_, i32>(0)?.into(),
@@ -65,8 +73,13 @@ pub(super) async fn find(database: &Postgres) -> Result<Vec<Session>> {
         }
     }
     lock(&database.known).pids = sessions.iter().filter_map(|session| session.pid.try_into().ok()).collect();
-    if works_elsewhere && database.holds_connections().await {
-        return Err(GiveWay.into());
+    if !works_in.is_empty() && database.holds_connections().await {
+        let sql =
+            "select from pg_database where datname = $1 and exists (select from unnest($2) d where d <> oid)";
+        let values: &Values<'_> = &[(&database.database, Type::TEXT), (&works_in, Type::OID_ARRAY)];
+        if !database.watch.rows(sql, values).await?.is_empty() {
+            return Err(GiveWay.into());
+        }
     }
     Ok(sessions)
 }
