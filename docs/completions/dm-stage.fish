@@ -5,6 +5,7 @@ complete -c dm-stage -l retries -d 'Retry up to N times if the command fails (no
 complete -c dm-stage -l retry-delay -d 'Delay before a retry' -r
 complete -c dm-stage -l stdin -d 'What the command gets as stdin. A command that may have read a pipe is not retried, unless its stdin is replayed' -r -f -a "inherit\t'The stdin of this tool'
 replay\t'The same bytes for each attempt, up to 16 MiB'"
+complete -c dm-stage -l output -d 'What is shown of the command\'s output: live (all of it, as it comes), with-result (the same, and at the end one line on stderr with result, stage and duration), or on-failure (only that line; after a failure also the last 30 lines of stdout and stderr, with secrets masked) [default: live]' -r
 complete -c dm-stage -l tail -d 'Keep the last LINES lines of stderr in the journal, with secrets masked; the stderr of the command is then a pipe' -r
 complete -c dm-stage -l error-pattern -d 'Classify a failure if a line of stderr matches, such as \'could not obtain lock=lock_timeout\'; can be repeated, the first match counts; the stderr of the command is then a pipe' -r
 complete -c dm-stage -l skip -d 'Do not run the command; record the stage as skipped for this reason. An empty reason skips nothing' -r
