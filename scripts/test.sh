@@ -2,7 +2,7 @@
 # Sets up everything that the tests need, then checks format, lints, API documentation, shell scripts and dependencies,
 # and runs the tests.
 #
-# The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, MariaDB) and shellcheck are Debian's
+# The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, PgBouncer, MariaDB) and shellcheck are Debian's
 # packages, unpacked into a private folder: without root, without services that keep running, and without installing
 # anything on the machine. Root also gets a Docker engine. The object stores, moto and Azurite, come from PyPI and npm into
 # the same folder. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm one test
@@ -12,7 +12,7 @@
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(libfaketime mariadb-client-core mariadb-server-core prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
+packages=(libfaketime mariadb-client-core mariadb-server-core pgbouncer prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
 object_stores=('moto[s3]==5.2.5' 'flask==3.*' 'flask-cors' 'azurite@3.35.0')
 docker_packages=(docker.io containerd runc docker-registry busybox-static)
 programs=(prometheus promtool prometheus-alertmanager amtool prometheus-pushgateway shellcheck)
@@ -46,8 +46,8 @@ install_servers() {
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
     private_apt "$work" update || fail "apt-get update failed: are the Debian mirrors reachable?"
     # The databases, with the libraries that the machine does not have. PostgreSQL does not need LLVM.
-    private_apt "$work" -s --no-install-recommends install postgresql mariadb-server-core > "$work/plan" ||
-        fail "apt-get cannot install postgresql and mariadb-server-core: $(tail -n 3 "$work/plan")"
+    private_apt "$work" -s --no-install-recommends install postgresql mariadb-server-core pgbouncer > "$work/plan" ||
+        fail "apt-get cannot install postgresql, mariadb-server-core and pgbouncer: $(tail -n 3 "$work/plan")"
     mapfile -t needed < <(awk '$1 == "Inst" && $2 ~ /^(postgresql(-client)?-[0-9]+|lib)/ &&
         $2 !~ /^libc6$|llvm|perl/ { print $2 }' "$work/plan")
     (cd "$work" && private_apt "$work" download "${packages[@]}" "${needed[@]}") ||
@@ -141,6 +141,7 @@ docker=$(dirname "$stores")/docker
 [ "$(id -u)" != 0 ] || [ "$(cat "$docker/packages" 2>/dev/null)" = "${docker_packages[*]}" ] || install_docker "$docker"
 have "${programs[@]}" || fail "could not install ${programs[*]}"
 [ -x "$servers/usr/sbin/mariadbd" ] || fail "could not install mariadb-server-core"
+[ -x "$servers/usr/sbin/pgbouncer" ] || fail "could not install pgbouncer"
 have_postgresql "$servers/usr" || have_postgresql /usr || fail "could not install postgresql"
 
 say "format, lints and API documentation"

@@ -23,7 +23,7 @@ _dm__migrate() {
 
     case "${cmd}" in
         dm__migrate)
-            opts="-h -V --timeout --kill-after --may-outlive --output --on-failure --status --database-url --require-monitor --expect-version --expect-change --advisory-lock --lock-timeout --lock-retries --terminate-blockers --blocker-state --blocker-min-age --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --timeout --kill-after --may-outlive --output --on-failure --status --stdin --database-url --monitor-url --require-monitor --expect-version --expect-change --advisory-lock --version-table --watch-only --allow-unvalidated --lock-timeout --lock-retries --lock-retry-time --terminate-blockers --blocker-state --blocker-min-age --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -45,11 +45,27 @@ _dm__migrate() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stdin)
+                    COMPREPLY=($(compgen -W "inherit replay" -- "${cur}"))
+                    return 0
+                    ;;
                 --database-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --monitor-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --expect-version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --advisory-lock)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --version-table)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -58,6 +74,10 @@ _dm__migrate() {
                     return 0
                     ;;
                 --lock-retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lock-retry-time)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

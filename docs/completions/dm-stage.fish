@@ -3,6 +3,8 @@ complete -c dm-stage -l kill-after -d 'The time between TERM and KILL' -r
 complete -c dm-stage -l allow-exit -d 'Exit codes that count as success in addition to 0, such as 1,3; dm-stage still exits with that code' -r
 complete -c dm-stage -l retries -d 'Retry up to N times if the command fails (not if it cannot start); --timeout applies to each attempt' -r
 complete -c dm-stage -l retry-delay -d 'Delay before a retry' -r
+complete -c dm-stage -l stdin -d 'What the command gets as stdin. A command that may have read a pipe is not retried, unless its stdin is replayed' -r -f -a "inherit\t'The stdin of this tool'
+replay\t'The same bytes for each attempt, up to 16 MiB'"
 complete -c dm-stage -l output -d 'What is shown of the command\'s output: live (all of it, as it comes), with-result (the same, and at the end one line on stderr with result, stage and duration), or on-failure (only that line; after a failure also the last 30 lines of stdout and stderr, with secrets masked) [default: live]' -r
 complete -c dm-stage -l tail -d 'Keep the last LINES lines of stderr in the journal, with secrets masked; the stderr of the command is then a pipe' -r
 complete -c dm-stage -l error-pattern -d 'Classify a failure if a line of stderr matches, such as \'could not obtain lock=lock_timeout\'; can be repeated, the first match counts; the stderr of the command is then a pipe' -r
@@ -34,5 +36,5 @@ complete -c dm-stage -l may-outlive -d 'Let the command continue if this tool is
 complete -c dm-stage -l status -d 'On a terminal, show a live status line: the stage, its elapsed time, and its duration last time'
 complete -c dm-stage -l start -d 'Only record that the stage starts; print the variables for the tools and machines that continue it'
 complete -c dm-stage -l flush -d 'Push pending events to the Pushgateway, and verify that all arrived'
-complete -c dm-stage -s h -l help -d 'Print help'
+complete -c dm-stage -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dm-stage -s V -l version -d 'Print version'

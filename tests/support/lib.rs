@@ -8,6 +8,7 @@
 //! | [`port`] | ports that no other process gets |
 //! | [`pushgateway`] | a real Pushgateway |
 //! | [`postgres`] | a real PostgreSQL, and its `psql` |
+//! | [`pgbouncer`] | a real PgBouncer, before a PostgreSQL |
 //! | [`mariadb`] | a real MariaDB, and its client |
 //! | [`object_store`] | an S3 (moto) and an Azure blob storage (Azurite), each with a bucket |
 //! | [`gcs`] | a fake of Google Cloud Storage: no emulator compares generations in its XML API |
@@ -39,6 +40,7 @@ pub mod git_http;
 pub mod https;
 pub mod mariadb;
 pub mod object_store;
+pub mod pgbouncer;
 pub mod platform;
 pub mod port;
 pub mod postgres;

@@ -74,7 +74,12 @@ impl Postgres {
 
     /// The URL with which `role` connects to the database `postgres`.
     pub fn url(&self, role: &str) -> String {
-        format!("postgres://{role}:{PASSWORD}@127.0.0.1:{}/postgres", self.port())
+        self.url_of(role, "postgres")
+    }
+
+    /// The URL with which `role` connects to this database.
+    pub fn url_of(&self, role: &str, database: &str) -> String {
+        format!("postgres://{role}:{PASSWORD}@127.0.0.1:{}/{database}", self.port())
     }
 
     /// The TCP port.
@@ -96,7 +101,14 @@ impl Postgres {
 
     /// A session of `role` that has run `statements`, and stays open: idle, or idle in a transaction.
     pub fn session(&self, role: &str, application: &str, statements: &str) -> Session {
-        Session::open(self.psql(role, application), &format!("{statements};\n\\echo ready"))
+        self.session_in("postgres", role, application, statements)
+    }
+
+    /// The same in another database than `postgres`.
+    pub fn session_in(&self, database: &str, role: &str, application: &str, statements: &str) -> Session {
+        let mut psql = self.psql(role, application);
+        psql.args(["-d", database]);
+        Session::open(psql, &format!("{statements};\n\\echo ready"))
     }
 
     /// A session of `role` that runs `statement` in the background, where it may have to wait.

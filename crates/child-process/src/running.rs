@@ -80,6 +80,14 @@ pub fn start(spec: &Spec, clock: &dyn Clock) -> Result<Running, StartError> {
         StdioMode::Kept if io::stdin().is_terminal() => drop(command.stdin(Stdio::null())),
         StdioMode::Kept | StdioMode::Inherited => {}
     }
+    if let Some(stdin) = &spec.stdin {
+        command.stdin(stdin.try_clone().map_err(|error| {
+            StartError::wrapper_fault(format!(
+                "cannot run {}: cannot pass its stdin: {error}",
+                program.display()
+            ))
+        })?);
+    }
     let mask = SignalMask::set().map_err(|error| {
         StartError::wrapper_fault(format!(
             "cannot run {}: cannot set the signal mask: {error}",

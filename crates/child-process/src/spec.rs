@@ -1,6 +1,8 @@
 //! What to run, and how.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A command to run.
@@ -14,6 +16,9 @@ pub struct Spec {
     pub removed_env: Vec<OsString>,
     /// What the child gets as stdin and stdout.
     pub streams: StdioMode,
+    /// The child's stdin, instead of that of [`Spec::streams`]. A pipe ends for its writer only if the caller drops this copy
+    /// after the start.
+    pub stdin: Option<Arc<File>>,
     /// How many of the last lines of stderr to keep. With 0 the child inherits stderr; otherwise its stderr is a pipe whose
     /// content is forwarded. With [`StdioMode::Kept`], how many of the last lines of stdout and stderr.
     pub stderr_tail: usize,

@@ -37,6 +37,17 @@ pub fn format_duration(duration: Duration) -> String {
     }
 }
 
+/// Parses how long to wait for others: empty, which means not at all, or such as `wait 10m`.
+///
+/// # Errors
+/// It is neither.
+pub fn parse_wait(text: &str) -> Result<Duration, String> {
+    match text.strip_prefix("wait").map_or(text, |rest| rest.trim_start_matches([' ', '='])) {
+        "" => Ok(Duration::ZERO),
+        wait => parse(wait),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,7 @@ pub mod identity;
 pub mod label;
 pub mod output;
 pub mod proxy;
+pub mod random;
 pub mod records;
 pub mod runtime;
 pub mod secrets;

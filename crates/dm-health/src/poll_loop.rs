@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use common::clock::{Clock, Stopwatch};
+use common::random;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
@@ -141,7 +142,7 @@ async fn advance(
     let Some(sent) = sent else {
         poller.turns.tick().await;
         if !poller.jitter.is_zero() {
-            sleep(random_up_to(poller.jitter)).await;
+            sleep(random::up_to(poller.jitter)).await;
         }
         return (poller, None);
     };
@@ -153,10 +154,4 @@ async fn advance(
 fn turns(interval: Duration, time: Duration) -> u64 {
     let turns = time.as_nanos().checked_div(interval.as_nanos()).unwrap_or(0);
     u64::try_from(turns).unwrap_or(u64::MAX)
-}
-
-/// A random time of at most `max`.
-fn random_up_to(max: Duration) -> Duration {
-    // Without entropy there is no jitter, which does no harm.
-    max.mul_f64(f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX))
 }

@@ -7,9 +7,12 @@ use clap::Parser;
 use common::args::{DeploymentArgs, EmptyAsNone, parse_secret};
 use common::cli::Tool;
 use common::duration;
+use dm_stage::runner::StdinMode;
 use dm_stage::{LimitArgs, OutputArgs};
 use secrecy::SecretString;
 use telemetry::ExportArgs;
+
+use crate::schema::VersionTable;
 
 /// The name and the kind of this tool.
 pub const TOOL: Tool = Tool { name: "dm-migrate", wrapper: true };
@@ -26,25 +29,31 @@ watches the migration through a connection of its own. It reports obstacles
 before the migration starts, the sessions that block it, and the sessions
 that wait behind it. The URL is not passed on: the migration tool finds its
 database as usual. On PostgreSQL, dm-migrate recognizes the sessions of the
-migration by PGAPPNAME and limits them through PGOPTIONS; libpq, sqlx and
-the drivers of most tools read both variables, JDBC does not. On MySQL, it
-recognizes the sessions by the connections of the command's processes. To
+migration by PGAPPNAME, which libpq, sqlx and the drivers of most tools
+read, or by the connections of the command's processes, as on MySQL. To
 see other sessions, a PostgreSQL role needs pg_monitor, and a MySQL account
 needs PROCESS; what cannot be seen is reported as unknown.
 
 Schema version: dm-migrate reads the version before and after the migration,
-also from SQLite, from the table of the migration tool: sqlx, dbmate,
-golang-migrate, Flyway, Liquibase, Alembic, Django, Rails, Prisma, refinery,
-diesel, Atlas.
+also from SQLite, from the table of the migration tool: Alembic, Atlas,
+dbmate, Diesel, Django, Doctrine, Drizzle, Ecto, EF Core, Flyway,
+golang-migrate, goose, knex, Laravel, Liquibase, node-pg-migrate, Prisma,
+Rails, refinery, Sequelize, sqlx, TypeORM; or from --version-table.
 
 Lock timeout: all statements that come after a statement that waits for a
-lock wait too. Therefore the statement gives up after --lock-timeout, other
-sessions get the same time to proceed, and the command runs again, up to
---lock-retries times. A retry needs a version table, to verify that nothing
-was applied, and a tool that runs each migration in one transaction. A limit
-that you set in PGOPTIONS or in the migration takes precedence. On MySQL
-there is no limit unless you set --lock-timeout, because a cancelled change
-may be half done.
+lock wait too. Therefore dm-migrate cancels such a statement after 5s, lets
+other sessions proceed, and runs the command again, up to --lock-retries
+times. It does so only if the command can run again: on PostgreSQL, in a
+transaction block, with an unchanged version and schema, and a stdin that
+can be read again. Otherwise it only watches, and says so. With
+--lock-timeout, it cancels such a statement even if the command then fails.
+It never cancels a wait that blocks nobody or that is for another migration:
+CONCURRENTLY, advisory locks, version tables. On MySQL, nothing is cancelled
+without --lock-timeout, because a cancelled change may be half done.
+
+Afterwards: an invalid index, an index that REINDEX CONCURRENTLY left behind,
+or a constraint that is not validated, which were not there before, are a
+failure, and the statement that repairs them is shown.
 
 Cancellation: before dm-migrate ends the command (--timeout, TERM, INT), it
 cancels the command's statement in the database and verifies that none is
@@ -59,8 +68,9 @@ itself was asked to stop (TERM, INT). It has the same --timeout, and gets the
 versions of the schema in DM_MIGRATION_BEFORE and DM_MIGRATION_AFTER.
 
 Exit code: that of the command. If a signal kills the command, dm-migrate
-dies by the same signal. 1: the command succeeded, but --expect-version or
---expect-change is not met; 75: another dm-migrate holds --advisory-lock, and
+dies by the same signal. 1: the command succeeded, but left an invalid index
+or an unvalidated constraint behind, or --expect-version or --expect-change
+is not met; 75: another dm-migrate holds --advisory-lock, and
 nothing ran; 124: the time limit expired; 125: wrong usage, or a fault of
 dm-migrate; 126: not executable; 127: not found. Problems with recording or
 monitoring do not change the exit code.";
@@ -89,6 +99,10 @@ pub struct Args {
     #[arg(long)]
     pub status: bool,
 
+    /// What the command gets as stdin. A command that may have read a pipe is not retried, unless its stdin is replayed
+    #[arg(long, value_enum, default_value_t)]
+    pub stdin: StdinMode,
+
     #[command(flatten)]
     pub database: DatabaseArgs,
 
@@ -106,6 +120,10 @@ pub struct DatabaseArgs {
     /// The database to monitor. Other users can see the command line: prefer the variable, or file:PATH
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = parse_secret)]
     pub database_url: Option<EmptyAsNone<SecretString>>,
+    /// The database to monitor, if DATABASE_URL has the address of a connection pooler, or of another role; DIRECT_URL is used
+    /// too
+    #[arg(long, env = "MIGRATION_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = parse_secret)]
+    pub monitor_url: Option<EmptyAsNone<SecretString>>,
     /// Exit with 125, without running the command, if the database cannot be monitored
     #[arg(long)]
     pub require_monitor: bool,
@@ -115,15 +133,29 @@ pub struct DatabaseArgs {
     /// Exit with 1 if the version of the schema has not changed, or if it is unknown
     #[arg(long)]
     pub expect_change: bool,
-    /// Allow only one dm-migrate with this flag per database at a time: exit with 75 if another one is running
+    /// Allow only one dm-migrate with this flag per database at a time: a second one waits for this long, such as
+    /// --advisory-lock='wait 10m', or exits with 75
+    #[arg(long, value_name = "wait DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = duration::parse_wait)]
+    pub advisory_lock: Option<Duration>,
+    /// The version table of the migration tool, if it has another name than by default, and its column with the version
+    #[arg(long, value_name = "SCHEMA.TABLE[.COLUMN]")]
+    pub(crate) version_table: Option<VersionTable>,
+    /// Only watch: the command gets no environment variables for its sessions, and none of its statements is cancelled
     #[arg(long)]
-    pub advisory_lock: bool,
-    /// How long a statement of the migration may wait for a lock; 0s: no limit [default: 5s; on MySQL: no limit]
+    pub watch_only: bool,
+    /// Do not fail if the migration leaves a constraint that is not validated
+    #[arg(long)]
+    pub allow_unvalidated: bool,
+    /// How long a statement of the migration may wait for a lock that others can wait behind; 0s: no limit [default: 5s on
+    /// PostgreSQL where the command can run again, otherwise no limit]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub lock_timeout: Option<Duration>,
-    /// Retry up to N times if the command failed because of --lock-timeout and the version has not changed
+    /// Retry up to N times if the command failed because of the lock timeout and nothing was applied
     #[arg(long, value_name = "N", default_value = "10")]
     pub lock_retries: u32,
+    /// Begin no further attempt when all together have taken this long
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration::parse)]
+    pub lock_retry_time: Duration,
     /// PostgreSQL: terminate sessions that block the migration, if they match --blocker-state and --blocker-min-age
     #[arg(long)]
     pub terminate_blockers: bool,

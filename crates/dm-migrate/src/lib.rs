@@ -10,7 +10,9 @@
 
 mod address;
 mod args;
+mod connections;
 mod database_error;
+mod leftover;
 mod lock_held;
 mod migration;
 mod monitor;

@@ -4,12 +4,16 @@ use crate::redact::one_line;
 
 /// Another dm-migrate holds the advisory lock.
 #[derive(Debug, thiserror::Error)]
-#[error("another dm-migrate is changing this database: {}; try again when it has ended", describe(.holder.as_deref()))]
+#[error("{}; try again when it has ended, or wait for it with --advisory-lock='wait 10m'", self.describe())]
 pub(crate) struct LockHeld {
     /// The session that holds the lock; `None` if the server does not report it.
     pub(crate) holder: Option<String>,
 }
 
-fn describe(holder: Option<&str>) -> String {
-    holder.map_or_else(|| "its session is unknown".to_owned(), one_line)
+impl LockHeld {
+    /// Describes who holds the lock.
+    pub(crate) fn describe(&self) -> String {
+        let holder = self.holder.as_deref().map_or_else(|| "its session is unknown".to_owned(), one_line);
+        format!("another dm-migrate is changing this database: {holder}")
+    }
 }

@@ -11,12 +11,12 @@ use dm_stage::runner::{Outcome, StageHooks};
 
 use crate::args::TOOL;
 use crate::database_error::database_error;
+use crate::leftover;
 use crate::monitor::{BeginError, LiveStatus, Monitor, Observation};
 use crate::on_failure::OnFailure;
 use crate::plan::WatchedDatabase;
-use crate::retry::{Decision, Retries};
-use crate::schema::Expectation;
-use crate::schema::SchemaVersions;
+use crate::retry::{LockTimeout, check_unchanged};
+use crate::schema::{Expectation, SchemaState};
 use crate::server::Preflight;
 
 /// A migration; by default one without a monitor.
@@ -25,9 +25,13 @@ pub(crate) struct Migration {
     monitor: Option<Monitor>,
     env: Vec<(&'static str, String)>,
     expectation: Expectation,
-    before: SchemaVersions,
+    before: SchemaState,
     observation: Observation,
-    retries: Option<Retries>,
+    lock_timeout: Option<LockTimeout>,
+    /// The number of retries so far.
+    retries: u32,
+    /// Whether a constraint that is not validated is no failure.
+    allow_unvalidated: bool,
     on_failure: Option<OnFailure>,
     /// The monitor's part of the live line, and the text before it.
     live: Option<(LiveStatus, String)>,
@@ -36,22 +40,25 @@ pub(crate) struct Migration {
 impl Migration {
     /// Starts the monitor. If that fails, warns and runs without one, unless monitoring is required.
     pub(crate) fn start(database: WatchedDatabase) -> Result<Self, BeginError> {
-        let WatchedDatabase { address, required, expectation, lock_retries, config } = database;
-        let (lock_timeout, live) = (config.lock_timeout, config.live.clone());
+        let WatchedDatabase { address, required, expectation, allow_unvalidated, passes_options, config } =
+            database;
+        let (lock_timeout, live) = (config.lock_timeout.clone(), config.live.clone());
+        let watch_only = config.watch_only;
         match address.map_err(BeginError::from).and_then(|address| Monitor::begin(address, config)) {
-            Ok((monitor, Preflight { warnings, env }, before)) => {
+            Ok((monitor, Preflight { warnings, mut env }, before)) => {
                 for line in warnings {
                     warn(TOOL.name, &[line]);
                 }
-                let from = before.version().map(|version| format!(", from {version}"));
+                env.retain(|(name, _)| !watch_only && (passes_options || *name != "PGOPTIONS"));
+                let from = before.versions.version().map(|version| format!(", from {version}"));
                 let live = live.map(|live| (live, from.unwrap_or_default()));
-                let retries = lock_timeout.map(|limit| Retries { limit, remaining: lock_retries });
                 Ok(Self {
                     monitor: Some(monitor),
                     env,
                     expectation,
                     before,
-                    retries,
+                    lock_timeout,
+                    allow_unvalidated,
                     live,
                     ..Self::default()
                 })
@@ -84,28 +91,40 @@ impl Migration {
 
     /// The pause before the next attempt, if the command failed because of its lock timeout and may be retried.
     fn next_attempt(&mut self, outcome: &mut Outcome) -> Option<Duration> {
-        let retries = self.retries.as_mut().filter(|_| outcome.status == Status::Failure)?;
-        let decision = retries.decide(&self.observation, &self.before);
-        warn(TOOL.name, decision.describe(*retries).as_slice());
-        if decision != Decision::NotLockTimeout {
-            outcome.reason = Some(Reason::LockTimeout);
-            let limit = format_duration(retries.limit);
-            outcome.cause = Some(format!("the migration gave up after waiting {limit} for a lock"));
-        }
-        let Decision::Retry(pause) = decision else { return None };
-        retries.remaining = retries.remaining.saturating_sub(1);
-        Some(pause)
+        let timeout = self.lock_timeout.as_ref().filter(|_| outcome.status == Status::Failure)?;
+        let cancelled = self.observation.cancelled?;
+        outcome.reason = Some(Reason::LockTimeout);
+        let waited = format_duration(cancelled.waited);
+        outcome.cause = Some(format!("the migration gave up after waiting {waited} for a lock"));
+        let decision = cancelled
+            .retry
+            .and_then(|()| check_unchanged(&self.before, &self.observation.schema))
+            .and_then(|()| timeout.check(self.retries, self.observation.elapsed))
+            .map(|()| timeout.pause(self.retries + 1));
+        self.retries += u32::from(decision.is_ok());
+        warn(TOOL.name, &[timeout.describe(cancelled.waited, self.retries, decision)]);
+        decision.ok()
     }
 
-    /// Reports the change of the schema. If the command succeeded without meeting the expectation, the outcome is a failure.
-    fn judge_versions(&self, outcome: &mut Outcome) {
+    /// Reports the change of the schema. If the command succeeded, and left something broken behind or did not meet the
+    /// expectation, the outcome is a failure.
+    fn judge_schema(&self, outcome: &mut Outcome) {
         let succeeded = outcome.status == Status::Success;
-        warn(TOOL.name, self.observation.versions.describe_change(&self.before, succeeded).as_slice());
-        if let Some(unmet) =
-            self.expectation.describe_unmet(&self.before, &self.observation.versions).filter(|_| succeeded)
-        {
-            warn(TOOL.name, std::slice::from_ref(&unmet));
-            outcome.cause = Some(unmet);
+        let after = &self.observation.schema;
+        warn(TOOL.name, after.describe_change(&self.before, succeeded).as_slice());
+        let mut failure = None;
+        for leftover in leftover::new_ones(self.before.leftovers.as_ref(), after.leftovers.as_ref()) {
+            let message = format!("the migration left behind: {}", leftover.describe());
+            warn(TOOL.name, std::slice::from_ref(&message));
+            if !(leftover.can_be_intended && self.allow_unvalidated) {
+                failure.get_or_insert(message);
+            }
+        }
+        let unmet =
+            self.expectation.describe_unmet(&self.before.versions, &after.versions).filter(|_| succeeded);
+        warn(TOOL.name, unmet.as_slice());
+        if let Some(cause) = failure.or(unmet).filter(|_| succeeded) {
+            outcome.cause = Some(cause);
             outcome.exit = Exit::Failure;
             outcome.status = Status::Failure;
             outcome.reason = Some(Reason::MigrationFailed);
@@ -114,16 +133,16 @@ impl Migration {
 
     fn run_on_failure(&mut self, mut on_failure: OnFailure) {
         let versions =
-            [("DM_MIGRATION_BEFORE", &self.before), ("DM_MIGRATION_AFTER", &self.observation.versions)];
-        for (name, versions) in versions {
-            on_failure.env.extend(versions.version().map(|version| (name, version)));
+            [("DM_MIGRATION_BEFORE", &self.before), ("DM_MIGRATION_AFTER", &self.observation.schema)];
+        for (name, schema) in versions {
+            on_failure.env.extend(schema.versions.version().map(|version| (name, version)));
         }
         warn(TOOL.name, &["the migration failed; running --on-failure".to_owned()]);
         warn(TOOL.name, &[on_failure.run(&SystemClock)]);
         if self.monitor.is_some() {
-            let failed = self.observation.versions.clone();
+            let failed = self.observation.schema.clone();
             self.observe(true);
-            warn(TOOL.name, self.observation.versions.describe_change(&failed, false).as_slice());
+            warn(TOOL.name, self.observation.schema.describe_change(&failed, false).as_slice());
         }
     }
 }
@@ -154,7 +173,7 @@ impl StageHooks for Migration {
             if pause.is_some() {
                 return pause;
             }
-            self.judge_versions(outcome);
+            self.judge_schema(outcome);
         }
         if let Some(on_failure) = self.on_failure.take_if(|_| outcome.has_failed()) {
             self.run_on_failure(on_failure);
@@ -164,9 +183,9 @@ impl StageHooks for Migration {
 
     fn detail(self, child: ChildUse) -> Detail {
         Detail::Migration {
-            before: self.before.version(),
-            after: self.observation.versions.version(),
-            dirty: self.observation.versions.dirty(),
+            before: self.before.versions.version(),
+            after: self.observation.schema.versions.version(),
+            dirty: self.observation.schema.versions.dirty(),
             lock_wait_s: self.observation.lock_wait.map(|wait| wait.as_secs_f64()),
             blocked_max: self.observation.blocked_max,
             terminated: self.observation.terminated,

@@ -39,6 +39,7 @@ impl OnFailure {
             env: self.env,
             removed_env: Vec::new(),
             streams: StdioMode::Detached,
+            stdin: None,
             stderr_tail: 0,
             timeout,
             kill_after: self.kill_after,

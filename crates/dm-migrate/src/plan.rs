@@ -1,6 +1,7 @@
 //! Turns the arguments into a plan.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -10,7 +11,7 @@ use common::event::{EventId, Reason};
 use common::fs::bounded::{self, MAX_SMALL_BYTES};
 use common::github_actions::GitHub;
 use common::label::Stage;
-use dm_stage::runner::{StageRun, SuccessCriteria};
+use dm_stage::runner::{StageRun, Stdin, SuccessCriteria};
 use secrecy::ExposeSecret as _;
 use telemetry::{Context, WorkKind};
 
@@ -19,10 +20,13 @@ use crate::args::{Args, DatabaseArgs, TOOL};
 use crate::monitor::{LiveStatus, MonitorConfig};
 use crate::on_failure::{OnFailure, split_words};
 use crate::postgres::child_env::application_name;
+use crate::postgres::parameters::are_in_environment;
+use crate::retry::LockTimeout;
 use crate::schema::Expectation;
 use crate::server::TerminateRules;
+use crate::{postgres, sqlite};
 
-/// The default lock timeout on PostgreSQL. It is short because other sessions wait behind the statement.
+/// The default lock timeout where the command can run again. It is short because other sessions wait behind the statement.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A migration command, and how to monitor it.
@@ -45,8 +49,10 @@ pub(crate) struct WatchedDatabase {
     pub(crate) required: bool,
     /// The expected state of the schema after the command.
     pub(crate) expectation: Expectation,
-    /// The maximum number of retries after a lock timeout.
-    pub(crate) lock_retries: u32,
+    /// Whether a constraint that is not validated is no failure.
+    pub(crate) allow_unvalidated: bool,
+    /// Whether the command connects to the same address, so that what is known about its server holds for the command.
+    pub(crate) passes_options: bool,
     /// The configuration of the monitor.
     pub(crate) config: MonitorConfig,
 }
@@ -61,7 +67,8 @@ pub fn plan(args: Args) -> Result<Plan> {
             "no migration command given: write dm-migrate -- COMMAND, such as dm-migrate -- sqlx migrate run"
         );
     }
-    let database = watched_database(&args.database, args.status)?;
+    let stdin = Arc::new(Stdin::inspect(args.stdin));
+    let database = watched_database(&args.database, args.status, &stdin)?;
     let stage_run = StageRun {
         context: Context::resolve(TOOL.name, &args.deployment, &args.export)?,
         stage: Stage::migration(),
@@ -75,6 +82,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         status: args.status,
         summary_line: false,
         argv: args.command,
+        stdin,
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,
@@ -90,39 +98,67 @@ fn on_failure(command: &str, stage_run: &StageRun) -> Result<OnFailure> {
     Ok(OnFailure { argv, env, timeout: stage_run.timeout, kill_after: stage_run.kill_after })
 }
 
-fn watched_database(args: &DatabaseArgs, live: bool) -> Result<Option<WatchedDatabase>> {
+fn watched_database(args: &DatabaseArgs, live: bool, stdin: &Arc<Stdin>) -> Result<Option<WatchedDatabase>> {
     let expectation = Expectation { version: args.expect_version.clone(), change: args.expect_change };
     // An expectation can only be checked, and the lock can only be taken, with a connection.
-    let required = args.require_monitor || args.advisory_lock || expectation != Expectation::default();
-    let Some(url) = non_empty(args.database_url.as_ref()) else {
-        if required {
+    let required =
+        args.require_monitor || args.advisory_lock.is_some() || expectation != Expectation::default();
+    let of_command = non_empty(args.database_url.as_ref()).map(|url| url.expose_secret().to_owned());
+    let own = non_empty(args.monitor_url.as_ref()).map(|url| url.expose_secret().to_owned());
+    let own = own.or_else(|| env::system("DIRECT_URL"));
+    let passes_options = own.is_none() || own == of_command;
+    let address = match own.or(of_command) {
+        Some(url) => address(&url),
+        None if are_in_environment(&env::system) => {
+            postgres::address::Address::from_keywords("", &env::system)
+                .map(|address| Address::Postgres(Box::new(address)))
+                .context("the database of libpq's variables")
+        }
+        None if required => {
             bail!("--require-monitor, --expect-… and --advisory-lock need a database: set DATABASE_URL");
         }
-        return Ok(None);
+        None => return Ok(None),
     };
-    let address = address(url.expose_secret());
     if args.terminate_blockers && !matches!(address, Ok(Address::Postgres(_)) | Err(_)) {
         bail!("--terminate-blockers is for PostgreSQL only");
     }
+    if args.watch_only && (args.terminate_blockers || args.lock_timeout.is_some()) {
+        bail!(
+            "--watch-only cancels and terminates nothing: it contradicts --lock-timeout and --terminate-blockers"
+        );
+    }
     // MySQL does not undo a cancelled change, so the user has to ask for a limit there.
-    let default_timeout = (!matches!(address, Ok(Address::MySql(_)))).then_some(LOCK_TIMEOUT);
+    let default_timeout = matches!(address, Ok(Address::Postgres(_))).then_some(LOCK_TIMEOUT);
+    let limit = args.lock_timeout.or(default_timeout).filter(|limit| !limit.is_zero() && !args.watch_only);
+    let lock_timeout = limit.map(|limit| LockTimeout {
+        limit,
+        is_explicit: args.lock_timeout.is_some(),
+        retries: args.lock_retries,
+        retry_time: args.lock_retry_time,
+        stdin: Arc::clone(stdin),
+    });
     let rules = || TerminateRules { state: args.blocker_state.clone(), min_age: args.blocker_min_age };
     let config = MonitorConfig {
         tool: TOOL.name,
         name: application_name(EventId::random().as_str(), &env::system),
         advisory_lock: args.advisory_lock,
-        lock_timeout: args.lock_timeout.or(default_timeout).filter(|limit| !limit.is_zero()),
+        watch_only: args.watch_only,
+        version_table: args.version_table.clone(),
+        lock_timeout,
         terminate: args.terminate_blockers.then(rules),
         live: live.then(LiveStatus::default),
     };
-    Ok(Some(WatchedDatabase { address, required, expectation, lock_retries: args.lock_retries, config }))
+    let allow_unvalidated = args.allow_unvalidated;
+    Ok(Some(WatchedDatabase { address, required, expectation, allow_unvalidated, passes_options, config }))
 }
 
 fn address(url: &str) -> Result<Address> {
     let text = match url.strip_prefix("file:") {
-        Some(path) => bounded::read_text(Path::new(path), MAX_SMALL_BYTES)
-            .with_context(|| format!("cannot read {path}"))?,
-        None => url.to_owned(),
+        Some(path) if !sqlite::is_database(Path::new(path)) => {
+            bounded::read_text(Path::new(path), MAX_SMALL_BYTES)
+                .with_context(|| format!("cannot read {path}"))?
+        }
+        _ => url.to_owned(),
     };
     Address::parse(text.trim(), &env::system).context("the database URL")
 }

@@ -1,96 +1,150 @@
-//! Decides whether to retry a failed command: only if it failed because of its lock timeout and nothing was applied.
+//! The lock timeout, and when the command may run again after it: only if it is known that nothing was applied.
 //!
-//! The command's error text depends on the tool, so it is not parsed. The monitor observes a lock timeout in the
-//! database: the last wait can have lasted as long as the limit, and the session did no work after it.
+//! The command's error text depends on the tool, so it is not parsed: the monitor knows which statement it has cancelled.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::duration::format_duration;
+use common::random;
+use dm_stage::runner::{Stdin, StdinLost};
 
-use crate::monitor::Observation;
-use crate::schema::SchemaVersions;
+use crate::schema::{Change, SchemaState};
 
-/// The remaining attempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Retries {
-    /// The lock timeout of the migration's sessions.
+/// A pause does not grow further than this, unless the lock timeout itself is longer.
+const MAX_PAUSE: Duration = Duration::from_mins(1);
+
+/// The lock timeout of the migration's sessions, and the rules for retries after it.
+#[derive(Debug, Clone)]
+pub(crate) struct LockTimeout {
+    /// How long a statement may wait.
     pub(crate) limit: Duration,
-    /// The number of further attempts.
-    pub(crate) remaining: u32,
+    /// Whether the user has asked for it. Otherwise it applies only where the command can run again.
+    pub(crate) is_explicit: bool,
+    /// The maximum number of retries.
+    pub(crate) retries: u32,
+    /// How long all attempts together may take before the last one begins.
+    pub(crate) retry_time: Duration,
+    /// The stdin of the attempts.
+    pub(crate) stdin: Arc<Stdin>,
 }
 
-/// The decision about a failed command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Decision {
-    /// The command failed for another reason than its lock timeout.
-    NotLockTimeout,
-    /// The command failed because of its lock timeout, and is not retried for this reason.
-    GiveUp(&'static str),
-    /// Retry after this pause.
-    Retry(Duration),
+/// Why the command may not run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoRetry {
+    #[error("no attempts remain (--lock-retries)")]
+    NoAttempts,
+    #[error("all attempts together have taken too long (--lock-retry-time)")]
+    NoTime,
+    #[error(
+        "no version table shows whether a part of the migration was applied; name it with --version-table"
+    )]
+    UnknownVersion,
+    #[error("the version has changed since the command began")]
+    VersionChanged,
+    #[error("the schema has changed since the command began")]
+    SchemaChanged,
+    #[error("the version or the schema cannot be read")]
+    Unreadable,
+    #[error(
+        "the statement is not known to be in a transaction block, so what came before it may be committed"
+    )]
+    NoTransaction,
+    #[error(transparent)]
+    Stdin(#[from] StdinLost),
 }
 
-impl Retries {
-    /// Decides after a failed attempt with this observation.
-    pub(crate) fn decide(self, observation: &Observation, before: &SchemaVersions) -> Decision {
-        // The server starts to measure the wait a little later, by its own clock.
-        if observation.last_wait.is_none_or(|wait| wait < self.limit * 9 / 10) {
-            Decision::NotLockTimeout
-        } else if self.remaining == 0 {
-            Decision::GiveUp("no attempts remain")
-        } else if observation.versions.0.is_empty() {
-            Decision::GiveUp("no version table shows whether a part of it was applied")
-        } else if !observation.versions.is_unchanged(before) {
-            Decision::GiveUp("a part of it was applied")
-        } else {
-            // The sessions that waited behind it get as much time as it made them wait.
-            Decision::Retry(self.limit)
+/// A statement of the migration that the monitor has cancelled because of the lock timeout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cancelled {
+    /// How long it had waited.
+    pub(crate) waited: Duration,
+    /// Whether the command can run again, as far as was known then.
+    pub(crate) retry: Result<(), NoRetry>,
+}
+
+impl LockTimeout {
+    /// Whether a further attempt is allowed, after this number of retries and this time.
+    pub(crate) fn check(&self, retries: u32, elapsed: Duration) -> Result<(), NoRetry> {
+        if retries >= self.retries {
+            return Err(NoRetry::NoAttempts);
+        }
+        if elapsed >= self.retry_time {
+            return Err(NoRetry::NoTime);
+        }
+        Ok(self.stdin.check()?)
+    }
+
+    /// The pause before retry number `retry`, which is at least 1. The sessions that waited behind the migration get at least
+    /// as much time as it made them wait. The pauses of two migrations differ.
+    pub(crate) fn pause(&self, retry: u32) -> Duration {
+        let longest = MAX_PAUSE.max(self.limit);
+        let doubled = self.limit.saturating_mul(1 << retry.saturating_sub(1).min(10));
+        let pause = doubled.min(longest);
+        pause + random::up_to(pause / 4)
+    }
+
+    /// The message about the decision after an attempt: the pause before the next one, or why there is none.
+    pub(crate) fn describe(
+        &self,
+        waited: Duration,
+        retry: u32,
+        decision: Result<Duration, NoRetry>,
+    ) -> String {
+        let gave_up = format!("the migration gave up after waiting {} for a lock", format_duration(waited));
+        match decision {
+            Err(reason) => format!("{gave_up}; no retry: {reason}"),
+            Ok(pause) => format!(
+                "{gave_up}; retrying in {}; attempts remaining: {}",
+                format_duration(pause),
+                self.retries.saturating_sub(retry - 1)
+            ),
         }
     }
 }
 
-impl Decision {
-    /// The message; `None` if there is nothing to report.
-    pub(crate) fn describe(&self, retries: Retries) -> Option<String> {
-        let gave_up =
-            format!("the migration gave up after waiting {} for a lock", format_duration(retries.limit));
-        match self {
-            Self::NotLockTimeout => None,
-            Self::GiveUp(reason) => Some(format!("{gave_up}; no retry: {reason}")),
-            Self::Retry(pause) => Some(format!(
-                "{gave_up}; retrying in {}; attempts remaining: {}",
-                format_duration(*pause),
-                retries.remaining
-            )),
-        }
+/// Whether the schema is known to be as it was when the command began.
+pub(crate) fn check_unchanged(before: &SchemaState, now: &SchemaState) -> Result<(), NoRetry> {
+    match now.change_since(before) {
+        Change::None => Ok(()),
+        Change::Catalogue => Err(NoRetry::SchemaChanged),
+        Change::Version => Err(NoRetry::VersionChanged),
+        Change::UnknownVersion => Err(NoRetry::UnknownVersion),
+        Change::UnknownCatalogue => Err(NoRetry::Unreadable),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::schema::TableVersion;
+    use dm_stage::runner::StdinMode;
 
-    fn at(version: &str, dirty: bool) -> SchemaVersions {
-        let (schema, version) = ("public".to_owned(), Some(version.to_owned()));
-        SchemaVersions(vec![TableVersion { tool: "sqlx", schema, version, applied: 1, dirty: Some(dirty) }])
+    use super::*;
+
+    fn timeout() -> LockTimeout {
+        LockTimeout {
+            limit: Duration::from_secs(5),
+            is_explicit: false,
+            retries: 3,
+            retry_time: Duration::from_mins(10),
+            stdin: Arc::new(Stdin::inspect(StdinMode::Replay)),
+        }
     }
 
     #[test]
-    fn only_a_lock_timeout_with_nothing_applied_is_retried() {
-        let limit = Duration::from_secs(5);
-        let decide = |remaining, wait: Option<u64>, versions: SchemaVersions| {
-            let last_wait = wait.map(Duration::from_secs);
-            let observation = Observation { last_wait, versions, ..Observation::default() };
-            Retries { limit, remaining }.decide(&observation, &at("1", false))
-        };
-        assert_eq!(decide(3, Some(5), at("1", false)), Decision::Retry(limit));
-        assert_eq!(decide(3, Some(1), at("1", false)), Decision::NotLockTimeout);
-        assert_eq!(decide(3, None, at("1", false)), Decision::NotLockTimeout);
-        for (remaining, versions) in
-            [(0, at("1", false)), (3, at("2", false)), (3, at("1", true)), (3, SchemaVersions::default())]
-        {
-            assert!(matches!(decide(remaining, Some(5), versions), Decision::GiveUp(_)));
+    fn attempts_and_time_are_limited() {
+        let check = |retries, secs| timeout().check(retries, Duration::from_secs(secs));
+        assert_eq!(check(2, 599), Ok(()));
+        assert_eq!(check(3, 0), Err(NoRetry::NoAttempts));
+        assert_eq!(check(0, 600), Err(NoRetry::NoTime));
+    }
+
+    #[test]
+    fn pauses_grow_to_a_limit_and_differ() {
+        for (retry, secs) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (99, 60)] {
+            let (pause, base) = (timeout().pause(retry), Duration::from_secs(secs));
+            assert!(pause >= base && pause <= base * 5 / 4, "{retry}: {pause:?}");
         }
+        let long = LockTimeout { limit: Duration::from_mins(5), ..timeout() };
+        assert!(long.pause(3) >= Duration::from_mins(5));
     }
 }

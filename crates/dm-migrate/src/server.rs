@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::leftover::Leftover;
 use crate::lock_held::LockHeld;
 
 /// The SQL dialect of a server, as needed to read version tables.
@@ -26,12 +27,8 @@ pub(crate) trait Server: Sized {
     /// The SQL dialect.
     const DIALECT: Dialect;
 
-    /// The probable reason if no session of the migration is found; `None` for a database without sessions.
-    const NO_SESSION_REASON: Option<&'static str>;
-
-    /// Whether the migration's sessions enforce the lock timeout themselves. Otherwise the monitor cancels statements that
-    /// wait longer.
-    const ENFORCES_LOCK_TIMEOUT: bool;
+    /// Whether the database has sessions that can be monitored.
+    const HAS_SESSIONS: bool;
 
     /// Connects, inside a tokio runtime. `name` is the name of the migration's sessions, if the server supports names.
     async fn connect(address: &Self::Address, name: &str) -> Result<Self>;
@@ -46,7 +43,18 @@ pub(crate) trait Server: Sized {
     async fn try_lock(&self) -> Result<Option<LockHeld>>;
 
     /// Checks the database before the command starts.
-    async fn preflight(&self, lock_timeout: Option<Duration>) -> Result<Preflight>;
+    async fn preflight(&self) -> Result<Preflight>;
+
+    /// A fingerprint of the catalogue, which every committed change of the schema changes; `None` if there is no database.
+    async fn catalogue(&self) -> Result<Option<String>>;
+
+    /// What failed changes of the schema have left behind.
+    async fn leftovers(&self) -> Result<Vec<Leftover>> {
+        Ok(Vec::new())
+    }
+
+    /// Closes what is not needed until the next poll.
+    async fn release(&self) {}
 
     /// Runs one statement and returns its rows as text.
     async fn text_rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>>;
@@ -81,6 +89,21 @@ pub(crate) trait Server: Sized {
         Ok(Vec::new())
     }
 
+    /// The facts about a wait that decide on its cancellation; `None` if it is over.
+    async fn wait_facts(&self, _request: &LockRequest) -> Result<Option<WaitFacts>> {
+        Ok(None)
+    }
+
+    /// Cancels a statement if this wait still is there, has lasted for `limit` and may be cancelled. Returns whether it did.
+    async fn cancel_wait(
+        &self,
+        _request: &LockRequest,
+        _limit: Duration,
+        _must_be_in_transaction: bool,
+    ) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Cancels the statement of a session of the migration, if it still is that session.
     async fn cancel(&self, _session: &Session) -> Result<()> {
         Ok(())
@@ -102,7 +125,7 @@ pub(crate) trait Server: Sized {
 pub(crate) struct Preflight {
     /// Obstacles, and missing privileges; one message each.
     pub(crate) warnings: Vec<String>,
-    /// Environment variables for the command, which name its sessions and limit their lock waits.
+    /// Environment variables for the command, which name its sessions.
     pub(crate) env: Vec<(&'static str, String)>,
 }
 
@@ -124,11 +147,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Whether it is in a statement, or in a transaction that has not failed.
-    pub(crate) fn is_working(&self) -> bool {
-        matches!(self.state.as_deref(), Some("active" | "idle in transaction"))
+    /// Whether it runs a statement, as far as the monitor can see.
+    pub(crate) fn is_active(&self) -> bool {
+        self.state.as_deref().is_none_or(|state| state == "active")
     }
 }
+
+/// An advisory lock, as [`LockRequest::lock`]: migration tools use it to run one at a time.
+pub(crate) const ADVISORY_LOCK: &str = "an advisory lock";
 
 /// A lock that a session of the migration waits for.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,6 +165,17 @@ pub(crate) struct LockRequest {
     pub(crate) lock: String,
     /// The length of the wait, if the server reports it.
     pub(crate) waiting_for: Option<Duration>,
+    /// Identifies the wait among those of the session; may be empty.
+    pub(crate) id: String,
+}
+
+/// The facts about a wait that decide on its cancellation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WaitFacts {
+    /// Why the wait may not be cancelled.
+    pub(crate) exemption: Option<&'static str>,
+    /// Whether the statement is known to be in a transaction block, so that nothing before it is committed.
+    pub(crate) in_transaction: bool,
 }
 
 /// A session that the migration waits for.
@@ -182,6 +219,11 @@ pub(crate) struct Waiters {
     /// The longest wait, if the server reports it.
     pub(crate) longest: Option<Duration>,
 }
+
+/// The migration works on its database from another one: no connection may be in its way.
+#[derive(Debug, thiserror::Error)]
+#[error("the migration works on its database from another one")]
+pub(crate) struct GiveWay;
 
 /// The conditions under which a blocker may be terminated.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! SQLite. It has no sessions and does not report waits: the monitor only reads the schema's version.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +15,9 @@ use crate::server::{Dialect, Preflight, Server};
 
 /// How long to wait for a writer.
 const BUSY_LIMIT: Duration = Duration::from_secs(1);
+
+/// The first bytes of a database.
+const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// A database file, which may not exist yet.
 #[derive(Debug)]
@@ -30,6 +35,22 @@ pub(crate) fn candidate_paths(rest: &str) -> Vec<PathBuf> {
     [Some(&*path), relative].into_iter().flatten().map(PathBuf::from).collect()
 }
 
+/// Whether the path after `file:` is that of a database, and not of a file that contains a URL: it has the content of one, or
+/// a name as only a database has.
+pub(crate) fn is_database(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let opened = File::open(path).map(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start));
+    let has_name =
+        path.extension().is_some_and(|name| ["db", "db3", "sqlite", "sqlite3"].iter().any(|it| name == *it));
+    start == MAGIC || (opened.is_err() || start.is_empty()) && has_name
+}
+
+/// The candidate paths of Prisma's `file:PATH`, which is relative to the folder of its schema.
+pub(crate) fn file_paths(rest: &str) -> Vec<PathBuf> {
+    let path = PathBuf::from(rest.split_once('?').map_or(rest, |(path, _)| path));
+    vec![path.clone(), Path::new("prisma").join(path)]
+}
+
 impl Server for Sqlite {
     type Address = Vec<PathBuf>;
 
@@ -39,9 +60,7 @@ impl Server for Sqlite {
         quote: '"',
     };
 
-    const NO_SESSION_REASON: Option<&'static str> = None;
-
-    const ENFORCES_LOCK_TIMEOUT: bool = true;
+    const HAS_SESSIONS: bool = false;
 
     async fn connect(candidates: &Vec<PathBuf>, _name: &str) -> Result<Self> {
         Ok(Self { candidates: candidates.clone() })
@@ -51,8 +70,14 @@ impl Server for Sqlite {
         bail!("--advisory-lock needs a database server, which SQLite is not")
     }
 
-    async fn preflight(&self, _lock_timeout: Option<Duration>) -> Result<Preflight> {
+    async fn preflight(&self) -> Result<Preflight> {
         Ok(Preflight::default())
+    }
+
+    async fn catalogue(&self) -> Result<Option<String>> {
+        // A file that does not exist has no tables either.
+        let rows = self.text_rows("pragma schema_version").await?;
+        Ok(Some(rows.into_iter().flatten().next().flatten().unwrap_or_else(|| "0".to_owned())))
     }
 
     /// Opens the file for each statement, because it may be replaced in between. Never creates it.

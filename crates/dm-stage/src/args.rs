@@ -12,8 +12,7 @@ use common::github_actions::GitHubArgs;
 use common::label::{Label, Stage};
 use telemetry::ExportArgs;
 
-use crate::exclusive::parse_wait;
-use crate::runner::{ErrorPattern, LimitArgs, OutputArgs};
+use crate::runner::{ErrorPattern, LimitArgs, OutputArgs, StdinMode};
 use crate::summary_line::SummaryLineArgs;
 
 /// The name and the kind of this tool.
@@ -80,6 +79,10 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse, requires = "retries")]
     pub retry_delay: Duration,
 
+    /// What the command gets as stdin. A command that may have read a pipe is not retried, unless its stdin is replayed
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["start", "finish", "timeline", "flush"])]
+    pub stdin: StdinMode,
+
     #[command(flatten)]
     pub output: OutputArgs,
 
@@ -124,7 +127,7 @@ pub struct Args {
 
     /// Run only one deployment of the service in the environment at a time; a second one waits for this long, such as
     /// --exclusive='wait 10m', or exits with 75. Only for the stage deployment
-    #[arg(long, value_name = "wait DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = parse_wait, conflicts_with_all = ["skip", "timeline", "flush"])]
+    #[arg(long, value_name = "wait DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = duration::parse_wait, conflicts_with_all = ["skip", "timeline", "flush"])]
     pub exclusive: Option<Duration>,
 
     #[command(flatten)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use common::cli::warn;
 use common::clock::{Clock as _, SystemClock};
-use common::duration::{self, format_duration};
+use common::duration::format_duration;
 use common::exit::Exit;
 use common::fs::PrivateDir;
 use common::identity::{Identity, random_hex};
@@ -42,14 +42,6 @@ pub(crate) enum Answer<T> {
     Acquired(T),
     /// It may not; the tool ends with this.
     Refused(Exit),
-}
-
-/// Parses the value of `--exclusive`: empty, or how long to wait, such as `wait 10m`.
-pub(crate) fn parse_wait(text: &str) -> Result<Duration, String> {
-    match text.strip_prefix("wait").map_or(text, |rest| rest.trim_start_matches([' ', '='])) {
-        "" => Ok(Duration::ZERO),
-        wait => duration::parse(wait),
-    }
 }
 
 /// Acquires the lease for a deployment that runs in this process.

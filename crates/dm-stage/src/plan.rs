@@ -1,8 +1,9 @@
 //! The plan: validated values that need no further look at the flags.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::runner::{OutputMode, StageRun, SuccessCriteria};
+use crate::runner::{OutputMode, StageRun, Stdin, SuccessCriteria};
 use anyhow::{Context as _, Result, bail};
 use common::args::non_empty;
 use common::env;
@@ -137,6 +138,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         github: args.github.outputs(),
         status: args.status,
         argv: args.command,
+        stdin: Arc::new(Stdin::inspect(args.stdin)),
         timeout: args.limit.timeout,
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,

@@ -1,5 +1,8 @@
 //! Deployments whose processes are killed by SIGKILL, as by a lost runner: the timeline and the next deployment say so.
-#![expect(clippy::disallowed_methods, reason = "the commands of these stages leave nothing that holds a pipe")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the commands of these stages leave nothing that holds a pipe"
+)]
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod support;

@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 pub(super) struct LockWaits {
     finished: Duration,
     current: Option<Wait>,
-    /// The longest possible length of the last wait, if it is over and no session was observed at work after it.
-    unproductive: Option<Duration>,
     has_polled: bool,
 }
 
@@ -21,12 +19,8 @@ struct Wait {
 
 impl LockWaits {
     /// Records a poll at `at`. `waiting` is how long a session of the migration has waited; `None` if none waits.
-    /// `is_working` is whether a session is in a statement, or in a transaction that has not failed.
-    pub(super) fn record_poll(&mut self, at: Instant, waiting: Option<Duration>, is_working: bool) {
+    pub(super) fn record_poll(&mut self, at: Instant, waiting: Option<Duration>) {
         self.has_polled = true;
-        // After its statement failed, a tool may need a while to report that and exit.
-        let over = if waiting.is_none() { self.longest(at) } else { None };
-        self.unproductive = if is_working { None } else { over };
         match (self.current, waiting) {
             // A shorter wait than before is a new one.
             (Some(before), Some(length)) if length < before.length => {
@@ -51,12 +45,6 @@ impl LockWaits {
         self.current.map(|wait| wait.length)
     }
 
-    /// The longest possible length, by `at`, of the current wait, or of the last one if no work was observed after it.
-    pub(super) fn longest(&self, at: Instant) -> Option<Duration> {
-        let current = self.current.map(|wait| wait.length + at.saturating_duration_since(wait.polled_at));
-        current.or(self.unproductive)
-    }
-
     /// The sum of all waits; `None` if there was no poll.
     pub(super) fn total(&self) -> Option<Duration> {
         self.has_polled.then(|| self.finished + self.current().unwrap_or_default())
@@ -74,7 +62,7 @@ mod tests {
     fn without_a_poll_the_total_is_unknown_and_not_zero() {
         assert_eq!(LockWaits::default().total(), None);
         let mut waits = LockWaits::default();
-        waits.record_poll(SystemClock.instant(), None, false);
+        waits.record_poll(SystemClock.instant(), None);
         assert_eq!(waits.total(), Some(Duration::ZERO));
     }
 
@@ -83,29 +71,13 @@ mod tests {
         let start = SystemClock.instant();
         let ms = Duration::from_millis;
         let mut waits = LockWaits::default();
-        waits.record_poll(start + ms(1000), Some(ms(600)), true);
-        waits.record_poll(start + ms(1200), Some(ms(800)), true);
+        waits.record_poll(start + ms(1000), Some(ms(600)));
+        waits.record_poll(start + ms(1200), Some(ms(800)));
         // The first wait ended between 1200 and 1300, when the second began.
-        waits.record_poll(start + ms(1400), Some(ms(100)), true);
+        waits.record_poll(start + ms(1400), Some(ms(100)));
         assert_eq!(waits.current(), Some(ms(100)));
-        assert_eq!(waits.longest(start + ms(1500)), Some(ms(200)));
-        waits.record_poll(start + ms(1600), None, true);
+        waits.record_poll(start + ms(1600), None);
         assert_eq!(waits.total(), Some(ms(800 + 50 + 100 + 100)));
-    }
-
-    #[test]
-    fn the_last_wait_counts_if_no_work_followed_it() {
-        let start = SystemClock.instant();
-        let ms = Duration::from_millis;
-        let longest = |is_working: bool| {
-            let mut waits = LockWaits::default();
-            waits.record_poll(start + ms(1000), Some(ms(700)), true);
-            waits.record_poll(start + ms(1200), None, is_working);
-            waits.record_poll(start + ms(1400), None, false);
-            waits.longest(start + ms(9000))
-        };
-        assert_eq!(longest(false), Some(ms(900)));
-        assert_eq!(longest(true), None);
     }
 
     proptest! {
@@ -117,7 +89,7 @@ mod tests {
             let mut waits = LockWaits::default();
             for at in (0..20_000).step_by(usize::try_from(period).unwrap()) {
                 let waiting = at >= from && at < from + length;
-                waits.record_poll(start + ms(at), waiting.then(|| ms(at - from)), true);
+                waits.record_poll(start + ms(at), waiting.then(|| ms(at - from)));
             }
             let total = waits.total().unwrap();
             if length >= period {

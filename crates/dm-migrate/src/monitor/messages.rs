@@ -6,7 +6,7 @@ use std::time::Duration;
 use common::duration::format_duration;
 
 use crate::redact::one_line;
-use crate::server::{Blocker, LockRequest, Session, Waiters};
+use crate::server::{ADVISORY_LOCK, Blocker, LockRequest, Session, Waiters};
 
 /// Describes a lock wait: the lock, the blockers, and the sessions that wait behind the migration.
 pub(super) fn blocked(
@@ -23,11 +23,21 @@ pub(super) fn blocked(
         lines.push("  who holds it is unknown".to_owned());
     }
     lines.push(describe_waiters(waiters));
+    let is_queue = requests.first().is_some_and(|request| request.lock == ADVISORY_LOCK);
+    if is_queue || blockers.iter().any(is_migration) {
+        lines.push("  it probably waits for another migration, which has to end first".to_owned());
+        return lines;
+    }
     let root = blockers.iter().find(|blocker| blocker.is_root && blocker.is_certain);
     lines.extend(root.and_then(|root| {
         root.end_statement.as_ref().map(|sql| format!("  if it is safe to end that session: {sql}"))
     }));
     lines
+}
+
+/// Whether the blocker is a migration of dm-migrate, which is never in the way by mistake.
+fn is_migration(blocker: &Blocker) -> bool {
+    blocker.application.as_deref().is_some_and(|name| name.contains("dm-migrate:"))
 }
 
 fn describe_request(requests: &[LockRequest], sessions: &[Session]) -> String {
@@ -81,16 +91,20 @@ fn describe_waiters(waiters: Waiters) -> String {
 
 /// Describes a migration that has run for long and does not wait for a lock.
 pub(super) fn running(elapsed: Duration, sessions: &[Session], progress: &[String]) -> Vec<String> {
-    let mut lines = vec![format!("running for {}", format_duration(elapsed))];
+    let mut lines = vec![format!("the command has run for {}", format_duration(elapsed))];
     for session in sessions {
-        let statement = session.query.as_deref().unwrap_or("unknown");
+        let statement = match session.query.as_deref() {
+            query if session.is_active() => query.unwrap_or("unknown").to_owned(),
+            query => format!("no statement; the last one was: {}", query.unwrap_or("unknown")),
+        };
         let state = or_unknown(session.state.as_deref());
-        let age = session.running_for.map(|age| format!(" for {}", format_duration(age))).unwrap_or_default();
+        let running_for = session.running_for.filter(|_| session.is_active());
+        let age = running_for.map(|age| format!(" for {}", format_duration(age))).unwrap_or_default();
         lines.push(format!("  pid {}, {state}{age}: {statement}", session.pid));
     }
     if sessions.is_empty() {
         lines.push("  no database session of the command was found".to_owned());
-    } else if progress.is_empty() {
+    } else if progress.is_empty() && sessions.iter().any(Session::is_active) {
         lines.push("  the server reports no progress for this kind of statement".to_owned());
     }
     lines.extend(progress.iter().map(|line| format!("  progress of pid {line}")));
@@ -132,8 +146,12 @@ mod tests {
             running_for: None,
             is_waiting: true,
         };
-        let request =
-            LockRequest { pid: 11, lock: "AccessExclusiveLock on orders".to_owned(), waiting_for: None };
+        let request = LockRequest {
+            pid: 11,
+            lock: "AccessExclusiveLock on orders".to_owned(),
+            waiting_for: None,
+            id: String::new(),
+        };
         (vec![request], vec![session])
     }
 
@@ -188,6 +206,37 @@ mod tests {
         assert!(!lines.concat().contains("to end that session"), "{lines:?}");
         let lines = blocked(Duration::ZERO, &requests, &sessions, &[], Waiters::default());
         assert_eq!(lines[1], "  who holds it is unknown");
+    }
+
+    #[test]
+    fn another_migration_is_not_suggested_for_termination() {
+        let (requests, sessions) = migration();
+        let other = Blocker {
+            pid: 7,
+            is_certain: true,
+            is_root: true,
+            application: Some("deploy dm-migrate:0123".to_owned()),
+            end_statement: Some("select pg_terminate_backend(7);".to_owned()),
+            ..Blocker::default()
+        };
+        let lines = blocked(Duration::ZERO, &requests, &sessions, &[other], Waiters::default());
+        assert!(!lines.concat().contains("pg_terminate_backend"), "{lines:?}");
+        assert!(lines.concat().contains("another migration"), "{lines:?}");
+    }
+
+    #[test]
+    fn an_idle_session_is_not_called_running() {
+        let (_, mut sessions) = migration();
+        sessions[0].state = Some("idle".to_owned());
+        sessions[0].running_for = Some(Duration::from_secs(50));
+        let lines = running(Duration::from_mins(1), &sessions, &[]);
+        assert_eq!(
+            lines,
+            [
+                "the command has run for 1m00s",
+                "  pid 11, idle: no statement; the last one was: ALTER TABLE orders ADD note text DEFAULT ?",
+            ]
+        );
     }
 
     #[test]

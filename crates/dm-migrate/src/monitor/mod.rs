@@ -11,6 +11,7 @@ mod begin_error;
 mod cancel;
 mod config;
 mod live_status;
+mod lock_timeout;
 mod lock_waits;
 mod messages;
 mod observation;
@@ -36,7 +37,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::address::Address;
 use crate::mysql::MySql;
 use crate::postgres::Postgres;
-use crate::schema::SchemaVersions;
+use crate::schema::SchemaState;
 use crate::server::{Preflight, Server};
 use crate::sqlite::Sqlite;
 use poller::Poller;
@@ -67,7 +68,7 @@ impl Monitor {
     pub(crate) fn begin(
         address: Address,
         config: MonitorConfig,
-    ) -> Result<(Self, Preflight, SchemaVersions), BeginError> {
+    ) -> Result<(Self, Preflight, SchemaState), BeginError> {
         match address {
             Address::Postgres(address) => Self::begin_at::<Postgres>(*address, config),
             Address::MySql(address) => Self::begin_at::<MySql>(*address, config),
@@ -78,14 +79,15 @@ impl Monitor {
     fn begin_at<S: Server<Address: Send + 'static>>(
         address: S::Address,
         config: MonitorConfig,
-    ) -> Result<(Self, Preflight, SchemaVersions), BeginError> {
+    ) -> Result<(Self, Preflight, SchemaState), BeginError> {
         let (commands, requests) = unbounded_channel();
         let (reply, result) = sync_channel(1);
+        let limit = BEGIN_LIMIT + config.advisory_lock.unwrap_or_default();
         let work = move || async move {
             match Poller::<S>::begin(address, config).await {
-                Ok((poller, preflight, versions)) => {
+                Ok((poller, preflight, before)) => {
                     // The receiver has been dropped if this took too long.
-                    if reply.send(Ok((preflight, versions))).is_ok() {
+                    if reply.send(Ok((preflight, before))).is_ok() {
                         run(poller, requests).await;
                     }
                 }
@@ -97,9 +99,8 @@ impl Monitor {
             drop(common::runtime::block_on(work()));
         });
         spawned.context("cannot start a thread")?;
-        let (preflight, versions) =
-            result.recv_timeout(BEGIN_LIMIT).map_err(|_| anyhow!("no answer in time"))??;
-        Ok((Self { commands }, preflight, versions))
+        let (preflight, before) = result.recv_timeout(limit).map_err(|_| anyhow!("no answer in time"))??;
+        Ok((Self { commands }, preflight, before))
     }
 
     /// Cancels the statements of the migration; returns when they have ended or cannot be cancelled.

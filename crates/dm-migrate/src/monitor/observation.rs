@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::schema::SchemaVersions;
+use crate::retry::Cancelled;
+use crate::schema::SchemaState;
 
 /// The observation of a run of the command.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -11,10 +12,12 @@ pub(crate) struct Observation {
     pub(crate) lock_wait: Option<Duration>,
     /// The largest number of sessions that waited behind the migration at once; `None` if unknown.
     pub(crate) blocked_max: Option<u64>,
-    /// The longest possible length of the last wait, if no work was observed after it.
-    pub(crate) last_wait: Option<Duration>,
+    /// The statement that was cancelled because of the lock timeout.
+    pub(crate) cancelled: Option<Cancelled>,
+    /// The time since the monitor began.
+    pub(crate) elapsed: Duration,
     /// A description of each blocker that was terminated so far.
     pub(crate) terminated: Vec<String>,
-    /// The current version of the schema.
-    pub(crate) versions: SchemaVersions,
+    /// The current state of the schema.
+    pub(crate) schema: SchemaState,
 }

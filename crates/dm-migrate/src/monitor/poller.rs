@@ -1,19 +1,24 @@
 //! Polls the migration's sessions, and reports, terminates or cancels according to the result.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use common::cli::warn;
 use common::clock::{Clock, Stopwatch, SystemClock};
 use common::duration::format_duration;
+use common::random;
+use tokio::time::sleep;
 
 use super::begin_error::BeginError;
 use super::config::MonitorConfig;
 use super::lock_waits::LockWaits;
 use super::report_schedule::{self, ReportSchedule};
 use super::{messages, poll_interval, terminate};
-use crate::schema::SchemaVersions;
-use crate::server::{Blocker, LockRequest, Preflight, Server, Session};
+use crate::leftover::Leftover;
+use crate::retry::Cancelled;
+use crate::schema::SchemaState;
+use crate::server::{Blocker, GiveWay, LockRequest, Preflight, Server, Session};
 
 /// The time between two polls of a migration that does not wait.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -26,9 +31,11 @@ const START_PHASE: Duration = Duration::from_secs(2);
 /// The shortest time between two polls.
 const MIN_INTERVAL: Duration = Duration::from_millis(50);
 
-/// When to report that the command has no session, in seconds: a tool that has not connected under its name by then
-/// will not do so.
+/// When to report that no session of the command was found, in seconds.
 const NO_SESSION_STEPS: &[u64] = &[5];
+/// The report.
+const NO_SESSION: &str =
+    "no database session of the command has been found so far; its lock waits are unknown";
 
 /// The state of the monitor between two polls. Times are since `started`.
 #[derive(Debug)]
@@ -44,11 +51,23 @@ pub(super) struct Poller<S: Server> {
     pub(super) waits: LockWaits,
     pub(super) blocked_max: Option<u64>,
     pub(super) has_found_session: bool,
+    /// Whether the connection was closed because it was in the way of the migration.
+    pub(super) gives_way: bool,
     /// The wait that has not ended.
     pub(super) wait: Option<OngoingWait>,
     pub(super) run_reports: ReportSchedule,
     pub(super) no_session_reports: ReportSchedule,
+    /// Whether it was reported that no session was found.
+    pub(super) misses_session: bool,
     pub(super) terminated: Vec<String>,
+    /// The state of the schema when the command began.
+    pub(super) before: SchemaState,
+    /// The statement of this attempt that was cancelled because of the lock timeout.
+    pub(super) cancelled: Option<Cancelled>,
+    /// The number of attempts that ended so.
+    pub(super) retries: u32,
+    /// What is reported only once.
+    pub(super) reported: BTreeSet<String>,
 }
 
 /// A wait that has not ended, and the reports about it. Times are since the start of the poller.
@@ -63,18 +82,22 @@ pub(super) struct OngoingWait {
     /// The blockers in the last report, and whether sessions waited behind the migration.
     parties: (Vec<i64>, bool),
     reports: ReportSchedule,
-    /// Whether the statement was cancelled because of the lock timeout.
-    cancelled: bool,
+    /// When the lock timeout was last enforced.
+    enforced: Option<Duration>,
 }
 
 impl<S: Server> Poller<S> {
     pub(super) async fn begin(
         address: S::Address,
         config: MonitorConfig,
-    ) -> Result<(Self, Preflight, SchemaVersions), BeginError> {
-        let database: S = connect(&address, &config).await?;
-        let preflight = database.preflight(config.lock_timeout).await?;
-        let versions = SchemaVersions::read(&database).await.context("cannot read the schema's version")?;
+    ) -> Result<(Self, Preflight, SchemaState), BeginError> {
+        let database: S = connect_and_wait(&address, &config).await?;
+        let mut preflight = database.preflight().await?;
+        let before = SchemaState::read(&database, config.version_table.as_ref()).await?;
+        preflight.warnings.extend(
+            before.leftovers.iter().flatten().filter(|it| !it.can_be_intended).map(Leftover::describe),
+        );
+        database.release().await;
         let clock = SystemClock;
         let poller = Self {
             address,
@@ -86,24 +109,42 @@ impl<S: Server> Poller<S> {
             waits: LockWaits::default(),
             blocked_max: None,
             has_found_session: false,
+            gives_way: false,
             wait: None,
             run_reports: ReportSchedule::new(report_schedule::RUN),
             no_session_reports: ReportSchedule::new(NO_SESSION_STEPS),
+            misses_session: false,
             terminated: Vec::new(),
+            before: before.clone(),
+            cancelled: None,
+            retries: 0,
+            reported: BTreeSet::new(),
         };
-        Ok((poller, preflight, versions))
+        Ok((poller, preflight, before))
     }
 
     /// Polls once, and reconnects if the connection is lost. Returns the time until the next poll.
     pub(super) async fn poll_or_reconnect(&mut self) -> Duration {
         match self.poll().await {
-            Ok(pause) => pause,
+            Ok(pause) => {
+                if let Some(database) = &self.database {
+                    database.release().await;
+                }
+                pause
+            }
+            Err(error) if error.is::<GiveWay>() => {
+                self.gives_way = true;
+                self.database = None;
+                INTERVAL
+            }
             Err(error) => {
-                if self.database.take().is_some() {
+                if self.database.take().is_some() && !self.gives_way {
                     self.report(&[format!("monitoring is interrupted: {error:#}; the command continues")]);
                 }
                 if let Ok(database) = connect(&self.address, &self.config).await {
-                    self.report(&["monitoring continues".to_owned()]);
+                    if !std::mem::take(&mut self.gives_way) {
+                        self.report(&["monitoring continues".to_owned()]);
+                    }
                     self.database = Some(database);
                 }
                 INTERVAL
@@ -117,21 +158,24 @@ impl<S: Server> Poller<S> {
         let elapsed = self.started.elapsed(&self.clock);
         let last_poll = std::mem::replace(&mut self.last_poll, elapsed);
         if sessions.is_empty() {
-            if !self.has_found_session
-                && self.no_session_reports.is_due(elapsed)
-                && let Some(reason) = S::NO_SESSION_REASON
-            {
-                self.report(&[format!(
-                    "no database session of the command was found: {reason}; lock waits are unknown"
-                )]);
+            if S::HAS_SESSIONS && !self.has_found_session && self.no_session_reports.is_due(elapsed) {
+                self.report(&[NO_SESSION.to_owned()]);
+                self.misses_session = true;
             }
             if self.has_found_session {
-                self.waits.record_poll(self.clock.instant(), None, false);
+                self.waits.record_poll(self.clock.instant(), None);
             }
             self.show(String::new());
         } else {
             self.has_found_session = true;
-            if database.can_see_others() {
+            let sees_others = database.can_see_others();
+            if std::mem::take(&mut self.misses_session) {
+                self.report(&[
+                    "a database session of the command was found; its lock waits are known from now on"
+                        .to_owned(),
+                ]);
+            }
+            if sees_others {
                 self.blocked_max.get_or_insert(0);
             }
             if sessions.iter().any(|session| session.is_waiting) {
@@ -150,7 +194,7 @@ impl<S: Server> Poller<S> {
             _ => INTERVAL,
         };
         // At least four polls during a wait that reaches the lock timeout.
-        let lock_interval = self.config.lock_timeout.map_or(INTERVAL, |limit| limit / 4);
+        let lock_interval = self.config.lock_timeout.as_ref().map_or(INTERVAL, |timeout| timeout.limit / 4);
         Ok(interval.min(lock_interval).max(MIN_INTERVAL))
     }
 
@@ -175,7 +219,7 @@ impl<S: Server> Poller<S> {
             blockers_polled: None,
             parties: (Vec::new(), false),
             reports: ReportSchedule::new(report_schedule::WAIT),
-            cancelled: false,
+            enforced: None,
         });
         (wait.began, wait.requests) = (began, (requests, elapsed));
         Ok(())
@@ -183,8 +227,7 @@ impl<S: Server> Poller<S> {
 
     /// Handles a poll in which no session of the migration waits.
     async fn poll_running(&mut self, sessions: &[Session], elapsed: Duration) {
-        let is_working = sessions.iter().any(Session::is_working);
-        self.waits.record_poll(self.clock.instant(), None, is_working);
+        self.waits.record_poll(self.clock.instant(), None);
         let is_due = self.run_reports.is_due(elapsed);
         if !is_due && self.config.live.is_none() {
             return;
@@ -209,7 +252,7 @@ impl<S: Server> Poller<S> {
     ) -> Result<OngoingWait> {
         let Some(database) = &self.database else { return Ok(wait) };
         let age = elapsed.saturating_sub(wait.began);
-        self.waits.record_poll(self.clock.instant(), Some(age), true);
+        self.waits.record_poll(self.clock.instant(), Some(age));
         if wait.blockers_polled.is_none_or(|last| elapsed >= last + poll_interval::blockers(age)) {
             wait.blockers_polled = Some(elapsed);
             let (blockers, waiters) = (database.blockers().await?, database.waiters().await?);
@@ -223,8 +266,14 @@ impl<S: Server> Poller<S> {
             }
             self.terminate(&blockers).await;
         }
-        if !wait.cancelled {
-            wait.cancelled = self.enforce_lock_timeout(sessions, &wait.requests.0, age).await?;
+        // A reason not to end the wait can cease.
+        if self.cancelled.is_none()
+            && wait.enforced.is_none_or(|last| elapsed >= last + poll_interval::blockers(age))
+        {
+            let limit = self.config.lock_timeout.as_ref().map(|timeout| timeout.limit);
+            wait.enforced =
+                Some(elapsed).filter(|_| limit.is_some_and(|limit| age >= limit)).or(wait.enforced);
+            self.enforce_lock_timeout(&wait.requests.0, age).await?;
         }
         Ok(wait)
     }
@@ -244,31 +293,6 @@ impl<S: Server> Poller<S> {
         }
     }
 
-    /// If the server does not enforce the lock timeout: cancels the statements that exceed it. Returns whether it did.
-    async fn enforce_lock_timeout(
-        &self,
-        sessions: &[Session],
-        requests: &[LockRequest],
-        age: Duration,
-    ) -> Result<bool> {
-        let is_exceeded = self.config.lock_timeout.is_some_and(|limit| age >= limit);
-        let Some(database) = self.database.as_ref().filter(|_| !S::ENFORCES_LOCK_TIMEOUT && is_exceeded)
-        else {
-            return Ok(false);
-        };
-        for session in
-            sessions.iter().filter(|session| requests.iter().any(|request| request.pid == session.pid))
-        {
-            database.cancel(session).await?;
-            self.report(&[format!(
-                "cancelled the statement of the migration's session, pid {}: it waited {} for a lock",
-                session.pid,
-                format_duration(age)
-            )]);
-        }
-        Ok(true)
-    }
-
     fn show(&self, text: String) {
         if let Some(live) = &self.config.live {
             live.set(text);
@@ -282,15 +306,37 @@ impl<S: Server> Poller<S> {
     }
 }
 
+/// Connects, and takes the advisory lock again if it is required.
 pub(super) async fn connect<S: Server>(
     address: &S::Address,
     config: &MonitorConfig,
 ) -> Result<S, BeginError> {
     let database = S::connect(address, &config.name).await.context("cannot connect to the database")?;
-    if config.advisory_lock
+    if config.advisory_lock.is_some()
         && let Some(lock_held) = database.try_lock().await?
     {
         return Err(lock_held.into());
     }
     Ok(database)
+}
+
+/// Connects, and waits for the advisory lock as long as allowed.
+async fn connect_and_wait<S: Server>(address: &S::Address, config: &MonitorConfig) -> Result<S, BeginError> {
+    let clock = SystemClock;
+    let waiting = Stopwatch::start(&clock);
+    let limit = config.advisory_lock.unwrap_or_default();
+    let mut is_reported = false;
+    loop {
+        match connect(address, config).await {
+            Err(BeginError::LockHeld(held)) if waiting.elapsed(&clock) < limit => {
+                if !std::mem::replace(&mut is_reported, true) {
+                    let limit = format_duration(limit);
+                    warn(config.tool, &[format!("waiting up to {limit}: {}", held.describe())]);
+                }
+                // Several that wait do not ask at the same moments.
+                sleep(INTERVAL + random::up_to(INTERVAL / 2)).await;
+            }
+            result => return result,
+        }
+    }
 }

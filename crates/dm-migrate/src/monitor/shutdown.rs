@@ -6,12 +6,12 @@ use common::clock::Clock;
 use super::cancel;
 use super::observation::Observation;
 use super::poller::{Poller, connect};
-use crate::schema::SchemaVersions;
+use crate::schema::SchemaState;
 use crate::server::Server;
 
 impl<S: Server> Poller<S> {
     pub(super) async fn cancel(&mut self) {
-        let Some(database) = &self.database else { return };
+        let Some(database) = self.database.as_ref().filter(|_| !self.config.watch_only) else { return };
         match cancel::cancel(database).await {
             Ok(pids) => {
                 for pid in pids {
@@ -24,31 +24,40 @@ impl<S: Server> Poller<S> {
 
     pub(super) async fn close(&mut self, succeeded: bool) -> Observation {
         let now = self.clock.instant();
-        let last_wait = self.waits.longest(now);
         self.waits.end(now);
         self.wait = None;
-        if !succeeded {
+        if !succeeded && !self.config.watch_only {
             self.end_remaining().await;
         }
-        let versions = self.versions().await;
+        let schema = self.schema().await;
+        let cancelled = self.cancelled.take();
+        if cancelled.is_some() {
+            self.retries += 1;
+        }
         Observation {
             lock_wait: self.waits.total(),
             blocked_max: self.blocked_max,
-            last_wait,
+            cancelled,
+            elapsed: self.started.elapsed(&self.clock),
             terminated: self.terminated.clone(),
-            versions,
+            schema,
         }
     }
 
-    /// The current versions; if they cannot be read, reports that and returns the unknown version.
-    async fn versions(&mut self) -> SchemaVersions {
+    /// The current state of the schema; if it cannot be read, reports that and returns the unknown state.
+    async fn schema(&mut self) -> SchemaState {
+        let version_table = self.config.version_table.clone();
         let result = match self.connected().await {
-            Ok(database) => SchemaVersions::read(database).await,
+            Ok(database) => {
+                let schema = SchemaState::read(database, version_table.as_ref()).await;
+                database.release().await;
+                schema
+            }
             Err(error) => Err(error),
         };
         result.unwrap_or_else(|error| {
             self.report(&[format!("the schema's version is unknown: {error:#}")]);
-            SchemaVersions::default()
+            SchemaState::default()
         })
     }
 

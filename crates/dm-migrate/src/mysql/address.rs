@@ -30,7 +30,15 @@ impl Address {
     /// Parses the part of a URL after its scheme. The error does not contain the URL.
     pub(crate) fn parse(rest: &str) -> Result<Self> {
         // golang-migrate writes the host as Go's driver does: tcp(HOST:PORT).
-        let plain = rest.replacen("tcp(", "", 1).replacen(")/", "/", 1);
+        let (before, go_socket) = rest.split_once("unix(").unwrap_or((rest, ""));
+        let (go_socket, after) = go_socket.split_once(')').unwrap_or(("", ""));
+        let plain = match go_socket {
+            "" => rest.replacen("tcp(", "", 1).replacen(")/", "/", 1),
+            _ => format!("{before}localhost{after}"),
+        };
+        // Without a host, it is this machine.
+        let plain =
+            plain.strip_prefix("///").map_or(plain.clone(), |database| format!("//localhost/{database}"));
         let url = Url::parse(&format!("mysql:{plain}")).ok().filter(Url::has_host);
         let url = url.context("is not a valid URL: write mysql://USER:PASSWORD@HOST:PORT/DATABASE")?;
         let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -50,7 +58,10 @@ impl Address {
             .user(user.or_else(|| parameter(&["user"])))
             .pass(url.password().map(decode).or_else(|| parameter(&["password"])))
             .db_name(Some(database).filter(|name| !name.is_empty()))
-            .socket(parameter(&["socket", "unixsocket"]))
+            .socket(
+                parameter(&["socket", "unixsocket"])
+                    .or_else(|| Some(go_socket.to_owned()).filter(|it| !it.is_empty())),
+            )
             .prefer_socket(false)
             .ssl_opts(ssl);
         Ok(Self { opts: opts.into(), authority, allow_plaintext })
@@ -93,6 +104,10 @@ mod tests {
         }
         let socket = Address::parse("//root@localhost/d?unix_socket=/run/mysqld/mysqld.sock").unwrap();
         assert_eq!(socket.opts.socket(), Some("/run/mysqld/mysqld.sock"));
+        for text in ["//root@unix(/run/my.sock)/d?x=y", "///d?socket=/run/my.sock"] {
+            let opts = Address::parse(text).unwrap().opts;
+            assert_eq!((opts.socket(), opts.db_name()), (Some("/run/my.sock"), Some("d")), "{text}");
+        }
     }
 
     #[test]

@@ -28,7 +28,12 @@ pub(super) async fn lock_requests(database: &MySql) -> Result<Vec<LockRequest>> 
         for row in database.text_rows(&PENDING_LOCKS.replace("{ids}", &database.migration_id_list())).await? {
             let [pid, mode, _, schema, table] = columns(row).map(Option::unwrap_or_default);
             let lock = format!("{mode} lock on {schema}.{table}");
-            requests.extend(pid.parse().ok().map(|pid| LockRequest { pid, lock, waiting_for: None }));
+            requests.extend(pid.parse().ok().map(|pid| LockRequest {
+                pid,
+                lock,
+                waiting_for: None,
+                id: String::new(),
+            }));
         }
     }
     for row in states {
@@ -36,7 +41,7 @@ pub(super) async fn lock_requests(database: &MySql) -> Result<Vec<LockRequest>> 
         let Ok(pid) = id.parse() else { continue };
         if is_wait(&state) && !requests.iter().any(|request| request.pid == pid) {
             let lock = state.trim_start_matches("Waiting for ").to_owned();
-            requests.push(LockRequest { pid, lock, waiting_for: None });
+            requests.push(LockRequest { pid, lock, waiting_for: None, id: String::new() });
         }
     }
     if database.can_see_others {
@@ -52,6 +57,7 @@ pub(super) async fn lock_requests(database: &MySql) -> Result<Vec<LockRequest>> 
                 pid,
                 lock: "a row lock".to_owned(),
                 waiting_for: None,
+                id: String::new(),
             }));
         }
     }

@@ -2,7 +2,7 @@
 //! their client ports, and enforces the lock timeout itself.
 
 pub(crate) mod address;
-mod connections;
+mod catalogue;
 mod locks;
 mod sessions;
 
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 
 use crate::lock_held::LockHeld;
-use crate::server::{Blocker, Dialect, LockRequest, Preflight, Server, Session, Waiters};
+use crate::server::{Blocker, Dialect, LockRequest, Preflight, Server, Session, WaitFacts, Waiters};
 use address::Address;
 
 /// The time limit of a statement of the monitor, including the network.
@@ -26,6 +26,9 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(3);
 
 /// The name of the lock, one per database. It is hashed because the server refuses long names.
 const LOCK: &str = "concat('dm-migrate ', sha1(coalesce(database(), '')))";
+
+/// The state of a session that waits for a lock of its application.
+const USER_LOCK: &str = "User lock";
 
 /// `ER_NO_SUCH_THREAD`: the session of a `kill` statement has already ended.
 const NO_SUCH_THREAD: u16 = 1094;
@@ -66,10 +69,7 @@ impl Server for MySql {
         quote: '`',
     };
 
-    const NO_SESSION_REASON: Option<&'static str> =
-        Some("it has not connected directly by TCP, but by a socket or a proxy, or not at all");
-
-    const ENFORCES_LOCK_TIMEOUT: bool = false;
+    const HAS_SESSIONS: bool = true;
 
     async fn connect(address: &Address, _name: &str) -> Result<Self> {
         // The driver uses the installed provider; a second installation is ignored.
@@ -128,7 +128,7 @@ impl Server for MySql {
         Ok(Some(LockHeld { holder: (!holder.is_empty()).then(|| format!("session {holder}")) }))
     }
 
-    async fn preflight(&self, _lock_timeout: Option<Duration>) -> Result<Preflight> {
+    async fn preflight(&self) -> Result<Preflight> {
         Ok(Preflight { warnings: sessions::long_transactions(self).await?, env: Vec::new() })
     }
 
@@ -156,12 +156,30 @@ impl Server for MySql {
         locks::waiters(self).await
     }
 
+    async fn wait_facts(&self, request: &LockRequest) -> Result<Option<WaitFacts>> {
+        let exemption = (request.lock == USER_LOCK).then_some("nobody waits behind a wait of this kind");
+        Ok(Some(WaitFacts { exemption, in_transaction: true }))
+    }
+
+    async fn cancel_wait(
+        &self,
+        request: &LockRequest,
+        _limit: Duration,
+        _must_be_in_transaction: bool,
+    ) -> Result<bool> {
+        self.kill("kill query", request.pid).await.map(|()| true)
+    }
+
+    async fn catalogue(&self) -> Result<Option<String>> {
+        catalogue::fingerprint(self).await.map(Some)
+    }
+
     async fn cancel(&self, session: &Session) -> Result<()> {
-        self.kill("kill query", session).await
+        self.kill("kill query", session.pid).await
     }
 
     async fn end_session(&self, session: &Session) -> Result<()> {
-        self.kill("kill connection", session).await
+        self.kill("kill connection", session.pid).await
     }
 }
 
@@ -173,8 +191,8 @@ impl MySql {
     }
 
     /// Runs a `kill` statement for a session. Succeeds if the session has already ended.
-    async fn kill(&self, statement: &str, session: &Session) -> Result<()> {
-        match self.query(&format!("{statement} {}", session.pid)).await {
+    async fn kill(&self, statement: &str, pid: i64) -> Result<()> {
+        match self.query(&format!("{statement} {pid}")).await {
             Err(QueryError::Driver(Error::Server(error))) if error.code == NO_SUCH_THREAD => Ok(()),
             result => Ok(result.map(drop)?),
         }

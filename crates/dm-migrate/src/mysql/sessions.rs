@@ -7,7 +7,7 @@ use anyhow::Result;
 use common::duration::format_duration;
 
 use super::MySql;
-use super::connections::Connections;
+use crate::connections::Connections;
 use crate::redact::{StringSyntax, one_line, redact_sql};
 use crate::server::{Server, Session};
 
@@ -24,7 +24,7 @@ pub(super) async fn find(database: &MySql) -> Result<Vec<Session>> {
          where id <> connection_id() order by id";
     let rows = database.text_rows(sql).await?;
     let in_row_lock = in_row_lock(database).await;
-    let connections = Connections::current(database.port);
+    let connections = Connections::current(&[database.port]);
     let by_process = sessions_by_process(database, &connections).await;
     let mut ids = database.migration_ids.lock().unwrap_or_else(PoisonError::into_inner);
     let mut sessions = Vec::new();

@@ -1,18 +1,15 @@
-//! The environment of the migration tool: libpq's variables, which most drivers read. They name its sessions, and limit how
-//! long these may block others.
-
-use std::time::Duration;
+//! The environment of the migration tool: libpq's variables, which most drivers read. They name its sessions, and let the
+//! server end the statement of a client that is gone.
 
 use common::env::Env;
+
+use super::connection::Connection;
 
 /// The maximum length of an `application_name` in bytes; the server truncates longer ones.
 const MAX_NAME_LENGTH: usize = 63;
 
-/// How often the server checks that the client of a running statement is still connected.
-const CLIENT_CHECK: &str = "client_connection_check_interval=1s";
-
-/// The first server version that supports [`CLIENT_CHECK`]; older ones refuse a session with an unknown setting.
-const CLIENT_CHECK_VERSION: i32 = 140_000;
+/// The setting with which the server checks every second that the client of a running statement is still connected.
+const CLIENT_CHECK: &str = "client_connection_check_interval";
 
 /// The `application_name` of the migration's sessions: the user's name, if any, and that of the run.
 pub(crate) fn application_name(run: &str, env: &Env<'_>) -> String {
@@ -22,13 +19,16 @@ pub(crate) fn application_name(run: &str, env: &Env<'_>) -> String {
     format!("{name} {suffix}")
 }
 
+/// Whether the server accepts [`CLIENT_CHECK`]. It is new in version 14, and some platforms do not support it; a server
+/// refuses a session with a setting that it does not know.
+pub(super) async fn can_check_client(connection: &Connection) -> bool {
+    connection.rows(&format!("select set_config('{CLIENT_CHECK}', '1s', false)"), &[]).await.is_ok()
+}
+
 /// The settings of the migration's sessions, as `PGOPTIONS`. The user's options come last and so take precedence.
-pub(crate) fn options(server_version: i32, lock_timeout: Option<Duration>, env: &Env<'_>) -> Option<String> {
-    let mut options = Vec::new();
-    options.extend(lock_timeout.map(|limit| format!("-c lock_timeout={}ms", limit.as_millis())));
-    options.extend((server_version >= CLIENT_CHECK_VERSION).then(|| format!("-c {CLIENT_CHECK}")));
-    options.extend(env("PGOPTIONS"));
-    (!options.is_empty()).then(|| options.join(" "))
+pub(super) fn options(can_check_client: bool, env: &Env<'_>) -> Option<String> {
+    let check = can_check_client.then(|| format!("-c {CLIENT_CHECK}=1s"));
+    Some([check?, env("PGOPTIONS").unwrap_or_default()].join(" ").trim().to_owned())
 }
 
 #[cfg(test)]
@@ -43,15 +43,12 @@ mod tests {
         };
         let name = application_name("0123456789abcdef", &env);
         assert!(name.len() <= MAX_NAME_LENGTH && name.ends_with("ü dm-migrate:0123456789abcdef"), "{name}");
-        assert_eq!(
-            options(150_018, Some(Duration::from_secs(5)), &env).unwrap(),
-            "-c lock_timeout=5000ms -c client_connection_check_interval=1s -c lock_timeout=1s"
-        );
+        assert_eq!(options(true, &env).unwrap(), "-c client_connection_check_interval=1s -c lock_timeout=1s");
     }
 
     #[test]
     fn an_old_server_gets_no_unsupported_setting() {
-        assert_eq!(options(130_010, None, &|_| None), None);
+        assert_eq!(options(false, &|_| None), None);
         assert_eq!(application_name("ab", &|_| None), "dm-migrate:ab");
     }
 }

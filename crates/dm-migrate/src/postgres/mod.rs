@@ -1,40 +1,76 @@
-//! PostgreSQL. The monitor identifies the migration's sessions by their `application_name`, which dm-migrate sets.
+//! PostgreSQL. The monitor identifies the migration's sessions by their `application_name`, which dm-migrate sets, or by
+//! the ports of its processes.
 //!
-//! The monitor never waits for a lock: each statement is its own transaction with a short time limit.
+//! The monitor watches from the database `postgres`, because nobody can drop, rename or copy a database to which it is
+//! connected. What only the database itself knows, it reads through a connection that it closes again.
 
 pub(crate) mod address;
 mod advisory;
+mod catalogue;
 pub(crate) mod child_env;
+mod connection;
+mod known;
+pub(crate) mod parameters;
+mod passfile;
+mod pooler;
 mod preflight;
+mod relation_names;
 mod sessions;
+mod spare;
 mod terminate;
 mod tls;
+mod waits;
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result, bail};
 use common::env;
-use tokio::time::timeout;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row, SimpleQueryMessage};
+use tokio::sync::OnceCell;
+use tokio_postgres::Row;
+use tokio_postgres::config::Host;
+use tokio_postgres::types::Type;
 
+use crate::leftover::Leftover;
 use crate::lock_held::LockHeld;
-use crate::server::{Blocker, Dialect, LockRequest, Preflight, Server, Session, TerminateRules, Waiters};
+use crate::server::{
+    Blocker, Dialect, LockRequest, Preflight, Server, Session, TerminateRules, WaitFacts, Waiters,
+};
 use address::Address;
+use connection::{Connection, OpenError, Values};
+use known::Known;
+use pooler::Pooler;
 
-/// The time limit of a statement of the monitor, including the network.
-const STATEMENT_LIMIT: Duration = Duration::from_secs(3);
+/// The database from which the monitor watches.
+const WATCH_DATABASE: &str = "postgres";
 
-/// The settings of the monitor's session. `CREATE INDEX CONCURRENTLY` would wait for a long statement of the monitor.
-const SESSION_SETTINGS: &str = "set application_name = 'dm-migrate monitor'; set statement_timeout = '2s'; \
-    set lock_timeout = '500ms'; set jit = off";
+/// The port of a URL without one.
+const DEFAULT_PORT: u16 = 5432;
 
-/// A connection to a PostgreSQL server.
+/// The connections to a PostgreSQL server.
 #[derive(Debug)]
 pub(crate) struct Postgres {
-    client: Client,
+    /// Sees all sessions of the server.
+    watch: Connection,
+    /// Whether `watch` is connected to the database of the migration, because the role cannot connect to another one.
+    is_in_database: bool,
+    /// A connection to the database of the migration, until [`Server::release`].
+    local: tokio::sync::Mutex<Option<Connection>>,
+    /// Holds the advisory lock.
+    lock: tokio::sync::Mutex<Option<Connection>>,
+    address: Address,
+    /// The name of the migration's database.
+    database: String,
+    pooler: Option<Pooler>,
     /// The `application_name` of the migration's sessions.
     name: String,
+    ports: Vec<u16>,
+    known: Mutex<Known>,
+    /// The names of relations by id; `None` for one that is not visible, such as one that is not committed.
+    relations: Mutex<BTreeMap<u32, Option<String>>>,
+    /// The tables of migration tools, as ids, once they are needed.
+    version_tables: OnceCell<Vec<u32>>,
 }
 
 impl Server for Postgres {
@@ -46,50 +82,113 @@ impl Server for Postgres {
         quote: '"',
     };
 
-    const NO_SESSION_REASON: Option<&'static str> =
-        Some("its tool does not read PGAPPNAME, or has not connected yet");
-
-    const ENFORCES_LOCK_TIMEOUT: bool = true;
+    const HAS_SESSIONS: bool = true;
 
     async fn connect(address: &Address, name: &str) -> Result<Self> {
-        let tls = tls::connector(&address.trust)?;
-        let limit = address.config.get_connect_timeout().copied().unwrap_or_default() + STATEMENT_LIMIT;
-        let connected =
-            timeout(limit, address.config.connect(tls)).await.context("the server did not answer in time")?;
-        let (client, connection) = connected?;
-        // The pending statement returns the error of the connection.
-        tokio::spawn(connection);
-        timeout(STATEMENT_LIMIT, client.batch_execute(SESSION_SETTINGS))
-            .await
-            .context("the server did not answer in time")??;
-        Ok(Self { client, name: name.to_owned() })
+        let config = &address.config;
+        let database = config.get_dbname().or(config.get_user()).unwrap_or(WATCH_DATABASE).to_owned();
+        let (mut local, mut pooler) = match pooler::open(address).await {
+            Ok((local, pooler)) => (Some(local), pooler),
+            // The migration may create it.
+            Err(OpenError::NoDatabase) => (None, None),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(local) = &local {
+            spare::check(local, &database).await?;
+            if pooler.is_none() {
+                pooler = pooler::compare(address, local).await?;
+            }
+        }
+        let elsewhere = Self::connect_elsewhere(address, &database).await;
+        let (watch, is_in_database) = match (elsewhere, local.take()) {
+            (Ok(watch), taken) => {
+                local = taken;
+                (watch, false)
+            }
+            (Err(_), Some(taken)) => (taken, true),
+            (Err(error), None) => {
+                return Err(error.context("the database does not exist, and neither can postgres be used"));
+            }
+        };
+        let tcp = config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(_)));
+        let ports = match config.get_ports() {
+            _ if !tcp => Vec::new(),
+            [] => vec![DEFAULT_PORT],
+            ports => ports.to_vec(),
+        };
+        Ok(Self {
+            watch,
+            is_in_database,
+            local: tokio::sync::Mutex::new(local),
+            lock: tokio::sync::Mutex::default(),
+            address: address.clone(),
+            database,
+            pooler,
+            name: name.to_owned(),
+            ports,
+            known: Mutex::default(),
+            relations: Mutex::default(),
+            version_tables: OnceCell::new(),
+        })
     }
 
     fn is_lost(&self) -> bool {
-        self.client.is_closed()
+        let lock_is_lost =
+            self.lock.try_lock().is_ok_and(|lock| lock.as_ref().is_some_and(Connection::is_lost));
+        self.watch.is_lost() || lock_is_lost
     }
 
     async fn try_lock(&self) -> Result<Option<LockHeld>> {
-        advisory::try_take(self).await
+        if let Some(pooler) = self.pooler {
+            bail!(
+                "--advisory-lock needs a session, and the address is that of a pooler ({pooler}): give the server's own \
+                 address with --monitor-url"
+            );
+        }
+        let connection = Connection::open(&self.address.config, &self.address.tls, true).await?;
+        let held = advisory::try_take(&connection).await?;
+        if held.is_none() {
+            *self.lock.lock().await = Some(connection);
+        }
+        Ok(held)
     }
 
-    async fn preflight(&self, lock_timeout: Option<Duration>) -> Result<Preflight> {
-        let findings = preflight::Findings::read(self).await?;
+    async fn preflight(&self) -> Result<Preflight> {
+        let mut warnings = Vec::new();
         let mut env = vec![("PGAPPNAME", self.name.clone())];
-        let options = child_env::options(findings.server_version, lock_timeout, &env::system);
-        env.extend(options.map(|options| ("PGOPTIONS", options)));
-        Ok(Preflight { warnings: findings.warnings(), env })
+        if let Some(pooler) = self.pooler {
+            warnings.push(format!(
+                "the address is that of a connection pooler ({pooler}): the command gets no session settings; for \
+                 complete monitoring, give the server's own address with --monitor-url"
+            ));
+        }
+        let found = self.in_database(async |local| {
+            let findings = preflight::Findings::read(local).await?;
+            let can_check = self.pooler.is_none() && child_env::can_check_client(local).await;
+            Ok((findings, can_check))
+        });
+        if let Some((findings, can_check_client)) = found.await? {
+            warnings.extend(findings.warnings());
+            let options = child_env::options(can_check_client, &env::system);
+            env.extend(options.map(|options| ("PGOPTIONS", options)));
+        }
+        Ok(Preflight { warnings, env })
     }
 
     async fn text_rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-        let messages = timeout(STATEMENT_LIMIT, self.client.simple_query(sql))
-            .await
-            .context("the server did not answer in time")??;
-        let rows = messages.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        Ok(rows.map(|row| (0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()).collect())
+        Ok(self.in_database(async |local| local.text_rows(sql).await).await?.unwrap_or_default())
+    }
+
+    async fn catalogue(&self) -> Result<Option<String>> {
+        self.in_database(async |local| catalogue::fingerprint(local).await).await
+    }
+
+    async fn leftovers(&self) -> Result<Vec<Leftover>> {
+        Ok(self.in_database(async |local| catalogue::leftovers(local).await).await?.unwrap_or_default())
+    }
+
+    async fn release(&self) {
+        *self.local.lock().await = None;
     }
 
     async fn sessions(&self) -> Result<Vec<Session>> {
@@ -112,6 +211,19 @@ impl Server for Postgres {
         sessions::progress(self).await
     }
 
+    async fn wait_facts(&self, request: &LockRequest) -> Result<Option<WaitFacts>> {
+        waits::facts(self, request).await
+    }
+
+    async fn cancel_wait(
+        &self,
+        request: &LockRequest,
+        limit: Duration,
+        must_be_in_transaction: bool,
+    ) -> Result<bool> {
+        waits::cancel(self, request, limit, must_be_in_transaction).await
+    }
+
     async fn cancel(&self, session: &Session) -> Result<()> {
         self.signal("pg_cancel_backend", session).await
     }
@@ -126,25 +238,74 @@ impl Server for Postgres {
 }
 
 impl Postgres {
-    /// Runs one statement. It is not prepared, because a connection pooler may not support prepared statements.
-    async fn rows(&self, sql: &str, values: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>> {
-        let rows = self.client.query_typed(sql, values);
-        Ok(timeout(STATEMENT_LIMIT, rows).await.context("the server did not answer in time")??)
+    /// Connects to another database than that of the migration.
+    async fn connect_elsewhere(address: &Address, database: &str) -> Result<Connection> {
+        if database == WATCH_DATABASE {
+            bail!("the database is {WATCH_DATABASE} itself");
+        }
+        let mut config = address.config.clone();
+        config.dbname(WATCH_DATABASE);
+        Ok(Connection::open(&config, &address.tls, true).await?)
     }
 
-    /// Runs one statement whose `$1` is the migration's `application_name`.
+    /// Runs `work` in the database of the migration; `None` if that does not exist.
+    async fn in_database<T>(&self, work: impl AsyncFnOnce(&Connection) -> Result<T>) -> Result<Option<T>> {
+        if self.is_in_database {
+            return work(&self.watch).await.map(Some);
+        }
+        let mut local = self.local.lock().await;
+        if local.as_ref().is_none_or(Connection::is_lost) {
+            spare::check(&self.watch, &self.database).await?;
+            *local = match Connection::open(&self.address.config, &self.address.tls, self.pooler.is_none())
+                .await
+            {
+                Err(OpenError::NoDatabase) => return Ok(None),
+                opened => Some(opened?),
+            };
+        }
+        let connection = local.as_ref().context("no connection")?;
+        work(connection).await.map(Some)
+    }
+
+    /// Whether a connection of the monitor is in the database of the migration.
+    async fn holds_connections(&self) -> bool {
+        self.is_in_database || self.lock.lock().await.is_some()
+    }
+
+    /// Runs one statement whose `$1` are the pids of the migration's sessions.
     async fn rows_for_migration(&self, sql: &str) -> Result<Vec<Row>> {
-        self.rows(sql, &[(&self.name, Type::TEXT)]).await
+        let pids = self.pids();
+        self.watch.rows(sql, &[(&pids, Type::INT4_ARRAY)]).await
     }
 
-    /// Signals a session of the migration. Name and start are compared because the server may have reused the pid.
+    fn pids(&self) -> Vec<i32> {
+        lock(&self.known).pids.clone()
+    }
+
+    /// The tables of migration tools.
+    async fn version_tables(&self) -> Result<&Vec<u32>> {
+        let read = async || {
+            let tables = self.in_database(async |local| catalogue::version_tables(local).await).await?;
+            anyhow::Ok(tables.unwrap_or_default())
+        };
+        self.version_tables.get_or_try_init(read).await
+    }
+
+    /// The transactions of the migration that were seen between two statements.
+    fn transactions(&self) -> Vec<String> {
+        lock(&self.known).transactions.iter().cloned().collect()
+    }
+
+    /// Signals a session of the migration. The start is compared because the server may have reused the pid.
     async fn signal(&self, function: &str, session: &Session) -> Result<()> {
         let sql = format!(
-            "select {function}(pid) from pg_stat_activity \
-             where application_name = $1 and pid = $2::int8 and backend_start = $3::text::timestamptz"
+            "select {function}(pid) from pg_stat_activity where pid = $1::int8 and backend_start = $2::text::timestamptz"
         );
-        let values: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&self.name, Type::TEXT), (&session.pid, Type::INT8), (&session.backend_start, Type::TEXT)];
-        self.rows(&sql, &values).await.map(drop)
+        let values: &Values<'_> = &[(&session.pid, Type::INT8), (&session.backend_start, Type::TEXT)];
+        self.watch.rows(&sql, values).await.map(drop)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use common::duration::format_duration;
 
-use super::Postgres;
+use super::connection::Connection;
 use crate::redact::one_line;
 use crate::server::seconds;
 
@@ -23,8 +23,6 @@ const MAX_REPORTED: usize = 5;
 pub(super) struct Findings {
     /// The role of the monitor.
     pub(super) role: String,
-    /// `server_version_num`, such as 150018.
-    pub(super) server_version: i32,
     /// Whether the role can see the sessions of other roles.
     pub(super) can_see_others: bool,
     /// Sessions with a transaction that has been open for long.
@@ -50,9 +48,8 @@ pub(super) struct Transaction {
 
 impl Findings {
     /// Queries the database.
-    pub(super) async fn read(database: &Postgres) -> Result<Self> {
-        let role = "select current_user::text, current_setting('server_version_num')::int4, \
-             pg_has_role(current_user, 'pg_read_all_stats', 'usage')";
+    pub(super) async fn read(database: &Connection) -> Result<Self> {
+        let role = "select current_user::text, pg_has_role(current_user, 'pg_read_all_stats', 'usage')";
         let rows = database.rows(role, &[]).await?;
         let row = rows.first().context("the server did not report the current role")?;
         let open = format!(
@@ -71,8 +68,7 @@ impl Findings {
         let indexes = database.rows(&invalid, &[]).await?;
         Ok(Self {
             role: row.try_get(0)?,
-            server_version: row.try_get(1)?,
-            can_see_others: row.try_get(2)?,
+            can_see_others: row.try_get(1)?,
             transactions: transactions
                 .iter()
                 .map(|row| {

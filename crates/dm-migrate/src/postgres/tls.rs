@@ -12,15 +12,16 @@ use tokio_rustls::rustls::crypto::{
     CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
 };
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-use super::address::Trust;
+use super::address::{Tls, Trust};
 
-/// The TLS connector for a level of trust.
-pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect> {
+/// The TLS connector for a level of trust, and with the client's certificate, if it has one.
+pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect> {
+    let trust = &tls.trust;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let authorities = match trust {
         Trust::Anyone => None,
@@ -30,8 +31,23 @@ pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect> {
     let config = ClientConfig::builder_with_provider(Arc::clone(&verifier.provider))
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let config = match &tls.identity {
+        None => config.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let failed = || {
+                format!(
+                    "cannot use the client certificate {} with the key {}",
+                    certificate.display(),
+                    key.display()
+                )
+            };
+            let chain = CertificateDer::pem_file_iter(certificate).with_context(failed)?;
+            let chain = chain.collect::<Result<Vec<_>, _>>().with_context(failed)?;
+            let key = PrivateKeyDer::from_pem_file(key).with_context(failed)?;
+            config.with_client_auth_cert(chain, key).with_context(failed)?
+        }
+    };
     Ok(MakeRustlsConnect::new(config))
 }
 

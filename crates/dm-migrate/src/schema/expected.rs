@@ -15,7 +15,7 @@ impl Expectation {
     /// The message about an expectation that is not met; `None` if all are met.
     pub(crate) fn describe_unmet(&self, before: &SchemaVersions, after: &SchemaVersions) -> Option<String> {
         let at = || after.version().unwrap_or_else(|| "an unknown version".to_owned());
-        if let Some(version) = self.version.as_ref().filter(|version| !after.is_at(version)) {
+        if let Some(version) = self.version.as_ref().filter(|version| !after.is_at(version, before)) {
             return Some(format!("expected the schema at {version}, but it is at {}", at()));
         }
         // Without a version table it is unknown whether the schema changed.
@@ -31,7 +31,15 @@ mod tests {
 
     fn at(version: &str) -> SchemaVersions {
         let (schema, version) = ("public".to_owned(), Some(version.to_owned()));
-        SchemaVersions(vec![TableVersion { tool: "dbmate", schema, version, applied: 1, dirty: None }])
+        let versions = version.iter().cloned().collect();
+        SchemaVersions(vec![TableVersion {
+            tool: "dbmate",
+            schema,
+            version,
+            versions,
+            applied: 1,
+            dirty: None,
+        }])
     }
 
     #[test]

@@ -2,6 +2,10 @@
 //! columns of a table identify its tool, not the command.
 
 mod expected;
+mod state;
+mod table_kinds;
+mod table_version;
+mod version_table;
 mod version_tables;
 
 use std::collections::BTreeSet;
@@ -10,34 +14,27 @@ use anyhow::{Context, Result};
 
 use crate::server::Server;
 pub(crate) use expected::Expectation;
-
-/// The content of a version table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TableVersion {
-    /// The migration tool that the table belongs to.
-    pub(crate) tool: &'static str,
-    /// The database schema that contains the table.
-    pub(crate) schema: String,
-    /// The newest migration; `None` if none was applied.
-    pub(crate) version: Option<String>,
-    /// The number of applied migrations.
-    pub(crate) applied: i64,
-    /// Whether the tool marked a migration as partly applied; `None` if it keeps no such mark.
-    pub(crate) dirty: Option<bool>,
-}
+pub(crate) use state::{Change, SchemaState};
+pub(crate) use table_version::TableVersion;
+pub(crate) use version_table::VersionTable;
+pub(crate) use version_tables::table_names;
 
 /// The version tables of a database; if it has none, the version is unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SchemaVersions(pub Vec<TableVersion>);
 
 impl SchemaVersions {
-    /// Reads all version tables of the database.
-    pub(crate) async fn read<S: Server>(database: &S) -> Result<Self> {
-        let rows = database
-            .text_rows(&S::DIALECT.columns.replace("{tables}", &version_tables::table_names()))
-            .await?;
+    /// Reads the version tables of the database: all that are known, or the one that the user has named.
+    pub(crate) async fn read<S: Server>(database: &S, named: Option<&VersionTable>) -> Result<Self> {
+        let searched = named.map_or_else(table_names, VersionTable::sql_name);
+        let rows = database.text_rows(&S::DIALECT.columns.replace("{tables}", &searched)).await?;
+        let tables = version_tables::tables_from_rows(rows);
+        let found = match named {
+            None => version_tables::identify(&tables),
+            Some(named) => version_tables::identify_named(&tables, named)?,
+        };
         let mut versions = Vec::new();
-        for (table, kind) in version_tables::identify(&version_tables::tables_from_rows(rows)) {
+        for (table, kind) in found {
             let rows = database.text_rows(&kind.sql(&table, S::DIALECT.quote)).await?;
             versions.push(kind.read(table.schema, rows).context("a version table has an unexpected format")?);
         }
@@ -64,9 +61,17 @@ impl SchemaVersions {
         self.0.iter().filter_map(|table| table.dirty).reduce(|a, b| a || b)
     }
 
-    /// Whether one of the tables is at `version`.
-    pub(crate) fn is_at(&self, version: &str) -> bool {
-        self.0.iter().any(|table| table.version.as_deref() == Some(version))
+    /// Whether one of the tables is at `version`: it is the newest one, one of several heads, or an older one that has been
+    /// applied since `before`.
+    pub(crate) fn is_at(&self, version: &str, before: &Self) -> bool {
+        let has = |versions: &Self, at: &TableVersion| {
+            let same = versions.0.iter().find(|table| (&table.schema, table.tool) == (&at.schema, at.tool));
+            same.is_some_and(|table| table.versions.iter().any(|applied| applied == version))
+        };
+        self.0.iter().any(|table| {
+            table.version.as_deref() == Some(version)
+                || has(self, table) && (table.has_heads() || !has(before, table))
+        })
     }
 
     /// Whether the schema is known to be as it was `before`: the same versions, and no migration partly applied.
@@ -74,28 +79,39 @@ impl SchemaVersions {
         !self.0.is_empty() && self == before && self.dirty() != Some(true)
     }
 
-    /// The message about the change since `before`; `succeeded` is whether the command did. `None` if there is no version
-    /// table.
-    pub(crate) fn describe_change(&self, before: &Self, succeeded: bool) -> Option<String> {
-        let version_or_nothing = |versions: &Self| versions.version().unwrap_or_else(|| "nothing".to_owned());
+    /// The versions and their tools, for a message.
+    pub(crate) fn describe(&self) -> String {
+        format!("{} ({})", self.or_nothing(), self.tools())
+    }
+
+    fn tools(&self) -> String {
         let tools: BTreeSet<&str> = self.0.iter().map(|table| table.tool).collect();
-        let tools = tools.into_iter().collect::<Vec<_>>().join(", ");
-        if self.0.is_empty() {
-            None
-        } else if self.dirty() == Some(true) {
-            Some(format!(
-                "the schema is marked as partly migrated ({tools}), at {}",
-                version_or_nothing(self)
-            ))
-        } else if self == before {
-            let nothing = if succeeded { "nothing to do: " } else { "" };
-            Some(format!("{nothing}the schema stays at {} ({tools})", version_or_nothing(self)))
-        } else {
-            Some(format!(
-                "the schema went from {} to {} ({tools})",
-                version_or_nothing(before),
-                version_or_nothing(self)
-            ))
+        tools.into_iter().collect::<Vec<_>>().join(", ")
+    }
+
+    fn or_nothing(&self) -> String {
+        self.version().unwrap_or_else(|| "nothing".to_owned())
+    }
+
+    /// The message about the change since `before`.
+    pub(crate) fn describe_change(&self, before: &Self) -> String {
+        let (from, to) = (before.or_nothing(), self.describe());
+        if self.dirty() == Some(true) {
+            return format!(
+                "the schema is marked as partly migrated ({}), at {}",
+                self.tools(),
+                self.or_nothing()
+            );
+        }
+        if from != self.or_nothing() || before.0.is_empty() {
+            return format!("the schema went from {from} to {to}");
+        }
+        let applied = |versions: &Self| versions.0.iter().map(|table| table.applied).sum::<i64>();
+        match applied(self) - applied(before) {
+            1 => format!("an older migration was applied; the newest is still {to}"),
+            more if more > 1 => format!("{more} older migrations were applied; the newest is still {to}"),
+            0 => format!("the version table has changed; the newest version is still {to}"),
+            _ => format!("older migrations were undone; the newest is still {to}"),
         }
     }
 }
@@ -109,6 +125,7 @@ mod tests {
         SchemaVersions(vec![TableVersion {
             tool: "sqlx",
             schema: "public".to_owned(),
+            versions: version.iter().cloned().collect(),
             version,
             applied,
             dirty,
@@ -129,15 +146,28 @@ mod tests {
     #[test]
     fn the_message_describes_the_change() {
         let (none, one) = (versions(None, 0, None), versions(Some("1"), 1, None));
-        assert_eq!(one.describe_change(&none, true).unwrap(), "the schema went from nothing to 1 (sqlx)");
-        assert_eq!(one.describe_change(&one, true).unwrap(), "nothing to do: the schema stays at 1 (sqlx)");
-        assert_eq!(one.describe_change(&one, false).unwrap(), "the schema stays at 1 (sqlx)");
-        let dirty = versions(Some("1"), 1, Some(true));
+        assert_eq!(one.describe_change(&none), "the schema went from nothing to 1 (sqlx)");
+        let late = versions(Some("1"), 2, None);
         assert_eq!(
-            dirty.describe_change(&one, false).unwrap(),
-            "the schema is marked as partly migrated (sqlx), at 1"
+            late.describe_change(&one),
+            "an older migration was applied; the newest is still 1 (sqlx)"
         );
-        assert_eq!(SchemaVersions::default().describe_change(&none, true), None);
+        let dirty = versions(Some("1"), 1, Some(true));
+        assert_eq!(dirty.describe_change(&one), "the schema is marked as partly migrated (sqlx), at 1");
+    }
+
+    #[test]
+    fn a_late_migration_and_each_head_are_versions_of_the_schema() {
+        let applied = |newest: &str, all: &[&str]| {
+            let mut versions = versions(Some(newest), 1, None);
+            versions.0[0].versions = all.iter().map(|version| (*version).to_owned()).collect();
+            versions
+        };
+        let before = applied("3", &["1", "3"]);
+        let late = applied("3", &["1", "2", "3"]);
+        assert!(late.is_at("2", &before) && late.is_at("3", &before) && !late.is_at("1", &before));
+        let heads = applied("a2,b2", &["a2", "b2"]);
+        assert!(heads.is_at("b2", &heads) && heads.is_at("a2,b2", &heads) && !heads.is_at("b1", &heads));
     }
 
     #[test]

@@ -1,94 +1,13 @@
-//! The version tables of the migration tools: how to identify and how to read each.
+//! Identifies and reads the version tables of a database.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::TableVersion;
+use anyhow::{Context as _, Result};
 
-/// The kind of version table that a tool uses.
-#[derive(Debug, PartialEq)]
-pub(super) struct TableKind {
-    /// The name of the tool.
-    tool: &'static str,
-    /// The name of its table, in lower case.
-    table: &'static str,
-    /// A column that the table has.
-    has: &'static str,
-    /// A column that the table does not have; may be empty.
-    lacks: &'static str,
-    /// The selected columns, in SQL that all servers support: the version, in one or more columns; 1 if it was applied;
-    /// and 1 if it was partly applied, 0 if not, null if the tool keeps no such mark.
-    row: &'static str,
-    newest: Newest,
-}
-
-/// Which row has the version of the schema.
-#[derive(Debug, PartialEq)]
-enum Newest {
-    /// The row with the greatest number. Versions of digits count as numbers, even if they are stored as text.
-    Number,
-    /// The last row with a version, ordered by this column.
-    Last(&'static str),
-    /// All rows together.
-    All,
-}
-
-/// All known kinds. If two fit a table, the first one counts.
-const TABLE_KINDS: &[TableKind] = &[
-    kind(
-        "sqlx",
-        ("_sqlx_migrations", "success", ""),
-        "version, 1, case when success then 0 else 1 end",
-        Newest::Number,
-    ),
-    kind(
-        "golang-migrate",
-        ("schema_migrations", "dirty", ""),
-        "version, 1, case when dirty then 1 else 0 end",
-        Newest::Number,
-    ),
-    kind("rails", ("schema_migrations", "ar_internal_metadata.key", ""), "version, 1, null", Newest::Number),
-    kind("dbmate", ("schema_migrations", "version", "dirty"), "version, 1, null", Newest::Number),
-    kind(
-        "flyway",
-        ("flyway_schema_history", "installed_rank", ""),
-        "case when success then version end, case when success then 1 else 0 end, \
-         case when success then 0 else 1 end",
-        Newest::Last("installed_rank"),
-    ),
-    kind(
-        "liquibase",
-        ("databasechangelog", "orderexecuted", ""),
-        "id, 1, (select max(case when locked then 1 else 0 end) from {lock})",
-        Newest::Last("orderexecuted"),
-    ),
-    kind("alembic", ("alembic_version", "version_num", ""), "version_num, 1, null", Newest::All),
-    kind("django", ("django_migrations", "applied", ""), "app, name, 1, null", Newest::Last("id")),
-    kind(
-        "prisma",
-        ("_prisma_migrations", "migration_name", ""),
-        "case when finished_at is not null and rolled_back_at is null then migration_name end, \
-         case when finished_at is not null and rolled_back_at is null then 1 else 0 end, \
-         case when finished_at is null and rolled_back_at is null then 1 else 0 end",
-        Newest::Last("started_at"),
-    ),
-    kind("refinery", ("refinery_schema_history", "applied_on", ""), "version, 1, null", Newest::Number),
-    kind("diesel", ("__diesel_schema_migrations", "run_on", ""), "version, 1, null", Newest::Number),
-    kind(
-        "atlas",
-        ("atlas_schema_revisions", "applied", ""),
-        "version, 1, case when applied < total or coalesce(error, '') <> '' then 1 else 0 end",
-        Newest::Last("version"),
-    ),
-];
-
-const fn kind(
-    tool: &'static str,
-    (table, has, lacks): (&'static str, &'static str, &'static str),
-    row: &'static str,
-    newest: Newest,
-) -> TableKind {
-    TableKind { tool, table, has, lacks, row, newest }
-}
+use super::table_kinds::{Newest, TABLE_KINDS, TableKind};
+use super::table_version::TableVersion;
+use super::version_table::VersionTable;
 
 /// A table that exists in the database.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,10 +20,13 @@ pub(super) struct Table {
 /// Tables with the names of their columns, in lower case.
 pub(super) type Tables = BTreeMap<Table, BTreeSet<String>>;
 
-/// The names of the tables to query, as a list of SQL strings.
-pub(super) fn table_names() -> String {
-    // This table distinguishes Rails from other tools with the same version table.
-    let names = TABLE_KINDS.iter().map(|kind| kind.table).chain(["ar_internal_metadata"]);
+/// Tables without versions: one distinguishes Rails from other tools with the same version table, and the others serve their
+/// tools as locks.
+const OTHER_TABLES: [&str; 3] = ["ar_internal_metadata", "knex_migrations_lock", "databasechangeloglock"];
+
+/// The names of the tables of migration tools, as a list of SQL strings.
+pub(crate) fn table_names() -> String {
+    let names = TABLE_KINDS.iter().map(|kind| kind.table).chain(OTHER_TABLES);
     names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
 }
 
@@ -119,37 +41,73 @@ pub(super) fn tables_from_rows(rows: Vec<Vec<Option<String>>>) -> Tables {
 }
 
 /// The version tables among these.
-pub(super) fn identify(tables: &Tables) -> Vec<(Table, &'static TableKind)> {
+pub(super) fn identify(tables: &Tables) -> Vec<(Table, Cow<'static, TableKind>)> {
     let identify_one = |table: &Table| {
-        let kind = TABLE_KINDS.iter().find(|kind| kind.fits(tables, table))?;
-        Some((table.clone(), kind))
+        let kind = TABLE_KINDS.iter().find(|kind| kind.fits(tables, table, kind.table))?;
+        Some((table.clone(), Cow::Borrowed(kind)))
     };
     tables.keys().filter_map(identify_one).collect()
 }
 
+/// The table that the user has named, in each schema that has it: with the column that is named too, or as a table of the tool
+/// that its columns show.
+pub(super) fn identify_named(
+    tables: &Tables,
+    named: &VersionTable,
+) -> Result<Vec<(Table, Cow<'static, TableKind>)>> {
+    let is_named = |table: &&Table| {
+        let is_same = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
+        is_same(&table.name, &named.table)
+            && named.schema.as_ref().is_none_or(|schema| is_same(&table.schema, schema))
+    };
+    let kind = |table: &Table| {
+        let Some(column) = &named.column else {
+            let kind = TABLE_KINDS.iter().find(|kind| kind.fits(tables, table, &named.table.to_lowercase()));
+            let kind =
+                kind.context("the columns of the version table are not those of a known tool: add .COLUMN")?;
+            return Ok((table.clone(), Cow::Borrowed(kind)));
+        };
+        let kind = TableKind {
+            tool: "--version-table",
+            table: "",
+            has: "",
+            lacks: "",
+            row: Cow::Owned(format!("{{q}}{}{{q}}, 1, null", column.replace(['"', '`'], ""))),
+            newest: Newest::Greatest,
+        };
+        Ok((table.clone(), Cow::Owned(kind)))
+    };
+    tables.keys().filter(is_named).map(kind).collect()
+}
+
 impl TableKind {
-    fn fits(&self, tables: &Tables, table: &Table) -> bool {
+    fn fits(&self, tables: &Tables, table: &Table, own_name: &str) -> bool {
         let is_there = |required: &str| {
-            let (name, column) = required.split_once('.').unwrap_or((self.table, required));
+            let (name, column) = required.split_once('.').unwrap_or((own_name, required));
             tables.iter().any(|(other, columns)| {
                 other.schema == table.schema && other.name.to_lowercase() == name && columns.contains(column)
             })
         };
-        table.name.to_lowercase() == self.table && is_there(self.has) && !is_there(self.lacks)
+        table.name.to_lowercase() == own_name && self.has.split(' ').all(is_there) && !is_there(self.lacks)
     }
 
     pub(super) fn sql(&self, table: &Table, quote: char) -> String {
+        let mark = quote.to_string();
         let quote = |name: &str| format!("{quote}{}{quote}", name.replace(quote, &format!("{quote}{quote}")));
         let quoted = |name: &str| format!("{}.{}", quote(&table.schema), quote(name));
         // Liquibase uses the same case for both of its tables.
         let is_lowercase = table.name.chars().any(char::is_lowercase);
         let lock = quoted(&format!("{}{}", table.name, if is_lowercase { "lock" } else { "LOCK" }));
         let order = match self.newest {
-            Newest::Number => String::new(),
+            Newest::Number | Newest::Greatest => String::new(),
             Newest::Last(column) => format!(" order by {column}"),
             Newest::All => " order by 1".to_owned(),
         };
-        format!("select {} from {}{order}", self.row.replace("{lock}", &lock), quoted(&table.name))
+        format!(
+            "select {} from {}{order}",
+            self.row.replace("{lock}", &lock).replace("{q}", &mark),
+            quoted(&table.name)
+        )
     }
 
     /// The version from the selected rows; `None` if they have too few columns.
@@ -163,12 +121,20 @@ impl TableKind {
             }
             versions.extend(row.into_iter().collect::<Option<Vec<_>>>().map(|parts| parts.join(".")));
         }
+        let all = versions.clone();
         let version = match self.newest {
-            Newest::Number => versions.into_iter().max_by_key(|version| (version.len(), version.clone())),
+            Newest::Greatest
+                if versions.iter().any(|version| !version.bytes().all(|b| b.is_ascii_digit())) =>
+            {
+                versions.into_iter().max()
+            }
+            Newest::Number | Newest::Greatest => {
+                versions.into_iter().max_by_key(|version| (version.len(), version.clone()))
+            }
             Newest::Last(_) => versions.pop(),
             Newest::All => (!versions.is_empty()).then(|| versions.join(",")),
         };
-        Some(TableVersion { tool: self.tool, schema, version, applied, dirty })
+        Some(TableVersion { tool: self.tool, schema, version, versions: all, applied, dirty })
     }
 }
 
@@ -197,6 +163,9 @@ mod tests {
             ),
             (&[("DATABASECHANGELOG", "ID ORDEREXECUTED"), ("DATABASECHANGELOGLOCK", "LOCKED")], "liquibase"),
             (&[("alembic_version", "version_num")], "alembic"),
+            (&[("schema_migrations", "version inserted_at")], "ecto"),
+            (&[("migrations", "id timestamp name")], "typeorm"),
+            (&[("migrations", "id migration batch")], "laravel"),
         ] {
             let tools: Vec<&str> = identify(&with(columns)).iter().map(|(_, kind)| kind.tool).collect();
             assert_eq!(tools, [tool], "{columns:?}");

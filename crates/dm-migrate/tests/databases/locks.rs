@@ -10,10 +10,9 @@ fn a_lock_timeout_is_retried_and_others_proceed_in_between() {
     );
     let up = format!("{ALTER}; insert into alembic_version values ('ae1')");
     let blocker = server.session("web", "shop-web", "begin; select * from orders");
-    let mut run = Run::psql(&server, "migrator", &["--lock-timeout", "800ms"], &up).start();
-    run.wait_for(
-        "the migration gave up after waiting 800ms for a lock; retrying in 800ms; attempts remaining: 10",
-    );
+    let mut run = Run::in_transaction(&server, "migrator", &["--lock-timeout", "800ms"], &up).start();
+    let line = run.wait_for("the migration gave up after waiting");
+    assert!(line.contains("; retrying in ") && line.contains("; attempts remaining: 10"), "{line}");
     run.wait_for("attempts remaining: 9");
     blocker.end();
     let finished = run.end();
@@ -33,7 +32,7 @@ fn a_lock_timeout_is_retried_and_others_proceed_in_between() {
     );
 
     // A signal during the pause before a retry cancels the run.
-    let mut run = Run::psql(&server, "migrator", &["--lock-timeout", "800ms"], ALTER).start();
+    let mut run = Run::in_transaction(&server, "migrator", &["--lock-timeout", "800ms"], ALTER).start();
     run.wait_for("retrying in");
     run.send(Signal::SIGTERM);
     let finished = run.end();
@@ -97,6 +96,9 @@ fn the_advisory_lock_prevents_concurrent_migrations() {
         second.stderr
     );
     assert_eq!(server.sql("select to_regclass('twice')"), "");
+    let mut waiting = Run::psql(&server, "migrator", &["--advisory-lock=wait 10m"], "select 1").start();
+    let line = waiting.wait_for("waiting up to 10m00s: another dm-migrate is changing this database: pid ");
+    assert!(!line.contains("try again"), "{line}");
     // The server releases the lock of a killed dm-migrate.
     first.send(Signal::SIGKILL);
     drop(first.child.stdin.take());
@@ -106,6 +108,7 @@ fn the_advisory_lock_prevents_concurrent_migrations() {
         if third.status.code() == Some(75) { Err(third.stderr) } else { Ok(third) }
     });
     assert!(third.status.success(), "{}", third.stderr);
+    assert!(waiting.end().status.success());
 }
 
 #[test]
@@ -114,14 +117,15 @@ fn a_tool_that_exits_slowly_is_retried_too() {
     server.sql(
         "create table alembic_version (version_num text); alter table alembic_version owner to migrator",
     );
-    let script = r#""$PSQL" "$DATABASE_URL" -Xq -v ON_ERROR_STOP=1 -c "$0" ||
+    let script = r#"printf '%s' "$0" | "$PSQL" "$DATABASE_URL" -Xq -v ON_ERROR_STOP=1 -f - ||
         { PGAPPNAME=other "$PSQL" "$DATABASE_URL" -Xqc 'select pg_sleep(1.5)'; exit 1; }"#;
     let _blocker = server.session("web", "shop-web", "begin; select * from orders");
     let flags = ["--lock-timeout", "800ms", "--lock-retries", "1"];
-    let mut run = Run::new(&flags, &["sh", "-c", script, ALTER]);
+    let up = in_transaction(ALTER);
+    let mut run = Run::new(&flags, &["sh", "-c", script, &up]);
     run.command.env("DATABASE_URL", server.url("migrator"));
     let mut run = run.start();
-    run.wait_for("retrying in 800ms; attempts remaining: 1");
+    run.wait_for("attempts remaining: 1");
     let finished = run.end();
     assert!(finished.stderr.contains("no attempts remain"), "{}", finished.stderr);
     assert_eq!(finished.event()["error_type"], "lock_timeout");

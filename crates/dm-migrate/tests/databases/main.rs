@@ -1,11 +1,15 @@
 //! dm-migrate with real databases: its reports, its records, and the sessions that it leaves behind.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+mod addresses;
+mod aftermath;
+mod connections;
 mod failures;
 mod locks;
 mod mariadb;
 mod monitoring;
-
+mod pooler;
+mod safety;
 mod sqlite;
 mod tools;
 mod versions;
@@ -53,6 +57,19 @@ impl Run {
         run
     }
 
+    /// Runs these statements as `role` in a transaction block, each in a message of its own, with monitoring.
+    fn in_transaction(server: &Postgres, role: &str, flags: &[&str], statements: &str) -> Self {
+        Self::script(&server.url(role), flags, &in_transaction(statements))
+    }
+
+    /// Runs these statements, each in a message of its own, with monitoring.
+    fn script(url: &str, flags: &[&str], statements: &str) -> Self {
+        let script = r#"printf '%s' "$0" | "$PSQL" "$DATABASE_URL" -Xq -v ON_ERROR_STOP=1 -f -"#;
+        let mut run = Self::new(flags, &["sh", "-c", script, statements]);
+        run.command.env("DATABASE_URL", url);
+        run
+    }
+
     /// Runs `argv`, without monitoring unless the test sets `DATABASE_URL`.
     fn new(flags: &[&str], argv: &[&str]) -> Self {
         let state = tempfile::tempdir().unwrap();
@@ -74,6 +91,12 @@ impl Run {
     fn end(self) -> Finished {
         self.start().end()
     }
+}
+
+/// A script of these statements in one transaction. As with any tool, some time passes between `begin` and the first of
+/// them.
+fn in_transaction(statements: &str) -> String {
+    format!("begin; select pg_sleep(0.02); {statements}; commit;")
 }
 
 struct Running {

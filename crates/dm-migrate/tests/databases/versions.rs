@@ -102,6 +102,86 @@ const TOOLS: &[(&str, &str, &str, &str, Value)] = &[
         Value::Null,
     ),
     (
+        "ecto",
+        "create table schema_migrations (version bigint primary key, inserted_at timestamp); \
+         insert into schema_migrations values (9, now())",
+        "insert into schema_migrations values (10, now())",
+        "9 10",
+        Value::Null,
+    ),
+    (
+        "knex",
+        "create table knex_migrations (id serial primary key, name varchar, batch int, migration_time timestamptz); \
+         create table knex_migrations_lock (index serial primary key, is_locked int); \
+         insert into knex_migrations (name) values ('9_b.js')",
+        "insert into knex_migrations (name) values ('10_a.js')",
+        "9_b.js 10_a.js",
+        Value::Null,
+    ),
+    (
+        "goose",
+        "create table goose_db_version (id serial primary key, version_id bigint, is_applied boolean, tstamp timestamp); \
+         insert into goose_db_version (version_id, is_applied) values (0, true), (9, true)",
+        "insert into goose_db_version (version_id, is_applied) values (10, true)",
+        "9 10",
+        Value::Null,
+    ),
+    (
+        "typeorm",
+        "create table migrations (id serial primary key, timestamp bigint not null, name varchar not null); \
+         insert into migrations (timestamp, name) values (9, 'One9')",
+        "insert into migrations (timestamp, name) values (10, 'Two10')",
+        "One9 Two10",
+        Value::Null,
+    ),
+    (
+        "laravel",
+        "create table migrations (id serial primary key, migration varchar, batch int); \
+         insert into migrations (migration, batch) values ('2024_one', 1)",
+        "insert into migrations (migration, batch) values ('2024_two', 2)",
+        "2024_one 2024_two",
+        Value::Null,
+    ),
+    (
+        "sequelize",
+        "create table \"SequelizeMeta\" (name varchar primary key); insert into \"SequelizeMeta\" values ('2024-b.js')",
+        "insert into \"SequelizeMeta\" values ('2025-a.js')",
+        "2024-b.js 2025-a.js",
+        Value::Null,
+    ),
+    (
+        "drizzle",
+        "create table __drizzle_migrations (id serial primary key, hash text not null, created_at bigint); \
+         insert into __drizzle_migrations (hash, created_at) values ('f', 999)",
+        "insert into __drizzle_migrations (hash, created_at) values ('a', 1000)",
+        "999 1000",
+        Value::Null,
+    ),
+    (
+        "ef-core",
+        "create table \"__EFMigrationsHistory\" (\"MigrationId\" varchar primary key, \"ProductVersion\" varchar); \
+         insert into \"__EFMigrationsHistory\" values ('2024_One', '8')",
+        "insert into \"__EFMigrationsHistory\" values ('2025_Two', '8')",
+        "2024_One 2025_Two",
+        Value::Null,
+    ),
+    (
+        "doctrine",
+        "create table doctrine_migration_versions (version varchar primary key, executed_at timestamp, execution_time int); \
+         insert into doctrine_migration_versions values ('App\\Version2024', now(), 1)",
+        "insert into doctrine_migration_versions values ('App\\Version2025', now(), 1)",
+        "App\\Version2024 App\\Version2025",
+        Value::Null,
+    ),
+    (
+        "node-pg-migrate",
+        "create table pgmigrations (id serial primary key, name varchar, run_on timestamp); \
+         insert into pgmigrations (name) values ('9_b')",
+        "insert into pgmigrations (name) values ('10_a')",
+        "9_b 10_a",
+        Value::Null,
+    ),
+    (
         "atlas",
         "create schema atlas_schema_revisions; create table atlas_schema_revisions.atlas_schema_revisions (version \
          varchar primary key, description varchar, type bigint, applied bigint, total bigint, executed_at timestamptz, \
@@ -173,4 +253,30 @@ fn an_unmet_expectation_is_a_failure() {
     let finished = Run::psql(&server, "migrator", &["--expect-version", "f03"], "syntax error").end();
     assert!(!finished.stderr.contains("expected the schema"), "{}", finished.stderr);
     assert!(finished.stderr.contains("dm-migrate: the schema stays at ae1"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_version_table_with_another_name_is_read() {
+    let server = shop();
+    server.sql(
+        "create schema ops; grant all on schema ops to migrator; \
+         create table ops.\"Knex\" (id serial primary key, name varchar, batch int, migration_time timestamptz); \
+         create table ops.releases (\"Release\" int); create table ops.odd (x int); insert into ops.releases values (9); \
+         grant all on all tables in schema ops to migrator; grant all on all sequences in schema ops to migrator",
+    );
+    let up = "insert into ops.\"Knex\" (name) values ('10_a.js'); insert into ops.releases values (10)";
+    for (table, change) in [
+        ("ops.Knex", "the schema went from nothing to 10_a.js (knex)"),
+        ("ops.releases.Release", "the schema went from 9 to 10 (--version-table)"),
+    ] {
+        let flags = ["--version-table", table, "--expect-change"];
+        let finished = Run::psql(&server, "migrator", &flags, up).end();
+        assert!(finished.status.success(), "{}", finished.stderr);
+        assert!(finished.stderr.contains(change), "{change}: {}", finished.stderr);
+        server.sql("delete from ops.\"Knex\"; delete from ops.releases where \"Release\" = 10");
+    }
+    let finished =
+        Run::psql(&server, "migrator", &["--version-table", "ops.odd", "--require-monitor"], up).end();
+    assert_eq!(finished.status.code(), Some(125), "{}", finished.stderr);
+    assert!(finished.stderr.contains("add .COLUMN"), "{}", finished.stderr);
 }

@@ -5,13 +5,19 @@ use testkit::tls::Certificates;
 
 use super::*;
 
-/// Runs a migration as `migrator` with the monitor as `role`, while a session of `web` blocks it until the lock timeout.
+/// Runs a migration as `migrator` with the monitor as `role`, while a session of `web` blocks it for a while.
 fn migrate_monitored_by(server: &Postgres, role: &str) -> Finished {
-    let _blocker = server.session("web", "shop-web", "begin; select * from orders where id = 4711");
+    let blocker = server.session("web", "shop-web", "begin; select * from orders where id = 4711");
     let script = r#"exec "$PSQL" "$MIGRATE_URL" -Xq -v ON_ERROR_STOP=1 -c "$0""#;
-    let mut run = Run::new(&["--lock-timeout", "3s"], &["sh", "-c", script, ALTER]);
+    let mut run = Run::new(&[], &["sh", "-c", script, ALTER]);
     run.command.env("DATABASE_URL", server.url(role)).env("MIGRATE_URL", server.url("migrator"));
-    run.end()
+    let mut run = run.start();
+    run.wait_for("session waits behind it yet");
+    eventually("a wait", || Some(longest_wait_s(server)).filter(|s| *s > 2.0).ok_or_else(String::new));
+    blocker.end();
+    let finished = run.end();
+    server.sql("alter table orders drop note");
+    finished
 }
 
 #[test]

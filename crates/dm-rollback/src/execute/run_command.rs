@@ -58,6 +58,7 @@ impl RollbackCommand {
             env,
             removed_env: inherited_variables(),
             streams: StdioMode::Detached,
+            stdin: None,
             stderr_tail: 0,
             timeout: Some(self.timeout),
             kill_after: KILL_AFTER,

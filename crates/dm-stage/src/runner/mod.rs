@@ -5,8 +5,11 @@ mod limit_args;
 mod outcome;
 mod output;
 mod progress;
+mod stdin;
+mod stdin_copy;
 
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -30,6 +33,7 @@ pub use limit_args::LimitArgs;
 pub use outcome::{Outcome, SuccessCriteria};
 pub(crate) use output::StageResult;
 pub use output::{OutputArgs, OutputMode};
+pub use stdin::{Stdin, StdinLost, StdinMode};
 
 /// How many of the last lines of stderr are searched for an [`ErrorPattern`].
 const SEARCHED_LINES: usize = 100;
@@ -65,6 +69,8 @@ pub struct StageRun {
     pub summary_line: bool,
     /// The command.
     pub argv: Vec<OsString>,
+    /// The stdin of all attempts.
+    pub stdin: Arc<Stdin>,
     /// The time limit of each attempt.
     pub timeout: Option<Duration>,
     /// The time between TERM and KILL.
@@ -125,7 +131,7 @@ pub(crate) fn run_and_return_event(
     let mut spec = child_spec(stage_run, &id, &hooks);
     let StageRun { context, stage, .. } = stage_run;
     stage_run.github.begin_group(&context.qualified_name(stage));
-    let started = child_process::start(&spec, &clock);
+    let started = start(stage_run, &mut spec, &clock);
     let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
     let work = context.work_item(stage, stage_run.kind, started_at);
     let recorder = Recorder::begin(&context.sinks, work, &clock);
@@ -186,6 +192,10 @@ impl StageRun {
         if usize::try_from(max).is_ok_and(|max| number >= max) {
             return None;
         }
+        if let Err(lost) = self.stdin.check() {
+            self.report_no_retry(lost);
+            return None;
+        }
         let message = format!(
             "{}: attempt {number} of {max} failed: {}; retrying in {}",
             self.stage,
@@ -194,6 +204,10 @@ impl StageRun {
         );
         warn(self.context.tool, &[message]);
         Some(self.retry_delay)
+    }
+
+    fn report_no_retry(&self, lost: StdinLost) {
+        warn(self.context.tool, &[format!("{}: the command is not run again, because {lost}", self.stage)]);
     }
 }
 
@@ -205,6 +219,7 @@ fn child_spec(stage_run: &StageRun, id: &EventId, hooks: &impl StageHooks) -> Sp
         env: child_env(&stage_run.context, &stage_run.stage, id).into_iter().chain(hooks.env()).collect(),
         removed_env: Vec::new(),
         streams: if stage_run.keeps_output() { StdioMode::Kept } else { StdioMode::Inherited },
+        stdin: None,
         stderr_tail: stage_run.tail.max(searched).max(shown),
         timeout: stage_run.timeout,
         kill_after: stage_run.kill_after,
@@ -251,9 +266,25 @@ fn run_attempts(
             return Ok((outcome, attempts));
         }
         before = outcome.duration + clock.instant().saturating_duration_since(since);
+        if let Err(lost) = stage_run.stdin.rewind() {
+            stage_run.report_no_retry(lost);
+            return Ok((outcome, attempts));
+        }
         spec.env.push(("DM_ATTEMPT", (number + 1).to_string()));
-        started = child_process::start(spec, clock);
+        started = start(stage_run, spec, clock);
     }
+}
+
+/// Starts an attempt.
+fn start(stage_run: &StageRun, spec: &mut Spec, clock: &dyn Clock) -> Result<Running, StartError> {
+    spec.stdin = stage_run
+        .stdin
+        .for_attempt()
+        .map_err(|error| StartError::wrapper_fault(format!("cannot replay stdin: {error}")))?;
+    let started = child_process::start(spec, clock);
+    // Only the command keeps the pipe open.
+    spec.stdin = None;
+    started
 }
 
 /// Keeps the requested number of lines, with secrets masked.

@@ -1,5 +1,5 @@
-//! Identifies the migration's sessions on the server. They have no common name, but the client port of each belongs to a
-//! descendant of this process, or the client reports the pid of one.
+//! Identifies the migration's sessions on a server without a common name: the client port of each belongs to a descendant
+//! of this process, or the client reports the pid of one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,23 +8,24 @@ use child_process::descendants;
 
 /// The processes of the migration, and their connections to the server.
 #[derive(Debug, Default)]
-pub(super) struct Connections {
+pub(crate) struct Connections {
     /// The pids of the processes.
-    pub(super) pids: BTreeSet<i64>,
+    pub(crate) pids: BTreeSet<i64>,
     /// The local ports of their connections to the server.
-    pub(super) ports: BTreeSet<u16>,
+    pub(crate) ports: BTreeSet<u16>,
 }
 
 impl Connections {
-    /// Reads the current ones; empty without `/proc`.
-    pub(super) fn current(server_port: u16) -> Self {
+    /// Reads the current ones, to these ports of a server; empty without `/proc`.
+    pub(crate) fn current(server_ports: &[u16]) -> Self {
         let pids: Vec<i32> = descendants().into_iter().map(nix::unistd::Pid::as_raw).collect();
         let sockets: BTreeSet<String> = pids.iter().flat_map(|pid| sockets(*pid)).collect();
         let mut ports = BTreeSet::new();
         for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
             let text = fs::read_to_string(table).unwrap_or_default();
             let connections = text.lines().filter_map(parse_connection);
-            let own = connections.filter(|it| it.remote_port == server_port && sockets.contains(it.inode));
+            let own =
+                connections.filter(|it| server_ports.contains(&it.remote_port) && sockets.contains(it.inode));
             ports.extend(own.map(|connection| connection.local_port));
         }
         Self { pids: pids.into_iter().map(i64::from).collect(), ports }
