@@ -7,6 +7,7 @@ use common::event::{Event, Started};
 use jsonschema::Validator;
 use serde_json::Value;
 use testkit::bin::Machine;
+use testkit::fault::{answer, answering};
 use testkit::sample::Sample;
 
 fn schema(name: &str) -> Value {
@@ -53,11 +54,13 @@ fn the_streams_the_journal_and_the_ledger_match_their_schemas() {
         "dm-stage deployment --start; dm-stage build -- true; dm-stage test --retries 1 --retry-delay 1ms -- sh -c 'exit 3'; \
          dm-smoke smoke.toml --format jsonl > smoke.jsonl; \
          dm-migrate -- true; \
-         dm-health --url orders={url} --url health={health} --control-url '{health}?group=old' --version-at 'json:$.version' --interval 5ms \
+         dm-health --url orders={url} --url health={health} --control-url '{old}' --version-at 'json:$.version' --interval 5ms \
            --watch 1s..2s --max-fail 50 --format jsonl > health.jsonl; \
          dm-rollback --format jsonl --if-error-rate 5 --verify-url {health} -- true < health.jsonl > verdict.jsonl",
         url = sample.orders(),
         health = sample.health(),
+        // Another version: the deployed one is no control group.
+        old = answering(&answer("200 OK", r#"{"version":"1"}"#)),
     );
     let output = machine.shell(&script).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -113,7 +113,6 @@ fn a_control_group_that_cannot_be_observed_is_not_forgotten() {
     assert!(verdict.why.contains("the control group has no requests"), "{}", verdict.why);
     let same = (0..200).flat_map(|second| {
         [with_version(&probe_at(second, second % 3 > 0), "2.0"), with_version(&control(second, true), "2.0")]
-            .map(|line| line.replace(r#""reason":null,"control":true"#, r#""reason":null,"control":true"#))
     });
     let verdict = judged(same.collect());
     assert_eq!(verdict.verdict, Decision::Inconclusive);
@@ -125,7 +124,7 @@ fn since(second: u64) -> Criteria {
 
 #[test]
 fn the_requests_before_the_deployment_are_the_baseline_whatever_they_name() {
-    let failing = |every: usize, second: usize| second % every != 0;
+    let failing = |every: usize, second: usize| !second.is_multiple_of(every);
     for before in [Some("1.0"), None] {
         let lines: Vec<String> = (0..700)
             .map(|second| {
