@@ -190,6 +190,7 @@ judge() {
 # Whether the version was detected is not known, unless the health check expected it.
 mark_good() {
     local options=(--mark-good)
+    [ "$ALLOW_REFUSED" != yes ] || options+=(--allow-refused)
     [ -n "$expected_version" ] && [ -n "$(version_at "$1")" ] && [ -n "$(setting "$1" HEALTH_URL)" ] || options+=(--assumed)
     run "$1" dm-rollback "${options[@]}"
 }

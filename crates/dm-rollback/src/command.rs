@@ -9,6 +9,7 @@ use common::label::Label;
 use telemetry::Context;
 
 use crate::args::{Args, TOOL};
+use crate::ledger::artifact::is_same_version;
 use crate::ledger::history::History;
 use crate::ledger::stamps::display_time;
 use crate::ledger::{Attempt, EntryKind, KnownGood, ServiceLedger};
@@ -24,7 +25,14 @@ pub enum Command {
     /// Judges the deployment, and acts on the verdict.
     Judge(Box<Plan>),
     /// Records a version as known good.
-    MarkGood(LedgerHandle, KnownGood),
+    MarkGood {
+        /// The ledger.
+        ledger: LedgerHandle,
+        /// The version.
+        good: KnownGood,
+        /// Whether it is recorded even if this deployment was rolled back.
+        allow_refused: bool,
+    },
     /// Checks whether a version was rolled back.
     CheckVersion {
         /// The ledger.
@@ -56,6 +64,11 @@ pub fn plan(args: Args) -> Result<Command> {
     if !args.command.is_empty() {
         bail!("--mark-good and --check-version run no command: remove what follows --");
     }
+    if judges(&args) {
+        bail!(
+            "--mark-good and --check-version judge nothing: remove --if-…, --because, --provisional and --dry-run"
+        );
+    }
     let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
     let identity = &context.identity;
     let ledger = LedgerHandle {
@@ -70,7 +83,21 @@ pub fn plan(args: Args) -> Result<Command> {
     let version = version.context(NO_VERSION)?;
     let release = non_empty(flags.release.as_ref());
     let schema = env::system(SCHEMA_VERSION).as_deref().and_then(Label::sanitize);
-    Ok(Command::MarkGood(ledger, KnownGood { version, release, schema, assumed: flags.assumed }))
+    let good = KnownGood { version, release, schema, assumed: flags.assumed };
+    Ok(Command::MarkGood { ledger, good, allow_refused: flags.allow_refused })
+}
+
+/// Whether the flags ask for a verdict.
+fn judges(args: &Args) -> bool {
+    args.if_error_rate.is_some()
+        || args.if_health_fails
+        || args.if_smoke_fails
+        || args.because.is_some()
+        || args.source.if_latency.is_some()
+        || !args.source.if_alert.is_empty()
+        || args.trigger.from_alertmanager
+        || args.safeguards.provisional
+        || args.dry_run
 }
 
 /// Runs the command.
@@ -80,7 +107,7 @@ pub fn plan(args: Args) -> Result<Command> {
 pub fn run(command: Command) -> Result<Exit> {
     match command {
         Command::Judge(plan) => judge_and_act(*plan),
-        Command::MarkGood(ledger, version) => ledger.mark_good(version),
+        Command::MarkGood { ledger, good, allow_refused } => ledger.mark_good(good, allow_refused),
         Command::CheckVersion { ledger, version, allow_refused } => {
             ledger.check_version(version.as_ref(), allow_refused)
         }
@@ -88,7 +115,21 @@ pub fn run(command: Command) -> Result<Exit> {
 }
 
 impl LedgerHandle {
-    fn mark_good(&self, good: KnownGood) -> Result<Exit> {
+    fn mark_good(&self, good: KnownGood, allow_refused: bool) -> Result<Exit> {
+        let history = History::read(&self.ledger, SystemClock.now()).map_err(anyhow::Error::msg)?;
+        let is_this = |failed: &Label| is_same_version(failed, &good.version);
+        let rollback = history.rollback_of(&self.attempt.deployment);
+        let rolled_back = rollback.filter(|it| it.intent.failed.as_ref().is_some_and(is_this));
+        if let Some(rollback) = rolled_back.filter(|_| !allow_refused) {
+            print(format!(
+                "version {} is not recorded as known good: its deployment {} was rolled back at {}. If it was deployed \
+                 again and is good, give --allow-refused",
+                good.version,
+                self.attempt.deployment,
+                display_time(rollback.ts)
+            ));
+            return Ok(Exit::Failure);
+        }
         let message = format!("recorded version {} as known good", good.version);
         let written = self.ledger.append(SystemClock.now(), &self.attempt, EntryKind::Good(good));
         written.map_err(anyhow::Error::msg)?;

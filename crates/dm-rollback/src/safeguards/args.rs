@@ -37,7 +37,7 @@ pub struct SafeguardArgs {
     #[arg(long, env = "DM_COOL_DOWN", value_name = "DURATION", value_parser = parse_cool_down)]
     pub cool_down: Option<EmptyAsNone<Duration>>,
 
-    /// Allow a version that was rolled back before: as the --target, or with --check-version
+    /// Allow a version that was rolled back before: as the --target, or with --check-version or --mark-good
     #[arg(long)]
     pub allow_refused: bool,
 

@@ -1,5 +1,6 @@
 //! Chooses the version to roll back to, and checks that it fits the schema. Pure.
 
+use common::event::RollbackResult;
 use common::label::Label;
 
 use crate::ledger::KnownGood;
@@ -37,6 +38,14 @@ pub(super) fn notes(history: &History, request: &Request<'_>, target: &KnownGood
         notes.push(format!(
             "WARNING: nobody knows the target {version}: no deployment of it is recorded, and it is passed on as you wrote \
              it; {known}"
+        ));
+    }
+    let restored = history.restored_by(target.artifact());
+    let was_verified = |(_, result)| result == RollbackResult::Verified;
+    if let Some(rollback) = restored.filter(|it| !it.outcome.is_some_and(was_verified)) {
+        notes.push(format!(
+            "WARNING: the rollback to {version} at {} was not verified, and nothing has proven it good since",
+            display_time(rollback.ts)
         ));
     }
     if target.assumed {

@@ -107,3 +107,32 @@ fn a_target_that_is_only_assumed_is_announced() {
     team.tool("d-1", "1.0").arg("--mark-good").assert().code(0);
     team.fails("d-3", "3.0", &["--dry-run", "--cool-down", "0s"], TRACE).code(11).stderr(announced.not());
 }
+
+#[test]
+fn a_deployment_that_was_rolled_back_is_not_recorded_as_good() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    team.fails("d-2", "2.0", &[], TRACE).code(12);
+    let marked = |flags: &[&str]| team.tool("d-2", "2.0").arg("--mark-good").args(flags).assert();
+    marked(&[])
+        .code(1)
+        .stderr(contains("2.0 is not recorded as known good: its deployment d-2 was rolled back at"));
+    team.tool("d-2", "2.0").arg("--check-version").assert().code(1);
+    // What judges or rehearses is another command.
+    for flag in [&["--dry-run"][..], &["--if-error-rate", "5"], &["--provisional"]] {
+        marked(flag).code(2).stderr(contains("judge nothing"));
+    }
+    marked(&["--allow-refused"]).code(0);
+    team.tool("d-2", "2.0").arg("--check-version").assert().code(0);
+}
+
+#[test]
+fn a_target_whose_last_rollback_was_not_verified_is_named() {
+    let team = Team::new();
+    team.keeps("d-1", "1.0");
+    team.fails("d-2", "2.0", &[], TRACE).code(12);
+    team.advance(60);
+    team.fails("d-3", "3.0", &[], TRACE)
+        .code(12)
+        .stderr(contains("WARNING: the rollback to 1.0 at").and(contains("was not verified")));
+}
