@@ -114,7 +114,7 @@ fn change_lease(store: &TempDir, change: impl FnOnce(&mut serde_json::Value)) {
     let path = store.path().join("production/shop/state.json");
     let mut document: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     change(&mut document["lease"]);
-    std::fs::write(&path, document.to_string()).unwrap();
+    common::fs::atomic::write(&path, document.to_string().as_bytes()).unwrap();
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use common::fs::atomic;
 use common::label::Label;
 use common::runtime;
 use tempfile::TempDir;
@@ -214,7 +215,7 @@ fn an_object_that_is_too_large_is_neither_written_nor_read() {
     // Somebody else has written it.
     let folder = places().remove(0);
     run(async { folder.open().put_if_absent(&key, b"small").await }).unwrap();
-    fs::write(folder.file(&key), &bytes).unwrap();
+    atomic::write(&folder.file(&key), &bytes).unwrap();
     let body = String::from_utf8(bytes).unwrap();
     let response = answer("200 OK\r\nETag: \"1\"\r\nLast-Modified: Mon, 01 Jan 2024 00:00:00 GMT", &body);
     for place in [folder, Place::fake(&fault::answering(&response))] {
@@ -231,7 +232,7 @@ fn a_folder_store_opens_regular_files_of_this_user_only() {
     let (file, victim) = (place.file(&key), place.folder.path().join("victim"));
 
     // A link at the name of the draft is not written through.
-    fs::write(&victim, b"as it was").unwrap();
+    atomic::write(&victim, b"as it was").unwrap();
     symlink(&victim, file.with_file_name(".state.json.tmp")).unwrap();
     run(async { store.put_if_matches(&key, b"new", &version).await }).unwrap();
     assert_eq!(fs::read(&victim).unwrap(), b"as it was");

@@ -196,7 +196,7 @@ fn a_storm_of_conflicts_ends_at_the_deadline() {
                 // Between the reading and the writing of this writer, another one is always faster.
                 let text = json!({ "v": 1, "sequence": rounds, "last_fence": 0 }).to_string();
                 let path = store.path().join("production/shop/state.json");
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
                 atomic::write(&path, text.as_bytes()).unwrap();
                 Ok::<_, StoreError>(document.add_event(json!({ "id": "x" })))
             })
