@@ -276,7 +276,10 @@ fn a_killed_runner_is_not_a_deployment_in_progress() {
     next.env("LD_PRELOAD", testkit::bin::library("libfaketime.so.1"))
         .env("FAKETIME", "+2h")
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    succeeds(next);
+    let output = next.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stderr.lines().count() == 1, "{stderr}");
+    assert!(stderr.contains("the previous deployment") && stderr.contains("was interrupted"), "{stderr}");
     assert_eq!(gateway.series("deployment_in_progress", &[]), Vec::<String>::new());
 }
 
