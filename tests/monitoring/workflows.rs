@@ -79,7 +79,7 @@ fn the_workflow_deploys_the_sample_and_shows_the_timeline() {
     let output = deploy.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
-    assert!(stderr.contains("deployed and kept"), "{stderr}");
+    assert!(stderr.contains("\ndeployed 1 in ") && stderr.contains(", kept: 0 of "), "{stderr}");
     let show = |deployment: &str| {
         let mut show = step(&machine, &job["steps"], "Show the timeline");
         assert!(show.env("DM_DEPLOYMENT_ID", deployment).status().unwrap().success());
