@@ -60,9 +60,9 @@ impl Tally {
             (self.not_reached, "failed before the server asked the application (upstream status -)"),
             (
                 self.unrelated,
-                "were answered with an error by the web server itself, as far as its log says (501, 505, or a request \
-                 that it could not read): to see what the application answers, add us=$upstream_status to nginx's \
-                 log_format",
+                "were answered with an error by the web server itself, as far as its log says (501, 505, a request that \
+                 it could not read, or one that it did not pass on): to see what the application answers, nginx's \
+                 log_format needs us=$upstream_status",
             ),
         ]
     }
