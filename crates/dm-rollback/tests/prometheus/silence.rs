@@ -129,10 +129,27 @@ fn a_target_that_is_down_has_crashed_and_one_that_left_was_replaced() {
         ];
         dm_rollback("x", &args).assert()
     };
-    // Beside our targets, which are up, a new one never came up.
     let crashed = run("shop_total").code(3);
     crashed.stderr(contains(format!("instance=\"{dead}\"")).and(contains("did it crash?")));
     run(&format!(r#"shop_total{{instance!="{dead}"}}"#)).code(0);
+}
+
+#[test]
+fn a_new_target_that_never_came_up_is_no_good_version() {
+    let dead = testkit::fault::refused();
+    let dead = dead.trim_start_matches("http://");
+    let mut history = History::default();
+    history.steady(r#"shop_total{status="200",job="shop",instance="old:1"}"#, 10, 10);
+    history.add(r#"up{job="shop",instance="old:1"}"#, |_| Some(1));
+    let prometheus = Prometheus::scraping_service_into("shop", dead, history.data());
+    prometheus.expect(&format!(r#"count_over_time(up{{job="shop",instance="{dead}"}}[1m]) > bool 2"#), 1.0);
+    let run = |query: &str| {
+        let args = ["--if-error-rate", "5", "--prometheus", &prometheus.url(), "--since", "5m"];
+        dm_rollback("x", &[&args[..], &["--total-query", query]].concat()).assert()
+    };
+    let never = contains(format!("instance=\"{dead}\"")).and(contains("never came up"));
+    run("shop_total").code(3).stderr(never);
+    run(r#"shop_total{instance="old:1"}"#).code(0);
 }
 
 #[test]
