@@ -69,7 +69,12 @@ impl Failure {
         if let Some(stage) = failed.iter().rfind(is_its) {
             return Self::from_stage(stage, failed, events);
         }
+        // A service that was healthy before failed while it was watched.
+        let was_healthy = events.iter().filter(|event| event.status == Status::Success).any(|event| {
+            matches!(event.detail, Detail::Health { .. }) && event.identity.service == judge.identity.service
+        });
         let name = match condition {
+            Some(Condition::HealthFails) if was_healthy => "watch",
             Some(Condition::HealthFails) => "health check",
             Some(Condition::SmokeFails) => "smoke test",
             Some(Condition::ErrorRate | Condition::Latency) => "watch",

@@ -216,6 +216,19 @@ fn failed_deployments_that_are_rolled_back() {
         (
             vec![
                 ok("deploy", "api", 1),
+                of_kind(ok("health_check", "api", 3), unhealthy("api", 3, "x").detail),
+                acted(
+                    verdict(("api", 60, "rollback"), Some(Condition::HealthFails), "all probes fail", None),
+                    verified,
+                    Some("1.3.1"),
+                    None,
+                ),
+            ],
+            "FAILED at watch: all probes fail; api rolled back to 1.3.1, verified",
+        ),
+        (
+            vec![
+                ok("deploy", "api", 1),
                 smoke_fails(5, "\"login\": status 500, expected 200"),
                 acted(
                     verdict(("api", 7, "rollback"), Some(Condition::SmokeFails), "1 test failed", None),
