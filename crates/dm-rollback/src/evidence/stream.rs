@@ -260,10 +260,11 @@ impl<'a> Reader<'a> {
     }
 
     fn probe(&mut self, probe: &line::Probe<'_>) {
-        if probe.seq > 0 && probe.seq <= std::mem::replace(&mut self.seq, probe.seq) {
+        let last = std::mem::replace(&mut self.seq, probe.seq);
+        if probe.seq > 0 && probe.seq <= last {
             return self.damage(format!(
-                "probe {} arrives after probe {} or twice: is the stream written by two producers?",
-                probe.seq, self.seq
+                "probe {} arrives after probe {last} or twice: is the stream written by two producers?",
+                probe.seq
             ));
         }
         // Whoever gave up waiting has no duration, but it was not quick.
