@@ -1,5 +1,9 @@
 //! What a bucket of requests says about two error rates. Pure.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
 use super::capped_ratio::Outcomes;
 use super::mixture::float;
 
@@ -7,13 +11,25 @@ use super::mixture::float;
 /// refund is small.
 pub(super) const MANY: u64 = 2000;
 
+/// How many distributions are remembered: all that a few sources need. Each has at most 48 kB.
+const REMEMBERED: usize = 32;
+
+/// A number of requests, and the bits of the limit and of the alternative.
+type Key = (u64, u64, u64);
+
+thread_local! {
+    /// The latest distributions, oldest first. At a steady rate, all buckets have the same number of requests, and
+    /// computing the distribution takes longer than all the rest.
+    static LATEST: RefCell<VecDeque<(Key, Rc<Outcomes>)>> = const { RefCell::new(VecDeque::new()) };
+}
+
 /// The evidence of a bucket with this number of requests, for one alternative to the limit.
 pub(super) struct Bucket {
     total: u64,
     /// What one error, and one request without an error, add to the logarithm of the likelihood ratio.
     log_ratios: (f64, f64),
     /// The outcomes in ascending order of their ratio; `None` in a large bucket.
-    outcomes: Option<Outcomes>,
+    outcomes: Option<Rc<Outcomes>>,
 }
 
 impl Bucket {
@@ -21,15 +37,20 @@ impl Bucket {
         let log_ratios = ((alternative / limit).ln(), ((1.0 - alternative) / (1.0 - limit)).ln());
         let mut bucket = Self { total, log_ratios, outcomes: None };
         if total <= MANY {
-            let mut log_null = log_binomial(total, limit);
-            let mut ratios: Vec<f64> = (0..=total).map(|errors| bucket.ratio(errors)).collect();
-            if bucket.is_reversed() {
-                log_null.reverse();
-                ratios.reverse();
-            }
-            bucket.outcomes = Some(Outcomes::new(&log_null, ratios));
+            let key = (total, limit.to_bits(), alternative.to_bits());
+            bucket.outcomes = Some(remembered(key, || bucket.compute_outcomes(limit)));
         }
         bucket
+    }
+
+    fn compute_outcomes(&self, limit: f64) -> Outcomes {
+        let mut log_null = log_binomial(self.total, limit);
+        let mut ratios: Vec<f64> = (0..=self.total).map(|errors| self.ratio(errors)).collect();
+        if self.is_reversed() {
+            log_null.reverse();
+            ratios.reverse();
+        }
+        Outcomes::new(&log_null, ratios)
     }
 
     /// The evidence of this number of errors, at most `cap`.
@@ -48,6 +69,21 @@ impl Bucket {
     fn is_reversed(&self) -> bool {
         self.log_ratios.0 < 0.0
     }
+}
+
+/// The distribution with this key, computed if it is not remembered.
+fn remembered(key: Key, compute: impl FnOnce() -> Outcomes) -> Rc<Outcomes> {
+    LATEST.with_borrow_mut(|latest| {
+        if let Some((_, outcomes)) = latest.iter().find(|(known, _)| *known == key) {
+            return Rc::clone(outcomes);
+        }
+        let outcomes = Rc::new(compute());
+        if latest.len() >= REMEMBERED {
+            latest.pop_front();
+        }
+        latest.push_back((key, Rc::clone(&outcomes)));
+        outcomes
+    })
 }
 
 /// The logarithm of the probability of 0, 1, …, `total` errors if each request fails with the probability `rate`, which is
