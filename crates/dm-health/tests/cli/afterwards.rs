@@ -30,8 +30,8 @@ fn the_command_runs_once_the_service_is_healthy() {
         command.env("PATH", "/usr/bin:/bin");
         (Command::from_std(command).timeout(Duration::from_mins(2)).assert(), run)
     };
-    let (told, state) = run(&[DOWN, OK], "", &["sh", "-c", "echo ran; exit 7"]);
-    told.code(7).stdout(contains("\"type\":\"end\"").and(predicates::str::ends_with("\nran\n")));
+    let (assert, state) = run(&[DOWN, OK], "", &["sh", "-c", "echo ran; exit 7"]);
+    assert.code(7).stdout(contains("\"type\":\"end\"").and(predicates::str::ends_with("\nran\n")));
     assert_eq!(state.event()["status"], "success");
     run(&[DOWN], "--max-fail 1", &["echo", "ran"]).0.code(1).stdout(contains("ran\n").not());
     run(&[OK], "", &["no-such-program"]).0.code(127).stderr(contains("no-such-program: not found in PATH"));
@@ -92,13 +92,13 @@ fn headers_that_other_clients_take_are_taken() {
 fn a_tls_connection_that_fails_says_what_to_do() {
     let authority = testkit::https::Authority::new();
     let run = Run::new(&authority.server(testkit::https::Flaw::DemandsClient), "--max-fail 1");
-    let told = |file: &std::path::Path| {
+    let probed = |file: &std::path::Path| {
         let mut command = run.command();
         command.env("SSL_CERT_FILE", file);
         Command::from_std(command).timeout(Duration::from_mins(2)).assert()
     };
-    told(&authority.file()).code(1).stderr(contains("demand").and(contains("a client certificate")));
-    told(std::path::Path::new("/nonexistent.pem")).code(5).stderr(contains(
+    probed(&authority.file()).code(1).stderr(contains("demand").and(contains("a client certificate")));
+    probed(std::path::Path::new("/nonexistent.pem")).code(5).stderr(contains(
         "cannot read /nonexistent.pem, the file of certificate authorities in SSL_CERT_FILE",
     ));
 }

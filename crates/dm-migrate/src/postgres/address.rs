@@ -105,7 +105,7 @@ impl Address {
         if let Some(options) = parameters.take("options") {
             config.options(options);
         }
-        // A server in recovery is read-only, and one that is not accepts writes unless it is told not to.
+        // A server in recovery is read-only, and another one accepts writes unless its sessions are read-only by default.
         config.target_session_attrs(match parameters.get("target_session_attrs").unwrap_or("any") {
             "read-write" | "primary" => TargetSessionAttrs::ReadWrite,
             "read-only" | "standby" => TargetSessionAttrs::ReadOnly,

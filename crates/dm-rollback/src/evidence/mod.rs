@@ -38,8 +38,6 @@ pub(crate) use stream::Subject;
 use timeline::Timeline;
 use versions::Versions;
 
-use crate::decision::baseline::Limits;
-
 /// The maximum length of a line: no record of the tools is longer.
 pub(crate) const MAX_LINE_BYTES: usize = 1024 * 1024;
 
@@ -133,22 +131,15 @@ impl Evidence {
         sources.iter().all(|name| self.observations.get(name).is_some_and(Observation::is_probing))
     }
 
-    /// Expects requests of these sources: without them, nothing is proven good.
-    pub(crate) fn require_sources(&mut self, sources: &BTreeSet<String>) {
-        self.required.clone_from(sources);
-    }
-
     /// Why a source does not show how the version is now: it is missing, or has been silent for much longer than before.
     /// `None` if each does.
     pub(crate) fn why_source_is_silent(&self) -> Option<String> {
-        let missing = self.required.iter().find(|name| !self.observations.contains_key(*name));
-        if let Some(name) = missing {
+        if let Some(name) = self.required.iter().find(|name| !self.observations.contains_key(*name)) {
             let name = source_label(name);
             return Some(format!("the source {name}, whose requests failed, was not observed again"));
         }
         let now = self.timeline.latest_bucket().filter(|_| self.is_stream)?;
-        let silent = self.observations.iter().find(|(_, observation)| observation.is_silent(now));
-        let (name, _) = silent?;
+        let (name, _) = self.observations.iter().find(|(_, observation)| observation.is_silent(now))?;
         Some(format!(
             "the source {} has had no requests lately, so that nobody knows how it is now",
             source_label(name)
@@ -254,13 +245,14 @@ impl Evidence {
 
     /// What is wrong with the producer's clock, as a sentence.
     pub(crate) fn clock_problem(&self) -> Option<String> {
-        let raised = |limits: Limits| limits.is_raised();
-        let is_raised = || self.observations.values().filter_map(|it| it.errors.limits()).any(raised);
+        let is_raised = || {
+            self.observations.values().filter_map(|it| it.errors.limits()).any(|limits| limits.is_raised())
+        };
         self.timeline.problem().map(str::to_owned).or_else(|| {
             let lag = self.timeline.lag().filter(|_| is_raised())?;
             Some(format!(
-                "the records arrive {lag} after their time, so that those before the deployment may be of after it: set \
-                 the clock of their producer"
+                "the records arrive {lag} after their time, so that some that seem to be from before the deployment \
+                 may be from after it: set the clock of their producer"
             ))
         })
     }

@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         let mut evidence = Evidence::new(criteria);
         evidence.versions = subject.versions.clone();
         evidence.is_stream = true;
-        evidence.require_sources(&subject.required_sources);
+        evidence.required.clone_from(&subject.required_sources);
         Self { evidence, subject, clock, line: 0, records: 0, latest: None, seq: 0, is_continued: false }
     }
 

@@ -34,7 +34,7 @@ fn fires(alertmanager: &Alertmanager, labels: &Value) {
 }
 
 fn fires_since(alertmanager: &Alertmanager, labels: &Value, began: DateTime<Utc>) {
-    post(alertmanager, &json!([{"labels": labels, "startsAt": began.to_rfc3339()}]));
+    post(alertmanager, "alerts", &json!([{"labels": labels, "startsAt": began.to_rfc3339()}]));
     let url = format!("http://{}/api/v2/alerts", alertmanager.address());
     eventually("the alert", || {
         let alerts: Value = reqwest::blocking::get(&url).unwrap().json().unwrap();
@@ -43,10 +43,10 @@ fn fires_since(alertmanager: &Alertmanager, labels: &Value, began: DateTime<Utc>
     });
 }
 
-fn post(alertmanager: &Alertmanager, alerts: &Value) {
-    let url = format!("http://{}/api/v2/alerts", alertmanager.address());
+fn post(alertmanager: &Alertmanager, resource: &str, body: &Value) {
+    let url = format!("http://{}/api/v2/{resource}", alertmanager.address());
     let post = reqwest::blocking::Client::new().post(&url).header("Content-Type", "application/json");
-    assert!(post.body(alerts.to_string()).send().unwrap().status().is_success());
+    assert!(post.body(body.to_string()).send().unwrap().status().is_success());
 }
 
 /// The result of a payload in a CI run that the relay started.
@@ -92,51 +92,53 @@ fn an_alert_that_fires_rolls_back_the_last_deployment_once() {
     assert_eq!(team.trace(), ["d-2 from 2.0 to 1.0"]);
 }
 
-#[test]
-fn an_alert_that_is_silenced_during_the_rollback_verifies_nothing() {
-    let (team, alertmanager) = (team(), alertmanager());
-    let url = format!("http://{}", alertmanager.address());
-    fires(&alertmanager, &labels());
+/// The result of a payload about an alert that fires, if `change` happens while its rollback runs.
+fn relayed_while(
+    team: &Team,
+    alertmanager: &Alertmanager,
+    flags: &[&str],
+    change: impl FnOnce() + Send,
+) -> Assert {
+    fires(alertmanager, &labels());
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let is_done = || if team.trace().is_empty() { Err("no trace".to_owned()) } else { Ok(()) };
             eventually("the rollback", is_done);
-            let now = SystemClock.now();
-            let (name, value) = ("service", "api");
-            let silence = json!({
-                "matchers": [{"name": name, "value": value, "isRegex": false}],
-                "startsAt": now.to_rfc3339(), "endsAt": (now + TimeDelta::hours(1)).to_rfc3339(),
-                "createdBy": "operator", "comment": "quiet, please",
-            });
-            let response =
-                reqwest::blocking::Client::new().post(format!("{url}/api/v2/silences")).json(&silence).send();
-            response.unwrap().error_for_status().unwrap();
+            change();
         });
-        let flags = ["--verify-deadline", "2s", "--bucket", "100ms"];
-        relayed_with(&team, &url, &payload("firing", &labels()), &flags)
-            .code(12)
-            .stderr(contains("the alert still fires after 2.0s"));
-    });
+        let url = format!("http://{}", alertmanager.address());
+        relayed_with(team, &url, &payload("firing", &labels()), flags)
+    })
+}
+
+#[test]
+fn an_alert_that_is_silenced_during_the_rollback_verifies_nothing() {
+    let (team, alertmanager) = (team(), alertmanager());
+    let silence = || {
+        let now = SystemClock.now();
+        let silence = json!({
+            "matchers": [{"name": "service", "value": "api", "isRegex": false}],
+            "startsAt": now.to_rfc3339(), "endsAt": (now + TimeDelta::hours(1)).to_rfc3339(),
+            "createdBy": "operator", "comment": "quiet, please",
+        });
+        post(&alertmanager, "silences", &silence);
+    };
+    relayed_while(&team, &alertmanager, &["--verify-deadline", "2s", "--bucket", "100ms"], silence)
+        .code(12)
+        .stderr(contains("the alert still fires after 2.0s"));
 }
 
 #[test]
 fn an_alert_that_the_rollback_resolves_verifies_it() {
     let (team, alertmanager) = (team(), alertmanager());
-    let url = format!("http://{}", alertmanager.address());
-    fires(&alertmanager, &labels());
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let is_done = || if team.trace().is_empty() { Err("no trace".to_owned()) } else { Ok(()) };
-            eventually("the rollback", is_done);
-            let now = SystemClock.now();
-            let (began, ended) = ((now - TimeDelta::seconds(60)).to_rfc3339(), now.to_rfc3339());
-            post(&alertmanager, &json!([{"labels": labels(), "startsAt": began, "endsAt": ended}]));
-        });
-        let flags = ["--verify-deadline", "1m", "--bucket", "50ms"];
-        relayed_with(&team, &url, &payload("firing", &labels()), &flags)
-            .code(10)
-            .stderr(contains("rolled back and verified"));
-    });
+    let resolve = || {
+        let now = SystemClock.now();
+        let (began, ended) = ((now - TimeDelta::seconds(60)).to_rfc3339(), now.to_rfc3339());
+        post(&alertmanager, "alerts", &json!([{"labels": labels(), "startsAt": began, "endsAt": ended}]));
+    };
+    relayed_while(&team, &alertmanager, &["--verify-deadline", "1m", "--bucket", "50ms"], resolve)
+        .code(10)
+        .stderr(contains("rolled back and verified"));
     assert_eq!(team.ledger().last().unwrap()["result"], "verified");
 }
 
@@ -164,9 +166,7 @@ fn a_resolved_silenced_or_foreign_alert_rolls_nothing_back() {
     let matcher = json!({"name": "service", "value": "api", "isRegex": false, "isEqual": true});
     let silence = json!({"matchers": [matcher], "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2100-01-01T00:00:00Z",
         "createdBy": "a person", "comment": "known"});
-    let post = reqwest::blocking::Client::new().post(format!("{url}/api/v2/silences"));
-    let made = post.header("Content-Type", "application/json").body(silence.to_string()).send().unwrap();
-    assert!(made.status().is_success(), "{made:?}");
+    post(&alertmanager, "silences", &silence);
     eventually("the silence", || {
         match relayed(&team, &url, &payload("firing", &labels())).get_output().status.code() {
             Some(3) => Ok(()),

@@ -22,8 +22,8 @@ pub(crate) fn import(place: &Place, args: &[&str], stdin: &str) -> assert_cmd::a
 
 fn results(format: &str, name: &str, code: i32) -> Vec<(String, TestResult, Option<String>)> {
     let place = Place::with_suite("");
-    let told = import(&place, &[format, &fixture(name)], "").code(code);
-    let records = records(&told.get_output().stdout);
+    let imported = import(&place, &[format, &fixture(name)], "").code(code);
+    let records = records(&imported.get_output().stdout);
     assert!(matches!(records.last(), Some(Record::End { exit: 1, .. })), "{records:?}");
     let Detail::Smoke { results, .. } = place.event().detail else { panic!("no smoke event") };
     let counted: u64 = results.iter().map(|(_, tests)| tests).sum();
@@ -63,8 +63,8 @@ fn node() {
 
 #[test]
 fn pytest() {
-    let told = results("--from-junit", "pytest-9.2.0.junit.xml", 1);
-    let kinds: Vec<_> = told.iter().map(|(name, result, _)| (name.as_str(), *result)).collect();
+    let imported = results("--from-junit", "pytest-9.2.0.junit.xml", 1);
+    let kinds: Vec<_> = imported.iter().map(|(name, result, _)| (name.as_str(), *result)).collect();
     assert_eq!(
         kinds,
         [
@@ -76,35 +76,35 @@ fn pytest() {
         ]
     );
     assert!(
-        told[1].2.as_deref().unwrap().starts_with("AssertionError: assert {'status': 'down'}"),
-        "{told:?}"
+        imported[1].2.as_deref().unwrap().starts_with("AssertionError: assert {'status': 'down'}"),
+        "{imported:?}"
     );
-    assert_eq!(told[4].2.as_deref(), Some("failed on setup with \"RuntimeError: no database\""));
+    assert_eq!(imported[4].2.as_deref(), Some("failed on setup with \"RuntimeError: no database\""));
 }
 
 #[test]
 fn bats() {
-    let told = results("--from-tap", "bats-1.8.2.tap", 1);
+    let imported = results("--from-tap", "bats-1.8.2.tap", 1);
     let why = "(in test file t.bats, line 2) `@test \"fails & is <odd>\" { echo \"some output\"; [ 1 -eq 2 ]; }' failed some output";
     let why = Some(why);
     assert_eq!(
-        told,
+        imported,
         wanted(&[
             ("adds", Pass, None),
             ("fails & is <odd>", Fail, why),
             ("left out", Skip, Some("not today"))
         ])
     );
-    let told = results("--from-junit", "bats-1.8.2.junit.xml", 1);
-    assert_eq!(told[1].0, "t.bats: fails & is <odd>");
-    assert!(told[1].2.as_deref().unwrap().starts_with("(in test file t.bats, line 2) `"), "{told:?}");
+    let imported = results("--from-junit", "bats-1.8.2.junit.xml", 1);
+    assert_eq!(imported[1].0, "t.bats: fails & is <odd>");
+    assert!(imported[1].2.as_deref().unwrap().starts_with("(in test file t.bats, line 2) `"), "{imported:?}");
 }
 
 #[test]
 fn hurl() {
-    let told = results("--from-junit", "hurl-8.0.1.junit.xml", 1);
+    let imported = results("--from-junit", "hurl-8.0.1.junit.xml", 1);
     assert_eq!(
-        told,
+        imported,
         wanted(&[
             ("health.hurl", Pass, None),
             (
@@ -126,16 +126,16 @@ fn hurl() {
             ),
         ])
     );
-    let told = results("--from-tap", "hurl-8.0.1.tap", 1);
+    let imported = results("--from-tap", "hurl-8.0.1.tap", 1);
     let wanted =
         wanted(&[("health.hurl", Pass, None), ("orders.hurl", Fail, None), ("refused.hurl", Fail, None)]);
-    assert_eq!(told, wanted);
+    assert_eq!(imported, wanted);
 }
 
 #[test]
 fn go_test() {
-    let told = results("--from-junit", "gotestsum-1.8.2.junit.xml", 1);
-    let kinds: Vec<_> = told.iter().map(|(name, result, _)| (name.as_str(), *result)).collect();
+    let imported = results("--from-junit", "gotestsum-1.8.2.junit.xml", 1);
+    let kinds: Vec<_> = imported.iter().map(|(name, result, _)| (name.as_str(), *result)).collect();
     assert_eq!(
         kinds,
         [
@@ -149,7 +149,7 @@ fn go_test() {
         ]
     );
     let why = "=== RUN TestFails shop_test.go:8: status 503, want <200> & \"ok\" --- FAIL: TestFails (0.00s)";
-    assert_eq!(told[0].2.as_deref(), Some(why));
+    assert_eq!(imported[0].2.as_deref(), Some(why));
 }
 
 #[test]
@@ -157,10 +157,10 @@ fn what_this_tool_writes_it_reads() {
     let place =
         Place::with_suite(&(crate::shell("good", "true", "") + &crate::shell("bad # x", "exit 3", "")));
     for (format, from, prefix) in [("tap", "--from-tap", ""), ("junit", "--from-junit", "smoke: ")] {
-        let told = place.smoke(&["--format", format]).code(1);
-        let text = String::from_utf8(told.get_output().stdout.clone()).unwrap();
-        let told = import(&place, &[from, "-", "--name", "again", "--format", "human"], &text).code(1);
-        told.stdout(
+        let imported = place.smoke(&["--format", format]).code(1);
+        let text = String::from_utf8(imported.get_output().stdout.clone()).unwrap();
+        let imported = import(&place, &[from, "-", "--name", "again", "--format", "human"], &text).code(1);
+        imported.stdout(
             contains(format!("ok    {prefix}good ("))
                 .and(contains(format!("FAIL  {prefix}bad # x (")))
                 .and(contains("sh: exit code 3, expected exit code 0\n"))
@@ -234,10 +234,11 @@ fn several_reports_and_patterns_are_one_result() {
         "other.xml",
         b"<?xml version='1.0' encoding='ISO-8859-1'?><testsuite><testcase name='gr\xfcn too'/></testsuite>",
     );
-    let told = import(&place, &["--from-junit", "reports/TEST-*.xml", "other.xml", "reports/TEST-a.xml"], "")
-        .code(0);
-    let told = records(&told.get_output().stdout);
-    let names: Vec<_> = tests(&told).iter().map(|test| test.name.clone()).collect();
+    let imported =
+        import(&place, &["--from-junit", "reports/TEST-*.xml", "other.xml", "reports/TEST-a.xml"], "")
+            .code(0);
+    let imported = records(&imported.get_output().stdout);
+    let names: Vec<_> = tests(&imported).iter().map(|test| test.name.clone()).collect();
     assert_eq!(names, ["a", "grün", "grün too"]);
     let event = place.event();
     // The duration is the tests', not the one of the import.
@@ -247,8 +248,8 @@ fn several_reports_and_patterns_are_one_result() {
 
     write("one.tap", b"1..1\nok 1 - a\n");
     write("two.tap", b"1..1\nnot ok 1 - a\n");
-    let told = import(&place, &["--from-tap", "one.tap", "two.tap", "--format", "human"], "").code(1);
-    told.stdout(contains("ok    one: a").and(contains("FAIL  two: a")));
+    let imported = import(&place, &["--from-tap", "one.tap", "two.tap", "--format", "human"], "").code(1);
+    imported.stdout(contains("ok    one: a").and(contains("FAIL  two: a")));
     import(&place, &["--from-tap", "one.tap", "no/*.tap"], "")
         .code(5)
         .stderr(contains("no file matches no/*.tap"));
@@ -278,8 +279,8 @@ fn the_text_of_a_report_acts_on_no_terminal_and_no_log() {
         "<testsuite name='\u{202e}&#x1b;]0;' errors='1'><system-err>\n::add-mask::x\n##[error]y\x1b[31m</system-err></testsuite>",
         "<testsuite><testcase name='&#10;::error::x'><failure message='::add-mask::x&#x1b;&#10;::error::y'/></testcase></testsuite>",
     ] {
-        let told = import(&place, &["--from-junit", "-", "--format", "human"], text);
-        let output = told.get_output();
+        let imported = import(&place, &["--from-junit", "-", "--format", "human"], text);
+        let output = imported.get_output();
         let shown = [output.stdout.clone(), output.stderr.clone()].concat();
         let shown = String::from_utf8(shown).unwrap();
         assert!(!shown.contains(['\x1b', '\x07', '\u{202e}']), "{shown:?}");

@@ -17,7 +17,7 @@ fn each_recorded_report_is_understood() {
     let mut names: Vec<_> =
         folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let mut told = String::new();
+    let mut outputs = String::new();
     for name in names {
         let place = Place::with_suite("");
         let from = if Path::new(&name).extension().is_some_and(|extension| extension == "xml") {
@@ -29,9 +29,9 @@ fn each_recorded_report_is_understood() {
         let output = import(&place, &[from, &path, "--format", "human"], "");
         let output = output.get_output();
         let stdout = String::from_utf8(output.stdout.clone()).unwrap();
-        writeln!(told, "{name}: exit code {}\n{stdout}", output.status.code().unwrap()).unwrap();
+        writeln!(outputs, "{name}: exit code {}\n{stdout}", output.status.code().unwrap()).unwrap();
     }
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(outputs);
 }
 
 #[test]
@@ -47,14 +47,15 @@ fn perl_and_prove() {
         command.args(args).current_dir(place.path(".")).env_remove("HARNESS_OPTIONS").timeout(PATIENCE);
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     };
-    let told = |text: &str, code| import(&place, &["--from-tap", "-", "--format", "human"], text).code(code);
-    told(&output("perl", &["good.t"]), 0).stdout(contains("ok    good (0ms)\n1 passed\n"));
-    told(&output("perl", &["bad.t"]), 1).stdout(contains("FAIL  is two (0ms)\n"));
-    told(&output("prove", &["-v", "good.t"]), 0).stdout(contains("ok    good.t: good (0ms)\n1 passed\n"));
-    told(&output("prove", &["-v", "good.t", "bad.t"]), 1)
+    let imported =
+        |text: &str, code| import(&place, &["--from-tap", "-", "--format", "human"], text).code(code);
+    imported(&output("perl", &["good.t"]), 0).stdout(contains("ok    good (0ms)\n1 passed\n"));
+    imported(&output("perl", &["bad.t"]), 1).stdout(contains("FAIL  is two (0ms)\n"));
+    imported(&output("prove", &["-v", "good.t"]), 0).stdout(contains("ok    good.t: good (0ms)\n1 passed\n"));
+    imported(&output("prove", &["-v", "good.t", "bad.t"]), 1)
         .stdout(contains("ok    good.t: good").and(contains("FAIL  bad.t: is two")));
     // All tests passed, but prove knows that the program did not.
-    told(&output("prove", &["-v", "dies.t"]), 5).stderr(contains("prove says \"Result: FAIL\""));
+    imported(&output("prove", &["-v", "dies.t"]), 5).stderr(contains("prove says \"Result: FAIL\""));
 }
 
 #[test]

@@ -232,12 +232,12 @@ fn a_redirect_to_another_host_takes_no_secret_along() {
     });
     let suite = "[[test]]\nname = \"a\"\n\
                  http = { method = \"POST\", url = \"/here?key=hush-hush\", headers = { x-api-key = \"hush-hush\", accept = \"text/html\" }, redirects = 3 }\n";
-    let told = Place::with_suite(suite).smoke(&["--base-url", &first.url, "--format", "human"]).code(1);
+    let assert = Place::with_suite(suite).smoke(&["--base-url", &first.url, "--format", "human"]).code(1);
     let subject = format!(
         "POST {}/here?key=***, redirected once to {}/there?token=***: status 500",
         first.url, other.url
     );
-    told.stdout(contains(subject).and(contains("hush").not()));
+    assert.stdout(contains(subject).and(contains("hush").not()));
     let request = other.requests().remove(0);
     assert!(request.starts_with("POST /there") && request.contains("accept: text/html\r\n"), "{request}");
     let headers = request.split_once("\r\n").unwrap().1;
@@ -248,8 +248,8 @@ fn a_redirect_to_another_host_takes_no_secret_along() {
 fn a_missing_base_url_is_one_error_and_a_missing_file_of_authorities_is_named() {
     let test = |name: &str, url: &str| format!("[[test]]\nname = '{name}'\nhttp = {{ url = '{url}' }}\n");
     let suite: String = (0..30).map(|number| test(&number.to_string(), "/")).collect();
-    let told = Place::with_suite(&suite).smoke(&[]).code(2);
-    assert_eq!(String::from_utf8_lossy(&told.get_output().stderr).matches("give --base-url").count(), 1);
+    let assert = Place::with_suite(&suite).smoke(&[]).code(2);
+    assert_eq!(String::from_utf8_lossy(&assert.get_output().stderr).matches("give --base-url").count(), 1);
     let place = Place::with_suite(&test("tls", "https://127.0.0.1:1/"));
     let mut command = place.command();
     command.env("SSL_CERT_FILE", "/nonexistent.pem");

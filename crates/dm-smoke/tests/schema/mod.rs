@@ -99,14 +99,14 @@ fn the_schema_and_the_parser_agree() {
     ];
     let mut taken = 0;
     for suite in &suites {
-        let told = Place::with_suite(suite).smoke(&["--check"]);
-        let parsed = told.get_output().status.code() == Some(0);
+        let checked = Place::with_suite(suite).smoke(&["--check"]);
+        let parsed = checked.get_output().status.code() == Some(0);
         taken += usize::from(parsed);
         assert_eq!(
             is_taken(&validator, suite),
             parsed,
             "{suite}\n{}",
-            String::from_utf8_lossy(&told.get_output().stderr)
+            String::from_utf8_lossy(&checked.get_output().stderr)
         );
     }
     assert_eq!(taken, 12);

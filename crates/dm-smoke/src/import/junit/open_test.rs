@@ -12,8 +12,8 @@ use crate::import::{ImportedTest, duration};
 #[derive(Debug)]
 pub(super) struct OpenTest {
     pub(super) test: ImportedTest,
-    /// The result that its attributes tell.
-    told: Option<TestResult>,
+    /// The result that its attributes state.
+    stated: Option<TestResult>,
     /// Its failures and errors.
     found: Failures,
     /// A message that says little, for a failure without a text.
@@ -27,7 +27,7 @@ impl OpenTest {
     pub(super) fn new(element: &BytesStart<'_>) -> Self {
         let name = first(element, &["name"]).unwrap_or_default();
         let class = first(element, &["classname"]).filter(|class| !class.is_empty());
-        let told =
+        let stated =
             ["status", "result", "outcome"].map(|attribute| word::result(&first(element, &[attribute])?));
         let test = ImportedTest {
             name: class.map_or_else(|| name.clone(), |class| format!("{class}: {name}")),
@@ -37,7 +37,7 @@ impl OpenTest {
         };
         Self {
             test,
-            told: told.into_iter().flatten().max_by_key(|result| precedence(*result)),
+            stated: stated.into_iter().flatten().max_by_key(|result| precedence(*result)),
             found: Failures::default(),
             weak_message: None,
             output: String::new(),
@@ -77,9 +77,9 @@ impl OpenTest {
 
     /// The test with its final result, and its failures and errors.
     pub(super) fn end(mut self) -> (ImportedTest, Failures) {
-        match (self.told, self.test.result) {
-            (Some(told), TestResult::Pass) => self.test.result = told,
-            (Some(told), TestResult::Flaky) if is_failure(told) => self.test.result = told,
+        match (self.stated, self.test.result) {
+            (Some(stated), TestResult::Pass) => self.test.result = stated,
+            (Some(stated), TestResult::Flaky) if is_failure(stated) => self.test.result = stated,
             _ => {}
         }
         if is_failure(self.test.result) {

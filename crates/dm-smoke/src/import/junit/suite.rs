@@ -49,8 +49,8 @@ impl Suite {
             failures: count(element, &["failures", "failed"]),
             errors: count(element, &["errors"]),
         };
-        let told = first(element, &["status", "result", "outcome"]).and_then(|word| word::result(&word));
-        let is_failed = matches!(told, Some(TestResult::Fail | TestResult::Error)) && announced.all() == 0;
+        let stated = first(element, &["status", "result", "outcome"]).and_then(|word| word::result(&word));
+        let is_failed = matches!(stated, Some(TestResult::Fail | TestResult::Error)) && announced.all() == 0;
         let name = first(element, &["name", "package", "id"]).filter(|name| !name.trim().is_empty());
         Self {
             name: name.unwrap_or_else(|| "the suite".to_owned()),
