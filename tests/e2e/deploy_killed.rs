@@ -2,8 +2,7 @@
 
 use std::process::Stdio;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use testkit::process::kill_all;
 use testkit::server::eventually;
 use testkit::site::Site;
 
@@ -30,9 +29,8 @@ fn a_killed_deployment_is_interrupted_and_the_next_one_says_so() {
     while pids[pids.len() - 1] != i32::try_from(runner.id()).unwrap() {
         pids.push(parent(pids[pids.len() - 1]));
     }
-    for pid in pids.into_iter().rev() {
-        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-    }
+    pids.reverse();
+    kill_all(&pids);
     runner.wait().unwrap();
 
     let timeline = site.machine().tool("dm-stage").arg("--timeline").output().unwrap();

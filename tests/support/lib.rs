@@ -19,6 +19,7 @@
 //! | [`session`] | a client of one of them, in a process of its own |
 //! | [`prometheus`] | a real Prometheus, and queries to it |
 //! | [`alertmanager`] | a real Alertmanager |
+//! | [`process`] | processes that are not children of the test |
 //! | [`sample`] | the sample service |
 //! | [`platform`] | the folder to which `deploy-all.sh` deploys it |
 //! | [`site`] | a service of several components in a folder, deployed by `deploy-all.sh` with one-line commands |
@@ -44,6 +45,7 @@ pub mod pgbouncer;
 pub mod platform;
 pub mod port;
 pub mod postgres;
+pub mod process;
 pub mod prometheus;
 pub mod proxy;
 pub mod pushgateway;

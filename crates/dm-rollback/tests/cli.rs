@@ -35,7 +35,12 @@ fn end(exit: u8, records: u64) -> String {
 }
 
 fn dm_rollback(state: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dm-rollback"));
+    isolated(env!("CARGO_BIN_EXE_dm-rollback"), state)
+}
+
+/// The tool, or a shell that starts it, without the environment of the test: CI has other rules.
+fn isolated(program: &str, state: &TempDir) -> Command {
+    let mut command = Command::new(program);
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("DM_STATE_DIR", state.path());
     command.env("DM_SERVICE", "api").env("DM_ENVIRONMENT", "production").env("DM_VERSION", "2.0");
     command.current_dir(state.path());
@@ -157,12 +162,8 @@ fn an_unwritable_stdout_does_not_stop_a_rollback() {
     for (errors, code, traces) in [(60, 12, true), (0, 5, false)] {
         let state = tempfile::tempdir().unwrap();
         let script = "exec \"$0\" --if-error-rate 5 -- sh -c 'echo >> trace' > /dev/full";
-        let mut command = Command::new("sh");
-        command.args(["-c", script, env!("CARGO_BIN_EXE_dm-rollback")]).current_dir(state.path());
-        command.env("DM_STATE_DIR", state.path()).env("DM_SERVICE", "api").env("DM_VERSION", "2.0");
-        command
-            .env("DM_ENVIRONMENT", "production")
-            .env("PUSHGATEWAY_URL", "disabled")
+        isolated("sh", &state)
+            .args(["-c", script, env!("CARGO_BIN_EXE_dm-rollback")])
             .write_stdin(counted(200, errors))
             .assert()
             .code(code)
@@ -246,9 +247,6 @@ fn a_reader_that_goes_away_does_not_stop_a_rollback() {
         counted(100, 100),
         env!("CARGO_BIN_EXE_dm-rollback")
     );
-    let mut bash = Command::new("bash");
-    bash.current_dir(state.path()).env("DM_STATE_DIR", state.path()).env_remove("DM_PARENT_STAGE");
-    bash.env("DM_SERVICE", "api").env("DM_ENVIRONMENT", "production");
-    bash.args(["-c", &script]).assert().success().stdout("12\n");
+    isolated("bash", &state).args(["-c", &script]).assert().success().stdout("12\n");
     assert!(state.path().join("trace").exists());
 }

@@ -11,10 +11,9 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::process::kill_all;
 use testkit::server::eventually;
 
 use support::{dm_stage, journal, state_dir};
@@ -73,10 +72,7 @@ fn lose_machine(mut child: Child) {
     let all = descendants(child.id());
     assert!(all.len() >= 3, "{all:?}");
     child.kill().unwrap();
-    for process in all {
-        // It may have ended together with its parent.
-        let _ = kill(Pid::from_raw(process), Signal::SIGKILL);
-    }
+    kill_all(&all);
     child.wait().unwrap();
 }
 

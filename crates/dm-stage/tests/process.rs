@@ -31,8 +31,7 @@ fn shell(script: &str) {
 }
 
 fn is_alive(pid: &str) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    !stat.is_empty() && !stat.contains(") Z ")
+    testkit::process::is_alive(pid.parse().unwrap())
 }
 
 /// Waits for the end of a process that is not our child.
