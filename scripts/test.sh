@@ -166,8 +166,9 @@ else
 fi
 
 say "build"
-# The tests of several tools run the built programs.
-cargo build --workspace --locked
+# The tests of several tools run the built programs. With --tests these have the same features as the tests, so that no
+# dependency is compiled twice.
+cargo build --workspace --locked --bins --tests
 cargo test --workspace --locked --no-run
 
 say "tests"
