@@ -1,6 +1,5 @@
 //! A shared state whose store has faults: each rollback happens once, or not at all; a stage goes on.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +11,7 @@ use serde_json::Value;
 use testkit::bin::{self, Machine};
 use testkit::fault::{Request, answer};
 use testkit::proxy::{self, Fate};
+use testkit::script::install;
 use testkit::server::eventually;
 use testkit::shared_store::SharedStore;
 
@@ -139,8 +139,7 @@ fn a_host_that_rejects_every_push_stops_a_rollback_and_no_stage() {
     let store = store_with(SharedStore::git_file);
     let hook = store.repository().join("hooks/pre-receive");
     std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    common::fs::atomic::write(&hook, b"#!/bin/sh\necho 'this ref is frozen' >&2\nexit 1\n").unwrap();
-    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    install(&hook, "#!/bin/sh\necho 'this ref is frozen' >&2\nexit 1\n");
     let machine = store.machine().with("DM_EXPORT_BUDGET", "1m");
     let output = roll_back(&machine, "d-1", TRACE).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

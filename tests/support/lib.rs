@@ -4,6 +4,7 @@
 //! | module | contents |
 //! | --- | --- |
 //! | [`bin`](mod@bin) | the built tools, as commands with a private state directory |
+//! | [`script`] | scripts that a test writes and then starts |
 //! | [`server`] | a private server process: started, awaited, stopped by its id; HTTP client; `eventually` |
 //! | [`port`] | ports that no other process gets |
 //! | [`pushgateway`] | a real Pushgateway |
@@ -51,6 +52,7 @@ pub mod proxy;
 pub mod pushgateway;
 pub mod railway;
 pub mod sample;
+pub mod script;
 pub mod server;
 pub mod session;
 pub mod shared_store;

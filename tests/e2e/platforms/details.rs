@@ -1,7 +1,9 @@
 //! What single platforms do beyond the contract.
 
 use super::table::{DOCKER, HELM, HEROKU, KUBERNETES, NOMAD, RAILWAY};
-use super::{Platform, Stage, install};
+use testkit::script::install;
+
+use super::{Platform, Stage};
 
 /// Exit code, stdout and stderr in one text, and the calls that change something.
 fn outcome(

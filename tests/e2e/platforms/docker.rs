@@ -5,9 +5,10 @@ use std::process::{Child, Command, Stdio};
 
 use testkit::bin::Machine;
 use testkit::port::ReservedPort;
+use testkit::script::install;
 use testkit::server::eventually;
 
-use super::{install, scripts};
+use super::scripts;
 
 /// The programs that `scripts/test.sh` has unpacked.
 fn programs() -> PathBuf {

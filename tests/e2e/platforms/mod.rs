@@ -11,12 +11,13 @@ mod servers;
 mod systemd;
 mod table;
 
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use testkit::bin::Machine;
 use testkit::fault::Recording;
+use testkit::script::install;
 use testkit::world::World;
 
 /// What plays the platform.
@@ -131,11 +132,6 @@ fn scripts() -> PathBuf {
 fn fake(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/platforms/fakes");
     std::fs::read_to_string(folder.join(name)).unwrap()
-}
-
-fn install(path: &Path, text: &str) {
-    common::fs::atomic::write(path, text.as_bytes()).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// A folder with nothing but what every machine has, and jq: a platform's tool that is installed here is not found.

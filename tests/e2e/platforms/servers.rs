@@ -5,10 +5,11 @@ use std::process::{Command, Output};
 
 use testkit::bin::Machine;
 use testkit::port::ReservedPort;
+use testkit::script::install;
 use testkit::server::{client, eventually};
 
 use super::systemd::Systemd;
-use super::{Platform, install, scripts};
+use super::{Platform, scripts};
 
 /// The folders of a service with symbolic links, for the contract.
 pub(super) fn arrange(platform: &Platform, scenario: &str, folder: &Path) {
