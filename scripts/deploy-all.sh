@@ -187,12 +187,14 @@ act_on_verdicts() {
     esac
 }
 
-# Ends a deployment before anything was deployed, which is put on record.
+# Ends a deployment before anything was deployed, which is put on record, with what is live instead.
 nothing_deployed() {
     local component list
     log "$1; nothing was deployed"
     mapfile -t list < <(with_setting DEPLOY)
-    for component in ${list[@]+"${list[@]}"}; do run "$component" dm-stage deploy --skip "$1" -- true; done
+    for component in ${list[@]+"${list[@]}"}; do
+        run "$component" dm-stage deploy --skip "$1" --live-release "$(live_release "$component")" -- true
+    done
     exit 1
 }
 

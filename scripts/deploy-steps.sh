@@ -57,7 +57,7 @@ meaning() {
 # GitHub recognizes only at the beginning of a line.
 show() {
     sed -u -e '/\x1e$/{s///' -e "w $work/shown" -e '/^$/d}' -e '/^keep: dm-/d' \
-        -e "/^\(ok \|FAILED \|skipped \|CANCELLED \|  | \|::\(add-mask::\|\(error\|warning\|notice\)\( \|::\)\)\)/!s/^/[$1] /" >&2
+        -e "/^\(ok \|FAILED \|skipped \|CANCELLED \|  |\( \|$\)\|::\(add-mask::\|\(error\|warning\|notice\)\( \|::\)\)\)/!s/^/[$1] /" >&2
 }
 
 # Runs a tool for a component, or only prints the command in a dry run.

@@ -2,18 +2,19 @@
 # Sets up everything that the tests need, then checks format, lints, API documentation, shell scripts and dependencies,
 # and runs the tests.
 #
-# The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, PgBouncer, MariaDB) and shellcheck are Debian's
-# packages, unpacked into a private folder: without root, without services that keep running, and without installing
-# anything on the machine. Root also gets a Docker engine. The object stores, moto and Azurite, come from PyPI and npm into
-# the same folder. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm one test
+# The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, PgBouncer, MariaDB, nginx) and
+# shellcheck are Debian's packages, unpacked into a private folder: without root, without services that keep running, and
+# without installing anything on the machine. Root also gets a Docker engine. The object stores, moto and Azurite, and the
+# migration tool dbmate come from PyPI and npm into the same folder. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm one test
 # downloads Grafana's types.
 #
 # DM_TEST_MINUTES limits the time of the tests, without their compilation (by default 20 minutes).
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(libfaketime mariadb-client-core mariadb-server-core pgbouncer prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
+packages=(libfaketime mariadb-client-core mariadb-server-core nginx pgbouncer prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
 object_stores=('moto[s3]==5.2.5' 'flask==3.*' 'flask-cors' 'azurite@3.35.0')
+migration_tool=dbmate@2.36.0
 docker_packages=(docker.io containerd runc docker-registry busybox-static)
 programs=(prometheus promtool prometheus-alertmanager amtool prometheus-pushgateway shellcheck)
 
@@ -46,8 +47,8 @@ install_servers() {
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
     private_apt "$work" update || fail "apt-get update failed: are the Debian mirrors reachable?"
     # The databases, with the libraries that the machine does not have. PostgreSQL does not need LLVM.
-    private_apt "$work" -s --no-install-recommends install postgresql mariadb-server-core pgbouncer > "$work/plan" ||
-        fail "apt-get cannot install postgresql, mariadb-server-core and pgbouncer: $(tail -n 3 "$work/plan")"
+    private_apt "$work" -s --no-install-recommends install postgresql mariadb-server-core nginx pgbouncer > "$work/plan" ||
+        fail "apt-get cannot install postgresql, mariadb-server-core, nginx and pgbouncer: $(tail -n 3 "$work/plan")"
     mapfile -t needed < <(awk '$1 == "Inst" && $2 ~ /^(postgresql(-client)?-[0-9]+|lib)/ &&
         $2 !~ /^libc6$|llvm|perl/ { print $2 }' "$work/plan")
     (cd "$work" && private_apt "$work" download "${packages[@]}" "${needed[@]}") ||
@@ -76,6 +77,15 @@ install_object_stores() {
     npm install --silent --no-audit --no-fund --prefix "$folder/azurite" "${object_stores[3]}" ||
         fail "could not install ${object_stores[3]}: is npm's registry reachable?"
     printf '%s\n' "${object_stores[*]}" > "$folder/packages"
+}
+
+# The migration tool of the app that the tests deploy.
+install_migration_tool() {
+    local folder=$1
+    rm -rf "$folder"
+    npm install --silent --no-audit --no-fund --prefix "$folder" "$migration_tool" ||
+        fail "could not install $migration_tool: is npm's registry reachable?"
+    printf '%s\n' "$migration_tool" > "$folder/packages"
 }
 
 # A Docker engine and a registry, for the test of scripts/rollback/docker.sh. Only root can start an engine.
@@ -137,11 +147,14 @@ export PATH
 [ "$(cat "$servers/packages" 2>/dev/null)" = "${packages[*]} relocated" ] || install_servers "$servers"
 stores=$(cd "$servers" && pwd -P)/object-stores
 [ "$(cat "$stores/packages" 2>/dev/null)" = "${object_stores[*]}" ] || install_object_stores "$stores"
+migrations=$(dirname "$stores")/migrations
+[ "$(cat "$migrations/packages" 2>/dev/null)" = "$migration_tool" ] || install_migration_tool "$migrations"
 docker=$(dirname "$stores")/docker
 [ "$(id -u)" != 0 ] || [ "$(cat "$docker/packages" 2>/dev/null)" = "${docker_packages[*]}" ] || install_docker "$docker"
 have "${programs[@]}" || fail "could not install ${programs[*]}"
 [ -x "$servers/usr/sbin/mariadbd" ] || fail "could not install mariadb-server-core"
 [ -x "$servers/usr/sbin/pgbouncer" ] || fail "could not install pgbouncer"
+[ -x "$servers/usr/sbin/nginx" ] || fail "could not install nginx"
 have_postgresql "$servers/usr" || have_postgresql /usr || fail "could not install postgresql"
 
 say "format, lints and API documentation"

@@ -6,12 +6,13 @@
 #   kills    kill the tools at random moments; nothing is counted or rolled back twice
 #   history  kill runners that share only a state, on every kind of store; they leave one history
 #   soak     run thousands of stages and hundreds of deployments; nothing accumulates
+#   rates    deploy versions with 10, 20 and 30 % errors, and send one request a second; they are rolled back in time
 #   policy   compare dm-health's decisions with a reference model, on random runs
 #   fuzz     feed random and damaged input to every parser: scripts/fuzz.sh
 #   rules    change every alert rule in every small way; its tests must notice: scripts/mutate-rules.sh
 #   builds   build dm-stage twice, in different folders; the programs must be identical
 #
-# Without a TRIAL all of them run, which takes about three hours. The seed is printed, and the same seed and number of
+# Without a TRIAL all of them run, which takes about three and a half hours. The seed is printed, and the same seed and number of
 # rounds repeat a trial; only the timing of the kills also depends on the machine. Needs what scripts/test.sh installs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -30,12 +31,12 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         -h | --help) usage; exit ;;
-        kills | history | soak | policy | fuzz | rules | builds) trials+=("$1") ;;
+        kills | history | soak | rates | policy | fuzz | rules | builds) trials+=("$1") ;;
         *) fail "unknown argument '$1': see --help" ;;
     esac
     shift
 done
-[ ${#trials[@]} -gt 0 ] || trials=(kills history soak policy fuzz rules builds)
+[ ${#trials[@]} -gt 0 ] || trials=(kills history soak rates policy fuzz rules builds)
 servers=${CARGO_TARGET_DIR:-target}/test-servers/usr/bin
 PATH=$(cd "$servers" 2> /dev/null && pwd || printf /nonexistent):$PATH
 export PATH DM_TRIAL_SEED=$seed PROPTEST_RNG_SEED=$seed
@@ -63,6 +64,9 @@ soak() {
     DM_TRIAL_ROUNDS=${rounds:-10000} run_tests testkit many_runs_leave
     DM_TRIAL_ROUNDS=${rounds:-300} run_tests testkit series_grow_with_stages
 }
+
+# Once: the requests that fail are always the same. It takes up to twelve minutes for each version.
+rates() { DM_TRIAL_SECOND_MS=1000 run_tests testkit percent_is_rolled_back_in_time; }
 
 # Sixteen random runs per round.
 policy() { PROPTEST_CASES=${rounds:-60000} run_tests dm-health policy::; }

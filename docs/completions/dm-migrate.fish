@@ -10,8 +10,8 @@ complete -c dm-migrate -l expect-version -d 'Exit with 1 if the schema is not at
 complete -c dm-migrate -l advisory-lock -d 'Allow only one dm-migrate with this flag per database at a time: a second one waits for this long, such as --advisory-lock=\'wait 10m\', or exits with 75' -r
 complete -c dm-migrate -l version-table -d 'The version table of the migration tool, if it has another name than by default, and its column with the version' -r
 complete -c dm-migrate -l lock-timeout -d 'How long a statement of the migration may wait for a lock that others can wait behind; 0s: no limit [default: 5s on PostgreSQL where the command can run again, otherwise no limit]' -r
-complete -c dm-migrate -l lock-retries -d 'Retry up to N times if the command failed because of the lock timeout and nothing was applied' -r
-complete -c dm-migrate -l lock-retry-time -d 'Begin no further attempt when all together have taken this long' -r
+complete -c dm-migrate -l lock-retries -d 'Retry up to N times if the command failed because of the lock timeout and nothing was applied [default: 10]' -r
+complete -c dm-migrate -l lock-retry-time -d 'Begin no further attempt when all together have taken this long [default: 15m]' -r
 complete -c dm-migrate -l blocker-state -d 'Terminate only sessions in this state' -r
 complete -c dm-migrate -l blocker-min-age -d 'Terminate only sessions that have been in that state for at least this long' -r
 complete -c dm-migrate -l service -d 'Service that is deployed [default: from the CI system, otherwise the name of the repository\'s folder]' -r

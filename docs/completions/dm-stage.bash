@@ -23,7 +23,7 @@ _dm__stage() {
 
     case "${cmd}" in
         dm__stage)
-            opts="-h -V --timeout --kill-after --may-outlive --allow-exit --retries --retry-delay --stdin --output --tail --error-pattern --skip --status --summary-line --github --start --finish --timeline --flush --exclusive --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --timeout --kill-after --may-outlive --allow-exit --retries --retry-delay --stdin --output --tail --error-pattern --skip --live-release --status --summary-line --github --start --finish --timeline --flush --exclusive --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -66,6 +66,10 @@ _dm__stage() {
                     return 0
                     ;;
                 --skip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --live-release)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

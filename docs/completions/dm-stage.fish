@@ -9,6 +9,7 @@ complete -c dm-stage -l output -d 'What is shown of the command\'s output: live 
 complete -c dm-stage -l tail -d 'Keep the last LINES lines of stderr in the journal, with secrets masked; the stderr of the command is then a pipe' -r
 complete -c dm-stage -l error-pattern -d 'Classify a failure if a line of stderr matches, such as \'could not obtain lock=lock_timeout\'; can be repeated, the first match counts; the stderr of the command is then a pipe' -r
 complete -c dm-stage -l skip -d 'Do not run the command; record the stage as skipped for this reason. An empty reason skips nothing' -r
+complete -c dm-stage -l live-release -d 'With --skip of a stage that would have deployed: the release that stays live, as the platform names it, for the record and the line at the end' -r
 complete -c dm-stage -l summary-line -d 'At the end of the stage deployment, print one line on stderr: the outcome, the stage that failed and why, and what is live. auto (on a terminal, and in CI), always or never [default: auto]' -r
 complete -c dm-stage -l github -d 'In GitHub Actions, any of: group (fold the output), error (annotate a failure), summary (add a row to the step summary)' -r
 complete -c dm-stage -l finish -d 'Only record that a stage begun with --start has ended: success, failure, error, timeout, cancelled or skipped' -r

@@ -17,6 +17,7 @@ mod killing;
 mod one_history;
 mod outage;
 mod platforms;
+mod real_app;
 mod restoring;
 mod shared_journal;
 mod sources_of_truth;

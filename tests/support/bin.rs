@@ -18,6 +18,13 @@ pub fn server(name: &str) -> PathBuf {
     if unpacked.exists() { unpacked } else { name.into() }
 }
 
+/// The migration tool dbmate.
+pub fn dbmate() -> PathBuf {
+    let program = build().join("test-servers/migrations/node_modules/.bin/dbmate");
+    assert!(program.exists(), "{} is not there: ./scripts/test.sh installs it", program.display());
+    program
+}
+
 /// A folder of data that belongs to the servers.
 pub fn shared(name: &str) -> PathBuf {
     servers().join("share").join(name)

@@ -11,6 +11,7 @@
 //! | [`postgres`] | a real PostgreSQL, and its `psql` |
 //! | [`pgbouncer`] | a real PgBouncer, before a PostgreSQL |
 //! | [`mariadb`] | a real MariaDB, and its client |
+//! | [`nginx`] | a real nginx |
 //! | [`object_store`] | an S3 (moto) and an Azure blob storage (Azurite), each with a bucket |
 //! | [`gcs`] | a fake of Google Cloud Storage: no emulator compares generations in its XML API |
 //! | [`git_http`] | git repositories over HTTP |
@@ -41,6 +42,7 @@ pub mod gcs;
 pub mod git_http;
 pub mod https;
 pub mod mariadb;
+pub mod nginx;
 pub mod object_store;
 pub mod pgbouncer;
 pub mod platform;

@@ -1,5 +1,7 @@
 //! Processes that are not children of the test.
 
+use std::fs;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -8,8 +10,7 @@ use crate::server::eventually;
 /// Whether a process runs. One that has ended does not, even if nobody has waited for it yet.
 #[must_use]
 pub fn is_alive(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    !stat.is_empty() && !stat.contains(") Z ")
+    state(pid).is_some_and(|state| state != 'Z')
 }
 
 /// Kills these processes in this order, and waits until none of them runs: a signal is sent before it takes effect.
@@ -23,4 +24,51 @@ pub fn kill_all(pids: &[i32]) {
             if is_alive(pid) { Err(format!("process {pid} still runs")) } else { Ok(()) }
         });
     }
+}
+
+/// Kills a process and everything that it started and that was not handed over to process 1, as if their machine was
+/// lost: nothing of it can react to the end of something else.
+pub fn kill_tree(root: i32) {
+    let mut tree: Vec<i32> = Vec::new();
+    loop {
+        // A process that is stopped starts no other one.
+        let found: Vec<i32> = with_descendants(root).into_iter().filter(|pid| !tree.contains(pid)).collect();
+        if found.is_empty() {
+            break;
+        }
+        for &pid in &found {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGSTOP);
+            eventually("a stopped process", || {
+                if is_alive(pid) && state(pid) != Some('T') { Err(format!("{pid} runs")) } else { Ok(()) }
+            });
+        }
+        tree.extend(found);
+    }
+    kill_all(&tree);
+}
+
+/// A process and its descendants, each after its parent.
+fn with_descendants(root: i32) -> Vec<i32> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let pairs: Vec<(i32, i32)> = ids.filter_map(|pid| Some((parent(pid)?, pid))).collect();
+    let mut tree = vec![root];
+    let mut next = 0;
+    while let Some(&of) = tree.get(next) {
+        tree.extend(pairs.iter().filter(|(parent, _)| *parent == of).map(|(_, pid)| *pid));
+        next += 1;
+    }
+    tree
+}
+
+/// The process that started this one; `None` if this one has ended.
+fn parent(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
+/// The letter of a process's state.
+fn state(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
 }

@@ -1,5 +1,7 @@
 //! Long trials. `cargo test` runs a fixed slice of each; `scripts/trials.sh` runs more rounds, with a seed of its own.
 
+use std::time::Duration;
+
 use fastrand::Rng;
 
 /// The number of rounds: `--rounds` of `scripts/trials.sh`, or else this many.
@@ -10,6 +12,11 @@ pub fn rounds(slice: u32) -> u32 {
 /// Random numbers: by `--seed` of `scripts/trials.sh`, or else the same in every run.
 pub fn random() -> Rng {
     Rng::with_seed(number("DM_TRIAL_SEED").unwrap_or(1))
+}
+
+/// What passes for a second where a test waits for many of them: 10 ms, or a real one with `scripts/trials.sh`.
+pub fn second() -> Duration {
+    Duration::from_millis(number("DM_TRIAL_SECOND_MS").unwrap_or(10))
 }
 
 fn number(variable: &str) -> Option<u64> {

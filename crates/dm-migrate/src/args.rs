@@ -148,14 +148,14 @@ pub struct DatabaseArgs {
     pub allow_unvalidated: bool,
     /// How long a statement of the migration may wait for a lock that others can wait behind; 0s: no limit [default: 5s on
     /// PostgreSQL where the command can run again, otherwise no limit]
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
-    pub lock_timeout: Option<Duration>,
-    /// Retry up to N times if the command failed because of the lock timeout and nothing was applied
-    #[arg(long, value_name = "N", default_value = "10")]
-    pub lock_retries: u32,
-    /// Begin no further attempt when all together have taken this long
-    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration::parse)]
-    pub lock_retry_time: Duration,
+    #[arg(long, env = "DM_LOCK_TIMEOUT", value_name = "DURATION", value_parser = parse_duration)]
+    pub lock_timeout: Option<EmptyAsNone<Duration>>,
+    /// Retry up to N times if the command failed because of the lock timeout and nothing was applied [default: 10]
+    #[arg(long, env = "DM_LOCK_RETRIES", value_name = "N")]
+    pub lock_retries: Option<EmptyAsNone<u32>>,
+    /// Begin no further attempt when all together have taken this long [default: 15m]
+    #[arg(long, env = "DM_LOCK_RETRY_TIME", value_name = "DURATION", value_parser = parse_duration)]
+    pub lock_retry_time: Option<EmptyAsNone<Duration>>,
     /// PostgreSQL: terminate sessions that block the migration, if they match --blocker-state and --blocker-min-age
     #[arg(long)]
     pub terminate_blockers: bool,
@@ -170,6 +170,10 @@ pub struct DatabaseArgs {
     /// Terminate only sessions that have been in that state for at least this long
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::parse, requires = "terminate_blockers")]
     pub blocker_min_age: Duration,
+}
+
+fn parse_duration(text: &str) -> Result<EmptyAsNone<Duration>, String> {
+    EmptyAsNone::parse_with(text, duration::parse)
 }
 
 #[cfg(test)]

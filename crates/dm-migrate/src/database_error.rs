@@ -13,8 +13,10 @@ static MESSAGE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"(?i)error returned from database:\s+()(\S.*)$",
         // psycopg and asyncpg, for Alembic and Django: `psycopg2.errors.UndefinedColumn: column …`.
         r"\b(?:psycopg2?|asyncpg|MySQLdb|pymysql)\.[\w.]+:?\)?:?\s+()(\S.*)$",
-        // node-postgres, Rails, dbmate and lib/pq: `error: column …`, `PG::UndefinedColumn: ERROR: …`, `pq: column …`.
-        r"(?:^|\s)(?:error|PG::\w+|pq|Error):\s+()(\S.*)$",
+        // lib/pq, by dbmate: `Error: line: 2, column: 60: pq: column …`.
+        r"\bpq:\s+()(\S.*)$",
+        // node-postgres, Rails: `error: column …`, `PG::UndefinedColumn: ERROR: …`.
+        r"(?:^|\s)(?:error|PG::\w+|Error):\s+()(\S.*)$",
         // mysql: `ERROR 1054 (42S22) at line 1: Unknown column …`.
         r"\bERROR \d+ \(([0-9A-Z]{5})\)[^:]*:\s+(\S.*)$",
     ]
@@ -51,6 +53,13 @@ pub(crate) fn database_error(lines: &[String]) -> Option<String> {
     })
 }
 
+/// Whether the error is that of a lock wait that the server has ended: PostgreSQL's `lock_timeout` (55P03), or MySQL's
+/// `lock_wait_timeout` (1205).
+pub(crate) fn is_lock_timeout(error: &str) -> bool {
+    let error = error.to_ascii_lowercase();
+    ["55p03", "due to lock timeout", "lock wait timeout exceeded"].iter().any(|sign| error.contains(sign))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +77,8 @@ mod tests {
             (format!("error: {column}\n  code: '42703',"), &with_state),
             (format!("SQL State  : 42703\nError Code : 0\nMessage    : ERROR: {column}"), &with_state),
             (format!("migrate: ERROR: {column} (SQLSTATE 42703)"), &format!("{column} (SQLSTATE 42703)")),
-            (format!("Error: pq: {column}"), &format!("pq: {column}")),
+            (format!("Error: pq: {column}"), column),
+            (format!("Error: line: 2, column: 60, position: 74: pq: {column} (42703)"), &with_state),
             (
                 "ERROR 1054 (42S22) at line 1: Unknown column 'z' in 'field list'".to_owned(),
                 "Unknown column 'z' in 'field list' (42S22)",

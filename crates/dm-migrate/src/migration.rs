@@ -4,18 +4,17 @@ use std::time::Duration;
 
 use common::cli::warn;
 use common::clock::SystemClock;
-use common::duration::format_duration;
 use common::event::{ChildUse, Detail, Reason, Status};
 use common::exit::Exit;
 use dm_stage::runner::{Outcome, StageHooks};
 
 use crate::args::TOOL;
-use crate::database_error::database_error;
+use crate::database_error::{database_error, is_lock_timeout};
 use crate::leftover;
 use crate::monitor::{BeginError, LiveStatus, Monitor, Observation};
 use crate::on_failure::OnFailure;
 use crate::plan::WatchedDatabase;
-use crate::retry::{LockTimeout, check_unchanged};
+use crate::retry::{LockTimeout, check_unchanged, gave_up};
 use crate::schema::{Expectation, SchemaState};
 use crate::server::Preflight;
 
@@ -93,9 +92,9 @@ impl Migration {
     fn next_attempt(&mut self, outcome: &mut Outcome) -> Option<Duration> {
         let timeout = self.lock_timeout.as_ref().filter(|_| outcome.status == Status::Failure)?;
         let cancelled = self.observation.cancelled?;
+        let gave_up = gave_up(cancelled.waited);
+        outcome.cause = Some(self.with_blocker(gave_up));
         outcome.reason = Some(Reason::LockTimeout);
-        let waited = format_duration(cancelled.waited);
-        outcome.cause = Some(format!("the migration gave up after waiting {waited} for a lock"));
         let decision = cancelled
             .retry
             .and_then(|()| check_unchanged(&self.before, &self.observation.schema))
@@ -104,6 +103,22 @@ impl Migration {
         self.retries += u32::from(decision.is_ok());
         warn(TOOL.name, &[timeout.describe(cancelled.waited, self.retries, decision)]);
         decision.ok()
+    }
+
+    /// The message about a wait that was too long, with who was in the way.
+    fn with_blocker(&self, message: String) -> String {
+        match &self.observation.blocked_by {
+            Some(blocked_by) => format!("{message}: {blocked_by}"),
+            None => message,
+        }
+    }
+
+    /// Names the blocker if the migration's own limit, or that of its database, has ended a lock wait.
+    fn explain_lock_timeout(&self, outcome: &mut Outcome) {
+        if let Some(error) = outcome.cause.take_if(|error| is_lock_timeout(error)) {
+            outcome.cause = Some(self.with_blocker(error));
+            outcome.reason = Some(Reason::LockTimeout);
+        }
     }
 
     /// Reports the change of the schema. If the command succeeded, and left something broken behind or did not meet the
@@ -169,6 +184,7 @@ impl StageHooks for Migration {
         }
         if self.monitor.is_some() {
             self.observe(outcome.status == Status::Success);
+            self.explain_lock_timeout(outcome);
             let pause = self.next_attempt(outcome);
             if pause.is_some() {
                 return pause;

@@ -29,6 +29,10 @@ use crate::{postgres, sqlite};
 /// The default lock timeout where the command can run again. It is short because other sessions wait behind the statement.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often, and for how long, the command is run again by default.
+const LOCK_RETRIES: u32 = 10;
+const LOCK_RETRY_TIME: Duration = Duration::from_mins(15);
+
 /// A migration command, and how to monitor it.
 #[derive(Debug)]
 pub struct Plan {
@@ -122,19 +126,20 @@ fn watched_database(args: &DatabaseArgs, live: bool, stdin: &Arc<Stdin>) -> Resu
     if args.terminate_blockers && !matches!(address, Ok(Address::Postgres(_)) | Err(_)) {
         bail!("--terminate-blockers is for PostgreSQL only");
     }
-    if args.watch_only && (args.terminate_blockers || args.lock_timeout.is_some()) {
+    let explicit = non_empty(args.lock_timeout.as_ref());
+    if args.watch_only && (args.terminate_blockers || explicit.is_some()) {
         bail!(
             "--watch-only cancels and terminates nothing: it contradicts --lock-timeout and --terminate-blockers"
         );
     }
     // MySQL does not undo a cancelled change, so the user has to ask for a limit there.
     let default_timeout = matches!(address, Ok(Address::Postgres(_))).then_some(LOCK_TIMEOUT);
-    let limit = args.lock_timeout.or(default_timeout).filter(|limit| !limit.is_zero() && !args.watch_only);
+    let limit = explicit.or(default_timeout).filter(|limit| !limit.is_zero() && !args.watch_only);
     let lock_timeout = limit.map(|limit| LockTimeout {
         limit,
-        is_explicit: args.lock_timeout.is_some(),
-        retries: args.lock_retries,
-        retry_time: args.lock_retry_time,
+        is_explicit: explicit.is_some(),
+        retries: non_empty(args.lock_retries.as_ref()).unwrap_or(LOCK_RETRIES),
+        retry_time: non_empty(args.lock_retry_time.as_ref()).unwrap_or(LOCK_RETRY_TIME),
         stdin: Arc::clone(stdin),
     });
     let rules = || TerminateRules { state: args.blocker_state.clone(), min_age: args.blocker_min_age };

@@ -91,7 +91,7 @@ impl LockTimeout {
         retry: u32,
         decision: Result<Duration, NoRetry>,
     ) -> String {
-        let gave_up = format!("the migration gave up after waiting {} for a lock", format_duration(waited));
+        let gave_up = gave_up(waited);
         match decision {
             Err(reason) => format!("{gave_up}; no retry: {reason}"),
             Ok(pause) => format!(
@@ -101,6 +101,11 @@ impl LockTimeout {
             ),
         }
     }
+}
+
+/// The message about a statement that had waited for so long when it was cancelled.
+pub(crate) fn gave_up(waited: Duration) -> String {
+    format!("the migration gave up after waiting {} for a lock", format_duration(waited))
 }
 
 /// Whether the schema is known to be as it was when the command began.

@@ -99,6 +99,11 @@ pub struct Args {
     #[arg(long, value_name = "REASON", conflicts_with_all = ["start", "finish", "timeline", "flush"])]
     pub skip: Option<EmptyAsNone<Label>>,
 
+    /// With --skip of a stage that would have deployed: the release that stays live, as the platform names it, for the
+    /// record and the line at the end
+    #[arg(long, value_name = "ID", requires = "skip")]
+    pub live_release: Option<EmptyAsNone<Label>>,
+
     /// On a terminal, show a live status line: the stage, its elapsed time, and its duration last time
     #[arg(long)]
     pub status: bool,

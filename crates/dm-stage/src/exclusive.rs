@@ -170,9 +170,11 @@ fn acquire(
         }
         Err(AcquireError::Held { lease, rest }) => {
             let advice = if wait.is_zero() { ", or give --exclusive='wait 10m'" } else { "" };
+            let live = lease.deployed_version().map(|version| format!("; {version} may be live"));
             let message = format!(
-                "not started: {}. If it is dead, its lease expires in {}: try again then{advice}",
+                "not started, nothing was deployed: {}{}. If it is dead, its lease expires in {}: try again then{advice}",
                 describe(context, &lease),
+                live.unwrap_or_default(),
                 format_duration(rest)
             );
             warn(context.tool, &[message]);

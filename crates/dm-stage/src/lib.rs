@@ -32,6 +32,7 @@ use runner::StageRun;
 pub use args::{Args, TOOL};
 pub use plan::{Plan, plan};
 pub use runner::{LimitArgs, OutputArgs};
+pub use skip::Skipped;
 
 /// Carries out the plan.
 ///
@@ -48,8 +49,8 @@ pub fn run(plan: Plan) -> Result<Exit> {
                 exit.map(|_| end)
             }
         },
-        Plan::Skip { context, stage, reason, output, github } => {
-            Ok(skip::skip(&context, &stage, &reason, output, &github))
+        Plan::Skip { context, stage, skipped, output, github } => {
+            Ok(skip::skip(&context, &stage, skipped, output, &github))
         }
         Plan::Start { context, stage, exclusive } => two_step::start(&context, &stage, exclusive),
         Plan::Finish { context, stage, status, is_exclusive } => {

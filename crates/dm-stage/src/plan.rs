@@ -14,6 +14,7 @@ use telemetry::{Context, WorkKind, state_dir};
 
 use crate::args::{Args, TOOL};
 use crate::flush::Flush;
+use crate::skip::Skipped;
 use crate::timeline::Source;
 use crate::two_step::EXCLUSIVE;
 
@@ -31,8 +32,8 @@ pub enum Plan {
         context: Context,
         /// The stage.
         stage: Stage,
-        /// The reason.
-        reason: Label,
+        /// The reason, and what is live without it.
+        skipped: Skipped,
         /// Whether to print a line about it.
         output: OutputMode,
         /// Output to GitHub Actions.
@@ -115,7 +116,8 @@ pub fn plan(args: Args) -> Result<Plan> {
         return Ok(Plan::Finish { context, stage, status, is_exclusive });
     }
     if let Some(reason) = non_empty(args.skip.as_ref()) {
-        return Ok(Plan::Skip { context, stage, reason, output, github: args.github.outputs() });
+        let skipped = Skipped { reason, live_release: non_empty(args.live_release.as_ref()) };
+        return Ok(Plan::Skip { context, stage, skipped, output, github: args.github.outputs() });
     }
     if args.command.first().is_none_or(|program| program.is_empty()) {
         bail!("no command given: write dm-stage {stage} -- COMMAND");

@@ -11,11 +11,20 @@ use common::github_actions::GitHub;
 use common::label::{Label, Stage};
 use telemetry::{Context, Recorder, WorkKind};
 
-/// Records that the stage was skipped, and the reason.
+/// Why a stage is skipped, and what is live without it.
+#[derive(Debug)]
+pub struct Skipped {
+    /// The reason.
+    pub(crate) reason: Label,
+    /// The release that stays live, as the platform names it.
+    pub(crate) live_release: Option<Label>,
+}
+
+/// Records that the stage was skipped.
 pub(crate) fn skip(
     context: &Context,
     stage: &Stage,
-    reason: &Label,
+    skipped: Skipped,
     output: OutputMode,
     github: &GitHub,
 ) -> Exit {
@@ -30,11 +39,12 @@ pub(crate) fn skip(
         reason: None,
     };
     if output != OutputMode::Live {
-        let (service, explanation) = (&context.identity.service, reason.as_str());
+        let (service, explanation) = (&context.identity.service, skipped.reason.as_str());
         StageResult { service, stage, status: Status::Skipped, duration: None, explanation }.print(&[]);
     }
-    github.report_stage(&context.qualified_name(stage), &completion, reason.as_str());
-    let detail = Detail::Stage(ChildUse { skip_reason: Some(reason.clone()), ..ChildUse::default() });
+    github.report_stage(&context.qualified_name(stage), &completion, skipped.reason.as_str());
+    let Skipped { reason, live_release } = skipped;
+    let detail = Detail::Stage(ChildUse { skip_reason: Some(reason), live_release, ..ChildUse::default() });
     let event = context.event(stage, completion, detail);
     context.conclude(Exit::Success, &recorder.finish(&event, &clock))
 }

@@ -121,7 +121,8 @@ mod tests {
     fn lease(is_renewed: bool, nonce: &str, renewed_at: i64) -> Lease {
         let since = DateTime::from_timestamp(renewed_at, 0).unwrap();
         let [deployment, activity, machine] = ["d", "deployment", "m"].map(str::to_owned);
-        let holder = Holder { deployment, activity, machine, process: None, since, run_url: None };
+        let holder =
+            Holder { deployment, version: None, activity, machine, process: None, since, run_url: None };
         let request = LeaseRequest { holder, nonce: nonce.to_owned(), ttl_s: 150, is_renewed };
         let mut slot = None;
         acquire(&mut slot, &mut 0, &request, |_| false).unwrap();

@@ -30,6 +30,9 @@ const MAX_TEXT: usize = 200;
 pub struct Holder {
     /// The deployment that the holder belongs to.
     pub deployment: String,
+    /// The version that is deployed, or rolled back, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// What the holder does: `deployment` or `rollback`.
     pub activity: String,
     /// The machine, for messages.
@@ -49,6 +52,7 @@ impl Holder {
         let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Self {
             deployment: identity.deployment.to_string(),
+            version: identity.version.as_ref().map(ToString::to_string),
             activity: activity.to_owned(),
             machine,
             process: HolderProcess::current(),
@@ -95,16 +99,23 @@ impl Lease {
         MAX_POLL.min(self.ttl() / 10)
     }
 
+    /// The version that may be live while a deployment holds it, if that is known. The text is from outside.
+    pub fn deployed_version(&self) -> Option<String> {
+        self.holder.version.as_deref().filter(|_| self.holder.activity == "deployment").map(plain)
+    }
+
     /// Who has held it, where, and since when. All text is from outside.
     pub fn describe(&self, service: &str, environment: &str) -> String {
-        let Holder { deployment, activity, machine, since, run_url, .. } = &self.holder;
+        let Holder { deployment, version, activity, machine, since, run_url, .. } = &self.holder;
         let rollback = if activity == "rollback" { "the rollback of " } else { "" };
+        let version = version.as_ref().map(|version| format!(" of version {}", plain(version)));
         let page = run_url.as_ref().map(|url| format!(" ({})", plain(url))).unwrap_or_default();
         let renewed = self.renewed_at.filter(|at| at > since);
         let renewed = renewed.map(|at| format!(", renewed last at {}", at.format("%H:%M:%SZ")));
         format!(
-            "{rollback}deployment {} has held the lease of {service} in {environment} since {}, on {}{page}{}",
+            "{rollback}deployment {}{} has held the lease of {service} in {environment} since {}, on {}{page}{}",
             plain(deployment),
+            version.unwrap_or_default(),
             since.format("%Y-%m-%d %H:%M:%SZ"),
             plain(machine),
             renewed.unwrap_or_default()

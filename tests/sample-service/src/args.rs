@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::Parser;
 use common::duration;
 
+use crate::orders::Source;
+
 /// A small service to deploy, with faults that can be injected
 #[derive(Debug, Parser)]
 #[command(name = "sample-service", version)]
@@ -33,9 +35,9 @@ pub(crate) struct Serve {
     #[arg(long, default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
 
-    /// The file of the SQLite database
-    #[arg(long)]
-    pub(crate) db: PathBuf,
+    /// The database with the orders: the file of an SQLite database, or the URL of a PostgreSQL
+    #[arg(long, env = "DATABASE_URL", value_name = "FILE|URL", hide_env_values = true)]
+    pub(crate) db: Source,
 
     /// The percentage of requests below /api that fail, evenly distributed
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]

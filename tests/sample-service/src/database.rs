@@ -1,24 +1,17 @@
-//! The database of orders, and its migrations.
+//! The SQLite database of orders, and its migrations.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use rusqlite::Connection;
-use serde::Serialize;
+
+use crate::orders::Order;
 
 /// The migrations in order: number, name and SQL. Each runs in its own transaction.
 const MIGRATIONS: [(u32, &str, &str); 2] = [
     (1, "0001_orders", include_str!("../migrations/0001_orders.sql")),
     (2, "0002_paid", include_str!("../migrations/0002_paid.sql")),
 ];
-
-/// A row of the table `orders`.
-#[derive(Debug, Serialize)]
-pub(crate) struct Order {
-    id: i64,
-    item: String,
-    cents: i64,
-}
 
 /// Applies the pending migrations up to number `to`, and prints their names.
 pub(crate) fn migrate(path: &Path, to: Option<u32>) -> Result<()> {

@@ -4,6 +4,7 @@
 mod args;
 mod database;
 mod faults;
+mod orders;
 mod serve;
 
 use std::process::ExitCode;

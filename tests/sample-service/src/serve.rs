@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -15,13 +15,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Serve;
-use crate::database;
 use crate::faults::{FaultSwitch, Faults};
+use crate::orders::Orders;
 
 /// The state that all requests share.
 struct Service {
     version: String,
-    db: PathBuf,
+    orders: Orders,
     faults: FaultSwitch,
     /// The number of responses to requests for orders, by status.
     responses: Mutex<BTreeMap<u16, u64>>,
@@ -48,7 +48,7 @@ pub(crate) fn serve(args: Serve) -> Result<()> {
         writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?)?;
         let service = Service {
             version: args.version_name,
-            db: args.db,
+            orders: Orders::new(args.db),
             faults: FaultSwitch::new(Faults {
                 error_percent: args.error_percent,
                 latency_ms: u64::try_from(args.latency.as_millis()).unwrap_or(u64::MAX),
@@ -66,6 +66,7 @@ pub(crate) fn serve(args: Serve) -> Result<()> {
 }
 
 fn routes(service: Service) -> Router {
+    let service = Arc::new(service);
     Router::new()
         .route("/", get(page))
         .route("/health", get(health))
@@ -73,7 +74,16 @@ fn routes(service: Service) -> Router {
         .route("/api/orders", get(orders))
         .route("/faults", post(faults))
         .route("/metrics", get(metrics))
-        .with_state(Arc::new(service))
+        .layer(middleware::map_response_with_state(Arc::clone(&service), name_version))
+        .with_state(service)
+}
+
+/// Every response names the version, also one about an error.
+async fn name_version(State(service): State<Arc<Service>>, mut response: Response) -> Response {
+    if let Ok(version) = HeaderValue::from_str(&service.version) {
+        response.headers_mut().insert("X-Version", version);
+    }
+    response
 }
 
 async fn page(State(service): State<Arc<Service>>) -> Response {
@@ -112,7 +122,7 @@ async fn order_response(service: &Service) -> Response {
     if fails {
         return (StatusCode::INTERNAL_SERVER_ERROR, "an injected fault\n").into_response();
     }
-    match database::orders(&service.db) {
+    match service.orders.all().await {
         Ok(orders) => Json(orders).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
     }

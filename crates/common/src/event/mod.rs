@@ -172,6 +172,9 @@ pub enum Detail {
         /// The reason for the verdict, in a sentence.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
+        /// The release that is live as before, as the platform names it, if the verdict is [`NOT_LIVE`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        live_release: Option<Label>,
     },
 }
 
@@ -195,6 +198,9 @@ pub struct ChildUse {
     /// The reason for skipping it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip_reason: Option<Label>,
+    /// The release that is live as before, as the platform names it, if a stage that would have replaced it was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_release: Option<Label>,
 }
 
 /// One of several attempts at a command.

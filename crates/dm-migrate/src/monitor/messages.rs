@@ -47,35 +47,54 @@ fn describe_request(requests: &[LockRequest], sessions: &[Session]) -> String {
     format!(": {} (pid {}: {statement})", request.lock, request.pid)
 }
 
+/// Who blocks the migration, in short: the session at the root, and how many others there are.
+pub(super) fn blocked_by(blockers: &[Blocker]) -> Option<String> {
+    let root = blockers.iter().find(|blocker| blocker.is_root).or(blockers.first())?;
+    let others = match blockers.len() - 1 {
+        0 => String::new(),
+        others => format!(", and {others} more"),
+    };
+    Some(format!("{}{others}", name_blocker(root)))
+}
+
 fn describe_blocker(blocker: &Blocker) -> String {
+    let mut line = format!("  {}", name_blocker(blocker));
     if blocker.pid == 0 {
-        return "  blocked by a prepared transaction: see pg_prepared_xacts".to_owned();
-    }
-    let certainty = if blocker.is_certain { "" } else { "possibly " };
-    let mut line =
-        format!("  {certainty}blocked by pid {}, user {}", blocker.pid, or_unknown(blocker.user.as_deref()));
-    if let Some(kind) = blocker.kind.as_deref().filter(|kind| *kind != "client backend") {
-        // Writing into a String cannot fail.
-        let _ = write!(line, ", {kind}");
-    }
-    if let Some(application) = &blocker.application {
-        let _ = write!(line, ", app \"{}\"", one_line(application));
-    }
-    if let Some(client) = &blocker.client {
-        let _ = write!(line, " at {client}");
-    }
-    match (&blocker.state, blocker.in_state_for) {
-        (Some(state), Some(age)) => drop(write!(line, ", {state} for {}", format_duration(age))),
-        (Some(state), None) => drop(write!(line, ", {state}")),
-        (None, _) => line.push_str(", state unknown"),
+        return line;
     }
     if let Some(age) = blocker.transaction_age {
+        // Writing into a String cannot fail.
         let _ = write!(line, ", in a transaction for {}", format_duration(age));
     }
     let own_wait = if blocker.is_root { "" } else { ", waits itself" };
     let _ = write!(line, ", holds {}{own_wait}", or_unknown(blocker.holds.as_deref()));
     let _ = write!(line, "; its statement: {}", blocker.query.as_deref().unwrap_or("unknown"));
     line
+}
+
+/// Which session a blocker is, and what it does.
+fn name_blocker(blocker: &Blocker) -> String {
+    if blocker.pid == 0 {
+        return "blocked by a prepared transaction: see pg_prepared_xacts".to_owned();
+    }
+    let certainty = if blocker.is_certain { "" } else { "possibly " };
+    let mut text =
+        format!("{certainty}blocked by pid {}, user {}", blocker.pid, or_unknown(blocker.user.as_deref()));
+    if let Some(kind) = blocker.kind.as_deref().filter(|kind| *kind != "client backend") {
+        let _ = write!(text, ", {kind}");
+    }
+    if let Some(application) = &blocker.application {
+        let _ = write!(text, ", app \"{}\"", one_line(application));
+    }
+    if let Some(client) = &blocker.client {
+        let _ = write!(text, " at {client}");
+    }
+    match (&blocker.state, blocker.in_state_for) {
+        (Some(state), Some(age)) => drop(write!(text, ", {state} for {}", format_duration(age))),
+        (Some(state), None) => drop(write!(text, ", {state}")),
+        (None, _) => text.push_str(", state unknown"),
+    }
+    text
 }
 
 fn describe_waiters(waiters: Waiters) -> String {
@@ -177,6 +196,9 @@ mod tests {
         };
         let waiters = Waiters { count: Some(3), longest: Some(Duration::from_millis(800)) };
         let two = [blocker.clone(), Blocker { pid: 8, ..blocker.clone() }];
+        let short =
+            "blocked by pid 7, user web, app \"shop\" at 10.0.0.7, idle in transaction for 3m10s, and 1 more";
+        assert_eq!(blocked_by(&two).as_deref(), Some(short));
         let status = status_blocked(Duration::from_millis(1200), &two, waiters);
         assert_eq!(status, ", waits 1.2s for pid 7 (web) and 1 more, 3 wait behind it");
         let lines = blocked(Duration::from_millis(1200), &requests, &sessions, &[blocker], waiters);

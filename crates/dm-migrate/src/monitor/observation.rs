@@ -14,6 +14,8 @@ pub(crate) struct Observation {
     pub(crate) blocked_max: Option<u64>,
     /// The statement that was cancelled because of the lock timeout.
     pub(crate) cancelled: Option<Cancelled>,
+    /// Who blocked the last lock wait of this attempt, in short, if that is known.
+    pub(crate) blocked_by: Option<String>,
     /// The time since the monitor began.
     pub(crate) elapsed: Duration,
     /// A description of each blocker that was terminated so far.

@@ -64,6 +64,8 @@ pub(super) struct Poller<S: Server> {
     pub(super) before: SchemaState,
     /// The statement of this attempt that was cancelled because of the lock timeout.
     pub(super) cancelled: Option<Cancelled>,
+    /// Who blocked the last wait of this attempt, in short.
+    pub(super) blocked_by: Option<String>,
     /// The number of attempts that ended so.
     pub(super) retries: u32,
     /// What is reported only once.
@@ -117,6 +119,7 @@ impl<S: Server> Poller<S> {
             terminated: Vec::new(),
             before: before.clone(),
             cancelled: None,
+            blocked_by: None,
             retries: 0,
             reported: BTreeSet::new(),
         };
@@ -257,6 +260,7 @@ impl<S: Server> Poller<S> {
             wait.blockers_polled = Some(elapsed);
             let (blockers, waiters) = (database.blockers().await?, database.waiters().await?);
             self.blocked_max = self.blocked_max.max(waiters.count);
+            self.blocked_by = messages::blocked_by(&blockers);
             self.show(messages::status_blocked(age, &blockers, waiters));
             let parties = (blockers.iter().map(|blocker| blocker.pid).collect(), waiters.count > Some(0));
             let has_changed = wait.parties != parties;

@@ -38,6 +38,7 @@ impl<S: Server> Poller<S> {
             lock_wait: self.waits.total(),
             blocked_max: self.blocked_max,
             cancelled,
+            blocked_by: self.blocked_by.take(),
             elapsed: self.started.elapsed(&self.clock),
             terminated: self.terminated.clone(),
             schema,

@@ -26,7 +26,12 @@ fn a_lock_timeout_is_retried_and_others_proceed_in_between() {
     let finished = Run::psql(&server, "migrator", &flags, "alter table orders add more text").end();
     assert_eq!(finished.status.code(), Some(1), "{}", finished.stderr);
     assert!(finished.stderr.contains("no attempts remain"), "{}", finished.stderr);
-    assert_eq!(finished.event()["error_type"], "lock_timeout");
+    let event = finished.event();
+    assert_eq!(event["error_type"], "lock_timeout");
+    let blocked_by =
+        ["gave up after waiting", " for a lock: blocked by pid ", ", user web, app \"shop-web\""];
+    let cause = event["cause"].as_str().unwrap();
+    assert!(blocked_by.iter().all(|part| cause.contains(part)), "{cause}");
     assert!(
         finished.metrics().contains("error_type=\"lock_timeout\",service=\"shop\",stage=\"migration\"} 1")
     );

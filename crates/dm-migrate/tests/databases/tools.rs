@@ -1,4 +1,4 @@
-//! Real migration tools, if they are on the PATH: dbmate and alembic.
+//! Real migration tools: dbmate, and alembic if it is on the PATH.
 
 use testkit::mariadb::Mariadb;
 
@@ -31,7 +31,7 @@ fn check(run: Run, code: i32, message: &str) {
 
 #[test]
 fn dbmate_migrates_has_nothing_to_do_and_fails() {
-    let Some(dbmate) = tool("dbmate") else { return };
+    let dbmate = testkit::bin::dbmate();
     let (postgres, mariadb) = (shop(), Mariadb::start());
     mariadb.account("migrator", &["all on shop.*", "process on *.*"]);
     let postgres = format!("{}?sslmode=disable", postgres.url("migrator"));

@@ -1,6 +1,7 @@
 //! Runs a command as a recorded stage. `dm-stage` and `dm-migrate` share this module.
 
 mod error_pattern;
+mod last_words;
 mod limit_args;
 mod outcome;
 mod output;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::ErrorPattern;
+use super::last_words::last_words;
 use child_process::{ChildExit, StartError};
 use common::cli::warn;
 use common::event::{Attempt, ChildUse, Reason, Status};
@@ -90,16 +91,16 @@ impl Outcome {
         }
     }
 
-    /// What went wrong: the cause if it is known, otherwise how the command ended, with its last line if that was kept.
+    /// What went wrong: the cause if it is known, otherwise how the command ended, with its last words if they were kept.
     /// `None` after a success.
     pub(super) fn cause(&self) -> Option<String> {
         if self.status == Status::Success {
             return None;
         }
-        let last = self.used.stderr_tail.iter().rev().find(|line| !line.trim().is_empty());
+        let last = last_words(&self.used.stderr_tail);
         Some(match (&self.cause, last) {
             (Some(cause), _) => cause.clone(),
-            (None, Some(last)) => format!("{}: {}", self.describe(), last.trim()),
+            (None, Some(last)) => format!("{}: {last}", self.describe()),
             (None, None) => self.describe(),
         })
     }

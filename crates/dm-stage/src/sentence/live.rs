@@ -22,6 +22,10 @@ struct Service<'a> {
     name: &'a Label,
     /// Whether a stage began to replace its version.
     is_deployed: bool,
+    /// Why the last stage that would have replaced its version was skipped.
+    why_skipped: Option<&'a Label>,
+    /// The release that is live as before, if that is known.
+    release: Option<&'a Label>,
     /// The verdict that counts.
     judged: Option<&'a Event>,
     /// The command of a rollback that no verdict asked for.
@@ -45,7 +49,14 @@ impl<'a> Live<'a> {
         for event in events {
             let name = &event.identity.service;
             let place = services.iter().position(|service| service.name == name).unwrap_or_else(|| {
-                services.push(Service { name, is_deployed: false, judged: None, put_back: None });
+                services.push(Service {
+                    name,
+                    is_deployed: false,
+                    why_skipped: None,
+                    release: None,
+                    judged: None,
+                    put_back: None,
+                });
                 services.len() - 1
             });
             services[place].add(event, is_deploying(event));
@@ -76,17 +87,22 @@ impl<'a> Live<'a> {
         unjudged.map(|service| service.name.to_string()).collect()
     }
 
-    /// What a failed or cancelled deployment leaves, a clause for each fact.
-    pub(super) fn clauses(&self, whole: &Event) -> Vec<String> {
+    /// What a failed or cancelled deployment leaves, a clause for each fact. `is_explained` says that the stage that failed is
+    /// known.
+    pub(super) fn clauses(&self, whole: &Event, is_explained: bool) -> Vec<String> {
         if self.is_undeployed() {
-            return vec!["nothing was deployed".to_owned()];
+            let mut why = self.services.iter().filter_map(|service| service.why_skipped);
+            let why = why.next().filter(|_| !is_explained).map(|why| format!(": {why}"));
+            let nothing = format!("nothing was deployed{}", why.unwrap_or_default());
+            return [vec![nothing], self.live_releases()].concat();
         }
         let mut clauses: Vec<String> = Vec::new();
         for service in &self.services {
             if let Some(judged) = service.judged.filter(|_| service.is_to_be_rolled_back()) {
                 clauses.push(rollback(judged));
             } else if service.is_untouched() {
-                clauses.push(format!("nothing of {} went live", service.name));
+                let release = service.release.map(|release| format!(", release {release} is live as before"));
+                clauses.push(format!("nothing of {} went live{}", service.name, release.unwrap_or_default()));
             } else if let Some(command) = service.put_back {
                 let name = service.name;
                 clauses.push(if command.status == Status::Success {
@@ -98,6 +114,29 @@ impl<'a> Live<'a> {
         }
         clauses.extend(self.may_be_live(whole));
         clauses
+    }
+
+    /// What is live if nothing was deployed, a clause for each release.
+    fn live_releases(&self) -> Vec<String> {
+        let undeployed: Vec<&Service<'_>> =
+            self.services.iter().filter(|service| service.why_skipped.is_some()).collect();
+        let mut releases: Vec<&Label> = Vec::new();
+        for release in undeployed.iter().filter_map(|service| service.release) {
+            if !releases.contains(&release) {
+                releases.push(release);
+            }
+        }
+        let clause = |release: &&Label| {
+            let with_it: Vec<&str> = undeployed
+                .iter()
+                .filter(|service| service.release == Some(release))
+                .map(|service| service.name.as_str())
+                .collect();
+            let is_everywhere = with_it.len() == undeployed.len();
+            let of = if is_everywhere { String::new() } else { format!(" ({})", with_it.join(", ")) };
+            format!("release {release} is live{of}")
+        };
+        releases.iter().map(clause).collect()
     }
 
     /// The new version, unless everything that was deployed is known to be rolled back.
@@ -125,7 +164,8 @@ impl<'a> Live<'a> {
 impl<'a> Service<'a> {
     fn add(&mut self, event: &'a Event, is_deploying: bool) {
         match &event.detail {
-            Detail::Rollback { result, .. } => {
+            Detail::Rollback { result, live_release, .. } => {
+                self.release = live_release.as_ref();
                 // What was done counts, whatever was asked afterwards.
                 let was_done = self.judged.is_some_and(|judged| result_of(judged).is_some());
                 if result.is_some() || !was_done {
@@ -135,7 +175,11 @@ impl<'a> Service<'a> {
             Detail::Stage(_) if event.stage == Stage::rollback() && event.status != Status::Skipped => {
                 self.put_back = Some(event);
             }
-            _ => self.is_deployed |= is_deploying && event.status != Status::Skipped,
+            Detail::Stage(child) if is_deploying && event.status == Status::Skipped => {
+                self.why_skipped = child.skip_reason.as_ref();
+                self.release = child.live_release.as_ref();
+            }
+            _ => self.is_deployed |= is_deploying,
         }
     }
 

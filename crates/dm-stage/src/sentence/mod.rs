@@ -26,14 +26,19 @@ pub(crate) fn sentence(events: &[Event], whole: &Event) -> String {
     let events: Vec<&Event> =
         events.iter().filter(|event| event.ts >= began && !event.stage.is_deployment()).collect();
     let live = Live::of(&events);
+    let mut is_explained = true;
     let result = match whole.status {
         Status::Success => success(&events, whole, &live),
         Status::Skipped => "skipped".to_owned(),
         Status::Cancelled => format!("CANCELLED{}", failure::during(&events)),
-        Status::Failure | Status::Error | Status::Timeout => Failure::of(&events, whole).to_string(),
+        Status::Failure | Status::Error | Status::Timeout => {
+            let failure = Failure::of(&events, whole);
+            is_explained = !matches!(failure, Failure::Whole { .. });
+            failure.to_string()
+        }
     };
     let is_good = whole.status == Status::Success && live.is_undisturbed();
-    let consequences = if is_good { Vec::new() } else { live.clauses(whole) };
+    let consequences = if is_good { Vec::new() } else { live.clauses(whole, is_explained) };
     short_line(&[vec![result], consequences].concat().join("; "), MAX_BYTES)
 }
 

@@ -1,6 +1,6 @@
 //! Stories: what happened, and the sentence about it.
 
-use common::event::{ChildUse, Condition, Detail, Reason, RollbackResult, TestResult};
+use common::event::{ChildUse, Condition, Detail, NOT_LIVE, Reason, RollbackResult, TestResult};
 
 use super::*;
 use crate::event_fixture::event;
@@ -13,6 +13,16 @@ fn stage(name: &str, service: &str, (start, end): (i64, i64), status: Status) ->
 
 fn ok(name: &str, service: &str, at: i64) -> Event {
     stage(name, service, (at, at + 1), Status::Success)
+}
+
+/// A stage that would have deployed, was skipped, and left this release live.
+fn skipped(service: &str, at: i64, release: Option<&str>) -> Event {
+    let child = ChildUse {
+        skip_reason: Some("rolled back before".parse().unwrap()),
+        live_release: release.map(|release| release.parse().unwrap()),
+        ..ChildUse::default()
+    };
+    of_kind(stage("deploy", service, (at, at), Status::Skipped), Detail::Stage(child))
 }
 
 fn bad(name: &str, service: &str, at: i64, cause: &str) -> Event {
@@ -54,9 +64,19 @@ fn verdict(
         result: None,
         target: None,
         why: Some(why.to_owned()),
+        live_release: None,
     };
     let status = if verdict == "keep" { Status::Success } else { Status::Skipped };
     of_kind(stage("rollback", service, (at, at + 1), status), detail)
+}
+
+/// A verdict on a version of which nothing went live.
+fn not_live(service: &str, at: i64, release: Option<&str>) -> Event {
+    let mut event = verdict((service, at, NOT_LIVE), None, "the deploy command failed", None);
+    if let Detail::Rollback { live_release, .. } = &mut event.detail {
+        *live_release = release.map(|release| release.parse().unwrap());
+    }
+    event
 }
 
 /// What came of a verdict to roll back.
@@ -161,6 +181,29 @@ fn failed_deployments_without_a_rollback() {
             vec![bad("build", "web", 1, "exit code 2"), bad("build", "api", 2, "exit code 2")],
             "FAILED at build (api, web): exit code 2",
         ),
+        (
+            vec![
+                bad("build", "web", 1, "exit code 2"),
+                ok("build", "api", 1),
+                skipped("api", 3, Some("r-7")),
+                skipped("web", 3, Some("r-7")),
+            ],
+            "FAILED at build (web): exit code 2; nothing was deployed; release r-7 is live",
+        ),
+        (
+            vec![skipped("api", 3, Some("r-7")), skipped("web", 3, Some("w-1")), skipped("cron", 3, None)],
+            "FAILED: exit code 1; nothing was deployed: rolled back before; release r-7 is live (api); release w-1 is live \
+             (web)",
+        ),
+        (
+            vec![skipped("api", 3, Some("r-7")), skipped("web", 3, None)],
+            "FAILED: exit code 1; nothing was deployed: rolled back before; release r-7 is live (api)",
+        ),
+        (
+            vec![not_live("api", 5, Some("r-7"))],
+            "FAILED: exit code 1; nothing of api went live, release r-7 is live as before",
+        ),
+        (vec![not_live("api", 5, None)], "FAILED: exit code 1; nothing of api went live"),
         (vec![bad("deploy", "api", 1, "exit code 7")], "FAILED at deploy: exit code 7; 2.0.1 may be live"),
     ] {
         assert_eq!(sentence(&events, &whole(Status::Failure)), expected);

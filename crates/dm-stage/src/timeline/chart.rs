@@ -99,6 +99,7 @@ mod tests {
                     result: Some(RollbackResult::Verified),
                     target: None,
                     why: None,
+                    live_release: None,
                 },
             ),
             event("deployment", (0, 131), Status::Failure, stage()),

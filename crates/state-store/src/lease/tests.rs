@@ -29,6 +29,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn request(deployment: u8, is_rollback: bool, nonce: usize) -> LeaseRequest {
     let holder = Holder {
         deployment: format!("d{deployment}"),
+        version: None,
         activity: if is_rollback { "rollback" } else { "deployment" }.to_owned(),
         machine: "m".to_owned(),
         process: None,

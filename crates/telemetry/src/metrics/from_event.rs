@@ -337,6 +337,7 @@ mod tests {
             result: None,
             target: None,
             why: None,
+            live_release: None,
         };
         let Contribution { state, counters } = contribution(&event);
         assert_eq!(number(&counters, catalog::TOTAL, &[("status", "success")]), Some(0.0));

@@ -1,0 +1,65 @@
+//! Runners that are lost, and runners that get in each other's way.
+
+use std::fs::File;
+use std::process::Stdio;
+
+use testkit::process::kill_tree;
+use testkit::server::eventually;
+
+use super::app::App;
+use super::ending::Ending;
+
+/// Waits until nginx serves these versions of API and front end.
+fn wait_until_live(app: &App, expected: (&str, &str)) {
+    eventually("the new version", || {
+        let (api, web) = app.live();
+        if (&*api, &*web) == expected { Ok(()) } else { Err(format!("{api} and {web} are live")) }
+    });
+}
+
+#[test]
+fn a_runner_that_is_killed_half_way_is_reported_by_the_next() {
+    let app = App::with_good_version();
+    // The API is live already; the front end never will be.
+    let mut deployment = app.deploy("2", "WEB_DEPLOY='mkfifo never; read -r line < never'");
+    let mut runner = deployment.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until_live(&app, ("2", "1"));
+    kill_tree(runner.id().cast_signed());
+    runner.wait().unwrap();
+    assert_eq!(app.live(), ("2".to_owned(), "1".to_owned()));
+
+    let last_line = r"deployed 3 in \S+, kept: 0 of \d+ requests failed";
+    let ending = Ending { case: "after a killed runner", code: 0, last_line, live: ("3", "3") };
+    let said = ending.check(&app, app.deploy("3", ""));
+    let line = said.lines().find(|line| line.starts_with("dm-stage: ")).unwrap_or_default();
+    println!("and before: {line}");
+    assert!(line.starts_with("dm-stage: the previous deployment (2, started "), "{said}");
+    assert!(line.ends_with(") was interrupted at deploy: 2 may be live"), "{said}");
+}
+
+#[test]
+fn of_two_deployments_at_once_the_second_is_refused() {
+    let app = App::with_good_version();
+    let folder = app.machine().folder().to_owned();
+    let deploy = |version: &str, config: &str| {
+        let mut command = app.deploy(version, &format!("EXCLUSIVE=yes\n{config}"));
+        // Each runs on a machine of its own.
+        command.env("DM_STATE_DIR", folder.join(format!("state-{version}")));
+        command.env("DM_STATE_URL", format!("file://{}", folder.join("store").display()));
+        command
+    };
+    let mut first = deploy("2", "WEB_DEPLOY+='; mkfifo go; touch waits; read -r line < go || true'");
+    let first = first.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("the first deployment", || {
+        if folder.join("checkout/waits").exists() { Ok(()) } else { Err("not yet".to_owned()) }
+    });
+    wait_until_live(&app, ("2", "2"));
+    let last_line = r"dm-stage: not started, nothing was deployed: deployment \S+ of version 2 has held the lease of shop in production since .*; 2 may be live\. If it is dead, its lease expires in .*";
+    let refused = Ending { case: "second of two", code: 75, last_line, live: ("2", "2") };
+    refused.check(&app, deploy("3", ""));
+    drop(File::options().write(true).open(folder.join("checkout/go")).unwrap());
+    let output = first.wait_with_output().unwrap();
+    let last_line = r"deployed 2 in \S+, kept: 0 of \d+ requests failed";
+    let kept = Ending { case: "first of two", code: 0, last_line, live: ("2", "2") };
+    kept.check_ended(&app, output.status.code().unwrap(), &String::from_utf8_lossy(&output.stderr));
+}
