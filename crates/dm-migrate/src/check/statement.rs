@@ -4,7 +4,7 @@ use squawk_lexer::TokenKind;
 use squawk_syntax::SourceFile;
 use squawk_syntax::ast;
 
-/// The deepest nesting of parentheses. The parser is recursive.
+/// The deepest nesting of parentheses, and the longest row of prefix operators. The parser is recursive.
 const MAX_NESTING: usize = 500;
 
 /// The longest statement that is parsed, in bytes.
@@ -92,6 +92,8 @@ struct Builder {
     /// The depth in the body of a function that is written in SQL: `BEGIN ATOMIC … END`.
     atomic: usize,
     was_begin: bool,
+    /// How many operators, or NOT, come directly one after the other.
+    operators: usize,
 }
 
 impl Builder {
@@ -102,15 +104,20 @@ impl Builder {
     fn add(&mut self, kind: TokenKind, text: &str, at: (usize, usize)) {
         self.start.get_or_insert(at);
         let is = |word: &str| kind == TokenKind::Ident && text.eq_ignore_ascii_case(word);
+        let is_operator =
+            matches!(kind, TokenKind::Minus | TokenKind::Plus | TokenKind::Tilde | TokenKind::Bang);
+        self.operators = if is_operator || is("not") { self.operators + 1 } else { 0 };
         match kind {
-            TokenKind::OpenParen => self.parentheses += 1,
-            TokenKind::CloseParen => self.parentheses = self.parentheses.saturating_sub(1),
+            TokenKind::OpenParen | TokenKind::OpenBracket => self.parentheses += 1,
+            TokenKind::CloseParen | TokenKind::CloseBracket => {
+                self.parentheses = self.parentheses.saturating_sub(1)
+            }
             _ if is("atomic") && self.was_begin => self.atomic = 1,
             _ if is("case") && self.atomic > 0 => self.atomic += 1,
             _ if is("end") => self.atomic = self.atomic.saturating_sub(1),
             _ => {}
         }
-        self.deepest = self.deepest.max(self.parentheses);
+        self.deepest = self.deepest.max(self.parentheses + self.operators);
         self.was_begin = is("begin");
     }
 
@@ -184,6 +191,18 @@ mod tests {
                 (6, "select 1".to_owned(), true)
             ]
         );
+    }
+
+    #[test]
+    fn what_nests_too_deep_for_the_parser_is_not_parsed() {
+        let nested = |before: &str, after: &str, times| {
+            let sql = format!("select {}1{}", before.repeat(times), after.repeat(times));
+            split(&sql)[0].parsed.is_ok()
+        };
+        for (before, after) in [("(", ")"), ("not ", ""), ("- ", ""), ("array[", "]")] {
+            assert!(nested(before, after, 100), "{before}");
+            assert!(!nested(before, after, 2000), "{before}");
+        }
     }
 
     #[test]

@@ -16,7 +16,9 @@ use crate::check::volatility::{self, Volatility};
 
 /// Judges the statement: all of its actions run under the strongest of their locks.
 pub(super) fn judge(statement: &ast::AlterTable, known: &mut Known<'_>) -> Judgement {
-    let Some(table) = Relation::of_path(statement.relation_name().and_then(|name| name.path())) else {
+    let table = Relation::of_path(statement.relation_name().and_then(|name| name.path()));
+    let is_all = tree::text(statement.syntax()).to_lowercase().starts_with("alter table all in tablespace");
+    let Some(table) = table.filter(|_| !is_all) else {
         return Judgement::unknown("it changes tables that it does not name");
     };
     let mut judgement = Judgement::harmless();
@@ -149,11 +151,11 @@ fn options_lock(options: &squawk_syntax::SyntaxNode) -> LockMode {
 fn add_column(column: &ast::AddColumn, table: &Relation, known: &Known<'_>, judgement: &mut Judgement) {
     let kind = column.ty().map(|ty| tree::type_name(ty.syntax())).unwrap_or_default();
     let (mut rewrite, mut is_filled, mut is_required) = (None, false, false);
-    let (mut work, mut has_default) = (Work::None, false);
+    let mut work = Work::None;
+    let has_default = column.constraints().any(|part| matches!(part, ast::Constraint::DefaultConstraint(_)));
     for part in column.constraints() {
         match &part {
             ast::Constraint::DefaultConstraint(default) => {
-                has_default = true;
                 let expression = default.expr();
                 let text = expression.as_ref().map(|it| tree::text(it.syntax())).unwrap_or_default();
                 is_filled |= !text.eq_ignore_ascii_case("null");
@@ -175,11 +177,11 @@ fn add_column(column: &ast::AddColumn, table: &Relation, known: &Known<'_>, judg
             }
             ast::Constraint::NotNullConstraint(_) => is_required = true,
             ast::Constraint::ReferencesConstraint(references) => {
-                let other = Relation::of_path(references.table());
-                judgement.lock(other, ShareRowExclusive, Work::None);
                 // Without a default every row has a null, which meets it.
+                let scan = if has_default { Work::Scan } else { Work::None };
+                judgement.lock(Relation::of_path(references.table()), ShareRowExclusive, scan);
+                work = work.max(scan);
                 if has_default {
-                    work = work.max(Work::Scan);
                     judgement.find(
                         Rule::AddForeignKey,
                         Some(table),

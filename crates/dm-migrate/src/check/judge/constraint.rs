@@ -27,7 +27,7 @@ pub(super) fn add(added: &SyntaxNode, table: &Relation, known: &mut Known<'_>, j
         SyntaxKind::FOREIGN_KEY_CONSTRAINT => {
             let other = ast::ForeignKeyConstraint::cast(constraint).and_then(|it| it.path());
             judgement.lock(Some(table.clone()), ShareRowExclusive, scan);
-            judgement.lock(Relation::of_path(other), ShareRowExclusive, Work::None);
+            judgement.lock(Relation::of_path(other), ShareRowExclusive, scan);
             if !is_unchecked {
                 judgement.find(
                     Rule::AddForeignKey,

@@ -100,7 +100,13 @@ pub(super) fn judge(statement: &Stmt, known: &mut Known<'_>) -> Judgement {
         | Stmt::Checkpoint(_) => Judgement::harmless(),
         Stmt::CommentOn(_) => comment(node),
         Stmt::CreateTrigger(_) => on_table(node, ShareRowExclusive),
-        Stmt::CreateStatistics(_) => reads(node, ShareUpdateExclusive),
+        Stmt::CreateStatistics(_) => {
+            let from = node.children().find(|child| child.kind() == SyntaxKind::FROM_TABLE);
+            Judgement::brief(
+                from.and_then(|from| tree::paths(&from).into_iter().next()),
+                ShareUpdateExclusive,
+            )
+        }
         Stmt::CreatePolicy(_)
         | Stmt::AlterPolicy(_)
         | Stmt::DropPolicy(_)
