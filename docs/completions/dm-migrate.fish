@@ -4,6 +4,9 @@ complete -c dm-migrate -l output -d 'What is shown of the command\'s output: liv
 complete -c dm-migrate -l on-failure -d 'Run COMMAND once if the migration failed, such as \'./restore.sh --last\'; without a shell. Does not change the exit code' -r
 complete -c dm-migrate -l stdin -d 'What the command gets as stdin. A command that may have read a pipe is not retried, unless its stdin is replayed' -r -f -a "inherit\t'The stdin of this tool'
 replay\t'The same bytes for each attempt, up to 16 MiB'"
+complete -c dm-migrate -l check -d 'Run nothing; read the SQL in this file, in this folder of migrations, or on stdin, and report which statement locks which table, what is unsafe, and what to do instead. PostgreSQL only' -r -F
+complete -c dm-migrate -l format -d 'The format of the report of --check' -r -f -a "human\t'Text for people'
+json\t'One JSON document'"
 complete -c dm-migrate -l database-url -d 'The database to monitor. Other users can see the command line: prefer the variable, or file:PATH' -r
 complete -c dm-migrate -l monitor-url -d 'The database to monitor, if DATABASE_URL has the address of a connection pooler, or of another role; DIRECT_URL is used too' -r
 complete -c dm-migrate -l expect-version -d 'Exit with 1 if the schema is not at this version afterwards, or if its version is unknown' -r
@@ -34,6 +37,7 @@ complete -c dm-migrate -l pushgateway-cert -d 'PEM file with the client certific
 complete -c dm-migrate -l require-export -d 'Exit with 125 if the event could not be pushed' -r
 complete -c dm-migrate -l may-outlive -d 'Let the command continue if this tool is killed by SIGKILL or for lack of memory; otherwise the command gets TERM'
 complete -c dm-migrate -l status -d 'On a terminal, show a live status line: the elapsed time, the version before, the sessions that block the migration or wait behind it, and its progress'
+complete -c dm-migrate -l autocommit -d 'With --check: each statement is a transaction of its own, as with psql -f. Otherwise a file that does not say how it is run is taken for one transaction'
 complete -c dm-migrate -l require-monitor -d 'Exit with 125, without running the command, if the database cannot be monitored'
 complete -c dm-migrate -l expect-change -d 'Exit with 1 if the version of the schema has not changed, or if it is unknown'
 complete -c dm-migrate -l watch-only -d 'Only watch: the command gets no environment variables for its sessions, and none of its statements is cancelled'

@@ -1,5 +1,6 @@
 //! A real PostgreSQL, and its `psql`.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -97,6 +98,15 @@ impl Postgres {
         let mut psql = self.psql("postgres", "sql");
         psql.args(["-c", statement]);
         database::query(psql, statement)
+    }
+
+    /// The results of the statements in a script that the superuser runs, each in a transaction of its own.
+    pub fn script(&self, script: &str) -> String {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(script.as_bytes()).unwrap();
+        let mut psql = self.psql("postgres", "script");
+        psql.arg("-f").arg(file.path());
+        database::query(psql, script)
     }
 
     /// A session of `role` that has run `statements`, and stays open: idle, or idle in a transaction.

@@ -12,6 +12,7 @@ use dm_stage::{LimitArgs, OutputArgs};
 use secrecy::SecretString;
 use telemetry::ExportArgs;
 
+use crate::check::CheckArgs;
 use crate::schema::VersionTable;
 
 /// The name and the kind of this tool.
@@ -23,6 +24,8 @@ Examples:
   DATABASE_URL=postgres://… dm-migrate -- sqlx migrate run  # monitored
   dm-migrate --expect-version 20240131 -- dbmate up
   dm-migrate --timeout 10m -- ./manage.py migrate --noinput
+  dm-migrate --check db/migrations                          # is it safe?
+  alembic upgrade head --sql | dm-migrate --check -
 
 Monitoring: with a database URL (PostgreSQL, MySQL, MariaDB), dm-migrate
 watches the migration through a connection of its own. It reports obstacles
@@ -54,6 +57,14 @@ without --lock-timeout, because a cancelled change may be half done.
 Afterwards: an invalid index, an index that REINDEX CONCURRENTLY left behind,
 or a constraint that is not validated, which were not there before, are a
 failure, and the statement that repairs them is shown.
+
+Check: --check reads pending SQL for PostgreSQL and runs nothing. It reports
+which statement takes which lock on which table, what is rewritten or scanned
+meanwhile, what is unsafe, why, and what to do instead. With a database URL,
+it also knows sizes, types and functions, and skips the files of a folder that
+the version table contains. What it cannot judge, it calls not judged. A
+comment before a statement accepts a finding: -- dm-migrate: allow drop-column
+Exit code: 0 safe, 1 unsafe, 3 nothing unsafe but not all judged, 4 no SQL.
 
 Cancellation: before dm-migrate ends the command (--timeout, TERM, INT), it
 cancels the command's statement in the database and verifies that none is
@@ -102,6 +113,9 @@ pub struct Args {
     /// What the command gets as stdin. A command that may have read a pipe is not retried, unless its stdin is replayed
     #[arg(long, value_enum, default_value_t)]
     pub stdin: StdinMode,
+
+    #[command(flatten)]
+    pub check: CheckArgs,
 
     #[command(flatten)]
     pub database: DatabaseArgs,

@@ -6,10 +6,12 @@
 //!
 //! This crate owns the view of the database: a monitor with its own connection reports the sessions that block the
 //! migration, cancels its remaining statements, and reads the schema's version before and after. It does not own the child process: `dm-stage`
-//! runs the command as a stage. It never changes the schema itself.
+//! runs the command as a stage. It never changes the schema itself. `--check`
+//! judges SQL before it runs.
 
 mod address;
 mod args;
+mod check;
 mod connections;
 mod database_error;
 mod leftover;
@@ -36,12 +38,15 @@ use common::exit::Exit;
 use migration::Migration;
 use monitor::BeginError;
 
-/// Runs the migration.
+/// Runs the migration, or checks it.
 ///
 /// # Errors
-/// Monitoring is required but not possible, or the command cannot be run.
+/// Monitoring is required but not possible, the command cannot be run, or the SQL to check cannot be read.
 pub fn run(plan: Plan) -> Result<Exit> {
-    let Plan { stage_run, database, on_failure } = plan;
+    let (stage_run, database, on_failure) = match plan {
+        Plan::Check(check) => return check::run(check),
+        Plan::Run(run) => (run.stage_run, run.database, run.on_failure),
+    };
     let migration = match database.map(Migration::start) {
         None => Migration::default(),
         Some(Ok(migration)) => migration,

@@ -1,6 +1,6 @@
 //! Turns the arguments into a plan.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use telemetry::{Context, WorkKind};
 
 use crate::address::Address;
 use crate::args::{Args, DatabaseArgs, TOOL};
+use crate::check::{Check, Format};
 use crate::monitor::{LiveStatus, MonitorConfig};
 use crate::on_failure::{OnFailure, split_words};
 use crate::postgres::child_env::application_name;
@@ -33,9 +34,18 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_RETRIES: u32 = 10;
 const LOCK_RETRY_TIME: Duration = Duration::from_mins(15);
 
+/// What to do.
+#[derive(Debug)]
+pub enum Plan {
+    /// Run a migration command.
+    Run(Box<MigrationRun>),
+    /// Check SQL before it runs.
+    Check(Check),
+}
+
 /// A migration command, and how to monitor it.
 #[derive(Debug)]
-pub struct Plan {
+pub struct MigrationRun {
     /// The command as a stage.
     pub(crate) stage_run: StageRun,
     /// The database to monitor, if a URL is given.
@@ -66,6 +76,9 @@ pub(crate) struct WatchedDatabase {
 /// # Errors
 /// There is no command, or the flags contradict each other or the database URL.
 pub fn plan(args: Args) -> Result<Plan> {
+    if let Some(source) = args.check.check {
+        return Ok(Plan::Check(check(source, args.check.autocommit, args.check.format, &args.database)?));
+    }
     if args.command.first().is_none_or(|program| program.is_empty()) {
         bail!(
             "no migration command given: write dm-migrate -- COMMAND, such as dm-migrate -- sqlx migrate run"
@@ -92,7 +105,47 @@ pub fn plan(args: Args) -> Result<Plan> {
         may_outlive: args.limit.may_outlive,
     };
     let on_failure = args.on_failure.map(|command| on_failure(&command, &stage_run)).transpose()?;
-    Ok(Plan { stage_run, database, on_failure })
+    Ok(Plan::Run(Box::new(MigrationRun { stage_run, database, on_failure })))
+}
+
+fn check(source: PathBuf, autocommit: bool, format: Format, args: &DatabaseArgs) -> Result<Check> {
+    let database = match given_address(args).0 {
+        Some(Ok(Address::Postgres(address))) => Some(Ok(*address)),
+        Some(Ok(Address::MySql(_) | Address::Sqlite(_))) => {
+            bail!("--check knows the locks of PostgreSQL only, and the database is another one")
+        }
+        Some(Err(error)) => Some(Err(error)),
+        None => None,
+    };
+    if args.require_monitor && database.is_none() {
+        bail!("--require-monitor needs a database: set DATABASE_URL");
+    }
+    Ok(Check {
+        source,
+        database,
+        is_database_required: args.require_monitor,
+        version_table: args.version_table.clone(),
+        autocommit,
+        has_lock_timeout: args.lock_timeout.is_some_and(|limit| !limit.is_zero()),
+        format,
+    })
+}
+
+/// The address of the database, or why it cannot be parsed; and whether it is that of the command.
+fn given_address(args: &DatabaseArgs) -> (Option<Result<Address>>, bool) {
+    let of_command = non_empty(args.database_url.as_ref()).map(|url| url.expose_secret().to_owned());
+    let own = non_empty(args.monitor_url.as_ref()).map(|url| url.expose_secret().to_owned());
+    let own = own.or_else(|| env::system("DIRECT_URL"));
+    let is_of_command = own.is_none() || own == of_command;
+    let address = match own.or(of_command) {
+        Some(url) => Some(address(&url)),
+        None => are_in_environment(&env::system).then(|| {
+            postgres::address::Address::from_keywords("", &env::system)
+                .map(|address| Address::Postgres(Box::new(address)))
+                .context("the database of libpq's variables")
+        }),
+    };
+    (address, is_of_command)
 }
 
 fn on_failure(command: &str, stage_run: &StageRun) -> Result<OnFailure> {
@@ -107,21 +160,12 @@ fn watched_database(args: &DatabaseArgs, live: bool, stdin: &Arc<Stdin>) -> Resu
     // An expectation can only be checked, and the lock can only be taken, with a connection.
     let required =
         args.require_monitor || args.advisory_lock.is_some() || expectation != Expectation::default();
-    let of_command = non_empty(args.database_url.as_ref()).map(|url| url.expose_secret().to_owned());
-    let own = non_empty(args.monitor_url.as_ref()).map(|url| url.expose_secret().to_owned());
-    let own = own.or_else(|| env::system("DIRECT_URL"));
-    let passes_options = own.is_none() || own == of_command;
-    let address = match own.or(of_command) {
-        Some(url) => address(&url),
-        None if are_in_environment(&env::system) => {
-            postgres::address::Address::from_keywords("", &env::system)
-                .map(|address| Address::Postgres(Box::new(address)))
-                .context("the database of libpq's variables")
-        }
-        None if required => {
+    let (address, passes_options) = given_address(args);
+    let Some(address) = address else {
+        if required {
             bail!("--require-monitor, --expect-… and --advisory-lock need a database: set DATABASE_URL");
         }
-        None => return Ok(None),
+        return Ok(None);
     };
     if args.terminate_blockers && !matches!(address, Ok(Address::Postgres(_)) | Err(_)) {
         bail!("--terminate-blockers is for PostgreSQL only");

@@ -9,6 +9,7 @@ mod advisory;
 mod catalogue;
 pub(crate) mod child_env;
 mod connection;
+mod knowledge;
 mod known;
 pub(crate) mod parameters;
 mod passfile;
@@ -39,6 +40,7 @@ use crate::server::{
 };
 use address::Address;
 use connection::{Connection, OpenError, Values};
+pub(crate) use knowledge::knowledge;
 use known::Known;
 use pooler::Pooler;
 

@@ -17,7 +17,7 @@ pub(crate) use expected::Expectation;
 pub(crate) use state::{Change, SchemaState};
 pub(crate) use table_version::TableVersion;
 pub(crate) use version_table::VersionTable;
-pub(crate) use version_tables::table_names;
+pub(crate) use version_tables::{is_version_table, table_names};
 
 /// The version tables of a database; if it has none, the version is unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +39,23 @@ impl SchemaVersions {
             versions.push(kind.read(table.schema, rows).context("a version table has an unexpected format")?);
         }
         Ok(Self(versions))
+    }
+
+    /// Whether a migration with one of these names is applied. `None` if that is not known: there is no version table, or
+    /// it does not list every migration.
+    pub(crate) fn contains(&self, names: &[String]) -> Option<bool> {
+        let [table] = self.0.as_slice() else { return None };
+        let number = |text: &str| text.parse::<u64>().ok();
+        match (table.tool, table.version.as_deref()) {
+            // It keeps only the newest one, and applies them by their number.
+            ("golang-migrate", newest) => {
+                let newest = newest.map_or(Some(0), number)?;
+                Some(names.iter().find_map(|name| number(name))? <= newest)
+            }
+            // Their migrations are no SQL files, or are listed by a hash.
+            ("alembic" | "django" | "drizzle" | "liquibase", _) => None,
+            _ => Some(names.iter().any(|name| table.versions.contains(name))),
+        }
     }
 
     /// The version, for the record; with schema and tool if there are several tables.

@@ -30,6 +30,12 @@ pub(crate) fn table_names() -> String {
     names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether a migration tool keeps its versions, or its lock, in a table of this name.
+pub(crate) fn is_version_table(name: &str) -> bool {
+    let name = name.to_lowercase();
+    TABLE_KINDS.iter().any(|kind| kind.table == name) || OTHER_TABLES.contains(&&*name)
+}
+
 /// Builds the tables from rows of schema, table and column.
 pub(super) fn tables_from_rows(rows: Vec<Vec<Option<String>>>) -> Tables {
     let mut tables = Tables::new();

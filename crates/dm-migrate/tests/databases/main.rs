@@ -3,6 +3,8 @@
 
 mod addresses;
 mod aftermath;
+mod check;
+mod claims;
 mod connections;
 mod failures;
 mod locks;

@@ -1,0 +1,65 @@
+//! What is known when a statement is judged: the facts of the database, and what earlier statements of the script did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::{Facts, RelationFacts};
+use super::relation::Relation;
+
+/// A column of a table.
+pub(super) type Column = (Relation, String);
+
+/// What is known so far.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    pub(super) facts: &'a Facts,
+    /// The relations that this script has created: nobody uses them yet, and they have no rows.
+    created: BTreeSet<Relation>,
+    /// Those that an earlier script has created and the database does not have yet.
+    created_before: BTreeSet<Relation>,
+    /// The types that a script has created, none of which is a domain.
+    pub(super) plain_types: BTreeSet<String>,
+    /// The columns that a constraint of this name keeps from being null.
+    pub(super) not_null_checks: BTreeMap<(Relation, String), String>,
+    /// The columns whose constraint is validated.
+    pub(super) never_null: BTreeSet<Column>,
+}
+
+impl<'a> Known<'a> {
+    /// Before the first script.
+    pub(super) fn new(facts: &'a Facts) -> Self {
+        Self {
+            facts,
+            created: BTreeSet::new(),
+            created_before: BTreeSet::new(),
+            plain_types: BTreeSet::new(),
+            not_null_checks: BTreeMap::new(),
+            never_null: BTreeSet::new(),
+        }
+    }
+
+    /// Before the next script.
+    pub(super) fn begin_script(&mut self) {
+        self.created_before.append(&mut self.created);
+    }
+
+    /// Records that a statement creates a relation.
+    pub(super) fn create(&mut self, relation: Relation) {
+        // One that exists already, with IF NOT EXISTS, is not new.
+        if self.facts.relation(&relation).is_none() {
+            self.created.insert(relation);
+        }
+    }
+
+    /// Whether nobody uses the relation yet, because it is new.
+    pub(super) fn is_new(&self, relation: &Relation) -> bool {
+        self.created.contains(relation)
+            || (self.created_before.contains(relation) && self.facts.is_missing(relation))
+    }
+
+    /// Whether the column is known to have no null.
+    pub(super) fn is_never_null(&self, relation: &Relation, column: &str) -> bool {
+        let is_in_database = |facts: &RelationFacts| facts.not_null.contains(column);
+        self.never_null.contains(&(relation.clone(), column.to_owned()))
+            || self.facts.relation(relation).is_some_and(is_in_database)
+    }
+}

@@ -1,0 +1,383 @@
+//! Judges the statements of a script in their order: what one does can make another one unsafe, or safe.
+
+use squawk_syntax::SyntaxKind;
+use squawk_syntax::ast::{AstNode, Stmt};
+
+use super::input::Script;
+use super::judge;
+use super::judgement::{Effect, Judgement, Target, Work};
+use super::known::Known;
+use super::lock_mode::LockMode;
+use super::migration_file::Transaction;
+use super::relation::Relation;
+use super::rule::Rule;
+use super::statement::Statement;
+use super::tree;
+
+/// The comment that accepts findings: `-- dm-migrate: allow drop-column, drop-index`.
+const ALLOW: &str = "dm-migrate: allow ";
+
+/// A statement and what is known about it.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) line: usize,
+    pub(crate) text: String,
+    pub(crate) judgement: Judgement,
+    /// The rules whose findings a comment accepts.
+    pub(crate) allowed: Vec<&'static str>,
+}
+
+/// The transaction that a statement is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Block {
+    /// None: each statement is on its own.
+    None,
+    /// One that the script or the migration tool begins.
+    Known,
+    /// One that most migration tools begin.
+    Assumed,
+}
+
+/// A lock that an earlier statement of the transaction holds.
+#[derive(Debug, Clone)]
+struct Held {
+    relation: Relation,
+    mode: LockMode,
+    line: usize,
+}
+
+/// What earlier statements of the script have set.
+#[derive(Debug)]
+struct State {
+    /// Outside of the script's own transactions.
+    outside: Block,
+    block: Block,
+    held: Vec<Held>,
+    /// Whether `lock_timeout` is set for the session, and for the transaction.
+    has_timeout: bool,
+    has_local_timeout: bool,
+    is_timeout_reported: bool,
+    is_alone: bool,
+}
+
+/// Judges a script. `has_timeout`: whether a lock timeout is set from outside.
+pub(crate) fn judge_script(
+    script: &Script,
+    statements: Vec<Statement>,
+    known: &mut Known<'_>,
+    has_timeout: bool,
+) -> Vec<Judged> {
+    known.begin_script();
+    let begins = statements.iter().any(|statement| matches!(statement.parsed, Ok(Stmt::Begin(_))));
+    let outside = match script.transaction {
+        Transaction::Yes => Block::Known,
+        Transaction::No => Block::None,
+        Transaction::Assumed if begins => Block::None,
+        Transaction::Assumed => Block::Assumed,
+    };
+    let mut state = State {
+        outside,
+        block: outside,
+        held: Vec::new(),
+        has_timeout,
+        has_local_timeout: false,
+        is_timeout_reported: false,
+        is_alone: statements.len() == 1,
+    };
+    statements.into_iter().map(|statement| state.judge(statement, known)).collect()
+}
+
+impl State {
+    fn judge(&mut self, statement: Statement, known: &mut Known<'_>) -> Judged {
+        let Statement { line, text, comments, parsed } = statement;
+        let mut judgement = match &parsed {
+            Ok(statement) => judge::judge(statement, known),
+            Err(reason) => Judgement::unknown(reason.clone()),
+        };
+        self.forget_new(&mut judgement, known);
+        if let Ok(statement) = &parsed {
+            self.transact(statement);
+            self.set_timeout(statement);
+        }
+        self.check_block(&mut judgement);
+        self.check_held(&mut judgement, line);
+        self.check_timeout(&mut judgement);
+        let allowed = allowed(&comments, &judgement);
+        judgement.findings.retain(|finding| !allowed.contains(&finding.rule.about().id));
+        if self.block == Block::None {
+            self.held.clear();
+        }
+        Judged { line, text, judgement, allowed }
+    }
+
+    /// Nobody waits for a lock on a table that is new, and it has no rows.
+    fn forget_new(&self, judgement: &mut Judgement, known: &Known<'_>) {
+        judgement.effects.retain(|effect| !known.is_new(effect.target.named()));
+        judgement.findings.retain(|finding| !finding.about.as_ref().is_some_and(|about| known.is_new(about)));
+    }
+
+    /// Follows the transactions of the script.
+    fn transact(&mut self, statement: &Stmt) {
+        match statement {
+            Stmt::Begin(_) => self.block = Block::Known,
+            Stmt::Commit(_) | Stmt::PrepareTransaction(_) => self.end(),
+            Stmt::Rollback(back) if !tree::has_token(back.syntax(), SyntaxKind::TO_KW) => self.end(),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self) {
+        self.block = self.outside;
+        self.held.clear();
+        self.has_local_timeout = false;
+    }
+
+    /// Follows the settings of the script.
+    fn set_timeout(&mut self, statement: &Stmt) {
+        let text = tree::text(statement.syntax()).to_lowercase();
+        let is_off = || {
+            let value = text.rsplit(['=', ' ', ',']).find(|word| !word.is_empty()).unwrap_or_default();
+            let value = value.trim_matches(['\'', ')']);
+            value == "default" || value.trim_end_matches(|c: char| c.is_ascii_alphabetic()).parse() == Ok(0)
+        };
+        match statement {
+            Stmt::Set(set) if text.contains("lock_timeout") => {
+                let is_set = !is_off();
+                if set.local_token().is_none() {
+                    self.has_timeout = is_set;
+                    self.has_local_timeout = false;
+                } else if self.block != Block::None {
+                    self.has_local_timeout = is_set;
+                }
+            }
+            Stmt::Select(_) if text.starts_with("select set_config('lock_timeout'") => {
+                self.has_timeout = true
+            }
+            Stmt::Reset(_) | Stmt::Discard(_) if text.contains("lock_timeout") || text.ends_with(" all") => {
+                self.has_timeout = false;
+            }
+            _ => {}
+        }
+    }
+
+    /// A statement that the server refuses in a transaction.
+    fn check_block(&self, judgement: &mut Judgement) {
+        if !judgement.needs_no_transaction {
+            return;
+        }
+        match self.block {
+            Block::Known => judgement.find(Rule::Concurrently, None, "it is in a transaction, so the server refuses it"),
+            Block::Assumed if !self.is_alone => judgement.find(
+                Rule::Concurrently,
+                None,
+                "most migration tools run a file with several statements in one transaction, in which the server refuses \
+                 it; if yours does not, as psql without -1, check it with --autocommit",
+            ),
+            Block::Assumed | Block::None => {}
+        }
+    }
+
+    /// Locks of earlier statements in the same transaction.
+    fn check_held(&mut self, judgement: &mut Judgement, line: usize) {
+        let blocking: Vec<&Effect> =
+            judgement.effects.iter().filter(|effect| effect.mode.blocks_application()).collect();
+        if let Some(held) = self.held.first() {
+            let works = judgement.effects.iter().find(|effect| effect.work != Work::None);
+            let other = blocking
+                .iter()
+                .find(|effect| self.held.iter().all(|held| held.relation != *effect.target.named()));
+            let what = match (works, other) {
+                (Some(effect), _) => Some(format!("this one works through {}", effect.target.named())),
+                (None, Some(effect)) => {
+                    Some(format!("this one waits for a lock on {}", effect.target.named()))
+                }
+                (None, None) if judgement.changes_rows => Some("this one changes rows".to_owned()),
+                (None, None) => None,
+            };
+            if let Some(what) = what {
+                let assumed = if self.block == Block::Assumed {
+                    ", if the tool runs the file in one transaction, as most do (if not: --autocommit)"
+                } else {
+                    ""
+                };
+                let because = format!(
+                    "the statement in line {} keeps its {} on {}, which blocks {}, while {what}{assumed}",
+                    held.line,
+                    held.mode.name(),
+                    held.relation,
+                    held.mode.blocks()
+                );
+                judgement.find(Rule::SeveralInTransaction, None, because);
+            }
+        }
+        if self.block != Block::None {
+            let new = judgement.effects.iter().filter(|effect| effect.mode.blocks_application());
+            let new =
+                new.map(|effect| Held { relation: effect.target.named().clone(), mode: effect.mode, line });
+            self.held.extend(new);
+        }
+    }
+
+    /// The first lock for which others wait, without a limit.
+    fn check_timeout(&mut self, judgement: &mut Judgement) {
+        if self.has_timeout || self.has_local_timeout || self.is_timeout_reported {
+            return;
+        }
+        let first = judgement.effects.iter().find(|effect| effect.mode.blocks_application());
+        if let Some(Effect { target, mode, .. }) = first {
+            self.is_timeout_reported = true;
+            let table = match target {
+                Target::Relation(table) => table.to_string(),
+                Target::TableOf(index) => format!("the table of {index}"),
+            };
+            let because = format!(
+                "while it waits for its lock on {table}, {} wait behind it, without a limit",
+                if *mode == LockMode::AccessExclusive { "all reads and writes" } else { "all writes" }
+            );
+            judgement.find(Rule::NoLockTimeout, None, because);
+        }
+    }
+}
+
+/// The rules among the findings that a comment accepts.
+fn allowed(comments: &[String], judgement: &Judgement) -> Vec<&'static str> {
+    let named = comments.iter().filter_map(|comment| comment.split_once(ALLOW));
+    let named: Vec<&str> = named.flat_map(|(_, names)| names.split([',', ' ', '\n', '*'])).collect();
+    let ids = judgement.findings.iter().map(|finding| finding.rule.about().id);
+    ids.filter(|id| named.contains(id)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::facts::Facts;
+    use crate::check::statement;
+
+    /// The ids of the findings of each statement, `?` for one that is not judged.
+    fn judge(sql: &str, transaction: Transaction) -> Vec<String> {
+        let facts = Facts::default();
+        let script = Script { name: String::new(), ids: Vec::new(), sql: sql.to_owned(), transaction };
+        let judged = judge_script(&script, statement::split(sql), &mut Known::new(&facts), true);
+        let text = |judged: Judged| {
+            let mut ids: Vec<&str> =
+                judged.judgement.findings.iter().map(|finding| finding.rule.about().id).collect();
+            ids.extend(judged.judgement.unknown.first().map(|_| "?"));
+            ids.join(" ")
+        };
+        judged.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_lock_is_held_until_the_transaction_ends() {
+        let two = "alter table a add x int; alter table b add x int";
+        assert_eq!(judge(two, Transaction::Yes), ["", "several-in-transaction"]);
+        assert_eq!(judge(two, Transaction::Assumed), ["", "several-in-transaction"]);
+        assert_eq!(judge(two, Transaction::No), ["", ""]);
+        let committed = "begin; alter table a add x int; commit; begin; alter table b add x int; commit";
+        assert_eq!(judge(committed, Transaction::Assumed), [""; 6]);
+        let saved =
+            "begin; alter table a add x int; savepoint s; rollback to s; update a set x = 1 where x is null";
+        assert_eq!(judge(saved, Transaction::No).last().unwrap(), "several-in-transaction");
+        // What the migration tool itself writes is one row.
+        let noted = "begin; alter table a add x int; update alembic_version set version_num = '2'; commit";
+        assert_eq!(judge(noted, Transaction::No), [""; 4]);
+    }
+
+    #[test]
+    fn a_new_table_is_in_nobody_s_way() {
+        let sql = "create table a (id int); create index on a (id); alter table a alter id set not null; \
+            alter table a add foreign key (id) references b (id)";
+        assert_eq!(judge(sql, Transaction::Yes), [""; 4]);
+    }
+
+    #[test]
+    fn a_validated_check_makes_set_not_null_quick() {
+        let add = "alter table a add constraint c check (x is not null) not valid";
+        let set = "alter table a alter x set not null";
+        let all = format!("{add}; alter table a validate constraint c; {set}");
+        assert_eq!(judge(&all, Transaction::No), ["", "", ""]);
+        assert_eq!(judge(&format!("{add}; {set}"), Transaction::No), ["", "set-not-null"]);
+        let other = format!("{add}; alter table a validate constraint c; alter table a alter y set not null");
+        assert_eq!(judge(&other, Transaction::No)[2], "set-not-null");
+    }
+
+    #[test]
+    fn concurrently_needs_no_transaction() {
+        let sql = "create index concurrently i on a (x)";
+        assert_eq!(judge(sql, Transaction::Assumed), [""]);
+        assert_eq!(judge(sql, Transaction::Yes), ["in-transaction"]);
+        assert_eq!(judge(&format!("begin; {sql}"), Transaction::No)[1], "in-transaction");
+        assert_eq!(judge(&format!("select 1; {sql}"), Transaction::Assumed)[1], "in-transaction");
+        assert_eq!(judge(&format!("select 1; {sql}"), Transaction::No)[1], "");
+    }
+
+    #[test]
+    fn a_lock_timeout_is_one_that_is_in_force() {
+        let facts = Facts::default();
+        let is_reported = |before: &str, transaction| {
+            let sql = format!("{before} alter table a add x int");
+            let script = Script { name: String::new(), ids: Vec::new(), sql: sql.clone(), transaction };
+            let judged = judge_script(&script, statement::split(&sql), &mut Known::new(&facts), false);
+            judged
+                .last()
+                .unwrap()
+                .judgement
+                .findings
+                .iter()
+                .any(|finding| finding.rule == Rule::NoLockTimeout)
+        };
+        assert!(is_reported("", Transaction::Yes));
+        assert!(!is_reported("set lock_timeout = '5s';", Transaction::No));
+        assert!(!is_reported("set local lock_timeout to 5000;", Transaction::Yes));
+        assert!(is_reported("set local lock_timeout to 5000;", Transaction::No));
+        assert!(is_reported("begin; set local lock_timeout to 5000; commit;", Transaction::No));
+        assert!(is_reported("set lock_timeout = 0;", Transaction::No));
+        assert!(is_reported("set lock_timeout = '0s';", Transaction::No));
+        assert!(is_reported("set lock_timeout to default;", Transaction::No));
+        assert!(is_reported("set lock_timeout = '5s'; reset all;", Transaction::No));
+        assert!(is_reported("set statement_timeout = '5s';", Transaction::No));
+    }
+
+    #[test]
+    fn a_comment_accepts_the_findings_that_it_names() {
+        let drop = "alter table a drop column x";
+        assert_eq!(
+            judge(&format!("-- dm-migrate: allow drop-column unused since 1.2\n{drop}"), Transaction::No),
+            [""]
+        );
+        assert_eq!(
+            judge(&format!("-- dm-migrate: allow drop-table\n{drop}"), Transaction::No),
+            ["drop-column"]
+        );
+        assert_eq!(
+            judge(&format!("select 1; -- dm-migrate: allow drop-column\n{drop}; {drop}"), Transaction::No)[2],
+            "drop-column"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_judged() {
+        for sql in [
+            "do $$ begin execute 'drop table a'; end $$",
+            "call f()",
+            "select f()",
+            "alter tabel a",
+            "\\i other.sql",
+            "alter table all in tablespace x set tablespace y",
+            "alter type mood rename value 'a' to 'b'",
+            "alter table a add x order_status",
+            "alter table a add x int default f()",
+            "alter extension postgis update",
+            "reindex database shop",
+            "vacuum",
+            "drop function f() cascade",
+            "with x as (select f()) select * from x",
+        ] {
+            assert!(
+                judge(sql, Transaction::No)[0].ends_with('?'),
+                "{sql}: {:?}",
+                judge(sql, Transaction::No)
+            );
+        }
+    }
+}
