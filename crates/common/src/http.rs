@@ -8,10 +8,14 @@ use crate::term::text::is_unsafe;
 
 /// The base of every client. It follows no redirects, because a redirected PUT or POST would silently become a GET. It
 /// loads the machine's root certificates only for `https`: loading them takes longer than a request to a nearby server. It
-/// speaks HTTP/1.1 in every build: another crate of the same build may switch HTTP/2 on, and with it other errors.
+/// speaks HTTP/1.1: HTTP/2 has other errors.
 pub fn builder(https: bool) -> ClientBuilder {
+    negotiating_builder(https).http1_only()
+}
+
+/// Like [`builder`], but by TLS it speaks HTTP/2 with a server that does.
+pub fn negotiating_builder(https: bool) -> ClientBuilder {
     let builder = Client::builder()
-        .http1_only()
         .user_agent(concat!("dm/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none());
     if https { builder } else { builder.tls_certs_only([]) }

@@ -91,8 +91,10 @@ fn failure(mismatch: &Mismatch<'_>) -> Failure {
             let response = if body.trim().is_empty() { String::new() } else { excerpt::quoted(body.trim()) };
             Failure { response, ..Failure::new(Reason::BadStatus, mismatch.to_string()) }
         }
-        Mismatch::Header { .. } => Failure::new(Reason::Assertion, mismatch.to_string()),
-        Mismatch::Body { .. } | Mismatch::Json { .. } | Mismatch::NotJson { .. } => {
+        Mismatch::Header { .. } | Mismatch::Fact { is_of_body: false, .. } => {
+            Failure::new(Reason::Assertion, mismatch.to_string())
+        }
+        Mismatch::Body { .. } | Mismatch::Json { .. } | Mismatch::NotJson { .. } | Mismatch::Fact { .. } => {
             Failure::new(Reason::BodyMismatch, mismatch.to_string())
         }
     }

@@ -99,6 +99,7 @@ pub fn plan(args: Args) -> Result<Plan> {
                         .collect(),
                 ),
                 json: args.expect_json,
+                ..ResponseExpectation::default()
             },
             version: args.expect_version.map(|expected| ExpectedVersion {
                 expected,

@@ -126,7 +126,7 @@ fn check(source: PathBuf, autocommit: bool, format: Format, args: &DatabaseArgs)
         is_database_required: args.require_monitor,
         version_table: args.version_table.clone(),
         autocommit,
-        has_lock_timeout: args.lock_timeout.is_some_and(|limit| !limit.is_zero()),
+        has_lock_timeout: non_empty(args.lock_timeout.as_ref()).is_some_and(|limit| !limit.is_zero()),
         format,
     })
 }

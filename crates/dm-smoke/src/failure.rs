@@ -1,5 +1,8 @@
 //! Why a test did not pass.
 
+use std::time::Duration;
+
+use common::duration;
 use common::event::{Reason, TestResult};
 use http_expect::excerpt;
 
@@ -41,6 +44,14 @@ impl Failure {
     /// The test could not run to its end.
     pub(crate) fn error(reason: Reason, message: impl Into<String>) -> Self {
         Self { result: TestResult::Error, reason, message: message.into() }
+    }
+
+    /// Says that this is how the last of several attempts ended, in a test that was repeated for the time `until`.
+    #[must_use]
+    pub(crate) fn of_the_last(self, attempts: u32, until: Duration) -> Self {
+        let until = duration::format_duration(until);
+        let times = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
+        Self { message: format!("{}; not met within {until} ({times})", self.message), ..self }
     }
 
     /// Puts the request or the program before the message.

@@ -26,6 +26,7 @@ mod verdict;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use common::clock::{Clock, Stopwatch, SystemClock};
@@ -83,8 +84,8 @@ fn run_suite(run: &SuiteRun) -> Result<Exit> {
         proxies: Proxies::from_env().map_err(anyhow::Error::msg)?,
         env: command_env(run),
     };
-    let lines: Vec<usize> = run.suite.tests.iter().map(|test| test.line).collect();
-    report_run(&run.output, &lines, lines.len(), |report| {
+    let places: Vec<_> = run.suite.tests.iter().map(|test| (Arc::clone(&test.file), test.line)).collect();
+    report_run(&run.output, &places, places.len(), |report| {
         let stopwatch = Stopwatch::start(&SystemClock);
         let result = runtime::block_on_concurrent(
             run.limits.jobs,

@@ -75,8 +75,6 @@ pub(crate) struct Output {
     pub(crate) flaky_fails: bool,
     /// Whether failures are annotated for GitHub Actions.
     pub(crate) annotate: bool,
-    /// The suite file; `None` for imported results.
-    pub(crate) file: Option<PathBuf>,
 }
 
 /// Makes the plan.
@@ -120,7 +118,7 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
     };
     let reuse = args.reuse;
     Ok(Plan::Run(Box::new(SuiteRun {
-        output: output(args, suite.name.clone(), Some(path.to_owned()))?,
+        output: output(args, suite.name.clone())?,
         suite,
         base_url,
         limits,
@@ -147,10 +145,10 @@ fn plan_import(mut args: Args) -> Result<Plan> {
         bail!("the name of the file is not usable as the name of a suite: give a --name")
     };
     let source = ReportSource { format, paths };
-    Ok(Plan::Import(Box::new(Import { output: output(args, name, None)?, source, runner_exit })))
+    Ok(Plan::Import(Box::new(Import { output: output(args, name)?, source, runner_exit })))
 }
 
-fn output(args: Args, suite: Label, file: Option<PathBuf>) -> Result<Output> {
+fn output(args: Args, suite: Label) -> Result<Output> {
     check_folders(&args.report)?;
     let default_format = || if std::io::stdout().is_terminal() { Format::Human } else { Format::Jsonl };
     Ok(Output {
@@ -160,7 +158,6 @@ fn output(args: Args, suite: Label, file: Option<PathBuf>) -> Result<Output> {
         reports: args.report,
         flaky_fails: args.flaky == Flaky::Fail,
         annotate: args.annotate,
-        file,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use common::cli::warn;
@@ -17,11 +18,11 @@ use crate::plan::Output;
 use crate::report::{Header, Report, annotation, write_file};
 use crate::verdict::{RunEnd, Verdict};
 
-/// Reports and records the run of `tests` tests that `run` carries out. `lines` are the lines of the suite file that
-/// name the tests.
+/// Reports and records the run of `tests` tests that `run` carries out. `places` are the files and
+/// the lines that name them.
 pub(crate) fn report_run(
     output: &Output,
-    lines: &[usize],
+    places: &[(Arc<Path>, usize)],
     tests: usize,
     run: impl FnOnce(&mut Report<io::Stdout>) -> Result<Verdict>,
 ) -> Result<Exit> {
@@ -53,7 +54,7 @@ pub(crate) fn report_run(
         verdict.end = RunEnd::from_error(&anyhow!(error).context("cannot write to stdout"));
     }
     if output.annotate {
-        annotate(output.file.as_deref(), lines, &verdict.tests);
+        annotate(places, &verdict.tests);
     }
     if let RunEnd::Error(why) = &verdict.end {
         warn(TOOL.name, std::slice::from_ref(why));
@@ -69,10 +70,10 @@ pub(crate) fn report_run(
     Ok(output.context.conclude(verdict.exit(), &recorder.finish(&event, &clock)))
 }
 
-fn annotate(file: Option<&Path>, lines: &[usize], tests: &[Test]) {
+fn annotate(places: &[(Arc<Path>, usize)], tests: &[Test]) {
     let annotations = tests.iter().filter_map(|test| {
-        let line = usize::try_from(test.seq).ok().and_then(|seq| lines.get(seq.checked_sub(1)?)).copied();
-        annotation::for_test(test, file.zip(line))
+        let place = usize::try_from(test.seq).ok().and_then(|seq| places.get(seq.checked_sub(1)?));
+        annotation::for_test(test, place.map(|(file, line)| (file.as_ref(), *line)))
     });
     // A failure to write to stderr has nowhere to be reported.
     let _ = io::stderr().write_all(annotations.collect::<String>().as_bytes());

@@ -1,15 +1,21 @@
 //! The command line, against a real server and real commands.
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without may panic")]
 
+mod bodies;
+mod connections;
+mod cookies;
 mod endings;
 mod expectations;
 mod import;
+mod polling;
 mod producers;
 mod reports;
 mod requests;
 mod retries;
 mod schema;
+mod sections;
 mod support;
+mod tables;
 
 use std::io::Read;
 use std::net::TcpListener;

@@ -9,6 +9,8 @@ pub struct TextExpectation(pub Vec<TextCondition>);
 /// One thing that is expected of a text.
 #[derive(Debug, Clone)]
 pub enum TextCondition {
+    /// It is this text.
+    Equals(String),
     /// It contains this text.
     Contains(String),
     /// It does not contain this text.
@@ -30,6 +32,7 @@ impl TextCondition {
     /// Whether it holds for a text.
     pub fn is_met(&self, text: &[u8]) -> bool {
         match self {
+            Self::Equals(whole) => text == whole.as_bytes(),
             Self::Contains(part) => contains(text, part),
             Self::NotContains(part) => !contains(text, part),
             Self::Matches(regex) => regex.is_match(text),
@@ -46,6 +49,7 @@ impl TextCondition {
     /// not contain "ok"`.
     pub fn describe_unmet(&self, quote: impl Fn(&str) -> String) -> String {
         let (verb, text) = match self {
+            Self::Equals(whole) => ("is not", whole.as_str()),
             Self::Contains(part) => ("does not contain", part.as_str()),
             Self::NotContains(part) => ("contains", part.as_str()),
             Self::Matches(regex) => ("does not match", regex.as_str()),
@@ -57,6 +61,7 @@ impl TextCondition {
     /// The predicate of a sentence about a text that meets it.
     pub(crate) fn describe(&self, quote: impl Fn(&str) -> String) -> String {
         let (verb, text) = match self {
+            Self::Equals(whole) => ("is", whole.as_str()),
             Self::Contains(part) => ("contains", part.as_str()),
             Self::NotContains(part) => ("does not contain", part.as_str()),
             Self::Matches(regex) => ("matches", regex.as_str()),

@@ -1,9 +1,16 @@
 //! What a response should look like.
 
-use crate::body::TextExpectation;
+use http::Version;
+
+use crate::body::{TextCondition, TextExpectation};
+use crate::certificate::CertificateExpectation;
+use crate::content::ContentCondition;
+use crate::cookie::CookieExpectation;
+use crate::excerpt::quoted;
 use crate::header::HeaderExpectation;
 use crate::json::JsonExpectation;
 use crate::mismatch::Mismatch;
+use crate::origin::Origin;
 use crate::response::Response;
 use crate::status::StatusPatterns;
 
@@ -18,6 +25,18 @@ pub struct ResponseExpectation {
     pub body: TextExpectation,
     /// The body's JSON; each expectation has to be met.
     pub json: Vec<JsonExpectation>,
+    /// The cookies that it sets; each has to match.
+    pub cookies: Vec<CookieExpectation>,
+    /// The whole body; each condition has to hold.
+    pub content: Vec<ContentCondition>,
+    /// The version of HTTP.
+    pub version: Option<Version>,
+    /// The number of redirects that were followed.
+    pub redirects: Option<u32>,
+    /// The URL that answered, after all redirects.
+    pub url: Vec<TextCondition>,
+    /// The server's certificate.
+    pub certificate: CertificateExpectation,
 }
 
 impl ResponseExpectation {
@@ -30,11 +49,22 @@ impl ResponseExpectation {
 
     /// Whether nothing but a status of success is expected.
     pub fn is_only_success(&self) -> bool {
-        let Self { status, headers, body, json } = self;
-        *status == StatusPatterns::default() && headers.is_empty() && body.0.is_empty() && json.is_empty()
+        let Self { status, headers, body, json, cookies, content, version, redirects, url, certificate } =
+            self;
+        let CertificateExpectation { min_days, issuer, subject } = certificate;
+        *status == StatusPatterns::default()
+            && headers.is_empty()
+            && body.0.is_empty()
+            && json.is_empty()
+            && cookies.is_empty()
+            && content.is_empty()
+            && version.is_none()
+            && redirects.is_none()
+            && [url, issuer, subject].iter().all(|conditions| conditions.is_empty())
+            && min_days.is_none()
     }
 
-    /// Compares the status and the headers; the status first, because it often explains the other mismatches.
+    /// Compares everything but the body; the status first, because it often explains the other mismatches.
     pub fn check_head<'a>(&'a self, response: &'a Response) -> Vec<Mismatch<'a>> {
         let mut mismatches = Vec::new();
         if !self.status.matches(response.status) {
@@ -42,13 +72,37 @@ impl ResponseExpectation {
         }
         let unmet = self.headers.iter().filter(|header| !header.is_met(&response.headers));
         mismatches.extend(unmet.map(|expected| Mismatch::Header { response, expected }));
+        let cookies = self.cookies.iter().flat_map(|cookie| cookie.unmet(&response.headers));
+        let facts = cookies.chain(self.unmet_origin(&response.origin));
+        mismatches.extend(facts.map(|what| Mismatch::Fact { response, what, is_of_body: false }));
         mismatches
+    }
+
+    fn unmet_origin(&self, origin: &Origin) -> Vec<String> {
+        let mut unmet = Vec::new();
+        if let Some(expected) = self.version.filter(|expected| origin.version != Some(*expected)) {
+            let actual =
+                origin.version.map_or_else(|| "unknown".to_owned(), |version| format!("{version:?}"));
+            unmet.push(format!("the response came by {actual}, expected {expected:?}"));
+        }
+        if let Some(expected) = self.redirects.filter(|expected| origin.redirects != *expected) {
+            unmet.push(format!("{} redirects were followed, expected {expected}", origin.redirects));
+        }
+        let url = origin.url.as_deref().unwrap_or_default();
+        let conditions = self.url.iter().filter(|condition| !condition.is_met(url.as_bytes()));
+        unmet.extend(conditions.map(|condition| {
+            format!("the url that answered {}: {}", condition.describe_unmet(quoted), quoted(url))
+        }));
+        unmet.extend(self.certificate.unmet(origin.certificate.as_ref()));
+        unmet
     }
 
     /// Compares the body, as text and as JSON.
     pub fn check_body<'a>(&'a self, response: &'a Response) -> Vec<Mismatch<'a>> {
-        let unmet = self.body.unmet(&response.body);
+        let unmet = self.body.unmet(response.text());
         let mut mismatches: Vec<_> = unmet.map(|unmet| Mismatch::Body { response, unmet }).collect();
+        let content = self.content.iter().filter_map(|condition| condition.unmet(response));
+        mismatches.extend(content.map(|what| Mismatch::Fact { response, what, is_of_body: true }));
         for expected in &self.json {
             match response.json() {
                 Ok(document) => mismatches.extend(

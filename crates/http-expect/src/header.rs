@@ -24,8 +24,12 @@ pub enum HeaderPattern {
     Equals(String),
     /// A text for which this holds. If it says what the value must not be, it holds for every value.
     Text(TextCondition),
+    /// There is such a header.
+    Present,
     /// There is no such header.
     Absent,
+    /// It comes this number of times.
+    Count(u32),
 }
 
 impl HeaderExpectation {
@@ -38,7 +42,9 @@ impl HeaderExpectation {
                 values.all(|value| condition.is_met(value))
             }
             HeaderPattern::Text(condition) => values.any(|value| condition.is_met(value)),
+            HeaderPattern::Present => values.next().is_some(),
             HeaderPattern::Absent => values.next().is_none(),
+            HeaderPattern::Count(count) => u32::try_from(values.count()) == Ok(*count),
         }
     }
 
@@ -64,7 +70,9 @@ impl HeaderPattern {
         match self {
             Self::Equals(text) => quote(text),
             Self::Text(condition) => format!("one that {}", condition.describe(quote)),
+            Self::Present => "any".to_owned(),
             Self::Absent => "none".to_owned(),
+            Self::Count(count) => format!("{count} of them"),
         }
     }
 }
@@ -116,6 +124,8 @@ mod tests {
         assert!(is_met("x-a", contains("tw")) && !is_met("x-b", contains("")));
         assert!(is_met("x-a", HeaderPattern::Text(TextCondition::Matches(Regex::new("^o.e$").unwrap()))));
         assert!(is_met("x-a", lacks("three")) && !is_met("x-a", lacks("tw")) && is_met("x-b", lacks("tw")));
+        assert!(is_met("x-a", HeaderPattern::Present) && !is_met("x-b", HeaderPattern::Present));
+        assert!(is_met("x-a", HeaderPattern::Count(2)) && !is_met("x-a", HeaderPattern::Count(1)));
         assert!(is_met("x-b", HeaderPattern::Absent) && !is_met("x-a", HeaderPattern::Absent));
     }
 }

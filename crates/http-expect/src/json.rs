@@ -51,7 +51,8 @@ impl JsonPath {
     }
 }
 
-/// What a document should contain: `$.status == "ok"`; a path alone expects that there is a value.
+/// What a document should contain: `$.status == "ok"`; a path alone expects that there is a value. `$.items length >= 3`
+/// compares the length of a value, `$.items[*] count == 3` the number of values, and `$.id is not string` the type.
 ///
 /// A path can select several values. There has to be at least one, and every one has to match: an expectation of ten
 /// instances is not met if nine match.
@@ -71,6 +72,8 @@ enum Condition {
     Absent,
     /// There is a value, and each one meets the comparison.
     Each(Comparison),
+    /// The number of values meets the comparison.
+    Count(Comparison),
 }
 
 impl FromStr for JsonExpectation {
@@ -90,11 +93,18 @@ impl FromStr for JsonExpectation {
         let split = text.char_indices().find_map(|(at, _)| {
             let (before, rest) = text.split_at_checked(at)?;
             let (operator, literal) = comparison::split_operator(rest)?;
+            // A word is an operator only if it is a word of its own.
+            if operator.ends_with(' ') && !before.ends_with(char::is_whitespace) {
+                return None;
+            }
             Some((before.parse().ok()?, operator, literal.trim()))
         });
         let Some((path, operator, literal)) = split else { return Err(format!("{error}; {HINT}")) };
-        let comparison = Comparison::parse(operator, literal)?;
-        Ok(Self { path, condition: Condition::Each(comparison), source })
+        let condition = match operator {
+            "count " => Condition::Count(Comparison::parse_size(literal)?),
+            _ => Condition::Each(Comparison::parse(operator, literal)?),
+        };
+        Ok(Self { path, condition, source })
     }
 }
 
@@ -108,12 +118,17 @@ impl JsonExpectation {
     /// Compares. The error is the first value that does not match.
     pub(crate) fn check<'a>(&'a self, document: &'a Value) -> Result<(), JsonMismatch<'a>> {
         let values = self.path.0.query(document).all();
-        let mismatch = |actual| Err(JsonMismatch { expected: &self.source, actual });
+        let mismatch = |actual| Err(JsonMismatch { expected: &self.source, actual, count: None });
+        if let Condition::Count(size) = &self.condition {
+            let count = values.len();
+            let unmet = JsonMismatch { expected: &self.source, actual: None, count: Some(count) };
+            return if size.is_met(&count.into()) { Ok(()) } else { Err(unmet) };
+        }
         let unmet = match (&self.condition, values.first()) {
             (Condition::Absent, None) | (Condition::Present, Some(_)) => None,
             (_, None) => return mismatch(None),
             (Condition::Absent, Some(value)) => Some(*value),
-            (Condition::Each(comparison), Some(_)) => {
+            (Condition::Each(comparison) | Condition::Count(comparison), Some(_)) => {
                 values.into_iter().find(|value| !comparison.is_met(value))
             }
         };
@@ -133,6 +148,8 @@ pub struct JsonMismatch<'a> {
     expected: &'a str,
     /// The value; `None` if the path selects nothing.
     pub(crate) actual: Option<&'a Value>,
+    /// The number of values, if that is what does not match.
+    count: Option<usize>,
 }
 
 impl JsonMismatch<'_> {
@@ -140,6 +157,10 @@ impl JsonMismatch<'_> {
     /// secret.
     pub(crate) fn describe(self, redact: impl Fn(&str) -> String) -> String {
         let expected = bounded(&redact(self.expected));
+        if let Some(count) = self.count {
+            let values = if count == 1 { "value" } else { "values" };
+            return format!("{count} {values} found, expected {expected}");
+        }
         match self.actual {
             Some(value) => format!("{} found, expected {expected}", bounded(&redact(&value.to_string()))),
             None => format!("nothing found, expected {expected}"),

@@ -1,23 +1,34 @@
 //! What an HTTP response should look like, and how a mismatch is described.
 //!
-//! Owns the expectations of a status, headers, a body and its JSON, their evaluation and the wording of their
+//! Owns the expectations of a status, headers, cookies, a body and its JSON, and of where a response came from, their evaluation and the wording of their
 //! mismatches. Pure: it does no I/O. It does not own requests, time limits, the flags and suite files that name the
 //! expectations, the redaction of secrets, or the class that a tool records for a failure.
 #![warn(missing_docs)]
 
 mod body;
+mod certificate;
+mod charset;
+pub mod coding;
+mod content;
+mod cookie;
 pub mod excerpt;
 mod expectation;
 mod header;
 mod json;
 mod mismatch;
+mod origin;
 mod response;
 mod status;
 
+pub use ::cookie::SameSite;
 pub use body::{TextCondition, TextExpectation};
+pub use certificate::{Certificate, CertificateExpectation};
+pub use content::ContentCondition;
+pub use cookie::CookieExpectation;
 pub use expectation::ResponseExpectation;
 pub use header::{HeaderExpectation, HeaderPattern};
 pub use json::{JsonExpectation, JsonPath};
 pub use mismatch::Mismatch;
+pub use origin::{Measure, Measured, Origin};
 pub use response::{MAX_BODY_BYTES, NotJson, Response};
 pub use status::{StatusPattern, StatusPatterns};

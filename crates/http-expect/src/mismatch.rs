@@ -26,6 +26,8 @@ pub enum Mismatch<'a> {
     Json { response: &'a Response, mismatch: JsonMismatch<'a> },
     /// The body is not available as JSON.
     NotJson { response: &'a Response, expected: &'a JsonExpectation, cause: &'a NotJson },
+    /// Something else is not as expected: a sentence, and whether it is about the body.
+    Fact { response: &'a Response, what: String, is_of_body: bool },
 }
 
 impl<'a> Mismatch<'a> {
@@ -39,6 +41,10 @@ impl<'a> Mismatch<'a> {
                 let expected = pattern.describe(quote);
                 match (response.headers.contains_key(name), pattern) {
                     (true, HeaderPattern::Absent) => format!("there is a header {name}, expected none"),
+                    (true, HeaderPattern::Count(_)) => {
+                        let actual = response.headers.get_all(name).iter().count();
+                        format!("there are {actual} headers {name}, expected {expected}")
+                    }
                     (true, _) => format!("the header {name} is not {expected}"),
                     (false, _) => format!("there is no header {name}, expected {expected}"),
                 }
@@ -49,6 +55,7 @@ impl<'a> Mismatch<'a> {
                 format!("{body} {}", unmet.describe_unmet(quote))
             }
             Self::Json { mismatch, .. } => mismatch.describe(redact),
+            Self::Fact { what, .. } => redact(what),
             Self::NotJson { response, expected, cause } => {
                 let expected = bounded(&redact(&expected.to_string()));
                 match cause {
@@ -70,10 +77,12 @@ impl<'a> Mismatch<'a> {
                 response.headers.get(&expected.name).map_or(b"", |value| value.as_bytes())
             }
             Self::Json { mismatch, .. } if mismatch.actual.is_some() => b"",
+            Self::Fact { is_of_body: false, .. } => b"",
             Self::Status { response, .. }
             | Self::Body { response, .. }
             | Self::Json { response, .. }
-            | Self::NotJson { response, .. } => &response.body,
+            | Self::Fact { response, .. }
+            | Self::NotJson { response, .. } => response.text(),
         }
     }
 }
@@ -92,6 +101,7 @@ impl fmt::Display for Mismatch<'_> {
                 write!(f, "{} {unmet}", response.describe_body())
             }
             Self::Json { mismatch, .. } => f.write_str(&mismatch.describe(str::to_owned)),
+            Self::Fact { what, .. } => f.write_str(what),
             Self::NotJson { response, cause, .. } => f.write_str(&response.describe_not_json(cause)),
         }
     }

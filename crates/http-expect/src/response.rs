@@ -3,15 +3,17 @@
 use std::sync::OnceLock;
 
 use http::HeaderMap;
-use http::header::CONTENT_ENCODING;
 use serde_json::Value;
 
-use crate::excerpt;
+use crate::origin::Origin;
+use crate::{charset, coding};
 
 /// The most bytes of a body that a client should read: one MiB, as the messages say.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// An HTTP response, with the part of its body that was read.
+///
+/// The codings of the body, such as gzip, are undone.
 #[derive(Debug)]
 pub struct Response {
     /// The HTTP status.
@@ -22,6 +24,12 @@ pub struct Response {
     pub body: Vec<u8>,
     /// Whether the body was longer than that.
     pub truncated: bool,
+    /// Where it came from. Empty, if nobody says it.
+    pub origin: Origin,
+    /// Why the body is still encoded, if it is.
+    undecoded: Option<String>,
+    /// The body in UTF-8, if it differs; decoded when it is first needed.
+    utf8: OnceLock<Option<Vec<u8>>>,
     /// The body as JSON, parsed when it is first needed.
     document: OnceLock<Result<Value, NotJson>>,
 }
@@ -36,9 +44,16 @@ pub enum NotJson {
 }
 
 impl Response {
-    /// A response as it was received.
+    /// A response as it was received. `truncated` says that only the first [`MAX_BODY_BYTES`] of the body were read.
     pub fn new(status: u16, headers: HeaderMap, body: Vec<u8>, truncated: bool) -> Self {
-        Self { status, headers, body, truncated, document: OnceLock::new() }
+        let coding::Content { body, truncated, undecoded } = coding::decode(&headers, body, truncated);
+        let (utf8, document) = (OnceLock::new(), OnceLock::new());
+        Self { status, headers, body, truncated, origin: Origin::default(), undecoded, utf8, document }
+    }
+
+    /// The body in UTF-8, without a byte order mark. It is the body itself if nothing says in which charset that is.
+    pub fn text(&self) -> &[u8] {
+        self.utf8.get_or_init(|| charset::to_utf8(&self.headers, &self.body)).as_deref().unwrap_or(&self.body)
     }
 
     /// The body as JSON.
@@ -47,9 +62,7 @@ impl Response {
             if self.truncated {
                 return Err(NotJson::Truncated);
             }
-            // RFC 8259 lets a reader ignore a byte order mark.
-            let text = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
-            serde_json::from_slice(text).map_err(NotJson::Invalid)
+            serde_json::from_slice(self.text()).map_err(NotJson::Invalid)
         };
         self.document.get_or_init(parse).as_ref()
     }
@@ -64,13 +77,14 @@ impl Response {
         body + &self.describe_encoding()
     }
 
-    /// A note that the body is compressed, if it is: it is looked at as it was received.
+    /// Whether the body was coded, such as by gzip.
+    pub fn is_coded(&self) -> bool {
+        self.headers.contains_key(http::header::CONTENT_ENCODING)
+    }
+
+    /// A note that the body is still compressed, if it is.
     pub(crate) fn describe_encoding(&self) -> String {
-        let encoding = self.headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("unknown"));
-        match encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-            Some(encoding) => format!(" (content-encoding: {}, not decoded)", excerpt::bounded(encoding)),
-            None => String::new(),
-        }
+        self.undecoded.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
     }
 
     /// Why the body is not available as JSON: a sentence that quotes nothing of it.

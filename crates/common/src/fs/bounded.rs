@@ -41,11 +41,19 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Those of [`read_text`], or it is not a regular file.
 pub fn read_regular_text(path: &Path, max: u64) -> io::Result<String> {
+    as_text(read_regular(path, max)?)
+}
+
+/// Reads all bytes of a regular file.
+///
+/// # Errors
+/// Those of [`read`], or it is not a regular file.
+pub fn read_regular(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let file = OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(not_a_file(path));
     }
-    as_text(read_to_end(file, path, max)?)
+    read_to_end(file, path, max)
 }
 
 fn as_text(bytes: Vec<u8>) -> io::Result<String> {

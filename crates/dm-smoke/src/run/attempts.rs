@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::event::TestResult;
+use common::event::{Reason, TestResult};
 use common::records;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::context::RunContext;
+use super::jar::{Jar, SetCookie};
 use super::ordered_results::seq;
 use super::{command, http};
 use crate::failure::Failure;
 use crate::redact::SuiteRedactor;
-use crate::suite::model::{Test, TestKind};
+use crate::suite::model::{Polling, Test, TestKind};
 use crate::suite::template::Values;
 
 /// A test that is tried until it passes, at most `max_attempts` times.
@@ -24,6 +25,8 @@ pub(super) struct TestWithRetries {
     pub(super) context: Arc<RunContext>,
     /// The values that earlier tests captured.
     pub(super) values: Arc<Values>,
+    /// The cookies that earlier tests got.
+    pub(super) cookies: Vec<Arc<[SetCookie]>>,
     pub(super) max_attempts: u32,
     pub(super) retry_delay: Duration,
     /// The test stops if this becomes true or loses its sender.
@@ -36,8 +39,17 @@ pub(super) struct FinishedTest {
     /// The index in the suite.
     pub(super) index: usize,
     pub(super) test: records::Test,
-    /// The values that the test captured.
-    pub(super) captured: Values,
+    /// What the test leaves for others.
+    pub(super) kept: Kept,
+}
+
+/// What a test that passes leaves for the tests that depend on it.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// The values that it captured.
+    pub(super) values: Values,
+    /// The cookies that it got.
+    pub(super) cookies: Vec<SetCookie>,
 }
 
 impl TestWithRetries {
@@ -54,18 +66,16 @@ impl TestWithRetries {
                 None => (Err(earlier_failure.take()?), true),
             };
             let elapsed = stopwatch.elapsed(&clock);
-            let (captured, result, failure) = match outcome {
+            let (kept, result, failure) = match outcome {
                 // A flaky test reports why the attempt before failed.
-                Ok(captured) if earlier_failure.is_some() => {
-                    (captured, TestResult::Flaky, earlier_failure.take())
-                }
-                Ok(captured) => (captured, TestResult::Pass, None),
-                Err(failure) if !is_last && self.wait_for_retry().await => {
+                Ok(kept) if earlier_failure.is_some() => (kept, TestResult::Flaky, earlier_failure.take()),
+                Ok(kept) => (kept, TestResult::Pass, None),
+                Err(failure) if !is_last && self.wait(self.retry_delay).await => {
                     attempts += 1;
                     earlier_failure = Some(failure);
                     continue;
                 }
-                Err(failure) => (Values::new(), failure.result, Some(failure)),
+                Err(failure) => (Kept::default(), failure.result, Some(failure)),
             };
             let test = records::Test {
                 seq: seq(index),
@@ -77,30 +87,56 @@ impl TestWithRetries {
                 reason: failure.as_ref().map(|failure| failure.reason),
                 message: failure.map(|failure| failure.message),
             };
-            return Some(FinishedTest { index, test, captured });
+            return Some(FinishedTest { index, test, kept });
         }
     }
 
-    async fn attempt(&self, clock: &SystemClock) -> Option<Result<Values, Failure>> {
-        let (test, context) = (&self.test, &self.context);
-        let redactor = SuiteRedactor::new(&context.redactor, &self.values);
-        match &test.kind {
-            TestKind::Http(http) => tokio::select! {
-                result = http::run(http, test.timeout, redactor, context, clock) => Some(result),
-                () = self.stopped() => None,
-            },
-            TestKind::Command(command) => {
-                let stopped = self.stopped();
-                let result = command::run(command, test.timeout, &redactor, &context.env, stopped).await?;
-                Some(result.map(|()| Values::new()))
+    /// Tries the test once, or until it holds.
+    async fn attempt(&self, clock: &SystemClock) -> Option<Result<Kept, Failure>> {
+        let Some(Polling { until, interval }) = self.test.polling else { return self.poll(clock).await };
+        let stopwatch = Stopwatch::start(clock);
+        let mut polls: u32 = 0;
+        loop {
+            let failure = match self.poll(clock).await? {
+                Ok(kept) => return Some(Ok(kept)),
+                Err(failure) => failure,
+            };
+            polls = polls.saturating_add(1);
+            let left = until.checked_sub(stopwatch.elapsed(clock)).filter(|left| !left.is_zero());
+            // A program that is missing does not appear by waiting.
+            let is_missing = matches!(failure.reason, Reason::NotFound | Reason::NotExecutable);
+            let Some(left) = left.filter(|_| !is_missing) else {
+                return Some(Err(failure.of_the_last(polls, until)));
+            };
+            if !self.wait(interval.min(left)).await {
+                return Some(Err(failure.of_the_last(polls, until)));
             }
         }
     }
 
-    /// Waits for the retry delay. False if the run was stopped meanwhile.
-    async fn wait_for_retry(&self) -> bool {
+    async fn poll(&self, clock: &SystemClock) -> Option<Result<Kept, Failure>> {
+        let (test, context) = (&self.test, &self.context);
+        let redactor = SuiteRedactor::new(&context.redactor, &self.values);
+        match &test.kind {
+            TestKind::Http(http) => {
+                let jar = Jar::replay(self.cookies.iter().flat_map(|cookies| cookies.iter()));
+                tokio::select! {
+                    result = http::run(http, test.timeout, redactor, context, jar, clock) => Some(result),
+                    () = self.stopped() => None,
+                }
+            }
+            TestKind::Command(command) => {
+                let stopped = self.stopped();
+                let result = command::run(command, test.timeout, &redactor, &context.env, stopped).await?;
+                Some(result.map(|()| Kept::default()))
+            }
+        }
+    }
+
+    /// Waits. False if the run was stopped meanwhile.
+    async fn wait(&self, time: Duration) -> bool {
         tokio::select! {
-            () = sleep(self.retry_delay) => true,
+            () = sleep(time) => true,
             () = self.stopped() => false,
         }
     }

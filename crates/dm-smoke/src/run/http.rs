@@ -1,63 +1,57 @@
 //! An HTTP test: sends the request, compares the response with the expectations, and captures values.
 
-use std::error::Error as _;
-use std::io::{self, ErrorKind};
+use std::borrow::Cow;
 use std::time::Duration;
 
-use common::clock::{Clock, Stopwatch};
+use common::clock::Clock;
 use common::duration;
 use common::event::Reason;
 use common::http;
 use common::label::redact_url;
-use common::proxy::Proxies;
-use common::tls;
-use http_expect::{MAX_BODY_BYTES, Response, excerpt};
+use http_expect::ContentCondition;
 use percent_encoding::utf8_percent_encode;
-use reqwest::Client;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use tokio::time::timeout;
-use url::{Url, form_urlencoded};
+use url::Url;
 
-use super::clients::connect_timeout;
+use super::attempts::Kept;
 use super::context::RunContext;
-use super::redirect::{Hop, Trail};
+use super::exchange::{Exchange, ExchangeError};
+use super::jar::Jar;
+use super::payload::{MAX_FILE_BYTES, read_file};
+use super::redirect::Trail;
 use crate::failure::{Failure, inserted_badly};
 use crate::redact::{PATH_SEGMENT, SuiteRedactor};
-use crate::suite::assertion::{HttpObserved, Mismatch};
-use crate::suite::model::{Body, HttpTest};
+use crate::suite::assertion::{HttpExpected, HttpObserved, Mismatch};
+use crate::suite::model::HttpTest;
 use crate::suite::template::Values;
 
-/// Runs the test. Returns the values that it captured.
+/// Runs the test, with the cookies of earlier ones. Returns what it leaves for others.
 pub(super) async fn run(
     test: &HttpTest,
     limit: Duration,
     redactor: SuiteRedactor<'_>,
     context: &RunContext,
+    mut jar: Jar,
     clock: &(dyn Clock + Sync),
-) -> Result<Values, Failure> {
+) -> Result<Kept, Failure> {
     let url = match url(test, redactor.values) {
         Ok(url) => url,
         Err(why) => return Err(Failure::error(Reason::Other, why).with_subject(test.method.as_str())),
     };
     let redactor = SuiteRedactor { url: Some(&url), ..redactor };
     let mut trail = Trail::default();
-    let result = match context.clients.get(limit) {
-        Some(client) => {
-            let exchange = exchange(test, url.clone(), client, redactor.values, clock, &mut trail);
-            match timeout(limit, exchange).await {
-                Ok(Ok(observed)) => evaluate(test, &observed, redactor),
-                Ok(Err(ExchangeError::Request(why))) => Err(Failure::error(Reason::Other, why)),
-                Ok(Err(ExchangeError::Transport(error))) => {
-                    Err(transport_failure(error, limit, &url, &context.proxies))
-                }
-                Err(_) => Err(Failure::error(
-                    Reason::ReadTimeout,
-                    format!("no complete response within {}", duration::format_duration(limit)),
-                )),
-            }
-        }
-        None => Err(Failure::error(Reason::Other, "no HTTP client was created for this test")),
+    let exchange =
+        Exchange { test, limit, context, values: redactor.values, clock, jar: &mut jar, trail: &mut trail };
+    let result = match timeout(limit, exchange.run(url.clone())).await {
+        Ok(Ok(observed)) => evaluate(test, &observed, &jar, redactor),
+        Ok(Err(ExchangeError::Request(failure))) => Err(failure),
+        Ok(Err(ExchangeError::Transport(error))) => Err(error.into_failure(limit, &context.proxies)),
+        Err(_) => Err(Failure::error(
+            Reason::ReadTimeout,
+            format!("no complete response within {}", duration::format_duration(limit)),
+        )),
     };
+    let result = result.map(|values| Kept { values, cookies: jar.into_new() });
     result.map_err(|failure| {
         let end = trail.url.map(|end| {
             let times =
@@ -67,6 +61,16 @@ pub(super) async fn run(
         let request = format!("{} {}{}", test.method, redact_url(&url), end.unwrap_or_default());
         failure.with_subject(&redactor.redact(&request))
     })
+}
+
+/// Adds the content of the file that the body should be the same as.
+fn with_file(expected: Cow<'_, HttpExpected>) -> Result<Cow<'_, HttpExpected>, Failure> {
+    let Some(path) = &expected.body_file else { return Ok(expected) };
+    let content = read_file(path, MAX_FILE_BYTES)?;
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let mut expected = expected.into_owned();
+    expected.response.content.push(ContentCondition::SameAs { name, content });
+    Ok(Cow::Owned(expected))
 }
 
 /// The URL with the captured values. A value cannot leave its segment of the path, unless the URL begins with it.
@@ -96,95 +100,19 @@ fn url(test: &HttpTest, values: &Values) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Why there is no response.
-#[derive(Debug, thiserror::Error)]
-enum ExchangeError {
-    #[error("{0}")]
-    Request(String),
-    #[error(transparent)]
-    Transport(#[from] reqwest::Error),
-}
-
-async fn exchange(
-    test: &HttpTest,
-    url: Url,
-    client: &Client,
-    values: &Values,
-    clock: &(dyn Clock + Sync),
-    trail: &mut Trail,
-) -> Result<HttpObserved, ExchangeError> {
-    let body = match &test.body {
-        Body::None => None,
-        Body::Text(body) => Some(body.render(values)),
-        Body::Json(json) => Some(json.render(values).to_string()),
-        Body::Form(fields) => {
-            let fields = fields.iter().map(|(name, value)| (name, value.render(values)));
-            Some(form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish())
-        }
-    };
-    let mut hop = Hop { url, method: test.method.clone(), headers: headers(test, values)?, body };
-    let stopwatch = Stopwatch::start(clock);
-    let mut response = loop {
-        let request = client.request(hop.method.clone(), hop.url.clone()).headers(hop.headers.clone());
-        let request = match &hop.body {
-            Some(body) => request.body(body.clone()),
-            None => request,
-        };
-        let response = request.send().await?;
-        // The response beyond the limit is the one that is judged, so that the test sees its status.
-        let next = hop.follow(response.status(), response.headers());
-        let Some(next) = next.filter(|_| trail.followed < test.max_redirects) else { break response };
-        hop = next;
-        trail.followed += 1;
-        trail.url = Some(hop.url.clone());
-    };
-    let (mut body, mut is_truncated) = (Vec::new(), false);
-    while let Some(chunk) = response.chunk().await? {
-        let room = MAX_BODY_BYTES - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            is_truncated = true;
-            break;
-        }
-    }
-    let latency = stopwatch.elapsed(clock);
-    let headers = std::mem::take(response.headers_mut());
-    let response = Response::new(response.status().as_u16(), headers, body, is_truncated);
-    Ok(HttpObserved { response, latency })
-}
-
-fn headers(test: &HttpTest, values: &Values) -> Result<HeaderMap, ExchangeError> {
-    let mut headers = HeaderMap::new();
-    match &test.body {
-        Body::Json(_) => headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        Body::Form(_) => {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
-        }
-        Body::None | Body::Text(_) => None,
-    };
-    for (name, value) in &test.headers {
-        let mut value = HeaderValue::try_from(value.render(values)).map_err(|_| {
-            ExchangeError::Request(format!(
-                "the header {name} contains a captured value with a character that headers do not allow"
-            ))
-        })?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
-    Ok(headers)
-}
-
 fn evaluate(
     test: &HttpTest,
     observed: &HttpObserved,
+    jar: &Jar,
     redactor: SuiteRedactor<'_>,
 ) -> Result<Values, Failure> {
     let results: Vec<_> = test.capture.iter().map(|capture| capture.extract(&observed.response)).collect();
-    // If this test fails, its message must not show the values that it captured.
-    let captured: Vec<_> = results.iter().flatten().cloned().collect();
+    // If this test fails, its message must not show the values that it captured, nor its cookies.
+    let captured: Vec<_> = results.iter().flatten().cloned().chain(jar.values()).collect();
     let redactor = SuiteRedactor { captured: &captured, ..redactor };
     let expected =
         test.expected.with(redactor.values).map_err(|why| inserted_badly(&redactor.redact(&why)))?;
+    let expected = with_file(expected)?;
     let mismatches = expected.check(observed, |text| redactor.redact(text));
     Failure::from_mismatches(&mismatches, &redactor).map_or(Ok(()), Err)?;
     let mut values = Values::new();
@@ -200,54 +128,4 @@ fn evaluate(
         }
     }
     Failure::from_mismatches(&missing, &redactor).map_or(Ok(values), Err)
-}
-
-fn transport_failure(error: reqwest::Error, limit: Duration, url: &Url, proxies: &Proxies) -> Failure {
-    // A redirect may have led elsewhere.
-    let url = error.url().unwrap_or(url);
-    let proxy = match proxies.for_url(url) {
-        Ok(proxy) => proxy.filter(|_| error.is_connect()),
-        Err(why) => return Failure::error(Reason::Other, why),
-    };
-    let reason = classify(&error, url.scheme() == "https" && proxy.is_none());
-    let message = match reason {
-        Reason::ConnectTimeout => {
-            format!("no connection within {}", duration::format_duration(connect_timeout(limit)))
-        }
-        Reason::Refused => "connection refused".to_owned(),
-        _ => {
-            let text = http::describe_error(error);
-            tls::hint(&text).map_or_else(|| excerpt::bounded(&text), str::to_owned)
-        }
-    };
-    match proxy {
-        Some(proxy) => Failure::error(reason, format!("the proxy {proxy}: {message}")),
-        None => Failure::error(reason, message),
-    }
-}
-
-fn classify(error: &reqwest::Error, https: bool) -> Reason {
-    let mut causes = Vec::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        causes.push(cause);
-        source = cause.source();
-    }
-    let is_os_error = |cause: &&(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.raw_os_error().is_some())
-    };
-    let is_refusal = |cause: &&(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused)
-    };
-    match error {
-        _ if error.is_timeout() && error.is_connect() => Reason::ConnectTimeout,
-        _ if error.is_timeout() => Reason::ReadTimeout,
-        _ if !error.is_connect() => Reason::Other,
-        _ if causes.iter().any(is_refusal) => Reason::Refused,
-        // The type of this error is private to the connector.
-        _ if causes.iter().any(|cause| cause.to_string().starts_with("dns error")) => Reason::Dns,
-        // The remaining errors of the operating system come from connecting, all others from the TLS handshake.
-        _ if https && !causes.iter().any(is_os_error) => Reason::Tls,
-        _ => Reason::Other,
-    }
 }

@@ -4,10 +4,15 @@ mod attempts;
 mod clients;
 mod command;
 mod context;
+mod exchange;
 mod http;
+mod jar;
 mod ordered_results;
+mod payload;
 mod redirect;
+mod route;
 mod schedule;
+mod transport;
 
 use std::io::Write;
 use std::pin::pin;
@@ -29,80 +34,54 @@ use tokio::time::sleep;
 
 use crate::redact::SuiteRedactor;
 use crate::report::Report;
-use crate::suite::model::{Suite, Test};
+use crate::suite::model::{Section, Suite, Test};
 use crate::suite::template::Values;
 use crate::verdict::RunEnd;
 use attempts::{FinishedTest, TestWithRetries};
+use jar::Cookies;
 use ordered_results::{OrderedResults, seq};
 use schedule::Schedule;
 
 pub(crate) use clients::Clients;
 pub(crate) use context::{Limits, RunContext};
 
-/// Runs the suite. If the run ends early, the tests that have finished by then are still reported and returned.
+/// Runs the suite. If the run ends early, the tests that have finished by then are still reported and returned. What cleans
+/// up runs in any case, except after a signal: then nobody waits for it.
 pub(crate) async fn run_suite<W: Write>(
     suite: &Suite,
     limits: &Limits,
     context: RunContext,
     report: &mut Report<W>,
 ) -> Result<(Vec<records::Test>, RunEnd)> {
-    let clock = SystemClock;
     let mut signals = ShutdownSignals::watch()?;
-    let context = Arc::new(context);
-    // Running tests stop if it is set or its sender is dropped.
-    let (stop, stop_requested) = watch::channel(false);
-    let mut running = JoinSet::new();
     let dependencies: Vec<_> = suite.tests.iter().map(|test| test.depends_on.clone()).collect();
-    let mut schedule = Schedule::new(&dependencies);
-    let mut values = Arc::new(Values::new());
-    let mut results = OrderedResults::new(report);
-    let mut deadline = pin!(sleep(limits.deadline.unwrap_or(Duration::MAX)));
-    let end = loop {
-        while running.len() < limits.jobs
-            && let Some(index) = schedule.start_next()
-            && let Some(test) = suite.tests.get(index)
-        {
-            let attempts = TestWithRetries {
-                test: Arc::clone(test),
-                context: Arc::clone(&context),
-                values: Arc::clone(&values),
-                max_attempts: test.retries.unwrap_or(limits.retries).saturating_add(1),
-                retry_delay: limits.retry_delay,
-                stop_requested: stop_requested.clone(),
-            };
-            running.spawn(attempts.run(index));
-        }
-        tokio::select! {
-            signal = signals.next() => break RunEnd::Signal(signal),
-            () = &mut deadline => break RunEnd::Deadline,
-            joined = running.join_next() => match joined {
-                None => break RunEnd::Completed,
-                Some(Ok(None)) => {}
-                Some(Ok(Some(finished))) => {
-                    let final_results = conclude(finished, suite, &mut schedule, &mut values);
-                    let mut added = results.add(final_results);
-                    if let Some(max_fail) = limits.max_fail && results.failed() >= max_fail {
-                        let why = format!("not started: {max_fail} failed, the limit of --max-fail");
-                        added = added.and(results.add(skip(schedule.abandon(), suite, &clock, &why)));
-                    }
-                    if let Err(end) = added { break end }
-                }
-                Some(Err(error)) => break RunEnd::Error(format!("a test ended unexpectedly: {error}")),
-            },
-        }
+    let is_teardown: Vec<bool> = suite.tests.iter().map(|test| test.section == Section::Teardown).collect();
+    let mut run = Run {
+        suite,
+        limits,
+        context: Arc::new(context),
+        schedule: Schedule::new(&dependencies, is_teardown.clone()),
+        dependencies,
+        values: Arc::default(),
+        cookies: Cookies::default(),
+        results: OrderedResults::new(report),
     };
-    stop.send_replace(true);
-    while let Some(joined) = running.join_next().await {
-        let test = joined.ok().flatten().map(|finished| finished.test);
-        // An error would be a second reason for the end of a run that already has one.
-        let _ = results.add(test.into_iter().collect());
-    }
+    let mut end = run.phase(&mut signals, limits.deadline).await;
     if let (RunEnd::Deadline, Some(deadline)) = (&end, limits.deadline) {
-        let unfinished = (0..suite.tests.len()).filter(|&index| !results.contains(seq(index))).collect();
         let why = format!("not finished within the deadline of {}", duration::format_duration(deadline));
-        let _ = results.add(skip(unfinished, suite, &clock, &why));
+        run.skip_unfinished(&why, |index| is_teardown.get(index) == Some(&false));
     }
-    let tests = results.finish();
+    if matches!(end, RunEnd::Completed | RunEnd::Deadline) && is_teardown.contains(&true) {
+        run.schedule.release();
+        let end_of_teardown = run.phase(&mut signals, None).await;
+        run.skip_unfinished("a test that it depends on did not end", |_| {
+            end_of_teardown == RunEnd::Completed
+        });
+        if end_of_teardown != RunEnd::Completed {
+            end = end_of_teardown;
+        }
+    }
+    let tests = run.results.finish();
     let end = match end {
         // All tests have finished: the verdict stands, although nobody reads the last results.
         RunEnd::OutputClosed if tests.len() == suite.tests.len() => RunEnd::Completed,
@@ -111,22 +90,114 @@ pub(crate) async fn run_suite<W: Write>(
     Ok((tests, end))
 }
 
+/// The state of a run.
+struct Run<'a, W> {
+    suite: &'a Suite,
+    limits: &'a Limits,
+    context: Arc<RunContext>,
+    dependencies: Vec<Vec<usize>>,
+    schedule: Schedule,
+    values: Arc<Values>,
+    cookies: Cookies,
+    results: OrderedResults<'a, W>,
+}
+
+impl<W: Write> Run<'_, W> {
+    /// Runs the tests that can start, until none is left or the run ends early. Tests that run then are stopped.
+    async fn phase(&mut self, signals: &mut ShutdownSignals, deadline: Option<Duration>) -> RunEnd {
+        let clock = SystemClock;
+        // Running tests stop if it is set or its sender is dropped.
+        let (stop, stop_requested) = watch::channel(false);
+        let mut running = JoinSet::new();
+        let mut deadline = pin!(sleep(deadline.unwrap_or(Duration::MAX)));
+        let end = loop {
+            while running.len() < self.limits.jobs
+                && let Some(index) = self.schedule.start_next()
+                && let Some(test) = self.suite.tests.get(index)
+            {
+                running.spawn(self.attempts(index, test, stop_requested.clone()).run(index));
+            }
+            tokio::select! {
+                signal = signals.next() => break RunEnd::Signal(signal),
+                () = &mut deadline => break RunEnd::Deadline,
+                joined = running.join_next() => match joined {
+                    None => break RunEnd::Completed,
+                    Some(Ok(None)) => {}
+                    Some(Ok(Some(finished))) => {
+                        let final_results =
+                            conclude(finished, self.suite, &mut self.schedule, &mut self.values, &mut self.cookies);
+                        let mut added = self.results.add(final_results);
+                        if let Some(max_fail) = self.limits.max_fail && self.results.failed() >= max_fail {
+                            let why = format!("not started: {max_fail} failed, the limit of --max-fail");
+                            let skipped = skip(self.schedule.abandon(), self.suite, &clock, &why);
+                            added = added.and(self.results.add(skipped));
+                        }
+                        if let Err(end) = added { break end }
+                    }
+                    Some(Err(error)) => break RunEnd::Error(format!("a test ended unexpectedly: {error}")),
+                },
+            }
+        };
+        stop.send_replace(true);
+        while let Some(joined) = running.join_next().await {
+            let test = joined.ok().flatten().map(|finished| finished.test);
+            // An error would be a second reason for the end of a run that already has one.
+            let _ = self.results.add(test.into_iter().collect());
+        }
+        end
+    }
+
+    fn attempts(
+        &self,
+        index: usize,
+        test: &Arc<Test>,
+        stop_requested: watch::Receiver<bool>,
+    ) -> TestWithRetries {
+        // A test that is repeated until it holds is not retried as well.
+        let retries = if test.polling.is_some() { 0 } else { test.retries.unwrap_or(self.limits.retries) };
+        TestWithRetries {
+            test: Arc::clone(test),
+            context: Arc::clone(&self.context),
+            values: Arc::clone(&self.values),
+            cookies: self.cookies.of_dependencies(index, &self.dependencies),
+            max_attempts: retries.saturating_add(1),
+            retry_delay: self.limits.retry_delay,
+            stop_requested,
+        }
+    }
+
+    /// Skips the tests of a kind that have no result, and what depends on them.
+    fn skip_unfinished(&mut self, why: &str, is_meant: impl Fn(usize) -> bool) {
+        let unfinished = |index: &usize| is_meant(*index) && !self.results.contains(seq(*index));
+        let unfinished: Vec<usize> = (0..self.suite.tests.len()).filter(unfinished).collect();
+        let mut dependents: Vec<usize> = Vec::new();
+        for &index in &unfinished {
+            dependents.extend(self.schedule.mark_failed(index).into_iter().map(|(dependent, _)| dependent));
+        }
+        dependents.retain(|index| !unfinished.contains(index));
+        let all = [unfinished, dependents].concat();
+        let _ = self.results.add(skip(all, self.suite, &SystemClock, why));
+    }
+}
+
 /// Releases or skips the tests that depend on a finished one. Returns the results that are now final.
 fn conclude(
     finished: FinishedTest,
     suite: &Suite,
     schedule: &mut Schedule,
     values: &mut Arc<Values>,
+    cookies: &mut Cookies,
 ) -> Vec<records::Test> {
-    let FinishedTest { index, mut test, captured } = finished;
+    let FinishedTest { index, mut test, kept } = finished;
     // The service may have repeated a value that another test captured while this one ran.
     if let Some(message) = &mut test.message {
         *message = SuiteRedactor::new(&Redactor::default(), values).redact(message);
     }
     if matches!(test.result, TestResult::Pass | TestResult::Flaky) {
-        if !captured.is_empty() {
-            Arc::make_mut(values).extend(captured);
+        if !kept.values.is_empty() {
+            Arc::make_mut(values).extend(kept.values);
         }
+        cookies.add(index, kept.cookies);
         schedule.mark_passed(index);
         return vec![test];
     }

@@ -7,6 +7,8 @@ use reqwest::header::{
 use reqwest::{Method, StatusCode};
 use url::Url;
 
+use super::payload::Payload;
+
 /// The headers that go to another host. Any other can be a secret, such as a key of the first one.
 const HARMLESS: [HeaderName; 6] =
     [ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE, USER_AGENT];
@@ -17,7 +19,7 @@ pub(super) struct Hop {
     pub(super) url: Url,
     pub(super) method: Method,
     pub(super) headers: HeaderMap,
-    pub(super) body: Option<String>,
+    pub(super) body: Option<Payload>,
 }
 
 /// How far a chain of redirects got.
@@ -57,7 +59,7 @@ impl Hop {
 }
 
 /// Whether both URLs lead to the same server, perhaps by TLS now.
-fn is_same_host(from: &Url, to: &Url) -> bool {
+pub(super) fn is_same_host(from: &Url, to: &Url) -> bool {
     let ports = (from.port_or_known_default(), to.port_or_known_default());
     from.host() == to.host() && (ports.0 == ports.1 || ports == (Some(80), Some(443)))
 }
@@ -65,6 +67,8 @@ fn is_same_host(from: &Url, to: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::sync::Arc;
 
     use reqwest::header::{AUTHORIZATION, HeaderValue};
 
@@ -75,7 +79,7 @@ mod tests {
             url: Url::parse("http://h:80/a?token=1").unwrap(),
             method,
             headers: headers.into_iter().collect(),
-            body: Some("text".to_owned()),
+            body: Some(Payload::Bytes(Arc::from(*b"text"))),
         };
         let response = HeaderMap::from_iter([(LOCATION, HeaderValue::from_str(location).unwrap())]);
         hop.follow(StatusCode::from_u16(status).unwrap(), &response)

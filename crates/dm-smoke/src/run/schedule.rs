@@ -14,23 +14,35 @@ pub(super) struct Schedule {
     ready: BTreeSet<usize>,
     /// For each test, whether it was started or will never be.
     settled: Vec<bool>,
+    /// For each test, whether it waits until [`Schedule::release`].
+    held: Vec<bool>,
+    is_released: bool,
 }
 
 impl Schedule {
-    /// `dependencies` lists, for each test, the tests that it depends on.
-    pub(super) fn new(dependencies: &[Vec<usize>]) -> Self {
+    /// `dependencies` lists, for each test, the tests that it depends on; `held` says whether it has to wait for the end of
+    /// the others.
+    pub(super) fn new(dependencies: &[Vec<usize>], held: Vec<bool>) -> Self {
         let ready = dependencies.iter().enumerate().filter(|(_, list)| list.is_empty());
         Self {
             pending: dependencies.iter().map(Vec::len).collect(),
             dependents: dependents(dependencies),
             ready: ready.map(|(index, _)| index).collect(),
             settled: vec![false; dependencies.len()],
+            held,
+            is_released: false,
         }
+    }
+
+    /// Lets the tests start that waited for the end of the others.
+    pub(super) fn release(&mut self) {
+        self.is_released = true;
     }
 
     /// The first test that can start. It counts as started.
     pub(super) fn start_next(&mut self) -> Option<usize> {
-        let index = self.ready.pop_first()?;
+        let index = *self.ready.iter().find(|&&index| self.is_released || !self.is_held(index))?;
+        self.ready.remove(&index);
         self.settle(index);
         Some(index)
     }
@@ -63,13 +75,19 @@ impl Schedule {
         given_up
     }
 
-    /// Gives up all tests that have not started, and returns them.
+    /// Gives up the tests that have not started, and returns them. Those that wait for the end of the others stay.
     pub(super) fn abandon(&mut self) -> Vec<usize> {
-        self.ready.clear();
-        let given_up =
-            (0..self.settled.len()).filter(|&index| self.settled.get(index) == Some(&false)).collect();
-        self.settled.fill(true);
+        let is_left = |&index: &usize| self.settled.get(index) == Some(&false) && !self.is_held(index);
+        let given_up: Vec<usize> = (0..self.settled.len()).filter(is_left).collect();
+        for &index in &given_up {
+            self.ready.remove(&index);
+            self.settle(index);
+        }
         given_up
+    }
+
+    fn is_held(&self, index: usize) -> bool {
+        self.held.get(index) == Some(&true)
     }
 
     fn settle(&mut self, index: usize) {
@@ -87,7 +105,7 @@ mod tests {
 
     #[test]
     fn dependents_start_after_their_dependencies() {
-        let mut schedule = Schedule::new(&[vec![2], vec![], vec![], vec![0, 1]]);
+        let mut schedule = Schedule::new(&[vec![2], vec![], vec![], vec![0, 1]], vec![false; 4]);
         assert_eq!(
             (schedule.start_next(), schedule.start_next(), schedule.start_next()),
             (Some(1), Some(2), None)
@@ -102,11 +120,25 @@ mod tests {
 
     #[test]
     fn a_failure_gives_up_each_dependent_once_with_its_cause() {
-        let mut schedule = Schedule::new(&[vec![], vec![0], vec![1], vec![], vec![3, 1]]);
+        let mut schedule = Schedule::new(&[vec![], vec![0], vec![1], vec![], vec![3, 1]], vec![false; 5]);
         assert_eq!((schedule.start_next(), schedule.start_next()), (Some(0), Some(3)));
         assert_eq!(schedule.mark_failed(0), [(1, 0), (2, 1), (4, 1)]);
         assert_eq!(schedule.mark_failed(3), []);
         assert_eq!(schedule.abandon(), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn held_tests_start_after_the_others_and_are_not_abandoned() {
+        let mut schedule = Schedule::new(&[vec![], vec![], vec![0], vec![1]], vec![false, false, true, true]);
+        assert_eq!(
+            (schedule.start_next(), schedule.start_next(), schedule.start_next()),
+            (Some(0), Some(1), None)
+        );
+        schedule.mark_passed(0);
+        assert_eq!((schedule.start_next(), schedule.abandon()), (None, vec![]));
+        assert_eq!(schedule.mark_failed(1), [(3, 1)]);
+        schedule.release();
+        assert_eq!((schedule.start_next(), schedule.start_next()), (Some(2), None));
     }
 
     proptest! {
@@ -123,7 +155,7 @@ mod tests {
                     earlier.collect::<BTreeSet<_>>().into_iter().collect()
                 })
                 .collect();
-            let mut schedule = Schedule::new(&dependencies);
+            let mut schedule = Schedule::new(&dependencies, vec![false; dependencies.len()]);
             let mut settled = Vec::new();
             while let Some(index) = schedule.start_next() {
                 prop_assert!(

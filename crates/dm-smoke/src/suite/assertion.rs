@@ -1,5 +1,6 @@
 //! Compares the observed result of a test with the expected one. Pure, without I/O.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use common::duration;
@@ -22,6 +23,10 @@ pub(crate) struct Mismatch<'a> {
 pub(crate) struct HttpExpected {
     /// The expected status, headers and body.
     pub(crate) response: ResponseExpectation,
+    /// A file that the body should be the same as.
+    pub(crate) body_file: Option<PathBuf>,
+    /// Whether the whole body has to be measured, however long it is.
+    pub(crate) measures_body: bool,
     /// The most time until the response is complete.
     pub(crate) max_latency: Option<Duration>,
 }
@@ -61,11 +66,11 @@ impl HttpExpected {
 }
 
 fn reason(mismatch: &http_expect::Mismatch<'_>) -> Reason {
-    use http_expect::Mismatch::{Body, Header, Json, NotJson, Status};
+    use http_expect::Mismatch::{Body, Fact, Header, Json, NotJson, Status};
     match mismatch {
         Status { .. } => Reason::BadStatus,
-        Header { .. } => Reason::Assertion,
-        Body { .. } | Json { .. } | NotJson { .. } => Reason::BodyMismatch,
+        Header { .. } | Fact { is_of_body: false, .. } => Reason::Assertion,
+        Body { .. } | Json { .. } | NotJson { .. } | Fact { is_of_body: true, .. } => Reason::BodyMismatch,
     }
 }
 

@@ -1,8 +1,11 @@
 //! Values that a test captures from a response for later tests.
 
+use std::borrow::Cow;
+
+use cookie_store::RawCookie;
 use http_expect::{JsonPath, Response};
 use regex::bytes::Regex;
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{HeaderName, SET_COOKIE};
 use serde_json::Value;
 
 /// A value to capture.
@@ -14,15 +17,28 @@ pub(crate) struct Capture {
     pub(crate) source: Source,
 }
 
+/// A part of a response; with an expression, what that matches in it: its first group, if it has one.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The part.
+    pub(crate) part: Part,
+    /// The expression.
+    pub(crate) regex: Option<Regex>,
+}
+
 /// A part of a response.
 #[derive(Debug)]
-pub(crate) enum Source {
+pub(crate) enum Part {
     /// The first match in the JSON body.
     Json(JsonPath),
-    /// A header, or the part of it that the expression matches.
-    Header(HeaderName, Option<Regex>),
-    /// The part of the body that the expression matches: its first group, if it has one.
-    Body(Regex),
+    /// A header.
+    Header(HeaderName),
+    /// The value of a cookie that the response sets.
+    Cookie(String),
+    /// The URL that answered, after all redirects.
+    Url,
+    /// The body.
+    Body,
 }
 
 impl Capture {
@@ -32,28 +48,61 @@ impl Capture {
     ///
     /// If the response has no such value.
     pub(crate) fn extract(&self, response: &Response) -> Result<String, String> {
-        let missing = |what: &str| format!("cannot capture {}: {what}", self.name);
-        match &self.source {
-            Source::Json(path) => match response.json().ok().and_then(|document| path.first(document)) {
-                None | Some(Value::Null) => Err(missing("the body has no such JSON value")),
-                Some(Value::String(text)) => Ok(text.clone()),
-                Some(value) => Ok(value.to_string()),
+        let Source { part, regex } = &self.source;
+        let (candidates, name) = part.candidates(response);
+        let missing = |what: String| Err(format!("cannot capture {}: {what}", self.name));
+        let Some(first) = candidates.first() else { return missing(part.describe_missing()) };
+        match regex {
+            None => Ok(String::from_utf8_lossy(first).into_owned()),
+            Some(regex) => match candidates.iter().find_map(|text| matched_part(regex, text)) {
+                Some(value) => Ok(value),
+                None => missing(format!("{name} does not match")),
             },
-            Source::Header(name, regex) => {
-                // A header may come more than once.
-                let mut headers = response.headers.get_all(name).iter().map(HeaderValue::as_bytes).peekable();
-                let first =
-                    *headers.peek().ok_or_else(|| missing(&format!("the response has no header {name}")))?;
-                match regex {
-                    Some(regex) => headers
-                        .find_map(|header| matched_part(regex, header))
-                        .ok_or_else(|| missing(&format!("the header {name} does not match"))),
-                    None => Ok(String::from_utf8_lossy(first).into_owned()),
-                }
+        }
+    }
+}
+
+impl Part {
+    /// The texts of this part, and its name.
+    fn candidates<'r>(&self, response: &'r Response) -> (Vec<Cow<'r, [u8]>>, String) {
+        match self {
+            Self::Json(path) => {
+                let value = response.json().ok().and_then(|document| path.first(document));
+                let text = match value {
+                    None | Some(Value::Null) => None,
+                    Some(Value::String(text)) => Some(Cow::Borrowed(text.as_bytes())),
+                    Some(value) => Some(Cow::Owned(value.to_string().into_bytes())),
+                };
+                (text.into_iter().collect(), "the JSON value".to_owned())
             }
-            Source::Body(regex) => {
-                matched_part(regex, &response.body).ok_or_else(|| missing("the body does not match"))
+            // A header may come more than once.
+            Self::Header(name) => {
+                let values = response.headers.get_all(name).iter();
+                (values.map(|value| Cow::Borrowed(value.as_bytes())).collect(), format!("the header {name}"))
             }
+            Self::Cookie(name) => {
+                let cookies =
+                    response.headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
+                let values = cookies.filter_map(|text| RawCookie::parse(text).ok());
+                let values = values.filter(|cookie| cookie.name() == name);
+                let values = values.map(|cookie| Cow::Owned(cookie.value().as_bytes().to_vec()));
+                (values.collect(), format!("the cookie {name}"))
+            }
+            Self::Url => {
+                let url = response.origin.url.iter().map(|url| Cow::Borrowed(url.as_bytes()));
+                (url.collect(), "the url".to_owned())
+            }
+            Self::Body => (vec![Cow::Borrowed(response.text())], "the body".to_owned()),
+        }
+    }
+
+    fn describe_missing(&self) -> String {
+        match self {
+            Self::Json(_) => "the body has no such JSON value".to_owned(),
+            Self::Header(name) => format!("the response has no header {name}"),
+            Self::Cookie(name) => format!("the response sets no cookie {name}"),
+            Self::Url => "the url is not known".to_owned(),
+            Self::Body => "the response has no body".to_owned(),
         }
     }
 }

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderName};
 use toml::Spanned;
 
+use super::connection::Connection;
 use super::expect::header_name;
 use super::fields::{Fields, Value, text};
 use super::reader::TestReader;
@@ -13,21 +14,75 @@ use super::template::{Template, Values};
 /// A header with its value.
 pub(crate) type Header = (HeaderName, Template);
 
-/// Reads the headers of `[defaults]`. They take values of the environment only: a captured one would make every test wait
-/// for the test that captures it, and that one too.
-pub(crate) fn read(entry: Option<&Value<'_>>, reader: &mut TestReader<'_>) -> Vec<Header> {
+/// What all requests to the deployment have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Defaults {
+    /// Headers.
+    pub(crate) headers: Vec<Header>,
+    /// Settings.
+    pub(crate) settings: Settings,
+}
+
+impl Defaults {
+    /// These defaults; what they do not set from `others`.
+    #[must_use]
+    pub(crate) fn or(mut self, others: Self) -> Self {
+        let more =
+            others.headers.into_iter().filter(|(name, _)| !self.headers.iter().any(|(own, _)| own == name));
+        let more: Vec<_> = more.collect();
+        self.headers.extend(more);
+        Self { settings: self.settings.or(&others.settings), headers: self.headers }
+    }
+}
+
+/// Settings that a request can have, or the defaults.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    /// How the server is reached.
+    pub(crate) connection: Connection,
+    /// Whether cookies are sent and kept.
+    pub(crate) cookies: Option<bool>,
+    /// Whether a compressed response is asked for.
+    pub(crate) compressed: Option<bool>,
+}
+
+impl Settings {
+    /// These settings; those that are not set from `defaults`.
+    #[must_use]
+    pub(crate) fn or(self, defaults: &Self) -> Self {
+        Self {
+            connection: self.connection.or(&defaults.connection),
+            cookies: self.cookies.or(defaults.cookies),
+            compressed: self.compressed.or(defaults.compressed),
+        }
+    }
+}
+
+/// Reads `[defaults]`. They take values of the environment only: a captured one would make every test wait for the test that
+/// captures it, and that one too.
+pub(crate) fn read(entry: Option<&Value<'_>>, reader: &mut TestReader<'_>) -> Defaults {
     let form = "a table such as { headers = { accept = \"text/html\" }, bearer = \"{{env.TOKEN}}\" }";
     let Some(mut fields) = entry.and_then(|entry| Fields::from_value(entry, form, reader.diagnostics)) else {
-        return Vec::new();
+        return Defaults::default();
     };
     let mut headers = headers(&mut fields, reader);
     headers.extend(authorization(&mut fields, reader));
+    let settings = settings(&mut fields, reader);
     fields.finish(reader.diagnostics);
     for (name, at) in reader.uses.drain(..) {
         let message = format!("defaults take only {{{{env.NAME}}}}, and no captured value such as {name}");
         reader.diagnostics.report(at, message);
     }
-    headers
+    Defaults { headers, settings }
+}
+
+/// Reads the settings of a request or of the defaults.
+pub(crate) fn settings(fields: &mut Fields<'_>, reader: &mut TestReader<'_>) -> Settings {
+    Settings {
+        connection: Connection::read(fields, reader),
+        cookies: fields.boolean("cookies", reader.diagnostics),
+        compressed: fields.boolean("compressed", reader.diagnostics),
+    }
 }
 
 /// Reads the headers of a request or of the defaults.

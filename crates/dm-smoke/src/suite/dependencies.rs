@@ -15,6 +15,8 @@ pub(crate) type SpannedName = (String, Range<usize>);
 pub(crate) struct References {
     /// The name of the test.
     pub(crate) name: String,
+    /// The index of its file.
+    pub(crate) source: usize,
     /// The position of its name.
     pub(crate) at: Range<usize>,
     /// The tests in its `depends_on`.
@@ -31,6 +33,7 @@ pub(crate) fn resolve(tests: &[References], diagnostics: &mut Diagnostics) -> Ve
         tests.iter().enumerate().map(|(at, test)| (test.name.as_str(), at)).collect();
     let mut captured_by: HashMap<&str, usize> = HashMap::new();
     for (index, test) in tests.iter().enumerate() {
+        diagnostics.source = test.source;
         for (name, at) in &test.captures {
             if let Some(&first) = captured_by.get(name.as_str()) {
                 let first = tests.get(first).map(|test| quoted(&test.name)).unwrap_or_default();
@@ -40,7 +43,8 @@ pub(crate) fn resolve(tests: &[References], diagnostics: &mut Diagnostics) -> Ve
             }
         }
     }
-    let mut resolve = |names: &[SpannedName], known: &HashMap<&str, usize>, what: &str| -> Vec<usize> {
+    let mut resolve = |test: &References, names: &[SpannedName], known: &HashMap<&str, usize>, what: &str| {
+        diagnostics.source = test.source;
         let mut indices = Vec::new();
         for (name, at) in names {
             if let Some(&index) = known.get(name.as_str()) {
@@ -58,8 +62,8 @@ pub(crate) fn resolve(tests: &[References], diagnostics: &mut Diagnostics) -> Ve
         .iter()
         .map(|test| {
             let mut depends_on: BTreeSet<usize> =
-                resolve(&test.depends_on, &by_name, "there is no test").into_iter().collect();
-            depends_on.extend(resolve(&test.uses, &captured_by, "no test captures the value"));
+                resolve(test, &test.depends_on, &by_name, "there is no test").into_iter().collect();
+            depends_on.extend(resolve(test, &test.uses, &captured_by, "no test captures the value"));
             depends_on.into_iter().collect()
         })
         .collect();
@@ -68,6 +72,7 @@ pub(crate) fn resolve(tests: &[References], diagnostics: &mut Diagnostics) -> Ve
             cycle.iter().filter_map(|&at| Some(quoted(&tests.get(at)?.name))).collect();
         names.extend(names.first().cloned());
         if let Some(first) = cycle.first().and_then(|&at| tests.get(at)) {
+            diagnostics.source = first.source;
             diagnostics
                 .report(first.at.clone(), format!("the test depends on itself: {}", names.join(" → ")));
         }
@@ -127,6 +132,7 @@ mod tests {
         let named = |names: &[&str]| names.iter().map(|&name| (name.to_owned(), 0..0)).collect();
         References {
             name: name.to_owned(),
+            source: 0,
             at: 0..0,
             depends_on: named(depends_on),
             captures: named(captures),
@@ -154,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn x() {
+    fn unknown_names_duplicates_and_cycles_are_errors() {
         let unknown = [test("login", &["helth"], &[], &["tokn"]), test("health", &[], &["token"], &[])];
         assert_eq!(
             resolved(&unknown).unwrap_err(),

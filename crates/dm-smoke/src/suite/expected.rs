@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn expected(text: &str, encoding: Encoding) -> Result<Expected<Vec<String>>, String> {
-        let template = Template::parse(text, &|_| None, &mut Vec::new()).unwrap();
+        let template = Template::parse(text, &|_| None, None, &mut Vec::new()).unwrap();
         let mut expected = Expected::default();
         let add: Add<Vec<String>> = Box::new(|text, all| {
             if text.contains("bad") {

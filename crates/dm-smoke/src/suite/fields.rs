@@ -18,6 +18,8 @@ const MIN_SIMILARITY: f64 = 0.6;
 /// An error in the suite file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
+    /// The index of the file.
+    pub(crate) source: usize,
     /// The position, in bytes.
     pub(crate) at: Range<usize>,
     /// An explanation.
@@ -26,17 +28,21 @@ pub(crate) struct Diagnostic {
 
 /// The errors found so far.
 #[derive(Debug, Default)]
-pub(crate) struct Diagnostics(Vec<Diagnostic>);
+pub(crate) struct Diagnostics {
+    list: Vec<Diagnostic>,
+    /// The index of the file that is being read.
+    pub(crate) source: usize,
+}
 
 impl Diagnostics {
     /// Adds an error.
     pub(crate) fn report(&mut self, at: Range<usize>, message: impl Into<String>) {
-        self.0.push(Diagnostic { at, message: message.into() });
+        self.list.push(Diagnostic { source: self.source, at, message: message.into() });
     }
 
     /// Adds an error that concerns many places, at the first one only.
     pub(crate) fn report_once(&mut self, at: Range<usize>, message: &str) {
-        if !self.0.iter().any(|known| known.message == message) {
+        if !self.list.iter().any(|known| known.message == message) {
             self.report(at, message);
         }
     }
@@ -50,10 +56,15 @@ impl Diagnostics {
         result.map_err(|error| self.report(at, error.to_string())).ok()
     }
 
-    /// Returns the errors in the order of the file, or `Ok` if there are none.
+    /// The number of errors.
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Returns the errors in the order of the files, or `Ok` if there are none.
     pub(crate) fn into_result(mut self) -> Result<(), Vec<Diagnostic>> {
-        self.0.sort_by_key(|diagnostic| diagnostic.at.start);
-        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
+        self.list.sort_by_key(|diagnostic| (diagnostic.source, diagnostic.at.start));
+        if self.list.is_empty() { Ok(()) } else { Err(self.list) }
     }
 }
 
@@ -115,6 +126,12 @@ impl<'t> Fields<'t> {
     pub(crate) fn duration(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<Duration> {
         let text = text(self.get(name)?, "a duration such as \"500ms\" or \"5s\"", diagnostics)?;
         diagnostics.unwrap_or_report(text.span(), duration::parse_positive(text.get_ref()))
+    }
+
+    /// A boolean, if it is set.
+    pub(crate) fn boolean(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<bool> {
+        let value = self.get(name)?;
+        value.get_ref().as_bool().or_else(|| mistyped(value, "true or false", diagnostics))
     }
 
     /// An integer in a range, if it is set.

@@ -1,6 +1,5 @@
 //! Reads and validates a suite file as a whole, before any test runs.
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,13 +8,13 @@ use anyhow::{Context as _, Result, anyhow};
 use common::fs::bounded;
 use common::label::Label;
 use common::secrets::Redactor;
-use toml::de::{DeArray, DeTable, DeValue};
 
-use super::fields::{self, Diagnostic, Diagnostics, Fields};
-use super::model::{Suite, Test};
-use super::position::{LineCounter, line_and_column};
-use super::reader::{SuiteOptions, TestReader};
-use super::{defaults, dependencies, test};
+use super::dependencies::{self, References};
+use super::fields::{Diagnostic, Diagnostics};
+use super::loader::{Loader, Source};
+use super::model::{Section, Suite, Test};
+use super::position::line_and_column;
+use super::reader::SuiteOptions;
 use crate::args::TOOL;
 use crate::redact;
 
@@ -23,24 +22,25 @@ use crate::redact;
 const MAX_DIAGNOSTICS: usize = 20;
 
 /// The largest suite file, in bytes.
-const MAX_BYTES: u64 = 32 * 1024 * 1024;
+pub(super) const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
-/// Reads and validates a suite file.
+/// Reads and validates a suite file, and those that it includes.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or if it is not a valid suite. The message then has a line for each error, with its line
-/// and column.
+/// If a file cannot be read, or if they are not a valid suite. The message then has a line for each error, with its file,
+/// line and column.
 pub(crate) fn read(path: &Path, options: &SuiteOptions<'_>) -> Result<Suite> {
     let text =
         bounded::read_text(path, MAX_BYTES).with_context(|| format!("cannot read {}", path.display()))?;
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    parse(&text, &stem, options).map_err(|diagnostics| anyhow!(format_diagnostics(&text, path, &diagnostics)))
+    parse(path, text, options)
+        .map_err(|(sources, diagnostics)| anyhow!(format_diagnostics(&sources, &diagnostics)))
 }
 
-fn format_diagnostics(text: &str, path: &Path, diagnostics: &[Diagnostic]) -> String {
+fn format_diagnostics(sources: &[Source], diagnostics: &[Diagnostic]) -> String {
     let mut lines = String::new();
-    for Diagnostic { at, message } in diagnostics.iter().take(MAX_DIAGNOSTICS) {
+    for Diagnostic { source, at, message } in diagnostics.iter().take(MAX_DIAGNOSTICS) {
+        let Some(Source { path, text }) = sources.get(*source) else { continue };
         let (line, column) = line_and_column(text, at.start);
         // Messages of the TOML parser have several lines.
         let message = message.lines().map(str::trim).collect::<Vec<_>>().join("; ");
@@ -54,82 +54,52 @@ fn format_diagnostics(text: &str, path: &Path, diagnostics: &[Diagnostic]) -> St
     lines
 }
 
-/// Parses a suite; `stem` is its name if the text sets none. Returns all errors in the order of the text.
-fn parse(text: &str, stem: &str, options: &SuiteOptions<'_>) -> Result<Suite, Vec<Diagnostic>> {
-    let (document, errors) = DeTable::parse_recoverable(text);
-    let mut diagnostics = Diagnostics::default();
-    for error in errors {
-        diagnostics.report(error.span().unwrap_or_default(), error.message());
-    }
-    // The content of a file that is not TOML is undefined.
-    diagnostics.into_result()?;
-    let mut diagnostics = Diagnostics::default();
-    let suite = suite(document.into_inner(), text, stem, options, &mut diagnostics);
-    diagnostics.into_result()?;
-    suite.ok_or_else(Vec::new)
-}
-
-fn suite(
-    document: DeTable<'_>,
-    text: &str,
-    stem: &str,
+/// Parses a suite. Returns all errors, in the order of the files and in the order of their texts.
+fn parse(
+    path: &Path,
+    text: String,
     options: &SuiteOptions<'_>,
-    diagnostics: &mut Diagnostics,
-) -> Option<Suite> {
-    let mut fields = Fields::new(&document);
-    let name = match fields.text("name", diagnostics) {
-        Some(name) => diagnostics.unwrap_or_report(name.span(), name.get_ref().parse::<Label>()),
-        None => Label::sanitize(stem),
-    };
-    if let Some(value) = fields.get("test").filter(|value| !value.get_ref().is_array()) {
-        fields::mistyped::<()>(value, "[[test]]", diagnostics);
+) -> Result<Suite, (Vec<Source>, Vec<Diagnostic>)> {
+    let mut loader = Loader::new(options);
+    let (name, _) = loader.load(path, text);
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let Loader { sources, mut tests, mut diagnostics, mut secrets, .. } = loader;
+    tests.sort_by_key(|(test, _)| test.section);
+    let tests = link(tests, &mut diagnostics);
+    if let Err(diagnostics) = diagnostics.into_result() {
+        return Err((sources, diagnostics));
     }
-    let mut secrets = Vec::new();
-    let mut reader =
-        TestReader { options, diagnostics, secrets: &mut secrets, defaults: &[], uses: Vec::new() };
-    let defaults = defaults::read(fields.get("defaults"), &mut reader);
-    fields.finish(diagnostics);
-    let tests = tests(document, text, options, &defaults, &mut secrets, diagnostics);
     secrets.sort_unstable();
     secrets.dedup();
     let mut redactor = Redactor::default();
     redactor.add(redact::encoded_forms(&secrets));
     // A request can go to the base URL, and a command can print the variable that contains it.
     redactor.add(options.base_url.map(redact::url_secrets).unwrap_or_default());
-    Some(Suite { name: name?, tests, secrets: redactor })
+    let name = name.or_else(|| Label::sanitize(&stem)).ok_or_else(|| (sources, Vec::new()))?;
+    Ok(Suite { name, tests, secrets: redactor })
 }
 
-fn tests(
-    document: DeTable<'_>,
-    source: &str,
-    options: &SuiteOptions<'_>,
-    defaults: &[defaults::Header],
-    secrets: &mut Vec<String>,
-    diagnostics: &mut Diagnostics,
-) -> Vec<Arc<Test>> {
-    let entries =
-        document.into_iter().find(|(key, _)| key.get_ref() == "test").map(|(_, value)| value.into_inner());
-    let entries = if let Some(DeValue::Array(entries)) = entries { entries } else { DeArray::new() };
-    let mut line_of_name = HashMap::new();
-    let mut lines = LineCounter::new(source);
-    let (mut tests, mut references) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
-    // Each entry is dropped as soon as it is read: together they need more memory than the tests.
-    for entry in entries {
-        let mut reader = TestReader { options, diagnostics, secrets, defaults, uses: Vec::new() };
-        let Some((mut test, names)) = test::read(&entry, &mut reader) else { continue };
-        test.line = lines.line_at(names.at.start);
-        if let Some(first) = line_of_name.insert(test.name.clone(), test.line) {
-            diagnostics.report(names.at.clone(), format!("line {first} already has a test of this name"));
-        }
-        tests.push(test);
-        references.push(names);
-    }
+/// Finds the dependencies of the tests.
+fn link(tests: Vec<(Test, References)>, diagnostics: &mut Diagnostics) -> Vec<Arc<Test>> {
+    let (tests, references): (Vec<_>, Vec<_>) = tests.into_iter().unzip();
     let dependencies = dependencies::resolve(&references, diagnostics);
-    tests
-        .into_iter()
-        .zip(dependencies)
-        .map(|(test, depends_on)| Arc::new(Test { depends_on, ..test }))
-        .collect()
+    let sections: Vec<Section> = tests.iter().map(|test| test.section).collect();
+    let setups = sections.iter().filter(|section| **section == Section::Setup).count();
+    let mut linked = Vec::with_capacity(tests.len());
+    for ((test, mut depends_on), References { source, at, .. }) in
+        tests.into_iter().zip(dependencies).zip(references)
+    {
+        if depends_on.iter().any(|&on| sections.get(on).is_some_and(|section| *section > test.section)) {
+            diagnostics.source = source;
+            diagnostics
+                .report(at, "the test depends on one that runs later: setup runs first, and teardown last");
+        }
+        if test.section == Section::Test {
+            depends_on.extend((0..setups).filter(|setup| !depends_on.contains(setup)).collect::<Vec<_>>());
+        }
+        linked.push(Arc::new(Test { depends_on, ..test }));
+    }
+    linked
 }
 
 #[cfg(test)]

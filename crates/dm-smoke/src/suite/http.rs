@@ -1,25 +1,22 @@
-//! A test's `http` and `capture`.
+//! A test's `http`.
 
 use common::http::parse_url;
+use http_expect::coding;
 use reqwest::Method;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderName};
 use toml::Spanned;
-use toml::de::DeValue;
 
-use crate::suite::capture::{Capture, Source};
-use crate::suite::dependencies::SpannedName;
-use crate::suite::expect::{header_name, regex};
-use crate::suite::fields::{Fields, Value};
-use crate::suite::model::{Body, HttpTest, JsonTemplate};
-use crate::suite::reader::TestReader;
-use crate::suite::template::{Template, Values, value_name};
-use crate::suite::{defaults, expect, fields};
-
-/// The methods that a test can use.
-const METHODS: [Method; 7] =
-    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+use super::capture::Capture;
+use super::connection::{Connection, HttpVersion};
+use super::defaults::Settings;
+use super::fields::{Fields, Value};
+use super::model::{Body, HttpTest};
+use super::reader::TestReader;
+use super::template::{Template, Values};
+use super::{defaults, expect, fields, payload};
 
 /// The most redirects that a test can follow.
-const MAX_REDIRECTS: u32 = 20;
+pub(crate) const MAX_REDIRECTS: u32 = 20;
 
 /// Reads a test's `http` and `expect`.
 pub(crate) fn read<'t>(
@@ -33,8 +30,9 @@ pub(crate) fn read<'t>(
     let url = fields.get("url");
     let mut headers = defaults::headers(&mut fields, reader);
     headers.extend(defaults::authorization(&mut fields, reader));
-    let query = fields.entries("query", reader.diagnostics);
-    let body = body(&mut fields, entry, reader);
+    let query = payload::pairs("query", &mut fields, reader);
+    let body = payload::read(&mut fields, entry, reader);
+    let settings = defaults::settings(&mut fields, reader);
     let max_redirects =
         fields.number("redirects", 0..MAX_REDIRECTS + 1, reader.diagnostics).unwrap_or_default();
     fields.finish(reader.diagnostics);
@@ -43,17 +41,26 @@ pub(crate) fn read<'t>(
         return None;
     };
     let url = fields::text(url, "a string", reader.diagnostics)?;
-    if is_of_deployment(&url, reader) {
+    let settings = if is_of_deployment(&url, reader) {
         let is_set = |name| headers.iter().any(|(set, _)| set == name);
-        let added: Vec<_> = reader.defaults.iter().filter(|(name, _)| !is_set(name)).cloned().collect();
+        let added: Vec<_> =
+            reader.defaults.headers.iter().filter(|(name, _)| !is_set(name)).cloned().collect();
         headers.extend(added);
+        settings.or(&reader.defaults.settings)
+    } else {
+        settings
+    };
+    if settings.compressed == Some(true) && !headers.iter().any(|(name, _)| name == ACCEPT_ENCODING) {
+        headers.push((ACCEPT_ENCODING, Template::default().prefixed_with(coding::ACCEPT)));
     }
+    let names: Vec<&HeaderName> = headers.iter().map(|(name, _)| name).collect();
+    if matches!(body, Some(Body::Multipart(_))) && names.contains(&&CONTENT_TYPE) {
+        reader.diagnostics.report(entry.span(), "multipart makes the header content-type itself");
+    }
+    let has_host = names.contains(&&HOST);
+    let connection = connection(settings.clone(), has_host, entry, reader);
     let method = method.map_or(Some(Method::GET), |typed| parse_method(&typed, reader));
     let url = parse_url_template(&url, reader);
-    let query = query
-        .into_iter()
-        .filter_map(|(name, value)| Some((reader.literal(&name)?, reader.template_value(value)?.1)))
-        .collect();
     let expected = expect::http(expect, reader);
     Some(HttpTest {
         method: method?,
@@ -62,9 +69,30 @@ pub(crate) fn read<'t>(
         query,
         body: body?,
         max_redirects,
+        connection,
+        cookies: settings.cookies.unwrap_or_default(),
         expected,
         capture,
     })
+}
+
+/// HTTP/2 has no header `host` beside the authority of the URL.
+fn connection(
+    settings: Settings,
+    has_host: bool,
+    entry: &Value<'_>,
+    reader: &mut TestReader<'_>,
+) -> Connection {
+    let connection = settings.connection;
+    match connection.version {
+        Some(HttpVersion::Two) if has_host => {
+            let message = "HTTP/2 has no header host: use connect_to with the name in the url";
+            reader.diagnostics.report(entry.span(), message);
+            connection
+        }
+        None if has_host => Connection { version: Some(HttpVersion::OneOne), ..connection },
+        _ => connection,
+    }
 }
 
 /// Whether a URL leads to the deployment under test. The defaults can contain secrets, which other hosts must not see.
@@ -75,10 +103,12 @@ fn is_of_deployment(url: &Spanned<&str>, reader: &TestReader<'_>) -> bool {
 }
 
 fn parse_method(typed: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<Method> {
-    let method = METHODS.into_iter().find(|method| method.as_str() == *typed.get_ref());
+    // The common ones, and those of WebDAV and of caches.
+    let is_method =
+        !typed.get_ref().is_empty() && typed.get_ref().bytes().all(|byte| byte.is_ascii_uppercase());
+    let method = Method::from_bytes(typed.get_ref().as_bytes()).ok().filter(|_| is_method);
     if method.is_none() {
-        let known = METHODS.map(|method| method.to_string()).join(", ");
-        reader.diagnostics.report(typed.span(), format!("the method must be one of {known}"));
+        reader.diagnostics.report(typed.span(), "the method must be in upper case, such as GET or POST");
     }
     method
 }
@@ -102,96 +132,4 @@ fn parse_url_template(written: &Spanned<&str>, reader: &mut TestReader<'_>) -> O
         return None;
     }
     Some(template)
-}
-
-fn body(fields: &mut Fields<'_>, entry: &Value<'_>, reader: &mut TestReader<'_>) -> Option<Body> {
-    let text = fields.text("body", reader.diagnostics);
-    let json = fields.get("json");
-    let is_form = fields.get("form").is_some();
-    let form = fields.entries("form", reader.diagnostics);
-    if usize::from(text.is_some()) + usize::from(json.is_some()) + usize::from(is_form) > 1 {
-        reader.diagnostics.report(entry.span(), "a request takes only one of body, json and form");
-        return None;
-    }
-    if let Some(text) = text {
-        return reader.template(&text).map(Body::Text);
-    }
-    if let Some(value) = json {
-        return json_template(value, reader).map(Body::Json);
-    }
-    if is_form {
-        let pairs = form
-            .into_iter()
-            .filter_map(|(name, value)| Some((reader.literal(&name)?, reader.template_value(value)?.1)))
-            .collect();
-        return Some(Body::Form(pairs));
-    }
-    Some(Body::None)
-}
-
-fn json_template(value: &Value<'_>, reader: &mut TestReader<'_>) -> Option<JsonTemplate> {
-    Some(match value.get_ref() {
-        DeValue::String(text) => {
-            JsonTemplate::Text(reader.template(&Spanned::new(value.span(), text.as_ref()))?)
-        }
-        DeValue::Array(list) => {
-            JsonTemplate::List(list.iter().filter_map(|value| json_template(value, reader)).collect())
-        }
-        DeValue::Table(table) => JsonTemplate::Object(
-            table
-                .iter()
-                .filter_map(|(key, value)| {
-                    let key = Spanned::new(key.span(), key.get_ref().as_ref());
-                    Some((reader.literal(&key)?, json_template(value, reader)?))
-                })
-                .collect(),
-        ),
-        DeValue::Integer(_) => JsonTemplate::Other(fields::integer(value)?.into()),
-        DeValue::Float(float) => {
-            JsonTemplate::Other(float.as_str().replace('_', "").parse::<f64>().ok()?.into())
-        }
-        DeValue::Boolean(boolean) => JsonTemplate::Other((*boolean).into()),
-        DeValue::Datetime(time) => JsonTemplate::Other(time.to_string().into()),
-    })
-}
-
-/// Reads a test's `capture`; returns the captures and the positions of their names.
-pub(crate) fn captures(
-    test: &mut Fields<'_>,
-    reader: &mut TestReader<'_>,
-) -> (Vec<Capture>, Vec<SpannedName>) {
-    let mut captures = Vec::new();
-    let mut names = Vec::new();
-    for (name, value) in test.entries("capture", reader.diagnostics) {
-        let Some(valid_name) = reader.diagnostics.unwrap_or_report(name.span(), value_name(name.get_ref()))
-        else {
-            continue;
-        };
-        names.push((valid_name.clone(), name.span()));
-        captures.extend(source(value, reader).map(|source| Capture { name: valid_name, source }));
-    }
-    (captures, names)
-}
-
-fn source(value: &Value<'_>, reader: &mut TestReader<'_>) -> Option<Source> {
-    if let Some(path) = value.get_ref().as_str() {
-        let path = reader.literal(&Spanned::new(value.span(), path))?;
-        return reader.diagnostics.unwrap_or_report(value.span(), path.parse()).map(Source::Json);
-    }
-    let expected_form = "a JSONPath such as \"$.token\", or a table such as { header = \"location\" } or { regex = \"id=(.*)\" }";
-    let mut fields = Fields::from_value(value, expected_form, reader.diagnostics)?;
-    let header = fields.text("header", reader.diagnostics);
-    let regex = regex("regex", &mut fields, reader);
-    fields.finish(reader.diagnostics);
-    match (header, regex) {
-        (Some(header), regex) => {
-            let name = reader.diagnostics.unwrap_or_report(header.span(), header_name(header.get_ref()))?;
-            Some(Source::Header(name, regex))
-        }
-        (None, Some(regex)) => Some(Source::Body(regex)),
-        (None, None) => {
-            reader.diagnostics.report(value.span(), format!("expected {expected_form}"));
-            None
-        }
-    }
 }

@@ -2,7 +2,9 @@
 
 pub(crate) mod assertion;
 pub(crate) mod capture;
+mod captures;
 mod command;
+pub(crate) mod connection;
 mod defaults;
 pub(crate) mod dependencies;
 mod expect;
@@ -10,8 +12,11 @@ pub(crate) mod expected;
 mod fields;
 pub(crate) mod file;
 mod http;
+mod loader;
 pub(crate) mod model;
+mod payload;
 mod position;
 pub(crate) mod reader;
+pub(crate) mod row;
 pub(crate) mod template;
 mod test;

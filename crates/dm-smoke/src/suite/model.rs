@@ -1,5 +1,6 @@
 //! A validated suite of tests.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 use crate::suite::assertion::{CommandExpected, HttpExpected};
 use crate::suite::capture::Capture;
+use crate::suite::connection::Connection;
 use crate::suite::expected::Expected;
 use crate::suite::template::{Template, Values};
 
@@ -26,10 +28,11 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// Keeps the tests that match, and all tests that they depend on.
+    /// Keeps the tests that match, all tests that they depend on, and what cleans up after these.
     #[must_use]
     pub(crate) fn select(self, matches: impl Fn(&Test) -> bool) -> Self {
-        let mut kept: Vec<bool> = self.tests.iter().map(|test| matches(test)).collect();
+        let is_teardown = |test: &Test| test.section == Section::Teardown;
+        let mut kept: Vec<bool> = self.tests.iter().map(|test| !is_teardown(test) && matches(test)).collect();
         let mut pending: Vec<usize> = (0..kept.len()).filter(|&at| kept.get(at) == Some(&true)).collect();
         while let Some(at) = pending.pop() {
             for &dependency in self.tests.get(at).into_iter().flat_map(|test| &test.depends_on) {
@@ -38,6 +41,14 @@ impl Suite {
                 {
                     pending.push(dependency);
                 }
+            }
+        }
+        let any_kept = kept.contains(&true);
+        // They come last. Those that need a test that does not run have nothing to clean up.
+        for (at, test) in self.tests.iter().enumerate().filter(|(_, test)| is_teardown(test)) {
+            let is_possible = any_kept && test.depends_on.iter().all(|&on| kept.get(on) == Some(&true));
+            if let Some(kept) = kept.get_mut(at) {
+                *kept = is_possible;
             }
         }
         // The new index of each kept test.
@@ -63,7 +74,11 @@ impl Suite {
 pub(crate) struct Test {
     /// The name, unique in the suite.
     pub(crate) name: String,
-    /// The line of its name in the suite file, from 1.
+    /// When it runs.
+    pub(crate) section: Section,
+    /// Its file.
+    pub(crate) file: Arc<Path>,
+    /// The line of its name in the file, from 1.
     pub(crate) line: usize,
     /// The time limit of one attempt.
     pub(crate) timeout: Duration,
@@ -71,10 +86,32 @@ pub(crate) struct Test {
     pub(crate) kind: TestKind,
     /// The retries, if the test sets them.
     pub(crate) retries: Option<u32>,
+    /// That it is repeated until it holds.
+    pub(crate) polling: Option<Polling>,
     /// The tags, for `--tag`.
     pub(crate) tags: Vec<String>,
     /// The tests that must pass first, as indices into [`Suite::tests`].
     pub(crate) depends_on: Vec<usize>,
+}
+
+/// When a test runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Section {
+    /// Before all others, which run only if it passes.
+    Setup,
+    /// In between.
+    Test,
+    /// After all others, also if some failed.
+    Teardown,
+}
+
+/// A test that is repeated until it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Polling {
+    /// The last repetition starts after this time.
+    pub(crate) until: Duration,
+    /// The pause before a repetition.
+    pub(crate) interval: Duration,
 }
 
 /// The kinds of tests.
@@ -101,6 +138,10 @@ pub(crate) struct HttpTest {
     pub(crate) body: Body,
     /// The most redirects to follow.
     pub(crate) max_redirects: u32,
+    /// How the server is reached.
+    pub(crate) connection: Connection,
+    /// Whether the test sends and keeps cookies.
+    pub(crate) cookies: bool,
     /// The expected response.
     pub(crate) expected: Expected<HttpExpected>,
     /// The values to capture for other tests.
@@ -116,8 +157,36 @@ pub(crate) enum Body {
     Text(Template),
     /// JSON.
     Json(JsonTemplate),
+    /// Bytes, sent as they are.
+    Bytes(Vec<u8>),
+    /// The content of a file, sent as it is.
+    File(PathBuf),
     /// A form, encoded as `application/x-www-form-urlencoded`.
     Form(Vec<(String, Template)>),
+    /// A form, encoded as `multipart/form-data`.
+    Multipart(Vec<Part>),
+}
+
+/// A part of a form.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Part {
+    /// The name of the field.
+    pub(crate) name: String,
+    /// The value of the field.
+    pub(crate) content: PartContent,
+    /// The name of the file, if it is not the file's own.
+    pub(crate) file_name: Option<String>,
+    /// The media type.
+    pub(crate) media_type: Option<String>,
+}
+
+/// The value of a part.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum PartContent {
+    /// A text.
+    Text(Template),
+    /// A file to upload.
+    File(PathBuf),
 }
 
 /// JSON whose strings are templates.

@@ -1,16 +1,18 @@
 //! What the reading of a test needs and collects.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::env::Env;
 use common::secrets::Redactor;
-use reqwest::header::HeaderName;
 use toml::Spanned;
 use url::Url;
 
+use super::defaults::Defaults;
 use super::dependencies::SpannedName;
 use super::fields::{self, Diagnostics, Value};
+use super::row::Row;
 use super::template::{Template, Values};
 use crate::redact;
 
@@ -33,8 +35,12 @@ pub(crate) struct TestReader<'a> {
     pub(crate) diagnostics: &'a mut Diagnostics,
     /// The values of the environment variables that the suite uses.
     pub(crate) secrets: &'a mut Vec<String>,
-    /// The headers of all requests to the deployment.
-    pub(crate) defaults: &'a [(HeaderName, Template)],
+    /// What all requests to the deployment have in common.
+    pub(crate) defaults: &'a Defaults,
+    /// The folder of the suite file, to which paths in it are relative.
+    pub(crate) folder: &'a Path,
+    /// The row of the test's table for which it is read.
+    pub(crate) row: Option<&'a Row>,
     /// The captured values that the test uses.
     pub(crate) uses: Vec<SpannedName>,
 }
@@ -42,19 +48,19 @@ pub(crate) struct TestReader<'a> {
 impl TestReader<'_> {
     /// Parses a template.
     pub(crate) fn template(&mut self, text: &Spanned<&str>) -> Option<Template> {
-        let parsed = Template::parse(text.get_ref(), self.options.env, self.secrets);
+        let parsed = Template::parse(text.get_ref(), self.options.env, self.row, self.secrets);
         let template = self.diagnostics.unwrap_or_report(text.span(), parsed)?;
         self.uses.extend(template.names().map(|name| (name.to_owned(), text.span())));
         Some(template)
     }
 
-    /// Checks a text into which no values are inserted. Nothing that looks like a template is taken literally, except two
+    /// Checks a text into which no values are inserted but those of a table. Nothing that looks like a template is taken literally, except two
     /// braces that are written as {{"{{"}}.
     pub(crate) fn literal(&mut self, text: &Spanned<&str>) -> Option<String> {
         if !text.get_ref().contains("{{") {
             return Some((*text.get_ref()).to_owned());
         }
-        let parsed = Template::parse(text.get_ref(), &|_| Some(String::new()), &mut Vec::new());
+        let parsed = Template::parse(text.get_ref(), &|_| Some(String::new()), self.row, &mut Vec::new());
         let template = self.diagnostics.unwrap_or_report(text.span(), parsed)?;
         if template.has_values() {
             let message = "no value can be inserted here; write two braces as {{\"{{\"}}";
@@ -62,6 +68,29 @@ impl TestReader<'_> {
             return None;
         }
         Some(template.render(&Values::new()))
+    }
+
+    /// Parses a template that takes no captured values.
+    pub(crate) fn constant(&mut self, text: &Spanned<&str>) -> Option<String> {
+        let parsed = Template::parse(text.get_ref(), self.options.env, self.row, self.secrets);
+        let template = self.diagnostics.unwrap_or_report(text.span(), parsed)?;
+        if let Some(name) = template.names().next() {
+            let message =
+                format!("only {{{{env.NAME}}}} can be inserted here, and no captured value such as {name}");
+            self.diagnostics.report(text.span(), message);
+            return None;
+        }
+        Some(template.render(&Values::new()))
+    }
+
+    /// Reads the path of a file, relative to the suite file. A service cannot choose it, because it takes no captured value.
+    pub(crate) fn path(&mut self, value: &Value<'_>) -> Option<PathBuf> {
+        let text = fields::text(value, "the path of a file", self.diagnostics)?;
+        if text.get_ref().is_empty() {
+            self.diagnostics.report(text.span(), "the path of a file must not be empty");
+            return None;
+        }
+        self.constant(&text).map(|path| self.folder.join(path))
     }
 
     /// The text without the values of the environment variables that the suite uses.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use common::env::Env;
 
+use super::row::Row;
+
 /// Captured values, by name.
 pub(crate) type Values = BTreeMap<String, String>;
 
@@ -17,17 +19,24 @@ enum Piece {
     Text(String),
     /// The value of an environment variable.
     Known(String),
+    /// The value of a row of the test's table.
+    Row(String),
     Captured(String),
 }
 
 impl Template {
-    /// Parses a template. The value of every environment variable is added to `secrets`: users keep secrets out of the
+    /// Parses a template, in a test for `row`. The value of every environment variable is added to `secrets`: users keep secrets out of the
     /// file.
     ///
     /// # Errors
     ///
-    /// If `{{` is not closed, a name is invalid, or an environment variable is not set.
-    pub(crate) fn parse(text: &str, env: &Env<'_>, secrets: &mut Vec<String>) -> Result<Self, String> {
+    /// If `{{` is not closed, a name is invalid or not a column of the table, or an environment variable is not set.
+    pub(crate) fn parse(
+        text: &str,
+        env: &Env<'_>,
+        row: Option<&Row>,
+        secrets: &mut Vec<String>,
+    ) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
@@ -36,15 +45,16 @@ impl Template {
                 after.split_once("}}").ok_or("{{ without }}; write two braces as {{\"{{\"}}")?;
             pieces.push(match inside.trim() {
                 "\"{{\"" => Piece::Text("{{".to_owned()),
-                name => match name.strip_prefix("env.") {
-                    Some(variable) => {
+                name => match (name.strip_prefix("env."), name.strip_prefix("row.")) {
+                    (None, Some(column)) => Piece::Row(cell(column, row)?),
+                    (Some(variable), _) => {
                         let value = env(variable).ok_or_else(|| {
                             format!("the environment variable {variable} is not set, or empty")
                         })?;
                         secrets.push(value.clone());
                         Piece::Known(value)
                     }
-                    None => Piece::Captured(value_name(name)?),
+                    (None, None) => Piece::Captured(value_name(name)?),
                 },
             });
             rest = after;
@@ -65,7 +75,7 @@ impl Template {
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Captured(name) => Some(name.as_str()),
-            Piece::Text(_) | Piece::Known(_) => None,
+            Piece::Text(_) | Piece::Known(_) | Piece::Row(_) => None,
         })
     }
 
@@ -74,9 +84,9 @@ impl Template {
         self.0.is_empty()
     }
 
-    /// Whether it inserts any value.
+    /// Whether it inserts any value that is not in the suite.
     pub(crate) fn has_values(&self) -> bool {
-        self.0.iter().any(|piece| !matches!(piece, Piece::Text(_)))
+        self.0.iter().any(|piece| matches!(piece, Piece::Known(_) | Piece::Captured(_)))
     }
 
     /// Whether the template starts with a captured value.
@@ -105,6 +115,7 @@ impl Template {
             .map(|piece| match piece {
                 Piece::Text(text) => text.clone(),
                 Piece::Known(value) => encode_known(value),
+                Piece::Row(value) => encode_captured(value),
                 Piece::Captured(name) => {
                     values.get(name).map(|value| encode_captured(value)).unwrap_or_default()
                 }
@@ -116,6 +127,18 @@ impl Template {
     pub(crate) fn render(&self, values: &Values) -> String {
         self.render_with(values, str::to_owned)
     }
+}
+
+fn cell(column: &str, row: Option<&Row>) -> Result<String, String> {
+    let row = row.ok_or_else(|| format!("{{{{row.{column}}}}} needs each, a table with this column"))?;
+    row.get(column).cloned().ok_or_else(|| {
+        let columns: Vec<&str> = row.keys().map(String::as_str).collect();
+        format!(
+            "the table has no column {}, only {}",
+            http_expect::excerpt::bounded(column),
+            columns.join(", ")
+        )
+    })
 }
 
 /// Checks the name of a captured value: ASCII letters, digits and `_`, not starting with a digit.
@@ -141,7 +164,8 @@ mod tests {
     fn parse(text: &str) -> Result<(Template, Vec<String>), String> {
         let mut secrets = Vec::new();
         let env = |name: &str| (name == "KEY").then(|| "s3cret".to_owned());
-        Template::parse(text, &env, &mut secrets).map(|template| (template, secrets))
+        let row = Row::from([("n".to_owned(), "1 2".to_owned())]);
+        Template::parse(text, &env, Some(&row), &mut secrets).map(|template| (template, secrets))
     }
 
     #[test]
@@ -154,6 +178,16 @@ mod tests {
         assert_eq!(template.names().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(secrets, ["s3cret"]);
         assert!(!template.starts_with_value() && parse("{{a}}").unwrap().0.starts_with_value());
+    }
+
+    #[test]
+    fn cells_are_inserted_and_encoded() {
+        let (template, secrets) = parse("/{{row.n}}").unwrap();
+        assert_eq!(template.render_with(&Values::new(), |value| value.replace(' ', "+")), "/1+2");
+        assert!(secrets.is_empty() && !template.has_values());
+        assert_eq!(parse("{{row.x}}").unwrap_err(), "the table has no column x, only n");
+        let without = Template::parse("{{row.x}}", &|_| None, None, &mut Vec::new()).unwrap_err();
+        assert_eq!(without, "{{row.x}} needs each, a table with this column");
     }
 
     #[test]

@@ -3,7 +3,11 @@
 use predicates::prelude::*;
 use predicates::str::contains;
 
+use crate::support::echo::Echo;
 use crate::support::{Place, Server, answer};
+
+/// The SHA-256 of 3,000,000 zeros.
+const LONG_SUM: &str = "35bce4eae54ec8e6cc2868baa8d157914d6ae2858811b4cc0c078c94460fa26f";
 
 fn run(suite: &str) -> assert_cmd::assert::Assert {
     let server = Server::start(|request| {
@@ -84,5 +88,135 @@ fn negations_and_lists() {
             .and(contains("; the body contains \"version\""))
             .and(contains("; 7 found, expected no $.n"))
             .and(contains("exit code 3, expected exit code 0: \"err\"; stdout contains \"out\": \"out\"; stderr does not match \"^x\"")),
+    );
+}
+
+#[test]
+fn a_whole_body_is_compared_however_long_it_is() {
+    let echo = Echo::start();
+    let place = Place::with_suite(
+        r#"
+        [[test]]
+        name = "good"
+        http = { url = "/hello" }
+        expect = { body_equals = "hello", body_file = "hello.txt", body_size = 5, sha256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" }
+        [[test]]
+        name = "long"
+        http = { url = "/long" }
+        expect = { body_size = { min = 3000000, max = 3000000 }, sha256 = "{{env.SUM}}", body_file = "zeros" }
+        [[test]]
+        name = "bad"
+        http = { url = "/hello" }
+        expect = { body_equals = "hell", body_file = "zeros", body_size = { max = 4 }, sha256 = "{{env.SUM}}" }
+        "#,
+    );
+    common::fs::atomic::write(&place.path("hello.txt"), b"hello").unwrap();
+    common::fs::atomic::write(&place.path("zeros"), &vec![0; 3_000_000]).unwrap();
+    let mut command = place.command();
+    command.args(["--base-url", &echo.url(), "--format", "human"]).env("SUM", LONG_SUM);
+    assert_cmd::Command::from_std(command).assert().code(1).stdout(
+        contains("2 passed, 1 failed")
+            .and(contains("the body is not \"hell\": \"hello\""))
+            .and(contains("; the body has 5 bytes, expected at most 4"))
+            .and(contains("; the SHA-256 of the body is 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824, expected ***"))
+            .and(contains("; the body of 5 bytes is not that of zeros, of 3000000 bytes: they differ from byte 1 on")),
+    );
+}
+
+fn run_by_tls(echo: &Echo, suite: &str) -> assert_cmd::assert::Assert {
+    let base = format!("https://127.0.0.1:{}", echo.port("https"));
+    Place::with_suite(&echo.fill(suite)).smoke(&["--base-url", &base, "--format", "human"])
+}
+
+#[test]
+fn where_a_response_came_from_and_its_cookies() {
+    let echo = Echo::start();
+    run_by_tls(
+        &echo,
+        r#"
+        [defaults]
+        tls = { ca = "PEM/ca.pem" }
+        [[test]]
+        name = "redirects and cookies"
+        http = { method = "POST", url = "/login", form = { user = "me" }, redirects = 3 }
+        expect = { redirects = 1, url = { matches = "/home$", not_contains = "login" }, http_version = "2" }
+        capture = { path = { url = true, regex = "[0-9]/(.*)" } }
+        [[test]]
+        name = "the first response"
+        http = { method = "POST", url = "/login", form = { user = "me" } }
+        capture = { sid = { cookie = "sid" } }
+        [test.expect]
+        status = 302
+        redirects = 0
+        url = "https://127.0.0.1:HTTPS/login"
+        headers = { set-cookie = { count = 2 }, location = { present = true } }
+        cookies = { sid = { matches = "^me-", http_only = true, path = "/", secure = false }, theme = "dark", no = { absent = true } }
+        [[test]]
+        name = "captured"
+        http = { url = "/{{path}}", headers = { cookie = "sid={{sid}}" } }
+        expect = { body_equals = "home of sid=me-hush-hush" }
+        [[test]]
+        name = "the certificate"
+        http = { url = "/" }
+        expect = { certificate = { min_days = 14, issuer = { contains = "an authority for tests" } } }
+        "#,
+    )
+    .stdout(contains("4 passed"))
+    .code(0);
+    run_by_tls(
+        &echo,
+        r#"
+        [[test]]
+        name = "TLS"
+        [test.http]
+        method = "POST"
+        url = "/login"
+        form = { user = "me" }
+        tls = { ca = "PEM/ca.pem" }
+        [test.expect]
+        status = 302
+        http_version = "1.1"
+        cookies = { sid = { max_age = 60, same_site = "Lax" }, theme = { absent = true } }
+        [[test]]
+        name = "plain"
+        http = { url = "http://127.0.0.1:HTTP/" }
+        [test.expect]
+        redirects = 1
+        url = { contains = "home" }
+        certificate = { min_days = 14 }
+        headers = { date = { count = 2 }, x-no = { present = true } }
+        "#,
+    )
+    .code(1)
+    .stdout(
+        contains("; the response came by HTTP/2.0, expected HTTP/1.1")
+            .and(contains("same_site of the cookie sid is not set, expected Lax"))
+            .and(contains("; max_age of the cookie sid is not set, expected 60"))
+            .and(contains("; the cookie theme is set, expected none"))
+            .and(contains("there are 1 headers date, expected 2 of them"))
+            .and(contains("; there is no header x-no, expected any"))
+            .and(contains("; 0 redirects were followed, expected 1"))
+            .and(contains("; the url that answered does not contain \"home\": \"http://127.0.0.1:"))
+            .and(contains("; there is no certificate, because there is no TLS")),
+    );
+}
+
+#[test]
+fn json_has_types_lengths_and_counts() {
+    run(r#"
+        [[test]]
+        name = "good"
+        http = { url = "/" }
+        expect = { json = ['$.n is integer', '$.version is not number', '$.id length == 3', '$.* count >= 3'] }
+        [[test]]
+        name = "bad"
+        http = { url = "/" }
+        expect = { json = ['$.n is string', '$.version length < 5', '$.* count == 1'] }
+    "#)
+    .code(1)
+    .stdout(
+        contains("7 found, expected $.n is string")
+            .and(contains("; \"1.4.2\" found, expected $.version length < 5"))
+            .and(contains("; 3 values found, expected $.* count == 1")),
     );
 }

@@ -85,10 +85,62 @@ fn the_schema_and_the_parser_agree() {
         test("http = { url = '/', basic_auth = { user = 'a', password = '{{env.B}}' } }"),
         "[defaults]\nbearer = 'x'\nbasic_auth = { user = 'a', password = 'b' }".to_owned(),
         "[defaults]\ncookie = 'x'".to_owned(),
+        "[defaults]\ncookies = true\ncompressed = true\nhttp_version = '2'\nconnect_to = '10.0.0.7:8443'\ntls = { ca = 'ca.pem', cert = 'c.pem', key = 'c.key', name = 'api.example', insecure = true }".to_owned(),
+        test("http = { url = '/', connect_to = { 'a:80' = '[::1]:81' } }"),
+        test("http = { url = '/', form = { a = ['b', 'c'] }, query = { a = ['b', 'c'] } }"),
+        test("http = { url = '/', body = { file = 'x' }, method = 'PURGE', unix_socket = '/run/x' }"),
+        test("http = { url = '/', body = { base64 = 'AA==' } }\ncapture = { a = { json = '$.a', regex = 'b' }, c = { cookie = 'd' } }"),
+        test("http = { url = '/', multipart = { a = 'b', c = { file = 'd', type = 'e/f' }, g = [{ text = 'h', filename = 'i' }] } }"),
+        test("http = { url = '/', multipart = { a = { file = 'b', text = 'c' } } }"),
+        test("http = { url = '/', multipart = { a = { file = 'b', type = 'c' } } }"),
+        test("http = { url = '/', multipart = {}, json = 1 }"),
+        test("http = { url = '/', body = {} }"),
+        test("http = { url = '/', body = { file = '' } }"),
+        test("http = { url = '/', cookies = 'yes' }"),
+        test("http = { url = '/', http_version = '3' }"),
+        test("http = { url = '/', connect_to = 'a b' }"),
+        test("http = { url = '/', connect_to = 'a', unix_socket = 'b' }"),
+        test("http = { url = '/', tls = { key = 'a' } }"),
+        test("http = { url = '/', tls = { name = '' } }"),
+        test("http = { url = '/' }\ncapture = { a = { json = '$.a', header = 'b' } }"),
         test("http = { url = '/', basic_auth = { user = 'a' } }"),
         http("headers = { a = { absent = false } }"),
         http("headers = { a = { absent = true, contains = 'x' } }"),
+        test("command = ['x']\nuntil = '30s'\ninterval = '2s'"),
+        test("command = ['x']\nuntil = 30"),
+        test("command = ['x']\ninterval = '2s'"),
+        test("command = ['x']\nuntil = '3s'\nretries = 1"),
+        "[[test]]\nname = 'a {{row.b}}'\ncommand = ['{{row.c}}']\neach = [{ b = 'x', c = 1.5 }, { b = true, c = 2 }]".to_owned(),
+        "[[test]]\nname = 'a {{row.b}}'\nhttp = { url = '/{{row.b}}' }\nexpect = { status = '{{row.b}}' }\neach = [{ b = 200 }]".to_owned(),
+        test("command = ['x']\neach = [{ b = 'x' }]"),
+        "[[test]]\nname = 'a {{row.b}}'\ncommand = ['x']\neach = []".to_owned(),
+        "[[test]]\nname = 'a {{row.b}}'\ncommand = ['x']\neach = [{ b = [] }]".to_owned(),
+        "[[test]]\nname = 'a {{row.b}}'\ncommand = ['x']\neach = [{ 'b c' = 1 }]".to_owned(),
+        "[[setup]]\nname = 'a'\ncommand = ['x']\n[[teardown]]\nname = 'b'\ncommand = ['x']".to_owned(),
+        "[[setup]]\nname = 'a'".to_owned(),
+        "teardown = 1".to_owned(),
+        "include = 3".to_owned(),
+        "include = ['']".to_owned(),
         http("headers = { a = [] }"),
+        http("headers = { a = { count = 2, contains = 'x' }, b = { present = true } }"),
+        http("headers = { a = { present = false } }"),
+        http("headers = { a = { count = 1000 } }"),
+        http("cookies = { a = 'b', c = { absent = true }, d = { contains = 'e', secure = true, http_only = false, same_site = 'Lax', path = '/', domain = 'f', max_age = 60 } }"),
+        http("cookies = { a = {} }"),
+        http("cookies = { a = { same_site = 'lax' } }"),
+        http("cookies = { a = { absent = false } }"),
+        http("body_equals = '', body_file = 'a', body_size = { min = 1, max = 2 }, sha256 = '{{env.SUM}}'"),
+        http("body_equals = [], body_size = 3"),
+        http("body_size = -1"),
+        http("body_size = {}"),
+        http("body_size = '3'"),
+        http("sha256 = 'abc'"),
+        http("http_version = '2', redirects = 2, url = { matches = 'x' }, certificate = { min_days = 14, issuer = 'a', subject = { contains = 'b' } }"),
+        http("http_version = '3'"),
+        http("redirects = 21"),
+        http("url = {}"),
+        http("certificate = {}"),
+        http("certificate = { min_days = '14' }"),
         http("json_absent = ['']"),
         http("body_contains = []"),
         http("json = 3"),
@@ -109,11 +161,11 @@ fn the_schema_and_the_parser_agree() {
             String::from_utf8_lossy(&checked.get_output().stderr)
         );
     }
-    assert_eq!(taken, 12);
+    assert_eq!(taken, 26);
 }
 
 #[test]
-fn the_example_uses_every_key_of_the_schema() {
+fn the_example_and_the_manual_use_every_key_of_the_schema() {
     fn keys(schema: &Value, found: &mut Vec<String>) {
         if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
             found.extend(properties.keys().cloned());
@@ -130,8 +182,28 @@ fn the_example_uses_every_key_of_the_schema() {
     let mut found = Vec::new();
     keys(&schema(), &mut found);
     assert!(found.len() > 30, "{found:?}");
+    let suites = [EXAMPLE.to_owned(), cookbook().concat()].concat();
     for key in found {
-        let forms = [format!("{key} ="), format!("[[{key}]]"), format!("[{key}]")];
-        assert!(forms.iter().any(|form| EXAMPLE.contains(form)), "{key}");
+        let forms = [format!("{key} ="), format!("[[{key}]]"), format!(".{key}]"), format!("[{key}]")];
+        assert!(forms.iter().any(|form| suites.contains(form)), "{key}");
+    }
+}
+
+/// The suites in the manual.
+fn cookbook() -> Vec<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/smoke.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks = text.split("```toml\n").skip(1);
+    blocks.map(|block| block.split_once("```").unwrap().0.to_owned()).collect()
+}
+
+#[test]
+fn the_suites_in_the_manual_are_valid() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let suites = cookbook();
+    assert!(suites.len() > 8, "{suites:?}");
+    for suite in suites {
+        assert!(is_taken(&validator, &suite), "{suite}");
+        Place::with_suite(&suite).smoke(&["--check"]).code(0);
     }
 }

@@ -1,5 +1,7 @@
 //! A small HTTP server with scripted responses, and the tool in a clean environment.
 
+pub(crate) mod echo;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

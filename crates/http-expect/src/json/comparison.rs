@@ -14,10 +14,40 @@ pub(super) enum Comparison {
     /// The accepted orderings of the document's value relative to this one.
     Order(&'static [Ordering], Value),
     Matches(Regex),
+    /// The length of a string, an array or an object.
+    Length(Box<Self>),
+    Type {
+        kind: Kind,
+        is_negated: bool,
+    },
 }
 
+/// What a value can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Array,
+    Boolean,
+    Empty,
+    Integer,
+    Null,
+    Number,
+    Object,
+    String,
+}
+
+const KINDS: [(&str, Kind); 8] = [
+    ("array", Kind::Array),
+    ("boolean", Kind::Boolean),
+    ("empty", Kind::Empty),
+    ("integer", Kind::Integer),
+    ("null", Kind::Null),
+    ("number", Kind::Number),
+    ("object", Kind::Object),
+    ("string", Kind::String),
+];
+
 /// The longer ones first: `<=` begins with `<`.
-const OPERATORS: [&str; 7] = ["==", "!=", "<=", ">=", "=~", "<", ">"];
+const OPERATORS: [&str; 10] = ["==", "!=", "<=", ">=", "=~", "<", ">", "count ", "length ", "is "];
 
 /// The operator at the beginning of `text`, and the rest.
 pub(super) fn split_operator(text: &str) -> Option<(&'static str, &str)> {
@@ -26,6 +56,11 @@ pub(super) fn split_operator(text: &str) -> Option<(&'static str, &str)> {
 
 impl Comparison {
     pub(super) fn parse(operator: &str, literal: &str) -> Result<Self, String> {
+        match operator {
+            "is " => return Self::parse_kind(literal),
+            "length " => return Self::parse_size(literal).map(|size| Self::Length(Box::new(size))),
+            _ => {}
+        }
         let value: Value = serde_json::from_str(literal).map_err(|_| {
             format!(
                 "{} after {operator} is not JSON; a string needs double quotes, such as \"ok\"",
@@ -51,8 +86,30 @@ impl Comparison {
         Ok(Self::Order(orders, value))
     }
 
+    /// Parses what follows `count` or `length`, such as `>= 3`.
+    pub(super) fn parse_size(text: &str) -> Result<Self, String> {
+        let error = || format!("{} is not a comparison with a number, such as == 3", bounded(text));
+        let (operator, literal) = split_operator(text).ok_or_else(error)?;
+        let literal = literal.trim();
+        let is_size = literal.parse::<u64>().is_ok() && operator != "=~";
+        if is_size { Self::parse(operator, literal) } else { Err(error()) }
+    }
+
+    fn parse_kind(text: &str) -> Result<Self, String> {
+        let (is_negated, name) = match text.strip_prefix("not ") {
+            Some(name) => (true, name.trim()),
+            None => (false, text),
+        };
+        let known = KINDS.into_iter().find(|(known, _)| *known == name);
+        let names = KINDS.map(|(known, _)| known).join(", ");
+        let error = || format!("{} is not one of {names}, or not and one of them", bounded(text));
+        known.map(|(_, kind)| Self::Type { kind, is_negated }).ok_or_else(error)
+    }
+
     pub(super) fn is_met(&self, value: &Value) -> bool {
         match self {
+            Self::Length(size) => length(value).is_some_and(|length| size.is_met(&length.into())),
+            Self::Type { kind, is_negated } => kind.includes(value) != *is_negated,
             Self::Equal(expected) => equal(value, expected),
             Self::Unequal(unexpected) => !equal(value, unexpected),
             Self::Order(accepted, bound) => {
@@ -60,6 +117,34 @@ impl Comparison {
             }
             Self::Matches(regex) => value.as_str().is_some_and(|text| regex.is_match(text)),
         }
+    }
+}
+
+impl Kind {
+    fn includes(self, value: &Value) -> bool {
+        match self {
+            Self::Array => value.is_array(),
+            Self::Boolean => value.is_boolean(),
+            Self::Empty => length(value) == Some(0),
+            // As in JSON Schema, 1.0 is an integer.
+            Self::Integer => {
+                value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
+            }
+            Self::Null => value.is_null(),
+            Self::Number => value.is_number(),
+            Self::Object => value.is_object(),
+            Self::String => value.is_string(),
+        }
+    }
+}
+
+/// The length as in RFC 9535: of a string in characters, of an array in elements, of an object in members.
+fn length(value: &Value) -> Option<usize> {
+    match value {
+        Value::String(text) => Some(text.chars().count()),
+        Value::Array(list) => Some(list.len()),
+        Value::Object(members) => Some(members.len()),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }
 

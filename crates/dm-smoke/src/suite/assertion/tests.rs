@@ -26,10 +26,11 @@ fn http() {
             ..ResponseExpectation::default()
         },
         max_latency: ms.map(Duration::from_millis),
+        ..HttpExpected::default()
     };
     let header = |text: &str| HttpExpected {
         response: ResponseExpectation { headers: vec![text.parse().unwrap()], ..Default::default() },
-        max_latency: None,
+        ..HttpExpected::default()
     };
     let document = r#"{"token": "hush-hush"}"#;
     let table = [
@@ -122,6 +123,7 @@ fn every_mismatch_counts() {
     let expected = HttpExpected {
         response: ResponseExpectation { body: contains(Some("ok")), ..ResponseExpectation::default() },
         max_latency: Some(Duration::from_millis(1)),
+        ..HttpExpected::default()
     };
     let observed = answer(500, "ko", 9);
     let reasons = |mismatches: Vec<Mismatch<'_>>| {

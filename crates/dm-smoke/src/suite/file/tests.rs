@@ -3,6 +3,7 @@ use super::*;
 use crate::mutation;
 use proptest::prelude::*;
 use reqwest::Method;
+use std::path::Path;
 use std::time::Duration;
 use url::Url;
 
@@ -15,7 +16,7 @@ fn parsed(text: &str) -> Result<Suite, String> {
     let base_url = Url::parse("http://user:secret@api/v2/").unwrap();
     let env = |name: &str| (name == "API_TOKEN").then(|| "hush-hush".to_owned());
     let options = SuiteOptions { base_url: Some(&base_url), timeout: Duration::from_secs(10), env: &env };
-    parse(text, "shop", &options).map_err(|diagnostics| {
+    parse(Path::new("shop.toml"), text.to_owned(), &options).map_err(|(_, diagnostics)| {
         let lines = diagnostics.iter().map(|diagnostic| {
             let (line, column) = line_and_column(text, diagnostic.at.start);
             format!("{line}:{column}: {}", diagnostic.message)
@@ -102,7 +103,7 @@ fn errors_are_reported_with_their_position() {
         (test("command = 'x'"), "3:11: invalid type: string, expected an array such as"),
         (test("http = { url = 'health' }"), "3:16: not a URL"),
         (test("http = { url = 'ftp://h/' }"), "3:16: the scheme is \"ftp\""),
-        (test("http = { url = '/', method = 'get' }"), "3:30: the method must be one of GET, HEAD, POST"),
+        (test("http = { url = '/', method = 'get' }"), "3:30: the method must be in upper case, such as GET"),
         (test("http = { url = '/', headers = { 'a b' = 'x' } }"), "3:33: the name of a header"),
         (test("http = { url = '/', headers = { a = \"x\\n\" } }"), "3:37: the value of a header"),
         (http("status = 42"), "4:21: 42 is not an HTTP status; expected a status such as 200"),
@@ -199,7 +200,7 @@ fn errors_of_templates_captures_and_dependencies() {
         (test("http = { url = '/{{env.NO}}' }"), "3:16: the environment variable NO is not set"),
         (
             test("http = { url = '/', body = 'a', json = {} }"),
-            "3:8: a request takes only one of body, json and form",
+            "3:8: a request takes only one of body, json, form, multipart",
         ),
         (test("http = { url = '/', redirects = 21 }"), "3:33: redirects must be an integer from 0 to 20"),
         (test("command = ['x']\ncapture = { a = '$.a' }"), "4:11: a command test takes no capture"),
