@@ -187,6 +187,8 @@ cargo test --workspace --locked --no-run
 say "tests"
 # The time limit ends a test that hangs. It does not include the compilation above.
 limit=${DM_TEST_MINUTES:-20}
+# Most tests wait for a server most of the time.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((3 * $(nproc)))}
 # The same random inputs in every run; scripts/trials.sh tries others.
 export PROPTEST_RNG_SEED=1
 code=0

@@ -3,7 +3,9 @@
 use std::os::unix::process::ExitStatusExt;
 use std::time::Instant;
 
+use nix::sys::signal::Signal;
 use testkit::bin::Machine;
+use testkit::process::catches;
 use testkit::server::eventually;
 use testkit::terminal::{CTRL_C, CTRL_Z, Terminal};
 
@@ -71,6 +73,14 @@ fn after_ctrl_c_a_script_continues_if_the_command_handled_it() {
         );
         let mut terminal = Terminal::start(&machine.shell(&format!("{wrapped}bash editor; echo went on $?")));
         terminal.wait_for("ready");
+        // Before it waits for its command, an interrupt would end the shell, whatever the command does.
+        eventually("the shell waits", || {
+            if catches(terminal.pid(), Signal::SIGINT) {
+                Ok(())
+            } else {
+                Err("it does not wait yet".to_owned())
+            }
+        });
         terminal.type_in(CTRL_C);
         terminal.wait_for("^C");
         terminal.type_in("typed\n");

@@ -13,6 +13,15 @@ pub fn is_alive(pid: i32) -> bool {
     state(pid).is_some_and(|state| state != 'Z')
 }
 
+/// Whether a process has a handler for this signal.
+#[must_use]
+pub fn catches(pid: i32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or_default();
+    caught & (1 << (signal as u32 - 1)) != 0
+}
+
 /// Kills these processes in this order, and waits until none of them runs: a signal is sent before it takes effect.
 pub fn kill_all(pids: &[i32]) {
     for &pid in pids {

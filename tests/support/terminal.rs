@@ -65,6 +65,11 @@ impl Terminal {
         Self { child, master, output: String::new() }
     }
 
+    /// The id of the program.
+    pub fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
     /// Types this text.
     pub fn type_in(&mut self, text: &str) {
         self.master.write_all(text.as_bytes()).unwrap();
