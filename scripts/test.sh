@@ -4,8 +4,8 @@
 #
 # The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, PgBouncer, MariaDB) and shellcheck are Debian's
 # packages, unpacked into a private folder: without root, without services that keep running, and without installing
-# anything on the machine. Root also gets a Docker engine. The object stores, moto and Azurite, come from PyPI and npm into
-# the same folder. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm one test
+# anything on the machine. Root also gets a Docker engine. The object stores, moto and Azurite, and the migration
+# tools come from PyPI and npm into the same folder. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm one test
 # downloads Grafana's types.
 #
 # DM_TEST_MINUTES limits the time of the tests, without their compilation (by default 20 minutes).
@@ -137,6 +137,7 @@ export PATH
 [ "$(cat "$servers/packages" 2>/dev/null)" = "${packages[*]} relocated" ] || install_servers "$servers"
 stores=$(cd "$servers" && pwd -P)/object-stores
 [ "$(cat "$stores/packages" 2>/dev/null)" = "${object_stores[*]}" ] || install_object_stores "$stores"
+scripts/migration-tools.sh "$servers"
 docker=$(dirname "$stores")/docker
 [ "$(id -u)" != 0 ] || [ "$(cat "$docker/packages" 2>/dev/null)" = "${docker_packages[*]}" ] || install_docker "$docker"
 have "${programs[@]}" || fail "could not install ${programs[*]}"

@@ -6,6 +6,7 @@
 #   kills    kill the tools at random moments; nothing is counted or rolled back twice
 #   history  kill runners that share only a state, on every kind of store; they leave one history
 #   soak     run thousands of stages and hundreds of deployments; nothing accumulates
+#   migrations  run each of six migration tools in each scenario, bare and wrapped; wrapped is never worse
 #   policy   compare dm-health's decisions with a reference model, on random runs
 #   fuzz     feed random and damaged input to every parser: scripts/fuzz.sh
 #   rules    change every alert rule in every small way; its tests must notice: scripts/mutate-rules.sh
@@ -30,12 +31,12 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         -h | --help) usage; exit ;;
-        kills | history | soak | policy | fuzz | rules | builds) trials+=("$1") ;;
+        kills | history | soak | migrations | policy | fuzz | rules | builds) trials+=("$1") ;;
         *) fail "unknown argument '$1': see --help" ;;
     esac
     shift
 done
-[ ${#trials[@]} -gt 0 ] || trials=(kills history soak policy fuzz rules builds)
+[ ${#trials[@]} -gt 0 ] || trials=(kills history soak migrations policy fuzz rules builds)
 servers=${CARGO_TARGET_DIR:-target}/test-servers/usr/bin
 PATH=$(cd "$servers" 2> /dev/null && pwd || printf /nonexistent):$PATH
 export PATH DM_TRIAL_SEED=$seed PROPTEST_RNG_SEED=$seed
@@ -62,6 +63,12 @@ history() { DM_TRIAL_ROUNDS=${rounds:-10} run_tests testkit leave_one_history al
 soak() {
     DM_TRIAL_ROUNDS=${rounds:-10000} run_tests testkit many_runs_leave
     DM_TRIAL_ROUNDS=${rounds:-300} run_tests testkit series_grow_with_stages
+}
+
+# Every scenario is run once per round, with every tool. Without --rounds it takes about half an hour.
+migrations() {
+    scripts/migration-tools.sh "${CARGO_TARGET_DIR:-target}/test-servers"
+    DM_TRIAL_ROUNDS=${rounds:-1} run_tests dm-migrate never_worse
 }
 
 # Sixteen random runs per round.
