@@ -5,8 +5,8 @@
 # The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, PgBouncer, MariaDB, nginx) and
 # shellcheck are Debian's packages, unpacked into a private folder: without root, without services that keep running, and
 # without installing anything on the machine. Root also gets a Docker engine. The object stores, moto and Azurite, and the
-# migration tool dbmate come from PyPI and npm into the same folder. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm one test
-# downloads Grafana's types.
+# migration tools come from PyPI and npm into the same folder. Two programs are used if they are installed: cargo-deny
+# checks the dependencies, and with npm one test downloads Grafana's types.
 #
 # DM_TEST_MINUTES limits the time of the tests, without their compilation (by default 20 minutes).
 set -Eeuo pipefail
@@ -14,7 +14,6 @@ cd "$(dirname "$0")/.."
 
 packages=(libfaketime mariadb-client-core mariadb-server-core nginx pgbouncer prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
 object_stores=('moto[s3]==5.2.5' 'flask==3.*' 'flask-cors' 'azurite@3.35.0')
-migration_tool=dbmate@2.36.0
 docker_packages=(docker.io containerd runc docker-registry busybox-static)
 programs=(prometheus promtool prometheus-alertmanager amtool prometheus-pushgateway shellcheck)
 
@@ -79,15 +78,6 @@ install_object_stores() {
     printf '%s\n' "${object_stores[*]}" > "$folder/packages"
 }
 
-# The migration tool of the app that the tests deploy.
-install_migration_tool() {
-    local folder=$1
-    rm -rf "$folder"
-    npm install --silent --no-audit --no-fund --prefix "$folder" "$migration_tool" ||
-        fail "could not install $migration_tool: is npm's registry reachable?"
-    printf '%s\n' "$migration_tool" > "$folder/packages"
-}
-
 # A Docker engine and a registry, for the test of scripts/rollback/docker.sh. Only root can start an engine.
 install_docker() {
     local folder=$1 work package program
@@ -147,8 +137,7 @@ export PATH
 [ "$(cat "$servers/packages" 2>/dev/null)" = "${packages[*]} relocated" ] || install_servers "$servers"
 stores=$(cd "$servers" && pwd -P)/object-stores
 [ "$(cat "$stores/packages" 2>/dev/null)" = "${object_stores[*]}" ] || install_object_stores "$stores"
-migrations=$(dirname "$stores")/migrations
-[ "$(cat "$migrations/packages" 2>/dev/null)" = "$migration_tool" ] || install_migration_tool "$migrations"
+scripts/migration-tools.sh "$servers"
 docker=$(dirname "$stores")/docker
 [ "$(id -u)" != 0 ] || [ "$(cat "$docker/packages" 2>/dev/null)" = "${docker_packages[*]}" ] || install_docker "$docker"
 have "${programs[@]}" || fail "could not install ${programs[*]}"

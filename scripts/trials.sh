@@ -7,6 +7,7 @@
 #   history  kill runners that share only a state, on every kind of store; they leave one history
 #   soak     run thousands of stages and hundreds of deployments; nothing accumulates
 #   rates    deploy versions with 10, 20 and 30 % errors, and send one request a second; they are rolled back in time
+#   migrations  run each of six migration tools in each scenario, bare and wrapped; wrapped is never worse
 #   policy   compare dm-health's decisions with a reference model, on random runs
 #   fuzz     feed random and damaged input to every parser: scripts/fuzz.sh
 #   rules    change every alert rule in every small way; its tests must notice: scripts/mutate-rules.sh
@@ -31,12 +32,12 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         -h | --help) usage; exit ;;
-        kills | history | soak | rates | policy | fuzz | rules | builds) trials+=("$1") ;;
+        kills | history | soak | rates | migrations | policy | fuzz | rules | builds) trials+=("$1") ;;
         *) fail "unknown argument '$1': see --help" ;;
     esac
     shift
 done
-[ ${#trials[@]} -gt 0 ] || trials=(kills history soak rates policy fuzz rules builds)
+[ ${#trials[@]} -gt 0 ] || trials=(kills history soak rates migrations policy fuzz rules builds)
 servers=${CARGO_TARGET_DIR:-target}/test-servers/usr/bin
 PATH=$(cd "$servers" 2> /dev/null && pwd || printf /nonexistent):$PATH
 export PATH DM_TRIAL_SEED=$seed PROPTEST_RNG_SEED=$seed
@@ -67,6 +68,12 @@ soak() {
 
 # Once: the requests that fail are always the same. It takes up to twelve minutes for each version.
 rates() { DM_TRIAL_SECOND_MS=1000 run_tests testkit percent_is_rolled_back_in_time; }
+
+# Every scenario is run once per round, with every tool. Without --rounds it takes about half an hour.
+migrations() {
+    scripts/migration-tools.sh "${CARGO_TARGET_DIR:-target}/test-servers"
+    DM_TRIAL_ROUNDS=${rounds:-1} run_tests dm-migrate never_worse
+}
 
 # Sixteen random runs per round.
 policy() { PROPTEST_CASES=${rounds:-60000} run_tests dm-health policy::; }

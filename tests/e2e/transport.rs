@@ -257,7 +257,11 @@ fn a_configuration_that_cannot_work_is_refused_before_anything_runs() {
         let gateway = Recording::empty_gateway();
         let machine =
             variables.iter().fold(machine(&gateway.url), |machine, (name, value)| machine.with(name, value));
-        stage(&machine, &[]).code(125).stdout("").stderr(warned(cause).and(contains("hunter2").not()));
-        assert!(!ran(&machine) && machine.journal().is_empty() && gateway.heads().is_empty(), "{cause}");
+        let is_told = || warned(cause).and(contains("hunter2").not());
+        // It stops the command only if the event has to be pushed.
+        stage(&machine, &["--require-export"]).code(125).stdout("").stderr(is_told());
+        assert!(!ran(&machine) && machine.journal().is_empty(), "{cause}");
+        stage(&machine, &[]).code(7).stdout("").stderr(is_told());
+        assert!(ran(&machine) && machine.journal().len() == 1 && gateway.heads().is_empty(), "{cause}");
     }
 }

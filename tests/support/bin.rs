@@ -20,7 +20,7 @@ pub fn server(name: &str) -> PathBuf {
 
 /// The migration tool dbmate.
 pub fn dbmate() -> PathBuf {
-    let program = build().join("test-servers/migrations/node_modules/.bin/dbmate");
+    let program = build().join("test-servers/migration-tools/node/node_modules/.bin/dbmate");
     assert!(program.exists(), "{} is not there: ./scripts/test.sh installs it", program.display());
     program
 }

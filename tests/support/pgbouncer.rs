@@ -11,7 +11,7 @@ use crate::postgres::Postgres;
 use crate::server::Server;
 use crate::{bin, database, unprivileged};
 
-/// A PgBouncer that pools transactions of the database `shop`.
+/// A PgBouncer that pools transactions of every database.
 #[derive(Debug)]
 pub struct PgBouncer {
     _server: Server,
@@ -32,7 +32,7 @@ impl PgBouncer {
         };
         let users = write("users.txt", &format!("\"{role}\" \"{PASSWORD}\"\n"));
         let config = format!(
-            "[databases]\nshop = host=127.0.0.1 port={} dbname=shop\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\n\
              pool_mode = transaction\n{settings}\n",
             server.port(),
@@ -52,6 +52,11 @@ impl PgBouncer {
 
     /// The URL with which `role` connects to the database `shop`.
     pub fn url(&self, role: &str) -> String {
-        format!("postgres://{role}:{PASSWORD}@127.0.0.1:{}/shop", self.port.number())
+        self.url_of(role, "shop")
+    }
+
+    /// The URL with which `role` connects to this database.
+    pub fn url_of(&self, role: &str, database: &str) -> String {
+        format!("postgres://{role}:{PASSWORD}@127.0.0.1:{}/{database}", self.port.number())
     }
 }

@@ -123,9 +123,21 @@ impl Postgres {
 
     /// A session of `role` that runs `statement` in the background, where it may have to wait.
     pub fn background(&self, role: &str, application: &str, statement: &str) -> Session {
+        self.background_in("postgres", role, application, statement)
+    }
+
+    /// The same in another database than `postgres`.
+    pub fn background_in(&self, database: &str, role: &str, application: &str, statement: &str) -> Session {
         let mut psql = self.psql(role, application);
-        psql.args(["-c", statement]);
+        psql.args(["-d", database, "-c", statement]);
         Session::in_background(psql)
+    }
+
+    /// The result of a statement that the superuser runs in another database than `postgres`.
+    pub fn sql_in(&self, database: &str, statement: &str) -> String {
+        let mut psql = self.psql("postgres", "sql");
+        psql.args(["-d", database, "-c", statement]);
+        database::query(psql, statement)
     }
 
     fn psql(&self, role: &str, application: &str) -> Command {

@@ -34,6 +34,7 @@ pub struct Running {
     is_shielded: bool,
     mask: SignalMask,
     deadline: Option<Instant>,
+    stop_signal: Signal,
     kill_after: Duration,
     stopwatch: Stopwatch,
     /// The time for which this process was suspended.
@@ -132,6 +133,7 @@ pub fn start(spec: &Spec, clock: &dyn Clock) -> Result<Running, StartError> {
         is_shielded: spec.is_shielded,
         mask,
         deadline: spec.timeout.map(|limit| clock.instant() + limit),
+        stop_signal: spec.stop_signal,
         kill_after: spec.kill_after,
         stopwatch,
         suspended: Duration::ZERO,
@@ -169,7 +171,7 @@ impl Running {
                 if !timed_out && terminated_by.is_none() {
                     before_stop();
                 }
-                self.signal_all(if timed_out { Signal::SIGKILL } else { Signal::SIGTERM });
+                self.signal_all(if timed_out { Signal::SIGKILL } else { self.stop_signal });
                 self.deadline = (!timed_out).then(|| clock.instant() + self.kill_after);
                 timed_out = true;
             }

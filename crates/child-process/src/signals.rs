@@ -81,6 +81,11 @@ impl Signals {
         let (read, write) = UnixStream::pair()?;
         let delivery =
             SignalDelivery::with_pipe(read, write, WithOrigin::default(), handled.chain([SIGCHLD]))?;
+        // A record that exceeds the limit of a file's size is a failed write, and not the end of this process. The child
+        // gets the default action again, because a handler does not outlive exec.
+        if !is_ignored(libc::SIGXFSZ) {
+            flag::register(libc::SIGXFSZ, Arc::default())?;
+        }
         Ok(Self { delivery })
     }
 

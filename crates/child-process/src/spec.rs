@@ -5,6 +5,8 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 /// A command to run.
 #[derive(Debug, Clone)]
 pub struct Spec {
@@ -22,10 +24,12 @@ pub struct Spec {
     /// How many of the last lines of stderr to keep. With 0 the child inherits stderr; otherwise its stderr is a pipe whose
     /// content is forwarded. With [`StdioMode::Kept`], how many of the last lines of stdout and stderr.
     pub stderr_tail: usize,
-    /// The time limit. When it expires, the child and everything it started get TERM, and KILL after
+    /// The time limit. When it expires, the child and everything it started get [`Spec::stop_signal`], and KILL after
     /// [`Spec::kill_after`].
     pub timeout: Option<Duration>,
-    /// The time between TERM and KILL.
+    /// The signal at the time limit.
+    pub stop_signal: Signal,
+    /// The time between that signal and KILL.
     pub kill_after: Duration,
     /// Whether the child may continue if this process is killed. If not, the child then gets TERM.
     pub may_outlive: bool,

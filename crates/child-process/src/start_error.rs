@@ -37,8 +37,15 @@ pub fn explain(program: &OsStr, error: &io::Error) -> StartError {
     let os_error = error.raw_os_error().map(Errno::from_raw);
     let (exit, message) = match error.kind() {
         ErrorKind::NotFound if has_folder && path.exists() => {
-            let interpreter = interpreter(path).map_or_else(String::new, |line| format!(" {line}"));
-            (Exit::NotFound, format!("{name}: its interpreter{interpreter} is missing"))
+            let line = interpreter_line(path).unwrap_or_default();
+            let message = match line.strip_suffix('\r') {
+                Some(line) => format!(
+                    "{name}: it has the line ends of Windows, so its interpreter is {:?}; run sed -i 's/\\r$//' on it",
+                    format!("{}\r", line.trim_start())
+                ),
+                None => format!("{name}: its interpreter {} is missing", line.trim()),
+            };
+            (Exit::NotFound, message)
         }
         ErrorKind::NotFound if !Path::new(".").exists() => {
             (Exit::NotFound, format!("{name}: the working directory no longer exists"))
@@ -84,9 +91,10 @@ fn missing_folder(path: &Path) -> Option<&Path> {
     folders.take_while(|folder| !folder.exists()).last()
 }
 
-fn interpreter(path: &Path) -> Option<String> {
+/// The text after `#!`, with all of its white space.
+fn interpreter_line(path: &Path) -> Option<String> {
     let mut start = Vec::new();
     File::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
     let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    Some(String::from_utf8_lossy(line).trim().to_owned())
+    Some(String::from_utf8_lossy(line).into_owned())
 }

@@ -53,7 +53,9 @@ fn run<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<
             return Exit::Success;
         }
         Err(error) => {
-            warn(tool.name, &[format!("{}; see {} --help", usage_error(&error), tool.name)]);
+            let tip =
+                if tool.wrapper { missing_separator(&error).unwrap_or_default() } else { String::new() };
+            warn(tool.name, &[format!("{}{tip}; see {} --help", usage_error(&error), tool.name)]);
             return tool.usage();
         }
     };
@@ -91,6 +93,13 @@ fn usage_error(error: &clap::Error) -> String {
     let lines: Vec<&str> =
         cause.flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty()).collect();
     lines.join(" ")
+}
+
+/// What is probably meant if an argument is too many and is no flag: the command, without `--` before it.
+fn missing_separator(error: &clap::Error) -> Option<String> {
+    let argument = error.get(ContextKind::InvalidArg)?.to_string();
+    let is_word = error.kind() == ErrorKind::UnknownArgument && !argument.starts_with('-');
+    is_word.then(|| ": write -- before the command and its arguments".to_owned())
 }
 
 /// Dies by the signal that killed the wrapped command, so that the calling shell sees the same death. Returns if that

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use child_process::{self, Signals, Spec, StdioMode};
 use common::clock::Clock;
 use common::duration::format_duration;
+use nix::sys::signal::Signal;
 
 /// A command to run after a failed migration.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ impl OnFailure {
             stdin: None,
             stderr_tail: 0,
             timeout,
+            stop_signal: Signal::SIGTERM,
             kill_after: self.kill_after,
             // Half a recovery is worse than one that continues without dm-migrate.
             may_outlive: true,

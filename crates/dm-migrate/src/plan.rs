@@ -11,7 +11,7 @@ use common::event::{EventId, Reason};
 use common::fs::bounded::{self, MAX_SMALL_BYTES};
 use common::github_actions::GitHub;
 use common::label::Stage;
-use dm_stage::runner::{StageRun, Stdin, SuccessCriteria};
+use dm_stage::runner::{RetryPolicy, StageRun, Stdin, SuccessCriteria};
 use secrecy::ExposeSecret as _;
 use telemetry::{Context, WorkKind};
 
@@ -91,8 +91,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         stage: Stage::migration(),
         kind: WorkKind::Migration,
         criteria: SuccessCriteria::new(Reason::MigrationFailed),
-        retries: 0,
-        retry_delay: Duration::ZERO,
+        retry: RetryPolicy::default(),
         tail: 0,
         output: args.output.mode(),
         github: GitHub::default(),
@@ -101,6 +100,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         argv: args.command,
         stdin,
         timeout: args.limit.timeout,
+        stop_signal: args.limit.signal,
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,
     };

@@ -80,7 +80,8 @@ fn wrong_usage_is_125_and_one_line() {
     check_error(&[], "no migration command given");
     check_error(&["--", ""], "no migration command given");
     check_error(&["--timeout", "5", "--", "true"], "needs a unit");
-    check_error(&["--pushgateway-url", "nowhere", "--", "true"], "not a URL");
+    check_error(&["--require-export", "--pushgateway-url", "nowhere", "--", "true"], "not a URL");
+    check_error(&["dbmate", "up"], "unexpected argument 'dbmate' found: write -- before the command");
     check_error(&["--unknown", "--", "true"], "unexpected argument");
     check_error(&["--on-failure", "sh -c 'cut off", "--", "true"], "--on-failure: missing closing quote");
     check_error(&["--on-failure", "", "--", "true"], "--on-failure: the command is empty");

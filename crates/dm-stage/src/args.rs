@@ -12,7 +12,7 @@ use common::github_actions::GitHubArgs;
 use common::label::{Label, Stage};
 use telemetry::ExportArgs;
 
-use crate::runner::{ErrorPattern, LimitArgs, OutputArgs, StdinMode};
+use crate::runner::{ErrorPattern, LimitArgs, OutputArgs, RetryArgs, StdinMode};
 use crate::summary_line::SummaryLineArgs;
 
 /// The name and the kind of this tool.
@@ -24,6 +24,7 @@ Examples:
   dm-stage deploy --timeout 10m -- ./deploy.sh
   dm-stage deployment -- ./scripts/deploy-all.sh  # the whole deployment
   dm-stage test --retries 2 -- ./test.sh          # up to three attempts
+  dm-stage fetch --retries 5 --retry-exit 56 --retry-delay 1s..1m -- ./get.sh
   dm-stage build --output on-failure -- make      # one line if it succeeds
   dm-stage docs --skip \"$UNCHANGED\" -- ./docs.sh  # runs if it is empty
   dm-stage deployment --exclusive='wait 10m' -- ./scripts/deploy-all.sh
@@ -71,13 +72,8 @@ pub struct Args {
     #[arg(long, value_name = "CODES", value_delimiter = ',', conflicts_with_all = ["start", "finish", "timeline", "flush"])]
     pub allow_exit: Vec<u8>,
 
-    /// Retry up to N times if the command fails (not if it cannot start); --timeout applies to each attempt
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub retries: u32,
-
-    /// Delay before a retry
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse, requires = "retries")]
-    pub retry_delay: Duration,
+    #[command(flatten)]
+    pub retry: RetryArgs,
 
     /// What the command gets as stdin. A command that may have read a pipe is not retried, unless its stdin is replayed
     #[arg(long, value_enum, default_value_t, conflicts_with_all = ["start", "finish", "timeline", "flush"])]

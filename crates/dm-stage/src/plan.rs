@@ -133,8 +133,7 @@ pub fn plan(args: Args) -> Result<Plan> {
             allowed: args.allow_exit,
             patterns: args.error_pattern,
         },
-        retries: args.retries,
-        retry_delay: args.retry_delay,
+        retry: args.retry.into(),
         tail: args.tail.into(),
         output,
         github: args.github.outputs(),
@@ -142,6 +141,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         argv: args.command,
         stdin: Arc::new(Stdin::inspect(args.stdin)),
         timeout: args.limit.timeout,
+        stop_signal: args.limit.signal,
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,
     };

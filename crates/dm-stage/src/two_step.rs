@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use common::cli::warn;
 use common::clock::{Clock, SystemClock};
 use common::env;
-use common::event::{ChildUse, Completion, Detail, EventId, Reason, Status};
+use common::event::{ChildUse, Completion, Detail, Event, EventId, Reason, Status};
 use common::exit::Exit;
 use common::label::Stage;
 use common::output;
@@ -50,7 +50,19 @@ pub(crate) fn start(context: &Context, stage: &Stage, exclusive: Option<Duration
 /// Records the end of the stage.
 pub(crate) fn finish(context: &Context, stage: &Stage, status: Status) -> Exit {
     let clock = SystemClock;
-    let started_at = started_at(context, stage);
+    let entries = read_journal(&context.sinks, &context.identity).map(|(contents, _)| contents.entries);
+    let entries = entries.unwrap_or_default();
+    let started_at = started_at(&entries, context, stage);
+    if let Some(recorded) = recorded_end(&entries, context, stage, started_at) {
+        // A trap and the last line of a script may both finish it. The first one counts.
+        let message = format!(
+            "the {stage} {} has already ended with {}: nothing more is recorded",
+            context.identity.deployment,
+            recorded.as_str()
+        );
+        warn(context.tool, &[message]);
+        return Exit::Success;
+    }
     let ended_at = clock.now();
     if started_at.is_none() {
         let unknown = format!(
@@ -72,12 +84,32 @@ pub(crate) fn finish(context: &Context, stage: &Stage, status: Status) -> Exit {
     context.conclude(Exit::Success, &recorder.finish(&event, &clock))
 }
 
-fn started_at(context: &Context, stage: &Stage) -> Option<DateTime<Utc>> {
+/// The status with which the deployment has ended since this start. Other stages may run several times in a deployment.
+fn recorded_end(
+    entries: &[Entry],
+    context: &Context,
+    stage: &Stage,
+    started_at: Option<DateTime<Utc>>,
+) -> Option<Status> {
+    let identity = &context.identity;
+    let is_end = |event: &&Event| {
+        event.identity.deployment == identity.deployment
+            && event.identity.service == identity.service
+            && event.stage == *stage
+            && started_at.is_none_or(|started_at| event.ts >= started_at)
+    };
+    let finished = entries.iter().rev().filter_map(|entry| match entry {
+        Entry::Finished(event) => Some(event),
+        Entry::Started(_) => None,
+    });
+    finished.filter(|_| stage.is_deployment()).find(is_end).map(|event| event.status)
+}
+
+fn started_at(entries: &[Entry], context: &Context, stage: &Stage) -> Option<DateTime<Utc>> {
     if let Some(text) = env::system(STARTED_AT) {
         return DateTime::parse_from_rfc3339(&text).ok().map(|time| time.with_timezone(&Utc));
     }
-    let (contents, _) = read_journal(&context.sinks, &context.identity).ok()?;
-    contents.entries.into_iter().rev().find_map(|entry| match entry {
+    entries.iter().rev().find_map(|entry| match entry {
         Entry::Started(start)
             if start.identity.deployment == context.identity.deployment && start.stage == *stage =>
         {

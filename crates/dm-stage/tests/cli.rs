@@ -187,6 +187,56 @@ fn a_deployment_starts_on_one_machine_and_finishes_on_another() {
 }
 
 #[test]
+fn a_deployment_ends_once() {
+    let state = state_dir();
+    let run = |args: &[&str]| dm_stage(&state).args(args).args(["--deployment-id", "d-1"]).assert().success();
+    run(&["deployment", "--start"]);
+    run(&["deployment", "--finish", "failure"]).stderr("");
+    run(&["deployment", "--finish", "success"])
+        .stderr("dm-stage: the deployment d-1 has already ended with failure: nothing more is recorded\n");
+    let ends = || journal(state.path()).into_iter().filter(|event| event["type"] == "stage").count();
+    assert_eq!(ends(), 1);
+    // The same one again.
+    run(&["deployment", "--start"]);
+    run(&["deployment", "--finish", "success"]).stderr("");
+    assert_eq!(ends(), 2);
+}
+
+#[test]
+fn wrong_settings_of_recording_do_not_stop_the_command() {
+    let state = state_dir();
+    for (name, value, says) in [
+        ("PUSHGATEWAY_URL", "nowhere", "PUSHGATEWAY_URL is wrong: "),
+        ("DM_TEXTFILE", "dm.txt", "DM_TEXTFILE is wrong: the name must end in .prom"),
+        ("DM_TEXTFILE", "/no/such/folder/dm.prom", "its folder /no/such/folder does not exist"),
+        ("DM_EXPORT_BUDGET", "2", "DM_EXPORT_BUDGET is wrong: a duration needs a unit"),
+        ("DM_COMMIT_TIME", "today", "DM_COMMIT_TIME is \"today\", not a time"),
+        ("DM_LEASE_TTL", "2", "DM_LEASE_TTL is \"2\", not a duration"),
+    ] {
+        dm_stage(&state)
+            .env(name, value)
+            .args(["build", "--", "sh", "-c", "echo built; exit 7"])
+            .assert()
+            .code(7)
+            .stdout("built\n")
+            .stderr(contains(says).and(predicate::function(|text: &str| text.lines().count() == 1)));
+    }
+    assert!(!std::path::Path::new("/no").exists());
+    assert_eq!(journal(state.path()).len(), 6);
+}
+
+#[test]
+fn a_script_with_the_line_ends_of_windows_is_explained() {
+    let state = state_dir();
+    let script = state.path().join("deploy.sh");
+    common::fs::atomic::write(&script, b"#!/bin/sh\r\necho hi\r\n").unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    dm_stage(&state).args(["build", "--"]).arg(&script).assert().code(127).stderr(contains(
+        r#"it has the line ends of Windows, so its interpreter is "/bin/sh\r"; run sed -i 's/\r$//' on it"#,
+    ));
+}
+
+#[test]
 fn the_timeline_shows_the_stages_of_a_deployment() {
     let state = state_dir();
     let tool = env!("CARGO_BIN_EXE_dm-stage");
@@ -224,8 +274,14 @@ fn wrong_usage_exits_125_with_one_line_before_anything_runs() {
         );
     };
     fails(&["build", "--timeout", "3", "--", "echo"], "a duration needs a unit, such as 3s");
-    fails(&["build", "--pushgateway-url", "localhost:9091", "--", "echo"], "not http or https");
-    fails(&["build", "--textfile", "dm.txt", "--", "echo"], "the name must end in .prom");
+    fails(
+        &["build", "--require-export", "--pushgateway-url", "localhost:9091", "--", "echo"],
+        "not http or https",
+    );
+    fails(
+        &["build", "cargo", "build"],
+        "unexpected argument 'cargo' found: write -- before the command and its arguments;",
+    );
     fails(&["build", "--unknown", "--", "echo"], "unexpected argument '--unknown'");
     fails(&["build"], "no command given: write dm-stage build -- COMMAND");
     fails(&["build", "--", ""], "no command given");

@@ -173,6 +173,69 @@ fn a_failure_is_retried_and_each_attempt_is_recorded() {
 }
 
 #[test]
+fn only_the_named_failures_are_retried() {
+    let state = state_dir();
+    let run = |flags: &[&str], script: &str| {
+        let mut command = dm_stage(&state);
+        command
+            .args(["build", "--retries", "1", "--retry-delay", "1ms..2ms"])
+            .args(flags)
+            .args(["--", "sh", "-c", script]);
+        let output = command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        (
+            output.status.code(),
+            stderr.contains("retrying in"),
+            stderr.contains("is none of the failures to retry"),
+        )
+    };
+    let codes = ["--retry-exit", "75,124"];
+    assert_eq!(run(&codes, "exit 75"), (Some(75), true, false));
+    assert_eq!(run(&codes, "exit 1"), (Some(1), false, true));
+    let pattern = ["--retry-pattern", "reset by peer"];
+    assert_eq!(run(&pattern, "echo connection reset by peer >&2; exit 1"), (Some(1), true, false));
+    assert_eq!(run(&pattern, "echo no such host >&2; exit 1"), (Some(1), false, true));
+}
+
+#[test]
+fn the_signal_at_the_time_limit_can_be_chosen() {
+    let state = state_dir();
+    // The shell has set its trap before the limit expires, or it dies of the signal, which is 124 too.
+    let script = "trap 'echo asked > $0; exit 3' INT; while :; do sleep 0.01; done";
+    let asked = state.path().join("asked");
+    let output = dm_stage(&state)
+        .args(["build", "--timeout", "3s", "--signal", "INT", "--", "sh", "-c", script])
+        .arg(&asked)
+        .status()
+        .unwrap();
+    assert_eq!(output.code(), Some(124));
+    assert_eq!(std::fs::read_to_string(&asked).unwrap(), "asked\n");
+}
+
+#[test]
+fn a_limit_of_the_size_of_files_ends_only_the_recording() {
+    let state = state_dir();
+    let tool = env!("CARGO_BIN_EXE_dm-stage");
+    let run = |script: &str| {
+        let mut shell = std::process::Command::new("bash");
+        shell
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("DM_STATE_DIR", state.path())
+            .env("DM_SERVICE", "shop");
+        let output = shell.args(["-c", script, tool]).stderr(Stdio::piped()).spawn().unwrap();
+        let output = output.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, stderr) = run("ulimit -f 0; \"$0\" build -- true");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("File too large"), "{stderr}");
+    // The command itself is ended by the signal, as without the wrapper: 128 + 25.
+    let (code, stderr) = run("ulimit -f 0; \"$0\" build -- dd if=/dev/zero of=big count=1 2> /dev/null");
+    assert_eq!(code, Some(153), "{stderr}");
+}
+
+#[test]
 fn a_command_that_cannot_start_is_not_retried_and_signals_end_the_wait() {
     let state = state_dir();
     let status =

@@ -49,8 +49,8 @@ impl FromStr for PushTo {
 pub struct GatewayArgs {
     /// Pushgateway to push to, or "disabled" [default: disabled]
     // The URL may contain a password.
-    #[arg(long, env = "PUSHGATEWAY_URL", value_name = "URL", hide_env_values = true)]
-    pub pushgateway_url: Option<EmptyAsNone<PushTo>>,
+    #[arg(long, env = "PUSHGATEWAY_URL", value_name = "URL", hide_env_values = true, value_parser = maybe_gateway)]
+    pub pushgateway_url: Option<EmptyAsNone<Given<PushTo>>>,
     /// User for basic authentication
     #[arg(long, env = "PUSHGATEWAY_USER", value_name = "NAME")]
     pub pushgateway_user: Option<EmptyAsNone<String>>,
@@ -80,7 +80,7 @@ pub struct GatewayArgs {
 pub struct ExportArgs {
     /// Metrics file for node_exporter's textfile collector; the name must end in .prom
     #[arg(long, env = "DM_TEXTFILE", value_name = "FILE", value_parser = maybe_metrics_file)]
-    pub textfile: Option<EmptyAsNone<PathBuf>>,
+    pub textfile: Option<EmptyAsNone<Given<PathBuf>>>,
     /// State directory with the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]
     #[arg(long, env = "DM_STATE_DIR", value_name = "FOLDER")]
     pub state_dir: Option<EmptyAsNone<PathBuf>>,
@@ -88,10 +88,10 @@ pub struct ExportArgs {
     /// az://container/prefix, or git+https://host/repository.git#refs/dm/state
     // The URL of a repository may contain a password.
     #[arg(long, env = "DM_STATE_URL", value_name = "URL", hide_env_values = true, value_parser = maybe_state_url)]
-    pub state_url: Option<EmptyAsNone<GivenStateUrl>>,
+    pub state_url: Option<EmptyAsNone<Given<StoreUrl>>>,
     /// How long exporting may take after the work [default: 2s]
     #[arg(long, env = "DM_EXPORT_BUDGET", value_name = "DURATION", value_parser = maybe_duration)]
-    pub export_budget: Option<EmptyAsNone<Duration>>,
+    pub export_budget: Option<EmptyAsNone<Given<Duration>>>,
     /// The Pushgateway.
     #[command(flatten)]
     pub gateway: GatewayArgs,
@@ -105,9 +105,9 @@ fn parse_bool(text: &str) -> Result<bool, String> {
     }
 }
 
-/// The URL of the shared state as given. One that is wrong must not stop the command of a tool that needs no shared state.
+/// A setting of recording as given, or why it is wrong. One that is wrong must not stop the work.
 #[derive(Debug, Clone)]
-pub struct GivenStateUrl(pub(crate) Result<StoreUrl, String>);
+pub struct Given<T>(pub(crate) Result<T, String>);
 
 impl ExportArgs {
     /// Checks the URL of the shared state, for a tool that does not work without the shared state that was meant.
@@ -116,7 +116,7 @@ impl ExportArgs {
     /// It is wrong.
     pub fn check_state_url(&self) -> anyhow::Result<()> {
         match self.state_url.as_ref().and_then(|given| given.0.as_ref()) {
-            Some(GivenStateUrl(Err(error))) => {
+            Some(Given(Err(error))) => {
                 bail!("the URL of the shared state is wrong (DM_STATE_URL): {error}")
             }
             _ => Ok(()),
@@ -124,19 +124,23 @@ impl ExportArgs {
     }
 }
 
-fn maybe_state_url(text: &str) -> Result<EmptyAsNone<GivenStateUrl>, String> {
-    EmptyAsNone::parse_with(text, |text| Ok(GivenStateUrl(text.parse())))
+fn maybe_state_url(text: &str) -> Result<EmptyAsNone<Given<StoreUrl>>, String> {
+    EmptyAsNone::parse_with(text, |text| Ok(Given(text.parse())))
 }
 
-fn maybe_duration(text: &str) -> Result<EmptyAsNone<Duration>, String> {
-    EmptyAsNone::parse_with(text, duration::parse_positive)
+fn maybe_gateway(text: &str) -> Result<EmptyAsNone<Given<PushTo>>, String> {
+    EmptyAsNone::parse_with(text, |text| Ok(Given(text.parse())))
 }
 
-fn maybe_metrics_file(text: &str) -> Result<EmptyAsNone<PathBuf>, String> {
+fn maybe_duration(text: &str) -> Result<EmptyAsNone<Given<Duration>>, String> {
+    EmptyAsNone::parse_with(text, |text| Ok(Given(duration::parse_positive(text))))
+}
+
+fn maybe_metrics_file(text: &str) -> Result<EmptyAsNone<Given<PathBuf>>, String> {
     EmptyAsNone::parse_with(text, |text| {
         let path = PathBuf::from(text);
         let is_valid = path.extension().is_some_and(|extension| extension == "prom");
         let why = "the name must end in .prom: node_exporter reads no other files";
-        is_valid.then_some(path).ok_or_else(|| why.to_owned())
+        Ok(Given(is_valid.then_some(path).ok_or_else(|| why.to_owned())))
     })
 }

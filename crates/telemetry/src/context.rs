@@ -3,19 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use chrono::{DateTime, Utc};
 use state_store::StoreUrl;
 
-use crate::args::{EXPORT_BUDGET, ExportArgs, GivenStateUrl, PushTo};
+use crate::args::{EXPORT_BUDGET, ExportArgs, Given, PushTo};
 use crate::journal;
 use crate::pushgateway::Endpoint;
 use crate::recorder::{Recorded, SHARED_BY, Sinks};
 use crate::work::{WorkItem, WorkKind};
-use common::args::{DeploymentArgs, non_empty};
+use common::args::{DeploymentArgs, EmptyAsNone, non_empty};
 use common::cli::warn;
 use common::duration;
-use common::env::{self, Env};
+use common::env;
 use common::event::{Completion, Detail, Event, EventId, FORMAT, Status};
 use common::exit::Exit;
 use common::identity::Identity;
@@ -66,8 +66,16 @@ impl Context {
     /// The configuration is invalid, such as a missing file for a secret.
     pub fn resolve(tool: &'static str, deployment: &DeploymentArgs, export: &ExportArgs) -> Result<Self> {
         let folder = std::env::current_dir().unwrap_or_default();
-        let gateway = match non_empty(export.gateway.pushgateway_url.as_ref()) {
-            Some(PushTo::Gateway(url)) => Some(Endpoint::new(url, &export.gateway)?),
+        let settings = Settings { tool, is_required: export.gateway.require_export };
+        let push_to = settings.given(
+            "PUSHGATEWAY_URL",
+            "nothing is pushed",
+            export.gateway.pushgateway_url.as_ref(),
+        )?;
+        let gateway = match push_to {
+            Some(PushTo::Gateway(url)) => {
+                settings.check(Endpoint::new(url, &export.gateway), "nothing is pushed")?
+            }
             Some(PushTo::Disabled) | None => None,
         };
         if export.gateway.require_export && gateway.is_none() {
@@ -80,24 +88,29 @@ impl Context {
             identity: Identity::resolve(deployment, &env::system, &folder),
             parent: env::system("DM_PARENT_STAGE").and_then(|name| name.parse().ok()),
             beats_for_deployment: env::system(HEARTBEAT).is_some(),
-            commit_time: variable(&env::system, COMMIT_TIME, |text| {
+            commit_time: settings.variable(COMMIT_TIME, |text| {
                 DateTime::parse_from_rfc3339(text).map(|when| when.to_utc()).ok()
             })?,
-            price_per_minute: variable(&env::system, PRICE_PER_MINUTE, |text| {
+            price_per_minute: settings.variable(PRICE_PER_MINUTE, |text| {
                 text.parse().ok().filter(|price: &f64| price.is_finite() && *price >= 0.0)
             })?,
-            lease_ttl: variable(&env::system, LEASE_TTL, |text| {
-                duration::parse(text).ok().filter(|ttl| ttl.as_secs() >= 1)
-            })?
-            .unwrap_or(DEFAULT_LEASE_TTL),
+            lease_ttl: settings
+                .variable(LEASE_TTL, |text| duration::parse(text).ok().filter(|ttl| ttl.as_secs() >= 1))?
+                .unwrap_or(DEFAULT_LEASE_TTL),
             sinks: Sinks {
                 is_deferred: shared_by.is_some() && shared_by == state_dir.as_deref().map(absolute),
                 state_dir,
                 state_url: state_url(tool, export),
-                textfile: non_empty(export.textfile.as_ref()),
+                textfile: settings.given(
+                    "DM_TEXTFILE",
+                    "no metrics file is written",
+                    export.textfile.as_ref(),
+                )?,
                 gateway,
                 required: export.gateway.require_export,
-                budget: non_empty(export.export_budget.as_ref()).unwrap_or(EXPORT_BUDGET),
+                budget: settings
+                    .given("DM_EXPORT_BUDGET", "it is 2s", export.export_budget.as_ref())?
+                    .unwrap_or(EXPORT_BUDGET),
             },
         })
     }
@@ -189,7 +202,7 @@ impl Context {
 
 /// The URL of the shared state, if it can be used. Otherwise says that nothing is shared.
 fn state_url(tool: &str, export: &ExportArgs) -> Option<StoreUrl> {
-    let GivenStateUrl(given) = non_empty(export.state_url.as_ref())?;
+    let Given(given) = non_empty(export.state_url.as_ref())?;
     let explain =
         |error| format!("the URL of the shared state is wrong (DM_STATE_URL), so nothing is shared: {error}");
     given.map_err(|error| warn(tool, &[explain(error)])).ok()
@@ -200,15 +213,48 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// The value of a variable that has no flag; `None` if it is not set.
-fn variable<T>(env: &Env<'_>, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
-    let Some(text) = env(name) else { return Ok(None) };
-    let value = read(&text).with_context(|| match name {
-        COMMIT_TIME => format!("{name} is {text:?}, not a time such as 2026-01-31T12:00:00Z"),
-        LEASE_TTL => format!("{name} is {text:?}, not a duration of at least a second such as 150s"),
-        _ => format!("{name} is {text:?}, not a price in dollars such as 0.008"),
-    })?;
-    Ok(Some(value))
+/// Reads the settings of recording. One that is wrong must not stop the work: it is a warning, and an error only with
+/// `--require-export`.
+#[derive(Debug)]
+struct Settings {
+    tool: &'static str,
+    is_required: bool,
+}
+
+impl Settings {
+    /// The value of a flag or its variable; `None` if it is not given, or wrong. `otherwise` says what that means.
+    fn given<T: Clone>(
+        &self,
+        name: &str,
+        otherwise: &str,
+        given: Option<&EmptyAsNone<Given<T>>>,
+    ) -> Result<Option<T>> {
+        let Some(Given(given)) = non_empty(given) else { return Ok(None) };
+        self.check(given.map_err(|error| anyhow!("{name} is wrong: {error}")), otherwise)
+    }
+
+    /// The value of a variable that has no flag; `None` if it is not set, or wrong.
+    fn variable<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+        let Some(text) = env::system(name) else { return Ok(None) };
+        let value = read(&text).with_context(|| match name {
+            COMMIT_TIME => format!("{name} is {text:?}, not a time such as 2026-01-31T12:00:00Z"),
+            LEASE_TTL => format!("{name} is {text:?}, not a duration of at least a second such as 150s"),
+            _ => format!("{name} is {text:?}, not a price in dollars such as 0.008"),
+        });
+        self.check(value, "it is ignored")
+    }
+
+    /// The value; `None`, with a warning, if it is wrong.
+    fn check<T>(&self, value: Result<T>, otherwise: &str) -> Result<Option<T>> {
+        match value {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if self.is_required => Err(error),
+            Err(error) => {
+                warn(self.tool, &[format!("{error:#}; {otherwise}")]);
+                Ok(None)
+            }
+        }
+    }
 }
 
 /// The state directory; `None` if there is no home directory.

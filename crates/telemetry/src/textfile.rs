@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::metrics::encode::encode;
 use crate::metrics::exposition::Remark;
@@ -64,6 +64,12 @@ impl Textfile {
     ) -> Result<Vec<Remark>> {
         let labels = work.identity.labels(work.stage.as_str());
         let failed = || format!("cannot write the metrics file {}", self.path.display());
+        // A folder that is missing is more likely a typing error than one that nobody has made yet: the collector reads another.
+        if let Some(folder) =
+            self.path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+        {
+            return Err(anyhow!("its folder {} does not exist", folder.display())).with_context(failed);
+        }
         let mut lock_path = self.path.clone().into_os_string();
         lock_path.push(".lock");
         let _lock = lock::exclusive(Path::new(&lock_path), self.lock_limit).with_context(failed)?;

@@ -67,9 +67,6 @@ pub fn try_exclusive(path: &Path) -> io::Result<Option<Lock>> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
     let file = OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {

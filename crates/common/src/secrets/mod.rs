@@ -1,5 +1,6 @@
 //! Secrets: reading the ones that are configured, and redacting them in text from elsewhere.
 
+mod forms;
 mod names;
 mod patterns;
 mod redactor;

@@ -2,27 +2,9 @@
 
 use regex_lite::Regex;
 
+use super::forms::FORMS;
 use super::names;
 use crate::label::MASK;
-
-/// The forms. Each has a group before the secret, or none; a group after it, or none.
-const FORMS: [(&str, &str); 5] = [
-    // A user and a password in a URL. The password may contain : / and @, so the last @ counts.
-    (r#"(://[^/@:?#\s]*:)[^\s"'<>]+(@)"#, "$1***$2"),
-    // A user alone may be a token. `git` is none.
-    (r"(://)(?:[^/@:?#\s]{4,})(@)", "$1***$2"),
-    // The path of a webhook is its secret.
-    (
-        r"(?i)((?:hooks\.slack\.com|discord(?:app)?\.com/api|[\w.-]*webhook\.office\.com|api\.telegram\.org)/)[^\s]+",
-        "$1***",
-    ),
-    (r"(?i)\b(bearer\s+|authorization:\s*\w+\s+)[A-Za-z0-9._~+/=-]{6,}", "$1***"),
-    // Tokens with a prefix of their own: GitHub, GitLab, Slack, AWS, Stripe, npm, PyPI, JSON Web Tokens.
-    (
-        r"\b(?:gh[oprsu]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|xox[a-z]-[\w-]{8,}|A[KS]IA[0-9A-Z]{16}|[rs]k_(?:live|test)_\w{8,}|npm_\w{30,}|pypi-[\w-]{16,}|eyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]*)",
-        MASK,
-    ),
-];
 
 /// `name=value` in URLs, connection strings and commands, and `"name": "value"` in JSON.
 const PAIR: &str = r#"([A-Za-z][\w. -]{0,60}?)("?\s?=\s?|"\s?:\s?)("[^"]*"|'[^']*'|[^\s&;,"'#]+)"#;
@@ -36,7 +18,7 @@ pub(super) struct Patterns {
 
 impl Patterns {
     pub(super) fn new() -> Self {
-        let forms = FORMS.iter().filter_map(|(form, by)| Some((Regex::new(form).ok()?, *by)));
+        let forms = FORMS.iter().filter_map(|form| Some((Regex::new(form.pattern).ok()?, form.by)));
         Self { forms: forms.collect(), pair: Regex::new(PAIR).ok() }
     }
 
@@ -62,6 +44,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_form_is_a_valid_pattern() {
+        for form in FORMS {
+            assert!(Regex::new(form.pattern).is_ok(), "{}", form.pattern);
+        }
+    }
+
+    #[test]
     fn secrets_of_a_known_form_are_masked() {
         let patterns = Patterns::new();
         for (text, expected) in [
@@ -79,6 +68,25 @@ mod tests {
             ("curl -H 'authorization: Bearer abcdefg'", "curl -H 'authorization: Bearer ***'"),
             ("https://hooks.slack.com/services/T0/B0/abc", "https://hooks.slack.com/***"),
             ("ghp_0123456789abcdefXYZ glpat-0123456789abcdefgh", "*** ***"),
+            (
+                "AKIAIOSFODNN7EXAMPLE glsa_0123456789abcdefghij_01234567 hvs.CAESIJ0123456789abcd",
+                "*** *** ***",
+            ),
+            ("x-vault-token: s3cr3t! cookie: sid=1234", "x-vault-token: *** cookie: ***"),
+            ("mysql --password hunter2 -h db", "mysql --password *** -h db"),
+            ("docker login --token -h", "docker login --token -h"),
+            ("curl -u ada:hunter2 http://h/", "curl -u ada:*** http://h/"),
+            ("db_password: hunter2", "db_password: ***"),
+            ("Enter passphrase: correct-horse", "Enter passphrase: ***"),
+            (
+                "-----BEGIN RSA PRIVATE KEY-----MIIEow-----END RSA PRIVATE KEY-----",
+                "-----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----",
+            ),
+            (
+                "FATAL:  password authentication failed for user \"ada\"",
+                "FATAL:  password authentication failed for user \"ada\"",
+            ),
+            ("unexpected token: identifier", "unexpected token: identifier"),
             ("a = 1, b: 2; the token is missing", "a = 1, b: 2; the token is missing"),
         ] {
             assert_eq!(patterns.redact(text), expected);

@@ -58,6 +58,18 @@ impl Redactor {
         let text = self.values.iter().fold(text.to_owned(), |text, value| text.replace(value, MASK));
         self.patterns.as_ref().map_or(text.clone(), |patterns| patterns.redact(&text))
     }
+
+    /// Redacts lines of one text, in which a private key takes several.
+    pub fn redact_lines(&self, lines: &mut [String]) {
+        let mut is_key = false;
+        for line in lines {
+            // Without `-----`, because other texts can be on the line.
+            let (begins, ends) =
+                (line.contains("BEGIN ") && line.contains("PRIVATE KEY"), line.contains("END "));
+            *line = if is_key && !ends { MASK.to_owned() } else { self.redact(line) };
+            is_key = begins && !ends || is_key && !ends;
+        }
+    }
 }
 
 /// The password of a URL, as it is written and as it is meant.
@@ -96,6 +108,16 @@ mod tests {
             ),
             "*** *** *** short /home/ada postgres://u:***@db/x http://h:80/ ***"
         );
+    }
+
+    #[test]
+    fn a_private_key_of_several_lines_is_masked() {
+        let text = "a\n-----BEGIN EC PRIVATE KEY-----\nMHcCAQ\nAwEHoU\n-----END EC PRIVATE KEY-----\nb";
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        Redactor::default().redact_lines(&mut lines);
+        let expected =
+            ["a", "-----BEGIN EC PRIVATE KEY-----", "***", "***", "-----END EC PRIVATE KEY-----", "b"];
+        assert_eq!(lines, expected);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use child_process::{Signals, Spec, StdioMode, descendants};
 use common::clock::Clock;
 use common::duration::format_duration;
 use common::env;
+use nix::sys::signal::Signal;
 use telemetry::Context;
 
 use crate::report;
@@ -61,6 +62,7 @@ impl RollbackCommand {
             stdin: None,
             stderr_tail: 0,
             timeout: Some(self.timeout),
+            stop_signal: Signal::SIGTERM,
             kill_after: KILL_AFTER,
             // A half-done rollback is worse than one that finishes without supervision.
             may_outlive: true,

@@ -6,6 +6,7 @@ mod limit_args;
 mod outcome;
 mod output;
 mod progress;
+mod retry;
 mod stdin;
 mod stdin_copy;
 
@@ -27,6 +28,7 @@ use common::github_actions::GitHub;
 use common::label::Stage;
 use common::secrets::Redactor;
 use common::term::status_line::StatusLine;
+use nix::sys::signal::Signal;
 use telemetry::{Context, Recorder, WorkKind};
 
 pub use error_pattern::ErrorPattern;
@@ -34,6 +36,7 @@ pub use limit_args::LimitArgs;
 pub use outcome::{Outcome, SuccessCriteria};
 pub(crate) use output::StageResult;
 pub use output::{OutputArgs, OutputMode};
+pub use retry::{RetryArgs, RetryPolicy};
 pub use stdin::{Stdin, StdinLost, StdinMode};
 
 /// How many of the last lines of stderr are searched for an [`ErrorPattern`].
@@ -53,10 +56,8 @@ pub struct StageRun {
     pub kind: WorkKind,
     /// The criteria for success.
     pub criteria: SuccessCriteria,
-    /// The maximum number of retries after a failure.
-    pub retries: u32,
-    /// The delay before a retry.
-    pub retry_delay: Duration,
+    /// When the command runs again after a failure.
+    pub retry: RetryPolicy,
     /// How many of the last lines of stderr the event contains. Unless this is 0, stderr is a pipe, not a terminal. If the
     /// output is kept, the lines of stdout are among them.
     pub tail: usize,
@@ -74,7 +75,9 @@ pub struct StageRun {
     pub stdin: Arc<Stdin>,
     /// The time limit of each attempt.
     pub timeout: Option<Duration>,
-    /// The time between TERM and KILL.
+    /// The signal at the time limit.
+    pub stop_signal: Signal,
+    /// The time between that signal and KILL.
     pub kill_after: Duration,
     /// Whether the command may continue if the tool is killed.
     pub may_outlive: bool,
@@ -189,22 +192,30 @@ impl StageRun {
 
     /// The delay before a retry, if attempt `number` was not the last. Prints a warning.
     fn retry_after(&self, number: usize, outcome: &Outcome) -> Option<Duration> {
-        let max = self.retries.saturating_add(1);
-        if usize::try_from(max).is_ok_and(|max| number >= max) {
+        let max = self.retry.retries.saturating_add(1);
+        let retry = u32::try_from(number).unwrap_or(u32::MAX);
+        if retry >= max {
+            return None;
+        }
+        if !self.retry.applies_to(outcome) {
+            let message =
+                format!("{}: no retry: {} is none of the failures to retry", self.stage, outcome.describe());
+            warn(self.context.tool, &[message]);
             return None;
         }
         if let Err(lost) = self.stdin.check() {
             self.report_no_retry(lost);
             return None;
         }
+        let delay = self.retry.delay(retry);
         let message = format!(
             "{}: attempt {number} of {max} failed: {}; retrying in {}",
             self.stage,
             outcome.describe(),
-            format_duration(self.retry_delay)
+            format_duration(delay)
         );
         warn(self.context.tool, &[message]);
-        Some(self.retry_delay)
+        Some(delay)
     }
 
     fn report_no_retry(&self, lost: StdinLost) {
@@ -214,7 +225,8 @@ impl StageRun {
 
 fn child_spec(stage_run: &StageRun, id: &EventId, hooks: &impl StageHooks) -> Spec {
     let shown = if stage_run.keeps_output() { output::SHOWN_LINES } else { 0 };
-    let searched = if stage_run.criteria.patterns.is_empty() { 0 } else { SEARCHED_LINES };
+    let has_patterns = !stage_run.criteria.patterns.is_empty() || stage_run.retry.has_patterns();
+    let searched = if has_patterns { SEARCHED_LINES } else { 0 };
     Spec {
         argv: stage_run.argv.clone(),
         env: child_env(&stage_run.context, &stage_run.stage, id).into_iter().chain(hooks.env()).collect(),
@@ -223,6 +235,7 @@ fn child_spec(stage_run: &StageRun, id: &EventId, hooks: &impl StageHooks) -> Sp
         stdin: None,
         stderr_tail: stage_run.tail.max(searched).max(shown),
         timeout: stage_run.timeout,
+        stop_signal: stage_run.stop_signal,
         kill_after: stage_run.kill_after,
         may_outlive: stage_run.may_outlive,
         is_shielded: false,
@@ -301,10 +314,7 @@ fn trim_tail(used: &mut ChildUse, max_lines: usize) {
     let surplus = used.stderr_tail.len() - fitting.count();
     used.stderr_tail.drain(..surplus);
     if !used.stderr_tail.is_empty() {
-        let secrets = Redactor::default().with_environment();
-        for line in &mut used.stderr_tail {
-            *line = secrets.redact(line);
-        }
+        Redactor::default().with_environment().redact_lines(&mut used.stderr_tail);
     }
 }
 

@@ -1,0 +1,222 @@
+//! Each scenario runs with each migration tool twice, bare and wrapped with the defaults of dm-migrate: the exit code, the
+//! schema and the version are never worse when it is wrapped.
+//!
+//! The test suite runs a slice of it; `scripts/trials.sh migrations` runs all, and prints the table.
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+mod scenarios;
+mod tools;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use testkit::pgbouncer::PgBouncer;
+use testkit::postgres::Postgres;
+use testkit::server::eventually;
+use testkit::trial;
+
+use scenarios::{Route, SCENARIOS, Scenario};
+use tools::Tool;
+
+/// The schema before a migration. `one` is the same in all rows.
+const SCHEMA: &str = "create table orders (id int, note text, one int default 1); create index orders_id on orders (id); \
+    insert into orders (id, note) select g, g from generate_series(1, 50) g; alter table orders owner to migrator; \
+    create table items (id int); grant all on orders, items to web; create table secret (id int); \
+    grant create on schema public to migrator";
+
+/// What is left after the runs of a scenario.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    /// The exit codes, in the order of the runs; sorted if they ran at the same time.
+    codes: Vec<i32>,
+    schema: String,
+    versions: String,
+}
+
+/// How a wrapped run compares with the bare one.
+#[derive(Debug, PartialEq, Eq)]
+enum Comparison {
+    Same,
+    /// It succeeded where the bare one failed.
+    Better,
+    /// It reports an index that is invalid or a constraint that is not validated, which the bare one left silently.
+    Reported,
+    Worse(String),
+}
+
+fn compare(bare: &Outcome, wrapped: &Outcome) -> Comparison {
+    let worse = || Comparison::Worse(format!("bare: {bare:?}\nwrapped: {wrapped:?}"));
+    let is_left = bare.schema.contains("INVALID") || bare.schema.contains("NOT VALID");
+    let (mut is_better, mut is_reported) = (false, false);
+    for (bare, wrapped) in bare.codes.iter().zip(&wrapped.codes) {
+        match (*bare, *wrapped) {
+            (0, 1) if is_left => is_reported = true,
+            (bare, wrapped) if bare == wrapped => {}
+            (0, _) => return worse(),
+            (_, 0) => is_better = true,
+            _ => return worse(),
+        }
+    }
+    let is_same = bare.schema == wrapped.schema && bare.versions == wrapped.versions;
+    match (is_same, is_better) {
+        // It says that it succeeded, and did no more than the one that failed.
+        (true, true) => worse(),
+        (true, false) if is_reported => Comparison::Reported,
+        (true, false) => Comparison::Same,
+        (false, true) => Comparison::Better,
+        (false, false) => worse(),
+    }
+}
+
+struct Servers {
+    postgres: Postgres,
+    pooler: PgBouncer,
+}
+
+impl Servers {
+    fn start() -> Self {
+        let postgres = Postgres::start();
+        postgres.role("migrator", "in role pg_monitor");
+        postgres.role("web", "");
+        let pooler = PgBouncer::start(&postgres, "migrator", "");
+        Self { postgres, pooler }
+    }
+
+    /// Runs a scenario in a database of its own.
+    fn run(&self, scenario: &Scenario, tool: Tool, wrapped: bool, database: &str) -> Outcome {
+        let server = &self.postgres;
+        server.sql(&format!("create database {database}"));
+        server.sql_in(database, SCHEMA);
+        server.sql_in(database, &scenario.setup.replace("{db}", database));
+        let folder = tempfile::tempdir().unwrap();
+        tool.write(folder.path(), scenario.steps);
+        let start = || self.start_tool(scenario, tool, wrapped, database, folder.path());
+        let blocker = scenario.blocker.map(|blocker| {
+            let sql = format!("begin; {}; select pg_sleep({}); commit", blocker.sql, blocker.seconds);
+            let session = server.background_in(database, blocker.role, "blocker", &sql);
+            let blocks = format!(
+                "select count(*) from pg_stat_activity where datname = '{database}' and application_name = 'blocker' and wait_event = 'PgSleep'"
+            );
+            eventually("the blocker holds its locks", || match &*server.sql(&blocks) {
+                "1" => Ok(()),
+                other => Err(other.to_owned()),
+            });
+            session
+        });
+        let mut codes: Vec<i32> = if scenario.is_parallel {
+            let both = [start(), start()];
+            both.into_iter().map(end).collect()
+        } else {
+            (0..scenario.runs).map(|_| end(start())).collect()
+        };
+        if scenario.is_parallel {
+            codes.sort_unstable();
+        }
+        drop(blocker);
+        Outcome { codes, schema: self.schema(database), versions: self.versions(tool, database) }
+    }
+
+    fn start_tool(
+        &self,
+        scenario: &Scenario,
+        tool: Tool,
+        wrapped: bool,
+        database: &str,
+        folder: &Path,
+    ) -> Child {
+        let mut argv = tool.argv();
+        if wrapped {
+            let wrapper = [env!("CARGO_BIN_EXE_dm-migrate"), "--"].map(str::to_owned);
+            argv = wrapper.into_iter().chain(argv).collect();
+        }
+        let url = self.postgres.url_of("migrator", database);
+        let url = match scenario.route {
+            Route::Plain | Route::DeadMonitor => format!("{url}?sslmode=disable"),
+            Route::ApplicationName => format!("{url}?sslmode=disable&application_name=shop"),
+            Route::Options => format!("{url}?sslmode=disable&options=-c%20search_path%3Dpublic"),
+            Route::Pooler => format!("{}?sslmode=disable", self.pooler.url_of("migrator", database)),
+            Route::WrongPassword => format!("{}?sslmode=disable", url.replacen("migrator:", "migrator:x", 1)),
+            Route::NoDatabase => format!("{url}_missing?sslmode=disable"),
+        };
+        let mut command = Command::new(&argv[0]);
+        command.args(&argv[1..]).env_clear().envs(Tool::env()).env("DATABASE_URL", url).env("HOME", folder);
+        command.env("DM_STATE_DIR", folder.join("state")).current_dir(folder);
+        if scenario.route == Route::DeadMonitor {
+            command.env("MIGRATION_DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing");
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap_or_else(|error| panic!("{argv:?}: {error}"))
+    }
+
+    /// The columns, indexes and constraints, without those of the version tables.
+    fn schema(&self, database: &str) -> String {
+        self.postgres.sql_in(
+            database,
+            "with own as (select c.oid, c.relname from pg_class c join pg_namespace n on n.oid = relnamespace \
+                 where nspname in ('public', 'other') and relkind in ('r', 'v') and relname !~ 'migration|alembic|django|knex') \
+             select relname || '.' || attname || ' ' || format_type(atttypid, atttypmod) || case when attnotnull then ' not null' else '' end \
+                 from own join pg_attribute on attrelid = oid where attnum > 0 and not attisdropped \
+             union all select 'index ' || i.indexrelid::regclass || case when indisvalid then '' else ' INVALID' end \
+                 from own join pg_index i on indrelid = oid \
+             union all select pg_get_constraintdef(k.oid) from own join pg_constraint k on conrelid = own.oid order by 1",
+        )
+    }
+
+    fn versions(&self, tool: Tool, database: &str) -> String {
+        let (table, query) = tool.versions();
+        let search = format!("select count(*) from pg_class where relname = '{table}'");
+        match &*self.postgres.sql_in(database, &search) {
+            "0" => String::new(),
+            _ => self.postgres.sql_in(database, &format!("set search_path = other, public; {query}")),
+        }
+    }
+}
+
+fn end(mut tool: Child) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    let status = tool.wait().unwrap();
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
+}
+
+#[test]
+fn a_wrapped_migration_is_never_worse() {
+    let is_trial = trial::rounds(0) > 0;
+    let tools = if is_trial { &Tool::ALL[..] } else { &Tool::SLICE[..] };
+    let servers = Servers::start();
+    let mut worse = Vec::new();
+    println!(
+        "{:58}{}",
+        "exit code bare/wrapped",
+        tools.iter().map(|tool| format!("{:>20}", tool.name())).collect::<String>()
+    );
+    for _ in 0..trial::rounds(1) {
+        for (number, scenario) in SCENARIOS.iter().enumerate().filter(|(_, it)| is_trial || it.is_in_slice) {
+            print!("{:58}", scenario.name);
+            for tool in tools {
+                let run = |wrapped: bool| {
+                    let database = format!("s{number}_{}_{wrapped}", tool.name().replace('-', "_"));
+                    let outcome = servers.run(scenario, *tool, wrapped, &database);
+                    servers.postgres.sql(&format!("drop database {database} with (force)"));
+                    outcome
+                };
+                let (bare, wrapped) = (run(false), run(true));
+                let comparison = compare(&bare, &wrapped);
+                let codes = |outcome: &Outcome| {
+                    outcome.codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+                };
+                let word = match &comparison {
+                    Comparison::Same => "same",
+                    Comparison::Better => "better",
+                    Comparison::Reported => "reported",
+                    Comparison::Worse(_) => "WORSE",
+                };
+                print!("{:>20}", format!("{}/{} {word}", codes(&bare), codes(&wrapped)));
+                if let Comparison::Worse(why) = comparison {
+                    worse.push(format!("{}, {}: {why}", scenario.name, tool.name()));
+                }
+            }
+            println!();
+        }
+    }
+    assert!(worse.is_empty(), "{}", worse.join("\n\n"));
+}
