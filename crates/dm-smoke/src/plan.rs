@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use common::args::non_empty;
+use common::clock::{Clock as _, SystemClock};
 use common::env;
 use common::http::parse_url;
 use common::label::Label;
@@ -20,6 +21,7 @@ use crate::run::Limits;
 use crate::suite::file::read;
 use crate::suite::model::Suite;
 use crate::suite::reader::SuiteOptions;
+use crate::suite::run_values::RunValues;
 
 /// What the tool will do.
 #[derive(Debug)]
@@ -93,16 +95,18 @@ fn plan_suite(path: &Path, args: Args) -> Result<Plan> {
     let base_url = non_empty(args.base_url.as_ref());
     let base_url = base_url.map(|url| parse_base_url(url.expose_secret())).transpose()?;
     let timeout = args.timeout;
+    let run = RunValues::new(SystemClock.now());
     if args.check {
         // The check needs neither the address of the deployment nor the secrets.
         let base_url = base_url.or_else(|| Url::parse("http://base.invalid").ok());
         let env = |name: &str| env::system(name).or_else(|| Some(String::from("unset")));
         return Ok(Plan::Check(read(
             path,
-            &SuiteOptions { base_url: base_url.as_ref(), timeout, env: &env },
+            &SuiteOptions { base_url: base_url.as_ref(), timeout, env: &env, run: &run },
         )?));
     }
-    let suite = read(path, &SuiteOptions { base_url: base_url.as_ref(), timeout, env: &env::system })?;
+    let suite =
+        read(path, &SuiteOptions { base_url: base_url.as_ref(), timeout, env: &env::system, run: &run })?;
     let suite = suite.select(|test| {
         args.filter.as_ref().is_none_or(|filter| filter.is_match(&test.name))
             && (args.tag.is_empty() || args.tag.iter().any(|tag| test.tags.contains(tag)))

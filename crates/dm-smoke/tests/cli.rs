@@ -6,6 +6,7 @@ mod connections;
 mod cookies;
 mod endings;
 mod expectations;
+mod hurl_draw;
 mod import;
 mod polling;
 mod producers;
@@ -14,6 +15,7 @@ mod requests;
 mod retries;
 mod schema;
 mod sections;
+mod streams;
 mod support;
 mod tables;
 

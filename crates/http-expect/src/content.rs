@@ -51,7 +51,7 @@ impl ContentCondition {
             }
             Self::Sha256(expected) => {
                 let actual = hex(&measured.sha256);
-                (actual != *expected)
+                (!expected.eq_ignore_ascii_case(&actual))
                     .then(|| format!("the SHA-256 of the body is {actual}, expected {expected}"))
             }
             Self::SameAs { name, content } => {

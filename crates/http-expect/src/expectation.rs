@@ -32,7 +32,9 @@ pub struct ResponseExpectation {
     /// The version of HTTP.
     pub version: Option<Version>,
     /// The number of redirects that were followed.
-    pub redirects: Option<u32>,
+    pub redirects: Option<usize>,
+    /// The URLs of the redirects that were followed, in this order.
+    pub redirect_urls: Option<Vec<String>>,
     /// The URL that answered, after all redirects.
     pub url: Vec<TextCondition>,
     /// The server's certificate.
@@ -49,8 +51,19 @@ impl ResponseExpectation {
 
     /// Whether nothing but a status of success is expected.
     pub fn is_only_success(&self) -> bool {
-        let Self { status, headers, body, json, cookies, content, version, redirects, url, certificate } =
-            self;
+        let Self {
+            status,
+            headers,
+            body,
+            json,
+            cookies,
+            content,
+            version,
+            redirects,
+            redirect_urls,
+            url,
+            certificate,
+        } = self;
         let CertificateExpectation { min_days, issuer, subject } = certificate;
         *status == StatusPatterns::default()
             && headers.is_empty()
@@ -60,6 +73,7 @@ impl ResponseExpectation {
             && content.is_empty()
             && version.is_none()
             && redirects.is_none()
+            && redirect_urls.is_none()
             && [url, issuer, subject].iter().all(|conditions| conditions.is_empty())
             && min_days.is_none()
     }
@@ -85,8 +99,13 @@ impl ResponseExpectation {
                 origin.version.map_or_else(|| "unknown".to_owned(), |version| format!("{version:?}"));
             unmet.push(format!("the response came by {actual}, expected {expected:?}"));
         }
-        if let Some(expected) = self.redirects.filter(|expected| origin.redirects != *expected) {
-            unmet.push(format!("{} redirects were followed, expected {expected}", origin.redirects));
+        if let Some(expected) = self.redirects.filter(|expected| origin.redirects.len() != *expected) {
+            unmet.push(format!("{} redirects were followed, expected {expected}", origin.redirects.len()));
+        }
+        if let Some(expected) = self.redirect_urls.as_ref().filter(|expected| origin.redirects != **expected)
+        {
+            let list = |urls: &[String]| if urls.is_empty() { "nowhere".to_owned() } else { urls.join(", ") };
+            unmet.push(format!("redirects led to {}, expected {}", list(&origin.redirects), list(expected)));
         }
         let url = origin.url.as_deref().unwrap_or_default();
         let conditions = self.url.iter().filter(|condition| !condition.is_met(url.as_bytes()));

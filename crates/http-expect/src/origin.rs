@@ -12,8 +12,8 @@ pub struct Origin {
     pub version: Option<Version>,
     /// The URL that answered, after all redirects.
     pub url: Option<String>,
-    /// The number of redirects that were followed.
-    pub redirects: u32,
+    /// The URLs of the redirects that were followed.
+    pub redirects: Vec<String>,
     /// The server's certificate.
     pub certificate: Option<Certificate>,
     /// What is known of a body that was longer than the part that was kept.

@@ -58,6 +58,11 @@ impl TestWithRetries {
         let clock = SystemClock;
         let mut attempts = 1;
         let mut earlier_failure = None;
+        if let Some(delay) = self.test.delay
+            && !self.wait(delay).await
+        {
+            return None;
+        }
         loop {
             let stopwatch = Stopwatch::start(&clock);
             let (outcome, is_last) = match self.attempt(&clock).await {

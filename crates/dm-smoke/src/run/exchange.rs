@@ -1,12 +1,14 @@
 //! A request with its redirects, and the response.
 
+use std::time::Duration;
+
 use common::clock::{Clock, Stopwatch};
 use common::event::Reason;
 use http_expect::{Certificate, MAX_BODY_BYTES, Measure, Measured, Origin, Response};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::tls::TlsInfo;
 use reqwest::{Client, Version};
-use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 use super::context::RunContext;
@@ -14,9 +16,11 @@ use super::jar::Jar;
 use super::payload::Payload;
 use super::redirect::{Hop, Trail};
 use super::route::Route;
+use super::stream::{StreamError, Watch, is_event_stream, read_events};
 use super::transport::TransportError;
+use super::websocket;
 use crate::failure::Failure;
-use crate::suite::assertion::HttpObserved;
+use crate::suite::assertion::{HttpExpected, HttpObserved, Stream};
 use crate::suite::connection::HttpVersion;
 use crate::suite::model::{Body, HttpTest};
 use crate::suite::template::Values;
@@ -33,12 +37,14 @@ pub(super) enum ExchangeError {
 /// What an exchange needs and changes.
 pub(super) struct Exchange<'a> {
     pub(super) test: &'a HttpTest,
+    pub(super) expected: &'a HttpExpected,
     pub(super) limit: Duration,
     pub(super) context: &'a RunContext,
     pub(super) values: &'a Values,
     pub(super) clock: &'a (dyn Clock + Sync),
     pub(super) jar: &'a mut Jar,
     pub(super) trail: &'a mut Trail,
+    pub(super) stream: &'a mut Stream,
 }
 
 impl Exchange<'_> {
@@ -46,7 +52,8 @@ impl Exchange<'_> {
     pub(super) async fn run(self, url: Url) -> Result<HttpObserved, ExchangeError> {
         let Self { test, values, .. } = self;
         let body = Payload::new(&test.body, values).map_err(ExchangeError::Request)?;
-        let headers = headers(test, values).map_err(ExchangeError::Request)?;
+        let mut headers = headers(test, values).map_err(ExchangeError::Request)?;
+        let accept = test.websocket.as_ref().map(|_| websocket::ask(&mut headers));
         let mut hop = Hop { url: url.clone(), method: test.method.clone(), headers, body };
         let (mut route, mut client) = self.route(&hop.url, &url)?;
         let stopwatch = Stopwatch::start(self.clock);
@@ -60,29 +67,53 @@ impl Exchange<'_> {
                 self.jar.keep(&hop.url, response.headers());
             }
             // The response beyond the limit is the one that is judged, so that the test sees its status.
-            let next = hop.follow(response.status(), response.headers());
-            let Some(next) = next.filter(|_| self.trail.followed < test.max_redirects) else {
+            let next = hop.follow(response.status(), response.headers(), test.trust_redirects);
+            let is_left =
+                self.trail.followed.len() < usize::try_from(test.max_redirects).unwrap_or(usize::MAX);
+            let Some(next) = next.filter(|_| is_left) else {
                 break response;
             };
             hop = next;
-            self.trail.followed += 1;
-            self.trail.url = Some(hop.url.clone());
+            self.trail.followed.push(hop.url.clone());
             (route, client) = self.route(&hop.url, &url)?;
         };
         let origin = Origin {
             version: Some(response.version()),
             url: Some(hop.url.to_string()),
-            redirects: self.trail.followed,
+            redirects: self.trail.followed.iter().map(Url::to_string).collect(),
             certificate: certificate(&response, self.clock),
             measured: None,
         };
-        let body = read_body(&mut response, test.expected.fixed.measures_body).await;
-        let body = body.map_err(|error| failed(error, &hop.url, &route.address))?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let is_expected = self.expected.response.status.matches(status);
+        let mut watch = Watch::new(&self.expected.messages, self.stream);
+        let streamed = match (&accept, &test.websocket) {
+            (Some(accept), Some(send)) if is_expected => {
+                let send = send.iter().map(|text| text.render(values)).collect();
+                websocket::talk(response, accept, send, &mut watch).await
+            }
+            (None, _) if is_expected && !self.expected.messages.is_empty() && is_event_stream(&headers) => {
+                read_events(&mut response, &mut watch).await
+            }
+            _ => {
+                let body = read_body(&mut response, self.expected.measures_body, test.rate).await;
+                let body = body.map_err(|error| failed(error, &hop.url, &route.address))?;
+                let latency = stopwatch.elapsed(self.clock);
+                let mut response = Response::new(status, headers, body.kept, body.is_truncated);
+                response.origin =
+                    Origin { measured: body.measured.filter(|_| !response.is_coded()), ..origin };
+                return Ok(HttpObserved { response, latency, stream: None });
+            }
+        };
+        streamed.map_err(|error| match error {
+            StreamError::Transport(error) => failed(error, &hop.url, &route.address),
+            StreamError::Protocol(why) => ExchangeError::Request(Failure::error(Reason::Other, why)),
+        })?;
+        // Other expectations, and captures, are about the last message.
+        let mut response = Response::new(status, headers, watch.into_matched(), false);
+        response.origin = origin;
         let latency = stopwatch.elapsed(self.clock);
-        let headers = std::mem::take(response.headers_mut());
-        let mut response = Response::new(response.status().as_u16(), headers, body.kept, body.is_truncated);
-        response.origin = Origin { measured: body.measured.filter(|_| !response.is_coded()), ..origin };
-        Ok(HttpObserved { response, latency })
+        Ok(HttpObserved { response, latency, stream: Some(self.stream.clone()) })
     }
 
     fn route(&self, url: &Url, first: &Url) -> Result<(Route, Client), ExchangeError> {
@@ -122,14 +153,24 @@ struct ReadBody {
     measured: Option<Measured>,
 }
 
-/// Reads a body; the part that is not kept only if it has to be measured.
-async fn read_body(response: &mut reqwest::Response, is_measured: bool) -> Result<ReadBody, reqwest::Error> {
+/// Reads a body, at most `rate` bytes in a second; the part that is not kept only if it has to be measured.
+async fn read_body(
+    response: &mut reqwest::Response,
+    is_measured: bool,
+    rate: Option<u32>,
+) -> Result<ReadBody, reqwest::Error> {
+    let started = Instant::now();
+    let mut total: u32 = 0;
     let (mut kept, mut is_truncated) = (Vec::new(), false);
     let mut measure = is_measured.then(Measure::default);
     while let Some(chunk) = response.chunk().await? {
         let room = MAX_BODY_BYTES - kept.len();
         kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
         is_truncated |= chunk.len() > room;
+        if let Some(rate) = rate {
+            total = total.saturating_add(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
+            sleep_until(started + Duration::from_secs_f64(f64::from(total) / f64::from(rate))).await;
+        }
         match &mut measure {
             Some(measure) => measure.add(&chunk),
             None if is_truncated => break,

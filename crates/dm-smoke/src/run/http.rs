@@ -21,7 +21,7 @@ use super::payload::{MAX_FILE_BYTES, read_file};
 use super::redirect::Trail;
 use crate::failure::{Failure, inserted_badly};
 use crate::redact::{PATH_SEGMENT, SuiteRedactor};
-use crate::suite::assertion::{HttpExpected, HttpObserved, Mismatch};
+use crate::suite::assertion::{HttpExpected, HttpObserved, Mismatch, Stream};
 use crate::suite::model::HttpTest;
 use crate::suite::template::Values;
 
@@ -40,27 +40,50 @@ pub(super) async fn run(
     };
     let redactor = SuiteRedactor { url: Some(&url), ..redactor };
     let mut trail = Trail::default();
-    let exchange =
-        Exchange { test, limit, context, values: redactor.values, clock, jar: &mut jar, trail: &mut trail };
+    let expected = test.expected.with(redactor.values);
+    let expected = expected.map_err(|why| inserted_badly(&redactor.redact(&why))).and_then(with_file);
+    let expected = match expected {
+        Ok(expected) => expected,
+        Err(failure) => return Err(failure.with_subject(&subject(test, &url, &trail, &redactor))),
+    };
+    let mut stream = Stream::default();
+    let exchange = Exchange {
+        test,
+        expected: &expected,
+        limit,
+        context,
+        values: redactor.values,
+        clock,
+        jar: &mut jar,
+        trail: &mut trail,
+        stream: &mut stream,
+    };
     let result = match timeout(limit, exchange.run(url.clone())).await {
-        Ok(Ok(observed)) => evaluate(test, &observed, &jar, redactor),
+        Ok(Ok(observed)) => evaluate(test, &expected, &observed, &jar, redactor),
         Ok(Err(ExchangeError::Request(failure))) => Err(failure),
         Ok(Err(ExchangeError::Transport(error))) => Err(error.into_failure(limit, &context.proxies)),
+        Err(_) if stream.seen > 0 => {
+            let unmet: Vec<_> = stream.unmet(expected.messages.len(), Some(limit)).into_iter().collect();
+            Failure::from_mismatches(&unmet, &redactor).map_or(Ok(Values::new()), Err)
+        }
         Err(_) => Err(Failure::error(
             Reason::ReadTimeout,
             format!("no complete response within {}", duration::format_duration(limit)),
         )),
     };
     let result = result.map(|values| Kept { values, cookies: jar.into_new() });
-    result.map_err(|failure| {
-        let end = trail.url.map(|end| {
-            let times =
-                if trail.followed == 1 { "once".to_owned() } else { format!("{} times", trail.followed) };
-            format!(", redirected {times} to {}", redact_url(&end))
-        });
-        let request = format!("{} {}{}", test.method, redact_url(&url), end.unwrap_or_default());
-        failure.with_subject(&redactor.redact(&request))
-    })
+    result.map_err(|failure| failure.with_subject(&subject(test, &url, &trail, &redactor)))
+}
+
+/// The request for messages: its method and URL, and where redirects led it.
+fn subject(test: &HttpTest, url: &Url, trail: &Trail, redactor: &SuiteRedactor<'_>) -> String {
+    let end = trail.followed.last().map(|end| {
+        let followed = trail.followed.len();
+        let times = if followed == 1 { "once".to_owned() } else { format!("{followed} times") };
+        format!(", redirected {times} to {}", redact_url(end))
+    });
+    let request = format!("{} {}{}", test.method, redact_url(url), end.unwrap_or_default());
+    redactor.redact(&request)
 }
 
 /// Adds the content of the file that the body should be the same as.
@@ -102,6 +125,7 @@ fn url(test: &HttpTest, values: &Values) -> Result<Url, String> {
 
 fn evaluate(
     test: &HttpTest,
+    expected: &HttpExpected,
     observed: &HttpObserved,
     jar: &Jar,
     redactor: SuiteRedactor<'_>,
@@ -110,9 +134,6 @@ fn evaluate(
     // If this test fails, its message must not show the values that it captured, nor its cookies.
     let captured: Vec<_> = results.iter().flatten().cloned().chain(jar.values()).collect();
     let redactor = SuiteRedactor { captured: &captured, ..redactor };
-    let expected =
-        test.expected.with(redactor.values).map_err(|why| inserted_badly(&redactor.redact(&why)))?;
-    let expected = with_file(expected)?;
     let mismatches = expected.check(observed, |text| redactor.redact(text));
     Failure::from_mismatches(&mismatches, &redactor).map_or(Ok(()), Err)?;
     let mut values = Values::new();

@@ -12,7 +12,9 @@ mod payload;
 mod redirect;
 mod route;
 mod schedule;
+mod stream;
 mod transport;
+mod websocket;
 
 use std::io::Write;
 use std::pin::pin;

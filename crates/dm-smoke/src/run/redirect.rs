@@ -25,15 +25,13 @@ pub(super) struct Hop {
 /// How far a chain of redirects got.
 #[derive(Debug, Default)]
 pub(super) struct Trail {
-    /// The URL of the last request, if there was a redirect.
-    pub(super) url: Option<Url>,
-    /// The number of redirects that were followed.
-    pub(super) followed: u32,
+    /// The URLs of the redirects that were followed.
+    pub(super) followed: Vec<Url>,
 }
 
 impl Hop {
-    /// The request to which a response redirects; `None` if it is no redirect.
-    pub(super) fn follow(&self, status: StatusCode, response: &HeaderMap) -> Option<Self> {
+    /// The request to which a response redirects; `None` if it is no redirect. With `trusts_all`, another host gets all headers.
+    pub(super) fn follow(&self, status: StatusCode, response: &HeaderMap, trusts_all: bool) -> Option<Self> {
         if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
             return None;
         }
@@ -50,7 +48,7 @@ impl Hop {
             next.body = None;
             next.headers.remove(CONTENT_TYPE);
         }
-        if !is_same_host(&self.url, &next.url) {
+        if !trusts_all && !is_same_host(&self.url, &next.url) {
             let kept = self.headers.iter().filter(|(name, _)| HARMLESS.contains(name));
             next.headers = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
         }
@@ -82,7 +80,7 @@ mod tests {
             body: Some(Payload::Bytes(Arc::from(*b"text"))),
         };
         let response = HeaderMap::from_iter([(LOCATION, HeaderValue::from_str(location).unwrap())]);
-        hop.follow(StatusCode::from_u16(status).unwrap(), &response)
+        hop.follow(StatusCode::from_u16(status).unwrap(), &response, false)
     }
 
     #[test]

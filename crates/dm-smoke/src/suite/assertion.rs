@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use common::duration;
 use common::event::Reason;
-use http_expect::{Response, ResponseExpectation, TextExpectation, excerpt};
+use http_expect::{MessageExpectation, Response, ResponseExpectation, TextExpectation, excerpt};
 
 /// An expectation that was not met.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(crate) struct HttpExpected {
     pub(crate) body_file: Option<PathBuf>,
     /// Whether the whole body has to be measured, however long it is.
     pub(crate) measures_body: bool,
+    /// The messages of a stream, in this order; others may come in between.
+    pub(crate) messages: Vec<MessageExpectation>,
     /// The most time until the response is complete.
     pub(crate) max_latency: Option<Duration>,
 }
@@ -38,6 +40,8 @@ pub(crate) struct HttpObserved {
     pub(crate) response: Response,
     /// The time from the start of the connection to the last byte.
     pub(crate) latency: Duration,
+    /// The messages that came, if it was a stream.
+    pub(crate) stream: Option<Stream>,
 }
 
 impl HttpExpected {
@@ -56,12 +60,58 @@ impl HttpExpected {
                 evidence: mismatch.evidence(),
             })
             .collect();
+        match &observed.stream {
+            Some(stream) => mismatches.extend(stream.unmet(self.messages.len(), None)),
+            // A wrong status says enough.
+            None if mismatches.is_empty() && !self.messages.is_empty() => {
+                let what =
+                    "the response is not a stream of events: its content-type is not text/event-stream";
+                mismatches.push(Mismatch { reason: Reason::Assertion, what: what.to_owned(), evidence: b"" });
+            }
+            None => {}
+        }
         if let Some(most) = self.max_latency.filter(|most| observed.latency > *most) {
             let took = duration::format_duration(observed.latency);
             let what = format!("took {took}, expected at most {}", duration::format_duration(most));
             mismatches.push(Mismatch { reason: Reason::TooSlow, what, evidence: b"" });
         }
         mismatches
+    }
+}
+
+/// The messages of a stream that have come.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stream {
+    /// The number of expected ones that came.
+    pub(crate) met: usize,
+    /// The number of all.
+    pub(crate) seen: u64,
+    /// The last one.
+    pub(crate) last: Vec<u8>,
+}
+
+impl Stream {
+    /// The mismatch if fewer than `expected` of the expected messages came, before the stream ended or within a limit.
+    pub(crate) fn unmet(&self, expected: usize, limit: Option<Duration>) -> Option<Mismatch<'_>> {
+        if self.met >= expected {
+            return None;
+        }
+        let which = if expected == 1 {
+            "the expected message".to_owned()
+        } else {
+            format!("expected message {}", self.met + 1)
+        };
+        let when = limit.map_or_else(
+            || "before the stream ended".to_owned(),
+            |limit| format!("within {}", duration::format_duration(limit)),
+        );
+        let seen = match self.seen {
+            0 => "no message came".to_owned(),
+            1 => "1 message came".to_owned(),
+            seen => format!("{seen} messages came, the last one is"),
+        };
+        let reason = if limit.is_some() { Reason::ReadTimeout } else { Reason::BodyMismatch };
+        Some(Mismatch { reason, what: format!("{which} did not come {when}: {seen}"), evidence: &self.last })
     }
 }
 

@@ -74,6 +74,12 @@ impl<T: Clone> Expected<T> {
 }
 
 impl Encoding {
+    /// That of values in an expectation of JSON.
+    pub(crate) fn of_json(expectation: &str) -> Self {
+        let is_regex = ["=~", "!~"].iter().any(|operator| expectation.contains(operator));
+        if is_regex { Self::JsonRegex } else { Self::Json }
+    }
+
     fn render(self, template: &Template, values: &Values) -> String {
         template.render_all_with(values, |value| match self {
             Self::Plain => value.to_owned(),
@@ -100,8 +106,13 @@ impl<T: fmt::Debug> fmt::Debug for Expected<T> {
 mod tests {
     use super::*;
 
+    use crate::suite::run_values::RunValues;
+    use crate::suite::template::Constants;
+
     fn expected(text: &str, encoding: Encoding) -> Result<Expected<Vec<String>>, String> {
-        let template = Template::parse(text, &|_| None, None, &mut Vec::new()).unwrap();
+        let run = RunValues::default();
+        let constants = Constants { env: &|_| None, row: None, run: &run };
+        let template = Template::parse(text, constants, &mut Vec::new()).unwrap();
         let mut expected = Expected::default();
         let add: Add<Vec<String>> = Box::new(|text, all| {
             if text.contains("bad") {

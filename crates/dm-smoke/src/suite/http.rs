@@ -1,7 +1,9 @@
 //! A test's `http`.
 
+use std::borrow::Cow;
+
 use common::http::parse_url;
-use http_expect::coding;
+use http_expect::{StatusPattern, StatusPatterns, coding};
 use reqwest::Method;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderName};
 use toml::Spanned;
@@ -15,8 +17,11 @@ use super::reader::TestReader;
 use super::template::{Template, Values};
 use super::{defaults, expect, fields, payload};
 
+/// The status that opens a WebSocket.
+const SWITCHING_PROTOCOLS: u16 = 101;
+
 /// The most redirects that a test can follow.
-pub(crate) const MAX_REDIRECTS: u32 = 20;
+pub(crate) const MAX_REDIRECTS: u32 = 100;
 
 /// Reads a test's `http` and `expect`.
 pub(crate) fn read<'t>(
@@ -32,6 +37,9 @@ pub(crate) fn read<'t>(
     headers.extend(defaults::authorization(&mut fields, reader));
     let query = payload::pairs("query", &mut fields, reader);
     let body = payload::read(&mut fields, entry, reader);
+    let websocket = websocket(&mut fields, reader);
+    let rate = fields.number("rate", 1..u32::MAX, reader.diagnostics);
+    let trust_redirects = fields.boolean("trust_redirects", reader.diagnostics).unwrap_or_default();
     let settings = defaults::settings(&mut fields, reader);
     let max_redirects =
         fields.number("redirects", 0..MAX_REDIRECTS + 1, reader.diagnostics).unwrap_or_default();
@@ -58,10 +66,14 @@ pub(crate) fn read<'t>(
         reader.diagnostics.report(entry.span(), "multipart makes the header content-type itself");
     }
     let has_host = names.contains(&&HOST);
-    let connection = connection(settings.clone(), has_host, entry, reader);
+    let needs_1_1 = has_host || websocket.is_some();
+    let connection = connection(settings.clone(), needs_1_1, entry, reader);
     let method = method.map_or(Some(Method::GET), |typed| parse_method(&typed, reader));
     let url = parse_url_template(&url, reader);
-    let expected = expect::http(expect, reader);
+    let mut expected = expect::http(expect, reader);
+    if websocket.is_some() && !expect::has_status(expect) {
+        expected.fixed.response.status = StatusPatterns(vec![StatusPattern::Exact(SWITCHING_PROTOCOLS)]);
+    }
     Some(HttpTest {
         method: method?,
         url: url?,
@@ -69,6 +81,9 @@ pub(crate) fn read<'t>(
         query,
         body: body?,
         max_redirects,
+        websocket,
+        rate,
+        trust_redirects,
         connection,
         cookies: settings.cookies.unwrap_or_default(),
         expected,
@@ -76,21 +91,21 @@ pub(crate) fn read<'t>(
     })
 }
 
-/// HTTP/2 has no header `host` beside the authority of the URL.
+/// HTTP/2 has no header `host` beside the authority of the URL, and another way to WebSocket.
 fn connection(
     settings: Settings,
-    has_host: bool,
+    needs_1_1: bool,
     entry: &Value<'_>,
     reader: &mut TestReader<'_>,
 ) -> Connection {
     let connection = settings.connection;
     match connection.version {
-        Some(HttpVersion::Two) if has_host => {
-            let message = "HTTP/2 has no header host: use connect_to with the name in the url";
+        Some(HttpVersion::Two) if needs_1_1 => {
+            let message = "HTTP/2 has no header host, for which there is connect_to, and no WebSocket here";
             reader.diagnostics.report(entry.span(), message);
             connection
         }
-        None if has_host => Connection { version: Some(HttpVersion::OneOne), ..connection },
+        None if needs_1_1 => Connection { version: Some(HttpVersion::OneOne), ..connection },
         _ => connection,
     }
 }
@@ -100,6 +115,25 @@ fn is_of_deployment(url: &Spanned<&str>, reader: &TestReader<'_>) -> bool {
     let Some(base) = reader.options.base_url else { return true };
     let same_origin = |url: &str| url::Url::parse(url).is_ok_and(|url| url.origin() == base.origin());
     url.get_ref().starts_with('/') || same_origin(url.get_ref())
+}
+
+/// Reads `websocket`: the messages to send.
+fn websocket(fields: &mut Fields<'_>, reader: &mut TestReader<'_>) -> Option<Vec<Template>> {
+    let form = "a table such as { send = [\"hello\"] }, or { }";
+    let mut fields = Fields::from_value(fields.get("websocket")?, form, reader.diagnostics)?;
+    let texts = fields.texts("send", reader.diagnostics);
+    fields.finish(reader.diagnostics);
+    Some(texts.iter().filter_map(|text| reader.template(text)).collect())
+}
+
+/// A URL of a WebSocket as that of the HTTP request that opens it.
+fn as_http(url: &str) -> Cow<'_, str> {
+    match url.strip_prefix("ws") {
+        Some(rest) if rest.starts_with("://") || rest.starts_with("s://") => {
+            Cow::Owned(format!("http{rest}"))
+        }
+        _ => Cow::Borrowed(url),
+    }
 }
 
 fn parse_method(typed: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<Method> {
@@ -115,7 +149,8 @@ fn parse_method(typed: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<Me
 
 /// Reads the URL. A relative one is appended to the base, so that the base can have a path.
 fn parse_url_template(written: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<Template> {
-    let template = reader.template(written)?;
+    let http = as_http(written.get_ref());
+    let template = reader.template(&Spanned::new(written.span(), http.as_ref()))?;
     let template = match (written.get_ref().starts_with('/'), reader.options.base_url) {
         (true, Some(base)) => template.prefixed_with(base.as_str().trim_end_matches('/')),
         (true, None) => {

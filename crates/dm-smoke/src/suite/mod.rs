@@ -18,5 +18,6 @@ mod payload;
 mod position;
 pub(crate) mod reader;
 pub(crate) mod row;
+pub(crate) mod run_values;
 pub(crate) mod template;
 mod test;

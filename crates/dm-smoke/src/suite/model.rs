@@ -88,6 +88,8 @@ pub(crate) struct Test {
     pub(crate) retries: Option<u32>,
     /// That it is repeated until it holds.
     pub(crate) polling: Option<Polling>,
+    /// A pause before the test.
+    pub(crate) delay: Option<Duration>,
     /// The tags, for `--tag`.
     pub(crate) tags: Vec<String>,
     /// The tests that must pass first, as indices into [`Suite::tests`].
@@ -140,6 +142,12 @@ pub(crate) struct HttpTest {
     pub(crate) max_redirects: u32,
     /// How the server is reached.
     pub(crate) connection: Connection,
+    /// The messages to send over a WebSocket, if the test opens one.
+    pub(crate) websocket: Option<Vec<Template>>,
+    /// The most bytes in a second at which the body is read.
+    pub(crate) rate: Option<u32>,
+    /// Whether other hosts get all headers after a redirect.
+    pub(crate) trust_redirects: bool,
     /// Whether the test sends and keeps cookies.
     pub(crate) cookies: bool,
     /// The expected response.

@@ -13,7 +13,8 @@ use super::defaults::Defaults;
 use super::dependencies::SpannedName;
 use super::fields::{self, Diagnostics, Value};
 use super::row::Row;
-use super::template::{Template, Values};
+use super::run_values::RunValues;
+use super::template::{Constants, Template, Values};
 use crate::redact;
 
 /// Options from the command line that apply to every test.
@@ -25,6 +26,8 @@ pub(crate) struct SuiteOptions<'a> {
     pub(crate) timeout: Duration,
     /// Looks up environment variables.
     pub(crate) env: &'a Env<'a>,
+    /// The values of the run.
+    pub(crate) run: &'a RunValues,
 }
 
 /// Reads one test, and collects its errors, its secrets and the captured values that it uses.
@@ -45,10 +48,15 @@ pub(crate) struct TestReader<'a> {
     pub(crate) uses: Vec<SpannedName>,
 }
 
-impl TestReader<'_> {
+impl<'a> TestReader<'a> {
+    fn constants(&self) -> Constants<'a> {
+        Constants { env: self.options.env, row: self.row, run: self.options.run }
+    }
+
     /// Parses a template.
     pub(crate) fn template(&mut self, text: &Spanned<&str>) -> Option<Template> {
-        let parsed = Template::parse(text.get_ref(), self.options.env, self.row, self.secrets);
+        let constants = self.constants();
+        let parsed = Template::parse(text.get_ref(), constants, self.secrets);
         let template = self.diagnostics.unwrap_or_report(text.span(), parsed)?;
         self.uses.extend(template.names().map(|name| (name.to_owned(), text.span())));
         Some(template)
@@ -60,7 +68,8 @@ impl TestReader<'_> {
         if !text.get_ref().contains("{{") {
             return Some((*text.get_ref()).to_owned());
         }
-        let parsed = Template::parse(text.get_ref(), &|_| Some(String::new()), self.row, &mut Vec::new());
+        let constants = Constants { env: &|_| Some(String::new()), ..self.constants() };
+        let parsed = Template::parse(text.get_ref(), constants, &mut Vec::new());
         let template = self.diagnostics.unwrap_or_report(text.span(), parsed)?;
         if template.has_values() {
             let message = "no value can be inserted here; write two braces as {{\"{{\"}}";
@@ -72,7 +81,8 @@ impl TestReader<'_> {
 
     /// Parses a template that takes no captured values.
     pub(crate) fn constant(&mut self, text: &Spanned<&str>) -> Option<String> {
-        let parsed = Template::parse(text.get_ref(), self.options.env, self.row, self.secrets);
+        let constants = self.constants();
+        let parsed = Template::parse(text.get_ref(), constants, self.secrets);
         let template = self.diagnostics.unwrap_or_report(text.span(), parsed)?;
         if let Some(name) = template.names().next() {
             let message =

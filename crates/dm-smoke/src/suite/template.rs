@@ -6,6 +6,18 @@ use std::collections::BTreeMap;
 use common::env::Env;
 
 use super::row::Row;
+use super::run_values::RunValues;
+
+/// What is known before a run.
+#[derive(Clone, Copy)]
+pub(crate) struct Constants<'a> {
+    /// Looks up environment variables.
+    pub(crate) env: &'a Env<'a>,
+    /// The row of the test's table.
+    pub(crate) row: Option<&'a Row>,
+    /// The values of the run.
+    pub(crate) run: &'a RunValues,
+}
 
 /// Captured values, by name.
 pub(crate) type Values = BTreeMap<String, String>;
@@ -19,13 +31,13 @@ enum Piece {
     Text(String),
     /// The value of an environment variable.
     Known(String),
-    /// The value of a row of the test's table.
-    Row(String),
+    /// The value of a row of the test's table, or of the run.
+    Constant(String),
     Captured(String),
 }
 
 impl Template {
-    /// Parses a template, in a test for `row`. The value of every environment variable is added to `secrets`: users keep secrets out of the
+    /// Parses a template. The value of every environment variable is added to `secrets`: users keep secrets out of the
     /// file.
     ///
     /// # Errors
@@ -33,8 +45,7 @@ impl Template {
     /// If `{{` is not closed, a name is invalid or not a column of the table, or an environment variable is not set.
     pub(crate) fn parse(
         text: &str,
-        env: &Env<'_>,
-        row: Option<&Row>,
+        constants: Constants<'_>,
         secrets: &mut Vec<String>,
     ) -> Result<Self, String> {
         let mut pieces = Vec::new();
@@ -45,16 +56,17 @@ impl Template {
                 after.split_once("}}").ok_or("{{ without }}; write two braces as {{\"{{\"}}")?;
             pieces.push(match inside.trim() {
                 "\"{{\"" => Piece::Text("{{".to_owned()),
-                name => match (name.strip_prefix("env."), name.strip_prefix("row.")) {
-                    (None, Some(column)) => Piece::Row(cell(column, row)?),
-                    (Some(variable), _) => {
-                        let value = env(variable).ok_or_else(|| {
+                name => match name.split_once('.') {
+                    Some(("row", column)) => Piece::Constant(cell(column, constants.row)?),
+                    Some(("run", name)) => Piece::Constant(constants.run.get(name)?),
+                    Some(("env", variable)) => {
+                        let value = (constants.env)(variable).ok_or_else(|| {
                             format!("the environment variable {variable} is not set, or empty")
                         })?;
                         secrets.push(value.clone());
                         Piece::Known(value)
                     }
-                    (None, None) => Piece::Captured(value_name(name)?),
+                    _ => Piece::Captured(value_name(name)?),
                 },
             });
             rest = after;
@@ -75,7 +87,7 @@ impl Template {
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Captured(name) => Some(name.as_str()),
-            Piece::Text(_) | Piece::Known(_) | Piece::Row(_) => None,
+            Piece::Text(_) | Piece::Known(_) | Piece::Constant(_) => None,
         })
     }
 
@@ -115,7 +127,7 @@ impl Template {
             .map(|piece| match piece {
                 Piece::Text(text) => text.clone(),
                 Piece::Known(value) => encode_known(value),
-                Piece::Row(value) => encode_captured(value),
+                Piece::Constant(value) => encode_captured(value),
                 Piece::Captured(name) => {
                     values.get(name).map(|value| encode_captured(value)).unwrap_or_default()
                 }
@@ -165,7 +177,8 @@ mod tests {
         let mut secrets = Vec::new();
         let env = |name: &str| (name == "KEY").then(|| "s3cret".to_owned());
         let row = Row::from([("n".to_owned(), "1 2".to_owned())]);
-        Template::parse(text, &env, Some(&row), &mut secrets).map(|template| (template, secrets))
+        let constants = Constants { env: &env, row: Some(&row), run: &RunValues::default() };
+        Template::parse(text, constants, &mut secrets).map(|template| (template, secrets))
     }
 
     #[test]
@@ -185,8 +198,10 @@ mod tests {
         let (template, secrets) = parse("/{{row.n}}").unwrap();
         assert_eq!(template.render_with(&Values::new(), |value| value.replace(' ', "+")), "/1+2");
         assert!(secrets.is_empty() && !template.has_values());
+        let nothing = Constants { env: &|_| None, row: None, run: &RunValues::default() };
+        assert_eq!(parse("{{run.id}}").unwrap().0.render(&Values::new()), "");
         assert_eq!(parse("{{row.x}}").unwrap_err(), "the table has no column x, only n");
-        let without = Template::parse("{{row.x}}", &|_| None, None, &mut Vec::new()).unwrap_err();
+        let without = Template::parse("{{row.x}}", nothing, &mut Vec::new()).unwrap_err();
         assert_eq!(without, "{{row.x}} needs each, a table with this column");
     }
 

@@ -36,6 +36,7 @@ pub(crate) fn read(
     let timeout = fields.duration("timeout", reader.diagnostics);
     let retries = fields.number("retries", 0..MAX_RETRIES + 1, reader.diagnostics);
     let polling = polling(&mut fields, reader);
+    let delay = fields.duration("delay", reader.diagnostics);
     let each = fields.get("each");
     let tags = fields.texts("tags", reader.diagnostics);
     let depends_on = fields.texts("depends_on", reader.diagnostics);
@@ -92,6 +93,7 @@ pub(crate) fn read(
         kind: kind.unwrap_or_else(|| TestKind::Command(CommandTest::default())),
         retries,
         polling,
+        delay,
         tags: tags.iter().filter_map(|tag| reader.literal(tag)).collect(),
         depends_on: Vec::new(),
     };

@@ -102,8 +102,8 @@ fn a_compressed_bomb_stays_small() {
     );
     let mut command = place.command();
     command.args(["--base-url", &echo.url(), "--format", "human"]);
-    // 256 MiB of zeros; the limit of the address space leaves room for libraries and threads.
-    let limited = format!("ulimit -v 200000; exec {}", shell_line(&command));
+    // 64 MiB of zeros; the limit of the address space leaves room for libraries and threads.
+    let limited = format!("ulimit -v 100000; exec {}", shell_line(&command));
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", &limited]).env_clear().current_dir(place.path(""));
     shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -65,7 +65,7 @@ fn the_schema_and_the_parser_agree() {
         test("http = { url = '/', method = 'get' }"),
         test("http = { url = '/', headers = { a = 3 } }"),
         test("http = { url = '/', body = '', form = {} }"),
-        test("http = { url = '/', redirects = 21 }"),
+        test("http = { url = '/', redirects = 101 }"),
         test("http = { url = '/' }\nenv = { A = 'b' }"),
         test("http = { url = '/' }\ncapture = { a = {} }"),
         test("http = { url = '/' }\ncapture = { a = 'b' }"),
@@ -107,6 +107,13 @@ fn the_schema_and_the_parser_agree() {
         http("headers = { a = { absent = false } }"),
         http("headers = { a = { absent = true, contains = 'x' } }"),
         test("command = ['x']\nuntil = '30s'\ninterval = '2s'"),
+        test("http = { url = '/', trust_redirects = true, rate = 1000 }\ndelay = '1s'\nexpect = { redirects = ['a', 'b'] }"),
+        http("redirects = []"),
+        test("http = { url = 'wss://h/', websocket = { send = ['a'] } }\nexpect = { message = [{ contains = 'a', json = '$.b' }, {}] }"),
+        http("message = { event = 'x', matches = 'y' }"),
+        http("message = []"),
+        http("message = { data = 'x' }"),
+        test("http = { url = '/', websocket = { receive = 'a' } }"),
         test("command = ['x']\nuntil = 30"),
         test("command = ['x']\ninterval = '2s'"),
         test("command = ['x']\nuntil = '3s'\nretries = 1"),
@@ -137,7 +144,7 @@ fn the_schema_and_the_parser_agree() {
         http("sha256 = 'abc'"),
         http("http_version = '2', redirects = 2, url = { matches = 'x' }, certificate = { min_days = 14, issuer = 'a', subject = { contains = 'b' } }"),
         http("http_version = '3'"),
-        http("redirects = 21"),
+        http("redirects = 101"),
         http("url = {}"),
         http("certificate = {}"),
         http("certificate = { min_days = '14' }"),
@@ -161,7 +168,7 @@ fn the_schema_and_the_parser_agree() {
             String::from_utf8_lossy(&checked.get_output().stderr)
         );
     }
-    assert_eq!(taken, 26);
+    assert_eq!(taken, 29);
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn teardown_runs_after_the_deadline_and_after_max_fail() {
     place
         .smoke(&["--deadline", "1s", "--format", "human"])
         .code(124)
-        .stdout(contains("ok    clean").and(contains("not finished within the deadline of 1s").count(2)));
+        .stdout(contains("ok    clean").and(contains("not finished within the deadline of 1.0s").count(2)));
     let failing = shell("one", "exit 1", "") + &shell("two", "true", "");
     let place = Place::with_suite(&(failing + &clean));
     place

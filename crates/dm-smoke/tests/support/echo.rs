@@ -16,12 +16,17 @@ pub(crate) struct Echo {
 
 impl Echo {
     pub(crate) fn start() -> Self {
+        Self::with_script(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/echo.mjs"))
+    }
+
+    /// Another server, whose ports are printed in the same way.
+    pub(crate) fn with_script(script: &str) -> Self {
         let (certificates, folder) = (Certificates::new(), tempfile::tempdir().unwrap());
         let mut command = Command::new("node");
         command
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/echo.mjs"))
+            .arg(script)
             .arg(folder.path().join("socket"))
             .arg(certificates.authority().parent().unwrap());
         let server = Server::start(command, |line| line.strip_prefix("listening ").map(str::to_owned));

@@ -14,6 +14,7 @@ pub(super) enum Comparison {
     /// The accepted orderings of the document's value relative to this one.
     Order(&'static [Ordering], Value),
     Matches(Regex),
+    NotMatches(Regex),
     /// The length of a string, an array or an object.
     Length(Box<Self>),
     Type {
@@ -47,7 +48,7 @@ const KINDS: [(&str, Kind); 8] = [
 ];
 
 /// The longer ones first: `<=` begins with `<`.
-const OPERATORS: [&str; 10] = ["==", "!=", "<=", ">=", "=~", "<", ">", "count ", "length ", "is "];
+const OPERATORS: [&str; 11] = ["==", "!=", "<=", ">=", "=~", "!~", "<", ">", "count ", "length ", "is "];
 
 /// The operator at the beginning of `text`, and the rest.
 pub(super) fn split_operator(text: &str) -> Option<(&'static str, &str)> {
@@ -70,10 +71,11 @@ impl Comparison {
         let orders: &[Ordering] = match operator {
             "==" => return Ok(Self::Equal(value)),
             "!=" => return Ok(Self::Unequal(value)),
-            "=~" => {
-                let pattern = value.as_str().ok_or("=~ takes a regular expression in double quotes")?;
+            "=~" | "!~" => {
+                let error = || format!("{operator} takes a regular expression in double quotes");
+                let pattern = value.as_str().ok_or_else(error)?;
                 let regex = Regex::new(pattern).map_err(|error| one_line(&error.to_string()))?;
-                return Ok(Self::Matches(regex));
+                return Ok(if operator == "=~" { Self::Matches(regex) } else { Self::NotMatches(regex) });
             }
             "<" => &[Ordering::Less],
             "<=" => &[Ordering::Less, Ordering::Equal],
@@ -91,7 +93,7 @@ impl Comparison {
         let error = || format!("{} is not a comparison with a number, such as == 3", bounded(text));
         let (operator, literal) = split_operator(text).ok_or_else(error)?;
         let literal = literal.trim();
-        let is_size = literal.parse::<u64>().is_ok() && operator != "=~";
+        let is_size = literal.parse::<u64>().is_ok() && !operator.ends_with('~');
         if is_size { Self::parse(operator, literal) } else { Err(error()) }
     }
 
@@ -116,6 +118,7 @@ impl Comparison {
                 order(value, bound).is_some_and(|order| accepted.contains(&order))
             }
             Self::Matches(regex) => value.as_str().is_some_and(|text| regex.is_match(text)),
+            Self::NotMatches(regex) => value.as_str().is_some_and(|text| !regex.is_match(text)),
         }
     }
 }

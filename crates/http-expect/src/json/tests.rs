@@ -27,6 +27,7 @@ fn every_operator_can_be_met() {
         "$.count >= 3",
         "$.count<=3",
         "$.count < 3.5",
+        r#"$.version !~ "^2""#,
         "$.count is integer",
         "$.count is  number ",
         "$.share is not integer",
@@ -69,6 +70,11 @@ fn a_mismatch_names_the_value_and_the_expectation() {
         // Values of different types have no order.
         ("$.status > 3", r#""down" found, expected $.status > 3"#),
         (r#"$.n =~ "1""#, r#"[1,2] found, expected $.n =~ "1""#),
+        ("$.n count == 2", "1 value found, expected $.n count == 2"),
+        ("$.n length > 2", "[1,2] found, expected $.n length > 2"),
+        ("$.n is not array", "[1,2] found, expected $.n is not array"),
+        ("$.missing is string", "nothing found, expected $.missing is string"),
+        ("$.n !~ \"1\"", "[1,2] found, expected $.n !~ \"1\""),
         ("$.bidi == 1", r#""\u{202e}" found, expected $.bidi == 1"#),
     ];
     for (expectation, expected) in table {
@@ -88,6 +94,10 @@ fn an_invalid_expectation_is_rejected_with_its_cause() {
         ("$.status ==", " after == is not JSON"),
         ("$.n =~ 3", "=~ takes a regular expression"),
         ("$.n =~ \"(\"", "regex parse error: ( ^ error: unclosed group"),
+        ("$.n !~ 3", "!~ takes a regular expression"),
+        ("$.n is nothing", "nothing is not one of array, boolean"),
+        ("$.n count 3", "3 is not a comparison with a number"),
+        ("$.n length =~ 3", "=~ 3 is not a comparison with a number"),
         ("$.n < null", "< compares numbers or strings, not null"),
     ];
     for (text, expected) in table {

@@ -6,7 +6,7 @@ use reqwest::header::HeaderMap;
 
 fn answer(status: u16, body: &str, ms: u64) -> HttpObserved {
     let response = Response::new(status, HeaderMap::new(), body.into(), false);
-    HttpObserved { response, latency: Duration::from_millis(ms) }
+    HttpObserved { stream: None, response, latency: Duration::from_millis(ms) }
 }
 
 fn ended(exit: Option<i32>, signal: Option<i32>, stdout: &str, stderr: &str) -> CommandObserved {

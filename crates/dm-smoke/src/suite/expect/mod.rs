@@ -4,6 +4,7 @@ mod conditions;
 mod content;
 mod cookies;
 mod headers;
+mod messages;
 mod origin;
 mod status;
 
@@ -18,7 +19,7 @@ use conditions::{BODY, STDERR, STDOUT, add, non_empty_texts, texts};
 pub(crate) use conditions::regex;
 pub(crate) use headers::header_name;
 
-const HTTP: [&str; 18] = [
+const HTTP: [&str; 19] = [
     "status",
     "headers",
     "cookies",
@@ -36,6 +37,7 @@ const HTTP: [&str; 18] = [
     "redirects",
     "url",
     "certificate",
+    "message",
     "max_latency",
 ];
 const COMMAND: [&str; 9] = [
@@ -62,11 +64,10 @@ pub(crate) fn http(entry: Option<&Value<'_>>, reader: &mut TestReader<'_>) -> Ex
     cookies::read(&mut fields, &mut expected, reader);
     content::read(&mut fields, &mut expected, reader);
     origin::read(&mut fields, &mut expected, reader);
+    messages::read(&mut fields, &mut expected, reader);
     texts(BODY, &mut fields, &mut expected, |expected| &mut expected.response.body, reader);
     for text in non_empty_texts("json", &mut fields, reader.diagnostics) {
-        let is_regex = text.get_ref().contains("=~");
-        let encoding = if is_regex { Encoding::JsonRegex } else { Encoding::Json };
-        add(&text, encoding, &mut expected, reader, |text, expected| {
+        add(&text, Encoding::of_json(text.get_ref()), &mut expected, reader, |text, expected| {
             expected.response.json.push(text.parse()?);
             Ok(())
         });
@@ -80,6 +81,12 @@ pub(crate) fn http(entry: Option<&Value<'_>>, reader: &mut TestReader<'_>) -> Ex
     expected.fixed.max_latency = fields.duration("max_latency", reader.diagnostics);
     fields.finish(reader.diagnostics);
     expected
+}
+
+/// Whether an `expect` says which statuses are expected.
+pub(crate) fn has_status(entry: Option<&Value<'_>>) -> bool {
+    let table = entry.and_then(|entry| entry.get_ref().as_table());
+    table.is_some_and(|table| table.keys().any(|key| key.get_ref() == "status"))
 }
 
 /// Reads the `expect` of a command test.

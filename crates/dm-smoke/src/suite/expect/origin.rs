@@ -1,10 +1,11 @@
 //! What a test expects of where a response came from.
 
 use http::Version;
+use toml::Spanned;
 
-use super::conditions::text_conditions;
+use super::conditions::{add, strings, text_conditions};
 use crate::suite::assertion::HttpExpected;
-use crate::suite::expected::Expected;
+use crate::suite::expected::{Encoding, Expected};
 use crate::suite::fields::Fields;
 use crate::suite::http::MAX_REDIRECTS;
 use crate::suite::reader::TestReader;
@@ -26,7 +27,7 @@ pub(super) fn read(
         let known = known.ok_or("http_version is one of \"1.0\", \"1.1\" and \"2\"");
         reader.diagnostics.unwrap_or_report(text.span(), known)
     });
-    expected.fixed.response.redirects = fields.number("redirects", 0..MAX_REDIRECTS + 1, reader.diagnostics);
+    redirects(fields, expected, reader);
     if let Some(url) = fields.get("url") {
         text_conditions(url, expected, |expected, condition| expected.response.url.push(condition), reader);
     }
@@ -48,5 +49,29 @@ pub(super) fn read(
     table.finish(reader.diagnostics);
     if value.get_ref().as_table().is_some_and(|table| table.is_empty()) {
         reader.diagnostics.report(value.span(), format!("expected {form}"));
+    }
+}
+
+/// Reads a number of redirects, or where they led.
+fn redirects(fields: &mut Fields<'_>, expected: &mut Expected<HttpExpected>, reader: &mut TestReader<'_>) {
+    let Some(list) = fields.get("redirects").filter(|value| value.get_ref().is_array()) else {
+        let number = fields.number("redirects", 0..MAX_REDIRECTS + 1, reader.diagnostics);
+        expected.fixed.response.redirects = number.and_then(|number| usize::try_from(number).ok());
+        return;
+    };
+    let urls = strings(list, "a number, or an array of URLs", reader.diagnostics);
+    // One template: they stay in their order, whichever contain captured values. No URL contains a line feed.
+    let joined = urls.iter().map(|url| *url.get_ref()).collect::<Vec<_>>().join("\n");
+    if !urls.is_empty() {
+        add(
+            &Spanned::new(list.span(), joined.as_str()),
+            Encoding::Plain,
+            expected,
+            reader,
+            |text, expected| {
+                expected.response.redirect_urls = Some(text.split('\n').map(str::to_owned).collect());
+                Ok(())
+            },
+        );
     }
 }

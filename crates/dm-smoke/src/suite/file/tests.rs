@@ -9,13 +9,19 @@ use url::Url;
 
 use crate::suite::model::{Body, TestKind};
 
+use crate::suite::run_values::RunValues;
 use crate::suite::template::Values;
 
 /// Parses a suite; the error is `line:column: message` for each error.
 fn parsed(text: &str) -> Result<Suite, String> {
     let base_url = Url::parse("http://user:secret@api/v2/").unwrap();
     let env = |name: &str| (name == "API_TOKEN").then(|| "hush-hush".to_owned());
-    let options = SuiteOptions { base_url: Some(&base_url), timeout: Duration::from_secs(10), env: &env };
+    let options = SuiteOptions {
+        base_url: Some(&base_url),
+        timeout: Duration::from_secs(10),
+        env: &env,
+        run: &RunValues::default(),
+    };
     parse(Path::new("shop.toml"), text.to_owned(), &options).map_err(|(_, diagnostics)| {
         let lines = diagnostics.iter().map(|diagnostic| {
             let (line, column) = line_and_column(text, diagnostic.at.start);
@@ -202,7 +208,7 @@ fn errors_of_templates_captures_and_dependencies() {
             test("http = { url = '/', body = 'a', json = {} }"),
             "3:8: a request takes only one of body, json, form, multipart",
         ),
-        (test("http = { url = '/', redirects = 21 }"), "3:33: redirects must be an integer from 0 to 20"),
+        (test("http = { url = '/', redirects = 101 }"), "3:33: redirects must be an integer from 0 to 100"),
         (test("command = ['x']\ncapture = { a = '$.a' }"), "4:11: a command test takes no capture"),
         (test("command = ['x']\ndepends_on = ['b']"), "4:15: there is no test \"b\""),
         (test("command = ['x']\ndepends_on = ['a']"), "2:8: the test depends on itself: \"a\" → \"a\""),
