@@ -43,7 +43,7 @@ use verdict::{RunEnd, Verdict};
 pub use args::{Args, TOOL};
 pub use plan::{Plan, plan};
 
-/// The example of a suite that `--new` writes. It uses every key.
+/// The example of a suite that `--new` writes. `docs/smoke.md` has the rest.
 pub const EXAMPLE: &str = include_str!("example.toml");
 
 /// Carries out the plan.

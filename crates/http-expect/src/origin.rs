@@ -39,7 +39,7 @@ pub struct Measure {
 impl Measure {
     /// Adds a part of the body.
     pub fn add(&mut self, part: &[u8]) {
-        self.bytes += part.len() as u64;
+        self.bytes += u64::try_from(part.len()).unwrap_or(u64::MAX);
         self.hash.update(part);
     }
 

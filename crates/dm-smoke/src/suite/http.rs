@@ -137,10 +137,10 @@ fn as_http(url: &str) -> Cow<'_, str> {
 }
 
 fn parse_method(typed: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<Method> {
+    let written = reader.literal(typed)?;
     // The common ones, and those of WebDAV and of caches.
-    let is_method =
-        !typed.get_ref().is_empty() && typed.get_ref().bytes().all(|byte| byte.is_ascii_uppercase());
-    let method = Method::from_bytes(typed.get_ref().as_bytes()).ok().filter(|_| is_method);
+    let is_method = !written.is_empty() && written.bytes().all(|byte| byte.is_ascii_uppercase());
+    let method = Method::from_bytes(written.as_bytes()).ok().filter(|_| is_method);
     if method.is_none() {
         reader.diagnostics.report(typed.span(), "the method must be in upper case, such as GET or POST");
     }

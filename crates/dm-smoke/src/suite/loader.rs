@@ -44,7 +44,7 @@ pub(super) struct Loader<'a> {
     /// The values of the environment variables that the suite uses.
     pub(super) secrets: Vec<String>,
     /// The place of each name.
-    names: HashMap<String, (PathBuf, usize)>,
+    names: HashMap<String, (Arc<Path>, usize)>,
 }
 
 impl<'a> Loader<'a> {
@@ -180,10 +180,10 @@ impl<'a> Loader<'a> {
                         continue;
                     };
                     test.line = lines.line_at(names.at.start);
-                    let place = (path.to_owned(), test.line);
+                    let place = (Arc::clone(&file), test.line);
                     if let Some((first, line)) = self.names.insert(test.name.clone(), place) {
                         let of =
-                            if first == path { String::new() } else { format!(" of {}", first.display()) };
+                            if *first == *path { String::new() } else { format!(" of {}", first.display()) };
                         let message = format!("line {line}{of} already has a test of this name");
                         self.diagnostics.report(names.at.clone(), message);
                     }

@@ -21,7 +21,7 @@ fn new_writes_an_example_that_is_valid_and_replaces_nothing() {
     };
     run(&["--new"]).code(0).stdout(EXAMPLE).stderr(is_empty());
     run(&["--new", "other.toml"]).code(0).stdout(is_empty());
-    run(&["other.toml", "--check"]).code(0).stdout("shop: 6 tests\n");
+    run(&["other.toml", "--check"]).code(0).stdout("other: 8 tests\n");
     run(&["--new", "smoke.toml"]).code(5).stderr(contains("cannot create smoke.toml: File exists"));
     assert_eq!(std::fs::read_to_string(place.path("smoke.toml")).unwrap(), "mine");
 }

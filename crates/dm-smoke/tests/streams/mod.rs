@@ -53,7 +53,7 @@ fn an_event_that_does_not_come_fails_with_the_last_one() {
         expect = { message = { contains = "hello" } }
     "#;
     Place::with_suite(suite).smoke(&["--base-url", &echo.url(), "--format", "human"]).code(1).stdout(
-        contains("expected message 2 did not come before the stream ended: 4 messages came, the last one is: \"good\\nbye\"")
+        contains("expected message 2 did not come before the stream ended: 3 messages came, the last one is: \"good\\nbye\"")
             .and(contains("the expected message did not come within 5.0s: 1 message came: \"started\""))
             .and(contains("/hello: the response is not a stream of events"))
             .and(contains("/no-events: status 503, expected 2xx")),

@@ -34,9 +34,11 @@ const streams = {
 
 // As much of WebSocket (RFC 6455) as short texts need: Node.js has no server of its own.
 function upgrade(request, socket) {
+  if (request.url !== '/socket') return socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello')
   const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
   socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept.digest('base64')}\r\n\r\n`)
   let pending = Buffer.alloc(0)
+  let isClosing = false
   socket.on('error', () => {}).on('data', data => {
     pending = Buffer.concat([pending, data])
     while (pending.length >= 6 && pending.length >= 6 + (pending[1] & 127)) {
@@ -44,9 +46,9 @@ function upgrade(request, socket) {
       const text = pending.subarray(6, 6 + length).map((byte, at) => byte ^ pending[2 + at % 4])
       const opcode = pending[0] & 15
       pending = pending.subarray(6 + length)
-      socket.write(Buffer.concat([Buffer.from([0x80 | opcode, length]), text]))
-      if (opcode === 1 && Buffer.from(text).toString() === 'close') socket.write(Buffer.from([0x88, 0]))
-      if (opcode === 8) socket.end()
+      if (opcode !== 8 || !isClosing) socket.write(Buffer.concat([Buffer.from([0x80 | opcode, length]), text]))
+      if (opcode === 8) return socket.end()
+      if (Buffer.from(text).toString() === 'close') isClosing = socket.write(Buffer.from([0x88, 0])) || true
     }
   })
 }
