@@ -4,7 +4,7 @@
 #
 # The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, PgBouncer, MariaDB, nginx) and
 # shellcheck are Debian's packages, unpacked into a private folder: without root, without services that keep running, and
-# without installing anything on the machine. Root also gets a Docker engine. The object stores, moto and Azurite, and the
+# without installing anything on the machine. Prometheus 3 and VictoriaMetrics come from forky, a later release. Root also gets a Docker engine. The object stores, moto and Azurite, and the
 # migration tools come from PyPI and npm into the same folder. Two programs are used if they are installed: cargo-deny
 # checks the dependencies, and with npm one test downloads Grafana's types.
 #
@@ -14,6 +14,7 @@ cd "$(dirname "$0")/.."
 
 packages=(libfaketime mariadb-client-core mariadb-server-core nginx pgbouncer prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
 object_stores=('moto[s3]==5.2.5' 'flask==3.*' 'flask-cors' 'azurite@3.35.0')
+later_packages=(prometheus promtool victoria-metrics)
 docker_packages=(docker.io containerd runc docker-registry busybox-static)
 programs=(prometheus promtool prometheus-alertmanager amtool prometheus-pushgateway shellcheck)
 
@@ -60,6 +61,30 @@ install_servers() {
     mkdir -p "$(dirname "$folder")"
     rm -rf "$folder"
     # In one step: if the folder exists, it is complete.
+    mv "$work/root" "$folder"
+    rm -rf "$work"
+}
+
+# The later generation of the databases, which the rules support too: from Debian forky, whatever this machine's release is.
+# These programs are Go's, and need nothing but a libc of 2.34 or newer.
+install_later() {
+    local folder=$1 work package keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    local from_forky=(-o Dir::Etc::sourceparts=/dev/null)
+    have apt-get || fail "needs apt-get to download ${later_packages[*]} from Debian forky"
+    [ -e "$keyring" ] || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y debian-archive-keyring; } ||
+        fail "needs $keyring: apt-get install debian-archive-keyring"
+    work=$(mktemp -d)
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
+    printf 'deb [signed-by=%s] %s forky main\n' "$keyring" http://deb.debian.org/debian > "$work/sources.list"
+    from_forky+=(-o Dir::Etc::sourcelist="$work/sources.list")
+    private_apt "$work" "${from_forky[@]}" update || fail "apt-get update failed: is Debian's mirror reachable?"
+    (cd "$work" && private_apt "$work" "${from_forky[@]}" download "${later_packages[@]}") ||
+        fail "apt-get could not download ${later_packages[*]} from forky"
+    for package in "$work"/*.deb; do
+        dpkg-deb -x "$package" "$work/root" || fail "cannot unpack $package: is the disk full?"
+    done
+    printf '%s\n' "${later_packages[*]}" > "$work/root/packages"
+    rm -rf "$folder"
     mv "$work/root" "$folder"
     rm -rf "$work"
 }
@@ -135,6 +160,8 @@ servers=${CARGO_TARGET_DIR:-target}/test-servers
 PATH=$(mkdir -p "$servers" && cd "$servers" && pwd)/usr/bin:$PATH
 export PATH
 [ "$(cat "$servers/packages" 2>/dev/null)" = "${packages[*]} relocated" ] || install_servers "$servers"
+later=$servers/forky
+[ "$(cat "$later/packages" 2>/dev/null)" = "${later_packages[*]}" ] || install_later "$later"
 stores=$(cd "$servers" && pwd -P)/object-stores
 [ "$(cat "$stores/packages" 2>/dev/null)" = "${object_stores[*]}" ] || install_object_stores "$stores"
 scripts/migration-tools.sh "$servers"

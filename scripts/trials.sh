@@ -10,7 +10,9 @@
 #   migrations  run each of six migration tools in each scenario, bare and wrapped; wrapped is never worse
 #   policy   compare dm-health's decisions with a reference model, on random runs
 #   fuzz     feed random and damaged input to every parser: scripts/fuzz.sh
-#   rules    change every alert rule in every small way; its tests must notice: scripts/mutate-rules.sh
+#   rules    test the rules on Prometheus 3; and change every rule in every small way, which their tests must notice:
+#            scripts/mutate-rules.sh
+#   truth    deploy, and compare every rule with the journal: three databases, three scrape intervals, outages
 #   builds   build dm-stage twice, in different folders; the programs must be identical
 #
 # Without a TRIAL all of them run, which takes about three and a half hours. The seed is printed, and the same seed and number of
@@ -32,12 +34,12 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         -h | --help) usage; exit ;;
-        kills | history | soak | rates | migrations | policy | fuzz | rules | builds) trials+=("$1") ;;
+        kills | history | soak | rates | migrations | policy | fuzz | rules | truth | builds) trials+=("$1") ;;
         *) fail "unknown argument '$1': see --help" ;;
     esac
     shift
 done
-[ ${#trials[@]} -gt 0 ] || trials=(kills history soak rates migrations policy fuzz rules builds)
+[ ${#trials[@]} -gt 0 ] || trials=(kills history soak rates migrations policy fuzz rules truth builds)
 servers=${CARGO_TARGET_DIR:-target}/test-servers/usr/bin
 PATH=$(cd "$servers" 2> /dev/null && pwd || printf /nonexistent):$PATH
 export PATH DM_TRIAL_SEED=$seed PROPTEST_RNG_SEED=$seed
@@ -81,7 +83,15 @@ policy() { PROPTEST_CASES=${rounds:-60000} run_tests dm-health policy::; }
 fuzz() { scripts/fuzz.sh "${rounds:-1000000}"; }
 
 # Every change is tried once: it needs neither a seed nor rounds.
-rules() { scripts/mutate-rules.sh; }
+rules() {
+    cargo test --locked -p testkit --test monitoring -- --ignored later_generation
+    scripts/mutate-rules.sh
+}
+
+# Prints a table: rule, database, interval.
+truth() {
+    DM_TRIAL_ROUNDS=${rounds:-66} cargo test --locked -p testkit --test monitoring -- --ignored --nocapture every_interval
+}
 
 builds() {
     local folder=${CARGO_TARGET_DIR:-target}/trials build

@@ -14,4 +14,5 @@ mod rule_files;
 mod runbooks;
 mod shortened_waits;
 mod stack;
+mod truth;
 mod workflows;

@@ -24,6 +24,50 @@ fn the_rules_pass_their_tests() {
     });
 }
 
+/// As above, on the later generation.
+#[test]
+#[ignore = "takes half a minute: scripts/trials.sh rules"]
+fn the_rules_pass_their_tests_on_the_later_generation() {
+    for file in names("config/prometheus/tests", "_test.yml") {
+        let mut command = std::process::Command::new(testkit::bin::later_server("promtool"));
+        let output = command.args(["test", "rules"]).arg(crate::repository::path(&file)).output().unwrap();
+        assert!(output.status.success(), "{file}: {output:?}");
+    }
+}
+
+/// The form that the file with the counts explains, so that it needs to be understood only once.
+#[test]
+fn every_increase_is_counted_in_the_same_form() {
+    let mut counted = 0;
+    for rule in rules() {
+        let Some((counter, window)) = rule.record.as_deref().and_then(|name| name.split_once(":increase"))
+        else {
+            continue;
+        };
+        if counter == "service_environment:deployments" {
+            continue;
+        }
+        let (sum, on) = (format!("{counter}:sum"), if counter.starts_with("slo:") { "slo" } else { "" });
+        let form = format!(
+            "increase({sum}[{window}]) and resets({sum}[{window}]) > 0 or \
+             max_over_time({sum}[{window}]) and count_over_time({sum}[{window}]) < on ({on}) group_left () \
+             count_over_time({sum}{{service=\"\"}}[{window}]) - 1 unless last_over_time({sum}[15m] offset {window}) or \
+             max_over_time({sum}{{service!=\"\"}}[{window}]) - min_over_time({sum}[{window}])"
+        );
+        let written = rule.expr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(written, form, "{}", rule.name());
+        counted += 1;
+    }
+    assert!(counted > 20, "{counted}");
+    for rule in rules().iter().filter(|rule| rule.name().ends_with(":sum")) {
+        assert!(
+            rule.expr.trim_end().ends_with("or min(up{job=\"pushgateway\"}) == 1"),
+            "{}: no marker",
+            rule.name()
+        );
+    }
+}
+
 #[test]
 fn every_series_that_a_rule_names_exists() {
     for rule in rules() {

@@ -25,6 +25,13 @@ pub fn dbmate() -> PathBuf {
     program
 }
 
+/// The program `name` of Debian forky, which `scripts/test.sh` unpacks next to the others: a later generation of them.
+pub fn later_server(name: &str) -> PathBuf {
+    let program = build().join("test-servers/forky/usr/bin").join(name);
+    assert!(program.exists(), "{} is not there: ./scripts/test.sh installs it", program.display());
+    program
+}
+
 /// A folder of data that belongs to the servers.
 pub fn shared(name: &str) -> PathBuf {
     servers().join("share").join(name)

@@ -20,6 +20,7 @@
 //! | [`tunnel`] | an HTTP proxy that opens tunnels |
 //! | [`session`] | a client of one of them, in a process of its own |
 //! | [`prometheus`] | a real Prometheus, and queries to it |
+//! | [`tsdb`] | the databases that can evaluate the rules: two generations of Prometheus, and VictoriaMetrics |
 //! | [`alertmanager`] | a real Alertmanager |
 //! | [`process`] | processes that are not children of the test |
 //! | [`sample`] | the sample service |
@@ -62,6 +63,7 @@ pub mod site;
 pub mod terminal;
 pub mod tls;
 pub mod trial;
+pub mod tsdb;
 pub mod tunnel;
 mod unprivileged;
 pub mod world;

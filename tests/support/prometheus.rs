@@ -80,15 +80,7 @@ impl Prometheus {
 
     /// The result of the same query at a later time; the last sample of a series is valid for five minutes.
     pub fn query_in(&self, query: &str, delay: Duration) -> Vec<Sample> {
-        let url = format!("{}/api/v1/query", self.server.url());
-        let time = (SystemClock.now() + delay).to_rfc3339();
-        let response = client().get(url).query(&[("query", query), ("time", &time)]).send();
-        let Ok(answer) = response.and_then(reqwest::blocking::Response::json::<serde_json::Value>) else {
-            return Vec::new();
-        };
-        assert_ne!(answer["errorType"], "bad_data", "{query}: {answer}");
-        let results = answer["data"]["result"].as_array().cloned().unwrap_or_default();
-        results.iter().map(sample).collect()
+        query_at(&self.server.url(), query, delay)
     }
 
     /// Waits until the query has one result, with this value.
@@ -98,6 +90,22 @@ impl Prometheus {
             other => Err(format!("{other:?}, not {value}")),
         });
     }
+}
+
+/// The result of an instant query to the server at `url`, `delay` from now; empty if it does not answer.
+pub(crate) fn query_at(url: &str, query: &str, delay: Duration) -> Vec<Sample> {
+    let time = (SystemClock.now() + delay).to_rfc3339();
+    let response =
+        client().get(format!("{url}/api/v1/query")).query(&[("query", query), ("time", &time)]).send();
+    let Ok(answer) = response.and_then(reqwest::blocking::Response::json::<serde_json::Value>) else {
+        return Vec::new();
+    };
+    assert!(
+        !["bad_data", "422", "400"].contains(&answer["errorType"].as_str().unwrap_or("")),
+        "{query}: {answer}"
+    );
+    let results = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+    results.iter().map(sample).collect()
 }
 
 fn sample(result: &serde_json::Value) -> Sample {

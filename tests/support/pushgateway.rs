@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use reqwest::blocking::Client;
 
 use crate::bin;
@@ -59,11 +60,24 @@ impl Pushgateway {
         let mut command = Command::new(bin::server("prometheus-pushgateway"));
         // The default of Debian's build is one file for all Pushgateways of the machine. Without a file they keep their
         // data in memory.
-        command.args([&format!("--web.listen-address={address}"), "--persistence.file="]);
-        command.args(flags);
+        command.arg(format!("--web.listen-address={address}")).args(flags);
+        if !flags.iter().any(|flag| flag.starts_with("--persistence.file=")) {
+            command.arg("--persistence.file=");
+        }
         let server = Server::start(command, parse_address);
         let url = server.url();
         Self { server, url, reader: client(), port: None }
+    }
+
+    /// Stops it as an operator would: it writes its data to its file, if it has one.
+    pub fn shut_down(self) {
+        self.server.stop(Signal::SIGTERM);
+    }
+
+    /// Puts a group with this body in place, at a path such as `job/JOB/LABEL/VALUE`.
+    pub fn put(&self, group: &str, body: &str) {
+        let url = format!("{}/metrics/{group}", self.url());
+        self.reader.put(url).body(body.to_owned()).send().unwrap().error_for_status().unwrap();
     }
 
     /// The same gateway with the URL `SCHEME://{address}/PATH`, read by a client that can authenticate.
@@ -120,6 +134,6 @@ impl Pushgateway {
 
 /// The address in a log line of Prometheus, Pushgateway or Alertmanager.
 pub(crate) fn parse_address(line: &str) -> Option<String> {
-    let address = line.split_once("msg=\"Listening on\" address=")?.1;
+    let address = line.split_once("msg=\"Listening on\"")?.1.split_once("address=")?.1;
     Some(address.split_whitespace().next()?.to_owned())
 }

@@ -90,10 +90,19 @@ pub fn client() -> reqwest::blocking::Client {
 }
 
 /// Calls `attempt` until it succeeds; panics with its last error after [`TIMEOUT`].
-pub fn eventually<T>(expectation: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+pub fn eventually<T>(expectation: &str, attempt: impl FnMut() -> Result<T, String>) -> T {
+    eventually_within(TIMEOUT, expectation, attempt)
+}
+
+/// The same with another limit, for what takes minutes by design.
+pub fn eventually_within<T>(
+    limit: Duration,
+    expectation: &str,
+    mut attempt: impl FnMut() -> Result<T, String>,
+) -> T {
     let (_tick, ticks) = mpsc::channel::<()>();
     let mut last = String::new();
-    for _ in 0..TIMEOUT.as_millis() / INTERVAL.as_millis() {
+    for _ in 0..limit.as_millis() / INTERVAL.as_millis() {
         match attempt() {
             Ok(value) => return value,
             Err(error) => last = error,
@@ -101,5 +110,5 @@ pub fn eventually<T>(expectation: &str, mut attempt: impl FnMut() -> Result<T, S
         // Nobody ever ticks: this only waits.
         let _ = ticks.recv_timeout(INTERVAL);
     }
-    panic!("{expectation}: not within {TIMEOUT:?}; last result: {last}");
+    panic!("{expectation}: not within {limit:?}; last result: {last}");
 }

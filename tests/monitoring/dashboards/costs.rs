@@ -8,7 +8,7 @@ pub(super) const PANELS: &[Panel] = &[
         title: "Runner time, 7 d",
         description: "Wall time of whole deployments, whatever their result.",
         unit: "s",
-        queries: &[("sum(increase(time_to_deploy_seconds_sum{job=\"dm_counters\",@S}[7d]))", "time")],
+        queries: &[("sum(service_environment:time_to_deploy_seconds_sum:increase7d{@S})", "time")],
         ..PANEL
     },
     Panel {
@@ -16,7 +16,7 @@ pub(super) const PANELS: &[Panel] = &[
         description: "Cost of whole deployments. Stages are part of a deployment and are not added.",
         unit: "currencyUSD",
         queries: &[(
-            "sum(increase(deployment_cost_dollars_total{job=\"dm_counters\",stage=\"deployment\",@S}[7d]))",
+            "sum(service_environment:deployment_cost_dollars_total:increase7d{stage=\"deployment\",@S})",
             "cost",
         )],
         ..PANEL
@@ -26,7 +26,7 @@ pub(super) const PANELS: &[Panel] = &[
         description: "The total cost of 7 days divided by the number of successful deployments, so it includes the cost of failed ones.",
         unit: "currencyUSD",
         queries: &[(
-            "sum(increase(deployment_cost_dollars_total{job=\"dm_counters\",stage=\"deployment\",@S}[7d])) / (sum(increase(deployment_total{job=\"dm_counters\",stage=\"deployment\",status=\"success\",@S}[7d])) > 0)",
+            "sum(service_environment:deployment_cost_dollars_total:increase7d{stage=\"deployment\",@S}) / (sum(service_environment:deployment_total:increase7d{status=\"success\",@S}) > 0)",
             "each",
         )],
         ..PANEL
@@ -36,7 +36,7 @@ pub(super) const PANELS: &[Panel] = &[
         description: "Mean wall time of whole deployments, whatever their result.",
         unit: "s",
         queries: &[(
-            "sum(increase(time_to_deploy_seconds_sum{job=\"dm_counters\",@S}[7d])) / (sum(increase(time_to_deploy_seconds_count{job=\"dm_counters\",@S}[7d])) > 0)",
+            "sum(service_environment:time_to_deploy_seconds_sum:increase7d{@S}) / (sum(service_environment:time_to_deploy_seconds_count:increase7d{@S}) > 0)",
             "mean",
         )],
         ..PANEL
@@ -48,7 +48,7 @@ pub(super) const PANELS: &[Panel] = &[
         kind: Kind::Pie,
         unit: "currencyUSD",
         queries: &[(
-            "sum by (stage) (increase(deployment_cost_dollars_total{job=\"dm_counters\",stage!=\"deployment\",@S}[7d]))",
+            "sum by (stage) (service_environment:deployment_cost_dollars_total:increase7d{stage!=\"deployment\",@S})",
             "{{stage}}",
         )],
         ..PANEL
@@ -59,7 +59,7 @@ pub(super) const PANELS: &[Panel] = &[
         kind: Kind::Daily,
         unit: "currencyUSD",
         queries: &[(
-            "sum by (service) (increase(deployment_cost_dollars_total{job=\"dm_counters\",stage=\"deployment\",@S}[1d]))",
+            "sum by (service) (service_environment:deployment_cost_dollars_total:increase1d{stage=\"deployment\",@S})",
             "{{service}}",
         )],
         ..PANEL

@@ -31,7 +31,7 @@ pub(super) const PANELS: &[Panel] = &[
         description: "Tests with the result fail or error. Flaky tests passed in the end and do not count.",
         unit: "short",
         queries: &[(
-            "sum(round(increase(smoke_test_total{job=\"dm_counters\",result=~\"fail|error\",@S}[1h])))",
+            "sum(service_environment:smoke_test_total:increase1h{result=~\"fail|error\",@S})",
             "failed",
         )],
         limit: Some((5.5, "SmokeTestsFailing")),
@@ -42,7 +42,7 @@ pub(super) const PANELS: &[Panel] = &[
         description: "Includes probes that failed while a service was still starting.",
         unit: "short",
         queries: &[(
-            "sum(round(increase(api_health_check_total{job=\"dm_counters\",result=\"failure\",@S}[5m])))",
+            "sum(service_environment:api_health_check_total:increase5m{result=\"failure\",@S})",
             "failed",
         )],
         limit: Some((4.5, "HealthCheckFailuresPostDeploy")),
@@ -86,7 +86,7 @@ pub(super) const PANELS: &[Panel] = &[
         kind: Kind::Lines,
         unit: "short",
         queries: &[(
-            "sum by (result) (increase(api_health_check_total{job=\"dm_counters\",@S}[1h]))",
+            "sum by (result) (service_environment:api_health_check_total:increase1h{@S})",
             "{{result}}",
         )],
         ..PANEL
@@ -96,10 +96,7 @@ pub(super) const PANELS: &[Panel] = &[
         description: "The number of smoke tests, by final result.",
         kind: Kind::Lines,
         unit: "short",
-        queries: &[(
-            "sum by (result) (increase(smoke_test_total{job=\"dm_counters\",@S}[1h]))",
-            "{{result}}",
-        )],
+        queries: &[("sum by (result) (service_environment:smoke_test_total:increase1h{@S})", "{{result}}")],
         ..PANEL
     },
     Panel {
@@ -109,11 +106,11 @@ pub(super) const PANELS: &[Panel] = &[
         unit: "short",
         queries: &[
             (
-                "sum by (source) (round(increase(post_deployment_requests_total{job=\"dm_counters\",@S}[1d])))",
+                "sum by (source) (service_environment:post_deployment_requests_total:increase1d{@S})",
                 "{{source}}: all",
             ),
             (
-                "sum by (source) (round(increase(post_deployment_request_errors_total{job=\"dm_counters\",@S}[1d])))",
+                "sum by (source) (service_environment:post_deployment_request_errors_total:increase1d{@S})",
                 "{{source}}: failed",
             ),
         ],
@@ -125,7 +122,7 @@ pub(super) const PANELS: &[Panel] = &[
         kind: Kind::Bars,
         unit: "short",
         queries: &[(
-            "sum by (reason, result) (round(increase(deployment_rollback_total{job=\"dm_counters\",@S}[7d]))) > 0",
+            "sum by (reason, result) (service_environment:deployment_rollback_total:increase7d{@S}) > 0",
             "{{reason}}: {{result}}",
         )],
         ..PANEL

@@ -61,14 +61,14 @@ pub(super) const PANELS: &[Panel] = &[
         title: "Migrations, 30 d",
         description: "The number of migrations that were carried out.",
         unit: "short",
-        queries: &[("sum(round(slo:events:increase30d{slo=\"migrations\",@S}))", "migrations")],
+        queries: &[("sum(slo:events:increase30d{slo=\"migrations\",@S})", "migrations")],
         ..PANEL
     },
     Panel {
         title: "Failed, 30 d",
         description: "The number of migrations that failed. The objective is 0.",
         unit: "short",
-        queries: &[("sum(round(slo:bad_events:increase30d{slo=\"migrations\",@S}))", "failed")],
+        queries: &[("sum(slo:bad_events:increase30d{slo=\"migrations\",@S})", "failed")],
         ..PANEL
     },
     Panel {
@@ -117,7 +117,7 @@ pub(super) const PANELS: &[Panel] = &[
         kind: Kind::Daily,
         unit: "short",
         queries: &[(
-            "sum by (status) (round(increase(database_migration_total{job=\"dm_counters\",@S}[1d])))",
+            "sum by (status) (service_environment:database_migration_total:increase1d{@S})",
             "{{status}}",
         )],
         ..PANEL
@@ -139,7 +139,11 @@ pub(super) const PANELS: &[Panel] = &[
         kind: Kind::Bars,
         unit: "short",
         queries: &[(
-            "sum by (error_type) (round(increase(deployment_errors_total{job=\"dm_counters\",stage=\"migration\",@S}[30d]))) > 0",
+            concat!(
+                "sum by (error_type) (",
+                increase!("service_environment:deployment_errors_total:sum", "stage=\"migration\",@S", "30d"),
+                ") > 0"
+            ),
             "{{error_type}}",
         )],
         ..PANEL

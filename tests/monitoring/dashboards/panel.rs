@@ -134,7 +134,7 @@ impl Panel {
             .iter()
             .zip('A'..)
             .map(|((query, legend), letter)| {
-                json!({
+                let mut target = json!({
                     "refId": letter.to_string(),
                     "datasource": datasource(),
                     "expr": expression(query),
@@ -142,7 +142,12 @@ impl Panel {
                     "instant": self.kind.is_instant(),
                     "range": !self.kind.is_instant(),
                     "format": match self.kind { Kind::Table => "table", Kind::Heatmap => "heatmap", _ => "time_series" },
-                })
+                });
+                if self.kind == Kind::Heatmap {
+                    // The rules count once a minute, so that $__rate_interval must span several minutes.
+                    target["interval"] = "1m".into();
+                }
+                target
             })
             .collect();
         let mut panel = json!({

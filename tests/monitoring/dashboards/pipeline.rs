@@ -33,10 +33,7 @@ pub(super) const PANELS: &[Panel] = &[
         title: "Deployments, 24 h",
         description: "Finished deployments. Cancelled and skipped ones do not count.",
         unit: "short",
-        queries: &[(
-            "sum(round(increase(deployment_total{job=\"dm_counters\",stage=\"deployment\",status=~\"success|failure|error|timeout\",@S}[1d])))",
-            "deployments",
-        )],
+        queries: &[("sum(slo:events:increase1d{slo=\"deployment_success\",@S})", "deployments")],
         ..PANEL
     },
     Panel {
@@ -44,7 +41,7 @@ pub(super) const PANELS: &[Panel] = &[
         description: "Interpolated within a histogram bucket. The alert uses the share of deployments above 12 minutes, which is exact.",
         unit: "s",
         queries: &[(
-            "histogram_quantile(0.95, sum by (le) (increase(time_to_deploy_seconds_bucket{job=\"dm_counters\",@S}[1d])))",
+            "histogram_quantile(0.95, sum by (le) (service_environment:time_to_deploy_seconds_bucket:increase1d{@S}))",
             "p95",
         )],
         limit: Some((720.0, "TimeToDeployP95High")),
@@ -84,7 +81,11 @@ pub(super) const PANELS: &[Panel] = &[
         kind: Kind::Heatmap,
         unit: "s",
         queries: &[(
-            "sum by (le) (increase(time_to_deploy_seconds_bucket{job=\"dm_counters\",@S}[$__rate_interval]))",
+            concat!(
+                "sum by (le) (",
+                increase!("service_environment:time_to_deploy_seconds_bucket:sum", "@S", "$__rate_interval"),
+                ")"
+            ),
             "{{le}}",
         )],
         ..PANEL
@@ -107,7 +108,7 @@ pub(super) const PANELS: &[Panel] = &[
         kind: Kind::Bars,
         unit: "short",
         queries: &[(
-            "sum by (stage, error_type) (round(increase(deployment_errors_total{job=\"dm_counters\",stage!=\"deployment\",error_type!=\"cancelled\",@S}[1d]))) > 0",
+            "sum by (stage, error_type) (service_environment:deployment_errors_total:increase1d{stage!=\"deployment\",error_type!=\"cancelled\",@S}) > 0",
             "{{stage}}: {{error_type}}",
         )],
         ..PANEL

@@ -68,7 +68,7 @@ pub(super) const PANELS: &[Panel] = &[
         description: "The number of events that used up the error budgets.",
         kind: Kind::Bars,
         unit: "short",
-        queries: &[("sum by (slo) (round(slo:bad_events:increase30d{@S}))", "{{slo}}")],
+        queries: &[("sum by (slo) (slo:bad_events:increase30d{@S})", "{{slo}}")],
         ..PANEL
     },
     Panel {
@@ -95,10 +95,7 @@ pub(super) const PANELS: &[Panel] = &[
         description: "All six outcomes. Cancelled and skipped deployments are neither good nor bad.",
         kind: Kind::Daily,
         unit: "short",
-        queries: &[(
-            "sum by (status) (round(increase(deployment_total{job=\"dm_counters\",stage=\"deployment\",@S}[1d])))",
-            "{{status}}",
-        )],
+        queries: &[("sum by (status) (service_environment:deployment_total:increase1d{@S})", "{{status}}")],
         ..PANEL
     },
     Panel {

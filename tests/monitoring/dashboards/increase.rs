@@ -1,0 +1,63 @@
+//! The increase of a counter in a window that no rule has counted.
+
+/// The form of `config/prometheus/prometheus-deployment-counts.yml` for the sum of a counter (`…:sum`), the matchers of its
+/// labels, and a window.
+macro_rules! increase {
+    ($sum:literal, $labels:literal, $window:literal) => {
+        concat!(
+            "increase(",
+            $sum,
+            "{",
+            $labels,
+            "}[",
+            $window,
+            "]) and resets(",
+            $sum,
+            "{",
+            $labels,
+            "}[",
+            $window,
+            "]) > 0 or ",
+            "max_over_time(",
+            $sum,
+            "{",
+            $labels,
+            "}[",
+            $window,
+            "]) and ",
+            "count_over_time(",
+            $sum,
+            "{",
+            $labels,
+            "}[",
+            $window,
+            "]) < on () group_left () ",
+            "count_over_time(",
+            $sum,
+            "{service=\"\"}[",
+            $window,
+            "]) - 1 ",
+            "unless last_over_time(",
+            $sum,
+            "{",
+            $labels,
+            "}[15m] offset ",
+            $window,
+            ") or ",
+            "max_over_time(",
+            $sum,
+            "{service!=\"\",",
+            $labels,
+            "}[",
+            $window,
+            "]) - ",
+            "min_over_time(",
+            $sum,
+            "{",
+            $labels,
+            "}[",
+            $window,
+            "])"
+        )
+    };
+}
