@@ -53,6 +53,20 @@ pub(crate) struct HostPort {
 }
 
 impl Address {
+    /// Whether it answers over HTTP.
+    pub(crate) fn is_http(&self) -> bool {
+        matches!(self, Self::Http(_))
+    }
+
+    /// Whether it uses TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        match self {
+            Self::Http(url) => url.scheme() == "https",
+            Self::Grpc { tls, .. } => *tls,
+            Self::Tcp(_) | Self::Exec(_) => false,
+        }
+    }
+
     /// The secrets that it may contain: user, password and the values of the query, as typed and decoded.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let Self::Http(url) = self else { return Vec::new() };

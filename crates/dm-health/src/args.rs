@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -34,6 +35,30 @@ Examples:
   dm-health --url api=https://api.example.com/health --url db=tcp://10.0.0.5:5432
   dm-health --url grpc://127.0.0.1:50051/shop.Cart --url exec:'./lag-below 10s'
 
+A file of targets has the words of a suite of dm-smoke:
+  dm-health health.toml --deadline 2m
+  dm-health health.toml --check                       only validate the file
+
+  [defaults]                                          # for all HTTP targets of the file
+  headers = { accept = \"application/json\" }
+
+  [[target]]
+  name = \"api\"
+  url = \"https://api.example.com/health\"
+  bearer = \"{{env.TOKEN}}\"                            # or basic_auth, headers, method
+  expect = { status = 200, json = '$.status == \"ok\"', max_latency = \"500ms\" }
+  version = \"{{env.DM_VERSION}}\"                      # with version_at = \"json:$.version\"
+  min_cert_days = 14
+
+  [[target]]
+  name = \"old\"
+  url = \"http://10.0.0.4:8080/health\"
+  control = true                                      # as --control-url
+
+In expect, a target of HTTP has the words of dm-smoke, and another one has max_latency. {{env.NAME}} inserts
+a variable of the environment, which is shown nowhere. Flags such as --header and --expect-status are for the
+targets of --url only.
+
 Watch a new version, and roll it back if its error rate is too high:
   set -o pipefail
   dm-health --url https://api.example.com/health --watch 60s..10m --version-at json:'$.version' |
@@ -63,10 +88,14 @@ exit code.";
 #[derive(Debug, Parser)]
 #[command(name = "dm-health", version, after_help = EXAMPLES)]
 pub struct Args {
+    /// File of targets, in TOML: each with headers and expectations of its own
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
     /// Target: http:// or https:// (GET; user and password become basic authentication), tcp://host:port (connect),
     /// grpc:// or grpcs://host:port/service (standard health service), exec:'program argument' (run without a shell).
     /// Can be repeated: several targets are healthy if all are at the same time, and unhealthy if one is
-    #[arg(long, value_name = "[NAME=]URL", required = true)]
+    #[arg(long, value_name = "[NAME=]URL", required_unless_present = "file")]
     pub(crate) url: Vec<NamedAddress>,
 
     /// Target that is observed at the same time for comparison: the previous version, or the rest of the fleet. It is
@@ -183,6 +212,10 @@ pub struct Args {
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 
+    /// Only validate FILE; variables of the environment do not have to be set
+    #[arg(long, requires = "file")]
+    pub(crate) check: bool,
+
     /// Format of stdout [default: human on a terminal, jsonl in a pipe]
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(crate) format: Option<Format>,
@@ -195,10 +228,16 @@ pub struct Args {
 }
 
 fn parse_method(text: &str) -> Result<Method, &'static str> {
-    const METHODS: [Method; 3] = [Method::GET, Method::HEAD, Method::OPTIONS];
-    // Probes are repeated: only methods that change nothing.
-    let method = METHODS.into_iter().find(|method| method.as_str() == text);
-    method.ok_or("the method is GET, HEAD or OPTIONS, because probes are repeated")
+    let method = Method::from_bytes(text.as_bytes()).map_err(|_| METHODS)?;
+    check_method(&method).map(|()| method)
+}
+
+const METHODS: &str = "the method is GET, HEAD or OPTIONS, because probes are repeated";
+
+/// Takes only methods that change nothing.
+pub(crate) fn check_method(method: &Method) -> Result<(), &'static str> {
+    let is_safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
+    if is_safe { Ok(()) } else { Err(METHODS) }
 }
 
 /// Parses a value that must not be empty: if a script's variable is unset, every response would meet the expectation.

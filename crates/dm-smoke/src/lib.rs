@@ -2,7 +2,8 @@
 //!
 //! It owns the suite file, the tests' order, retries, captured values, the reports, and the import of reports that
 //! other runners wrote. It does not wait for a service to become healthy, which `dm-health` does, and it does not decide
-//! about a rollback: `dm-rollback` reads the records. `http-expect` judges HTTP responses.
+//! about a rollback: `dm-rollback` reads the records. `http-expect` judges HTTP responses. `dm-health` reads its file of
+//! targets by [`read_tables`], so that both files have the same words.
 //!
 //! ```text
 //! suite file ─► Suite ─► run_suite ─► Test ─► report           stdout, files, annotations
@@ -42,6 +43,7 @@ use verdict::{RunEnd, Verdict};
 
 pub use args::{Args, TOOL};
 pub use plan::{Plan, plan};
+pub use suite::{Table, TableExpectation, TableFile, TableRequest, Tables, read_tables};
 
 /// The example of a suite that `--new` writes. It uses every key.
 pub const EXAMPLE: &str = include_str!("example.toml");

@@ -109,20 +109,12 @@ impl Target {
         Self::new(&address, None)?.through(&address, &proxies)
     }
 
-    /// Whether it responds over HTTP.
-    pub(crate) fn is_http(&self) -> bool {
-        matches!(self.protocol, Protocol::Http(..))
-    }
-
-    /// Whether it uses TLS.
-    pub(crate) fn is_tls(&self) -> bool {
-        self.endpoint().is_some_and(|endpoint| endpoint.tls_name.is_some())
-    }
-
     /// Whether it, or the proxy on the way to it, uses TLS.
     pub(super) fn needs_tls(&self) -> bool {
-        let via = self.endpoint().and_then(|endpoint| endpoint.via.as_ref());
-        self.is_tls() || via.is_some_and(|via| via.endpoint.tls_name.is_some())
+        self.endpoint().is_some_and(|endpoint| {
+            let via = endpoint.via.as_ref();
+            endpoint.tls_name.is_some() || via.is_some_and(|via| via.endpoint.tls_name.is_some())
+        })
     }
 
     /// The network endpoint, if it has one.

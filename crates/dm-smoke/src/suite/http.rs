@@ -102,7 +102,7 @@ fn is_of_deployment(url: &Spanned<&str>, reader: &TestReader<'_>) -> bool {
     url.get_ref().starts_with('/') || same_origin(url.get_ref())
 }
 
-fn parse_method(typed: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<Method> {
+pub(super) fn parse_method(typed: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<Method> {
     // The common ones, and those of WebDAV and of caches.
     let is_method =
         !typed.get_ref().is_empty() && typed.get_ref().bytes().all(|byte| byte.is_ascii_uppercase());

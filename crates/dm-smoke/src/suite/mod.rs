@@ -18,5 +18,8 @@ mod payload;
 mod position;
 pub(crate) mod reader;
 pub(crate) mod row;
+mod tables;
 pub(crate) mod template;
 mod test;
+
+pub use tables::{Table, TableExpectation, TableFile, TableRequest, Tables, read_tables};
