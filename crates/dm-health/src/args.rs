@@ -34,6 +34,7 @@ Examples:
     --expect-version \"$VERSION\" --version-at json:'$.version'
   dm-health --url api=https://api.example.com/health --url db=tcp://10.0.0.5:5432
   dm-health --url grpc://127.0.0.1:50051/shop.Cart --url exec:'./lag-below 10s'
+  dm-health --url 'dns://10.0.0.2/api.example.com?answer=10.0.0.5' --url redis://cache --url postgres://db
 
 A file of targets has the words of a suite of dm-smoke:
   dm-health health.toml --deadline 2m
@@ -58,6 +59,19 @@ A file of targets has the words of a suite of dm-smoke:
 In expect, a target of HTTP has the words of dm-smoke, and another one has max_latency. {{env.NAME}} inserts
 a variable of the environment, which is shown nowhere. Flags such as --header and --expect-status are for the
 targets of --url only.
+
+Other services, all within --timeout:
+  dns:NAME            resolves as this machine would; dns://SERVER[:PORT]/NAME asks a server. ?type= is A, AAAA,
+                      CAA, CNAME, MX, NS, PTR, SRV or TXT; each answer=TEXT must be among the answers, such as
+                      answer=10.0.0.5 or 'answer=10 mail.example.com'
+  udp://HOST:PORT     answers a datagram: send=TEXT is sent, expect=TEXT is in the answer; %00 is a byte
+  redis://HOST        answers PING, after AUTH with the password of the URL or REDISCLI_AUTH; rediss:// is TLS.
+                      ?key=NAME must exist, and its value match matches=REGEX; /1 is the number of a database
+  postgres://HOST     accepts connections, as pg_isready; with a user (postgres://USER@HOST/DATABASE) logs in and
+                      runs a query. The password is in the URL or in PGPASSWORD; ?sslmode=require is TLS
+  mysql://HOST        accepts connections, as mysqladmin ping; with a user logs in and pings. The password is in
+                      the URL or in MYSQL_PWD; ?ssl-mode=required is TLS
+TLS is always verified.
 
 Watch a new version, and roll it back if its error rate is too high:
   set -o pipefail
@@ -93,8 +107,9 @@ pub struct Args {
     pub(crate) file: Option<PathBuf>,
 
     /// Target: http:// or https:// (GET; user and password become basic authentication), tcp://host:port (connect),
-    /// grpc:// or grpcs://host:port/service (standard health service), exec:'program argument' (run without a shell).
-    /// Can be repeated: several targets are healthy if all are at the same time, and unhealthy if one is
+    /// grpc:// or grpcs://host:port/service (standard health service), exec:'program argument' (run without a shell),
+    /// dns:name or dns://server/name, udp://host:port?send=TEXT&expect=TEXT, redis:// or rediss://host,
+    /// postgres://host/database, mysql://host/database (see below). Can be repeated: several targets are healthy if all are at the same time, and unhealthy if one is
     #[arg(long, value_name = "[NAME=]URL", required_unless_present = "file")]
     pub(crate) url: Vec<NamedAddress>,
 

@@ -88,6 +88,6 @@ fn target(table: &mut Table<'_, '_>, default_version_at: Option<&VersionLocation
         expected,
         version_at,
         secrets: Redactor::default(),
-        renaming: "name = \"{}\"",
+        renaming: "name = \"{name}\" for {target}",
     })
 }

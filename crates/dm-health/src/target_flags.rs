@@ -32,11 +32,11 @@ pub(crate) fn read(args: &Args) -> Result<Vec<TargetSpec>> {
         secrets: Redactor::default(),
         renaming,
     };
-    let mut specs: Vec<_> = args.url.iter().map(|one| spec(one, false, "--url {}=URL")).collect();
+    let mut specs: Vec<_> = args.url.iter().map(|one| spec(one, false, "--url {name}={target}")).collect();
     if let (Some(name), [only]) = (&args.name, specs.as_mut_slice()) {
         only.named.name.get_or_insert_with(|| name.clone());
     }
-    specs.extend(args.control_url.iter().map(|one| spec(one, true, "--control-url {}=URL")));
+    specs.extend(args.control_url.iter().map(|one| spec(one, true, "--control-url {name}={target}")));
     Ok(specs)
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
+use common::env;
 use common::label::Label;
 use common::proxy::Proxies;
 use common::secrets::Redactor;
@@ -31,7 +32,7 @@ pub(crate) struct TargetSpec {
     pub(crate) version_at: Option<VersionLocation>,
     /// Secrets that responses may repeat, besides those of the address and the headers.
     pub(crate) secrets: Redactor,
-    /// How to write a unique name: `--url {}=` or `name = {}`.
+    /// How to write a unique name, with `{name}` and `{target}` for its parts.
     pub(crate) renaming: &'static str,
 }
 
@@ -44,6 +45,10 @@ pub(crate) fn resolve(
     mut specs: Vec<TargetSpec>,
     deployed: Option<&Label>,
 ) -> Result<(Vec<Target>, Vec<Expectations>)> {
+    for spec in &mut specs {
+        let named = spec.named.clone();
+        spec.named.address = named.address.with_environment(&env::system);
+    }
     specs.sort_by_key(|spec| spec.is_control);
     let (judged, control) = specs.split_at(specs.partition_point(|spec| !spec.is_control));
     let is_judged = |one: &TargetSpec| {
@@ -60,12 +65,9 @@ pub(crate) fn resolve(
         let target = Target::new(address, name.clone())?.through(address, &proxies)?;
         let target = target.with_request(&spec.headers, spec.method.as_ref());
         if !names.insert((spec.is_control, target.name.clone())) {
-            let renaming = spec.renaming.replace("{}", &format!("{}-2", target.name));
-            bail!(
-                "two targets have the name {}: give each a unique name, as in {renaming} for {}",
-                target.name,
-                target.display
-            );
+            let unique = spec.renaming.replace("{name}", &format!("{}-2", target.name));
+            let unique = unique.replace("{target}", &target.display);
+            bail!("two targets have the name {}: give each a unique name, as in {unique}", target.name);
         }
         targets.push(if spec.is_control { target.into_control() } else { target });
     }

@@ -10,7 +10,7 @@ fn with_file(text: &str, flags: &str) -> Run {
     // Instead of --url.
     run.args.drain(..2);
     let file = run.state.path().join("health.toml");
-    fs::write(&file, text).unwrap();
+    common::fs::atomic::write(&file, text.as_bytes()).unwrap();
     run.args.insert(0, file.display().to_string());
     run
 }
