@@ -9,11 +9,13 @@
 //! suite file ─► Suite ─► run_suite ─► Test ─► report           stdout, files, annotations
 //! JUnit, TAP ─► import ────────────────┘
 //!                                       └───► Verdict ─► exit code, event
+//! Hurl, Postman, OpenAPI ─► import_suite ─► suite file
 //! ```
 
 mod args;
 mod failure;
 mod import;
+mod import_suite;
 #[cfg(test)]
 mod mutation;
 mod plan;
@@ -55,6 +57,7 @@ pub const EXAMPLE: &str = include_str!("example.toml");
 pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
         Plan::New(path) => write_example(path.as_deref()),
+        Plan::Translate(translation) => import_suite::write_suite(translation),
         Plan::Check(suite) => print_check(&suite),
         Plan::Run(run) => run_suite(&run),
         Plan::Import(import) => report_import(&import),

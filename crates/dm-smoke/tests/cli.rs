@@ -7,6 +7,7 @@ mod cookies;
 mod endings;
 mod expectations;
 mod import;
+mod import_suite;
 mod polling;
 mod producers;
 mod reports;
