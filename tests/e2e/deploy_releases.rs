@@ -59,7 +59,11 @@ fn the_migration_runs_first_unless_the_team_wants_it_last() {
     let (code, said) = run(site.deploy(&["api"], "2", "DATABASE_MIGRATE='echo no column z >&2; exit 3'"));
     assert_eq!((code, &*site.read("live/api"), rollbacks(&site).len()), (1, "1", 0), "{said}");
     let last = said.lines().last().unwrap();
-    assert!(last.starts_with("FAILED at migration: ") && last.ends_with("; nothing was deployed; release r-1 is live"), "{said}");
+    assert!(
+        last.starts_with("FAILED at migration: ")
+            && last.ends_with("; nothing was deployed; release r-1 is live"),
+        "{said}"
+    );
 }
 
 #[test]

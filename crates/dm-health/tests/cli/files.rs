@@ -152,7 +152,9 @@ fn the_schema_and_the_parser_agree() {
         target("name = 'a'\ncontrol = true\nmethod = 'HEAD'\nheaders = { a = 'b' }\nbearer = 'x'")
             + "\n[[target]]\nurl = 'tcp://h:1'\nexpect = { max_latency = '1s' }",
         target("basic_auth = { user = 'a', password = 'b' }\nmin_cert_days = 3"),
-        target("version = '1'\nversion_at = 'json:$.a'\nexpect = { status = [200, '3xx'], json = '$.a', body_size = 3 }"),
+        target(
+            "version = '1'\nversion_at = 'json:$.a'\nexpect = { status = [200, '3xx'], json = '$.a', body_size = 3 }",
+        ),
         format!("[defaults]\nheaders = {{ a = 'b' }}\nbearer = 'x'\n{}", target("")),
         String::new(),
         "target = 3".to_owned(),

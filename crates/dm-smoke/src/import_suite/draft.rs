@@ -130,6 +130,18 @@ pub(super) fn push(table: &mut Table, key: &str, text: impl Into<String>) {
     }
 }
 
+/// Adds a text to a table inside a table: a second one of the same name makes a list.
+pub(super) fn add_pair(table: &mut Table, key: &str, name: &str, text: impl Into<String>) {
+    let text = Value::String(text.into());
+    let inner = table.entry(key).or_insert_with(|| Value::Table(Table::new()));
+    let Value::Table(inner) = inner else { return };
+    match inner.get_mut(name) {
+        None => drop(inner.insert(name.to_owned(), text)),
+        Some(Value::Array(list)) => list.push(text),
+        Some(single) => *single = Value::Array(vec![single.clone(), text]),
+    }
+}
+
 /// Sets a string of a table inside a table.
 pub(super) fn set(table: &mut Table, key: &str, name: &str, text: impl Into<String>) {
     let inner = table.entry(key).or_insert_with(|| Value::Table(Table::new()));

@@ -51,6 +51,11 @@ impl Expectation {
         push(&mut self.rest, "json_absent", path);
     }
 
+    /// Anything else, as a word of the suite.
+    pub(super) fn fact(&mut self, word: &str, value: impl Into<Value>) {
+        self.rest.insert(word.to_owned(), value.into());
+    }
+
     /// The most time, in milliseconds.
     pub(super) fn max_milliseconds(&mut self, most: u64) {
         self.rest.insert("max_latency".to_owned(), Value::String(format!("{most}ms")));

@@ -36,7 +36,8 @@ pub(super) fn literal(text: &str) -> String {
 pub(super) fn captured(text: &str) -> Vec<&str> {
     let inside =
         text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")).map(|(name, _)| name.trim());
-    inside.filter(|name| !name.starts_with("env.") && !name.contains('"')).collect()
+    // {{env.NAME}} and {{run.id}} are always there.
+    inside.filter(|name| !name.contains(['.', '"'])).collect()
 }
 
 #[cfg(test)]
@@ -49,6 +50,6 @@ mod tests {
         assert_eq!(replace("a {{ b }}{{c}} {d}", upper).unwrap(), "a BC {d}");
         assert_eq!(replace("a {{b", upper).unwrap(), "a {{\"{{\"}}b");
         assert_eq!(replace("{{no}}", upper), Err("no".to_owned()));
-        assert_eq!(captured("{{a}} {{env.B}} {{\"{{\"}} {{ c }}"), ["a", "c"]);
+        assert_eq!(captured("{{a}} {{env.B}} {{run.id}} {{\"{{\"}} {{ c }}"), ["a", "c"]);
     }
 }

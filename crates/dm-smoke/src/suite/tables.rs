@@ -216,7 +216,8 @@ impl Table<'_, '_> {
         let mut headers = defaults::headers(&mut self.fields, &mut self.reader);
         headers.extend(defaults::authorization(&mut self.fields, &mut self.reader));
         let is_set = |name| headers.iter().any(|(set, _)| set == name);
-        let added: Vec<_> = self.reader.defaults.headers.iter().filter(|(name, _)| !is_set(name)).cloned().collect();
+        let added: Vec<_> =
+            self.reader.defaults.headers.iter().filter(|(name, _)| !is_set(name)).cloned().collect();
         headers.extend(added);
         // A value that is not valid has been reported.
         let valued = headers.into_iter().filter_map(|(name, value)| {
@@ -235,7 +236,8 @@ impl Table<'_, '_> {
     /// Reads `expect`, without the words that are `excluded`: what the caller cannot know.
     pub fn expectation(&mut self, excluded: &[&str]) -> TableExpectation {
         let entry = self.fields.get("expect");
-        let set = entry.and_then(|entry| entry.get_ref().as_table()).into_iter().flat_map(|table| table.keys());
+        let set =
+            entry.and_then(|entry| entry.get_ref().as_table()).into_iter().flat_map(|table| table.keys());
         for key in set.filter(|key| excluded.contains(&key.get_ref().as_ref())) {
             let message = format!("`{}` cannot be expected here", key.get_ref());
             self.reader.diagnostics.report(key.span(), message);

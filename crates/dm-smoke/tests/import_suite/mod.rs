@@ -112,7 +112,25 @@ HTTP 200
 body == "<h1>Hello</h1>"
 
 GET {{host}}/missing
+HTTP/1.1 404
+`no such page`
+
+PUT {{host}}/missing
+[Multipart]
+text: some text
+file: file,part.txt; text/plain
+[Query]
+a: 1
+a: 2
 HTTP 404
+[Asserts]
+bytes count == 12
+url endsWith "a=1&a=2"
+
+POST {{host}}/login
+file,part.txt;
+HTTP 201
+{ "user": { "id": 7 }, "token": "t0k" }
 "#;
 
 #[test]
@@ -127,27 +145,30 @@ fn a_hurl_file_becomes_a_suite_that_runs() {
     }
     let variables =
         [("HURL_VARIABLE_run", "42"), ("AUTHORIZATION", "hunter-two"), ("PASSWORD", "hunter-three")];
-    translated.run(&shop.url, &variables, 0).stdout(contains("4 passed"));
+    translated.run(&shop.url, &variables, 0).stdout(contains("6 passed"));
     let requests = shop.requests();
     assert!(
         requests[0].contains("x-request: 42") && requests[0].contains("authorization: Bearer hunter-two")
     );
     assert!(requests[1].contains("authorization: Bearer t0k"), "{requests:?}");
+    assert!(requests[1].contains("cookie: sid=abc"), "{requests:?}");
+    assert!(requests.iter().any(|request| request.contains("multipart/form-data")), "{requests:?}");
     // As in Hurl, nothing is sent after a failure.
     let broken = translate(&["--from-hurl"], "shop.hurl", &HURL.replace("== 7", "== 8"), 0);
-    broken.run(&shop.url, &variables, 1).stdout(contains("FAIL  log in").and(contains("3 skip")));
+    broken.run(&shop.url, &variables, 1).stdout(contains("FAIL  log in").and(contains("5 skip")));
 }
 
 #[test]
 fn what_a_suite_cannot_say_is_listed_with_its_line() {
-    let text = "GET http://h/a\nHTTP/2 200\n[Asserts]\nxpath \"//p\" count == 2\nsha256 == hex,00;\nstatus == 200\n\n\
-                POST http://h/b\n[Multipart]\nf: file,x.txt;\nHTTP 200\n\n\
+    let text = "GET http://h/a\nHTTP/3 200\n[Asserts]\nxpath \"//p\" count == 2\nsha256 == hex,00;\nstatus == 200\n\n\
+                POST http://h/b\n[Unheard]\nf: x\nHTTP 200\n\n\
                 GET http://h/c\n[Options]\nproxy: p:1\nHTTP 200\n\nGET http://h/{{newUuid}}\nHTTP 200\n";
     let translated = translate(&["--from-hurl"], "x.hurl", text, 1);
     for line in [
         "x.hurl:4: not tested: the query xpath",
-        "x.hurl:5: not tested: the query sha256",
-        "x.hurl:9: no test for \"POST http://h/b\": the section [Multipart]",
+        "x.hurl:2: not tested: the version 3",
+        "x.hurl:5: not tested: a checksum that is none",
+        "x.hurl:9: no test for \"POST http://h/b\": the section [Unheard]",
         "x.hurl:15: the option proxy: p:1",
     ] {
         assert!(translated.stderr.contains(line), "{line}: {}", translated.stderr);
@@ -205,7 +226,7 @@ const POSTMAN: &str = r#"{
 			"request": { "method": "GET", "url": { "raw": "{{baseUrl}}/orders/:id?limit={{limit}}",
 				"query": [{ "key": "limit", "value": "{{limit}}" }], "variable": [{ "key": "id", "value": "{{userId}}" }] } }
 		},
-		{ "name": "Upload", "request": { "method": "POST", "url": "{{baseUrl}}/up", "body": { "mode": "formdata", "formdata": [] } } }
+		{ "name": "Upload", "request": { "method": "POST", "url": "{{baseUrl}}/up", "body": { "mode": "formdata", "formdata": [{ "key": "f", "type": "file" }] } } }
 	]
 }
 "#;
@@ -218,7 +239,7 @@ fn a_postman_collection_becomes_a_suite_that_runs() {
     assert!(suite.starts_with("name = \"Shop\"\n") && !suite.contains("hunter"), "{suite}");
     for line in [
         "shop.json:19: \"Users / Log in\": not translated: if (data.admin) { pm.expect(1).to.eql(2) }",
-        "shop.json:35: no test for \"Upload\": a body of the kind formdata",
+        "shop.json:35: no test for \"Upload\": the files of f",
         "variable baseUrl: give its value, such as http://shop.example, as --base-url",
         "API_KEY, PASSWORD",
     ] {

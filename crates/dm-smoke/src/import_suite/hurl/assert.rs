@@ -1,6 +1,6 @@
 //! The asserts of a Hurl file.
 
-use http_expect::{JsonExpectation, JsonPath};
+use http_expect::{ContentCondition, JsonExpectation, JsonPath};
 use regex::escape;
 use serde_json::Value as Json;
 
@@ -38,6 +38,29 @@ pub(super) fn add(line: &str, expectation: &mut Expectation) -> Result<(), Strin
         (Query::Regex(regex), []) => found(&regex, &predicate, expectation),
         (Query::Json(path), []) => json(&path, &predicate, expectation),
         (Query::Json(path), ["count"]) => count(&path, &predicate, expectation),
+        (Query::Sha256, []) => {
+            let digits = predicate.exactly()?.strip_prefix("hex,").and_then(|text| text.strip_suffix(';'));
+            let digits = digits.filter(|digits| ContentCondition::is_sha256(digits));
+            expectation.fact("sha256", digits.ok_or("a checksum that is none")?);
+            Ok(())
+        }
+        (Query::Bytes, ["count"]) => {
+            let size: i64 = predicate.exactly()?.parse().map_err(|_| "a size that is no number")?;
+            expectation.fact("body_size", size);
+            Ok(())
+        }
+        (Query::Redirects, ["count"]) => {
+            let redirects: i64 = predicate.exactly()?.parse().map_err(|_| "a count that is no number")?;
+            expectation.fact("redirects", redirects);
+            Ok(())
+        }
+        (Query::Version, []) => {
+            let version = predicate.exactly()?;
+            let is_known = ["1.0", "1.1", "2"].contains(&version);
+            expectation.fact("http_version", Some(version).filter(|_| is_known).ok_or("a version")?);
+            Ok(())
+        }
+        (Query::Url, []) => url(&predicate, expectation),
         (_, filters) => Err(format!("the filter {}", filters.join(" "))),
     }
 }
@@ -87,6 +110,14 @@ impl Predicate<'_> {
             // 200, but not hex,00; and file,x;
             Some(Token::Word(word)) if !word.contains(',') && !word.starts_with('`') => Ok(word),
             _ => Err(format!("the value of {}", self.name)),
+        }
+    }
+
+    /// The value as it is written, of a predicate for equality.
+    fn exactly(&self) -> Result<&str, String> {
+        match (self.is_negated, self.name, self.value) {
+            (false, "==", Some(Token::Text(text) | Token::Word(text))) => Ok(text),
+            _ => Err(self.unknown("this query")),
         }
     }
 
@@ -198,6 +229,13 @@ fn body(predicate: &Predicate<'_>, expectation: &mut Expectation) -> Result<(), 
     Ok(())
 }
 
+fn url(predicate: &Predicate<'_>, expectation: &mut Expectation) -> Result<(), String> {
+    let word = if predicate.is_negated { "not_matches" } else { "matches" };
+    let expression = predicate.expression("a url")?;
+    expectation.fact("url", toml::Table::from_iter([(word.to_owned(), expression.into())]));
+    Ok(())
+}
+
 /// What an expression finds can only be there or not.
 fn found(regex: &str, predicate: &Predicate<'_>, expectation: &mut Expectation) -> Result<(), String> {
     match (predicate.name, predicate.is_negated) {
@@ -274,6 +312,10 @@ mod tests {
             "jsonpath \"$.s\" not contains \"x\"",
             "jsonpath \"$.e\" not exists",
             "regex /a+/ exists",
+            "redirects count == 1",
+            "bytes count == 3",
+            "version == \"2\"",
+            "url endsWith \"/a\"",
         ]);
         for part in [
             "status = 200\n",
@@ -287,6 +329,10 @@ mod tests {
             "'$[?!search($.s, \"x\")]'",
             "json_absent = [\"$.e\"]",
             "body_matches = [\"a+\"]",
+            "redirects = 1",
+            "body_size = 3",
+            "http_version = \"2\"",
+            "url = { matches = \"/a$\" }",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
@@ -297,6 +343,7 @@ mod tests {
         for line in [
             "xpath \"//p\" count == 2",
             "sha256 == hex,00;",
+            "bytes startsWith hex,00;",
             "jsonpath \"$.a\" isInteger",
             "jsonpath \"$.a\" nth 0 == 1",
             "duration > 5",

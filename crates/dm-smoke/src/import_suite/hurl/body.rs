@@ -17,6 +17,13 @@ pub(super) fn add(
     secrets: &mut Secrets,
     template: impl Fn(&str) -> Result<String, String>,
 ) -> Result<(), String> {
+    for (form, key) in [("file,", "file"), ("base64,", "base64")] {
+        if let Some(value) = text.strip_prefix(form).and_then(|text| text.trim_end().strip_suffix(';')) {
+            let value = template(value.trim())?;
+            http.insert("body".to_owned(), Value::Table(Table::from_iter([(key.to_owned(), value.into())])));
+            return Ok(());
+        }
+    }
     let (kind, content) = content(text)?;
     let content = template(&content)?;
     let has_type = http
@@ -35,7 +42,7 @@ pub(super) fn add(
 }
 
 /// The content type that belongs to the form of the body, and the content.
-fn content(text: &str) -> Result<(Option<&'static str>, String), String> {
+pub(super) fn content(text: &str) -> Result<(Option<&'static str>, String), String> {
     if let Some(inside) = text.strip_prefix("```").and_then(|text| text.strip_suffix("```")) {
         let (language, lines) = inside.split_once('\n').unwrap_or(("", inside));
         return match language.trim() {

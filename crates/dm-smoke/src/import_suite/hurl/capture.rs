@@ -37,6 +37,7 @@ pub(super) fn source(query: &str) -> Result<Value, String> {
             let regex = format!("{}([^;]*)", cookie_prefix(&name, attribute.as_deref()));
             table(&[("header", "set-cookie".to_owned()), ("regex", regex)])
         }
+        (Query::Url, None) => Value::Table(Table::from_iter([("url".to_owned(), Value::Boolean(true))])),
         (Query::Status, _) => return Err("the capture of a status".to_owned()),
         (_, _) => return Err("a regex of this query".to_owned()),
     })

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::file::{self, Entry, Line, Message};
 use super::options::Options;
 use super::request::{self, key_value};
-use super::{assert, capture};
+use super::{assert, body, capture};
 use crate::import_suite::draft::{Draft, TestDraft};
 use crate::import_suite::expectation::Expectation;
 use crate::import_suite::placeholder;
@@ -24,11 +24,13 @@ struct Known {
 }
 
 /// The sections that are translated.
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 11] = [
     "Query",
     "QueryStringParams",
     "Form",
     "FormParams",
+    "Multipart",
+    "MultipartFormData",
     "BasicAuth",
     "Cookies",
     "Options",
@@ -45,6 +47,12 @@ pub(crate) fn translate(text: &str) -> Result<Draft> {
     let mut known = Known::default();
     for entry in file::read(text)? {
         add(&entry, &mut known, &mut draft);
+    }
+    // Hurl keeps cookies from one request to the next.
+    if draft.tests.len() > 1 {
+        for test in &mut draft.tests {
+            test.http.insert("cookies".to_owned(), toml::Value::Boolean(true));
+        }
     }
     if let Some(base) = known.base {
         draft.notes.push(format!("the URLs begin with the variable {base}: give its value as --base-url"));
@@ -82,6 +90,7 @@ fn add(entry: &Entry, known: &mut Known, draft: &mut Draft) {
     if options.skip {
         return;
     }
+    options.add_polling(&mut test.options);
     known.base = known.base.take().or_else(|| base(title));
     let request = {
         let known = &*known;
@@ -124,8 +133,10 @@ fn expectation(response: Option<&Message>, known: &Known, draft: &mut Draft) -> 
     let first = response.first.clone().unwrap_or(Line { number: 0, text: String::new() });
     let mut words = first.text.split_whitespace();
     let version = words.next().unwrap_or_default();
-    if !matches!(version, "HTTP" | "HTTP/*") {
-        draft.notes.push(format!("line {}: the version of HTTP is not tested", first.number));
+    match version.strip_prefix("HTTP/") {
+        Some(version @ ("1.0" | "1.1" | "2")) => expectation.fact("http_version", version),
+        Some("*") | None => {}
+        Some(_) => draft.problem(first.number, format!("not tested: the version {version}")),
     }
     match words.next().map(str::parse::<u16>) {
         Some(Ok(expected)) => expectation.status(|status| status == expected),
@@ -146,9 +157,26 @@ fn expectation(response: Option<&Message>, known: &Known, draft: &mut Draft) -> 
         add(line, text.and_then(|text| assert::add(&text, &mut expectation)));
     }
     if let Some(body) = &response.body {
-        add(body, Err("the body as a whole".to_owned()));
+        let whole = known.insert(&body.text).and_then(|text| whole_body(&text));
+        add(body, whole.map(|(word, text)| expectation.body(word, text)));
     }
     expectation
+}
+
+/// What is expected of a body that is written as a whole.
+fn whole_body(text: &str) -> Result<(&'static str, String), String> {
+    let (kind, content) = body::content(text)?;
+    match kind {
+        // JSON is compared as JSON: spaces and the order of members do not matter.
+        Some("application/json") => {
+            let json: serde_json::Value =
+                serde_json::from_str(&content).map_err(|_| "a body of JSON with values in it")?;
+            let expectation = format!("$ == {json}");
+            expectation.parse::<http_expect::JsonExpectation>()?;
+            Ok(("json", expectation))
+        }
+        _ => Ok(("body_equals", content)),
+    }
 }
 
 /// The variable that a URL begins with.
@@ -173,6 +201,11 @@ impl Known {
             }
             if let Some((_, value)) = self.set.iter().rev().find(|(set, _)| set == name) {
                 return Ok(placeholder::literal(value));
+            }
+            match name {
+                "newUuid" => return Ok("{{run.id}}".to_owned()),
+                "newDate" => return Ok("{{run.time}}".to_owned()),
+                _ => {}
             }
             // Hurl reads its variables from the environment too.
             value_name(name).map_err(|_| format!("the value {name}"))?;

@@ -19,6 +19,16 @@ pub(super) enum Query {
     Json(String),
     /// What an expression finds in the body.
     Regex(String),
+    /// The SHA-256 of the body.
+    Sha256,
+    /// The bytes of the body.
+    Bytes,
+    /// The redirects that were followed.
+    Redirects,
+    /// The URL that answered.
+    Url,
+    /// The version of HTTP.
+    Version,
 }
 
 /// The query at the beginning of the words, and the words behind it.
@@ -37,6 +47,11 @@ pub(super) fn parse(tokens: &[Token]) -> Result<(Query, &[Token]), String> {
         "status" => (Query::Status, rest),
         "duration" => (Query::Duration, rest),
         "body" => (Query::Body, rest),
+        "sha256" => (Query::Sha256, rest),
+        "bytes" => (Query::Bytes, rest),
+        "redirects" => (Query::Redirects, rest),
+        "url" => (Query::Url, rest),
+        "version" => (Query::Version, rest),
         "header" => text().map(|(name, rest)| (Query::Header(name), rest))?,
         "jsonpath" => text().map(|(path, rest)| (Query::Json(path), rest))?,
         "regex" => text().map(|(regex, rest)| (Query::Regex(regex), rest))?,

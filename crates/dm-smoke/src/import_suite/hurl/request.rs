@@ -6,7 +6,7 @@ use super::body;
 use super::file::{Line, Message, without_comment};
 use super::options::Options;
 use super::token::unescaped;
-use crate::import_suite::draft::set;
+use crate::import_suite::draft::{add_pair, set};
 use crate::import_suite::secret::Secrets;
 
 /// The request of a suite. `template` replaces placeholders.
@@ -44,11 +44,7 @@ pub(super) fn translate(
         for line in request.section(&names) {
             let (name, value) = key_value(line).map_err(here(line))?;
             let value = template(&value).map_err(here(line))?;
-            let has_it = http.get(key).and_then(Value::as_table).is_some_and(|set| set.contains_key(&name));
-            if has_it {
-                return Err((line.number, format!("two parameters with the name {name}")));
-            }
-            set(&mut http, key, &name, secrets.hide(&name, &value));
+            add_pair(&mut http, key, &name, secrets.hide(&name, &value));
         }
     }
     let mut cookies = Vec::new();
@@ -71,10 +67,31 @@ pub(super) fn translate(
     if let Some(text) = &request.body {
         body::add(&mut http, &text.text, secrets, template).map_err(here(text))?;
     }
+    for line in request.section(&["Multipart", "MultipartFormData"]) {
+        let (name, value) = key_value(line).map_err(here(line))?;
+        let part = part(&template(&value).map_err(here(line))?);
+        let parts = http.entry("multipart").or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(parts) = parts {
+            parts.insert(name, part);
+        }
+    }
+    http.extend(options.http.clone());
     if let Some(redirects) = options.redirects() {
         http.insert("redirects".to_owned(), Value::Integer(redirects));
     }
     Ok(http)
+}
+
+/// A part of a form: a text, or `file,PATH; TYPE`.
+fn part(value: &str) -> Value {
+    let Some((path, kind)) = value.strip_prefix("file,").and_then(|rest| rest.split_once(';')) else {
+        return Value::String(value.to_owned());
+    };
+    let mut part = Table::from_iter([("file".to_owned(), Value::String(path.trim().to_owned()))]);
+    if !kind.trim().is_empty() {
+        part.insert("type".to_owned(), Value::String(kind.trim().to_owned()));
+    }
+    Value::Table(part)
 }
 
 /// A name and a value: `Name: value`.

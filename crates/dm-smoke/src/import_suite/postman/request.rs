@@ -5,7 +5,7 @@ use toml::{Table, Value as Toml};
 
 use super::url;
 use super::variables::{Variables, text_of};
-use crate::import_suite::draft::set;
+use crate::import_suite::draft::{add_pair, set};
 use crate::import_suite::json_body;
 use crate::import_suite::secret::Secrets;
 
@@ -40,7 +40,8 @@ pub(super) fn translate(
         authorize(auth, &mut http, variables, secrets)?;
     }
     body(&request["body"], &mut http, variables, secrets)?;
-    // Postman follows redirects.
+    // Postman follows redirects, and keeps cookies.
+    http.insert("cookies".to_owned(), Toml::Boolean(true));
     http.insert("redirects".to_owned(), Toml::Integer(10));
     Ok(http)
 }
@@ -102,11 +103,27 @@ fn body(body: &Value, http: &mut Table, variables: &Variables, secrets: &mut Sec
                     continue;
                 }
                 let value = variables.insert(&text_of(&pair["value"]).unwrap_or_default())?;
-                if http.get("form").and_then(|form| form.get(name)).is_some() {
-                    return Err(format!("several values of {name}"));
-                }
-                set(http, "form", name, secrets.hide(name, &value));
+                add_pair(http, "form", name, secrets.hide(name, &value));
             }
+        }
+        "formdata" => {
+            let mut parts = Table::new();
+            for part in
+                body["formdata"].as_array().into_iter().flatten().filter(|part| part["disabled"] != true)
+            {
+                let name = part["key"].as_str().unwrap_or_default();
+                let value = match part["src"].as_str() {
+                    Some(path) => Toml::Table(Table::from_iter([("file".to_owned(), path.into())])),
+                    None if part["type"] == "file" => return Err(format!("the files of {name}")),
+                    None => variables.insert(&text_of(&part["value"]).unwrap_or_default())?.into(),
+                };
+                parts.insert(name.to_owned(), value);
+            }
+            http.insert("multipart".to_owned(), Toml::Table(parts));
+        }
+        "file" if body["file"]["src"].is_string() => {
+            let path = body["file"]["src"].as_str().unwrap_or_default();
+            http.insert("body".to_owned(), Toml::Table(Table::from_iter([("file".to_owned(), path.into())])));
         }
         "graphql" => {
             let variables_of_query = body["graphql"]["variables"].as_str().unwrap_or_default();

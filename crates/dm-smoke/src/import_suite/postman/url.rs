@@ -4,7 +4,7 @@ use serde_json::Value;
 use toml::Table;
 
 use super::variables::{Variables, text_of};
-use crate::import_suite::draft::set;
+use crate::import_suite::draft::add_pair;
 use crate::import_suite::secret::Secrets;
 
 /// Adds the URL and its query to a request.
@@ -28,21 +28,11 @@ pub(super) fn add(
         Some(list) => list.iter().filter(|pair| pair["disabled"] != true).map(key_value).collect(),
         None => query.split('&').filter(|pair| !pair.is_empty()).map(split).collect::<Vec<_>>(),
     };
-    let mut rest = Vec::new();
     for (name, value) in pairs {
         let value = secrets.hide(&name, &variables.insert(&value)?);
-        let is_set = http.get("query").and_then(|query| query.get(&name)).is_some();
-        if is_set {
-            rest.push(format!("{name}={value}"));
-        } else {
-            set(http, "query", &variables.insert(&name)?, value);
-        }
+        add_pair(http, "query", &variables.insert(&name)?, value);
     }
-    if rest.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("several parameters with one name: {}", rest.join("&")))
-    }
+    Ok(())
 }
 
 fn key_value(pair: &Value) -> (String, String) {

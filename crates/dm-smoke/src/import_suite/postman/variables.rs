@@ -74,6 +74,11 @@ impl Variables {
             if self.captured.contains(name) {
                 return Ok(format!("{{{{{}}}}}", captured_name(name)));
             }
+            match name {
+                "$guid" | "$randomUUID" => return Ok("{{run.id}}".to_owned()),
+                "$isoTimestamp" => return Ok("{{run.time}}".to_owned()),
+                _ => {}
+            }
             if name.starts_with('$') {
                 return Err(format!("the generated value {name}"));
             }
@@ -115,7 +120,8 @@ mod tests {
         assert_eq!(insert(&variables, "http://{{host}}/").unwrap(), "http://h:8080/");
         assert_eq!(insert(&variables, "{{apiKey}} {{unknown}}").unwrap(), "{{env.API_KEY}} {{env.UNKNOWN}}");
         assert_eq!(insert(&variables, "{{loop}}").unwrap(), "{{env.LOOP}}");
-        assert!(insert(&variables, "{{$guid}}").is_err());
+        assert!(insert(&variables, "{{$randomColor}}").is_err());
+        assert_eq!(insert(&variables, "{{$guid}}").unwrap(), "{{run.id}}");
         assert_eq!(variables.capture("user-id"), "user_id");
         assert_eq!(insert(&variables, "{{user-id}}").unwrap(), "{{user_id}}");
     }
