@@ -2,17 +2,19 @@
 # Sets up everything that the tests need, then checks format, lints, API documentation, shell scripts and dependencies,
 # and runs the tests.
 #
-# The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, PgBouncer, MariaDB, nginx) and
-# shellcheck are Debian's packages, unpacked into a private folder: without root, without services that keep running, and
-# without installing anything on the machine. Prometheus 3 and VictoriaMetrics come from forky, a later release. Root also gets a Docker engine. The object stores, moto and Azurite, and the
-# migration tools come from PyPI and npm into the same folder. Two programs are used if they are installed: cargo-deny
-# checks the dependencies, and with npm one test downloads Grafana's types.
+# The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, PgBouncer, MariaDB, Redis, nginx,
+# dnsmasq) and shellcheck are Debian's packages, unpacked into a private folder: without root, without services that keep
+# running, and without installing anything on the machine. Prometheus 3 and VictoriaMetrics come from forky, a later
+# release. Root also gets a Docker engine. The object stores, moto and Azurite, and the migration tools come from PyPI and
+# npm into the same folder. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm
+# one test downloads Grafana's types.
 #
 # DM_TEST_MINUTES limits the time of the tests, without their compilation (by default 20 minutes).
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(libfaketime mariadb-client-core mariadb-server-core nginx pgbouncer prometheus prometheus-alertmanager prometheus-pushgateway shellcheck)
+packages=(dnsmasq-base libfaketime mariadb-client-core mariadb-server-core nginx pgbouncer prometheus
+    prometheus-alertmanager prometheus-pushgateway redis-server redis-tools shellcheck)
 object_stores=('moto[s3]==5.2.5' 'flask==3.*' 'flask-cors' 'azurite@3.35.0')
 later_packages=(prometheus promtool victoria-metrics)
 docker_packages=(docker.io containerd runc docker-registry busybox-static)
@@ -46,9 +48,10 @@ install_servers() {
     work=$(mktemp -d)
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
     private_apt "$work" update || fail "apt-get update failed: are the Debian mirrors reachable?"
-    # The databases, with the libraries that the machine does not have. PostgreSQL does not need LLVM.
-    private_apt "$work" -s --no-install-recommends install postgresql mariadb-server-core nginx pgbouncer > "$work/plan" ||
-        fail "apt-get cannot install postgresql, mariadb-server-core, nginx and pgbouncer: $(tail -n 3 "$work/plan")"
+    # The servers, with the libraries that the machine does not have. PostgreSQL does not need LLVM.
+    local servers=(postgresql mariadb-server-core nginx pgbouncer dnsmasq-base redis-server)
+    private_apt "$work" -s --no-install-recommends install "${servers[@]}" > "$work/plan" ||
+        fail "apt-get cannot install ${servers[*]}: $(tail -n 3 "$work/plan")"
     mapfile -t needed < <(awk '$1 == "Inst" && $2 ~ /^(postgresql(-client)?-[0-9]+|lib)/ &&
         $2 !~ /^libc6$|llvm|perl/ { print $2 }' "$work/plan")
     (cd "$work" && private_apt "$work" download "${packages[@]}" "${needed[@]}") ||
@@ -171,6 +174,8 @@ have "${programs[@]}" || fail "could not install ${programs[*]}"
 [ -x "$servers/usr/sbin/mariadbd" ] || fail "could not install mariadb-server-core"
 [ -x "$servers/usr/sbin/pgbouncer" ] || fail "could not install pgbouncer"
 [ -x "$servers/usr/sbin/nginx" ] || fail "could not install nginx"
+[ -x "$servers/usr/sbin/dnsmasq" ] || fail "could not install dnsmasq-base"
+[ -x "$servers/usr/bin/redis-server" ] || fail "could not install redis-server"
 have_postgresql "$servers/usr" || have_postgresql /usr || fail "could not install postgresql"
 
 say "format, lints and API documentation"

@@ -43,5 +43,6 @@ complete -c dm-health -l pushgateway-ca -d 'Also trust the certificates in this 
 complete -c dm-health -l pushgateway-cert -d 'PEM file with the client certificate and its key' -r
 complete -c dm-health -l require-export -d 'Exit with 125 if the event could not be pushed' -r
 complete -c dm-health -l reuse -d 'Reuse the connection of an HTTP probe for the next [default: a new connection for each probe]'
+complete -c dm-health -l check -d 'Only validate FILE; variables of the environment do not have to be set'
 complete -c dm-health -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dm-health -s V -l version -d 'Print version'

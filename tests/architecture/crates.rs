@@ -11,7 +11,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("state-store", &["child-process", "common"]),
     ("telemetry", &["common", "state-store"]),
     ("dm-stage", &["child-process", "common", "state-store", "telemetry"]),
-    ("dm-health", &["child-process", "common", "http-expect", "telemetry"]),
+    ("dm-health", &["child-process", "common", "dm-smoke", "http-expect", "telemetry"]),
     ("dm-smoke", &["child-process", "common", "http-expect", "telemetry"]),
     ("dm-migrate", &["child-process", "common", "dm-stage", "telemetry"]),
     ("dm-rollback", &["child-process", "common", "dm-health", "state-store", "telemetry"]),

@@ -12,6 +12,8 @@
 //! | [`pgbouncer`] | a real PgBouncer, before a PostgreSQL |
 //! | [`mariadb`] | a real MariaDB, and its client |
 //! | [`nginx`] | a real nginx |
+//! | [`redis`] | a real Redis, and its client |
+//! | [`dnsmasq`] | a real DNS server |
 //! | [`object_store`] | an S3 (moto) and an Azure blob storage (Azurite), each with a bucket |
 //! | [`gcs`] | a fake of Google Cloud Storage: no emulator compares generations in its XML API |
 //! | [`git_http`] | git repositories over HTTP |
@@ -38,6 +40,7 @@
 pub mod alertmanager;
 pub mod bin;
 mod database;
+pub mod dnsmasq;
 pub mod fault;
 pub mod gcs;
 pub mod git_http;
@@ -54,6 +57,7 @@ pub mod prometheus;
 pub mod proxy;
 pub mod pushgateway;
 pub mod railway;
+pub mod redis;
 pub mod sample;
 pub mod script;
 pub mod server;

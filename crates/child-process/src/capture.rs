@@ -11,6 +11,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::descendants::POLL_INTERVAL;
+use crate::marker::Marker;
 use crate::pre_exec;
 
 /// How long to read the pipes after the child has ended: a background grandchild may keep them open for ever.
@@ -19,7 +20,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
 /// The time between TERM and KILL.
 const KILL_AFTER: Duration = Duration::from_secs(1);
 
-/// A running child with captured output. Needs a tokio runtime. Dropping it kills its process group.
+/// A running child with captured output. Needs a tokio runtime. Dropping it before its end kills its process group, and what
+/// it has started in other groups and sessions.
 #[derive(Debug)]
 pub struct Captured {
     child: Child,
@@ -27,6 +29,7 @@ pub struct Captured {
     stderr: Option<ChildStderr>,
     /// `None` once the child is reaped, because the number may then belong to another process.
     group: Option<Pid>,
+    marker: Marker,
 }
 
 /// How the child ended, and what it wrote.
@@ -46,7 +49,8 @@ impl Captured {
     /// # Errors
     /// The command cannot be started; [`crate::explain`] says why.
     pub fn start(command: &mut Command) -> io::Result<Self> {
-        Ok(Self::of(command.stdin(Stdio::null()).process_group(0).spawn()?))
+        command.process_group(0);
+        Self::of(command)
     }
 
     /// Like [`Captured::start`], in a session of its own: neither the command nor what it starts has a terminal on which it
@@ -56,12 +60,14 @@ impl Captured {
     /// Those of [`Captured::start`].
     pub fn start_without_terminal(command: &mut Command) -> io::Result<Self> {
         pre_exec::begin_session(command.as_std_mut());
-        Ok(Self::of(command.stdin(Stdio::null()).spawn()?))
+        Self::of(command)
     }
 
-    fn of(mut child: Child) -> Self {
+    fn of(command: &mut Command) -> io::Result<Self> {
+        let marker = Marker::set_on(command.as_std_mut());
+        let mut child = command.stdin(Stdio::null()).spawn()?;
         let group = child.id().map(|id| Pid::from_raw(id.cast_signed()));
-        Self { stdout: child.stdout.take(), stderr: child.stderr.take(), child, group }
+        Ok(Self { stdout: child.stdout.take(), stderr: child.stderr.take(), child, group, marker })
     }
 
     /// Waits for the end. Keeps at most `limit` bytes of each stream; reads and drops the rest, so that the child never
@@ -100,6 +106,7 @@ impl Captured {
             sleep(POLL_INTERVAL).await;
         }
         let _ = killpg(group, Signal::SIGKILL);
+        self.marker.kill_all();
         let _ = self.child.wait().await;
         self.group = None;
     }
@@ -109,6 +116,7 @@ impl Drop for Captured {
     fn drop(&mut self) {
         if let Some(group) = self.group {
             let _ = killpg(group, Signal::SIGKILL);
+            self.marker.kill_all();
         }
     }
 }

@@ -9,6 +9,7 @@
 mod capture;
 mod descendants;
 mod inherited_state;
+mod marker;
 mod oom;
 mod output_pipe;
 mod pre_exec;

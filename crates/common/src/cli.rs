@@ -79,10 +79,14 @@ fn usage_error(error: &clap::Error) -> String {
     let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
     let value = context(ContextKind::InvalidValue);
     // The names of the flag and of its value.
-    let flag = context(ContextKind::InvalidArg).to_lowercase();
+    let named = context(ContextKind::InvalidArg);
+    let flag = named.to_lowercase();
     if SECRETS.iter().any(|name| flag.contains(name)) && !value.is_empty() {
         // clap shows a value without its control characters.
-        text = text.replace(&value, MASK).replace(&value.replace(char::is_control, ""), MASK);
+        text = mask(&mask(&text, &value), &value.replace(char::is_control, ""));
+        if let Some(which) = which_of_several(&flag, &value, std::env::args().skip(1)) {
+            text = text.replacen(&format!("'{named}'"), &format!("'{named}' ({which})"), 1);
+        }
     }
     // A URL in another place, such as one argument too many.
     let text = Redactor::default().with_environment().redact(&text);
@@ -102,6 +106,42 @@ fn missing_separator(error: &clap::Error) -> Option<String> {
     is_word.then(|| ": write -- before the command and its arguments".to_owned())
 }
 
+/// The text without the value, but with longer texts that only contain it, such as the example in a hint.
+fn mask(text: &str, value: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-._~:/@%".contains(c);
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(value).filter(|_| !value.is_empty()) {
+        let mut next = after.chars();
+        // A colon or a full stop may end the value in a sentence.
+        let goes_on = match (next.next(), next.next()) {
+            (Some(one), Some(other)) => is_part(one) && (one.is_ascii_alphanumeric() || is_part(other)),
+            (Some(one), None) => one.is_ascii_alphanumeric(),
+            (None, _) => false,
+        };
+        masked.push_str(before);
+        masked.push_str(if goes_on { value } else { MASK });
+        rest = after;
+    }
+    masked + rest
+}
+
+/// Which of several values of a flag it is, as `number 2 of 3`: the value itself is not shown.
+fn which_of_several(flag: &str, value: &str, arguments: impl Iterator<Item = String>) -> Option<String> {
+    let flag = flag.split_whitespace().next()?;
+    let mut values = Vec::new();
+    let mut arguments = arguments.take_while(|argument| argument != "--");
+    while let Some(argument) = arguments.next() {
+        if argument == flag {
+            values.extend(arguments.next());
+        } else if let Some(value) = argument.strip_prefix(flag).and_then(|rest| rest.strip_prefix('=')) {
+            values.push(value.to_owned());
+        }
+    }
+    let at = values.iter().position(|one| one == value)?;
+    (values.len() > 1).then(|| format!("number {} of {}", at + 1, values.len()))
+}
+
 /// Dies by the signal that killed the wrapped command, so that the calling shell sees the same death. Returns if that
 /// is impossible: no signal kills PID 1.
 fn die_by(signal: i32) {
@@ -119,5 +159,33 @@ pub fn warn(tool: &str, messages: &[String]) {
     if !messages.is_empty() {
         // If stderr is closed, there is nowhere left to report it.
         let _ = writeln!(std::io::stderr(), "{tool}: {}", one_line(&messages.join("; ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_masked_and_the_example_in_a_hint_is_not() {
+        let value = "tcp://127.0.0.1";
+        let text =
+            format!("invalid value '{value}' for '--url': {value}: needs a port, such as {value}:5432");
+        assert_eq!(
+            mask(&text, value),
+            format!("invalid value '***' for '--url': ***: needs a port, such as {value}:5432")
+        );
+        assert_eq!(mask("no x", ""), "no x");
+        assert_eq!(mask("x.", "x"), "***.");
+    }
+
+    #[test]
+    fn one_of_several_values_is_found_by_its_number() {
+        let which = |arguments: &str, value| {
+            which_of_several("--url <url>", value, arguments.split(' ').map(str::to_owned))
+        };
+        assert_eq!(which("--url a --url=b --url c -- --url d", "b").as_deref(), Some("number 2 of 3"));
+        assert_eq!(which("--url a --urls b", "a"), None);
+        assert_eq!(which("--url a --url b", "c"), None);
     }
 }

@@ -4,15 +4,27 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use common::env::Env;
 use common::http::parse_url;
 use common::label::Label;
 use percent_encoding::percent_decode_str;
-use url::{Host, Url};
+use url::Url;
+
+mod database;
+mod dns;
+mod host_port;
+mod udp;
+
+pub(crate) use database::{Database, DatabaseKind};
+pub(crate) use dns::{DnsQuestion, answer, type_name};
+pub(crate) use host_port::HostPort;
+use host_port::host_port_or;
+pub(crate) use udp::UdpExchange;
 
 /// A shorter user, password or value of a query is not treated as a secret.
 const SHORTEST_SECRET: usize = 4;
 
-const HINT: &str = "write one such as https://host/path, tcp://host:port, grpc://host:port/service or exec:'program argument'";
+const HINT: &str = "write one such as https://host/path, tcp://host:port, grpc://host:port/service, dns:name, postgres://host or exec:'program argument'";
 
 /// An address with an optional name: `NAME=ADDRESS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,21 +53,46 @@ pub(crate) enum Address {
     },
     /// `exec:program argument …`: healthy if the program exits with 0. Not empty.
     Exec(Vec<String>),
-}
-
-/// A host and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HostPort {
-    /// The host name or IP address.
-    pub(crate) host: Host<String>,
-    /// The port.
-    pub(crate) port: u16,
+    /// `dns:name`: healthy if it resolves.
+    Dns(DnsQuestion),
+    /// `udp://host:port`: healthy if it answers a datagram.
+    Udp(UdpExchange),
+    /// `redis://`, `postgres://` or `mysql://`: healthy if it is ready.
+    Database(Database),
 }
 
 impl Address {
+    /// Whether it answers over HTTP.
+    pub(crate) fn is_http(&self) -> bool {
+        matches!(self, Self::Http(_))
+    }
+
+    /// Whether it has a certificate that can be looked at.
+    pub(crate) fn is_tls(&self) -> bool {
+        match self {
+            Self::Http(url) => url.scheme() == "https",
+            Self::Grpc { tls, .. } => *tls,
+            // The driver of MySQL does not show the certificate.
+            Self::Database(database) => database.tls && database.kind != DatabaseKind::MySql,
+            Self::Tcp(_) | Self::Exec(_) | Self::Dns(_) | Self::Udp(_) => false,
+        }
+    }
+
+    /// The same with what the environment adds: the password of a database.
+    pub(crate) fn with_environment(self, env: &Env<'_>) -> Self {
+        match self {
+            Self::Database(database) => Self::Database(database.with_password_of(env)),
+            other => other,
+        }
+    }
+
     /// The secrets that it may contain: user, password and the values of the query, as typed and decoded.
     pub(crate) fn secrets(&self) -> Vec<String> {
-        let Self::Http(url) = self else { return Vec::new() };
+        let url = match self {
+            Self::Http(url) => url,
+            Self::Database(database) => return database.password.clone().into_iter().collect(),
+            _ => return Vec::new(),
+        };
         let (user, password) = (url.username(), url.password().unwrap_or_default());
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let basic = STANDARD.encode(format!("{}:{}", decoded(user), decoded(password)));
@@ -108,7 +145,12 @@ impl FromStr for Address {
                 tls: scheme == "grpcs",
                 service: url.path().trim_start_matches('/').to_owned(),
             }),
-            scheme => Err(format!("unknown scheme {scheme:?}; {HINT}")),
+            "dns" => DnsQuestion::parse(&url).map(Self::Dns),
+            "udp" => UdpExchange::parse(&url).map(Self::Udp),
+            scheme => match DatabaseKind::of_scheme(scheme) {
+                Some(kind) => Database::parse(kind, &url).map(Self::Database),
+                None => Err(format!("unknown scheme {scheme:?}; {HINT}")),
+            },
         }
     }
 }
@@ -118,18 +160,14 @@ fn host_port(url: &Url) -> Result<HostPort, String> {
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
         return Err(format!("{scheme}:// allows no user, no password and no query"));
     }
-    let host = url.host_str().filter(|host| !host.is_empty());
-    let (Some(host), Some(port)) = (host, url.port()) else {
-        return Err(format!("{scheme}:// needs a host and a port, such as {scheme}://127.0.0.1:5432"));
-    };
-    // The host of a URL with an unknown scheme can be any text.
-    let host = Host::parse(host).map_err(|error| format!("{host} is not a valid host: {error}"))?;
-    Ok(HostPort { host, port })
+    host_port_or(url, None)
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+
+    use url::Host;
 
     use super::*;
 

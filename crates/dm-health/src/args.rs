@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -33,6 +34,44 @@ Examples:
     --expect-version \"$VERSION\" --version-at json:'$.version'
   dm-health --url api=https://api.example.com/health --url db=tcp://10.0.0.5:5432
   dm-health --url grpc://127.0.0.1:50051/shop.Cart --url exec:'./lag-below 10s'
+  dm-health --url 'dns://10.0.0.2/api.example.com?answer=10.0.0.5' --url redis://cache --url postgres://db
+
+A file of targets has the words of a suite of dm-smoke:
+  dm-health health.toml --deadline 2m
+  dm-health health.toml --check                       only validate the file
+
+  [defaults]                                          # for all HTTP targets of the file
+  headers = { accept = \"application/json\" }
+
+  [[target]]
+  name = \"api\"
+  url = \"https://api.example.com/health\"
+  bearer = \"{{env.TOKEN}}\"                            # or basic_auth, headers, method
+  expect = { status = 200, json = '$.status == \"ok\"', max_latency = \"500ms\" }
+  version = \"{{env.DM_VERSION}}\"                      # with version_at = \"json:$.version\"
+  min_cert_days = 14
+
+  [[target]]
+  name = \"old\"
+  url = \"http://10.0.0.4:8080/health\"
+  control = true                                      # as --control-url
+
+In expect, a target of HTTP has the words of dm-smoke, and another one has max_latency. {{env.NAME}} inserts
+a variable of the environment, which is shown nowhere. Flags such as --header and --expect-status are for the
+targets of --url only.
+
+Other services, all within --timeout:
+  dns:NAME            resolves as this machine would; dns://SERVER[:PORT]/NAME asks a server. ?type= is A, AAAA,
+                      CAA, CNAME, MX, NS, PTR, SRV or TXT; each answer=TEXT must be among the answers, such as
+                      answer=10.0.0.5 or 'answer=10 mail.example.com'
+  udp://HOST:PORT     answers a datagram: send=TEXT is sent, expect=TEXT is in the answer; %00 is a byte
+  redis://HOST        answers PING, after AUTH with the password of the URL or REDISCLI_AUTH; rediss:// is TLS.
+                      ?key=NAME must exist, and its value match matches=REGEX; /1 is the number of a database
+  postgres://HOST     accepts connections, as pg_isready; with a user (postgres://USER@HOST/DATABASE) logs in and
+                      runs a query. The password is in the URL or in PGPASSWORD; ?sslmode=require is TLS
+  mysql://HOST        accepts connections, as mysqladmin ping; with a user logs in and pings. The password is in
+                      the URL or in MYSQL_PWD; ?ssl-mode=required is TLS
+TLS is always verified.
 
 Watch a new version, and roll it back if its error rate is too high:
   set -o pipefail
@@ -63,10 +102,15 @@ exit code.";
 #[derive(Debug, Parser)]
 #[command(name = "dm-health", version, after_help = EXAMPLES)]
 pub struct Args {
+    /// File of targets, in TOML: each with headers and expectations of its own
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
     /// Target: http:// or https:// (GET; user and password become basic authentication), tcp://host:port (connect),
-    /// grpc:// or grpcs://host:port/service (standard health service), exec:'program argument' (run without a shell).
-    /// Can be repeated: several targets are healthy if all are at the same time, and unhealthy if one is
-    #[arg(long, value_name = "[NAME=]URL", required = true)]
+    /// grpc:// or grpcs://host:port/service (standard health service), exec:'program argument' (run without a shell),
+    /// dns:name or dns://server/name, udp://host:port?send=TEXT&expect=TEXT, redis:// or rediss://host,
+    /// postgres://host/database, mysql://host/database (see below). Can be repeated: several targets are healthy if all are at the same time, and unhealthy if one is
+    #[arg(long, value_name = "[NAME=]URL", required_unless_present = "file")]
     pub(crate) url: Vec<NamedAddress>,
 
     /// Target that is observed at the same time for comparison: the previous version, or the rest of the fleet. It is
@@ -183,6 +227,10 @@ pub struct Args {
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 
+    /// Only validate FILE; variables of the environment do not have to be set
+    #[arg(long, requires = "file")]
+    pub(crate) check: bool,
+
     /// Format of stdout [default: human on a terminal, jsonl in a pipe]
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(crate) format: Option<Format>,
@@ -195,10 +243,16 @@ pub struct Args {
 }
 
 fn parse_method(text: &str) -> Result<Method, &'static str> {
-    const METHODS: [Method; 3] = [Method::GET, Method::HEAD, Method::OPTIONS];
-    // Probes are repeated: only methods that change nothing.
-    let method = METHODS.into_iter().find(|method| method.as_str() == text);
-    method.ok_or("the method is GET, HEAD or OPTIONS, because probes are repeated")
+    let method = Method::from_bytes(text.as_bytes()).map_err(|_| METHODS)?;
+    check_method(&method).map(|()| method)
+}
+
+const METHODS: &str = "the method is GET, HEAD or OPTIONS, because probes are repeated";
+
+/// Takes only methods that change nothing.
+pub(crate) fn check_method(method: &Method) -> Result<(), &'static str> {
+    let is_safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
+    if is_safe { Ok(()) } else { Err(METHODS) }
 }
 
 /// Parses a value that must not be empty: if a script's variable is unset, every response would meet the expectation.

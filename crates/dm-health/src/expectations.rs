@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use common::duration::format_duration;
 use common::event::Reason;
 use common::label::Label;
+use common::secrets::Redactor;
 use http_expect::{Mismatch, Response, ResponseExpectation, excerpt};
 
 use crate::failure::Failure;
@@ -26,14 +27,11 @@ pub(crate) struct Expectations {
     pub(crate) max_latency: Option<Duration>,
     /// How to detect which version answered. It is recorded; nothing is expected of it.
     pub(crate) detector: Option<VersionDetector>,
+    /// Secrets that a message about a response must not repeat.
+    pub(crate) secrets: Redactor,
 }
 
 impl Expectations {
-    /// What is expected of the control group: the same, but any version.
-    pub(crate) fn of_control(&self) -> Self {
-        Self { version: None, ..self.clone() }
-    }
-
     /// Whether more is expected of a response than a status of success. The version is not meant: whoever reads the records
     /// judges that.
     pub(crate) fn are_specific(&self) -> bool {
@@ -50,7 +48,12 @@ impl Expectations {
     /// # Errors
     /// The first expectation that the response or its latency does not meet.
     pub(crate) fn check(&self, response: &ProbeResponse, latency: Duration) -> Result<(), Failure> {
-        self.unmet(response, latency).map_or(Ok(()), Err)
+        let redacted = |failure: Failure| Failure {
+            message: self.secrets.redact(&failure.message),
+            response: self.secrets.redact(&failure.response),
+            ..failure
+        };
+        self.unmet(response, latency).map(redacted).map_or(Ok(()), Err)
     }
 
     fn unmet(&self, response: &ProbeResponse, latency: Duration) -> Option<Failure> {
@@ -149,7 +152,7 @@ mod tests {
             version: Some(version("42")),
             min_certificate_life: Some(TimeDelta::days(30)),
             max_latency: Some(Duration::from_millis(30)),
-            detector: None,
+            ..Expectations::default()
         };
         assert_eq!(unmet(200, &all), None);
     }
@@ -198,6 +201,13 @@ mod tests {
         assert_eq!(unmet(200, &both(header("x-other: 1"))).unwrap().0, Reason::Assertion);
         let (_, message) = unmet(200, &both(body("43"))).unwrap();
         assert_eq!(message, "version 42 responded, expected version 43");
-        assert_eq!(unmet(200, &both(ResponseExpectation::default()).of_control()), None);
+        let mut masked = both(ResponseExpectation::default());
+        masked.secrets.add(["43".to_owned()]);
+        let response = ProbeResponse {
+            http: Some(Response::new(200, HeaderMap::new(), b"{\"version\":\"42\"}".to_vec(), false)),
+            certificate: None,
+        };
+        let failure = masked.check(&response, Duration::ZERO).unwrap_err();
+        assert_eq!(failure.message, "version 42 responded, expected version ***");
     }
 }

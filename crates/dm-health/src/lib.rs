@@ -2,7 +2,7 @@
 //!
 //! It owns probes over HTTP, TCP, gRPC and programs, the policy that turns probe results into a verdict, and the report.
 //! It does not judge a deployment: `dm-rollback` reads the records and decides. What an HTTP response should look like is
-//! described by `http-expect`. `dm-rollback` uses [`observe`].
+//! described by `http-expect`, and a file of targets is read by `dm-smoke`. `dm-rollback` uses [`observe`].
 //!
 //! ```text
 //! poll_loop: at every turn of the interval, each target
@@ -26,14 +26,18 @@ mod run;
 mod run_outcome;
 mod stats;
 mod stdout_closed;
+mod target_file;
+mod target_flags;
+mod target_spec;
 mod version;
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use common::exit::Exit;
+use common::output;
 
 pub use args::{Args, TOOL};
 pub use observe::{Observation, Observed, observe};
@@ -46,6 +50,12 @@ pub use version::VersionLocation;
 /// The targets cannot be probed at all.
 #[expect(clippy::needless_pass_by_value, reason = "the signature that `main` expects")]
 pub fn run(plan: Plan) -> Result<Exit> {
+    if plan.only_check {
+        let targets = plan.targets.len();
+        output::print(&format!("{targets} target{}\n", if targets == 1 { "" } else { "s" }))
+            .context("cannot write to stdout")?;
+        return Ok(Exit::Success);
+    }
     match run::run(&plan)? {
         Exit::Success if !plan.command.is_empty() => Ok(replace_with(&plan.command)),
         exit => Ok(exit),

@@ -86,6 +86,7 @@ pub fn observe(
             ControlFlow::Break(()) => ControlFlow::Break(RunOutcome::Verdict(Verdict::Healthy)),
         }
     };
+    let expected = [expected];
     let polling = poll(probers, &expected, &mut policy, schedule, &clock, pending(), on_outcome);
     runtime::block_on(polling).context("cannot set up the event loop")?;
     Ok(())

@@ -1,31 +1,24 @@
 //! The plan: validated values that need no further look at the flags.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use chrono::TimeDelta;
-use common::args::{EmptyAsNone, Format, non_empty};
+use common::args::{Format, non_empty};
 use common::duration::format_duration;
 use common::identity::Identity;
-use common::label::{Label, Stage};
-use common::proxy::Proxies;
-use common::secrets::Redactor;
+use common::label::Stage;
 use common::term::style::Palette;
-use http_expect::{ResponseExpectation, StatusPatterns, TextCondition, TextExpectation};
 use telemetry::Context;
 
-use crate::address::NamedAddress;
 use crate::args::{Args, TOOL};
 use crate::expectations::Expectations;
 use crate::policy::{Extension, PollRules};
 use crate::poll_loop::Schedule;
 use crate::probe::{ProbeOptions, Target};
 use crate::report::Style;
-use crate::request_header::RequestHeader;
-use crate::version::{ExpectedVersion, VersionDetector, VersionLocation};
+use crate::{target_file, target_flags, target_spec};
 use common::watch_time::WatchTime;
 
 /// How many failures in a row prove a target unhealthy.
@@ -46,8 +39,8 @@ pub struct Plan {
     pub(crate) stage: Stage,
     /// The targets, at least one, and then those of the control group.
     pub(crate) targets: Vec<Target>,
-    /// What a healthy response looks like.
-    pub(crate) expected: Expectations,
+    /// What is expected of each target, in their order.
+    pub(crate) expected: Vec<Expectations>,
     /// When to stop, and with which verdict.
     pub(crate) rules: PollRules,
     /// How long to watch.
@@ -60,6 +53,8 @@ pub struct Plan {
     pub(crate) style: Style,
     /// The command to run once the service is healthy; empty for none.
     pub(crate) command: Vec<OsString>,
+    /// Whether the file of targets is only checked.
+    pub(crate) only_check: bool,
 }
 
 /// Validates the flags and resolves the deployment's context.
@@ -74,41 +69,15 @@ pub fn plan(args: Args) -> Result<Plan> {
     };
     let schedule = schedule(&args, style == Style::JsonLines);
     check(&args, schedule)?;
-    let targets = targets(&args)?;
     let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
-    let version_at = non_empty(args.version_at.as_ref());
-    let detector = version_at.clone().map(|location| detector(location, &args, &context.identity));
+    let (targets, expected) = targets(&args, &context.identity)?;
     let max_fail = args.max_fail.unwrap_or(MAX_FAIL);
     let turn = schedule.watch_interval.max(args.timeout);
     Ok(Plan {
         context,
         stage: Stage::health_check(),
         targets,
-        expected: Expectations {
-            response: ResponseExpectation {
-                status: if args.expect_status.is_empty() {
-                    StatusPatterns::default()
-                } else {
-                    StatusPatterns(args.expect_status)
-                },
-                headers: args.expect_header,
-                body: TextExpectation(
-                    (args.expect_body.into_iter().map(TextCondition::Contains))
-                        .chain(args.expect_body_regex.into_iter().map(TextCondition::Matches))
-                        .chain(args.reject_body.into_iter().map(TextCondition::NotContains))
-                        .collect(),
-                ),
-                json: args.expect_json,
-                ..ResponseExpectation::default()
-            },
-            version: args.expect_version.map(|expected| ExpectedVersion {
-                expected,
-                location: version_at.unwrap_or(VersionLocation::Word),
-            }),
-            min_certificate_life: args.min_cert_days.map(|days| TimeDelta::days(days.into())),
-            max_latency: args.max_latency,
-            detector,
-        },
+        expected,
         rules: PollRules {
             max_fail,
             waits_for_success: args.max_fail.is_none() && args.deadline.is_some(),
@@ -124,6 +93,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         options: ProbeOptions { timeout: args.timeout, reuse: args.reuse },
         style,
         command: args.command,
+        only_check: args.check,
     })
 }
 
@@ -142,83 +112,13 @@ fn schedule(args: &Args, is_read: bool) -> Schedule {
     }
 }
 
-/// Detects versions at this place, and knows the secrets that must not be taken for one.
-fn detector(location: VersionLocation, args: &Args, identity: &Identity) -> VersionDetector {
-    let mut secrets = Redactor::default();
-    for one in args.url.iter().chain(&args.control_url) {
-        secrets.add(one.address.secrets());
+/// The targets of the flags and of the file, each with what is expected of it.
+fn targets(args: &Args, identity: &Identity) -> Result<(Vec<Target>, Vec<Expectations>)> {
+    let mut specs = target_flags::read(args)?;
+    if let Some(file) = &args.file {
+        specs.extend(target_file::read(file, args.check, non_empty(args.version_at.as_ref()).as_ref())?);
     }
-    secrets.add(args.header.iter().map(RequestHeader::secret));
-    let deployed = identity.version.as_ref().map(ToString::to_string);
-    VersionDetector { location, secrets: secrets.with_environment(), deployed }
-}
-
-/// The targets, and then those of the control group.
-fn targets(args: &Args) -> Result<Vec<Target>> {
-    if args.name.is_some() && args.url.len() > 1 {
-        bail!("--name is for one --url: with several, name each one, as in --url api=https://host/health");
-    }
-    let mut targets = named(args, &args.url, args.name.as_ref(), "--url")?;
-    check_expectations(args, &targets)?;
-    let is_judged = |one: &&NamedAddress| args.url.iter().any(|url| url.address == one.address);
-    if args.control_url.iter().any(|one| is_judged(&one)) {
-        bail!("--control-url and --url are the same: a group is never worse than itself");
-    }
-    let control = named(args, &args.control_url, None, "--control-url")?;
-    targets.extend(control.into_iter().map(Target::into_control));
-    Ok(targets)
-}
-
-/// The targets that `flag` gives, with unique names.
-fn named(args: &Args, addresses: &[NamedAddress], name: Option<&Label>, flag: &str) -> Result<Vec<Target>> {
-    let proxies = Proxies::from_env().map_err(anyhow::Error::msg)?;
-    let mut targets = Vec::new();
-    let mut names = BTreeSet::new();
-    for one in addresses {
-        let target = Target::new(&one.address, one.name.as_ref().or(name).cloned())?;
-        let target = target.through(&one.address, &proxies)?.with_request(&args.header, args.method.as_ref());
-        if !names.insert(target.name.clone()) {
-            bail!(
-                "two targets have the name {0}: give each a unique name, as in {flag} {0}-2={1}",
-                target.name,
-                target.display
-            );
-        }
-        targets.push(target);
-    }
-    Ok(targets)
-}
-
-/// Rejects expectations that no target can meet.
-fn check_expectations(args: &Args, targets: &[Target]) -> Result<()> {
-    let in_body = args.expect_body.len()
-        + args.expect_body_regex.len()
-        + args.reject_body.len()
-        + args.expect_json.len()
-        > 0;
-    let in_response = in_body || !args.expect_header.is_empty() || args.expect_version.is_some();
-    if in_response && !targets.iter().any(Target::is_http) {
-        bail!(
-            "a header, a body or a version can only be expected from http:// and https://, and no --url has that scheme"
-        );
-    }
-    let in_request = args.method.is_some() || !args.header.is_empty();
-    if (in_request || !args.expect_status.is_empty()) && !targets.iter().any(Target::is_http) {
-        bail!(
-            "a status can only be expected from http:// and https://, and only they take --header and --method; no --url has that scheme"
-        );
-    }
-    if args.min_cert_days.is_some() && !targets.iter().any(Target::is_tls) {
-        bail!("--min-cert-days only applies to https:// and grpcs://, and no --url has that scheme");
-    }
-    if matches!(args.version_at, Some(EmptyAsNone(Some(VersionLocation::Word))))
-        && args.expect_version.is_none()
-    {
-        bail!(
-            "--version-at body needs --expect-version; to detect any version, use json:JSONPATH, header:NAME or body:REGEX"
-        );
-    }
-    Ok(())
+    target_spec::resolve(specs, identity.version.as_ref())
 }
 
 /// Rejects combinations of values that cannot lead to a verdict.

@@ -30,11 +30,11 @@ pub(crate) struct Schedule {
     pub(crate) jitter: Duration,
 }
 
-/// Probes each target on `schedule`, checks the responses against `expected`, and calls `on_probe` with each outcome and
+/// Probes each target on `schedule`, checks the responses against what is `expected` of each, and calls `on_probe` with each outcome and
 /// the index of its target. Targets of the control group come last; the policy does not know them. Returns the verdict of the policy, the value with which `on_probe` breaks, or the value of `stopped` as soon as that completes.
 pub(crate) async fn poll(
     probers: Vec<Prober<'_>>,
-    expected: &Expectations,
+    expected: &[Expectations],
     policy: &mut Policy,
     schedule: Schedule,
     clock: &dyn Clock,
@@ -47,7 +47,7 @@ pub(crate) async fn poll(
         None => std::future::pending().await,
     };
     let mut stopped = pin!(stopped);
-    let of_control = expected.of_control();
+    let nothing = Expectations::default();
     let mut running: FuturesUnordered<_> =
         pollers(probers, schedule).into_iter().map(|poller| advance(poller, None)).collect();
     loop {
@@ -72,7 +72,7 @@ pub(crate) async fn poll(
             running.push(advance(poller, sends.then_some(now)));
             continue;
         };
-        let expected = if poller.is_control() { &of_control } else { expected };
+        let expected = expected.get(poller.target).unwrap_or(&nothing);
         let check = |response: &ProbeResponse, latency| expected.check(response, latency);
         let mut outcome = probe.outcome(check, |response| expected.detect_version(response));
         outcome.skipped = turns(poller.turns.period(), now.saturating_sub(sent));

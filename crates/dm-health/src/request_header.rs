@@ -5,7 +5,7 @@ use std::str::FromStr;
 use hyper::header::{HeaderName, HeaderValue};
 
 /// A header to send. Its value may be a secret: its `Debug` does not show it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestHeader {
     /// The name.
     pub(crate) name: HeaderName,

@@ -16,6 +16,7 @@ use common::runtime;
 use telemetry::{Context, Recorder, WorkItem, WorkKind};
 
 use crate::clock_difference;
+use crate::expectations::Expectations;
 use crate::plan::Plan;
 use crate::policy::{Policy, Step, Verdict};
 use crate::poll_loop::poll;
@@ -55,7 +56,7 @@ fn start_record(plan: &Plan, id: &EventId, ts: DateTime<Utc>) -> Start {
     let interval = if plan.watch.is_some() { schedule.watch_interval } else { schedule.interval };
     let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Start {
-        expectations: plan.expected.are_specific(),
+        expectations: plan.expected.iter().any(Expectations::are_specific),
         watch_min_ms: plan.watch.and_then(|watch| watch.min).map(milliseconds),
         watch_max_ms: plan.watch.map(|watch| watch.max).map(milliseconds),
         ..plan.context.stream_start(id, ts, Some(interval))

@@ -92,16 +92,22 @@ fn a_slow_program_is_killed_with_its_descendants() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    // The grandchild keeps the pipe open while it lives.
-    let url = format!("exec:sh -c 'sleep 1000 > {} & wait'", pipe.display());
-    let reader = std::thread::spawn({
-        let pipe = pipe.clone();
-        move || fs::read(pipe).unwrap()
-    });
-    let (code, probe, stderr) = probe(&url, &["--timeout", "2s"]);
-    assert_eq!((code, &probe["reason"]), (1, &"timeout".into()));
-    assert!(stderr.contains("it was killed because it had not ended after 2.0s"), "{stderr}");
-    assert_eq!(reader.join().unwrap(), b"");
+    // The grandchild keeps the pipe open while it lives: in the same group, in a session of its own, and without a parent.
+    for grandchild in [
+        "sleep 1000 > PIPE & wait",
+        "setsid sleep 1000 > PIPE & wait",
+        "(setsid sleep 1000 > PIPE &); sleep 1000",
+    ] {
+        let url = format!("exec:sh -c '{}'", grandchild.replace("PIPE", &pipe.display().to_string()));
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read(pipe).unwrap()
+        });
+        let (code, probe, stderr) = probe(&url, &["--timeout", "2s"]);
+        assert_eq!((code, &probe["reason"]), (1, &"timeout".into()));
+        assert!(stderr.contains("it was killed because it had not ended after 2.0s"), "{stderr}");
+        assert_eq!(reader.join().unwrap(), b"");
+    }
 }
 
 #[test]

@@ -28,6 +28,9 @@ Examples:
   dm-smoke --from-junit 'target/surefire-reports/TEST-*.xml' --name unit
   node --test --test-reporter tap | dm-smoke --from-tap - --name node
   dm-smoke smoke.toml --check                         only validate the file
+  dm-smoke --from-hurl shop.hurl > smoke.toml         a suite from what there is already
+  dm-smoke --from-postman shop.postman_collection.json > smoke.toml
+  dm-smoke --new --from-openapi openapi.yaml > smoke.toml
 
 The suite file:
   name = \"shop\"                                       # default: the name of the file
@@ -89,7 +92,8 @@ every output: the last kind from a length of 6 characters on, the others from 4.
 
 Exit code:
   0    all tests passed
-  1    at least one test failed or could not run, or was flaky with --flaky fail
+  1    at least one test failed or could not run, or was flaky with --flaky fail; or something
+       could not be translated for the suite that was to be written
   2    wrong usage or an invalid suite file; no test was run
   4    no test was run
   5    inconclusive: a program that a test needs is missing, an imported report is incomplete, its
@@ -103,12 +107,27 @@ If a signal stops dm-smoke, it dies by that signal. Recording problems do not ch
 #[command(name = "dm-smoke", version, after_help = MORE_HELP)]
 pub struct Args {
     /// Suite file, in TOML
-    #[arg(required_unless_present_any = ["from_junit", "from_tap", "new"], conflicts_with_all = ["from_junit", "from_tap"])]
+    #[arg(required_unless_present_any = ["from_junit", "from_tap", "from_hurl", "from_postman", "new"], conflicts_with_all = ["from_junit", "from_tap", "from_hurl", "from_postman", "from_openapi"])]
     pub(crate) suite: Option<PathBuf>,
 
     /// Write an example of a suite, with comments, to stdout, or to SUITE, which must not exist
     #[arg(long, conflicts_with_all = ["from_junit", "from_tap", "check", "name"])]
     pub(crate) new: bool,
+
+    /// With --new: write a suite for a service that is described so, in JSON or YAML (OpenAPI 3 or Swagger 2): one test for
+    /// each GET operation
+    #[arg(long, value_name = "SPEC", requires = "new")]
+    pub(crate) from_openapi: Option<PathBuf>,
+
+    /// Run no tests; write the suite that a Hurl file is to stdout. What a suite cannot say is listed on stderr, with its
+    /// line, and makes the exit code 1
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from_junit", "from_tap", "check", "new", "name"])]
+    pub(crate) from_hurl: Option<PathBuf>,
+
+    /// The same for a Postman collection, version 2, with its scripts as far as a suite can say what they do. Secrets
+    /// become variables of the environment
+    #[arg(long, value_name = "COLLECTION", conflicts_with_all = ["from_hurl", "from_junit", "from_tap", "check", "new", "name"])]
+    pub(crate) from_postman: Option<PathBuf>,
 
     /// Run no tests; import the JUnit XML reports of another runner, such as hurl, pytest, jest or gotestsum: files, or
     /// patterns such as 'reports/TEST-*.xml'; - is stdin

@@ -2,17 +2,20 @@
 //!
 //! It owns the suite file, the tests' order, retries, captured values, the reports, and the import of reports that
 //! other runners wrote. It does not wait for a service to become healthy, which `dm-health` does, and it does not decide
-//! about a rollback: `dm-rollback` reads the records. `http-expect` judges HTTP responses.
+//! about a rollback: `dm-rollback` reads the records. `http-expect` judges HTTP responses. `dm-health` reads its file of
+//! targets by [`read_tables`], so that both files have the same words.
 //!
 //! ```text
 //! suite file ─► Suite ─► run_suite ─► Test ─► report           stdout, files, annotations
 //! JUnit, TAP ─► import ────────────────┘
 //!                                       └───► Verdict ─► exit code, event
+//! Hurl, Postman, OpenAPI ─► import_suite ─► suite file
 //! ```
 
 mod args;
 mod failure;
 mod import;
+mod import_suite;
 #[cfg(test)]
 mod mutation;
 mod plan;
@@ -42,6 +45,7 @@ use verdict::{RunEnd, Verdict};
 
 pub use args::{Args, TOOL};
 pub use plan::{Plan, plan};
+pub use suite::{Table, TableExpectation, TableFile, TableRequest, Tables, read_tables};
 
 /// The example of a suite that `--new` writes. `docs/smoke.md` has the rest.
 pub const EXAMPLE: &str = include_str!("example.toml");
@@ -53,6 +57,7 @@ pub const EXAMPLE: &str = include_str!("example.toml");
 pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
         Plan::New(path) => write_example(path.as_deref()),
+        Plan::Translate(translation) => import_suite::write_suite(translation),
         Plan::Check(suite) => print_check(&suite),
         Plan::Run(run) => run_suite(&run),
         Plan::Import(import) => report_import(&import),

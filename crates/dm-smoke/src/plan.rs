@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::args::{Args, Flaky, Format, ReportFile, TOOL};
 use crate::import::{self, ReportSource};
+use crate::import_suite::{self, Language, Translation};
 use crate::run::Limits;
 use crate::suite::file::read;
 use crate::suite::model::Suite;
@@ -28,6 +29,8 @@ use crate::suite::run_values::RunValues;
 pub enum Plan {
     /// Write an example of a suite to this file or to stdout.
     New(Option<PathBuf>),
+    /// Write a suite from what another tool has.
+    Translate(Translation),
     /// Print the name and the number of tests of a valid suite.
     Check(Suite),
     /// Run a suite.
@@ -84,6 +87,15 @@ pub(crate) struct Output {
 /// # Errors
 /// A flag or the suite file is invalid.
 pub fn plan(mut args: Args) -> Result<Plan> {
+    let sources = [
+        (Language::Hurl, args.from_hurl.take()),
+        (Language::Postman, args.from_postman.take()),
+        (Language::OpenApi, args.from_openapi.take()),
+    ];
+    let source = sources.into_iter().find_map(|(language, path)| Some((language, path?)));
+    if let Some((language, path)) = source {
+        return import_suite::read(language, path).map(Plan::Translate);
+    }
     match args.suite.take() {
         path if args.new => Ok(Plan::New(path)),
         Some(suite) => plan_suite(&suite, args),

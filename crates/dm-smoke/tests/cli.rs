@@ -8,6 +8,7 @@ mod endings;
 mod expectations;
 mod hurl_draw;
 mod import;
+mod import_suite;
 mod polling;
 mod producers;
 mod reports;

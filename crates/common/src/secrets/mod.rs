@@ -12,6 +12,7 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::fs::bounded::{self, MAX_SMALL_BYTES};
+pub use names::is_secret as is_secret_name;
 pub use redactor::Redactor;
 
 /// Resolves a configured secret: the value itself, or the content of the file that `file:PATH` names.

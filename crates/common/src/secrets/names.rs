@@ -27,7 +27,7 @@ const WORDS: [&str; 19] = [
 ];
 
 /// Whether the name of a variable or of a parameter tells of a secret.
-pub(super) fn is_secret(name: &str) -> bool {
+pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
     // MYSQL_PWD and PGPASSWORD are one word and two.

@@ -35,7 +35,7 @@ pub(super) async fn resolve(
 }
 
 /// Uses the system's resolver, which blocks, on another thread.
-async fn lookup(domain: String, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+pub(super) async fn lookup(domain: String, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
     let not_looked_up = |error: String| {
         Failure::local(Reason::Dns, format!("cannot start a thread to look up the name: {error}"))

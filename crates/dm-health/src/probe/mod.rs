@@ -4,18 +4,23 @@
 //! probe is meant to detect.
 
 mod connect;
+mod dns;
 mod endpoint;
 mod exec;
 mod failures;
 mod grpc;
 mod http;
+mod mysql;
 mod outcome;
 mod phase_timer;
+mod postgres;
 mod prober;
+mod redis;
 mod request;
 mod target;
 mod tls;
 mod tunnel;
+mod udp;
 
 pub(crate) use outcome::{FinishedProbe, ProbeOutcome, ProbeResponse};
 pub(crate) use phase_timer::milliseconds;

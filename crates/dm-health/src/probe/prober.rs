@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::Clock;
+use common::event::Reason;
 use http_expect::Response;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -19,7 +20,8 @@ use super::phase_timer::{Phase, PhaseTimer};
 use super::request::HttpRequest;
 use super::target::{Protocol, Target};
 use super::tls::{self, Connectors};
-use super::{connect, exec, grpc, tunnel};
+use super::{connect, dns, exec, grpc, mysql, postgres, redis, tunnel, udp};
+use crate::address::{Database, DatabaseKind};
 use crate::failure::Failure;
 
 /// Probes one target.
@@ -76,7 +78,9 @@ impl<'a> Prober<'a> {
         let response =
             tokio::time::timeout(self.options.timeout, self.request(&mut timer, &mut partial)).await;
         let response = response.unwrap_or_else(|_| Err(self.timed_out(timer.phase())));
-        if response.is_err() && timer.phase() == Phase::Connect {
+        // A datagram is refused only after it was sent.
+        let is_refused = |failure: &Failure| failure.reason == Reason::Refused;
+        if response.as_ref().is_err_and(|failure| timer.phase() == Phase::Connect || is_refused(failure)) {
             self.failed_connections = self.failed_connections.wrapping_add(1);
         }
         let (phases, duration) = timer.finish();
@@ -132,6 +136,64 @@ impl<'a> Prober<'a> {
                 timer.skip_to(Phase::Wait);
                 exec::run(words).await?;
                 Ok(ProbeResponse::default())
+            }
+            Protocol::Dns(None, question) => {
+                dns::check_here(question).await?;
+                Ok(ProbeResponse::default())
+            }
+            Protocol::Dns(Some(endpoint), question) => {
+                let server = self.resolve(endpoint, timer, partial).await?;
+                timer.skip_to(Phase::Wait);
+                dns::check_at(server, question).await?;
+                Ok(ProbeResponse::default())
+            }
+            Protocol::Udp(endpoint, exchange) => {
+                let address = self.resolve(endpoint, timer, partial).await?;
+                timer.skip_to(Phase::Wait);
+                udp::check(address, exchange).await?;
+                Ok(ProbeResponse::default())
+            }
+            Protocol::Database(endpoint, database) => {
+                let expiry = self.database(endpoint, database, timer, partial).await?;
+                Ok(ProbeResponse { certificate: self.time_left(expiry), ..ProbeResponse::default() })
+            }
+        }
+    }
+
+    /// Asks a database whether it is ready. Returns the expiry of its certificates.
+    async fn database(
+        &self,
+        endpoint: &Endpoint,
+        database: &Database,
+        timer: &mut PhaseTimer<'_>,
+        partial: &mut PartialOutcome,
+    ) -> Result<Option<DateTime<Utc>>, Failure> {
+        match database.kind {
+            DatabaseKind::Redis => {
+                let (stream, expiry) = self.connect(endpoint, |tls| &tls.database, timer, partial).await?;
+                timer.enter(Phase::Wait);
+                redis::check(stream, database).await.map(|()| expiry)
+            }
+            DatabaseKind::Postgres => {
+                let mut tcp = self.connect_tcp(endpoint, timer, partial).await?;
+                let (stream, expiry): (Box<dyn Stream>, _) = match (&self.tls, &endpoint.tls_name) {
+                    (Some(tls), Some(name)) => {
+                        timer.enter(Phase::Tls);
+                        postgres::begin_tls(&mut tcp).await?;
+                        let stream = tls::handshake(&tls.database, name.clone(), tcp, timer).await?;
+                        let expiry = tls::first_expiry(&stream, self.clock.now());
+                        (Box::new(stream), expiry)
+                    }
+                    _ => (Box::new(tcp), None),
+                };
+                timer.enter(Phase::Wait);
+                postgres::check(stream, database).await.map(|()| expiry)
+            }
+            DatabaseKind::MySql => {
+                let address = self.resolve(endpoint, timer, partial).await?;
+                // The driver connects by itself.
+                timer.skip_to(Phase::Wait);
+                mysql::check(address, database).await.map(|()| None)
             }
         }
     }
@@ -227,12 +289,22 @@ impl<'a> Prober<'a> {
         timer: &mut PhaseTimer<'_>,
         partial: &mut PartialOutcome,
     ) -> Result<TcpStream, Failure> {
+        connect::connect(self.resolve(endpoint, timer, partial).await?).await
+    }
+
+    /// The address for this probe.
+    async fn resolve(
+        &self,
+        endpoint: &Endpoint,
+        timer: &mut PhaseTimer<'_>,
+        partial: &mut PartialOutcome,
+    ) -> Result<SocketAddr, Failure> {
         let addresses = connect::resolve(endpoint, timer).await?;
         // One address per probe: a response from a second address would hide that the first is dead. After a failure the
         // next probe uses the next address, because a name such as localhost often has an address without a listener.
         let address = addresses[self.failed_connections % addresses.len()];
         partial.address = Some(address);
-        connect::connect(address).await
+        Ok(address)
     }
 }
 

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::endpoint::{Endpoint, Via};
 use super::request::HttpRequest;
-use crate::address::{Address, HostPort};
+use crate::address::{Address, Database, DnsQuestion, HostPort, UdpExchange};
 use crate::request_header::RequestHeader;
 
 /// A target to probe.
@@ -36,6 +36,12 @@ pub(super) enum Protocol {
     Grpc(Endpoint, String),
     /// A program and its arguments.
     Exec(Vec<String>),
+    /// A question to a DNS server, or to the machine's resolver.
+    Dns(Option<Endpoint>, DnsQuestion),
+    /// A datagram.
+    Udp(Endpoint, UdpExchange),
+    /// The readiness of a database.
+    Database(Endpoint, Database),
 }
 
 impl Target {
@@ -68,6 +74,24 @@ impl Target {
                     Path::new(program).file_name().map_or(program.into(), |name| name.to_string_lossy());
                 // An argument may be a secret.
                 (short.into_owned(), format!("exec:{program}"), Protocol::Exec(words.clone()))
+            }
+            Address::Dns(question) => {
+                let server = question.server.as_ref();
+                let endpoint = server.map(|at| Endpoint::new(at.host.clone(), at.port, false)).transpose()?;
+                let at =
+                    server.map(|HostPort { host, port }| format!("//{host}:{port}/")).unwrap_or_default();
+                let display = format!("dns:{at}{}", question.shown);
+                (question.shown.clone(), display, Protocol::Dns(endpoint, question.clone()))
+            }
+            Address::Udp(exchange) => {
+                let HostPort { host, port } = &exchange.at;
+                let endpoint = Endpoint::new(host.clone(), *port, false)?;
+                (host.to_string(), format!("udp://{host}:{port}"), Protocol::Udp(endpoint, exchange.clone()))
+            }
+            Address::Database(database) => {
+                let HostPort { host, port } = &database.at;
+                let endpoint = Endpoint::new(host.clone(), *port, database.tls)?;
+                (host.to_string(), database.display(), Protocol::Database(endpoint, database.clone()))
             }
         };
         Ok(Self { name: name.map_or(default, String::from), display, is_control: false, protocol })
@@ -109,28 +133,23 @@ impl Target {
         Self::new(&address, None)?.through(&address, &proxies)
     }
 
-    /// Whether it responds over HTTP.
-    pub(crate) fn is_http(&self) -> bool {
-        matches!(self.protocol, Protocol::Http(..))
-    }
-
-    /// Whether it uses TLS.
-    pub(crate) fn is_tls(&self) -> bool {
-        self.endpoint().is_some_and(|endpoint| endpoint.tls_name.is_some())
-    }
-
     /// Whether it, or the proxy on the way to it, uses TLS.
     pub(super) fn needs_tls(&self) -> bool {
-        let via = self.endpoint().and_then(|endpoint| endpoint.via.as_ref());
-        self.is_tls() || via.is_some_and(|via| via.endpoint.tls_name.is_some())
+        self.endpoint().is_some_and(|endpoint| {
+            let via = endpoint.via.as_ref();
+            endpoint.tls_name.is_some() || via.is_some_and(|via| via.endpoint.tls_name.is_some())
+        })
     }
 
     /// The network endpoint, if it has one.
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         match &self.protocol {
-            Protocol::Http(endpoint, _) | Protocol::Tcp(endpoint) | Protocol::Grpc(endpoint, _) => {
-                Some(endpoint)
-            }
+            Protocol::Http(endpoint, _)
+            | Protocol::Tcp(endpoint)
+            | Protocol::Grpc(endpoint, _)
+            | Protocol::Udp(endpoint, _)
+            | Protocol::Database(endpoint, _) => Some(endpoint),
+            Protocol::Dns(endpoint, _) => endpoint.as_ref(),
             Protocol::Exec(_) => None,
         }
     }

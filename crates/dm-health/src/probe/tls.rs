@@ -24,6 +24,8 @@ pub(super) struct Connectors {
     pub(super) http: TlsConnector,
     /// gRPC.
     pub(super) grpc: TlsConnector,
+    /// A database, which has no name for its protocol.
+    pub(super) database: TlsConnector,
 }
 
 /// Loads the root certificates and makes the cryptography ready, once for all probes and before the first.
@@ -41,7 +43,8 @@ pub(super) fn connectors() -> Result<Connectors> {
         config.alpn_protocols = vec![protocol.to_vec()];
         TlsConnector::from(Arc::new(config))
     };
-    Ok(Connectors { http: connector(b"http/1.1"), grpc: connector(b"h2") })
+    let database = TlsConnector::from(Arc::new(config.clone()));
+    Ok(Connectors { http: connector(b"http/1.1"), grpc: connector(b"h2"), database })
 }
 
 /// Performs the TLS handshake on a new connection.

@@ -4,6 +4,7 @@
 mod afterwards;
 mod control;
 mod expectations;
+mod files;
 mod outcomes;
 mod polling;
 mod proxies;

@@ -133,6 +133,12 @@ fn wrong_usage_exits_with_2_and_one_line() {
         ("not a url", "", "not a URL"),
         ("http://h/a", "--url http://h/b", "two targets have the name h: give each a unique name"),
         ("http://h/a", "--url web=http://h/b --name api", "name each one"),
+        ("tcp://127.0.0.1", "", "such as tcp://127.0.0.1:5432"),
+        (
+            "http://h",
+            "--url api=http://h/ --url db=tcp://h",
+            "'--url <[NAME=]URL>' (number 3 of 3): tcp:// needs",
+        ),
         ("http://h", "--timeout 3", "needs a unit"),
         ("http://h", "--max-fail 0", "--max-fail 0"),
         ("http://h", "--watch 10m..60s", "MIN 10m00s is longer than MAX 1m00s"),

@@ -34,22 +34,23 @@ pub(crate) fn read(path: &Path, options: &SuiteOptions<'_>) -> Result<Suite> {
     let text =
         bounded::read_text(path, MAX_BYTES).with_context(|| format!("cannot read {}", path.display()))?;
     parse(path, text, options)
-        .map_err(|(sources, diagnostics)| anyhow!(format_diagnostics(&sources, &diagnostics)))
+        .map_err(|(sources, diagnostics)| anyhow!(format_diagnostics(&sources, &diagnostics, TOOL.name)))
 }
 
-fn format_diagnostics(sources: &[Source], diagnostics: &[Diagnostic]) -> String {
+/// A line for each error, of which each but the first begins with the name of the tool.
+pub(super) fn format_diagnostics(sources: &[Source], diagnostics: &[Diagnostic], tool: &str) -> String {
     let mut lines = String::new();
     for Diagnostic { source, at, message } in diagnostics.iter().take(MAX_DIAGNOSTICS) {
         let Some(Source { path, text }) = sources.get(*source) else { continue };
         let (line, column) = line_and_column(text, at.start);
         // Messages of the TOML parser have several lines.
         let message = message.lines().map(str::trim).collect::<Vec<_>>().join("; ");
-        let prefix = if lines.is_empty() { String::new() } else { format!("\n{}: ", TOOL.name) };
+        let prefix = if lines.is_empty() { String::new() } else { format!("\n{tool}: ") };
         // Writing to a String cannot fail.
         let _ = write!(lines, "{prefix}{}:{line}:{column}: {message}", path.display());
     }
     if let Some(more @ 1..) = diagnostics.len().checked_sub(MAX_DIAGNOSTICS) {
-        let _ = write!(lines, "\n{}: and {more} more", TOOL.name);
+        let _ = write!(lines, "\n{tool}: and {more} more");
     }
     lines
 }

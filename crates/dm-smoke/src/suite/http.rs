@@ -136,7 +136,7 @@ fn as_http(url: &str) -> Cow<'_, str> {
     }
 }
 
-fn parse_method(typed: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<Method> {
+pub(super) fn parse_method(typed: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<Method> {
     let written = reader.literal(typed)?;
     // The common ones, and those of WebDAV and of caches.
     let is_method = !written.is_empty() && written.bytes().all(|byte| byte.is_ascii_uppercase());

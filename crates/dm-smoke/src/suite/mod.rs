@@ -19,5 +19,8 @@ mod position;
 pub(crate) mod reader;
 pub(crate) mod row;
 pub(crate) mod run_values;
+mod tables;
 pub(crate) mod template;
 mod test;
+
+pub use tables::{Table, TableExpectation, TableFile, TableRequest, Tables, read_tables};
