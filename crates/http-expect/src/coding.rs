@@ -157,7 +157,7 @@ mod tests {
                 format!("content-encoding: {coding}, which is not valid")
             );
         }
-        let text: String = (0..20_000).map(|n| format!("{n} ")).collect();
+        let text = (0..20_000).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
         let whole = gzip(text.as_bytes());
         let cut = &whole[..whole.len() / 2];
         assert_eq!(undecoded("gzip", cut), "content-encoding: gzip, which is not valid");

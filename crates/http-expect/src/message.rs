@@ -120,7 +120,7 @@ mod tests {
         let some = |event: Option<&str>, data: &str| (event.map(str::to_owned), data.to_owned());
         assert_eq!(events(stream), [some(None, "a\nb"), some(Some("x"), ""), some(None, "{")]);
         let mut reader = EventReader::default();
-        assert_eq!(reader.add(&[b'x'; MAX_MESSAGE_BYTES + 1]), Err(TooLong));
+        assert_eq!(reader.add(&vec![b'x'; MAX_MESSAGE_BYTES + 1]), Err(TooLong));
     }
 
     #[test]
