@@ -38,7 +38,7 @@ fn the_rules_pass_their_tests_on_the_later_generation() {
 /// The form that the file with the counts explains, so that it needs to be understood only once.
 #[test]
 fn every_increase_is_counted_in_the_same_form() {
-    let mut counted = 0;
+    let mut found = 0;
     for rule in rules() {
         let Some((counter, window)) = rule.record.as_deref().and_then(|name| name.split_once(":increase"))
         else {
@@ -56,9 +56,9 @@ fn every_increase_is_counted_in_the_same_form() {
         );
         let written = rule.expr.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(written, form, "{}", rule.name());
-        counted += 1;
+        found += 1;
     }
-    assert!(counted > 20, "{counted}");
+    assert!(found > 20, "{found}");
     for rule in rules().iter().filter(|rule| rule.name().ends_with(":sum")) {
         assert!(
             rule.expr.trim_end().ends_with("or min(up{job=\"pushgateway\"}) == 1"),

@@ -148,8 +148,8 @@ fn what_goss_validates() {
     ];
     let machine = Machine::new();
     let numbered = tests.iter().enumerate();
-    let suite: String = numbered.map(|(n, test)| format!("[[test]]\nname = '{n}'\n{test}\n")).collect();
-    common::fs::atomic::write(&machine.folder().join("goss.toml"), suite.as_bytes()).unwrap();
+    let suite: Vec<String> = numbered.map(|(n, test)| format!("[[test]]\nname = '{n}'\n{test}\n")).collect();
+    common::fs::atomic::write(&machine.folder().join("goss.toml"), suite.concat().as_bytes()).unwrap();
     let mut command = machine.tool("dm-smoke");
     command.args(["goss.toml", "--format", "human", "--timeout", "1m"]);
     let (code, written) = end(command);

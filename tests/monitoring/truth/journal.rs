@@ -114,7 +114,7 @@ impl Counts {
     fn add_detail(&mut self, event: &Value) {
         match event["type"].as_str().unwrap_or_default() {
             "migration" => {
-                self.add("database_migration_total", event, &[("status", text(&event["status"]))], 1.0)
+                self.add("database_migration_total", event, &[("status", text(&event["status"]))], 1.0);
             }
             "health" => {
                 let (probes, failures) = (number(&event["probes"]), number(&event["failures"]));

@@ -34,7 +34,7 @@ pub(super) fn expected(counts: &Counts) -> Vec<Expected> {
             ["slo", "events", window] if *window != "sum" => slos.events.clone(),
             ["slo", "bad_events", window] if *window != "sum" => slos.bad.clone(),
             ["service_environment", "deployments", "increase1d"] => {
-                slos.of(&slos.events, "deployment_success")
+                Objectives::of(&slos.events, "deployment_success")
             }
             ["service_environment", counter, window]
                 if window.starts_with("increase") && *window != "increase5m" =>
@@ -161,7 +161,7 @@ impl Objectives {
     }
 
     /// The values of one objective, without the label.
-    fn of(&self, values: &BTreeMap<Labels, f64>, slo: &str) -> BTreeMap<Labels, f64> {
+    fn of(values: &BTreeMap<Labels, f64>, slo: &str) -> BTreeMap<Labels, f64> {
         let own = values.iter().filter(|(labels, _)| labels["slo"] == slo);
         own.map(|(labels, value)| {
             let mut labels = labels.clone();

@@ -79,7 +79,10 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> 
         let name = entry.file_name().to_string_lossy().to_lowercase();
         if kind.is_dir() && depth > 0 && !name.starts_with('.') {
             collect(&path, depth - 1, files)?;
-        } else if !kind.is_dir() && name.ends_with(".sql") && !migration_file::is_undo(&name) {
+        } else if !kind.is_dir()
+            && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
+            && !migration_file::is_undo(&name)
+        {
             files.push(path);
         }
         if files.len() > MAX_FILES {

@@ -60,11 +60,10 @@ fn compare(bare: &Outcome, wrapped: &Outcome) -> Comparison {
     let is_same = bare.schema == wrapped.schema && bare.versions == wrapped.versions;
     match (is_same, is_better) {
         // It says that it succeeded, and did no more than the one that failed.
-        (true, true) => worse(),
+        (true, true) | (false, false) => worse(),
         (true, false) if is_reported => Comparison::Reported,
         (true, false) => Comparison::Same,
         (false, true) => Comparison::Better,
-        (false, false) => worse(),
     }
 }
 
@@ -120,12 +119,12 @@ impl Servers {
         &self,
         scenario: &Scenario,
         tool: Tool,
-        wrapped: bool,
+        is_wrapped: bool,
         database: &str,
         folder: &Path,
     ) -> Child {
         let mut argv = tool.argv();
-        if wrapped {
+        if is_wrapped {
             let wrapper = [env!("CARGO_BIN_EXE_dm-migrate"), "--"].map(str::to_owned);
             argv = wrapper.into_iter().chain(argv).collect();
         }
@@ -184,11 +183,11 @@ fn a_wrapped_migration_is_never_worse() {
     let tools = if is_trial { &Tool::ALL[..] } else { &Tool::SLICE[..] };
     let servers = Servers::start();
     let mut worse = Vec::new();
-    println!(
-        "{:58}{}",
-        "exit code bare/wrapped",
-        tools.iter().map(|tool| format!("{:>20}", tool.name())).collect::<String>()
-    );
+    print!("{:58}", "exit code bare/wrapped");
+    for tool in tools {
+        print!("{:>20}", tool.name());
+    }
+    println!();
     for _ in 0..trial::rounds(1) {
         for (number, scenario) in SCENARIOS.iter().enumerate().filter(|(_, it)| is_trial || it.is_in_slice) {
             print!("{:58}", scenario.name);

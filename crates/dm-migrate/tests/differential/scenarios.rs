@@ -69,8 +69,8 @@ const fn alone(sql: &'static str) -> Step {
     Step { sql, in_transaction: false }
 }
 
-const fn blocked(role: &'static str, sql: &'static str, seconds: f64) -> Option<Blocker> {
-    Some(Blocker { role, sql, seconds })
+const fn blocker(role: &'static str, sql: &'static str, seconds: f64) -> Blocker {
+    Blocker { role, sql, seconds }
 }
 
 const ADD: Step = step("alter table orders add column extra int");
@@ -92,49 +92,54 @@ pub(crate) const SCENARIOS: [Scenario; 36] = [
         ..PLAIN
     },
     Scenario { name: "it failed, and runs again", steps: &[ADD, BAD], runs: 2, ..PLAIN },
-    Scenario { name: "blocked for 1 s", blocker: blocked("web", READ, 1.0), is_in_slice: true, ..PLAIN },
-    Scenario { name: "blocked for 7 s", blocker: blocked("web", READ, 7.0), ..PLAIN },
+    Scenario {
+        name: "blocked for 1 s",
+        blocker: Some(blocker("web", READ, 1.0)),
+        is_in_slice: true,
+        ..PLAIN
+    },
+    Scenario { name: "blocked for 7 s", blocker: Some(blocker("web", READ, 7.0)), ..PLAIN },
     Scenario {
         name: "blocked for 7 s, by a writer",
-        blocker: blocked("web", "update orders set note = 'x' where id = 1", 7.0),
+        blocker: Some(blocker("web", "update orders set note = 'x' where id = 1", 7.0)),
         ..PLAIN
     },
     Scenario {
         name: "blocked for 7 s, outside of a transaction",
         steps: &[alone("alter table orders add column extra int")],
-        blocker: blocked("web", READ, 7.0),
+        blocker: Some(blocker("web", READ, 7.0)),
         ..PLAIN
     },
     Scenario {
         name: "the second one is blocked for 7 s",
         steps: &[step("create table more (id int)"), ADD],
-        blocker: blocked("web", READ, 7.0),
+        blocker: Some(blocker("web", READ, 7.0)),
         ..PLAIN
     },
     Scenario {
         name: "an advisory lock of its own is held for 7 s",
         steps: &[step("select pg_advisory_xact_lock(42)"), ADD],
-        blocker: blocked("web", "select pg_advisory_lock(42)", 7.0),
+        blocker: Some(blocker("web", "select pg_advisory_lock(42)", 7.0)),
         ..PLAIN
     },
     Scenario { name: "a concurrent index", steps: &[INDEX], ..PLAIN },
     Scenario {
         name: "a concurrent index, and a snapshot of 1 s",
         steps: &[INDEX],
-        blocker: blocked("web", SNAPSHOT, 1.0),
+        blocker: Some(blocker("web", SNAPSHOT, 1.0)),
         is_in_slice: true,
         ..PLAIN
     },
     Scenario {
         name: "a concurrent index, and a snapshot of 7 s",
         steps: &[INDEX],
-        blocker: blocked("web", SNAPSHOT, 7.0),
+        blocker: Some(blocker("web", SNAPSHOT, 7.0)),
         ..PLAIN
     },
     Scenario {
         name: "a concurrent index if not exists, and a snapshot of 7 s",
         steps: &[alone("create index concurrently if not exists orders_note on orders (note)")],
-        blocker: blocked("web", SNAPSHOT, 7.0),
+        blocker: Some(blocker("web", SNAPSHOT, 7.0)),
         ..PLAIN
     },
     Scenario {
@@ -146,7 +151,7 @@ pub(crate) const SCENARIOS: [Scenario; 36] = [
     Scenario {
         name: "reindex concurrently, and a snapshot of 7 s",
         steps: &[alone("reindex index concurrently orders_id")],
-        blocker: blocked("web", SNAPSHOT, 7.0),
+        blocker: Some(blocker("web", SNAPSHOT, 7.0)),
         ..PLAIN
     },
     Scenario {
@@ -173,13 +178,13 @@ pub(crate) const SCENARIOS: [Scenario; 36] = [
     Scenario {
         name: "lock_timeout of the role, blocked for 2 s",
         setup: "alter role migrator in database {db} set lock_timeout = '300ms'",
-        blocker: blocked("web", READ, 2.0),
+        blocker: Some(blocker("web", READ, 2.0)),
         ..PLAIN
     },
     Scenario {
         name: "lock_timeout in the migration, blocked for 2 s",
         steps: &[step("set local lock_timeout = '300ms'; alter table orders add column extra int")],
-        blocker: blocked("web", READ, 2.0),
+        blocker: Some(blocker("web", READ, 2.0)),
         ..PLAIN
     },
     Scenario {
@@ -201,7 +206,7 @@ pub(crate) const SCENARIOS: [Scenario; 36] = [
     },
     Scenario {
         name: "application_name in the URL, blocked for 1 s",
-        blocker: blocked("web", READ, 1.0),
+        blocker: Some(blocker("web", READ, 1.0)),
         route: Route::ApplicationName,
         ..PLAIN
     },

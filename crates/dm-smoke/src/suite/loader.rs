@@ -148,7 +148,7 @@ impl<'a> Loader<'a> {
     fn read_tests(
         &mut self,
         document: DeTable<'_>,
-        text: &str,
+        source: &str,
         path: &Path,
         folder: &Path,
         defaults: &Defaults,
@@ -163,7 +163,7 @@ impl<'a> Loader<'a> {
             }
         }
         let file: Arc<Path> = path.into();
-        let mut lines = LineCounter::new(text);
+        let mut lines = LineCounter::new(source);
         // Each entry is dropped as soon as it is read: together they need more memory than the tests.
         for (section, entries) in lists {
             for entry in entries {

@@ -77,9 +77,9 @@ pub(super) fn judge(statement: &Stmt, known: &mut Known<'_>) -> Judgement {
         | Stmt::AlterFunction(_)
         | Stmt::AlterProcedure(_)
         | Stmt::Grant(_)
-        | Stmt::Revoke(_) => Judgement::harmless(),
+        | Stmt::Revoke(_)
         // They change the session, not a table.
-        Stmt::Set(_)
+        | Stmt::Set(_)
         | Stmt::Reset(_)
         | Stmt::Show(_)
         | Stmt::SetRole(_)

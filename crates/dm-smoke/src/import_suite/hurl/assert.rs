@@ -258,7 +258,7 @@ fn json(path: &str, predicate: &Predicate<'_>, expectation: &mut Expectation) ->
         ("==", true) | ("!=", false) => compared(path, "!=", &predicate.json()?),
         (operator @ ("<" | "<=" | ">" | ">="), false) => compared(path, operator, &predicate.json()?),
         ("isEmpty", is_negated) => counted(path, if is_negated { ">" } else { "==" }, "0"),
-        ("includes", false) | ("contains", false) if !matches!(predicate.value, Some(Token::Text(_))) => {
+        ("includes" | "contains", false) if !matches!(predicate.value, Some(Token::Text(_))) => {
             format!("{path}[?@ == {}]", predicate.json()?)
         }
         ("includes", false) => format!("{path}[?@ == {}]", predicate.json()?),

@@ -138,10 +138,9 @@ fn expectation(response: Option<&Message>, known: &Known, draft: &mut Draft) -> 
         Some("*") | None => {}
         Some(_) => draft.problem(first.number, format!("not tested: the version {version}")),
     }
-    match words.next().map(str::parse::<u16>) {
-        Some(Ok(expected)) => expectation.status(|status| status == expected),
-        // A star is any status.
-        _ => {}
+    // A star is any status.
+    if let Some(Ok(expected)) = words.next().map(str::parse::<u16>) {
+        expectation.status(|status| status == expected);
     }
     let mut add = |line: &Line, added: Result<(), String>| {
         if let Err(why) = added {
@@ -192,7 +191,7 @@ impl Known {
         let relative = self.base.as_ref().and_then(|base| {
             let (name, rest) = text.strip_prefix("{{")?.split_once("}}")?;
             (name.trim() == base)
-                .then(|| if rest.is_empty() { "/" } else { rest })
+                .then_some(if rest.is_empty() { "/" } else { rest })
                 .filter(|rest| rest.starts_with('/'))
         });
         placeholder::replace(relative.unwrap_or(text), |name| {

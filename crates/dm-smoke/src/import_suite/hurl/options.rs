@@ -101,9 +101,9 @@ impl Options {
             return;
         }
         let interval = self.retry_interval.unwrap_or(RETRY_INTERVAL);
-        let text = |time: Duration| Value::String(format!("{}ms", time.as_millis().max(1)));
-        test.insert("until".to_owned(), text(interval.saturating_mul(self.retries)));
-        test.insert("interval".to_owned(), text(interval));
+        let value = |time: Duration| Value::String(format!("{}ms", time.as_millis().max(1)));
+        test.insert("until".to_owned(), value(interval.saturating_mul(self.retries)));
+        test.insert("interval".to_owned(), value(interval));
     }
 
     /// The redirects to follow.

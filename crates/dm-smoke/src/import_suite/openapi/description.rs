@@ -33,7 +33,7 @@ pub(crate) fn translate(text: &str) -> Result<Draft> {
         let line = line_of(text, path);
         match references.resolve(item) {
             Ok(item) if item.get("get").is_some() => {
-                operation::add(path, item, line, &references, &mut draft)
+                operation::add(path, item, line, references, &mut draft);
             }
             Ok(_) => {}
             Err(why) => draft.problem(line, format!("no test for {path:?}: {why}")),

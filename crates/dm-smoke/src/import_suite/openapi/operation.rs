@@ -9,18 +9,18 @@ use crate::import_suite::draft::{Draft, TestDraft, push};
 use crate::import_suite::expectation::Expectation;
 
 /// Adds the test of the GET operation of a path.
-pub(super) fn add(path: &str, item: &Value, line: usize, references: &References<'_>, draft: &mut Draft) {
+pub(super) fn add(path: &str, item: &Value, line: usize, references: References<'_>, draft: &mut Draft) {
     let operation = &item["get"];
     let named = ["operationId", "summary"].into_iter().find_map(|key| operation[key].as_str());
     let name = named.map_or_else(|| format!("GET {path}"), str::to_owned);
     let mut http = Table::new();
     let request = if path.starts_with('/') {
-        parameter::add(path, item, operation, *references, &mut http)
-            .and_then(|()| security::add(operation, *references, &mut http))
+        parameter::add(path, item, operation, references, &mut http)
+            .and_then(|()| security::add(operation, references, &mut http))
     } else {
         Err("its path does not begin with /".to_owned())
     };
-    let expect = request.and_then(|()| expectation(operation, *references)?.into_table());
+    let expect = request.and_then(|()| expectation(operation, references)?.into_table());
     match expect {
         Ok(expect) => {
             let mut test = TestDraft { name, line, http, expect, ..TestDraft::default() };

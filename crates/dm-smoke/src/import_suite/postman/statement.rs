@@ -30,14 +30,17 @@ type Places = BTreeMap<String, String>;
 
 const VALUE: &str = r#"("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|-?[\d.]+|true|false|null)"#;
 
+/// Reads what a statement of a form means.
+type Read = fn(&Captures<'_>, &Places) -> Result<Meaning, String>;
+
 /// A form of a statement.
 struct Form {
     pattern: Regex,
-    read: fn(&Captures<'_>, &Places) -> Result<Meaning, String>,
+    read: Read,
 }
 
 static FORMS: LazyLock<Vec<Form>> = LazyLock::new(|| {
-    let forms: [(&str, fn(&Captures<'_>, &Places) -> Result<Meaning, String>); 15] = [
+    let forms: [(&str, Read); 15] = [
         (r"^console\.\w+\(.*$", |_, _| Ok(Meaning::Nothing)),
         (r"^(?:var|let|const)\s+(\w+)\s*=\s*(.+)$", |found, places| {
             Ok(Meaning::Place(found[1].to_owned(), place(&found[2], places)?))
@@ -46,7 +49,7 @@ static FORMS: LazyLock<Vec<Form>> = LazyLock::new(|| {
         (r"^pm\.response\.to\.be\.(?:ok|success)$", |_, _| {
             Ok(Meaning::Expect(Box::new(|expectation| expectation.status(|status| status / 100 == 2))))
         }),
-        (r"^pm\.response\.to\.be\.json$", |_, _| Ok(header("content-type", "contains", "json".to_owned()))),
+        (r"^pm\.response\.to\.be\.json$", |_, _| Ok(header("content-type", "contains", "json"))),
         (
             r"^pm\.expect\((?:pm\.response\.code|responseCode\.code)\)\.to\.(?:be\.)?(?:equal|equals|eql|eq)\((\d+)\)$",
             |found, _| status(&[&found[1]]),
@@ -59,15 +62,15 @@ static FORMS: LazyLock<Vec<Form>> = LazyLock::new(|| {
         (r"^pm\.response\.to\.have\.header\(VALUE(?:,\s*VALUE)?\)$", |found, _| {
             let name = text(&found[1])?;
             Ok(match found.get(2) {
-                Some(value) => header(&name, "equals", text(value.as_str())?),
-                None => header(&name, "matches", "^".to_owned()),
+                Some(value) => header(&name, "equals", &text(value.as_str())?),
+                None => header(&name, "matches", "^"),
             })
         }),
         (
             r"^pm\.expect\(pm\.response\.headers\.get\(VALUE\)\)\.to\.(?:be\.)?(equal|eql|eq|include|contain)\(VALUE\)$",
             |found, _| {
                 let condition = if found[2].starts_with('e') { "equals" } else { "contains" };
-                Ok(header(&text(&found[1])?, condition, text(&found[3])?))
+                Ok(header(&text(&found[1])?, condition, &text(&found[3])?))
             },
         ),
         (
@@ -116,8 +119,8 @@ fn status(codes: &[&str]) -> Result<Meaning, String> {
     Ok(Meaning::Expect(Box::new(move |expectation| expectation.status(|status| codes.contains(&status)))))
 }
 
-fn header(name: &str, condition: &'static str, text: String) -> Meaning {
-    let (name, text) = (name.to_owned(), literal(&text));
+fn header(name: &str, condition: &'static str, text: &str) -> Meaning {
+    let (name, text) = (name.to_owned(), literal(text));
     Meaning::Expect(Box::new(move |expectation| expectation.header(&name, condition, text)))
 }
 

@@ -47,7 +47,7 @@ pub(super) fn read(
         text_conditions(subject, expected, push, reader);
     }
     table.finish(reader.diagnostics);
-    if value.get_ref().as_table().is_some_and(|table| table.is_empty()) {
+    if value.get_ref().as_table().is_some_and(toml::map::Map::is_empty) {
         reader.diagnostics.report(value.span(), format!("expected {form}"));
     }
 }
