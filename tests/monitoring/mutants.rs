@@ -14,6 +14,7 @@ use std::thread;
 use serde_json::{Value, json};
 use testkit::bin::server;
 
+use crate::promql;
 use crate::repository::{names, rule_files, yaml};
 
 const WHOLE: &str = "the rule counts whole events";
@@ -128,9 +129,9 @@ fn matchers(expr: &str, from: usize, end: usize) -> Vec<(usize, usize)> {
     ranges
 }
 
-/// All mutants of all alerts in a file.
-fn mutants(file: &str) -> Vec<Mutant> {
-    let rules: Value = yaml(file);
+/// All mutants of all alerts.
+fn mutants() -> Vec<Mutant> {
+    let rules = all_rules();
     let mut mutants = Vec::new();
     for (g, group) in rules["groups"].as_array().unwrap().iter().enumerate() {
         for (r, rule) in group["rules"].as_array().unwrap().iter().enumerate() {
@@ -160,26 +161,31 @@ fn mutants(file: &str) -> Vec<Mutant> {
     mutants
 }
 
-/// Each alert unchanged, with the recording rules of its file.
+/// Each alert unchanged, with the recording rules that it needs.
 fn originals() -> impl Iterator<Item = (Value, String)> {
     crate::repository::alerts().into_iter().map(|alert| {
-        let files = rule_files().into_iter().map(|file| yaml::<Value>(&file));
-        let mut rules = files
-            .into_iter()
-            .find(|rules| rules.to_string().contains(&format!("\"alert\":\"{}\"", alert.name())))
-            .unwrap();
+        let mut rules = all_rules();
         retain_alert(&mut rules, alert.name());
         (rules, alert.name().to_owned())
     })
 }
 
-/// Removes all other alerts; the recording rules stay.
+/// The groups of all files.
+fn all_rules() -> Value {
+    let files = rule_files().into_iter().map(|file| yaml::<Value>(&file));
+    let groups: Vec<Value> = files.flat_map(|file| file["groups"].as_array().unwrap().clone()).collect();
+    json!({ "groups": groups })
+}
+
+/// Removes all other alerts, and the recording rules that this one does not need.
 fn retain_alert(rules: &mut Value, alert: &str) {
+    let original = crate::repository::alerts().into_iter().find(|rule| rule.name() == alert).unwrap();
+    let read = promql::names_read(&original.expr);
     for group in rules["groups"].as_array_mut().unwrap() {
-        group["rules"]
-            .as_array_mut()
-            .unwrap()
-            .retain(|rule| rule["alert"].as_str().is_none_or(|name| name == alert));
+        group["rules"].as_array_mut().unwrap().retain(|rule| {
+            rule["alert"].as_str() == Some(alert)
+                || rule["record"].as_str().is_some_and(|name| read.contains(name))
+        });
     }
     rules["groups"].as_array_mut().unwrap().retain(|group| !group["rules"].as_array().unwrap().is_empty());
 }
@@ -235,11 +241,8 @@ fn passes(folder: &Path, alert: &str, rules: &Value) -> bool {
 #[ignore = "takes minutes: scripts/mutate-rules.sh"]
 fn every_mutant_is_killed_by_the_tests_of_its_alert() {
     let name_part = std::env::var("DM_MUTATE").unwrap_or_default();
-    let mutants: Vec<Mutant> = rule_files()
-        .iter()
-        .flat_map(|file| mutants(file))
-        .filter(|mutant| mutant.alert.contains(&name_part))
-        .collect();
+    let mutants: Vec<Mutant> =
+        mutants().into_iter().filter(|mutant| mutant.alert.contains(&name_part)).collect();
     assert!(!mutants.is_empty(), "no alert has {name_part:?} in its name");
     // Tests that fail without a mutation would kill every mutant.
     let folder = tempfile::tempdir().unwrap();

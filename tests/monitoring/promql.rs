@@ -65,6 +65,21 @@ fn existing_series() -> BTreeSet<String> {
     names
 }
 
+/// The names of the series that an expression reads, and of those that the recording rules for these read.
+pub(crate) fn names_read(expression: &str) -> BTreeSet<String> {
+    let rules = repository::rules();
+    let (mut names, mut unread) = (BTreeSet::new(), vec![expression]);
+    while let Some(expression) = unread.pop() {
+        for name in selectors(expression).unwrap().into_iter().filter_map(|selector| selector.name) {
+            if names.insert(name.clone()) {
+                let recorded = rules.iter().filter(|rule| rule.record.as_ref() == Some(&name));
+                unread.extend(recorded.map(|rule| rule.expr.as_str()));
+            }
+        }
+    }
+    names
+}
+
 #[test]
 fn a_misspelt_series_and_a_broken_expression_are_faults() {
     assert_eq!(faults("rate(deployment_total[5m]) > time_to_deploy_seconds_count"), Vec::<String>::new());

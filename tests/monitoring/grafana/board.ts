@@ -31,6 +31,7 @@ type Query = {
   instant: boolean;
   range: boolean;
   format: 'time_series' | 'table' | 'heatmap';
+  interval?: '1m';
 };
 
 type PluginPanel<Plugin extends string, Options, Custom = {}> = Json<

@@ -1,6 +1,6 @@
 //! What each rule must say, from what the counters must have counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::journal::{Counts, Labels};
 use crate::repository;
@@ -12,12 +12,32 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// Durations and costs are sums of rounded numbers; everything else is exact.
-    pub(super) fn accepts(&self, value: f64, truth: f64) -> bool {
-        let is_count =
-            !["_seconds_sum", "cost_dollars", "mean30d"].iter().any(|name| self.rule.contains(name));
-        let tolerance = if is_count { 1e-9 } else { 0.01 };
-        (value - truth).abs() <= tolerance * truth.abs().max(1e-6)
+    /// What differs between these values of a database and the truth.
+    pub(super) fn differences(&self, values: &BTreeMap<Labels, f64>) -> Vec<String> {
+        let labels: BTreeSet<&Labels> = values.keys().chain(self.values.keys()).collect();
+        let wrong = labels.into_iter().filter_map(|labels| {
+            let (value, truth) = (values.get(labels), self.values.get(labels));
+            (!self.accepts(value, truth))
+                .then(|| format!("{} {labels:?}: {value:?}, but the journal has {truth:?}", self.rule))
+        });
+        wrong.collect()
+    }
+
+    fn accepts(&self, value: Option<&f64>, truth: Option<&f64>) -> bool {
+        match (value, truth) {
+            (Some(value), Some(truth)) => {
+                // Durations and costs are sums of rounded numbers; everything else is exact.
+                let rounded =
+                    ["_seconds_sum", "cost_dollars", "mean30d"].iter().any(|name| self.rule.contains(name));
+                let tolerance = if rounded { 0.01 } else { 1e-9 };
+                (value - truth).abs() <= tolerance * truth.abs().max(1e-6)
+            }
+            // A service without events has counts of 0, no ratio, and its whole budget.
+            (Some(value), None) => {
+                *value == 0.0 || value.is_nan() || (*value == 1.0 && self.rule.ends_with(":ratio30d"))
+            }
+            (None, truth) => truth == Some(&0.0),
+        }
     }
 }
 
