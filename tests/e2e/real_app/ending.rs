@@ -32,7 +32,7 @@ impl Ending<'_> {
     }
 
     /// The same for a deployment that has ended with this code, and has printed this.
-    #[expect(clippy::print_stdout, reason = "what an operator sees, in the log of the tests")]
+    #[expect(clippy::print_stdout, reason = "with --nocapture a person sees what people will read")]
     pub(super) fn check_ended(&self, app: &App, code: i32, said: &str) {
         let lines: Vec<&str> = said.lines().collect();
         println!("--- {}\n{}", self.case, lines[lines.len().saturating_sub(LINES)..].join("\n"));

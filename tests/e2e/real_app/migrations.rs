@@ -26,7 +26,7 @@ fn a_migration_that_does_not_come_through_leaves_the_old_version_live() {
     ending.check(&app, app.deploy("2", IMPATIENT));
 
     // The team's own limit ends the wait, in the database.
-    let own = "export PGOPTIONS='-c lock_timeout=1s'";
+    let own = "export PGOPTIONS='-c lock_timeout=1500ms' DM_LOCK_TIMEOUT=2400ms";
     let last_line = format!(
         "FAILED at migration: canceling statement due to lock timeout \\(55P03\\): {blocker}{UNDEPLOYED}"
     );

@@ -1,29 +1,35 @@
 //! Runners that are lost, and runners that get in each other's way.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::Stdio;
 
+use nix::fcntl::OFlag;
 use testkit::process::kill_tree;
 use testkit::server::eventually;
 
 use super::app::App;
 use super::ending::Ending;
 
-/// Waits until nginx serves these versions of API and front end.
-fn wait_until_live(app: &App, expected: (&str, &str)) {
-    eventually("the new version", || {
-        let (api, web) = app.live();
-        if (&*api, &*web) == expected { Ok(()) } else { Err(format!("{api} and {web} are live")) }
-    });
-}
-
 #[test]
 fn a_runner_that_is_killed_half_way_is_reported_by_the_next() {
     let app = App::with_good_version();
     // The API is live already; the front end never will be.
-    let mut deployment = app.deploy("2", "WEB_DEPLOY='mkfifo never; read -r line < never'");
+    let mut deployment = app.deploy("2", "WEB_DEPLOY='mkfifo never; touch deploying; read -r line < never'");
     let mut runner = deployment.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_until_live(&app, ("2", "1"));
+    eventually("half a deployment", || {
+        // Its last line may not be complete yet.
+        let journal = std::fs::read_to_string(app.machine().folder().join("state/journal.jsonl")).unwrap();
+        let is_half = |event: &serde_json::Value| {
+            event["stage"] == "deploy" && event["service"] == "api" && event["version"] == "2"
+        };
+        let mut events = journal.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let is_deploying = app.machine().folder().join("checkout/deploying").exists();
+        let live = app.live();
+        let is_half =
+            is_deploying && events.any(|event| is_half(&event)) && live == ("2".to_owned(), "1".to_owned());
+        if is_half { Ok(()) } else { Err(format!("{live:?} is live")) }
+    });
     kill_tree(runner.id().cast_signed());
     runner.wait().unwrap();
     assert_eq!(app.live(), ("2".to_owned(), "1".to_owned()));
@@ -51,13 +57,18 @@ fn of_two_deployments_at_once_the_second_is_refused() {
     let mut first = deploy("2", "WEB_DEPLOY+='; mkfifo go; touch waits; read -r line < go || true'");
     let first = first.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     eventually("the first deployment", || {
-        if folder.join("checkout/waits").exists() { Ok(()) } else { Err("not yet".to_owned()) }
+        let live = app.live();
+        let is_waiting = folder.join("checkout/waits").exists() && live == ("2".to_owned(), "2".to_owned());
+        if is_waiting { Ok(()) } else { Err(format!("{live:?} is live")) }
     });
-    wait_until_live(&app, ("2", "2"));
     let last_line = r"dm-stage: not started, nothing was deployed: deployment \S+ of version 2 has held the lease of shop in production since .*; 2 may be live\. If it is dead, its lease expires in .*";
     let refused = Ending { case: "second of two", code: 75, last_line, live: ("2", "2") };
     refused.check(&app, deploy("3", ""));
-    drop(File::options().write(true).open(folder.join("checkout/go")).unwrap());
+    let mut go = File::options();
+    go.write(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    eventually("the first deployment goes on", || {
+        go.open(folder.join("checkout/go")).map(drop).map_err(|error| error.to_string())
+    });
     let output = first.wait_with_output().unwrap();
     let last_line = r"deployed 2 in \S+, kept: 0 of \d+ requests failed";
     let kept = Ending { case: "first of two", code: 0, last_line, live: ("2", "2") };

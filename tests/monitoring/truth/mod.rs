@@ -4,6 +4,7 @@
 //!
 //! The tests run a slice, with a scrape every second. `scripts/trials.sh truth` runs the whole: the intervals that people
 //! use, the rules with their own intervals, and more deployments.
+#![expect(clippy::print_stdout, reason = "the table of a trial")]
 
 mod drive;
 mod journal;

@@ -34,7 +34,9 @@ impl Expected {
             }
             // A service without events has counts of 0, no ratio, and its whole budget.
             (Some(value), None) => {
-                *value == 0.0 || value.is_nan() || (*value == 1.0 && self.rule.ends_with(":ratio30d"))
+                *value == 0.0
+                    || value.is_nan()
+                    || ((*value - 1.0).abs() < 1e-9 && self.rule.ends_with(":ratio30d"))
             }
             (None, truth) => truth == Some(&0.0),
         }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -37,41 +38,59 @@ impl FromStr for Source {
     }
 }
 
-/// The orders of a running service. PostgreSQL keeps its connection between requests.
+/// The orders of a running service.
 #[derive(Debug)]
-pub(crate) struct Orders {
-    source: Source,
-    client: Mutex<Option<Client>>,
+pub(crate) enum Orders {
+    /// SQLite: the file is opened for each request.
+    Sqlite(PathBuf),
+    /// PostgreSQL: one connection for all requests.
+    Postgres {
+        /// The URL.
+        url: String,
+        /// The connection, which is replaced when it is lost.
+        client: Mutex<Arc<Client>>,
+    },
 }
 
 impl Orders {
-    pub(crate) fn new(source: Source) -> Self {
-        Self { source, client: Mutex::default() }
+    /// Connects to the database.
+    pub(crate) async fn open(source: Source) -> Result<Self> {
+        Ok(match source {
+            Source::Sqlite(path) => Self::Sqlite(path),
+            Source::Postgres(url) => {
+                let client = Mutex::new(connect(&url).await?);
+                Self::Postgres { url, client }
+            }
+        })
     }
 
     /// All orders.
     pub(crate) async fn all(&self) -> Result<Vec<Order>> {
-        match &self.source {
-            Source::Sqlite(path) => database::orders(path),
-            Source::Postgres(url) => self.query(url).await,
+        match self {
+            Self::Sqlite(path) => database::orders(path),
+            Self::Postgres { url, client } => query(&*current(url, client).await?).await,
         }
     }
+}
 
-    async fn query(&self, url: &str) -> Result<Vec<Order>> {
-        let mut slot = self.client.lock().await;
-        let client = match slot.take() {
-            Some(client) if !client.is_closed() => client,
-            _ => {
-                let (client, connection) =
-                    tokio_postgres::connect(url, NoTls).await.context("cannot connect to the database")?;
-                tokio::spawn(connection);
-                client
-            }
-        };
-        let select = "SELECT id::bigint, item::text, cents::bigint FROM orders ORDER BY id";
-        let rows = client.query(select, &[]).await;
-        *slot = Some(client);
-        let rows = rows.context("cannot read the orders")?;
-        Ok(rows.iter().map(|row| Order { id: row.get(0), item: row.get(1), cents: row.get(2) }).collect())
+async fn connect(url: &str) -> Result<Arc<Client>> {
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.context("cannot connect to the database")?;
+    tokio::spawn(connection);
+    Ok(Arc::new(client))
+}
+
+/// The connection, or a new one. A request that its client gives up does not end it.
+async fn current(url: &str, client: &Mutex<Arc<Client>>) -> Result<Arc<Client>> {
+    let mut client = client.lock().await;
+    if client.is_closed() {
+        *client = connect(url).await?;
     }
+    Ok(Arc::clone(&client))
+}
+
+async fn query(client: &Client) -> Result<Vec<Order>> {
+    let select = "SELECT id::bigint, item::text, cents::bigint FROM orders ORDER BY id";
+    let rows = client.query(select, &[]).await.context("cannot read the orders")?;
+    Ok(rows.iter().map(|row| Order { id: row.get(0), item: row.get(1), cents: row.get(2) }).collect())
 }

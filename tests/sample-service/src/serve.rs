@@ -42,13 +42,14 @@ pub(crate) fn serve(args: Serve) -> Result<()> {
             () = tokio::time::sleep(args.start_delay) => {}
             _ = terminate.recv() => return Ok(()),
         }
+        let orders = Orders::open(args.db).await?;
         let listener = TcpListener::bind(args.listen)
             .await
             .with_context(|| format!("cannot listen on {}", args.listen))?;
         writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?)?;
         let service = Service {
             version: args.version_name,
-            orders: Orders::new(args.db),
+            orders,
             faults: FaultSwitch::new(Faults {
                 error_percent: args.error_percent,
                 latency_ms: u64::try_from(args.latency.as_millis()).unwrap_or(u64::MAX),
