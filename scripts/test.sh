@@ -49,9 +49,9 @@ install_servers() {
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
     private_apt "$work" update || fail "apt-get update failed: are the Debian mirrors reachable?"
     # The servers, with the libraries that the machine does not have. PostgreSQL does not need LLVM.
-    local servers=(postgresql mariadb-server-core nginx pgbouncer dnsmasq-base redis-server)
-    private_apt "$work" -s --no-install-recommends install "${servers[@]}" > "$work/plan" ||
-        fail "apt-get cannot install ${servers[*]}: $(tail -n 3 "$work/plan")"
+    local daemons=(postgresql mariadb-server-core nginx pgbouncer dnsmasq-base redis-server)
+    private_apt "$work" -s --no-install-recommends install "${daemons[@]}" > "$work/plan" ||
+        fail "apt-get cannot install ${daemons[*]}: $(tail -n 3 "$work/plan")"
     mapfile -t needed < <(awk '$1 == "Inst" && $2 ~ /^(postgresql(-client)?-[0-9]+|lib)/ &&
         $2 !~ /^libc6$|llvm|perl/ { print $2 }' "$work/plan")
     (cd "$work" && private_apt "$work" download "${packages[@]}" "${needed[@]}") ||

@@ -266,7 +266,7 @@ fn the_rules_say_what_the_journal_says_at_every_interval() {
     run(&Scale {
         deployments: trial::rounds(66) as usize,
         long: "20",
-        scrapes: vec![Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(60)],
+        scrapes: vec![Duration::from_secs(5), Duration::from_secs(15), Duration::from_mins(1)],
         evaluation: Duration::from_secs(15),
         latency: None,
         rules: repository::rule_files().iter().map(|file| repository::path(file)).collect(),

@@ -32,6 +32,7 @@ fn is_taken(validator: &Validator, suite: &str) -> bool {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of suites")]
 fn the_schema_and_the_parser_agree() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
     let test = |rest: &str| format!("[[test]]\nname = 'a'\n{rest}");
