@@ -9,6 +9,7 @@ case $component in
     api)
         cp "$(command -v sample-service)" build/api/
         # The working directory of the service is its release.
+        # shellcheck disable=SC2016
         printf '#!/bin/sh\nexec "$PWD/sample-service" serve --version-name %s --listen %s %s\n' \
             "$DM_VERSION" "$API_ADDRESS" "$(< api/faults)" > build/api/run
         chmod +x build/api/run
