@@ -217,7 +217,7 @@ fn a_limit_of_the_size_of_files_ends_only_the_recording() {
     let state = state_dir();
     let tool = env!("CARGO_BIN_EXE_dm-stage");
     let run = |script: &str| {
-        let mut shell = std::process::Command::new("bash");
+        let mut shell = Command::new("bash");
         shell
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
