@@ -21,7 +21,8 @@ const WHOLE: &str = "the rule counts whole events";
 const PRESENCE: &str =
     "0 times the same series as above: only its presence matters, and the series above is present too";
 const TOO_OLD: &str = "a timestamp that has been missing for longer is too old to matter";
-const SAME: &str = "`unless` and `>` compare series with the same labels, so that one side selects for both";
+const SAME: &str =
+    "`unless`, `/`, `and` and `>` match series with the same labels, so that one side selects for both";
 const VALUE: &str = "nothing uses its value";
 
 /// Mutants that no test can kill, because they are equivalent to the original rule, and the reason for each.
@@ -37,6 +38,9 @@ const EQUIVALENT: &[(&str, &str)] = &[
     ("DeploymentRollbackFailed: line 7: 15m → 1800s", PRESENCE),
     ("DeploymentRollbackFailed: line 7: job=\"dm\", → nothing", PRESENCE),
     ("DeploymentRolledBack: line 1: 15m → 1800s", TOO_OLD),
+    ("DeploymentSLOBudgetExhausted: line 2: 0 → 0.5", WHOLE),
+    ("DeploymentSLOBurnFast: line 3: 0 → 0.5", WHOLE),
+    ("DeploymentSLOBurnSlow: line 3: 0 → 0.5", WHOLE),
     ("DeploymentWatchdog: line 1: 1 → 0.5", VALUE),
     ("DeploymentWatchdog: line 1: 1 → 2", VALUE),
     ("HealthCheckFailuresPostDeploy: line 11: 15m → 1800s", TOO_OLD),
@@ -49,6 +53,8 @@ const EQUIVALENT: &[(&str, &str)] = &[
     ("HealthCheckFailuresPostDeploy: line 4: job=\"dm_counters\", → nothing", SAME),
     ("SmokeTestsFailing: line 4: ,result=~\"fail|error\" → nothing", SAME),
     ("SmokeTestsFailing: line 4: job=\"dm_counters\", → nothing", SAME),
+    ("TimeToDeployP95High: line 2: slo=\"time_to_deploy\" → nothing", SAME),
+    ("TimeToDeployP95High: line 3: slo=\"time_to_deploy\" → nothing", SAME),
 ];
 
 /// A rule file with one small fault in one alert.
