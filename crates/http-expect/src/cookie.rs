@@ -35,8 +35,9 @@ impl CookieExpectation {
     pub(crate) fn unmet(&self, headers: &HeaderMap) -> Vec<String> {
         let name = &self.name;
         let lines = headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let cookies = lines.filter_map(|line| Cookie::parse(line).ok());
-        let cookie = cookies.filter(|cookie| cookie.name() == name).last();
+        let mut cookies =
+            lines.filter_map(|line| Cookie::parse(line).ok()).filter(|cookie| cookie.name() == name);
+        let cookie = cookies.next_back();
         let cookie = match (cookie, self.is_absent) {
             (Some(_), true) => return vec![format!("the cookie {name} is set, expected none")],
             (None, true) => return Vec::new(),

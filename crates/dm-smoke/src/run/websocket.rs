@@ -47,7 +47,7 @@ pub(super) async fn talk(
         .max_frame_size(Some(MAX_MESSAGE_BYTES));
     let mut socket = WebSocketStream::from_raw_socket(connection, Role::Client, Some(config)).await;
     for text in send {
-        socket.send(Frame::text(text)).await.map_err(failed)?;
+        socket.send(Frame::text(text)).await.map_err(|error| failed(&error))?;
     }
     while !watch.is_done()
         && let Some(frame) = socket.next().await
@@ -57,7 +57,7 @@ pub(super) async fn talk(
             Ok(Frame::Binary(bytes)) => watch.add(Message { event: None, data: bytes.to_vec() }),
             // The library answers pings and closing.
             Ok(_) | Err(Error::ConnectionClosed) => {}
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(failed(&error)),
         }
     }
     // The server may have gone; the messages have come.
@@ -65,6 +65,6 @@ pub(super) async fn talk(
     Ok(())
 }
 
-fn failed(error: Error) -> StreamError {
+fn failed(error: &Error) -> StreamError {
     StreamError::Protocol(format!("WebSocket: {error}"))
 }

@@ -38,7 +38,7 @@ pub(super) fn read(
             attributes(&mut table, cookie, reader);
         }
         table.finish(reader.diagnostics);
-        if value.get_ref().as_table().is_some_and(|table| table.is_empty()) {
+        if value.get_ref().as_table().is_some_and(toml::map::Map::is_empty) {
             reader.diagnostics.report(value.span(), format!("expected {form}"));
         }
     }

@@ -5,9 +5,9 @@ use toml::Spanned;
 
 use super::conditions::{add, strings, text_conditions};
 use crate::suite::assertion::HttpExpected;
+use crate::suite::connection::MAX_REDIRECTS;
 use crate::suite::expected::{Encoding, Expected};
 use crate::suite::fields::Fields;
-use crate::suite::http::MAX_REDIRECTS;
 use crate::suite::reader::TestReader;
 
 const VERSIONS: [(&str, Version); 3] =
@@ -47,7 +47,7 @@ pub(super) fn read(
         text_conditions(subject, expected, push, reader);
     }
     table.finish(reader.diagnostics);
-    if value.get_ref().as_table().is_some_and(|table| table.is_empty()) {
+    if value.get_ref().as_table().is_some_and(toml::map::Map::is_empty) {
         reader.diagnostics.report(value.span(), format!("expected {form}"));
     }
 }
