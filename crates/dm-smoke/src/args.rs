@@ -55,34 +55,36 @@ The suite file:
   expect = { exit = 0, stdout_contains = \"current\" }
   depends_on = [\"log in\"]
 
-docs/smoke.md is a cookbook, with every word that a suite can contain: logins with CSRF, GraphQL, jobs, uploads, webhooks, tables
-of cases, test data, new instances, WebSocket. docs/smoke.schema.json completes and checks suites in editors.
+docs/smoke.md is a cookbook, with every word that a suite can contain: logins with CSRF, GraphQL, jobs, uploads,
+webhooks, tables of cases, test data, new instances, WebSocket. docs/smoke.schema.json completes and checks suites in
+editors.
 
-Requests: http has the keys url, method, headers, query, bearer or basic_auth = { user = …, password = … }, one of body, json, form and
-multipart, redirects, trust_redirects, cookies, compressed, http_version, connect_to or unix_socket, tls, websocket and rate. A
-url that begins with / is appended to --base-url. Files are relative to the suite file. redirects = N follows at most N redirects; the
-default is 0. Requests use the proxies in HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY. SSL_CERT_FILE is a PEM file of
-certificate authorities to trust instead of the machine's. [defaults] has the keys that are not about one request, for all requests to
-the host of --base-url.
+Requests: http has the keys url, method, headers, query, bearer or basic_auth = { user = …, password = … }, one of
+body, json, form and multipart, redirects, trust_redirects, cookies, compressed, http_version, connect_to or
+unix_socket, tls, websocket and rate. A url that begins with / is appended to --base-url. Files are relative to the
+suite file. redirects = N follows at most N redirects; the default is 0. Requests use the proxies in HTTP_PROXY,
+HTTPS_PROXY, ALL_PROXY and NO_PROXY. SSL_CERT_FILE is a PEM file of certificate authorities to trust instead of the
+machine's. [defaults] has the keys that are not about one request, for all requests to the host of --base-url.
 
-Expectations: status is a number, a class such as \"2xx\", or a list of these; the default is \"2xx\". json is a JSONPath (RFC 9535) that
-must find a value, or one with a comparison: == != < <= > >= and a JSON value, =~ or !~ and an expression, length or count and a
-number, is or is not and a type; every value found must satisfy it. json_absent takes JSONPaths that must find nothing. A body has
-body_contains, body_matches, body_not_contains, body_not_matches, body_equals, body_file, body_size and sha256; the output of a
-command the first four with stdout and stderr. A header is a string or { contains = …, matches = …, not_… = …, count = …, present =
-true, absent = true }. Further: cookies, redirects, url, http_version, certificate, message, max_latency. Every text can be a list, of which
-each must hold. All expectations that are not met are reported. A body is read after decompression, in its charset, up to a MiB;
-only body_size, sha256 and body_file read all of it. Only the first MiB of each output stream of a command is checked.
+Expectations: status is a number, a class such as \"2xx\", or a list of these; the default is \"2xx\". json is a
+JSONPath (RFC 9535) that must find a value, or one with a comparison: == != < <= > >= and a JSON value, =~ or !~ and
+an expression, length or count and a number, is or is not and a type; every value found must satisfy it. json_absent
+takes JSONPaths that must find nothing. A body has body_contains, body_matches, body_not_contains, body_not_matches,
+body_equals, body_file, body_size and sha256; the output of a command the first four with stdout and stderr. A header
+is a string or { contains = …, matches = …, not_… = …, count = …, present = true, absent = true }. Further: cookies,
+redirects, url, http_version, certificate, message, max_latency. Every text can be a list, of which each must hold.
+All expectations that are not met are reported. A body is read after decompression, in its charset, up to a MiB; only
+body_size, sha256 and body_file read all of it. Only the first MiB of each output stream of a command is checked.
 
-Tests: until = \"30s\" repeats a test until it holds, every interval; that is not flaky. each runs it for each row of a table or CSV
-file. [[setup]] runs before all tests, [[teardown]] after them. include adds other files. depends_on waits for other tests; a
-test is skipped if one of them does not pass. With cookies = true, it has their cookies.
+Tests: until = \"30s\" repeats a test until it holds, every interval; that is not flaky. each runs it for each row of
+a table or CSV file. [[setup]] runs before all tests, [[teardown]] after them. include adds other files. depends_on
+waits for other tests; a test is skipped if one of them does not pass. With cookies = true, it has their cookies.
 
-Captures: capture takes a JSONPath, or { json = … }, { header = … }, { cookie = … }, { url = true } or the body, and regex = … for a part
-of it. {{name}} inserts the captured value into a url, a query, a header, a body, the arguments and variables of a command and
-every text that is expected, and makes that test wait for the test that captures it. {{row.NAME}} is a value of the row, {{run.id}} a UUID
-and {{run.time}} the start of this run. In a regular expression, a value matches itself. Elsewhere two braces are an error; write
-them as {{\"{{\"}}.
+Captures: capture takes a JSONPath, or { json = … }, { header = … }, { cookie = … }, { url = true } or the body, and
+regex = … for a part of it. {{name}} inserts the captured value into a url, a query, a header, a body, the arguments
+and variables of a command and every text that is expected, and makes that test wait for the test that captures it.
+{{row.NAME}} is a value of the row, {{run.id}} a UUID and {{run.time}} the start of this run. In a regular expression,
+a value matches itself. Elsewhere two braces are an error; write them as {{\"{{\"}}.
 
 Environment: {{env.NAME}} inserts an environment variable of dm-smoke. Commands get DM_BASE_URL, DM_DEPLOYMENT_ID,
 DM_SERVICE and DM_ENVIRONMENT.

@@ -11,7 +11,9 @@ use http::header::CONTENT_ENCODING;
 use ruzstd::decoding::StreamingDecoder;
 
 use crate::excerpt::bounded;
-use crate::response::MAX_BODY_BYTES;
+
+/// The most bytes of a body that a client should read: one MiB, as the messages say.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// The value of `Accept-Encoding` that asks for every coding that can be decoded.
 pub const ACCEPT: &str = "gzip, deflate, br, zstd";

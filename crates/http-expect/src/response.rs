@@ -8,9 +8,6 @@ use serde_json::Value;
 use crate::origin::Origin;
 use crate::{charset, coding};
 
-/// The most bytes of a body that a client should read: one MiB, as the messages say.
-pub const MAX_BODY_BYTES: usize = 1024 * 1024;
-
 /// An HTTP response, with the part of its body that was read.
 ///
 /// The codings of the body, such as gzip, are undone.
@@ -20,7 +17,7 @@ pub struct Response {
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, or its first [`MAX_BODY_BYTES`].
+    /// The body, or its first [`MAX_BODY_BYTES`](crate::MAX_BODY_BYTES).
     pub body: Vec<u8>,
     /// Whether the body was longer than that.
     pub truncated: bool,
@@ -44,7 +41,7 @@ pub enum NotJson {
 }
 
 impl Response {
-    /// A response as it was received. `truncated` says that only the first [`MAX_BODY_BYTES`] of the body were read.
+    /// A response as it was received. `truncated` says that only the first [`MAX_BODY_BYTES`](crate::MAX_BODY_BYTES) of the body were read.
     pub fn new(status: u16, headers: HeaderMap, body: Vec<u8>, truncated: bool) -> Self {
         let coding::Content { body, truncated, undecoded } = coding::decode(&headers, body, truncated);
         let (utf8, document) = (OnceLock::new(), OnceLock::new());

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::context::RunContext;
 use super::jar::{Jar, SetCookie};
+use super::kept::Kept;
 use super::ordered_results::seq;
 use super::{command, http};
 use crate::failure::Failure;
@@ -41,15 +42,6 @@ pub(super) struct FinishedTest {
     pub(super) test: records::Test,
     /// What the test leaves for others.
     pub(super) kept: Kept,
-}
-
-/// What a test that passes leaves for the tests that depend on it.
-#[derive(Debug, Default)]
-pub(super) struct Kept {
-    /// The values that it captured.
-    pub(super) values: Values,
-    /// The cookies that it got.
-    pub(super) cookies: Vec<SetCookie>,
 }
 
 impl TestWithRetries {

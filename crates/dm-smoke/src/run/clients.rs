@@ -1,7 +1,7 @@
 //! The HTTP clients of a run.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Identity};
 use url::Url;
 
 use super::payload::read_file;
-use super::route::Route;
+use super::route::{ClientKey, Route};
 use crate::failure::Failure;
 use crate::suite::connection::{HttpVersion, Tls};
 use crate::suite::model::{HttpTest, Suite, TestKind};
@@ -23,25 +23,6 @@ use crate::suite::template::Values;
 /// The share of a test's time limit that connecting may take. Below 1, so that a failure tells a missing connection from
 /// a missing response.
 const CONNECT_SHARE: f64 = 0.9;
-
-/// What belongs to a client, and not to a request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct ClientKey {
-    /// The time limit of the test.
-    pub(super) limit: Duration,
-    /// Whether it needs TLS.
-    pub(super) is_tls: bool,
-    /// The version of HTTP; `None` if client and server agree on one.
-    pub(super) version: Option<HttpVersion>,
-    /// The socket in the file system to connect to.
-    pub(super) socket: Option<PathBuf>,
-    /// The host and the port that every name is looked up as.
-    pub(super) lookup: Option<(String, u16)>,
-    /// Whether proxies are ignored.
-    pub(super) is_direct: bool,
-    /// The settings of TLS.
-    pub(super) tls: Option<Tls>,
-}
 
 /// The clients of a run. Those that are known before it are created before it: that takes time, which the first request
 /// should not seem to take.

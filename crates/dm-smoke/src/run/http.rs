@@ -13,10 +13,10 @@ use percent_encoding::utf8_percent_encode;
 use tokio::time::timeout;
 use url::Url;
 
-use super::attempts::Kept;
 use super::context::RunContext;
 use super::exchange::{Exchange, ExchangeError};
 use super::jar::Jar;
+use super::kept::Kept;
 use super::payload::{MAX_FILE_BYTES, read_file};
 use super::redirect::Trail;
 use crate::failure::{Failure, inserted_badly};

@@ -7,6 +7,7 @@ mod context;
 mod exchange;
 mod http;
 mod jar;
+mod kept;
 mod ordered_results;
 mod payload;
 mod redirect;

@@ -1,13 +1,32 @@
 //! Which server a request goes to, and by which client. Pure.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use url::Url;
 
-use super::clients::ClientKey;
 use super::redirect::is_same_host;
 use crate::suite::connection::{Connection, HostPort, HttpVersion, Tls};
+
+/// What belongs to a client, and not to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ClientKey {
+    /// The time limit of the test.
+    pub(super) limit: Duration,
+    /// Whether it needs TLS.
+    pub(super) is_tls: bool,
+    /// The version of HTTP; `None` if client and server agree on one.
+    pub(super) version: Option<HttpVersion>,
+    /// The socket in the file system to connect to.
+    pub(super) socket: Option<PathBuf>,
+    /// The host and the port that every name is looked up as.
+    pub(super) lookup: Option<(String, u16)>,
+    /// Whether proxies are ignored.
+    pub(super) is_direct: bool,
+    /// The settings of TLS.
+    pub(super) tls: Option<Tls>,
+}
 
 /// How one request is made.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use http::uri::Authority;
-use toml::Spanned;
 
-use super::fields::{Fields, Value, text};
-use super::reader::TestReader;
+/// The most redirects that a test can follow.
+pub(crate) const MAX_REDIRECTS: u32 = 100;
 
 /// How a request reaches its server. It does not depend on captured values.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -78,31 +77,6 @@ impl Connection {
             tls: self.tls.clone().or_else(|| defaults.tls.clone()),
         }
     }
-
-    /// Reads the settings of a request or of the defaults.
-    pub(crate) fn read(fields: &mut Fields<'_>, reader: &mut TestReader<'_>) -> Self {
-        let version = fields.text("http_version", reader.diagnostics).and_then(|text| {
-            let version = match *text.get_ref() {
-                "1.0" => Ok(HttpVersion::OneZero),
-                "1.1" => Ok(HttpVersion::OneOne),
-                "2" => Ok(HttpVersion::Two),
-                _ => Err("http_version is one of \"1.0\", \"1.1\" and \"2\""),
-            };
-            reader.diagnostics.unwrap_or_report(text.span(), version)
-        });
-        let unix_socket = fields.get("unix_socket");
-        let address = fields.get("connect_to");
-        if let (Some(_), Some(address)) = (unix_socket, address) {
-            let message = "a request takes only one of unix_socket and connect_to";
-            reader.diagnostics.report(address.span(), message);
-        }
-        Self {
-            version,
-            unix_socket: unix_socket.and_then(|value| reader.path(value)),
-            connect_to: address.map(|value| connect_to(value, reader)).unwrap_or_default(),
-            tls: fields.get("tls").and_then(|value| tls(value, reader)),
-        }
-    }
 }
 
 impl HostPort {
@@ -120,57 +94,6 @@ impl HostPort {
         }
         Ok(Self { host: authority.host().to_ascii_lowercase(), port })
     }
-}
-
-fn connect_to(value: &Value<'_>, reader: &mut TestReader<'_>) -> Vec<ConnectTo> {
-    let form = "an address such as \"10.0.0.7:8443\", or a table such as { \"api.example.org:443\" = \"10.0.0.7:8443\" }";
-    let entries: Vec<(Option<Spanned<&str>>, &Value<'_>)> = match value.get_ref().as_table() {
-        Some(table) => table
-            .iter()
-            .map(|(key, value)| (Some(Spanned::new(key.span(), key.get_ref().as_ref())), value))
-            .collect(),
-        None => vec![(None, value)],
-    };
-    let mut replacements = Vec::new();
-    for (from, to) in entries {
-        let from = from.map(|from| address(&from, reader));
-        let to = text(to, form, reader.diagnostics).and_then(|to| address(&to, reader));
-        match (from, to) {
-            (None, Some(to)) => replacements.push(ConnectTo { from: None, to }),
-            (Some(Some(from)), Some(to)) => replacements.push(ConnectTo { from: Some(from), to }),
-            // It is reported.
-            _ => {}
-        }
-    }
-    replacements
-}
-
-fn address(text: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<HostPort> {
-    let written = reader.constant(text)?;
-    reader.diagnostics.unwrap_or_report(text.span(), HostPort::parse(&written))
-}
-
-fn tls(value: &Value<'_>, reader: &mut TestReader<'_>) -> Option<Tls> {
-    let form = "a table such as { ca = \"ca.pem\" }";
-    let mut fields = Fields::from_value(value, form, reader.diagnostics)?;
-    let [ca, cert, key] = ["ca", "cert", "key"].map(|name| fields.get(name));
-    let name = fields.text("name", reader.diagnostics);
-    let insecure = fields.boolean("insecure", reader.diagnostics).unwrap_or_default();
-    fields.finish(reader.diagnostics);
-    if let (Some(key), None) = (key, cert) {
-        reader.diagnostics.report(key.span(), "key needs cert, the certificate that belongs to it");
-    }
-    let mut path = |value: Option<&Value<'_>>| value.and_then(|value| reader.path(value));
-    let (ca, cert, key) = (path(ca), path(cert), path(key));
-    let name = name.and_then(|text| {
-        let written = reader.constant(&text)?;
-        let is_name = url::Host::parse(&written).is_ok_and(|host| matches!(host, url::Host::Domain(_)));
-        let checked = is_name
-            .then_some(written)
-            .ok_or("name is the name in the certificate, such as \"api.example.org\"");
-        reader.diagnostics.unwrap_or_report(text.span(), checked)
-    });
-    Some(Tls { ca, cert, key, name, insecure })
 }
 
 #[cfg(test)]

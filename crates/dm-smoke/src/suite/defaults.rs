@@ -1,62 +1,16 @@
-//! What all requests of a suite send: its `[defaults]`, and the authentication of a request.
+//! The fields of `[defaults]`, and those that a request has too.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{AUTHORIZATION, HeaderName};
+use reqwest::header::AUTHORIZATION;
 use toml::Spanned;
 
-use super::connection::Connection;
+use super::connection_fields;
 use super::expect::header_name;
 use super::fields::{Fields, Value, text};
 use super::reader::TestReader;
+use super::settings::{Defaults, Header, Settings};
 use super::template::{Template, Values};
-
-/// A header with its value.
-pub(crate) type Header = (HeaderName, Template);
-
-/// What all requests to the deployment have in common.
-#[derive(Debug, Default)]
-pub(crate) struct Defaults {
-    /// Headers.
-    pub(crate) headers: Vec<Header>,
-    /// Settings.
-    pub(crate) settings: Settings,
-}
-
-impl Defaults {
-    /// These defaults; what they do not set from `others`.
-    #[must_use]
-    pub(crate) fn or(mut self, others: Self) -> Self {
-        let more =
-            others.headers.into_iter().filter(|(name, _)| !self.headers.iter().any(|(own, _)| own == name));
-        let more: Vec<_> = more.collect();
-        self.headers.extend(more);
-        Self { settings: self.settings.or(&others.settings), headers: self.headers }
-    }
-}
-
-/// Settings that a request can have, or the defaults.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Settings {
-    /// How the server is reached.
-    pub(crate) connection: Connection,
-    /// Whether cookies are sent and kept.
-    pub(crate) cookies: Option<bool>,
-    /// Whether a compressed response is asked for.
-    pub(crate) compressed: Option<bool>,
-}
-
-impl Settings {
-    /// These settings; those that are not set from `defaults`.
-    #[must_use]
-    pub(crate) fn or(self, defaults: &Self) -> Self {
-        Self {
-            connection: self.connection.or(&defaults.connection),
-            cookies: self.cookies.or(defaults.cookies),
-            compressed: self.compressed.or(defaults.compressed),
-        }
-    }
-}
 
 /// Reads `[defaults]`. They take values of the environment only: a captured one would make every test wait for the test that
 /// captures it, and that one too.
@@ -79,7 +33,7 @@ pub(crate) fn read(entry: Option<&Value<'_>>, reader: &mut TestReader<'_>) -> De
 /// Reads the settings of a request or of the defaults.
 pub(crate) fn settings(fields: &mut Fields<'_>, reader: &mut TestReader<'_>) -> Settings {
     Settings {
-        connection: Connection::read(fields, reader),
+        connection: connection_fields::read(fields, reader),
         cookies: fields.boolean("cookies", reader.diagnostics),
         compressed: fields.boolean("compressed", reader.diagnostics),
     }

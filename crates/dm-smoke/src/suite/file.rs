@@ -11,7 +11,7 @@ use common::secrets::Redactor;
 
 use super::dependencies::{self, References};
 use super::fields::{Diagnostic, Diagnostics};
-use super::loader::{Loader, Source};
+use super::loader::{Loader, MAX_BYTES, Source};
 use super::model::{Section, Suite, Test};
 use super::position::line_and_column;
 use super::reader::SuiteOptions;
@@ -20,9 +20,6 @@ use crate::redact;
 
 /// The most errors that are reported at once.
 const MAX_DIAGNOSTICS: usize = 20;
-
-/// The largest suite file, in bytes.
-pub(super) const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Reads and validates a suite file, and those that it includes.
 ///

@@ -9,19 +9,16 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderName};
 use toml::Spanned;
 
 use super::capture::Capture;
-use super::connection::{Connection, HttpVersion};
-use super::defaults::Settings;
+use super::connection::{Connection, HttpVersion, MAX_REDIRECTS};
 use super::fields::{Fields, Value};
 use super::model::{Body, HttpTest};
 use super::reader::TestReader;
+use super::settings::Settings;
 use super::template::{Template, Values};
 use super::{defaults, expect, fields, payload};
 
 /// The status that opens a WebSocket.
 const SWITCHING_PROTOCOLS: u16 = 101;
-
-/// The most redirects that a test can follow.
-pub(crate) const MAX_REDIRECTS: u32 = 100;
 
 /// Reads a test's `http` and `expect`.
 pub(crate) fn read<'t>(

@@ -8,15 +8,17 @@ use common::fs::bounded;
 use common::label::Label;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::defaults::Defaults;
 use super::dependencies::References;
 use super::fields::{self, Diagnostics, Fields, Value};
-use super::file::MAX_BYTES;
 use super::model::{Section, Test};
 use super::position::LineCounter;
 use super::reader::{SuiteOptions, TestReader};
-use super::row::Row;
+use super::settings::Defaults;
+use super::template::Row;
 use super::{defaults, row, test};
+
+/// The largest suite file, in bytes.
+pub(super) const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The most files of a suite.
 const MAX_FILES: usize = 100;
@@ -176,18 +178,18 @@ impl<'a> Loader<'a> {
                         break;
                     }
                     let mut reader = self.reader(defaults, folder, row.as_ref());
-                    let Some((mut test, names)) = test::read(&entry, section, &file, &mut reader) else {
+                    let Some((mut loaded, names)) = test::read(&entry, section, &file, &mut reader) else {
                         continue;
                     };
-                    test.line = lines.line_at(names.at.start);
-                    let place = (Arc::clone(&file), test.line);
-                    if let Some((first, line)) = self.names.insert(test.name.clone(), place) {
+                    loaded.line = lines.line_at(names.at.start);
+                    let place = (Arc::clone(&file), loaded.line);
+                    if let Some((first, line)) = self.names.insert(loaded.name.clone(), place) {
                         let of =
                             if *first == *path { String::new() } else { format!(" of {}", first.display()) };
                         let message = format!("line {line}{of} already has a test of this name");
                         self.diagnostics.report(names.at.clone(), message);
                     }
-                    self.tests.push((test, names));
+                    self.tests.push((loaded, names));
                 }
             }
         }

@@ -9,12 +9,11 @@ use common::secrets::Redactor;
 use toml::Spanned;
 use url::Url;
 
-use super::defaults::Defaults;
 use super::dependencies::SpannedName;
 use super::fields::{self, Diagnostics, Value};
-use super::row::Row;
 use super::run_values::RunValues;
-use super::template::{Constants, Template, Values};
+use super::settings::Defaults;
+use super::template::{Constants, Row, Template, Values};
 use crate::redact;
 
 /// Options from the command line that apply to every test.

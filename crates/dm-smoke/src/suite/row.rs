@@ -1,6 +1,5 @@
 //! A test's `each`: the rows of a table, for each of which the test runs once.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::fs::bounded;
@@ -8,10 +7,7 @@ use toml::de::DeValue;
 
 use super::fields::{self, Value};
 use super::reader::TestReader;
-use super::template::value_name;
-
-/// The values of a row, by column. Templates insert them as `{{row.NAME}}`.
-pub(crate) type Row = BTreeMap<String, String>;
+use super::template::{Row, value_name};
 
 /// The most rows of a table.
 const MAX_ROWS: usize = 10_000;

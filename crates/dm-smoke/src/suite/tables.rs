@@ -18,14 +18,15 @@ use reqwest::header::{HeaderName, HeaderValue};
 use toml::de::DeTable;
 
 use super::assertion::HttpExpected;
-use super::defaults::{self, Defaults, Header};
+use super::defaults;
 use super::expect;
 use super::fields::{self, Diagnostic, Diagnostics, Fields, Value};
-use super::file::{MAX_BYTES, format_diagnostics};
+use super::file::format_diagnostics;
 use super::http::parse_method;
-use super::loader::Source;
+use super::loader::{MAX_BYTES, Source};
 use super::reader::{SuiteOptions, TestReader};
 use super::run_values::RunValues;
+use super::settings::{Defaults, Header};
 use super::template::Values;
 use crate::redact;
 

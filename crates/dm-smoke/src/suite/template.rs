@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use common::env::Env;
 
-use super::row::Row;
 use super::run_values::RunValues;
+
+/// The values of a row of a test's table, by column. Templates insert them as `{{row.NAME}}`.
+pub(crate) type Row = BTreeMap<String, String>;
 
 /// What is known before a run.
 #[derive(Clone, Copy)]

@@ -5,9 +5,9 @@ use toml::Spanned;
 
 use super::conditions::{add, strings, text_conditions};
 use crate::suite::assertion::HttpExpected;
+use crate::suite::connection::MAX_REDIRECTS;
 use crate::suite::expected::{Encoding, Expected};
 use crate::suite::fields::Fields;
-use crate::suite::http::MAX_REDIRECTS;
 use crate::suite::reader::TestReader;
 
 const VERSIONS: [(&str, Version); 3] =
