@@ -166,6 +166,7 @@ fn the_schema_and_the_parser_agree() {
         target("bearer = 'x'\nbasic_auth = { user = 'a', password = 'b' }"),
         target("expect = { exit = 0 }"),
         target("expect = { redirects = 1 }"),
+        target("expect = { message = 'x' }"),
         "[defaults]\ncookies = true\n[[target]]\nurl = 'http://h'".to_owned(),
         target("expect = { status = 42 }"),
         target("timeout = '5s'"),

@@ -143,6 +143,7 @@ fn a_hurl_file_becomes_a_suite_that_runs() {
     for note in ["variable host: give its value as --base-url", "AUTHORIZATION, PASSWORD"] {
         assert!(translated.stderr.contains(note), "{}", translated.stderr);
     }
+    common::fs::atomic::write(&translated.place.path("part.txt"), b"content").unwrap();
     let variables =
         [("HURL_VARIABLE_run", "42"), ("AUTHORIZATION", "hunter-two"), ("PASSWORD", "hunter-three")];
     translated.run(&shop.url, &variables, 0).stdout(contains("6 passed"));
@@ -298,7 +299,7 @@ fn a_description_becomes_a_suite_with_each_get_operation() {
     let Translated { suite, stderr, .. } = &translated;
     assert_eq!(suite.matches("[[test]]").count(), 2, "{suite}");
     assert!(suite.contains("tags = [\"pets\"]") && suite.contains("{{env.PET_ID}}"), "{suite}");
-    assert!(stderr.contains("pets.yaml:26: no test for \"GET /else\""), "{stderr}");
+    assert!(stderr.contains("pets.yaml:25: no test for \"GET /else\""), "{stderr}");
     assert!(stderr.contains("the description says https://eu.example/v1"), "{stderr}");
     let variables = [("KEY", "hunter-two"), ("PET_ID", "1")];
     translated.run(&shop.url, &variables, 0).stdout(contains("2 passed"));
