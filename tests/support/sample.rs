@@ -42,7 +42,8 @@ impl Sample {
 
     /// A rollback command that repairs it: the command switches the faults off, and writes a line to `rolled-back`.
     pub fn roll_back(&self, machine: &Machine) -> String {
-        let script = machine.folder().join("rollback.sh");
+        // Several services of one machine may be rolled back at once.
+        let script = machine.folder().join(format!("rollback-{}.sh", self.address().replace(':', "-")));
         let text = format!(
             "#!/bin/bash\nset -eu\necho \"${{DM_FAILED_VERSION:-}}\" >> rolled-back\n\
              exec 3<>/dev/tcp/{address}\nbody='{{\"error_percent\":0}}'\n\
