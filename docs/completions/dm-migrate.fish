@@ -1,5 +1,6 @@
-complete -c dm-migrate -l timeout -d 'End the command after this time: TERM to it and everything it started, then KILL' -r
-complete -c dm-migrate -l kill-after -d 'The time between TERM and KILL' -r
+complete -c dm-migrate -l timeout -d 'End the command after this time: --signal to it and everything it started, then KILL' -r
+complete -c dm-migrate -l signal -d 'The signal that asks the command to end at its time limit, such as INT or QUIT' -r
+complete -c dm-migrate -l kill-after -d 'The time between --signal and KILL' -r
 complete -c dm-migrate -l output -d 'What is shown of the command\'s output: live (all of it, as it comes), with-result (the same, and at the end one line on stderr with result, stage and duration), or on-failure (only that line; after a failure also the last 30 lines of stdout and stderr, with secrets masked) [default: live]' -r
 complete -c dm-migrate -l on-failure -d 'Run COMMAND once if the migration failed, such as \'./restore.sh --last\'; without a shell. Does not change the exit code' -r
 complete -c dm-migrate -l stdin -d 'What the command gets as stdin. A command that may have read a pipe is not retried, unless its stdin is replayed' -r -f -a "inherit\t'The stdin of this tool'

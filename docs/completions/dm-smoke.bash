@@ -23,12 +23,24 @@ _dm__smoke() {
 
     case "${cmd}" in
         dm__smoke)
-            opts="-h -V --new --from-junit --from-tap --runner-exit --name --base-url --jobs --reuse --timeout --retries --retry-delay --flaky --max-fail --deadline --filter --tag --check --annotate --format --report --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --new --from-openapi --from-hurl --from-postman --from-junit --from-tap --runner-exit --name --base-url --jobs --reuse --timeout --retries --retry-delay --flaky --max-fail --deadline --filter --tag --check --annotate --format --report --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --from-openapi)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from-hurl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from-postman)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --from-junit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -1,3 +1,6 @@
+complete -c dm-smoke -l from-openapi -d 'With --new: write a suite for a service that is described so, in JSON or YAML (OpenAPI 3 or Swagger 2): one test for each GET operation' -r -F
+complete -c dm-smoke -l from-hurl -d 'Run no tests; write the suite that a Hurl file is to stdout. What a suite cannot say is listed on stderr, with its line, and makes the exit code 1' -r -F
+complete -c dm-smoke -l from-postman -d 'The same for a Postman collection, version 2, with its scripts as far as a suite can say what they do. Secrets become variables of the environment' -r -F
 complete -c dm-smoke -l from-junit -d 'Run no tests; import the JUnit XML reports of another runner, such as hurl, pytest, jest or gotestsum: files, or patterns such as \'reports/TEST-*.xml\'; - is stdin' -r -F
 complete -c dm-smoke -l from-tap -d 'Run no tests; import the TAP reports of another runner, such as node, bats, vitest or hurl: files or patterns; - is stdin' -r -F
 complete -c dm-smoke -l runner-exit -d 'Exit code of the runner whose reports are imported. If it is not 0 although no test in the reports failed, the result is inconclusive: the runner knows of a problem that its reports do not contain' -r

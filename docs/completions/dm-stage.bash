@@ -23,13 +23,17 @@ _dm__stage() {
 
     case "${cmd}" in
         dm__stage)
-            opts="-h -V --timeout --kill-after --may-outlive --allow-exit --retries --retry-delay --stdin --output --tail --error-pattern --skip --live-release --status --summary-line --github --start --finish --timeline --flush --exclusive --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --timeout --signal --kill-after --may-outlive --allow-exit --retries --retry-delay --retry-exit --retry-pattern --stdin --output --tail --error-pattern --skip --live-release --status --summary-line --github --start --finish --timeline --flush --exclusive --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signal)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -46,6 +50,14 @@ _dm__stage() {
                     return 0
                     ;;
                 --retry-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-exit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

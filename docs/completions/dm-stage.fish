@@ -1,8 +1,11 @@
-complete -c dm-stage -l timeout -d 'End the command after this time: TERM to it and everything it started, then KILL' -r
-complete -c dm-stage -l kill-after -d 'The time between TERM and KILL' -r
+complete -c dm-stage -l timeout -d 'End the command after this time: --signal to it and everything it started, then KILL' -r
+complete -c dm-stage -l signal -d 'The signal that asks the command to end at its time limit, such as INT or QUIT' -r
+complete -c dm-stage -l kill-after -d 'The time between --signal and KILL' -r
 complete -c dm-stage -l allow-exit -d 'Exit codes that count as success in addition to 0, such as 1,3; dm-stage still exits with that code' -r
 complete -c dm-stage -l retries -d 'Retry up to N times if the command fails (not if it cannot start); --timeout applies to each attempt' -r
-complete -c dm-stage -l retry-delay -d 'Delay before a retry' -r
+complete -c dm-stage -l retry-delay -d 'Delay before a retry; a range such as 1s..1m doubles it from one to the next, with jitter' -r
+complete -c dm-stage -l retry-exit -d 'Retry only after these exit codes, such as 75,124; 124 is the time limit, 128 + N a signal' -r
+complete -c dm-stage -l retry-pattern -d 'Retry only if a line of stderr matches, such as \'connection reset\'; can be repeated, and one match or a --retry-exit is enough; the stderr of the command is then a pipe' -r
 complete -c dm-stage -l stdin -d 'What the command gets as stdin. A command that may have read a pipe is not retried, unless its stdin is replayed' -r -f -a "inherit\t'The stdin of this tool'
 replay\t'The same bytes for each attempt, up to 16 MiB'"
 complete -c dm-stage -l output -d 'What is shown of the command\'s output: live (all of it, as it comes), with-result (the same, and at the end one line on stderr with result, stage and duration), or on-failure (only that line; after a failure also the last 30 lines of stdout and stderr, with secrets masked) [default: live]' -r

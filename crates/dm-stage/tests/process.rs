@@ -218,6 +218,7 @@ fn a_limit_of_the_size_of_files_ends_only_the_recording() {
     let tool = env!("CARGO_BIN_EXE_dm-stage");
     let run = |script: &str| {
         let mut shell = Command::new("bash");
+        shell.current_dir(state.path());
         shell
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
