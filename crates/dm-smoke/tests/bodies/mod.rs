@@ -48,7 +48,7 @@ fn every_kind_of_body_is_sent() {
     );
     common::fs::atomic::write(&place.path("data.bin"), b"\x00\x01{{").unwrap();
     place
-        .smoke(&["--base-url", &echo.url(), "--format", "human"])
+        .smoke(&["--base-url", &echo.url(), "--format", "human", "--timeout", "2m"])
         .stdout(contains("4 passed, ").and(contains("cannot read no.bin: No such file or directory")))
         // A file that is missing here proves nothing about the service.
         .code(5);
@@ -89,7 +89,7 @@ fn a_body_is_read_in_its_coding_and_charset() {
         expect = { json = '$.n == "ü"' }
     "#;
     Place::with_suite(suite)
-        .smoke(&["--base-url", &echo.url(), "--format", "human"])
+        .smoke(&["--base-url", &echo.url(), "--format", "human", "--timeout", "2m"])
         .stdout(contains("7 passed"))
         .code(0);
 }
@@ -101,7 +101,7 @@ fn a_compressed_bomb_stays_small() {
         "[[test]]\nname = \"a\"\nhttp = { url = \"/bomb\" }\nexpect = { body_contains = \"x\" }",
     );
     let mut command = place.command();
-    command.args(["--base-url", &echo.url(), "--format", "human"]);
+    command.args(["--base-url", &echo.url(), "--format", "human", "--timeout", "2m"]);
     // 64 MiB of zeros; the limit of the address space leaves room for libraries and threads.
     let limited = format!("ulimit -v 100000; exec {}", shell_line(&command));
     let mut shell = std::process::Command::new("sh");

@@ -9,7 +9,7 @@ use crate::support::echo::Echo;
 /// Runs a suite with the ports and the paths of the server in it.
 fn run(echo: &Echo, suite: &str, base: &str) -> assert_cmd::assert::Assert {
     let place = Place::with_suite(&echo.fill(suite));
-    place.smoke(&["--base-url", &echo.fill(base), "--format", "human"])
+    place.smoke(&["--base-url", &echo.fill(base), "--format", "human", "--timeout", "2m"])
 }
 
 #[test]
@@ -50,7 +50,9 @@ fn every_version_of_http() {
     .code(0)
     .stdout(contains("6 passed"));
     let suite = "[[test]]\nname = \"a\"\nhttp = { url = \"http://h/\", http_version = \"2\", headers = { host = \"x\" } }";
-    run(&echo, suite, "http://h").code(2).stderr(contains("3:8: HTTP/2 has no header host: use connect_to"));
+    run(&echo, suite, "http://h")
+        .code(2)
+        .stderr(contains("3:8: HTTP/2 has no header host, for which there is connect_to"));
 }
 
 #[test]

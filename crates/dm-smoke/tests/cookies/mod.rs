@@ -50,7 +50,7 @@ const SUITE: &str = r#"
 fn a_test_has_the_cookies_of_the_tests_that_it_depends_on() {
     let echo = Echo::start();
     Place::with_suite(SUITE)
-        .smoke(&["--base-url", &echo.url(), "--format", "human"])
+        .smoke(&["--base-url", &echo.url(), "--format", "human", "--timeout", "2m"])
         .stdout(contains("8 passed"))
         .code(0);
 }
@@ -60,7 +60,7 @@ fn cookies_are_masked() {
     let echo = Echo::start();
     let suite = SUITE.replace("^home of own=1; sid=alice-hush-hush$", "^no$");
     Place::with_suite(&suite)
-        .smoke(&["--base-url", &echo.url(), "--format", "human"])
+        .smoke(&["--base-url", &echo.url(), "--format", "human", "--timeout", "2m"])
         .stdout(contains("does not match \"^no$\": \"home of own=1; sid=***\"").and(contains("hush").not()))
         .code(1);
 }

@@ -69,7 +69,7 @@ fn the_features_that_can_be_expressed_pass() {
     }
     let mut command = place.command();
     command
-        .args(["--base-url", &echo.url(), "--format", "human"])
+        .args(["--base-url", &echo.url(), "--format", "human", "--timeout", "2m"])
         .env("HTTP_PROXY", testkit::fault::refused())
         .env("NO_PROXY", "127.0.0.1,localhost");
     assert_cmd::Command::from_std(command).assert().stdout(contains(" passed in ")).code(0);

@@ -1,11 +1,11 @@
 // Answers as the server of hurl's integration tests does, and refuses (400) what it should not get.
 import { createServer } from 'node:http'
+import { isDeepStrictEqual as same } from 'node:util'
 
 const encoded = (charset, hex) => [200, { 'content-type': `text/html; ${charset}` }, Buffer.from(hex, 'hex')]
 const cafe = 'caf\u00e9'
 const html = text => `<p>${text}</p>`
 const films = [{ title: 'A New Hope', director: 'George Lucas' }, { title: 'The Empire Strikes Back' }]
-const same = (one, other) => JSON.stringify(one) === JSON.stringify(other)
 const check = isGood => [isGood ? 200 : 400, {}, '']
 const found = (location, status = 302) => [status, { location }, '']
 const local = path => `http://127.0.0.1:${port}${path}`

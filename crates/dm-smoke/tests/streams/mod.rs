@@ -25,7 +25,7 @@ fn events_are_awaited_in_their_order() {
         expect = { message = { json = "$.price == {{price}}" } }
     "#;
     Place::with_suite(suite)
-        .smoke(&["--base-url", &echo.url(), "--format", "human"])
+        .smoke(&["--base-url", &echo.url(), "--format", "human", "--timeout", "2m"])
         .stdout(contains("3 passed"))
         .code(0);
 }
@@ -42,7 +42,7 @@ fn an_event_that_does_not_come_fails_with_the_last_one() {
         name = "the stream hangs"
         http = { url = "/hanging-events" }
         expect = { message = { contains = "never" } }
-        timeout = "5s"
+        timeout = "8s"
         [[test]]
         name = "no stream"
         http = { url = "/hello" }
@@ -52,9 +52,9 @@ fn an_event_that_does_not_come_fails_with_the_last_one() {
         http = { url = "/no-events" }
         expect = { message = { contains = "hello" } }
     "#;
-    Place::with_suite(suite).smoke(&["--base-url", &echo.url(), "--format", "human"]).code(1).stdout(
+    Place::with_suite(suite).smoke(&["--base-url", &echo.url(), "--format", "human", "--timeout", "2m"]).code(1).stdout(
         contains("expected message 2 did not come before the stream ended: 3 messages came, the last one is: \"good\\nbye\"")
-            .and(contains("the expected message did not come within 5.0s: 1 message came: \"started\""))
+            .and(contains("the expected message did not come within 8.0s: 1 message came: \"started\""))
             .and(contains("/hello: the response is not a stream of events"))
             .and(contains("/no-events: status 503, expected 2xx")),
     );
@@ -90,7 +90,10 @@ fn a_conversation_over_websocket() {
     let place = Place::with_suite(&echo.fill(suite));
     let mut command = place.command();
     let base = format!("https://127.0.0.1:{}", echo.port("https"));
-    command.args(["--base-url", &base, "--format", "human"]).env("N", "7").env("TOKEN", "hush-hush");
+    command
+        .args(["--base-url", &base, "--format", "human", "--timeout", "2m"])
+        .env("N", "7")
+        .env("TOKEN", "hush-hush");
     assert_cmd::Command::from_std(command)
         .assert()
         .stdout(contains("3 passed, 2 failed"))
