@@ -67,7 +67,7 @@ impl Redactor {
             let (begins, ends) =
                 (line.contains("BEGIN ") && line.contains("PRIVATE KEY"), line.contains("END "));
             *line = if is_key && !ends { MASK.to_owned() } else { self.redact(line) };
-            is_key = begins && !ends || is_key && !ends;
+            is_key = (begins || is_key) && !ends;
         }
     }
 }
