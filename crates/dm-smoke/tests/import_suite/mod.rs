@@ -167,7 +167,7 @@ fn what_a_suite_cannot_say_is_listed_with_its_line() {
     let translated = translate(&["--from-hurl"], "x.hurl", text, 1);
     for line in [
         "x.hurl:4: not tested: the query xpath",
-        "x.hurl:2: not tested: the version 3",
+        "x.hurl:2: not tested: the version HTTP/3",
         "x.hurl:5: not tested: a checksum that is none",
         "x.hurl:9: no test for \"POST http://h/b\": the section [Unheard]",
         "x.hurl:15: the option proxy: p:1",
