@@ -153,7 +153,7 @@ fn wrong_usage_exits_with_2_and_one_line() {
             "as in --control-url a-2=http://i/",
         ),
         ("http://h", "--fail-rate 6/5", "write FAILURES/PROBES, such as 5/20"),
-        ("http://h", "--min-cert-days 14", "no --url has that scheme"),
+        ("http://h", "--min-cert-days 14", "no --url uses it"),
         ("http://h", "--expect-body-regex (", "unclosed group"),
         ("http://h", "--expect-json version", "does not begin with $"),
         ("http://h", "--expect-header version", "NAME: VALUE"),

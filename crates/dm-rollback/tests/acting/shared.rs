@@ -92,7 +92,10 @@ fn a_rollback_whose_machine_died_is_not_repeated_and_its_lease_is_taken_over() {
     alive.fails("d-2", "2.0", &[], TRACE).code(12).stderr(contains("d-2"));
     let flags = ["--cool-down", "0s"];
     let acted = alive.fails("d-3", "3.0", &flags, TRACE).code(12);
-    acted.stderr(contains("the rollback of deployment d-2 has held the lease").and(contains("took over")));
+    acted.stderr(
+        contains("the rollback of deployment d-2 of version 2.0 has held the lease")
+            .and(contains("took over")),
+    );
     assert_eq!(alive.trace(), ["d-3 from 3.0 to 1.0"]);
     assert_eq!(document(&folder)["last_fence"], 2);
 }
