@@ -44,7 +44,7 @@ use monitor::BeginError;
 /// Monitoring is required but not possible, the command cannot be run, or the SQL to check cannot be read.
 pub fn run(plan: Plan) -> Result<Exit> {
     let (stage_run, database, on_failure) = match plan {
-        Plan::Check(check) => return check::run(check),
+        Plan::Check(check) => return check::run(*check),
         Plan::Run(run) => (run.stage_run, run.database, run.on_failure),
     };
     let migration = match database.map(Migration::start) {

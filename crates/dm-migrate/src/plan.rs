@@ -36,7 +36,7 @@ pub enum Plan {
     /// Run a migration command.
     Run(Box<MigrationRun>),
     /// Check SQL before it runs.
-    Check(Check),
+    Check(Box<Check>),
 }
 
 /// A migration command, and how to monitor it.
@@ -73,7 +73,12 @@ pub(crate) struct WatchedDatabase {
 /// There is no command, or the flags contradict each other or the database URL.
 pub fn plan(args: Args) -> Result<Plan> {
     if let Some(source) = args.check.check {
-        return Ok(Plan::Check(check(source, args.check.autocommit, args.check.format, &args.database)?));
+        return Ok(Plan::Check(Box::new(check(
+            source,
+            args.check.autocommit,
+            args.check.format,
+            &args.database,
+        )?)));
     }
     if args.command.first().is_none_or(|program| program.is_empty()) {
         bail!(

@@ -16,7 +16,7 @@ pub(crate) struct Relation {
 impl Relation {
     /// The last two parts of the name that begins at `node`: a path, a field or a name.
     pub(crate) fn of(node: &SyntaxNode) -> Option<Self> {
-        let tokens = node.descendants_with_tokens().filter_map(|element| element.into_token());
+        let tokens = node.descendants_with_tokens().filter_map(|element| element.as_token().cloned());
         let mut parts: Vec<String> = tokens
             .filter(|token| {
                 !matches!(token.kind(), SyntaxKind::DOT | SyntaxKind::WHITESPACE | SyntaxKind::COMMENT)

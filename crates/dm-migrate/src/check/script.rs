@@ -94,7 +94,7 @@ impl State {
             Ok(statement) => judge::judge(statement, known),
             Err(reason) => Judgement::unknown(reason.clone()),
         };
-        self.forget_new(&mut judgement, known);
+        forget_new(&mut judgement, known);
         if let Ok(statement) = &parsed {
             self.transact(statement);
             self.set_timeout(statement);
@@ -108,12 +108,6 @@ impl State {
             self.held.clear();
         }
         Judged { line, text, judgement, allowed }
-    }
-
-    /// Nobody waits for a lock on a table that is new, and it has no rows.
-    fn forget_new(&self, judgement: &mut Judgement, known: &Known<'_>) {
-        judgement.effects.retain(|effect| !known.is_new(effect.target.named()));
-        judgement.findings.retain(|finding| !finding.about.as_ref().is_some_and(|about| known.is_new(about)));
     }
 
     /// Follows the transactions of the script.
@@ -151,7 +145,7 @@ impl State {
                 }
             }
             Stmt::Select(_) if text.starts_with("select set_config('lock_timeout'") => {
-                self.has_timeout = true
+                self.has_timeout = true;
             }
             Stmt::Reset(_) | Stmt::Discard(_) if text.contains("lock_timeout") || text.ends_with(" all") => {
                 self.has_timeout = false;
@@ -237,6 +231,12 @@ impl State {
             judgement.find(Rule::NoLockTimeout, None, because);
         }
     }
+}
+
+/// Nobody waits for a lock on a table that is new, and it has no rows.
+fn forget_new(judgement: &mut Judgement, known: &Known<'_>) {
+    judgement.effects.retain(|effect| !known.is_new(effect.target.named()));
+    judgement.findings.retain(|finding| !finding.about.as_ref().is_some_and(|about| known.is_new(about)));
 }
 
 /// The rules among the findings that a comment accepts.

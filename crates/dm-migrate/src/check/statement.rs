@@ -110,7 +110,7 @@ impl Builder {
         match kind {
             TokenKind::OpenParen | TokenKind::OpenBracket => self.parentheses += 1,
             TokenKind::CloseParen | TokenKind::CloseBracket => {
-                self.parentheses = self.parentheses.saturating_sub(1)
+                self.parentheses = self.parentheses.saturating_sub(1);
             }
             _ if is("atomic") && self.was_begin => self.atomic = 1,
             _ if is("case") && self.atomic > 0 => self.atomic += 1,

@@ -19,7 +19,7 @@ pub(super) fn has_node(node: &SyntaxNode, kind: SyntaxKind) -> bool {
 
 /// The keywords that are directly in the node, in lower case, separated by spaces.
 pub(super) fn keywords(node: &SyntaxNode) -> String {
-    let tokens = node.children_with_tokens().filter_map(|element| element.into_token());
+    let tokens = node.children_with_tokens().filter_map(|element| element.as_token().cloned());
     let words = tokens.filter(|token| token.text().chars().all(|c| c.is_ascii_alphabetic()));
     words.map(|token| token.text().to_lowercase()).collect::<Vec<_>>().join(" ")
 }

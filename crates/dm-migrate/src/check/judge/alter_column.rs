@@ -21,7 +21,7 @@ pub(super) fn judge(
 ) {
     let column = name_ref(altered.name_ref()).unwrap_or_default();
     let (mode, work) = match altered.option() {
-        None => {
+        None | Some(Change::Inherit(_) | Change::NoInherit(_)) => {
             judgement.unknown.push("nothing is known about this kind of change of a column".to_owned());
             (AccessExclusive, Work::None)
         }
@@ -58,10 +58,6 @@ pub(super) fn judge(
             | Change::SetSequenceOption(_)
             | Change::SetStorage(_),
         ) => (AccessExclusive, Work::None),
-        Some(Change::Inherit(_) | Change::NoInherit(_)) => {
-            judgement.unknown.push("nothing is known about this kind of change of a column".to_owned());
-            (AccessExclusive, Work::None)
-        }
     };
     judgement.lock(Some(table.clone()), mode, work);
 }
