@@ -77,8 +77,12 @@ pub(crate) struct WatchedDatabase {
 /// There is no command, or the flags contradict each other or the database URL.
 pub fn plan(args: Args) -> Result<Plan> {
     if let Some(source) = args.check.check {
-        let check = check(source, args.check.autocommit, args.check.format, &args.database)?;
-        return Ok(Plan::Check(Box::new(check)));
+        return Ok(Plan::Check(Box::new(check(
+            source,
+            args.check.autocommit,
+            args.check.format,
+            &args.database,
+        )?)));
     }
     if args.command.first().is_none_or(|program| program.is_empty()) {
         bail!(

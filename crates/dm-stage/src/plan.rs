@@ -25,7 +25,7 @@ const OUTPUT: &str = "DM_OUTPUT";
 #[derive(Debug)]
 pub enum Plan {
     /// Run a command as a stage; with a duration, as the only deployment, for which it waits so long.
-    Run(StageRun, Option<Duration>),
+    Run(Box<StageRun>, Option<Duration>),
     /// Record a skipped stage.
     Skip {
         /// The deployment, and where to record.
@@ -145,7 +145,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,
     };
-    Ok(Plan::Run(stage_run, exclusive))
+    Ok(Plan::Run(Box::new(stage_run), exclusive))
 }
 
 /// What is shown of the output of this stage. The stages of a deployment report themselves.

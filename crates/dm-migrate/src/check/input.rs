@@ -69,6 +69,10 @@ fn script(name: String, ids: Vec<String>, text: &str) -> Script {
     Script { name, ids, sql, transaction }
 }
 
+fn is_sql(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
+}
+
 /// Adds the files of a folder that apply something.
 fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
@@ -79,10 +83,7 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> 
         let name = entry.file_name().to_string_lossy().to_lowercase();
         if kind.is_dir() && depth > 0 && !name.starts_with('.') {
             collect(&path, depth - 1, files)?;
-        } else if !kind.is_dir()
-            && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
-            && !migration_file::is_undo(&name)
-        {
+        } else if !kind.is_dir() && is_sql(&path) && !migration_file::is_undo(&name) {
             files.push(path);
         }
         if files.len() > MAX_FILES {

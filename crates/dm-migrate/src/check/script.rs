@@ -233,6 +233,12 @@ impl State {
     }
 }
 
+/// Nobody waits for a lock on a table that is new, and it has no rows.
+fn forget_new(judgement: &mut Judgement, known: &Known<'_>) {
+    judgement.effects.retain(|effect| !known.is_new(effect.target.named()));
+    judgement.findings.retain(|finding| !finding.about.as_ref().is_some_and(|about| known.is_new(about)));
+}
+
 /// The rules among the findings that a comment accepts.
 fn allowed(comments: &[String], judgement: &Judgement) -> Vec<&'static str> {
     let named = comments.iter().filter_map(|comment| comment.split_once(ALLOW));

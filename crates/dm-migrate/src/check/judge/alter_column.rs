@@ -21,6 +21,10 @@ pub(super) fn judge(
 ) {
     let column = name_ref(altered.name_ref()).unwrap_or_default();
     let (mode, work) = match altered.option() {
+        None | Some(Change::Inherit(_) | Change::NoInherit(_)) => {
+            judgement.unknown.push("nothing is known about this kind of change of a column".to_owned());
+            (AccessExclusive, Work::None)
+        }
         Some(Change::SetNotNull(_)) => (AccessExclusive, set_not_null(table, &column, known, judgement)),
         Some(Change::SetType(changed)) => {
             (AccessExclusive, set_type(&changed, table, &column, known, judgement))
@@ -54,10 +58,6 @@ pub(super) fn judge(
             | Change::SetSequenceOption(_)
             | Change::SetStorage(_),
         ) => (AccessExclusive, Work::None),
-        Some(Change::Inherit(_) | Change::NoInherit(_)) | None => {
-            judgement.unknown.push("nothing is known about this kind of change of a column".to_owned());
-            (AccessExclusive, Work::None)
-        }
     };
     judgement.lock(Some(table.clone()), mode, work);
 }

@@ -58,7 +58,7 @@ pub(super) fn judge(statement: &Stmt, known: &mut Known<'_>) -> Judgement {
             judgement
         }
         Stmt::AlterDomain(_) => domain(node),
-        // They compile nothing that runs, and name tables only by name.
+        // They run nothing on a table, or change only the session.
         Stmt::CreateFunction(_)
         | Stmt::CreateProcedure(_)
         | Stmt::CreateSchema(_)
@@ -78,7 +78,6 @@ pub(super) fn judge(statement: &Stmt, known: &mut Known<'_>) -> Judgement {
         | Stmt::AlterProcedure(_)
         | Stmt::Grant(_)
         | Stmt::Revoke(_)
-        // They change the session, not a table.
         | Stmt::Set(_)
         | Stmt::Reset(_)
         | Stmt::Show(_)
