@@ -130,6 +130,7 @@ fn a_clone_that_has_grown_is_made_again() {
 fn a_holder_of_the_lock_that_does_not_respond_is_bypassed() {
     let repository = Repository::new();
     let folder = repository.cache("cache").join("git");
+    fs::create_dir_all(&folder).unwrap();
     let _lock = common::fs::lock::exclusive(&folder.join("lock"), Duration::ZERO).unwrap();
     let mut backend = repository.open("cache");
     backend.lock_limit = Duration::ZERO;
