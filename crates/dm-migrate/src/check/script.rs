@@ -247,12 +247,6 @@ fn allowed(comments: &[String], judgement: &Judgement) -> Vec<&'static str> {
     ids.filter(|id| named.contains(id)).collect()
 }
 
-/// Nobody waits for a lock on a table that is new, and it has no rows.
-fn forget_new(judgement: &mut Judgement, known: &Known<'_>) {
-    judgement.effects.retain(|effect| !known.is_new(effect.target.named()));
-    judgement.findings.retain(|finding| !finding.about.as_ref().is_some_and(|about| known.is_new(about)));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
