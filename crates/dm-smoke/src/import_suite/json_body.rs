@@ -61,7 +61,7 @@ mod tests {
     fn json_stays_json_and_anything_else_stays_text() {
         assert_eq!(
             added(r#"{"a": 1, "password": "x", "b": [true]}"#),
-            r#"{ json = { a = 1, password = "{{env.PASSWORD}}", b = [true] } }"#
+            r#"{ json = { a = 1, b = [true], password = "{{env.PASSWORD}}" } }"#
         );
         assert_eq!(
             added(r#"{"a": null, "token": "x"}"#),

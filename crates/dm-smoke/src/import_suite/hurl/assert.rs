@@ -332,7 +332,7 @@ mod tests {
             "redirects = 1",
             "body_size = 3",
             "http_version = \"2\"",
-            "url = { matches = \"/a$\" }",
+            "[url]\nmatches = \"/a$\"",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

@@ -258,7 +258,7 @@ mod tests {
         .unwrap();
         for part in [
             "status = 201",
-            "location = { matches = [\"^\"] }",
+            "[headers.location]\nmatches = [\"^\"]",
             "max_latency = \"200ms\"",
             "body_contains = [\"ok\"]",
             r#"$.items[0].id == "a\"b""#,
