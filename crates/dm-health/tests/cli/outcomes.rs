@@ -159,7 +159,11 @@ fn wrong_usage_exits_with_2_and_one_line() {
         ("http://h", "--expect-header version", "NAME: VALUE"),
         ("http://h", "--expect-status 2", "class such as 2xx"),
         ("http://h", "--min-success 9 --deadline 100ms", "is too short"),
-        ("http://h", "--textfile dm.txt", "must end in .prom"),
+        (
+            "http://h",
+            "--require-export --pushgateway-url http://127.0.0.1:1 --textfile dm.txt",
+            "must end in .prom",
+        ),
         ("http://h", "--no-such-flag", "--no-such-flag"),
         ("http://h", "--format tap", "tap"),
     ] {
