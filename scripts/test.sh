@@ -4,8 +4,8 @@
 #
 # The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, PgBouncer, MariaDB, Redis, nginx,
 # dnsmasq) and shellcheck are Debian's packages, unpacked into a private folder: without root, without services that keep
-# running, and without installing anything on the machine. Prometheus 3 and VictoriaMetrics come from forky, a later
-# release. Root also gets a Docker engine. The object stores, moto and Azurite, and the migration tools come from PyPI and
+# running, and without installing anything on the machine. Prometheus 3, VictoriaMetrics and Docker Compose come from forky, a
+# later release. Root also gets a Docker engine. The object stores, moto and Azurite, and the migration tools come from PyPI and
 # npm into the same folder. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm
 # one test downloads Grafana's types.
 #
@@ -16,7 +16,7 @@ cd "$(dirname "$0")/.."
 packages=(dnsmasq-base libfaketime mariadb-client-core mariadb-server-core nginx pgbouncer prometheus
     prometheus-alertmanager prometheus-pushgateway redis-server redis-tools shellcheck)
 object_stores=('moto[s3]==5.2.5' 'flask==3.*' 'flask-cors' 'azurite@3.35.0')
-later_packages=(prometheus promtool victoria-metrics)
+later_packages=(docker-compose prometheus promtool victoria-metrics)
 docker_packages=(docker.io containerd runc docker-registry busybox-static)
 programs=(prometheus promtool prometheus-alertmanager amtool prometheus-pushgateway shellcheck)
 

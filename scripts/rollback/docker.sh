@@ -29,7 +29,8 @@ fi
 
 containers() {
     if [ -n "$COMPOSE_SERVICE" ]; then
-        query "${compose[@]}" ps --all --quiet "$COMPOSE_SERVICE"
+        # Compose rejects a file with an empty image, whatever it is asked; `ps` does not look at the image.
+        query env "$COMPOSE_IMAGE_VARIABLE=any" "${compose[@]}" ps --all --quiet "$COMPOSE_SERVICE"
     else
         printf '%s\n' "$DOCKER_CONTAINER"
     fi
