@@ -42,8 +42,13 @@ pub struct ObjectStore {
 impl ObjectStore {
     /// S3, by moto. It accepts every key.
     pub fn s3() -> Self {
-        let mut command = Command::new(installed("moto/bin/moto_server"));
-        command.args(["-H", "127.0.0.1", "-p", "0"]);
+        let mut command = Command::new(installed("moto/bin/python"));
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/support/s3_server.py")).args([
+            "-H",
+            "127.0.0.1",
+            "-p",
+            "0",
+        ]);
         let server = Server::start(command, |line| Some(line.split_once("Running on http://")?.1.to_owned()));
         let request =
             client().put(format!("{}/{BUCKET}", server.url())).header("Authorization", CREDENTIAL).body("");

@@ -2,7 +2,7 @@
 
 use regex_lite::Regex;
 
-use super::forms::FORMS;
+use super::forms::{FORMS, Form};
 use super::names;
 use crate::label::MASK;
 
@@ -12,23 +12,23 @@ const PAIR: &str = r#"([A-Za-z][\w. -]{0,60}?)("?\s?=\s?|"\s?:\s?)("[^"]*"|'[^']
 /// Secrets of a known form.
 #[derive(Clone)]
 pub(super) struct Patterns {
-    forms: Vec<(Regex, &'static str)>,
+    forms: Vec<(&'static Form, Regex)>,
     pair: Option<Regex>,
 }
 
 impl Patterns {
     pub(super) fn new() -> Self {
-        let forms = FORMS.iter().filter_map(|form| Some((Regex::new(form.pattern).ok()?, form.by)));
+        let forms = FORMS.iter().filter_map(|form| Some((form, Regex::new(form.pattern).ok()?)));
         Self { forms: forms.collect(), pair: Regex::new(PAIR).ok() }
     }
 
     /// The text with every secret of a known form replaced.
     pub(super) fn redact(&self, text: &str) -> String {
-        let text = self
-            .forms
-            .iter()
-            .fold(text.to_owned(), |text, (form, by)| form.replace_all(&text, *by).into_owned());
-        let Some(pair) = &self.pair else { return text };
+        let lower = text.to_ascii_lowercase();
+        let possible = self.forms.iter().filter(|(form, _)| form.is_possible(text, &lower));
+        let text = possible
+            .fold(text.to_owned(), |text, (form, pattern)| pattern.replace_all(&text, form.by).into_owned());
+        let Some(pair) = self.pair.as_ref().filter(|_| text.contains(['=', ':'])) else { return text };
         let mask = |found: &regex_lite::Captures<'_>| {
             let (name, sign) = (&found[1], &found[2]);
             // "the password = x": the last word names it. "Account Key=x": so do both together.
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn every_form_is_a_valid_pattern() {
-        for form in FORMS {
+        for form in &FORMS {
             assert!(Regex::new(form.pattern).is_ok(), "{}", form.pattern);
         }
     }
@@ -90,6 +90,10 @@ mod tests {
             ("a = 1, b: 2; the token is missing", "a = 1, b: 2; the token is missing"),
         ] {
             assert_eq!(patterns.redact(text), expected);
+            for (form, pattern) in &patterns.forms {
+                let is_possible = form.is_possible(text, &text.to_ascii_lowercase());
+                assert!(is_possible || !pattern.is_match(text), "{}: {text}", form.pattern);
+            }
         }
     }
 }

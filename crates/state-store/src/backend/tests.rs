@@ -16,7 +16,7 @@ use testkit::object_store::{BUCKET, ObjectStore};
 use crate::error::StoreError;
 use crate::key::Key;
 use crate::local_folder::LocalFolder;
-use crate::object::{MAX_BYTES, Object, Version};
+use crate::object::{MAX_BYTES, Version};
 use crate::store::Store;
 
 /// A place for a store, and what lives as long as it.
@@ -184,7 +184,7 @@ fn of_many_increments_at_the_same_time_none_is_lost() {
 async fn increment(store: &Store, key: &Key, times: u32) {
     for _ in 0..times {
         loop {
-            let object = read(store, key).await;
+            let object = store.get(key).await.unwrap().unwrap();
             let count: u32 = str::from_utf8(&object.bytes).unwrap().parse().unwrap();
             match store.put_if_matches(key, (count + 1).to_string().as_bytes(), &object.version).await {
                 Ok(_) => break,
@@ -193,17 +193,6 @@ async fn increment(store: &Store, key: &Key, times: u32) {
             }
         }
     }
-}
-
-/// What is stored. moto answers 500 to a few reads while another client writes the same object.
-async fn read(store: &Store, key: &Key) -> Object {
-    for _ in 0..20 {
-        match store.get(key).await {
-            Err(StoreError::Unavailable(_)) => {}
-            result => return result.unwrap().unwrap(),
-        }
-    }
-    panic!("{key} cannot be read");
 }
 
 #[test]
