@@ -13,8 +13,9 @@ use testkit::https::{Authority, Flaw};
 /// The limit of each run, which only a failing test reaches.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// The most memory that a tool may use, in bytes.
-const MAX_MEMORY: f64 = 32.0 * 1024.0 * 1024.0;
+/// The most memory that a tool may use, in bytes: for several responses at the same time, of which each is kept up to a MiB, and
+/// for a debug build of the tool itself.
+const MAX_MEMORY: f64 = 40.0 * 1024.0 * 1024.0;
 
 /// A fault: its name, its URL, the flags of dm-health that detect it, the reason (`-` if the answer is good all the same),
 /// and a part of dm-health's message.

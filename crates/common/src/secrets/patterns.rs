@@ -1,5 +1,7 @@
 //! Forms of secrets in text, whatever their values are.
 
+use std::borrow::Cow;
+
 use regex_lite::Regex;
 
 use super::forms::{FORMS, Form};
@@ -24,10 +26,16 @@ impl Patterns {
 
     /// The text with every secret of a known form replaced.
     pub(super) fn redact(&self, text: &str) -> String {
-        let lower = text.to_ascii_lowercase();
-        let possible = self.forms.iter().filter(|(form, _)| form.is_possible(text, &lower));
-        let text = possible
-            .fold(text.to_owned(), |text, (form, pattern)| pattern.replace_all(&text, form.by).into_owned());
+        let possible: Vec<_> = {
+            let lower = text.to_ascii_lowercase();
+            self.forms.iter().filter(|(form, _)| form.is_possible(text, &lower)).collect()
+        };
+        let mut text = text.to_owned();
+        for (form, pattern) in possible {
+            if let Cow::Owned(replaced) = pattern.replace_all(&text, form.by) {
+                text = replaced;
+            }
+        }
         let Some(pair) = self.pair.as_ref().filter(|_| text.contains(['=', ':'])) else { return text };
         let mask = |found: &regex_lite::Captures<'_>| {
             let (name, sign) = (&found[1], &found[2]);

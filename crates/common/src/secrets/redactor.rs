@@ -56,7 +56,10 @@ impl Redactor {
     /// Returns the text with every secret replaced by [`MASK`].
     pub fn redact(&self, text: &str) -> String {
         let text = self.values.iter().fold(text.to_owned(), |text, value| text.replace(value, MASK));
-        self.patterns.as_ref().map_or(text.clone(), |patterns| patterns.redact(&text))
+        match &self.patterns {
+            Some(patterns) => patterns.redact(&text),
+            None => text,
+        }
     }
 
     /// Redacts lines of one text, in which a private key takes several.
