@@ -13,7 +13,9 @@ node_packages=('dbmate@2.36.0' 'knex@3.3.0' 'node-pg-migrate@9.0.0' 'pg@8.23.1')
 folder=$(mkdir -p "$1" && cd "$1" && pwd -P)/migration-tools
 wanted="${python_packages[*]} ${node_packages[*]}"
 [ "$(cat "$folder/packages" 2> /dev/null)" != "$wanted" ] || exit 0
-command -v python3 npm > /dev/null || fail "needs python3 with venv, and npm: apt-get install python3-venv npm"
+for program in python3 npm; do
+    command -v "$program" > /dev/null || fail "needs python3 with venv, and npm: apt-get install python3-venv npm"
+done
 rm -rf "$folder"
 python3 -m venv "$folder/python" || fail "python3 -m venv failed: apt-get install python3-venv"
 "$folder/python/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}" ||

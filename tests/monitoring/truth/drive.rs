@@ -55,7 +55,7 @@ impl Fleet {
         Self { machine, good: Sample::start(0), long, next: AtomicUsize::new(0) }
     }
 
-    /// Deploys so many times, four at once. With `newcomer`, some of them are of a service that was never deployed before.
+    /// Runs this number of deployments, four at a time. With `newcomer`, some deploy a service for the first time.
     pub(super) fn deploy(&self, times: usize, newcomer: bool) {
         let end = self.next.load(Ordering::Relaxed) + times;
         thread::scope(|threads| {
