@@ -8,6 +8,17 @@ use crate::port::ReservedPort;
 use crate::server::Server;
 use crate::{bin, database};
 
+/// A record of each kind that the tools ask for.
+const RECORDS: [&str; 7] = [
+    "--host-record=api.test,10.0.0.5,2001:db8::5",
+    "--cname=www.test,api.test",
+    "--mx-host=shop.test,mail.test,10",
+    "--txt-record=shop.test,v=spf1 -all",
+    "--srv-host=_http._tcp.shop.test,api.test,8080,1,2",
+    "--ptr-record=5.0.0.10.in-addr.arpa,api.test",
+    "--caa-record=shop.test,0,issue,ca.test",
+];
+
 /// A DNS server.
 #[derive(Debug)]
 pub struct Dnsmasq {
@@ -16,7 +27,8 @@ pub struct Dnsmasq {
 }
 
 impl Dnsmasq {
-    /// Starts a server with these records, such as `--host-record=api.test,10.0.0.5`. It knows everything below `test`.
+    /// Starts a server with a record of each kind, and with these, such as `--host-record=v6.test,2001:db8::6`. It knows
+    /// everything below `test`.
     pub fn with(records: &[&str]) -> Self {
         let port = free_port();
         let folders = [bin::servers().join("sbin/dnsmasq"), Path::new("/usr/sbin/dnsmasq").to_owned()];
@@ -24,7 +36,7 @@ impl Dnsmasq {
         let mut server = database::isolate(Command::new(&program), &program);
         server.args(["--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--local=/test/"]);
         server.args(["--bind-interfaces", "--listen-address=127.0.0.1", "--log-facility=-"]);
-        server.arg(format!("--port={}", port.number())).args(records);
+        server.arg(format!("--port={}", port.number())).args(RECORDS).args(records);
         let ready = |line: &str| line.contains("started, version").then(String::new);
         Self { _server: Server::start(server, ready), port }
     }

@@ -24,21 +24,9 @@ fn end(command: Command) -> (Option<i32>, String) {
     (output.status.code(), written)
 }
 
-fn dns() -> Dnsmasq {
-    Dnsmasq::with(&[
-        "--host-record=api.test,10.0.0.5,2001:db8::5",
-        "--cname=www.test,api.test",
-        "--mx-host=shop.test,mail.test,10",
-        "--txt-record=shop.test,v=spf1 -all",
-        "--srv-host=_http._tcp.shop.test,api.test,8080,1,2",
-        "--ptr-record=5.0.0.10.in-addr.arpa,api.test",
-        "--caa-record=shop.test,0,issue,ca.test",
-    ])
-}
-
 #[test]
 fn what_wait4x_waits_for() {
-    let (sample, dns) = (Sample::start(0), dns());
+    let (sample, dns) = (Sample::start(0), Dnsmasq::with(&[]));
     let authority = Dnsmasq::with(&["--auth-server=ns.test,127.0.0.1", "--auth-zone=zone.test"]);
     let (postgres, mariadb) = (Postgres::start(), Mariadb::start());
     postgres.role("app", "");
@@ -101,7 +89,7 @@ fn what_wait4x_waits_for() {
 
 #[test]
 fn what_goss_validates() {
-    let (sample, dns) = (Sample::start(0), dns());
+    let (sample, dns) = (Sample::start(0), Dnsmasq::with(&[]));
     let at = |question: &str| format!("dns://{}/{question}", dns.address());
     let healthy = |url: &str| {
         format!("command = ['dm-health', '--max-fail', '1', '--timeout', '30s', '--url', '{url}']")

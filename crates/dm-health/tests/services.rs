@@ -57,17 +57,7 @@ impl<'a> Probe<'a> {
 
 #[test]
 fn a_name_resolves_as_expected() {
-    let dns = Dnsmasq::with(&[
-        "--host-record=api.test,10.0.0.5,2001:db8::5",
-        "--host-record=api.test,10.0.0.6",
-        "--host-record=v6.test,2001:db8::6",
-        "--cname=www.test,api.test",
-        "--mx-host=shop.test,mail.test,10",
-        "--txt-record=shop.test,v=spf1 -all",
-        "--srv-host=_http._tcp.shop.test,api.test,8080,1,2",
-        "--ptr-record=5.0.0.10.in-addr.arpa,api.test",
-        "--caa-record=shop.test,0,issue,ca.test",
-    ]);
+    let dns = Dnsmasq::with(&["--host-record=api.test,10.0.0.6", "--host-record=v6.test,2001:db8::6"]);
     let at = |rest: &str| format!("dns://{}/{rest}", dns.address());
     let probe = Probe::default();
     let found = probe.is_healthy(&at("api.test"));
