@@ -53,6 +53,9 @@ pub fn kill_tree(root: i32) {
         }
         tree.extend(found);
     }
+    // Children first: if a parent ends before its stopped children have a signal that kills them, the kernel continues them
+    // and hangs up on them (setpgid(2): an orphaned process group), and they report that.
+    tree.reverse();
     kill_all(&tree);
 }
 
