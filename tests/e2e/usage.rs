@@ -125,6 +125,7 @@ fn every_tool_has_help_with_examples_and_a_version() {
         let machine = Machine::new();
         let run = |flag| assert_cmd::Command::from_std(machine.tool(tool)).arg(flag).assert().success();
         run("--help").stdout(contains("Examples:").and(contains("PUSHGATEWAY_URL")));
-        run("--version").stdout(format!("{tool} {}\n", env!("CARGO_PKG_VERSION")));
+        run("-V").stdout(format!("{tool} {}\n", env!("CARGO_PKG_VERSION")));
+        run("--version").stdout(format!("{tool} {}\n", common::build_info::VERSION));
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Parser;
 use clap::error::{ContextKind, ErrorKind};
 
+use crate::build_info;
 use crate::exit::Exit;
 use crate::label::MASK;
 use crate::secrets::Redactor;
@@ -45,7 +46,7 @@ pub fn main<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Re
 }
 
 fn run<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<Exit>) -> Exit {
-    let args = match A::try_parse() {
+    let args = match parse::<A>() {
         Ok(args) => args,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             // Printing help to a closed pipe is not an error.
@@ -68,6 +69,14 @@ fn run<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<
     };
     warn(tool.name, &[format!("{error:#}")]);
     exit
+}
+
+/// What `Parser::try_parse` does. `--version` names the commit and the target too; `-V` and the man pages do not, so that
+/// the pages are the same for every build.
+fn parse<A: Parser>() -> std::result::Result<A, clap::Error> {
+    let mut command = A::command().long_version(build_info::VERSION);
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    A::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// clap's error in one line: its cause and its tips, without the usage text.

@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod args;
+pub mod build_info;
 pub mod cli;
 pub mod clock;
 pub mod duration;
