@@ -10,11 +10,13 @@ mod smoke;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use testkit::bin::{Machine, path};
 use testkit::fault;
+use testkit::proxy::{self, Fate};
 use testkit::pushgateway::Pushgateway;
 use testkit::sample::Sample;
 use tokio::runtime::Builder;
@@ -22,12 +24,17 @@ use tokio::runtime::Builder;
 /// Rounds, in each of which every contender runs once.
 const ROUNDS: usize = 300;
 
+/// Stages one after the other.
+const STAGES: usize = 100;
+
 /// A budget that is long compared with the rest of a run.
 const BUDGET: Duration = Duration::from_millis(500);
 
 struct Contender {
     name: &'static str,
     work: Box<dyn FnMut()>,
+    /// Waits for what a run has left behind: it belongs to no other contender's time.
+    settle: Box<dyn FnMut()>,
     times: Vec<Duration>,
 }
 
@@ -61,21 +68,23 @@ fn main() {
 
 fn wrapping() {
     let gateway = Pushgateway::start();
-    let quiet = Machine::new();
-    let pushing = Machine::new().with("PUSHGATEWAY_URL", &gateway.url());
-    let stage = |machine: Machine| {
-        move || {
-            let mut command = machine.tool("dm-stage");
-            command.args(["build", "--", "true"]);
-            command
-        }
-    };
+    // About 30 KB, and about 3 MB.
+    gateway.fill_with_foreign_groups(20);
+    let busy = Pushgateway::start();
+    busy.fill_with_foreign_groups(2000);
+    let slow = proxy::start(gateway.address(), |_| Fate::IsLate(Duration::from_secs(1)));
+    let pushing = |url: &str| Machine::new().with("PUSHGATEWAY_URL", url).with("DM_EXPORT", "detached");
     let by_hand = by_hand(&gateway.url());
     let mut contenders = vec![
         Contender::new("bare fork, exec, wait", || with(Command::new(path("bare-wrapper")), &["true"])),
-        Contender::new("dm-stage, pushing disabled", stage(quiet)),
-        Contender::new("the same, a full journal", stage(with_full_journal())),
-        Contender::new("dm-stage, live gateway", stage(pushing)),
+        Contender::stage("dm-stage, pushing disabled", Machine::new()),
+        Contender::stage("the same, a full journal", with_full_journal()),
+        Contender::stage("dm-stage, live gateway", pushing(&gateway.url())),
+        Contender::stage("the same, 2,000 groups", pushing(&busy.url())),
+        Contender::stage(
+            "the same, in the foreground",
+            Machine::new().with("PUSHGATEWAY_URL", &gateway.url()),
+        ),
         Contender::new("bash and curl, live gateway", move || with(Command::new("bash"), &["-c", &by_hand])),
         Contender::with_work("the gateway's three answers", three_requests(gateway.url())),
     ];
@@ -100,6 +109,19 @@ fn wrapping() {
         let ratio = median.as_secs_f64() / bare.as_secs_f64();
         println!("  {:<28} {:>7.2} ms   {ratio:>5.2} x bare", contender.name, median.as_secs_f64() * 1e3);
     }
+    let hundred = |machine: &Machine| {
+        let started = Instant::now();
+        for _ in 0..STAGES {
+            assert!(with(machine.tool("dm-stage"), &["build", "--", "true"]).status().unwrap().success());
+        }
+        let elapsed = started.elapsed();
+        machine.wait_for_exporter();
+        elapsed.as_secs_f64()
+    };
+    let (without, before_slow) = (hundred(&Machine::new()), hundred(&pushing(&slow.url)));
+    println!(
+        "{STAGES} stages: {without:.2} s without a gateway, {before_slow:.2} s before one that answers after 1 s"
+    );
 }
 
 impl Contender {
@@ -110,14 +132,23 @@ impl Contender {
         })
     }
 
+    /// `dm-stage` around `true`.
+    fn stage(name: &'static str, machine: Machine) -> Self {
+        let machine = Rc::new(machine);
+        let its = Rc::clone(&machine);
+        let stage = move || with(its.tool("dm-stage"), &["build", "--", "true"]);
+        Self { settle: Box::new(move || machine.wait_for_exporter()), ..Self::new(name, stage) }
+    }
+
     fn with_work(name: &'static str, work: impl FnMut() + 'static) -> Self {
-        Self { name, work: Box::new(work), times: Vec::new() }
+        Self { name, work: Box::new(work), settle: Box::new(|| ()), times: Vec::new() }
     }
 
     fn run(&mut self) {
         let started = Instant::now();
         (self.work)();
         self.times.push(started.elapsed());
+        (self.settle)();
     }
 
     fn median(&self) -> Duration {

@@ -11,6 +11,7 @@ mod deploy_failing;
 mod deploy_killed;
 mod deploy_releases;
 mod deploy_settings;
+mod detached;
 mod faithful;
 mod installing;
 mod killing;

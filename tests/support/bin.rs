@@ -2,8 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use common::fs::lock::try_exclusive;
 use tempfile::TempDir;
+
+use crate::process;
+use crate::server::eventually_within;
+
+/// Longer than an exporter may run.
+const EXPORTER_LIMIT: Duration = Duration::from_secs(90);
 
 /// The program `name` of this build, in `target/<profile>/`. The tests themselves are in `deps` below it.
 pub fn path(name: &str) -> PathBuf {
@@ -102,6 +110,21 @@ impl Machine {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Waits until no exporter runs on the machine.
+    pub fn wait_for_exporter(&self) {
+        let lock = self.folder().join("state/exporter.lock");
+        eventually_within(EXPORTER_LIMIT, "the exporter ends", || match try_exclusive(&lock) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(format!("{:?} run", self.exporters())),
+            Err(error) => Err(error.to_string()),
+        });
+    }
+
+    /// The exporters that run on the machine, by their process ids.
+    pub fn exporters(&self) -> Vec<i32> {
+        process::exporters(&self.folder().join("state"))
+    }
+
     /// A shell with the tools on its PATH, for scripts with pipes.
     pub fn shell(&self, script: &str) -> Command {
         let mut command = self.command(Path::new("bash"));
@@ -121,7 +144,8 @@ impl Machine {
         command.env_clear();
         command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", tools.display()));
         command.env("DM_STATE_DIR", self.folder().join("state"));
-        command.env("PUSHGATEWAY_URL", "disabled");
+        // What a tool pushes is there when it has ended. Tests of the detached export say so.
+        command.env("PUSHGATEWAY_URL", "disabled").env("DM_EXPORT", "foreground");
         command.env("DM_SERVICE", "shop").env("DM_ENVIRONMENT", "production");
         command.envs(self.variables.iter().cloned());
         command.current_dir(self.folder());

@@ -1,6 +1,7 @@
 //! Processes that are not children of the test.
 
 use std::fs;
+use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -20,6 +21,17 @@ pub fn catches(pid: i32, signal: Signal) -> bool {
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or_default();
     caught & (1 << (signal as u32 - 1)) != 0
+}
+
+/// The exporters of the tools with this state directory.
+#[must_use]
+pub fn exporters(state_dir: &Path) -> Vec<i32> {
+    let variable = format!("DM_STATE_DIR={}", state_dir.display());
+    let has = |pid: i32, file: &str, word: &str| {
+        let words = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|found| found == word.as_bytes())
+    };
+    all().filter(|pid| has(*pid, "cmdline", "dm-exporter") && has(*pid, "environ", &variable)).collect()
 }
 
 /// Kills these processes in this order, and waits until none of them runs: a signal is sent before it takes effect.
@@ -61,9 +73,7 @@ pub fn kill_tree(root: i32) {
 
 /// A process and its descendants, each after its parent.
 fn with_descendants(root: i32) -> Vec<i32> {
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let pairs: Vec<(i32, i32)> = ids.filter_map(|pid| Some((parent(pid)?, pid))).collect();
+    let pairs: Vec<(i32, i32)> = all().filter_map(|pid| Some((parent(pid)?, pid))).collect();
     let mut tree = vec![root];
     let mut next = 0;
     while let Some(&of) = tree.get(next) {
@@ -71,6 +81,11 @@ fn with_descendants(root: i32) -> Vec<i32> {
         next += 1;
     }
     tree
+}
+
+fn all() -> impl Iterator<Item = i32> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// The process that started this one; `None` if this one has ended.

@@ -1,5 +1,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    common::cli::main(dm_health::TOOL, dm_health::plan, dm_health::run)
+    telemetry::main(dm_health::TOOL, dm_health::plan, dm_health::run)
 }

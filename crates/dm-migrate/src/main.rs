@@ -1,5 +1,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    common::cli::main(dm_migrate::TOOL, dm_migrate::plan, dm_migrate::run)
+    telemetry::main(dm_migrate::TOOL, dm_migrate::plan, dm_migrate::run)
 }

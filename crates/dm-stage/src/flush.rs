@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use common::duration::format_duration;
 use common::exit::Exit;
 use common::runtime;
-use telemetry::{Context, Endpoint, GatewayClient, Outbox, settle};
+use telemetry::{Context, Endpoint, GatewayClient, Outbox, settle, wait_for_exporter};
 
 /// What to send, and where to.
 #[derive(Debug)]
@@ -31,7 +31,14 @@ pub(crate) fn flush(flush: &Flush) -> Result<Exit> {
     let client = GatewayClient::new(&flush.endpoint, flush.budget)?;
     // A lock that somebody holds is reported before the budget has ended.
     let outbox = Outbox::new(&flush.state_dir).waiting_at_most(flush.budget * 3 / 4);
-    let settled = async { tokio::time::timeout(flush.budget, settle(&client, &outbox)).await };
+    let settled = async {
+        let settled = async {
+            // What it has begun, it finishes.
+            wait_for_exporter(&flush.state_dir).await?;
+            settle(&client, &outbox).await
+        };
+        tokio::time::timeout(flush.budget, settled).await
+    };
     let gateway = flush.endpoint.display_url();
     match runtime::block_on(settled).context("cannot set up the event loop")? {
         Ok(Ok(0)) => Ok(Exit::Success),

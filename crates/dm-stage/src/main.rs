@@ -1,5 +1,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    common::cli::main(dm_stage::TOOL, dm_stage::plan, dm_stage::run)
+    telemetry::main(dm_stage::TOOL, dm_stage::plan, dm_stage::run)
 }

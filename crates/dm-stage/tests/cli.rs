@@ -209,6 +209,7 @@ fn wrong_settings_of_recording_do_not_stop_the_command() {
         ("PUSHGATEWAY_URL", "nowhere", "PUSHGATEWAY_URL is wrong: "),
         ("DM_TEXTFILE", "dm.txt", "DM_TEXTFILE is wrong: the name must end in .prom"),
         ("DM_TEXTFILE", "/no/such/folder/dm.prom", "its folder /no/such/folder does not exist"),
+        ("DM_EXPORT", "later", "DM_EXPORT is wrong: must be detached or foreground; it is detached"),
         ("DM_EXPORT_BUDGET", "2", "DM_EXPORT_BUDGET is wrong: a duration needs a unit"),
         ("DM_COMMIT_TIME", "today", "DM_COMMIT_TIME is \"today\", not a time"),
         ("DM_LEASE_TTL", "2", "DM_LEASE_TTL is \"2\", not a duration"),
@@ -222,7 +223,7 @@ fn wrong_settings_of_recording_do_not_stop_the_command() {
             .stderr(contains(says).and(predicate::function(|text: &str| text.lines().count() == 1)));
     }
     assert!(!std::path::Path::new("/no").exists());
-    assert_eq!(journal(state.path()).len(), 6);
+    assert_eq!(journal(state.path()).len(), 7);
 }
 
 #[test]

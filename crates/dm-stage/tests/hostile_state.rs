@@ -50,7 +50,8 @@ fn whatever_the_umask_only_we_can_read_and_write() {
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("DM_STATE_DIR", &state)
-        .env(NO_GATEWAY.0, NO_GATEWAY.1);
+        .env(NO_GATEWAY.0, NO_GATEWAY.1)
+        .env("DM_EXPORT", "foreground");
     assert!(command.status().unwrap().success());
     let mut folders = vec![outer.path().join("new")];
     let mut files: Vec<PathBuf> = Vec::new();

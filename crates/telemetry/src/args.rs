@@ -92,9 +92,33 @@ pub struct ExportArgs {
     /// How long exporting may take after the work [default: 2s]
     #[arg(long, env = "DM_EXPORT_BUDGET", value_name = "DURATION", value_parser = maybe_duration)]
     pub export_budget: Option<EmptyAsNone<Given<Duration>>>,
+    /// Who pushes the event of a stage: "detached", a process that goes on when the tool has ended; or "foreground", the
+    /// tool itself, for a machine that kills such processes [default: detached]
+    #[arg(long, env = "DM_EXPORT", value_name = "HOW", value_parser = maybe_export_mode)]
+    pub export: Option<EmptyAsNone<Given<ExportMode>>>,
     /// The Pushgateway.
     #[command(flatten)]
     pub gateway: GatewayArgs,
+}
+
+/// Who pushes the event of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportMode {
+    /// A process of its own, which the tool does not wait for.
+    Detached,
+    /// The tool, before it ends.
+    Foreground,
+}
+
+impl FromStr for ExportMode {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "detached" => Ok(Self::Detached),
+            "foreground" => Ok(Self::Foreground),
+            _ => Err("must be detached or foreground".to_owned()),
+        }
+    }
 }
 
 fn parse_bool(text: &str) -> Result<bool, String> {
@@ -129,6 +153,10 @@ fn maybe_state_url(text: &str) -> Result<EmptyAsNone<Given<StoreUrl>>, String> {
 }
 
 fn maybe_gateway(text: &str) -> Result<EmptyAsNone<Given<PushTo>>, String> {
+    EmptyAsNone::parse_with(text, |text| Ok(Given(text.parse())))
+}
+
+fn maybe_export_mode(text: &str) -> Result<EmptyAsNone<Given<ExportMode>>, String> {
     EmptyAsNone::parse_with(text, |text| Ok(Given(text.parse())))
 }
 

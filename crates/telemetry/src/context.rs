@@ -1,5 +1,6 @@
 //! The context of every tool: its name, its deployment, and where it records.
 
+use std::os::unix;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use chrono::{DateTime, Utc};
 use state_store::StoreUrl;
 
-use crate::args::{EXPORT_BUDGET, ExportArgs, Given, PushTo};
+use crate::args::{EXPORT_BUDGET, ExportArgs, ExportMode, Given, PushTo};
 use crate::journal;
 use crate::pushgateway::Endpoint;
 use crate::recorder::{Recorded, SHARED_BY, Sinks};
@@ -82,6 +83,8 @@ impl Context {
             bail!("--require-export needs a Pushgateway: set PUSHGATEWAY_URL");
         }
         let state_dir = state_dir(export);
+        let state_url = state_url(tool, export);
+        let mode = settings.given("DM_EXPORT", "it is detached", export.export.as_ref())?;
         let shared_by = env::system(SHARED_BY).map(PathBuf::from);
         Ok(Self {
             tool,
@@ -99,8 +102,15 @@ impl Context {
                 .unwrap_or(DEFAULT_LEASE_TTL),
             sinks: Sinks {
                 is_deferred: shared_by.is_some() && shared_by == state_dir.as_deref().map(absolute),
+                // The end of process 1, or of what it waits for, is the end of all processes of a container or a service. What
+                // many machines share must be shared before this one is thrown away.
+                is_detached: mode.unwrap_or(ExportMode::Detached) == ExportMode::Detached
+                    && !export.gateway.require_export
+                    && state_url.is_none()
+                    && std::process::id() != 1
+                    && unix::process::parent_id() > 1,
                 state_dir,
-                state_url: state_url(tool, export),
+                state_url,
                 textfile: settings.given(
                     "DM_TEXTFILE",
                     "no metrics file is written",

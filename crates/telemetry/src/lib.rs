@@ -1,12 +1,14 @@
 //! Where an event goes once it has happened: the journal, the textfile and the Pushgateway.
 //!
 //! It owns the [`Recorder`], the journal on disk, the metric families and their text format, the textfile for
-//! `node_exporter`, and the Pushgateway protocol with its outbox. It decides nothing: recording never changes a
-//! verdict or an exit code, unless `--require-export` asks for that. It knows no tool.
+//! `node_exporter`, the Pushgateway protocol with its outbox, and the process that pushes after a tool has ended. It
+//! decides nothing: recording never changes a verdict or an exit code, unless `--require-export` asks for that. It knows
+//! no tool.
 #![warn(missing_docs)]
 
 mod args;
 mod context;
+mod exporter;
 mod interrupted;
 mod journal;
 mod metrics;
@@ -21,6 +23,7 @@ mod work;
 
 pub use args::ExportArgs;
 pub use context::{Context, HEARTBEAT, state_dir};
+pub use exporter::{main, wait_for_exporter};
 pub use interrupted::record_interrupted;
 pub use journal::{Contents, Entry, Journal, Unreadable};
 pub use metrics::catalog;

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
@@ -15,18 +16,18 @@ use super::{bounded, lock_wait};
 /// An acquired lock. It is released when this value is dropped or the process dies; see [`Lock::share_with_children`].
 #[derive(Debug)]
 #[must_use = "dropping this value releases the lock"]
-pub struct Lock(File);
+pub struct Lock(Option<File>);
 
 impl Lock {
     /// Locks `file`; waits for at most `limit`.
     pub(super) fn acquire(file: File, path: &Path, limit: Duration) -> io::Result<Self> {
         lock_wait::wait(&file, path, limit)?;
-        Ok(Self(file))
+        Ok(Self(Some(file)))
     }
 
     /// Locks `file`; `None` if another process has the lock.
     pub(super) fn try_acquire(file: File) -> io::Result<Option<Self>> {
-        Ok(lock_wait::is_acquired(&file)?.then_some(Self(file)))
+        Ok(lock_wait::is_acquired(&file)?.then_some(Self(Some(file))))
     }
 
     /// Lets the children that start from now on hold the lock too: if this process is killed, the lock is free when the
@@ -35,14 +36,28 @@ impl Lock {
     /// # Errors
     /// The flags of the descriptor cannot be changed.
     pub fn share_with_children(&self) -> io::Result<()> {
-        Ok(fcntl_setfd(self.0.as_fd(), FdFlags::empty())?)
+        self.0.iter().try_for_each(|file| Ok(fcntl_setfd(file.as_fd(), FdFlags::empty())?))
+    }
+
+    /// Gives the lock to a child, as its stdout: the child has it then, and nobody had it in between. The child takes it with
+    /// [`Lock::from_stdout`]; if the child dies, the lock is free.
+    pub fn into_stdout_of_child(mut self) -> Stdio {
+        self.0.take().map_or_else(Stdio::null, Stdio::from)
+    }
+
+    /// The lock that the parent has given to this process, as its stdout, to which nothing may be written.
+    ///
+    /// # Errors
+    /// The system has no descriptor left.
+    pub fn from_stdout() -> io::Result<Self> {
+        Ok(Self(Some(io::stdout().as_fd().try_clone_to_owned()?.into())))
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // Closing would not release a lock that a child, such as a server that it left behind, has open as well.
-        let _ = self.0.unlock();
+        let _ = self.0.as_ref().map(File::unlock);
     }
 }
 

@@ -10,7 +10,7 @@ fn blockers_and_waiting_sessions_are_reported() {
     let gateway = Pushgateway::start();
     let blocker = server.session("web", "shop-web", "begin; select * from orders where id = 4711");
     let mut run = Run::psql(&server, "migrator", &["--lock-timeout", "0s"], ALTER);
-    run.command.env("PUSHGATEWAY_URL", gateway.url());
+    run.command.env("PUSHGATEWAY_URL", gateway.url()).env("DM_EXPORT", "foreground");
     let mut run = run.start();
     let line = run.wait_for("waiting");
     assert!(

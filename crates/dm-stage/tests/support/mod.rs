@@ -14,7 +14,7 @@ pub(crate) fn state_dir() -> TempDir {
 pub(crate) fn dm_stage(state: &TempDir) -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dm-stage"));
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("DM_STATE_DIR", state.path());
-    command.env("DM_SERVICE", "shop").env("DM_ENVIRONMENT", "production");
+    command.env("DM_SERVICE", "shop").env("DM_ENVIRONMENT", "production").env("DM_EXPORT", "foreground");
     command
 }
 

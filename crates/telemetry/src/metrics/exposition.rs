@@ -1,6 +1,7 @@
 //! Metric families as data: the content of a Pushgateway group or a textfile, and how to merge two of them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::catalog::{Family, Kind};
 
@@ -88,11 +89,36 @@ pub(crate) struct Exposition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Remark {
     /// The document has counters for as many stages as it can have; those of this stage were not counted.
-    TooManyStages(String),
+    TooManyStages {
+        /// The stage.
+        stage: String,
+        /// How many there can be.
+        limit: usize,
+    },
     /// The histogram exists with different buckets. Such histograms are never merged.
     UnequalBuckets(String),
     /// Its value was none that these tools count to, so it was counted again from the journal.
     Repaired(String),
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyStages { stage, limit } => write!(
+                f,
+                "the shared state has counters for {limit} names of stages, so {stage} is recorded, and not counted: use \
+                 a fixed set of names"
+            ),
+            Self::UnequalBuckets(name) => {
+                write!(f, "{name} exists with other buckets, so nothing was added; delete its group once")
+            }
+            Self::Repaired(name) => write!(
+                f,
+                "{name} had a value that these tools cannot have counted, so it was counted again from the journal: \
+                 something else pushes to its group"
+            ),
+        }
+    }
 }
 
 impl Exposition {

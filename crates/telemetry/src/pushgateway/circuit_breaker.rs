@@ -52,7 +52,7 @@ impl CircuitBreaker {
     pub(crate) fn trip(&self, now: DateTime<Utc>) {
         let text = format!("{} {}\n", now.to_rfc3339(), self.server);
         let _ = PrivateDir::create(&self.state_dir, &[])
-            .and_then(|folder| folder.replace(self.file, text.as_bytes()));
+            .and_then(|folder| folder.replace_unsynced(self.file, text.as_bytes()));
     }
 
     fn read(&self) -> Option<String> {

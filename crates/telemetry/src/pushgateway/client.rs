@@ -1,5 +1,7 @@
 //! A client for the four requests that a Pushgateway understands.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::{Client, Method, Response};
@@ -26,6 +28,18 @@ pub struct GatewayClient {
     base: Url,
     http: Client,
     timeout: Duration,
+    answered: Answered,
+}
+
+/// Whether a Pushgateway has answered anything: one that has is not down, even if not everything could be sent in time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answered(Arc<AtomicBool>);
+
+impl Answered {
+    /// Whether it has.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl GatewayClient {
@@ -34,7 +48,14 @@ impl GatewayClient {
     /// # Errors
     /// The HTTP client cannot be set up.
     pub fn new(endpoint: &Endpoint, timeout: Duration) -> Result<Self, PushError> {
-        Ok(Self { base: endpoint.url.clone(), http: endpoint.client()?, timeout })
+        let answered = Answered::default();
+        Ok(Self { base: endpoint.url.clone(), http: endpoint.client()?, timeout, answered })
+    }
+
+    /// The same client; it notes its first answer in `answered`.
+    #[must_use]
+    pub(crate) fn noting(self, answered: &Answered) -> Self {
+        Self { answered: answered.clone(), ..self }
     }
 
     /// Replaces the group.
@@ -71,6 +92,7 @@ impl GatewayClient {
                 "the server that responded to a read is not a Pushgateway".to_owned(),
             ));
         }
+        self.answered.0.store(true, Ordering::Relaxed);
         Ok(Snapshot::new(text))
     }
 

@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, Identity as ClientCertificate};
+use reqwest::{Certificate, Client, ClientBuilder, Identity as ClientCertificate};
 use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::args::GatewayArgs;
@@ -24,8 +25,19 @@ pub struct Endpoint {
     /// The URL, including a path in front of `/metrics`.
     pub(super) url: Url,
     headers: HeaderMap,
-    authority: Vec<Certificate>,
-    certificate: Option<ClientCertificate>,
+    /// Certificates to trust, PEM.
+    authority: Option<String>,
+    /// The certificate of the client with its key, PEM.
+    certificate: Option<String>,
+}
+
+/// An endpoint with its secrets, for another process of this user.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PortableEndpoint {
+    url: String,
+    headers: Vec<(String, Vec<u8>)>,
+    authority: Option<String>,
+    certificate: Option<String>,
 }
 
 impl fmt::Debug for Endpoint {
@@ -71,38 +83,70 @@ impl Endpoint {
             (Some(_), _, Some(_)) => bail!("use either --pushgateway-user or --pushgateway-token, not both"),
         }
         let pem = |flag: &str, path: Option<PathBuf>| path.map(|path| read(&path, flag)).transpose();
-        let authority = match pem("--pushgateway-ca", non_empty(args.pushgateway_ca.as_ref()))? {
-            Some(bytes) => {
-                let found = Certificate::from_pem_bundle(&bytes).ok().filter(|found| !found.is_empty());
-                found.context("--pushgateway-ca contains no PEM certificates")?
-            }
-            None => Vec::new(),
-        };
-        let certificate = pem("--pushgateway-cert", non_empty(args.pushgateway_cert.as_ref()))?
-            .map(|bytes| ClientCertificate::from_pem(&bytes))
-            .transpose()
-            .context("--pushgateway-cert contains no PEM certificate with its key")?;
+        let authority = pem("--pushgateway-ca", non_empty(args.pushgateway_ca.as_ref()))?;
+        let certificate = pem("--pushgateway-cert", non_empty(args.pushgateway_cert.as_ref()))?;
+        let endpoint = Self { url, headers, authority, certificate };
         // Certificates are validated only when a client is built. The client that pushes is built after the work has
         // started, which is too late to report an error.
-        if !authority.is_empty() {
-            let client = http::builder(false).tls_certs_merge(authority.clone()).build();
-            client.map_err(http::describe_error).map_err(anyhow::Error::msg).context("--pushgateway-ca")?;
+        let check = |builder: ClientBuilder, flag: &'static str| {
+            let built = builder.build().map_err(http::describe_error).map_err(anyhow::Error::msg);
+            built.map(drop).context(flag)
+        };
+        if let Some(found) = endpoint.authority()? {
+            check(http::builder(false).tls_certs_merge(found), "--pushgateway-ca")?;
         }
-        if let Some(certificate) = &certificate {
-            let client = http::builder(false).identity(certificate.clone()).build();
-            client.map_err(http::describe_error).map_err(anyhow::Error::msg).context("--pushgateway-cert")?;
+        if let Some(found) = endpoint.certificate()? {
+            check(http::builder(false).identity(found), "--pushgateway-cert")?;
         }
-        Ok(Self { url, headers, authority, certificate })
+        Ok(endpoint)
+    }
+
+    fn authority(&self) -> Result<Option<Vec<Certificate>>> {
+        let Some(text) = &self.authority else { return Ok(None) };
+        let found = Certificate::from_pem_bundle(text.as_bytes()).ok().filter(|found| !found.is_empty());
+        found.context("--pushgateway-ca contains no PEM certificates").map(Some)
+    }
+
+    fn certificate(&self) -> Result<Option<ClientCertificate>> {
+        let Some(text) = &self.certificate else { return Ok(None) };
+        let found = ClientCertificate::from_pem(text.as_bytes());
+        found.context("--pushgateway-cert contains no PEM certificate with its key").map(Some)
+    }
+
+    /// The endpoint for another process of this user.
+    pub(crate) fn to_portable(&self) -> PortableEndpoint {
+        let headers = self.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
+        PortableEndpoint {
+            url: self.url.to_string(),
+            headers: headers.collect(),
+            authority: self.authority.clone(),
+            certificate: self.certificate.clone(),
+        }
+    }
+
+    /// The endpoint of the process that called [`Endpoint::to_portable`].
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub(crate) fn from_portable(portable: PortableEndpoint) -> Result<Self> {
+        let PortableEndpoint { url, headers, authority, certificate } = portable;
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let mut value = HeaderValue::from_bytes(&value)?;
+            value.set_sensitive(true);
+            map.append(name.parse::<HeaderName>()?, value);
+        }
+        Ok(Self { url: Url::parse(&url)?, headers: map, authority, certificate })
     }
 
     /// An HTTP client with the credentials.
     pub(super) fn client(&self) -> Result<Client> {
         let mut builder = http::builder(self.url.scheme() == "https").default_headers(self.headers.clone());
-        if !self.authority.is_empty() {
-            builder = builder.tls_certs_merge(self.authority.clone());
+        if let Some(authority) = self.authority()? {
+            builder = builder.tls_certs_merge(authority);
         }
-        if let Some(certificate) = &self.certificate {
-            builder = builder.identity(certificate.clone());
+        if let Some(certificate) = self.certificate()? {
+            builder = builder.identity(certificate);
         }
         builder.build().context("cannot set up an HTTP client for the Pushgateway")
     }
@@ -113,8 +157,11 @@ impl Endpoint {
     }
 }
 
-fn read(path: &Path, flag: &str) -> Result<Vec<u8>> {
-    bounded::read(path, MAX_SMALL_BYTES).with_context(|| format!("{flag}: cannot read {}", path.display()))
+fn read(path: &Path, flag: &str) -> Result<String> {
+    let bytes = bounded::read(path, MAX_SMALL_BYTES);
+    let bytes = bytes.with_context(|| format!("{flag}: cannot read {}", path.display()))?;
+    // What is not UTF-8 is a comment.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn header(line: &str) -> Option<(HeaderName, HeaderValue)> {
@@ -155,6 +202,16 @@ mod tests {
         let endpoint = Endpoint::new(url.clone(), &GatewayArgs::default()).unwrap();
         assert_eq!(format!("{endpoint:?}"), "Endpoint(\"http://***@h/prefix\")");
         assert!(Endpoint::new(url, &args).unwrap_err().to_string().contains("already contains a user"));
+    }
+
+    #[test]
+    fn another_process_gets_the_same_endpoint() {
+        let args = GatewayArgs { pushgateway_token: flag("t"), ..Default::default() };
+        let endpoint = endpoint(&args).unwrap();
+        let text = serde_json::to_string(&endpoint.to_portable()).unwrap();
+        let same = Endpoint::from_portable(serde_json::from_str(&text).unwrap()).unwrap();
+        assert_eq!((&same.url, &same.headers), (&endpoint.url, &endpoint.headers));
+        assert!(same.headers.values().all(HeaderValue::is_sensitive));
     }
 
     #[test]

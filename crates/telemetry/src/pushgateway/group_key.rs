@@ -10,6 +10,9 @@ use common::label::Stage;
 /// The names of the labels of a counters group.
 const COUNTERS: [&str; 5] = ["job", "environment", "service", "stage", "slot"];
 
+/// The names of the labels of a run.
+const RUN: [&str; 4] = ["job", "environment", "service", "run"];
+
 /// The labels of a group, `job` first, as in the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupKey(Vec<(&'static str, String)>);
@@ -82,9 +85,18 @@ impl GroupKey {
 
     /// The counters group with this file name.
     pub(crate) fn counters_with_file_name(name: &str) -> Option<Self> {
+        Self::with_file_name(name, "dm_counters", &COUNTERS)
+    }
+
+    /// The run with this file name.
+    pub(crate) fn run_with_file_name(name: &str) -> Option<Self> {
+        Self::with_file_name(name, "dm_run", &RUN)
+    }
+
+    fn with_file_name(name: &str, job: &str, labels: &[&'static str]) -> Option<Self> {
         let parts = split(name)?;
-        let is_counters = parts.len() == COUNTERS.len() && parts[0] == "dm_counters";
-        is_counters.then(|| Self(COUNTERS.into_iter().zip(parts).collect()))
+        let is_its = parts.len() == labels.len() && parts[0] == job;
+        is_its.then(|| Self(labels.iter().copied().zip(parts).collect()))
     }
 }
 
@@ -147,6 +159,9 @@ mod tests {
         assert_ne!(name, GroupKey::state(&identity, &stage).file_name());
         assert!(!name.contains('/'));
         assert_eq!(GroupKey::counters_with_file_name(&name), Some(GroupKey::counters(&identity, &stage)));
+        let run = GroupKey::migration(&identity);
+        assert_eq!(GroupKey::run_with_file_name(&run.file_name()), Some(run));
+        assert_eq!(GroupKey::run_with_file_name(&name), None);
         let uncounted = GroupKey::state(&identity, &stage).file_name();
         for other in ["", "build", &uncounted, &format!("{name}+")] {
             assert_eq!(GroupKey::counters_with_file_name(other), None, "{other}");

@@ -20,7 +20,7 @@ pub(crate) async fn hand_over(outbox: &Outbox, client: Option<&GatewayClient>) -
         let _lock = group.lock().await?;
         complete_interrupted(&group)?;
         for entry in group.entries()? {
-            if entry.put.is_some() {
+            if entry.put().is_some() {
                 let Some(client) = client else { continue };
                 if snapshot.is_none() {
                     snapshot = Some(client.read().await?);
@@ -40,7 +40,7 @@ pub(crate) async fn hand_over(outbox: &Outbox, client: Option<&GatewayClient>) -
 
 /// Whether an event whose PUT was begun is not counted.
 fn is_lost(entry: &OutboxEntry, snapshot: &Snapshot) -> bool {
-    let Some(put) = &entry.put else { return true };
+    let Some(put) = entry.put() else { return true };
     let key = GroupKey::counters(&entry.event.identity, &entry.event.stage);
     let recent = snapshot.group(&key).as_mut().map(RecentTokens::take_from);
     // Totals of the shared state have no tokens. They began with what the Pushgateway showed.

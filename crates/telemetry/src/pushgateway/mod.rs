@@ -20,6 +20,7 @@
 //! | `outbox` | events to be sent, in the state directory |
 //! | `enqueue` | journal and outbox as one step |
 //! | `handover` | events of a machine that gets a shared state |
+//! | `ended_runs` | groups to be deleted |
 //! | `push` | the events of one group, each counted once |
 //! | `session` | the conversation of one tool |
 //! | `circuit_breaker` | no retry for a while after an outage |
@@ -27,6 +28,7 @@
 mod circuit_breaker;
 mod client;
 mod dedup;
+mod ended_runs;
 mod endpoint;
 mod enqueue;
 mod error;
@@ -38,15 +40,17 @@ mod session;
 mod snapshot;
 
 pub(crate) use circuit_breaker::CircuitBreaker;
+pub(crate) use client::Answered;
 pub use client::GatewayClient;
 pub use endpoint::Endpoint;
+pub(crate) use endpoint::PortableEndpoint;
 pub(crate) use enqueue::{complete_interrupted, journal_and_enqueue};
 pub(crate) use error::PushError;
 pub(crate) use group_key::GroupKey;
 pub(crate) use handover::hand_over;
 pub use outbox::Outbox;
 pub(crate) use outbox::{GroupOutbox, MAX_EVENT_BYTES, with_state};
-pub(crate) use push::{combined_state, is_outdated};
+pub(crate) use push::{combined_state, is_outdated, push_group};
 pub use session::settle;
-pub(crate) use session::{PushSession, TOO_SHORT_TO_ANNOUNCE};
+pub(crate) use session::{PushSession, TOO_SHORT_TO_ANNOUNCE, run_of};
 pub(crate) use snapshot::Snapshot;

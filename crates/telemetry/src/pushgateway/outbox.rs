@@ -20,6 +20,7 @@ use anyhow::{Context, Result};
 use tokio::time::{Instant, sleep};
 
 use super::dedup::{PutRecord, RecentTokens, Token};
+use super::ended_runs::EndedRuns;
 use super::group_key::{GroupKey, joined, split};
 use crate::args::EXPORT_BUDGET;
 use crate::journal::Journal;
@@ -69,15 +70,21 @@ pub(super) struct Draft {
     name: String,
 }
 
+/// The file of an event to be sent or verified. Its name says how far the event is; the event need not be read for that.
+#[derive(Debug)]
+pub(super) struct OutboxFile {
+    folder: Arc<PrivateDir>,
+    name: String,
+    /// Its last PUT; `None` if it was never sent.
+    pub(super) put: Option<PutRecord>,
+}
+
 /// One event to be sent or verified.
 #[derive(Debug)]
 pub(super) struct OutboxEntry {
-    folder: Arc<PrivateDir>,
-    name: String,
+    pub(super) file: OutboxFile,
     /// The event.
     pub(super) event: Event,
-    /// Its last PUT; `None` if it was never sent.
-    pub(super) put: Option<PutRecord>,
 }
 
 impl Outbox {
@@ -116,11 +123,16 @@ impl Outbox {
         Ok(services.collect())
     }
 
+    /// The runs that have ended.
+    pub(crate) fn ended_runs(&self) -> EndedRuns {
+        EndedRuns(self.state_dir.clone())
+    }
+
     /// All groups that have a folder, sorted by name.
     ///
     /// # Errors
     /// The state directory cannot be used.
-    pub(super) fn groups(&self) -> io::Result<Vec<GroupOutbox>> {
+    pub(crate) fn groups(&self) -> io::Result<Vec<GroupOutbox>> {
         Ok(self.names_in(FOLDER)?.into_iter().map(|name| self.group_in(FOLDER, name)).collect())
     }
 
@@ -173,13 +185,18 @@ impl GroupOutbox {
         self.state_dir.join(self.area).join(&self.name)
     }
 
+    /// The name of the folder, which no other group has.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether the group has no event.
     pub(crate) fn is_empty(&self) -> bool {
         self.names().is_ok_and(|names| names.is_empty())
     }
 
     /// Whether an event of the group was never sent, or its PUT was never acknowledged.
-    pub(super) fn has_unsent(&self) -> bool {
+    pub(crate) fn has_unsent(&self) -> bool {
         self.names().is_ok_and(|names| names.iter().any(|name| !name.contains(".sent-")))
     }
 
@@ -202,12 +219,22 @@ impl GroupOutbox {
         Ok(names.map(|name| Draft { folder: Arc::clone(&folder), name }).collect())
     }
 
+    /// The group on the Pushgateway; `None` if this is not the folder of one.
+    pub(super) fn key(&self) -> Option<GroupKey> {
+        GroupKey::counters_with_file_name(&self.name)
+    }
+
     /// The events that are not drafts, oldest first. Needs the group's lock.
     pub(super) fn entries(&self) -> Result<Vec<OutboxEntry>> {
+        Ok(self.files()?.into_iter().filter_map(OutboxFile::read).collect())
+    }
+
+    /// The files of the events that are not drafts, oldest first. Needs the group's lock.
+    pub(super) fn files(&self) -> Result<Vec<OutboxFile>> {
         let unreadable = || format!("cannot read the outbox of {}", self.name);
         let Some(folder) = self.open().with_context(unreadable)? else { return Ok(Vec::new()) };
         let names = self.names().with_context(unreadable)?;
-        Ok(names.into_iter().filter_map(|name| OutboxEntry::read(&folder, name)).collect())
+        Ok(names.into_iter().filter_map(|name| OutboxFile::parse(&folder, name)).collect())
     }
 
     /// Opens the folder of the group; `None` if it does not exist.
@@ -245,8 +272,8 @@ impl Draft {
     }
 }
 
-impl OutboxEntry {
-    fn read(folder: &Arc<PrivateDir>, name: String) -> Option<Self> {
+impl OutboxFile {
+    fn parse(folder: &Arc<PrivateDir>, name: String) -> Option<Self> {
         let (_, state) = name.rsplit_once('.')?;
         let put = match state.split('-').collect::<Vec<_>>().as_slice() {
             ["unsent"] => None,
@@ -257,33 +284,63 @@ impl OutboxEntry {
             }),
             _ => return None,
         };
-        let event = serde_json::from_slice(&folder.read(&name, MAX_EVENT_BYTES).ok()??).ok()?;
-        Some(Self { folder: Arc::clone(folder), name, event, put })
+        Some(Self { folder: Arc::clone(folder), name, put })
     }
 
-    /// Saves a change to the event. Only before its first PUT: a PUT is repeated unchanged.
-    pub(super) fn save_event(&self) -> io::Result<()> {
-        self.folder.replace(&self.name, &serde_json::to_vec(&self.event)?)
+    /// The id of the event.
+    pub(super) fn event_id(&self) -> &str {
+        let (event, _) = self.name.rsplit_once('.').unwrap_or((&self.name, ""));
+        event.rsplit_once('-').map_or("", |(_, id)| id)
     }
 
-    /// Saves the progress of its PUT.
-    pub(super) fn save_put(&mut self, put: PutRecord) -> io::Result<()> {
-        let state = if put.acknowledged { "sent" } else { "tried" };
-        let renamed = with_state(&self.name, &format!("{state}-{}-{}", put.token, put.before));
-        self.folder.rename(&self.name, &renamed)?;
-        self.name = renamed;
-        self.put = Some(put);
-        Ok(())
+    /// The event; `None` if it cannot be read.
+    pub(super) fn event(&self) -> Option<Event> {
+        serde_json::from_slice(&self.folder.read(&self.name, MAX_EVENT_BYTES).ok()??).ok()
     }
 
-    /// Makes the event an unsent one of another outbox.
-    pub(super) fn hand_over(self, other: &GroupOutbox) -> io::Result<()> {
-        self.folder.move_to(&self.name, &*other.create()?, &with_state(&self.name, "unsent"))
+    /// The file with its event; `None` if it cannot be read.
+    pub(super) fn read(self) -> Option<OutboxEntry> {
+        let event = self.event()?;
+        Some(OutboxEntry { file: self, event })
     }
 
     /// Removes the event: there is nothing more to do for it.
     pub(super) fn remove(self) -> io::Result<()> {
         self.folder.remove(&self.name)
+    }
+}
+
+impl OutboxEntry {
+    /// Its last PUT; `None` if it was never sent.
+    pub(super) fn put(&self) -> Option<&PutRecord> {
+        self.file.put.as_ref()
+    }
+
+    /// Saves a change to the event. Only before its first PUT: a PUT is repeated unchanged.
+    pub(super) fn save_event(&self) -> io::Result<()> {
+        self.file.folder.replace(&self.file.name, &serde_json::to_vec(&self.event)?)
+    }
+
+    /// Saves the progress of its PUT.
+    pub(super) fn save_put(&mut self, put: PutRecord) -> io::Result<()> {
+        let state = if put.acknowledged { "sent" } else { "tried" };
+        let file = &mut self.file;
+        let renamed = with_state(&file.name, &format!("{state}-{}-{}", put.token, put.before));
+        file.folder.rename(&file.name, &renamed)?;
+        file.name = renamed;
+        file.put = Some(put);
+        Ok(())
+    }
+
+    /// Makes the event an unsent one of another outbox.
+    pub(super) fn hand_over(self, other: &GroupOutbox) -> io::Result<()> {
+        let file = self.file;
+        file.folder.move_to(&file.name, &*other.create()?, &with_state(&file.name, "unsent"))
+    }
+
+    /// Removes the event: there is nothing more to do for it.
+    pub(super) fn remove(self) -> io::Result<()> {
+        self.file.remove()
     }
 }
 
@@ -309,7 +366,7 @@ mod tests {
         journal_and_enqueue(&journal, &group, &event).unwrap();
         assert_eq!(journal.read().unwrap(), [Entry::Finished(event.clone())]);
         let [mut entry] = group.entries().unwrap().try_into().unwrap();
-        assert_eq!((&entry.event, &entry.put), (&event, &None));
+        assert_eq!((&entry.event, entry.put()), (&event, None));
         for acknowledged in [false, true] {
             let token = Token::from_event_id(&event.id);
             let mut before = RecentTokens::default();
@@ -317,7 +374,8 @@ mod tests {
             let put = PutRecord { token, before, acknowledged };
             entry.save_put(put.clone()).unwrap();
             [entry] = group.entries().unwrap().try_into().unwrap();
-            assert_eq!(entry.put, Some(put));
+            assert_eq!(entry.put(), Some(&put));
+            assert_eq!(entry.file.event_id(), event.id.as_str());
         }
         entry.remove().unwrap();
         assert!(group.is_empty());

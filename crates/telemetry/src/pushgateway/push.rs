@@ -3,6 +3,8 @@
 //! Read, add, PUT. The group's recent tokens decide what is added, so it does not matter which tool was killed when: an
 //! event whose token is in the group is not added again, and one that is provably missing is.
 
+use std::collections::HashSet;
+
 use chrono::TimeDelta;
 
 use super::client::GatewayClient;
@@ -10,7 +12,7 @@ use super::dedup::{DeliveryState, PutRecord, RecentTokens, Token};
 use super::enqueue::complete_interrupted;
 use super::error::PushError;
 use super::group_key::GroupKey;
-use super::outbox::{GroupOutbox, OutboxEntry};
+use super::outbox::{GroupOutbox, OutboxEntry, OutboxFile};
 use super::snapshot::Snapshot;
 use crate::journal::{Entry, Journal};
 use crate::metrics::exposition::Remark;
@@ -21,57 +23,73 @@ use common::event::Event;
 /// How far the clocks of the Pushgateway and of the machines may differ.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(1);
 
+/// How many events are read and pushed together. A backlog of any length leaves in steps; each that is done stays done.
+const MAX_BATCH: usize = 1000;
+
 /// Pushes all pending events of `group`. The caller has the group's lock. Returns the histograms that could not be added
 /// to.
 ///
 /// If the read fails, nothing is written: a wrong base would look like a counter reset, and everything would be counted
 /// again.
-pub(super) async fn push_group(
+pub(crate) async fn push_group(
     client: &GatewayClient,
     group: &GroupOutbox,
 ) -> Result<Vec<Remark>, PushError> {
     complete_interrupted(group)?;
-    let entries = group.entries()?;
-    let Some(newest) = entries.last().map(|entry| &entry.event) else { return Ok(Vec::new()) };
-    let key = GroupKey::counters(&newest.identity, &newest.stage);
-    let state_key = GroupKey::state(&newest.identity, &newest.stage);
-    let snapshot = client.read().await?;
-    let mut counters = snapshot.group(&key);
-    let recent = counters.as_mut().map(RecentTokens::take_from);
-
-    let mut pending = Vec::new();
-    for entry in entries {
-        match entry.put.as_ref().map(|put| put.delivery_state(recent.as_ref())) {
-            None | Some(DeliveryState::Lost) => pending.push(entry),
-            Some(DeliveryState::Counted | DeliveryState::Unknown) => entry.remove()?,
-        }
-    }
-    if pending.is_empty() {
-        return Ok(Vec::new());
-    }
-    if !pending.last().is_some_and(|entry| is_outdated(&snapshot, &entry.event)) {
-        add_outages(&snapshot, &mut pending);
-        let state = combined_state(pending.iter().map(|entry| &entry.event));
-        if !state.is_empty() {
-            client.post(&state_key, &state).await?;
-        }
-    }
-    let mut counters = counters.unwrap_or_default();
     let mut remarks = Vec::new();
-    if !counters.is_plausible() {
-        remarks = counters.repair(&counted_before(group.journal(), &key, &pending));
+    let Some(key) = group.key() else { return Ok(remarks) };
+    let mut files = group.files()?;
+    let mut is_state_outdated = None;
+    while !files.is_empty() {
+        let snapshot = client.read().await?;
+        let mut counters = snapshot.group(&key);
+        let recent = counters.as_mut().map(RecentTokens::take_from);
+        let mut pending = Vec::new();
+        let mut later = Vec::new();
+        for file in files {
+            match file.put.as_ref().map(|put| put.delivery_state(recent.as_ref())) {
+                Some(DeliveryState::Counted | DeliveryState::Unknown) => file.remove()?,
+                None | Some(DeliveryState::Lost) if pending.len() < MAX_BATCH => pending.extend(file.read()),
+                None | Some(DeliveryState::Lost) => later.push(file),
+            }
+        }
+        let Some(last) = pending.last().map(|entry| &entry.event) else { break };
+        // Later steps would take the state that the first one pushed for a newer one.
+        let is_state_outdated = *is_state_outdated.get_or_insert_with(|| {
+            let newest = later.last().and_then(OutboxFile::event);
+            is_outdated(&snapshot, newest.as_ref().unwrap_or(last))
+        });
+        if !is_state_outdated {
+            let state_key = GroupKey::state(&last.identity, &last.stage);
+            add_outages(&snapshot, &mut pending);
+            let state = combined_state(pending.iter().map(|entry| &entry.event));
+            if !state.is_empty() {
+                client.post(&state_key, &state).await?;
+            }
+        }
+        let mut counters = counters.unwrap_or_default();
+        if !counters.is_plausible() {
+            let uncounted = pending.iter().map(|entry| &entry.file).chain(&later);
+            let uncounted = uncounted.map(OutboxFile::event_id).collect();
+            remarks.extend(counters.repair(&counted_before(group.journal(), &key, &uncounted)));
+        }
+        remarks.extend(put_counters(client, &key, counters, recent.unwrap_or_default(), &mut pending).await?);
+        if later.is_empty() {
+            break;
+        }
+        // The next read verifies this step.
+        files = pending.into_iter().map(|entry| entry.file).chain(later).collect();
     }
-    remarks.extend(put_counters(client, &key, counters, recent.unwrap_or_default(), &mut pending).await?);
     Ok(remarks)
 }
 
-/// What the events in the journal count to, without the pending ones. Those of other machines are not in it.
-fn counted_before(journal: &Journal, key: &GroupKey, pending: &[OutboxEntry]) -> Exposition {
+/// What the events in the journal count to, without those with the ids `uncounted`. Those of other machines are not in it.
+fn counted_before(journal: &Journal, key: &GroupKey, uncounted: &HashSet<&str>) -> Exposition {
     let mut counted = Exposition::default();
     for entry in journal.read().unwrap_or_default() {
         if let Entry::Finished(event) = entry
             && GroupKey::counters(&event.identity, &event.stage) == *key
-            && !pending.iter().any(|pending| pending.event.id == event.id)
+            && !uncounted.contains(event.id.as_str())
         {
             counted.add(&contribution(&event).counters);
         }
@@ -106,14 +124,12 @@ pub(super) async fn push_unsaved(client: &GatewayClient, event: &Event) -> Resul
 /// A snapshot from before a PUT cannot prove that an event is missing, so only presence counts.
 pub(super) fn verify(group: &GroupOutbox, snapshot: &Snapshot) -> Result<bool, PushError> {
     complete_interrupted(group)?;
+    let files = group.files()?;
+    let recent = group.key().and_then(|key| snapshot.group(&key)).as_mut().map(RecentTokens::take_from);
     let mut is_verified = true;
-    let mut recent = None;
-    for entry in group.entries()? {
-        let key = || GroupKey::counters(&entry.event.identity, &entry.event.stage);
-        let recent =
-            recent.get_or_insert_with(|| snapshot.group(&key()).as_mut().map(RecentTokens::take_from));
-        match entry.put.as_ref().map(|put| put.delivery_state(recent.as_ref())) {
-            Some(DeliveryState::Counted) => entry.remove()?,
+    for file in files {
+        match file.put.as_ref().map(|put| put.delivery_state(recent.as_ref())) {
+            Some(DeliveryState::Counted) => file.remove()?,
             _ => is_verified = false,
         }
     }
@@ -125,7 +141,7 @@ pub(super) fn verify(group: &GroupOutbox, snapshot: &Snapshot) -> Result<bool, P
 fn add_outages(snapshot: &Snapshot, entries: &mut [OutboxEntry]) {
     let Some(first) = entries.first().filter(|entry| entry.event.stage.is_deployment()) else { return };
     let mut outage = snapshot.outage(&first.event.identity);
-    for entry in entries.iter_mut().filter(|entry| entry.put.is_none()) {
+    for entry in entries.iter_mut().filter(|entry| entry.put().is_none()) {
         outage.add(&mut entry.event);
         if entry.event.restored_s.is_some() {
             // The next state shows no outage any more. If this save fails and the tool is killed before the PUT, the
@@ -200,7 +216,7 @@ mod tests {
             journal.append(&other).unwrap();
         }
         journal_and_enqueue(&journal, &group, &event).unwrap();
-        let counted = counted_before(&journal, &key, &group.entries().unwrap());
+        let counted = counted_before(&journal, &key, &HashSet::from([event.id.as_str()]));
         let labels = [("status", "success")];
         for absurd in [f64::NAN, f64::INFINITY, 1e300, -1e308, -1.0] {
             let mut counters = contribution(&event).counters;

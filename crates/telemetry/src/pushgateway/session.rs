@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use tokio::sync::oneshot::Receiver;
+use tokio::sync::oneshot::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::client::GatewayClient;
@@ -83,26 +84,35 @@ impl PushSession {
     }
 
     /// Announces the work, sends heartbeats until the work has ended, then pushes the outcome. `end` carries the event if
-    /// it could not be saved in the outbox.
+    /// it could not be saved in the outbox. `None` if somebody else pushes the outcome.
     ///
     /// # Errors
     /// The outcome could not be pushed.
-    pub(crate) async fn run(&self, mut end: Receiver<Option<Box<Event>>>) -> Result<Vec<Remark>, PushError> {
-        let unsaved = match timeout(TOO_SHORT_TO_ANNOUNCE, &mut end).await {
-            Ok(unsaved) => unsaved.unwrap_or_default(),
+    pub(crate) async fn run(
+        &self,
+        mut end: Receiver<Option<Box<Event>>>,
+    ) -> Option<Result<Vec<Remark>, PushError>> {
+        let ended = match timeout(TOO_SHORT_TO_ANNOUNCE, &mut end).await {
+            Ok(ended) => ended,
             Err(_) => self.accompany(&mut end).await,
         };
-        self.push_outcome(unsaved.as_deref()).await
+        Some(self.push_outcome(ended.ok()?.as_deref()).await)
     }
 
     /// Announces the work, and sends heartbeats until it has ended. Returns the event if it could not be saved.
-    pub(crate) async fn accompany(&self, end: &mut Receiver<Option<Box<Event>>>) -> Option<Box<Event>> {
+    ///
+    /// # Errors
+    /// Somebody else pushes the outcome.
+    pub(crate) async fn accompany(
+        &self,
+        end: &mut Receiver<Option<Box<Event>>>,
+    ) -> Result<Option<Box<Event>>, RecvError> {
         let _ = self.announce().await;
         let mut beats = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                unsaved = &mut *end => return unsaved.unwrap_or_default(),
+                ended = &mut *end => return ended,
                 _ = beats.tick(), if self.own_run().is_some() || self.work.beats_for_deployment => {
                     let _ = self.beat().await;
                 }
@@ -144,7 +154,7 @@ impl PushSession {
         for group in outbox.groups()?.into_iter().filter(GroupOutbox::has_unsent) {
             push_unless_rejected(&self.client, &group).await?;
         }
-        Ok(())
+        outbox.ended_runs().send(&self.client).await
     }
 
     async fn beat(&self) -> Result<(), PushError> {
@@ -162,14 +172,8 @@ impl PushSession {
         Ok(())
     }
 
-    /// The group that exists as long as this work runs, if it has one.
     fn own_run(&self) -> Option<(GroupKey, Exposition)> {
-        let WorkItem { identity, kind, .. } = &self.work;
-        if self.is_whole_deployment() {
-            return Some((GroupKey::run(identity), in_progress(identity, self.work.started_s())));
-        }
-        let migration = || (GroupKey::migration(identity), migration_in_progress(1.0, self.work.started_s()));
-        (*kind == WorkKind::Migration).then(migration)
+        run_of(&self.work)
     }
 
     fn group(&self) -> Option<GroupOutbox> {
@@ -185,6 +189,16 @@ impl PushSession {
     }
 }
 
+/// The group that exists as long as the work runs, if it has one.
+pub(crate) fn run_of(work: &WorkItem) -> Option<(GroupKey, Exposition)> {
+    let WorkItem { identity, kind, .. } = work;
+    if work.stage.is_deployment() {
+        return Some((GroupKey::run(identity), in_progress(identity, work.started_s())));
+    }
+    let migration = || (GroupKey::migration(identity), migration_in_progress(1.0, work.started_s()));
+    (*kind == WorkKind::Migration).then(migration)
+}
+
 /// Pushes a group. If the Pushgateway rejects it, the other groups can still be pushed.
 async fn push_unless_rejected(client: &GatewayClient, group: &GroupOutbox) -> Result<(), PushError> {
     let _lock = group.lock().await?;
@@ -194,12 +208,13 @@ async fn push_unless_rejected(client: &GatewayClient, group: &GroupOutbox) -> Re
     }
 }
 
-/// Reads the Pushgateway, removes counted events from the outbox, and pushes the rest again: one read for all groups.
-/// Returns the number of groups that still have events.
+/// Deletes the groups of runs that have ended. Reads the Pushgateway, removes counted events from the outbox, and pushes the
+/// rest again: one read for all groups. Returns the number of groups that still have events.
 ///
 /// # Errors
 /// The Pushgateway does not respond, or the state directory cannot be used.
 pub async fn settle(client: &GatewayClient, outbox: &Outbox) -> Result<usize, PushError> {
+    outbox.ended_runs().send(client).await?;
     let mut unsettled: Vec<GroupOutbox> =
         outbox.groups()?.into_iter().filter(|group| !group.is_empty()).collect();
     for _ in 0..=MAX_REPAIRS {

@@ -9,22 +9,24 @@ mod worker;
 
 use std::io;
 use std::path::Path;
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, anyhow};
+use chrono::{DateTime, Utc};
 use common::clock::Clock;
 use common::duration::format_duration;
 use common::event::{Event, Started};
 use state_store::StoreError;
 
+use crate::exporter::{Failure, Job, launch};
 use crate::metrics::exposition::Remark;
-use crate::pushgateway::{Endpoint, GroupKey, PushError, PushSession, journal_and_enqueue};
+use crate::pushgateway::{Endpoint, GroupKey, PushError, PushSession, journal_and_enqueue, run_of};
 use crate::running::Mark;
-use crate::shared::{MAX_GROUPS, ShareError, SharedSession, Spool, Usable};
+use crate::shared::{ShareError, SharedSession, Spool, Usable};
 use crate::textfile::Textfile;
 use crate::work::WorkItem;
 pub use sinks::Sinks;
-use worker::{PushReport, PushWorker};
+use worker::{Patience, PushReport, PushWorker};
 
 /// Set for the command of a tool that shares everything that was recorded on its machine when it ends: its state directory.
 pub(crate) const SHARED_BY: &str = "DM_SHARED_BY";
@@ -60,7 +62,8 @@ impl Recorder {
             PushWorker::for_shared_state(sinks, &recorder.work, talk)
         } else {
             let talk = async |session: &PushSession, end| session.run(end).await;
-            PushWorker::for_gateway(sinks, &recorder.work, clock.now(), talk)
+            let patience = if recorder.is_detached() { Patience::ForLongWork } else { Patience::None };
+            PushWorker::for_gateway(sinks, &recorder.work, clock.now(), patience, talk)
         };
         recorder.worker = recorder.started(worker);
         recorder.open_textfile();
@@ -69,27 +72,59 @@ impl Recorder {
         recorder
     }
 
-    /// Records the outcome within the budget.
+    /// Records the outcome within the budget. If an exporter pushes it, the tool does not wait.
     pub fn finish(mut self, event: &Event, clock: &dyn Clock) -> Recorded {
         let deadline = clock.instant() + self.sinks.budget;
+        self.report_exporter();
         let unsaved = self.save(event);
         if let Some(mark) = self.mark.take() {
             mark.clear();
         }
         if let Some(file) = self.textfile(deadline.saturating_duration_since(clock.instant())) {
             match file.close(&self.work, event) {
-                Ok(refused) => self.warn_of_refused(refused),
+                Ok(refused) => self.warn_of_refused(&refused),
                 Err(error) => self.warn(format!("{error:#}")),
             }
         }
+        if unsaved.is_none() && self.is_detached() && self.hand_over(clock.now()).is_ok() {
+            return self.recorded;
+        }
         // If another tool has found the Pushgateway down during this work, that tool has waited and warned already.
         let worker = self.worker.take();
-        if let Some(worker) = worker.filter(|it| self.sinks.is_usable(it.breaker.as_ref(), clock.now())) {
+        if let Some(mut worker) = worker.filter(|it| self.sinks.is_usable(it.breaker.as_ref(), clock.now())) {
             // If the thread has died, waiting for its report ends at once.
-            let _ = worker.end.send(unsaved);
-            self.await_push(&worker.reports, deadline, clock);
+            let _ = worker.end.take().map(|end| end.send(unsaved));
+            self.await_push(&worker, deadline, clock);
         }
         self.recorded
+    }
+
+    /// Whether an exporter pushes the outcome. What was done in a whole deployment is exported when that ends: a CI system
+    /// may then kill what still runs.
+    fn is_detached(&self) -> bool {
+        let Sinks { is_detached, gateway, state_dir, .. } = &self.sinks;
+        *is_detached && gateway.is_some() && state_dir.is_some() && !self.work.stage.is_deployment()
+    }
+
+    /// Leaves the outcome, which is in the outbox, to an exporter. If the Pushgateway was found down, to a later one.
+    fn hand_over(&mut self, now: DateTime<Utc>) -> Result<()> {
+        let (Some(state_dir), Some(gateway)) = (&self.sinks.state_dir, &self.sinks.gateway) else {
+            return Ok(());
+        };
+        if let Some((run, _)) = run_of(&self.work) {
+            self.sinks.outbox(state_dir).ended_runs().add(&run)?;
+        }
+        if !self.sinks.is_usable(self.sinks.gateway_breaker().as_ref(), now) {
+            return Ok(());
+        }
+        launch(&Job { state_dir: std::path::absolute(state_dir)?, gateway: gateway.to_portable() })
+    }
+
+    /// Reports what an exporter has left to be reported.
+    fn report_exporter(&mut self) {
+        if let Some(folder) = self.sinks.state_dir.as_ref().filter(|_| self.sinks.gateway.is_some()) {
+            self.recorded.warnings.extend(Failure::take(folder));
+        }
     }
 
     /// Records the start of work that another process will finish.
@@ -108,11 +143,11 @@ impl Recorder {
             };
             PushWorker::for_shared_state(sinks, &recorder.work, talk)
         } else {
-            let talk = async |session: &PushSession, _| session.announce().await.map(|()| Vec::new());
-            PushWorker::for_gateway(sinks, &recorder.work, clock.now(), talk)
+            let talk = async |session: &PushSession, _| Some(session.announce().await.map(|()| Vec::new()));
+            PushWorker::for_gateway(sinks, &recorder.work, clock.now(), Patience::None, talk)
         };
         if let Some(worker) = recorder.started(worker) {
-            recorder.await_push(&worker.reports, deadline, clock);
+            recorder.await_push(&worker, deadline, clock);
         }
         recorder.recorded
     }
@@ -157,14 +192,14 @@ impl Recorder {
     }
 
     /// Waits for the thread until `deadline`.
-    fn await_push(&mut self, reports: &Receiver<PushReport>, deadline: Instant, clock: &dyn Clock) {
-        let next = || reports.recv_timeout(deadline.saturating_duration_since(clock.instant()));
+    fn await_push(&mut self, worker: &PushWorker, deadline: Instant, clock: &dyn Clock) {
+        let next = || worker.reports.recv_timeout(deadline.saturating_duration_since(clock.instant()));
         let mut is_answered = false;
         loop {
             match next() {
                 Ok(PushReport::OwnEvent(Ok(refused))) => {
                     self.recorded.is_pushed = true;
-                    self.warn_of_refused(refused);
+                    self.warn_of_refused(&refused);
                 }
                 Ok(PushReport::OwnEvent(Err(error))) => return self.warn_of_push(&error, clock),
                 Ok(PushReport::NotShared(error)) => self.warn_of_store(&error, clock),
@@ -175,7 +210,10 @@ impl Recorder {
         }
         if !is_answered {
             let message = format!("no response within {}", format_duration(self.sinks.budget));
-            if self.sinks.gateway.is_some() {
+            if worker.answered.is_set() {
+                let message = anyhow!("not done within {}", format_duration(self.sinks.budget));
+                self.warn_of_push(&PushError::Local(message), clock);
+            } else if self.sinks.gateway.is_some() {
                 self.warn_of_push(&PushError::Unavailable(message), clock);
             } else {
                 self.warn_of_store(&StoreError::Unavailable(message).into(), clock);
@@ -215,22 +253,8 @@ impl Recorder {
         self.sinks.textfile.as_deref().map(|path| Textfile::new(path, lock_limit))
     }
 
-    fn warn_of_refused(&mut self, refused: Vec<Remark>) {
-        for remark in refused {
-            self.warn(match remark {
-                Remark::TooManyStages(name) => format!(
-                    "the shared state has counters for {MAX_GROUPS} names of stages, so {name} is recorded, and not \
-                     counted: use a fixed set of names"
-                ),
-                Remark::UnequalBuckets(name) => {
-                    format!("{name} exists with other buckets, so nothing was added; delete its group once")
-                }
-                Remark::Repaired(name) => format!(
-                    "{name} had a value that these tools cannot have counted, so it was counted again from the journal: \
-                     something else pushes to its group"
-                ),
-            });
-        }
+    fn warn_of_refused(&mut self, refused: &[Remark]) {
+        self.recorded.warnings.extend(refused.iter().map(Remark::to_string));
     }
 
     fn warn_of_journal(&mut self, error: &io::Error) {

@@ -24,6 +24,8 @@ pub struct Sinks {
     pub required: bool,
     /// How long all exporting together may take after the work has ended.
     pub budget: Duration,
+    /// Whether a process of its own exports to the Pushgateway, so that the tool does not wait.
+    pub is_detached: bool,
     /// Whether an enclosing tool with the same state directory shares what this one records.
     pub is_deferred: bool,
 }

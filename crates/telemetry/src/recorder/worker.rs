@@ -9,10 +9,13 @@ use common::clock::{Clock as _, SystemClock};
 use common::event::Event;
 use common::runtime;
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use super::sinks::Sinks;
 use crate::metrics::exposition::Remark;
-use crate::pushgateway::{CircuitBreaker, GatewayClient, PushError, PushSession};
+use crate::pushgateway::{
+    Answered, CircuitBreaker, GatewayClient, PushError, PushSession, TOO_SHORT_TO_ANNOUNCE,
+};
 use crate::shared::{Link, Report, ShareError, SharedSession, Usable};
 use crate::work::WorkItem;
 
@@ -25,9 +28,19 @@ type WorkEnd = oneshot::Receiver<Option<Box<Event>>>;
 #[derive(Debug)]
 pub(super) struct PushWorker {
     /// Reports the end of the work, with the event if it could not be saved.
-    pub(super) end: oneshot::Sender<Option<Box<Event>>>,
+    pub(super) end: Option<oneshot::Sender<Option<Box<Event>>>>,
     pub(super) reports: Receiver<PushReport>,
+    pub(super) answered: Answered,
     pub(super) breaker: Option<CircuitBreaker>,
+}
+
+/// When the thread sets up its conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// At once: it pushes the outcome.
+    None,
+    /// Only for work that lasts: somebody else pushes the outcome.
+    ForLongWork,
 }
 
 /// What the thread reports.
@@ -47,7 +60,8 @@ impl PushWorker {
         sinks: &Sinks,
         work: &WorkItem,
         now: DateTime<Utc>,
-        talk: impl AsyncFnOnce(&PushSession, WorkEnd) -> PushResult + Send + 'static,
+        patience: Patience,
+        talk: impl AsyncFnOnce(&PushSession, WorkEnd) -> Option<PushResult> + Send + 'static,
     ) -> io::Result<Option<Self>> {
         let Some(endpoint) = sinks.gateway.clone() else { return Ok(None) };
         let breaker = sinks.gateway_breaker();
@@ -58,13 +72,19 @@ impl PushWorker {
         let (work, budget) = (work.clone(), sinks.budget);
         let (end, ended) = oneshot::channel();
         let (reporter, reports) = mpsc::channel();
-        let conversation = async move || {
+        let answered = Answered::default();
+        let noted = answered.clone();
+        let wait = move || if patience == Patience::ForLongWork { outlasting(ended) } else { Some(ended) };
+        let conversation = async move |ended| {
             let client = match GatewayClient::new(&endpoint, budget) {
-                Ok(client) => client,
-                Err(error) => return drop(reporter.send(PushReport::OwnEvent(Err(error)))),
+                Ok(client) => client.noting(&noted),
+                Err(error) => {
+                    let _ = reporter.send(PushReport::OwnEvent(Err(error)));
+                    return None;
+                }
             };
             let session = PushSession::new(client, work, outbox);
-            let result = talk(&session, ended).await;
+            let result = talk(&session, ended).await?;
             let is_pushed = result.is_ok();
             // After the budget is spent, the receiver has been dropped.
             let _ = reporter.send(PushReport::OwnEvent(result));
@@ -72,10 +92,10 @@ impl PushWorker {
                 // The next tool continues what fails here.
                 let _ = session.push_backlog().await;
             }
-            drop(reporter.send(PushReport::Done));
+            reporter.send(PushReport::Done).ok()
         };
-        spawn("gateway", conversation)?;
-        Ok(Some(Self { end, reports, breaker }))
+        spawn("gateway", wait, conversation)?;
+        Ok(Some(Self { end: Some(end), reports, answered, breaker }))
     }
 
     /// Starts the thread that talks to the store and to the Pushgateway. It looks at the circuit breakers itself. `None` if
@@ -90,10 +110,12 @@ impl PushWorker {
         let (gateway_breaker, store_breaker) = (sinks.gateway_breaker(), sinks.store_breaker());
         let (end, ended) = oneshot::channel();
         let (reporter, reports) = mpsc::channel();
-        let conversation = async move || {
+        let answered = Answered::default();
+        let noted = answered.clone();
+        let conversation = async move |ended| {
             let gateway = sinks.gateway.as_ref().map(|endpoint| GatewayClient::new(endpoint, sinks.budget));
             let (gateway, failure) = match gateway.transpose() {
-                Ok(gateway) => (gateway, None),
+                Ok(gateway) => (gateway.map(|client| client.noting(&noted)), None),
                 Err(error) => (None, Some(error)),
             };
             let usable = || Usable {
@@ -114,17 +136,38 @@ impl PushWorker {
             for report in not_shared.into_iter().chain(own).chain([PushReport::Done]) {
                 let _ = reporter.send(report);
             }
+            Some(())
         };
-        spawn("shared-state", conversation)?;
-        Ok(Some(Self { end, reports, breaker: None }))
+        spawn("shared-state", || Some(ended), conversation)?;
+        Ok(Some(Self { end: Some(end), reports, answered, breaker: None }))
     }
 }
 
-fn spawn(name: &str, conversation: impl AsyncFnOnce() + Send + 'static) -> io::Result<()> {
+/// Waits until the work has lasted long enough to be announced. `None` if it ends before, and somebody else pushes the
+/// outcome: most work is that short, and needs no event loop and no HTTP client.
+fn outlasting(mut ended: WorkEnd) -> Option<WorkEnd> {
+    // Nobody unparks this thread.
+    thread::park_timeout(TOO_SHORT_TO_ANNOUNCE);
+    match ended.try_recv() {
+        Err(TryRecvError::Empty) => Some(ended),
+        Err(TryRecvError::Closed) => None,
+        Ok(unsaved) => {
+            let (end, again) = oneshot::channel();
+            end.send(unsaved).ok().map(|()| again)
+        }
+    }
+}
+
+fn spawn(
+    name: &str,
+    wait: impl FnOnce() -> Option<WorkEnd> + Send + 'static,
+    conversation: impl AsyncFnOnce(WorkEnd) -> Option<()> + Send + 'static,
+) -> io::Result<()> {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let Some(ended) = wait() else { return };
         // Without a runtime the channel closes, which is reported as no response.
         if let Ok(runtime) = runtime::new() {
-            runtime.block_on(conversation());
+            let _ = runtime.block_on(conversation(ended));
         }
     });
     thread.map(drop)

@@ -42,4 +42,3 @@ pub use read::{JournalOfAll, deployment_events, read_deployment, read_journal};
 pub(crate) use session::{Report, SharedSession, Usable};
 pub use spool::PendingEntries;
 pub(crate) use spool::Spool;
-pub(crate) use totals::MAX_GROUPS;

@@ -79,7 +79,7 @@ impl SharedSession {
         };
         tokio::select! {
             unsaved = &mut *end => unsaved.unwrap_or_default(),
-            initial = self.initial(usable) => presence.with_initial(initial).accompany(end).await,
+            initial = self.initial(usable) => presence.with_initial(initial).accompany(end).await.unwrap_or_default(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::pushgateway::{GroupKey, Snapshot};
 const WITHOUT_BASE: &str = "+";
 
 /// The most groups of counters in a document. Each has some 2 kB, and none ever leaves it.
-pub(crate) const MAX_GROUPS: usize = 256;
+const MAX_GROUPS: usize = 256;
 
 /// What groups that are new to a document start from.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub(super) fn add(
     let is_based = document.counters.contains_key(&name);
     let is_new = !is_based && !document.counters.contains_key(&unbased);
     if is_new && document.counters.len() >= MAX_GROUPS {
-        return Ok(vec![Remark::TooManyStages(stage_of(key))]);
+        return Ok(vec![Remark::TooManyStages { stage: stage_of(key), limit: MAX_GROUPS }]);
     }
     let (name, mut totals) = match base {
         _ if is_based => {
@@ -159,7 +159,8 @@ mod tests {
         for number in 0..MAX_GROUPS {
             assert_eq!(count(number), []);
         }
-        assert_eq!(count(MAX_GROUPS), [Remark::TooManyStages(format!("s{MAX_GROUPS}"))]);
+        let refused = Remark::TooManyStages { stage: format!("s{MAX_GROUPS}"), limit: MAX_GROUPS };
+        assert_eq!(count(MAX_GROUPS), [refused]);
         assert_eq!(count(7), []);
         assert_eq!(document.counters.len(), MAX_GROUPS);
     }

@@ -1,0 +1,59 @@
+//! The process of the exporter: apart from the tool that started it, and never longer than its budget.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use common::fs::PrivateDir;
+use common::fs::lock::Lock;
+use common::runtime;
+use nix::unistd::{alarm, chdir, close, setsid};
+use tokio::time::{Instant, timeout_at};
+
+use super::LOCK;
+use super::drain::{Drain, Progress};
+use super::job::Job;
+
+/// How long an exporter runs. What it has not sent by then, the next one sends.
+const BUDGET: Duration = Duration::from_secs(30);
+
+/// The kernel ends a process that has not ended itself, such as one whose disk does not answer, after these seconds.
+const LAST_RESORT_S: u32 = 40;
+
+/// Descriptors below this one are the standard streams.
+const FIRST_INHERITED: i32 = 3;
+
+/// Sends what waits, and whatever is written meanwhile.
+pub(super) fn run() {
+    // Signals of the terminal, and those to the tool's process group, are not for this process.
+    let _ = setsid();
+    alarm::set(LAST_RESORT_S);
+    close_inherited();
+    let Ok(lock) = Lock::from_stdout() else { return };
+    let Ok(job) = Job::read(io::stdin()) else { return };
+    // A folder that this process is in could not be unmounted.
+    let _ = chdir("/");
+    let Ok(folder) = PrivateDir::create(&job.state_dir, &[]) else { return };
+    let Ok(mut drain) = Drain::new(job) else { return };
+    let _ = runtime::block_on(async {
+        let mut lock = Some(lock);
+        let deadline = Instant::now() + BUDGET;
+        while let Some(held) = lock {
+            let sent = timeout_at(deadline, drain.send_all()).await;
+            drop(held);
+            // A tool that found the lock held has written its event before.
+            let goes_on = matches!(sent, Ok(Progress::Sent)) && drain.has_more();
+            lock = if goes_on { folder.try_lock(LOCK).ok().flatten() } else { None };
+        }
+    });
+}
+
+/// Closes what the tool had inherited, such as the pipe of `$(…)`: whoever reads it waits until all writers have closed it.
+fn close_inherited() {
+    let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor >= FIRST_INHERITED) {
+        // The descriptor of the listing itself is closed already.
+        let _ = close(descriptor);
+    }
+}
