@@ -32,12 +32,11 @@ pub(crate) fn flush(flush: &Flush) -> Result<Exit> {
     // A lock that somebody holds is reported before the budget has ended.
     let outbox = Outbox::new(&flush.state_dir).waiting_at_most(flush.budget * 3 / 4);
     let settled = async {
-        let settled = async {
-            // What it has begun, it finishes.
-            wait_for_exporter(&flush.state_dir).await?;
-            settle(&client, &outbox).await
-        };
-        tokio::time::timeout(flush.budget, settled).await
+        // It ends by itself, and may need longer than the budget.
+        if let Err(error) = wait_for_exporter(&flush.state_dir).await {
+            return Ok(Err(error.into()));
+        }
+        tokio::time::timeout(flush.budget, settle(&client, &outbox)).await
     };
     let gateway = flush.endpoint.display_url();
     match runtime::block_on(settled).context("cannot set up the event loop")? {

@@ -24,9 +24,11 @@ const LOCK_LIMIT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(super) struct Drain {
     state_dir: PathBuf,
-    gateway: String,
+    endpoint: Endpoint,
     client: GatewayClient,
     outbox: Outbox,
+    /// The oldest unsent event of each group, at the start.
+    oldest: Vec<String>,
     /// The groups that the Pushgateway has rejected. They are not tried again, so that this ends.
     rejected: BTreeSet<String>,
 }
@@ -47,13 +49,26 @@ impl Drain {
     /// The job is damaged, or the HTTP client cannot be set up.
     pub(super) fn new(job: Job) -> Result<Self, PushError> {
         let endpoint = Endpoint::from_portable(job.gateway)?;
+        let outbox = Outbox::new(&job.state_dir).waiting_at_most(LOCK_LIMIT);
         Ok(Self {
             client: GatewayClient::new(&endpoint, ANSWER_LIMIT)?,
-            gateway: endpoint.display_url(),
-            outbox: Outbox::new(&job.state_dir).waiting_at_most(LOCK_LIMIT),
+            endpoint,
+            oldest: oldest(&outbox.groups()?),
+            outbox,
             state_dir: job.state_dir,
             rejected: BTreeSet::new(),
         })
+    }
+
+    /// The job for another exporter.
+    pub(super) fn job(&self) -> Job {
+        Job { state_dir: self.state_dir.clone(), gateway: self.endpoint.to_portable() }
+    }
+
+    /// Whether some events that waited at the start have left.
+    pub(super) fn has_progressed(&self) -> bool {
+        let now = self.outbox.groups().map(|groups| oldest(&groups)).unwrap_or_default();
+        self.oldest.iter().any(|event| !now.contains(event))
     }
 
     /// Whether something waits that was not rejected.
@@ -89,19 +104,24 @@ impl Drain {
 
     fn waiting(&self) -> Result<Vec<GroupOutbox>, PushError> {
         let mut groups = self.outbox.groups()?;
-        groups.retain(|group| !self.rejected.contains(group.name()) && group.has_unsent());
+        groups.retain(|group| !self.rejected.contains(group.name()) && group.oldest_unsent().is_some());
         Ok(groups)
     }
 
     /// Remembers that the Pushgateway is down. Who has found that before has reported it.
     fn note(&self, failure: &mut Failure, error: &PushError, now: DateTime<Utc>) {
         if matches!(error, PushError::Unavailable(_)) {
-            let breaker = CircuitBreaker::new(&self.state_dir, self.gateway.clone());
+            let breaker = CircuitBreaker::new(&self.state_dir, self.endpoint.display_url());
             if breaker.is_open(now) {
                 return;
             }
             breaker.trip(now);
         }
-        failure.extend([format!("not pushed to {} yet: {error}", self.gateway)]);
+        failure.extend([format!("not pushed to {} yet: {error}", self.endpoint.display_url())]);
     }
+}
+
+/// The oldest unsent event of each group.
+fn oldest(groups: &[GroupOutbox]) -> Vec<String> {
+    groups.iter().filter_map(GroupOutbox::oldest_unsent).collect()
 }

@@ -8,24 +8,42 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use common::fs::PrivateDir;
-use tokio::time::sleep;
+use common::fs::lock::Lock;
+use tokio::time::{Instant, sleep};
 
 use super::job::Job;
-use super::{LOCK, NAME};
+
+/// The name of the process: its first and only argument.
+pub(super) const NAME: &str = "dm-exporter";
+
+/// The lock in the state directory.
+pub(super) const LOCK: &str = "exporter.lock";
 
 /// This program, even if its file has been replaced since it was started.
 const PROGRAM: &str = "/proc/self/exe";
 
+/// Longer than an exporter runs.
+const LONGEST_EXPORT: Duration = Duration::from_secs(45);
+
 /// The time between two looks at the lock.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Starts an exporter, unless one runs. It is not waited for.
+/// Starts an exporter, unless one runs. This process does not wait for its end; process 1 does.
 ///
 /// # Errors
 /// It cannot be started.
-#[expect(clippy::zombie_processes, reason = "it outlives this process, and process 1 waits for it")]
 pub(crate) fn launch(job: &Job) -> Result<()> {
-    let Some(lock) = PrivateDir::create(&job.state_dir, &[])?.try_lock(LOCK)? else { return Ok(()) };
+    match PrivateDir::create(&job.state_dir, &[])?.try_lock(LOCK)? {
+        Some(lock) => launch_with(lock, job),
+        None => Ok(()),
+    }
+}
+
+/// Starts an exporter that gets this lock.
+///
+/// # Errors
+/// It cannot be started.
+pub(super) fn launch_with(lock: Lock, job: &Job) -> Result<()> {
     let text = job.to_text()?;
     let mut command = Command::new(PROGRAM);
     command.arg0(NAME).stdin(Stdio::piped()).stdout(lock.into_stdout_of_child()).stderr(Stdio::null());
@@ -37,10 +55,15 @@ pub(crate) fn launch(job: &Job) -> Result<()> {
 /// Waits until no exporter runs for this state directory.
 ///
 /// # Errors
-/// The state directory cannot be used.
+/// The state directory cannot be used, or the exporter has been stopped: otherwise it ends by itself.
 pub async fn wait_for_exporter(state_dir: &Path) -> io::Result<()> {
     let Some(folder) = PrivateDir::open(state_dir, &[])? else { return Ok(()) };
+    let deadline = Instant::now() + LONGEST_EXPORT;
     while folder.try_lock(LOCK)?.is_none() {
+        if Instant::now() >= deadline {
+            // Tells who has it.
+            return folder.lock(LOCK, Duration::ZERO).map(drop);
+        }
         sleep(PAUSE).await;
     }
     Ok(())

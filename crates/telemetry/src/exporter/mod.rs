@@ -35,16 +35,10 @@ pub(crate) use job::Job;
 pub(crate) use launch::launch;
 pub use launch::wait_for_exporter;
 
-/// The name of the process: its first and only argument.
-const NAME: &str = "dm-exporter";
-
-/// The lock in the state directory.
-const LOCK: &str = "exporter.lock";
-
 /// The `main` of every tool, and of the exporter that a tool starts.
 pub fn main<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<Exit>) -> ExitCode {
     let mut arguments = env::args_os();
-    if arguments.len() == 1 && arguments.next().is_some_and(|name| name == NAME) {
+    if arguments.len() == 1 && arguments.next().is_some_and(|name| name == launch::NAME) {
         process::run();
         return ExitCode::SUCCESS;
     }

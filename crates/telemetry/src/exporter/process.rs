@@ -10,11 +10,11 @@ use common::runtime;
 use nix::unistd::{alarm, chdir, close, setsid};
 use tokio::time::{Instant, timeout_at};
 
-use super::LOCK;
 use super::drain::{Drain, Progress};
 use super::job::Job;
+use super::launch::{LOCK, launch_with};
 
-/// How long an exporter runs. What it has not sent by then, the next one sends.
+/// How long an exporter runs. What it has not sent by then, another one sends.
 const BUDGET: Duration = Duration::from_secs(30);
 
 /// The kernel ends a process that has not ended itself, such as one whose disk does not answer, after these seconds.
@@ -38,12 +38,21 @@ pub(super) fn run() {
     let _ = runtime::block_on(async {
         let mut lock = Some(lock);
         let deadline = Instant::now() + BUDGET;
-        while let Some(held) = lock {
-            let sent = timeout_at(deadline, drain.send_all()).await;
-            drop(held);
-            // A tool that found the lock held has written its event before.
-            let goes_on = matches!(sent, Ok(Progress::Sent)) && drain.has_more();
-            lock = if goes_on { folder.try_lock(LOCK).ok().flatten() } else { None };
+        while let Some(held) = lock.take() {
+            match timeout_at(deadline, drain.send_all()).await {
+                Ok(Progress::Sent) => {
+                    drop(held);
+                    // A tool that found the lock held has written its event before.
+                    if drain.has_more() {
+                        lock = folder.try_lock(LOCK).ok().flatten();
+                    }
+                }
+                // Others rely on this process. As long as some events leave, the next process goes on with the rest.
+                Err(_) if drain.has_progressed() && drain.has_more() => {
+                    let _ = launch_with(held, &drain.job());
+                }
+                Ok(Progress::Failed) | Err(_) => {}
+            }
         }
     });
 }

@@ -195,9 +195,10 @@ impl GroupOutbox {
         self.names().is_ok_and(|names| names.is_empty())
     }
 
-    /// Whether an event of the group was never sent, or its PUT was never acknowledged.
-    pub(crate) fn has_unsent(&self) -> bool {
-        self.names().is_ok_and(|names| names.iter().any(|name| !name.contains(".sent-")))
+    /// The time and the id of the oldest event of the group that was never sent, or whose PUT was never acknowledged.
+    pub(crate) fn oldest_unsent(&self) -> Option<String> {
+        let oldest = self.names().ok()?.into_iter().find(|name| !name.contains(".sent-"))?;
+        oldest.rsplit_once('.').map(|(event, _)| event.to_owned())
     }
 
     /// Writes the event as a draft.

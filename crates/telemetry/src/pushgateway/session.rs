@@ -151,8 +151,10 @@ impl PushSession {
         if self.is_whole_deployment() {
             return settle(&self.client, outbox).await.map(drop);
         }
-        for group in outbox.groups()?.into_iter().filter(GroupOutbox::has_unsent) {
-            push_unless_rejected(&self.client, &group).await?;
+        for group in outbox.groups()? {
+            if group.oldest_unsent().is_some() {
+                push_unless_rejected(&self.client, &group).await?;
+            }
         }
         outbox.ended_runs().send(&self.client).await
     }

@@ -107,7 +107,7 @@ impl Recorder {
     }
 
     /// Leaves the outcome, which is in the outbox, to an exporter. If the Pushgateway was found down, to a later one.
-    fn hand_over(&mut self, now: DateTime<Utc>) -> Result<()> {
+    fn hand_over(&self, now: DateTime<Utc>) -> Result<()> {
         let (Some(state_dir), Some(gateway)) = (&self.sinks.state_dir, &self.sinks.gateway) else {
             return Ok(());
         };
