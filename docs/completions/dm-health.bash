@@ -23,7 +23,7 @@ _dm__health() {
 
     case "${cmd}" in
         dm__health)
-            opts="-h -V --url --control-url --name --header --method --expect-status --expect-header --expect-body --expect-body-regex --reject-body --expect-json --expect-version --version-at --min-cert-days --max-latency --max-fail --fail-rate --min-success --interval --jitter --reuse --timeout --grace --deadline --watch --check --format --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --url --control-url --name --header --method --expect-status --expect-header --expect-body --expect-body-regex --reject-body --expect-json --expect-version --version-at --min-cert-days --max-latency --max-fail --fail-rate --min-success --interval --jitter --reuse --timeout --grace --deadline --watch --check --format --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --export --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -166,6 +166,10 @@ _dm__health() {
                     return 0
                     ;;
                 --export-budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

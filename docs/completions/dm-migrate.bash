@@ -23,7 +23,7 @@ _dm__migrate() {
 
     case "${cmd}" in
         dm__migrate)
-            opts="-h -V --timeout --signal --kill-after --may-outlive --output --on-failure --status --stdin --check --autocommit --format --database-url --monitor-url --require-monitor --expect-version --expect-change --advisory-lock --version-table --watch-only --allow-unvalidated --lock-timeout --lock-retries --lock-retry-time --terminate-blockers --blocker-state --blocker-min-age --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --timeout --signal --kill-after --may-outlive --output --on-failure --status --stdin --check --autocommit --format --database-url --monitor-url --require-monitor --expect-version --expect-change --advisory-lock --version-table --watch-only --allow-unvalidated --lock-timeout --lock-retries --lock-retry-time --terminate-blockers --blocker-state --blocker-min-age --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --export --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -138,6 +138,10 @@ _dm__migrate() {
                     return 0
                     ;;
                 --export-budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

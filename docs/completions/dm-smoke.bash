@@ -23,7 +23,7 @@ _dm__smoke() {
 
     case "${cmd}" in
         dm__smoke)
-            opts="-h -V --new --from-openapi --from-hurl --from-postman --from-junit --from-tap --runner-exit --name --base-url --jobs --reuse --timeout --retries --retry-delay --flaky --max-fail --deadline --filter --tag --check --annotate --format --report --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --new --from-openapi --from-hurl --from-postman --from-junit --from-tap --runner-exit --name --base-url --jobs --reuse --timeout --retries --retry-delay --flaky --max-fail --deadline --filter --tag --check --annotate --format --report --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --export --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -142,6 +142,10 @@ _dm__smoke() {
                     return 0
                     ;;
                 --export-budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

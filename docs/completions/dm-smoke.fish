@@ -31,6 +31,7 @@ complete -c dm-smoke -l textfile -d 'Metrics file for node_exporter\'s textfile 
 complete -c dm-smoke -l state-dir -d 'State directory with the journal [default: $XDG_STATE_HOME/dm, else ~/.local/state/dm]' -r
 complete -c dm-smoke -l state-url -d 'Where the state is that all machines share: file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or git+https://host/repository.git#refs/dm/state' -r
 complete -c dm-smoke -l export-budget -d 'How long exporting may take after the work [default: 2s]' -r
+complete -c dm-smoke -l export -d 'Who pushes the event of a stage: "detached", a process that goes on when the tool has ended; or "foreground", the tool itself, for a machine that kills such processes [default: detached]' -r
 complete -c dm-smoke -l pushgateway-url -d 'Pushgateway to push to, or "disabled" [default: disabled]' -r
 complete -c dm-smoke -l pushgateway-user -d 'User for basic authentication' -r
 complete -c dm-smoke -l pushgateway-password -d 'Password for basic authentication, or file:PATH; do not put it on the command line' -r
