@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
 use common::duration::format_duration;
 
-use super::counters::{Counters, Increases};
+use super::counters::{Counters, Increases, without_counts};
 use super::discovery::Query;
 use super::error_selector::{Standing, examine};
 use super::pairing::{Counted, Pairing};
 use super::scope;
 use super::scrapes::Scrapes;
-use super::selector::Selector;
+use super::selector::{Matcher, Selector};
 use super::series::{Labels, Series};
 use super::status::{STATUS_LABELS, ambiguous, counts_failures};
 use super::targets::{Targets, Times};
@@ -141,6 +141,14 @@ impl RequestCounters {
             self.check_status(&all)?;
         }
         let batch = distinct(all.iter().chain(&bad));
+        if let Some(series) = without_counts(&batch) {
+            let matchers = series.labels.iter().map(|(label, value)| Matcher::is(label, value)).collect();
+            let series = Selector::new("", matchers);
+            bail!(
+                "{series} has only values that are no counts, such as NaN, so that its requests are not known"
+            );
+        }
+        scope::check_replicas(self.total.name, &total, &batch)?;
         let unexplained = self.counters.unexplained(&batch);
         let starts =
             query.client.of_instances("process_start_time_seconds", unexplained, query.range, query.now);
