@@ -162,6 +162,10 @@ impl RequestCounters {
             self.error_scrapes.record(bad.iter().chain(&others).map(|series| series.samples.as_slice()));
         }
         let increases = self.counters.add(&batch, &starts);
+        // Before anything is counted: a gauge that jumps looks like many errors.
+        if self.counters.are_erratic() {
+            bail!("{total} decreases too often for a counter: is it a gauge?");
+        }
         let mut counted = self.count(&all, &bad, &increases);
         self.pairing.pair(&mut counted, query.since.timestamp_millis(), self.scrapes.patience());
         Ok(self.release(counted))
@@ -282,9 +286,6 @@ impl RequestCounters {
             bail!("Prometheus has no series {total}");
         }
         check_scraped(total, &self.scrapes, query.now)?;
-        if self.counters.are_erratic() {
-            bail!("{total} decreases too often for a counter: is it a gauge?");
-        }
         let unpaired = self.pairing.unpaired(query.since.timestamp_millis());
         if unpaired > 0 {
             bail!(
