@@ -133,7 +133,11 @@ fn judge(
         identity.deployment = deployment;
     }
     let verdict = decision::decide(&policy, &evidence, clock.now());
-    let standing = decision::standing(&policy, &evidence, verdict.verdict);
+    // If an alert of this deployment fires, requests without errors do not make its version known good.
+    let standing = match trigger {
+        Some(_) => Standing::NotGood,
+        None => decision::standing(&policy, &evidence, verdict.verdict),
+    };
     let verification =
         Verification::new(verification, (sources, trigger), subject, Some(&evidence), &verdict);
     Ok(Outcome { verdict, standing, identity, verification })

@@ -74,7 +74,7 @@ impl ControlTest {
 
     /// Adds a bucket with requests of both groups.
     pub(crate) fn add(&mut self, new: Group, control: Group) {
-        let errors = new.errors + control.errors;
+        let errors = new.errors.saturating_add(control.errors);
         let steps: Vec<Step> =
             ODDS.iter().map(|(odds, _)| Step::new(new, control, errors, self.tolerance, *odds)).collect();
         // Less evidence than the step is valid, whatever the reason.

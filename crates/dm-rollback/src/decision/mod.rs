@@ -99,6 +99,9 @@ fn doubts(policy: &Policy, evidence: &Evidence) -> Vec<Finding> {
         policy.latency.and_then(|_| unknown_durations(policy, evidence)),
     ];
     let mut doubts: Vec<String> = problems.into_iter().flatten().collect();
+    if by_requests {
+        doubts.extend(evidence.why_watch_was_short());
+    }
     if let (Some(producer), Some(code @ 1..)) = (&evidence.producer, evidence.exit)
         && by_requests
     {

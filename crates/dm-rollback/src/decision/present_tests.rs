@@ -7,7 +7,7 @@ use common::clock::{Clock as _, SystemClock};
 use common::records::{Decision, Verdict};
 
 use super::{Policy, Standing, decide, standing};
-use crate::evidence::tests::{START, end, probe_at, read_with, subject, with_version};
+use crate::evidence::tests::{START, end, end_at, probe_at, read_with, subject, with_version};
 use crate::evidence::{self, Criteria, Evidence, Latency, Subject};
 
 const FIVE: Policy =
@@ -262,4 +262,41 @@ fn a_record_that_arrives_twice_is_damage() {
         judged((0..120).map(|second| numbered(second, 2 * second + 1)).collect()).verdict,
         Decision::Keep
     );
+}
+
+/// The verdict on a watch of at least a minute with these versions, five probes a second.
+fn watched(seconds: usize, version: impl Fn(usize) -> &'static str) -> Verdict {
+    let start = START.replace(r#""interval_ms""#, r#""watch_min_ms":60000,"interval_ms""#);
+    let probes = (0..5 * seconds).map(|at| with_version(&probe_at(at / 5, true), version(at / 5)));
+    let lines: Vec<String> = std::iter::once(start).chain(probes).chain([end(0, 5 * seconds)]).collect();
+    decide(&FIVE, &read_with(&lines, evidence::tests::FIVE), DateTime::UNIX_EPOCH)
+}
+
+#[test]
+fn a_version_that_answered_for_too_short_a_time_is_not_kept() {
+    assert_eq!(watched(62, |_| "2.0").verdict, Decision::Keep);
+    let verdict = watched(45, |_| "2.0");
+    assert_eq!(verdict.verdict, Decision::Inconclusive, "its producer ended too early");
+    assert!(
+        verdict.why.contains("those of 44.0s, and the watch has to last for at least 1m00s"),
+        "{}",
+        verdict.why
+    );
+    // It replaced the old one near the end of the watch.
+    let verdict = watched(120, |second| if second < 75 { "1.0" } else { "2.0" });
+    assert_eq!(verdict.verdict, Decision::Inconclusive);
+    assert_eq!(watched(140, |second| if second < 75 { "1.0" } else { "2.0" }).verdict, Decision::Keep);
+}
+
+#[test]
+fn a_producer_that_ends_long_after_its_last_probe_proves_nothing_about_the_present() {
+    let ended = |seconds| {
+        let probes: Vec<String> = (0..130).map(|second| probe_at(second, true)).collect();
+        let lines = [vec![START.to_owned()], probes, vec![end_at(seconds, 130)]].concat();
+        decide(&FIVE, &read_with(&lines, evidence::tests::FIVE), DateTime::UNIX_EPOCH)
+    };
+    assert_eq!(ended(160).verdict, Decision::Keep);
+    let verdict = ended(600);
+    assert_eq!(verdict.verdict, Decision::Inconclusive);
+    assert!(verdict.why.contains("has had no requests lately"), "{}", verdict.why);
 }

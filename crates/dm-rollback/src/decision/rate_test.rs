@@ -175,7 +175,7 @@ impl RateTest {
 /// The lower limit of Clopper and Pearson's one-sided 99 % interval for a share (1934, Biometrika 26:404).
 fn lower_limit(total: u64, errors: u64) -> f64 {
     // A part of many requests has a wider interval, so a lower limit.
-    let (total, errors) = if total > MANY { (MANY, errors * MANY / total) } else { (total, errors) };
+    let (total, errors) = if total > MANY { (MANY, part(errors, total)) } else { (total, errors) };
     if errors == 0 {
         return 0.0;
     }
@@ -190,6 +190,11 @@ fn lower_limit(total: u64, errors: u64) -> f64 {
         if is_below(middle) { low = middle } else { high = middle }
     }
     low
+}
+
+/// How many of [`MANY`] requests are errors if `errors` of `total` are. The product may be larger than any number of requests.
+fn part(errors: u64, total: u64) -> u64 {
+    u64::try_from(u128::from(errors) * u128::from(MANY) / u128::from(total)).unwrap_or(MANY)
 }
 
 /// The rates above the limit that are tested, and their weights.

@@ -22,6 +22,11 @@ impl Activity {
         self.latest = Some(latest);
     }
 
+    /// The longest time between two buckets with requests, in buckets.
+    pub(super) fn longest_pause(&self) -> u32 {
+        u32::try_from(self.longest_pause).unwrap_or(u32::MAX)
+    }
+
     /// Whether the source has been silent, in the bucket `now`, for much longer than ever before.
     pub(super) fn is_silent(&self, now: i64) -> bool {
         self.latest.is_some_and(|latest| now - latest > TOLERATED.max(PAUSES * self.longest_pause))

@@ -120,7 +120,7 @@ fn parse_fast(line: &[u8]) -> Option<Line<'_>> {
             };
             let version = match version {
                 None | Some(Value::Null) => None,
-                version => Some(Cow::Borrowed(text(version)?)),
+                version => named(Cow::Borrowed(text(version)?)),
             };
             let control = is_control(control)?;
             let seq = if seq.is_some() { count(seq)? } else { 0 };
@@ -178,7 +178,7 @@ impl From<Record> for Line<'_> {
                 target: probe.target.into(),
                 ok: probe.ok,
                 latency_ms: probe.latency_ms,
-                version: probe.version.map(Cow::Owned),
+                version: probe.version.map(Cow::Owned).and_then(named),
                 control: probe.control,
                 is_repeatable: is_repeatable(probe.reason, probe.status.map(u64::from)),
                 timed_out: probe.reason.is_some_and(has_timed_out),
@@ -193,6 +193,11 @@ impl From<Record> for Line<'_> {
             Record::Verdict(_) | Record::Unknown => Self::Other,
         }
     }
+}
+
+/// The version that an answer names. A blank one is no name: the answer does not say which version it is from.
+fn named(version: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    Some(version).filter(|version| !version.trim_ascii().is_empty())
 }
 
 /// Whether a probe with this reason and this status fails without expectations, too.

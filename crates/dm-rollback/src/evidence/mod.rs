@@ -20,6 +20,7 @@ pub(crate) mod versions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use common::duration::format_duration;
 use common::event::SourceCount;
 use common::http::parse_url;
 use common::label::{Label, MASK};
@@ -34,7 +35,7 @@ pub(crate) use error_counts::ErrorCounts;
 use health::Health;
 pub use observation::Requests;
 pub(crate) use observation::{Bad, Observation};
-pub(crate) use stream::Subject;
+pub(crate) use stream::{MAX_AGE, Subject};
 use timeline::Timeline;
 use versions::Versions;
 
@@ -138,12 +139,27 @@ impl Evidence {
             let name = source_label(name);
             return Some(format!("the source {name}, whose requests failed, was not observed again"));
         }
-        let now = self.timeline.latest_bucket().filter(|_| self.is_stream)?;
+        let now = self.timeline.last_bucket().filter(|_| self.is_stream)?;
         let (name, _) = self.observations.iter().find(|(_, observation)| observation.is_silent(now))?;
         Some(format!(
             "the source {} has had no requests lately, so that nobody knows how it is now",
             source_label(name)
         ))
+    }
+
+    /// Why the watch was too short to keep the version: the requests that count, such as those since it first answered, are
+    /// from a shorter time than a fault may take to show. `None` if it was long enough. At both ends a pause may be missing.
+    pub(crate) fn why_watch_was_short(&self) -> Option<String> {
+        let watch_min = self.criteria.watch_min.filter(|_| !self.observations.is_empty())?;
+        let pauses = self.observations.values().map(Observation::longest_pause);
+        let pause = self.criteria.bucket.saturating_mul(pauses.max().unwrap_or(0).max(1));
+        (self.length().saturating_add(pause) < watch_min).then(|| {
+            format!(
+                "the requests that count are those of {}, and the watch has to last for at least {}: give it a longer maximum",
+                format_duration(self.length()),
+                format_duration(watch_min)
+            )
+        })
     }
 
     /// Ends the evidence: evaluates the open buckets.

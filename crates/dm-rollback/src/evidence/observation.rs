@@ -150,6 +150,11 @@ impl Observation {
         self.activity.is_silent(now)
     }
 
+    /// The longest time between two buckets with requests, in buckets.
+    pub(super) fn longest_pause(&self) -> u32 {
+        self.activity.longest_pause()
+    }
+
     /// Adds requests of the control group in a bucket.
     pub(crate) fn control(&mut self, bucket: i64, requests: Requests, criteria: &Criteria) {
         let Requests { total, errors, timed, slow } = requests;

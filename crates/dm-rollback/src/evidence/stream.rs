@@ -16,8 +16,8 @@ use super::line::{self, Line};
 use super::versions::{Answered, Versions};
 use super::{Criteria, Evidence, Latency, MAX_LINE_BYTES, Requests};
 
-/// The maximum age of a stream, from its last record.
-const MAX_AGE: TimeDelta = TimeDelta::minutes(10);
+/// The maximum age of a stream, from its last record, and of a log.
+pub(crate) const MAX_AGE: TimeDelta = TimeDelta::minutes(10);
 
 /// The maximum number of failed tests, and of flaky ones, that are named.
 const MAX_FAILURES: usize = 5;
@@ -53,6 +53,8 @@ struct Reader<'a> {
     seq: u64,
     /// Whether the beginning of the stream was read before.
     is_continued: bool,
+    /// Whether reading stopped before the end of the stream, because its requests are decisive.
+    has_decided: bool,
 }
 
 impl Evidence {
@@ -94,7 +96,17 @@ impl<'a> Reader<'a> {
         evidence.versions = subject.versions.clone();
         evidence.is_stream = true;
         evidence.required.clone_from(&subject.required_sources);
-        Self { evidence, subject, clock, line: 0, records: 0, latest: None, seq: 0, is_continued: false }
+        Self {
+            evidence,
+            subject,
+            clock,
+            line: 0,
+            records: 0,
+            latest: None,
+            seq: 0,
+            is_continued: false,
+            has_decided: false,
+        }
     }
 
     fn read(&mut self, mut input: impl BufRead, mut on_progress: impl FnMut(&Evidence)) {
@@ -114,15 +126,18 @@ impl<'a> Reader<'a> {
                 bucket = self.evidence.timeline.latest_bucket();
                 on_progress(&self.evidence);
                 if self.evidence.is_decisive() {
+                    self.has_decided = true;
                     break;
                 }
             }
         }
+        self.has_decided |= self.evidence.is_bad();
     }
 
     fn check_end(&mut self) {
         let evidence = &self.evidence;
-        if evidence.damage.is_none() && evidence.exit.is_none() && !evidence.is_decisive() {
+        // A producer that died proves nothing by what it wrote until then, however good that was.
+        if evidence.damage.is_none() && evidence.exit.is_none() && !self.has_decided {
             self.damage(match evidence.producer {
                 None => "stdin is empty: is --format jsonl missing?".to_owned(),
                 Some(_) => "the stream has no end: its producer died".to_owned(),
@@ -184,6 +199,7 @@ impl<'a> Reader<'a> {
             }
             Line::End { ts, exit, records } => {
                 self.latest = self.latest.max(Some(ts));
+                self.evidence.timeline.end(ts);
                 self.evidence.exit = Some(exit);
                 if records != self.records {
                     let arrived = self.records;

@@ -54,7 +54,12 @@ pub(crate) fn with_version(probe: &str, version: &str) -> String {
 }
 
 pub(crate) fn end(exit: u8, records: usize) -> String {
-    format!(r#"{{"v":1,"type":"end","ts":"2026-01-01T00:01:00.000Z","exit":{exit},"records":{records}}}"#)
+    format!(r#"{{"v":1,"type":"end","ts":"1970-01-01T00:00:00.000Z","exit":{exit},"records":{records}}}"#)
+}
+
+/// The end of a stream, this number of seconds after its start.
+pub(crate) fn end_at(seconds: u32, records: usize) -> String {
+    end(0, records).replace("00:00:00.", &format!("00:{:02}:{:02}.", seconds / 60, seconds % 60))
 }
 
 /// A whole stream of these probes, one a second.
@@ -142,6 +147,53 @@ fn a_truncated_or_damaged_stream_is_reported() {
 }
 
 #[test]
+fn a_stream_that_is_cut_off_is_no_proof_however_good_it_was() {
+    let start = START.replace(r#""interval_ms""#, r#""watch_min_ms":60000,"interval_ms""#);
+    let first = |count: usize| {
+        let probes = (0..count).map(|second| probe_at(second, true));
+        read(&std::iter::once(start.clone()).chain(probes).collect::<Vec<_>>())
+    };
+    // With the first record of a bucket the watch is over, and the rest of the stream is not read.
+    let decided = counts(&first(200))[0].0;
+    for count in 100..140 {
+        let evidence = first(count);
+        assert_eq!(evidence.damage.is_none(), count as u64 >= decided, "{count}: {:?}", evidence.damage);
+    }
+}
+
+#[test]
+fn an_answer_with_a_blank_version_names_none() {
+    for blank in ["", " "] {
+        let mut lines = vec![START.to_owned()];
+        lines.extend((0..30).map(|second| probe_at(second, true)));
+        lines.extend((30..40).map(|second| with_version(&probe_at(second, false), blank)));
+        lines.push(end(1, 40));
+        assert_eq!(counts(&read(&lines)), [(40, 10)], "{blank:?}");
+    }
+}
+
+#[test]
+fn counts_of_any_size_are_judged() {
+    for (total, errors) in [(u64::MAX, u64::MAX), (u64::MAX, 1 << 62), (1 << 63, 1), (3_000_000, 600_000)] {
+        for has_control in [false, true] {
+            let mut evidence = Evidence::new(FIVE);
+            for bucket in 0..20 {
+                let ts = DateTime::UNIX_EPOCH + BUCKET * bucket;
+                let requests = |errors| Requests { total, errors, ..Requests::default() };
+                evidence.count(ts, "cdn", requests(errors));
+                if has_control {
+                    evidence.count_control(ts, "cdn", requests(errors / 100));
+                }
+            }
+            evidence.finish();
+            assert_eq!(evidence.is_bad(), errors > 1, "{errors} of {total}, {has_control}");
+            let restored = evidence.criteria_to_restore().unwrap().error_rate.unwrap_or_default();
+            assert!((0.0..=50.0).contains(&restored), "{errors} of {total}: {restored}");
+        }
+    }
+}
+
+#[test]
 fn blank_lines_are_no_records() {
     let evidence =
         read(&[String::new(), START.to_owned(), probe(true), " ".to_owned(), end(0, 1), "\n".to_owned()]);
@@ -173,7 +225,7 @@ fn the_start_the_tests_and_the_end_tell_the_age_of_a_stream_without_requests() {
     let stream = |minutes: i64| {
         let ts = (now - chrono::TimeDelta::minutes(minutes)).to_rfc3339();
         let test = format!(r#"{{"v":1,"type":"test","ts":"{ts}","result":"pass"}}"#);
-        let lines = [START.to_owned(), test, end(0, 1).replace("2026-01-01T00:01:00.000Z", &ts)].join("\n");
+        let lines = [START.to_owned(), test, end(0, 1).replace("1970-01-01T00:00:00.000Z", &ts)].join("\n");
         Evidence::read(lines.as_bytes(), FIVE, &strict, &SystemClock, |_| {})
     };
     assert_eq!((stream(9).damage, stream(9).clock_problem()), (None, None));

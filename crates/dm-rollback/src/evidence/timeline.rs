@@ -19,6 +19,8 @@ pub(super) struct Timeline {
     latest: Option<DateTime<Utc>>,
     /// The earliest time.
     first: Option<DateTime<Utc>>,
+    /// When the producer ended, by its clock.
+    ended: Option<DateTime<Utc>>,
     /// What corrects the producer's clock after it was set back.
     offset: TimeDelta,
     /// What is wrong with the producer's clock.
@@ -30,7 +32,8 @@ pub(super) struct Timeline {
 impl Timeline {
     pub(super) fn new(bucket: Duration) -> Self {
         let bucket_ms = i64::try_from(bucket.as_millis()).unwrap_or(i64::MAX).max(1);
-        Self { bucket_ms, latest: None, first: None, offset: TimeDelta::zero(), problem: None, lag: None }
+        let (latest, first, ended, problem, lag) = (None, None, None, None, None);
+        Self { bucket_ms, latest, first, ended, offset: TimeDelta::zero(), problem, lag }
     }
 
     /// The time of a record of a producer with one clock, corrected if the clock was set back. `now` returns our time.
@@ -95,12 +98,26 @@ impl Timeline {
     pub(super) fn bucket(&mut self, ts: DateTime<Utc>) -> i64 {
         self.latest = self.latest.max(Some(ts));
         self.first.get_or_insert(ts);
-        ts.timestamp_millis().div_euclid(self.bucket_ms)
+        self.bucket_of(ts)
     }
 
     /// The latest bucket.
     pub(super) fn latest_bucket(&self) -> Option<i64> {
-        self.latest.map(|latest| latest.timestamp_millis().div_euclid(self.bucket_ms))
+        self.latest.map(|latest| self.bucket_of(latest))
+    }
+
+    fn bucket_of(&self, ts: DateTime<Utc>) -> i64 {
+        ts.timestamp_millis().div_euclid(self.bucket_ms)
+    }
+
+    /// Notes when the producer ended. That is no time of a request.
+    pub(super) fn end(&mut self, ts: DateTime<Utc>) {
+        self.ended = Some(ts.checked_add_signed(self.offset).unwrap_or(ts));
+    }
+
+    /// The bucket in which the producer ended, otherwise the latest one: what was observed before is about the past.
+    pub(super) fn last_bucket(&self) -> Option<i64> {
+        self.latest.max(self.ended).filter(|_| self.latest.is_some()).map(|last| self.bucket_of(last))
     }
 
     /// The latest time of a record.

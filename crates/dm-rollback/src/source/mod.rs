@@ -98,7 +98,7 @@ impl Sources {
             }
             Origin::AccessLog { watch, log } => {
                 let watch = watch.map(|watch| watch.max);
-                access_log::read(self.criteria, log, watch, clock, on_progress)
+                access_log::read(self.criteria, log, watch, subject.allow_recording, clock, on_progress)
             }
         };
         // Checked once, unless the evidence proves a bad version already.
@@ -143,7 +143,9 @@ impl Sources {
                 Ok(Evidence::read_on(input, criteria, subject, clock))
             }
             Origin::Stream(None) => Ok(Evidence::new(criteria)),
-            Origin::AccessLog { log, .. } => Ok(access_log::read(criteria, log, Some(limit), clock, ignore)),
+            Origin::AccessLog { log, .. } => {
+                Ok(access_log::read(criteria, log, Some(limit), true, clock, ignore))
+            }
         }
     }
 }

@@ -207,6 +207,29 @@ fn the_other_sources_have_to_confirm_the_alert() {
 }
 
 #[test]
+fn a_version_about_which_an_alert_fires_is_not_known_good_because_its_requests_are() {
+    let (team, alertmanager) = (team(), alertmanager());
+    fires(&alertmanager, &labels());
+    // Complete, settled steps: five minutes without a failed request.
+    let now = SystemClock.now().timestamp();
+    let samples: Vec<Value> =
+        (3..13).rev().map(|step| json!({"ts": now - 30 * step, "value": 30.0})).collect();
+    let groups = json!([{"statusCode": 200, "samples": samples}]);
+    let answer = json!({"data": {"httpMetricsGroupedByStatus": groups}}).to_string();
+    let railway = fault::Recording::answering(move |_| fault::answer("200 OK", &answer));
+    let mut tool = team.tool("d-2", "2.0");
+    tool.env("ALERTMANAGER_URL", format!("http://{}", alertmanager.address()));
+    tool.env("RAILWAY_TOKEN", "t").env("RAILWAY_SERVICE_ID", "svc").env("RAILWAY_ENVIRONMENT_ID", "env");
+    tool.args(["--from-alertmanager", "--railway", "--railway-url", &railway.url, "--since", "10m"]);
+    tool.args(["--watch", "300ms", "--interval", "100ms", "--if-error-rate", "5", "--", "sh", "-c", TRACE]);
+    let kept = tool.write_stdin(payload("firing", &labels())).assert().code(0);
+    kept.stderr(contains("keep: 0 of 300 requests failed"));
+    assert!(team.trace().is_empty());
+    let good: Vec<Value> = team.ledger().iter().filter(|entry| entry["type"] == "good").cloned().collect();
+    assert!(good.iter().all(|entry| entry["version"] == "1.0"), "{good:?}");
+}
+
+#[test]
 fn the_label_names_the_deployment_and_a_newer_one_is_refused() {
     let (team, alertmanager) = (team(), alertmanager());
     let url = format!("http://{}", alertmanager.address());

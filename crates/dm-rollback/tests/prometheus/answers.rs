@@ -68,11 +68,18 @@ fn what_a_server_says_is_shown_in_one_line_and_without_secrets() {
 fn a_gauge_is_no_counter() {
     let mut history = History::default();
     history.add(r#"load{status="200"}"#, |step| Some(if step % 2 == 0 { 100 } else { 150 + step }));
+    // One whose jumps look like errors.
+    for status in ["200", "500"] {
+        let series = format!("jobs{{status=\"{status}\"}}");
+        history.add(&series, |step| Some(if step % 2 == 0 { 100 } else { 150 + step }));
+    }
     let server = Server::with(&history);
-    server
-        .errors("x", &["--total-query", "load"])
-        .code(3)
-        .stderr(contains("decreases too often for a counter"));
+    for gauge in ["load", "jobs"] {
+        server
+            .errors("x", &["--total-query", gauge])
+            .code(3)
+            .stderr(contains("decreases too often for a counter"));
+    }
     server
         .errors("x", &["--total-query", "job:load:rate5m"])
         .code(2)

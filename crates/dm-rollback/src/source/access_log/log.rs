@@ -17,7 +17,7 @@ use super::tally::Tally;
 use super::time::PlausibleTimes;
 use super::{combined, json};
 use crate::decision::baseline::MIN_BASELINE;
-use crate::evidence::{Criteria, Evidence, MAX_LINE_BYTES, Requests};
+use crate::evidence::{Criteria, Evidence, MAX_AGE, MAX_LINE_BYTES, Requests};
 
 /// The name of this source in records and labels.
 const NAME: &str = "access_log";
@@ -41,6 +41,12 @@ pub(super) struct Log {
     count_client_aborts: bool,
     lines: u64,
     odd: u64,
+    /// Whether the rest of a line that is too long is skipped.
+    skips: bool,
+    /// The latest time in a line.
+    newest: Option<DateTime<Utc>>,
+    /// How old that may be. `None` if an old log is evidence too.
+    oldest: Option<DateTime<Utc>>,
     /// Requests that are about the application, such as those of users.
     counted: u64,
     /// The earliest and the latest of their times, and when the last of them arrived.
@@ -85,6 +91,9 @@ impl Log {
             count_client_aborts: args.count_client_aborts,
             lines: 0,
             odd: 0,
+            skips: false,
+            newest: None,
+            oldest: None,
             counted: 0,
             span: None,
             last_arrival: Duration::ZERO,
@@ -101,19 +110,31 @@ impl Log {
         }
     }
 
+    /// Refuses a log that is a recording at this time: it says nothing about the version that is live.
+    pub(super) fn refuse_recording(self, now: DateTime<Utc>) -> Self {
+        Self { oldest: Some(now - MAX_AGE), ..self }
+    }
+
     /// Whether reading can end: more lines change nothing.
     pub(super) fn is_over(&self) -> bool {
         if self.evidence.damage.is_some() || self.evidence.is_bad() {
-            return self.evidence.damage.is_some() || !self.seeks_baseline();
+            return self.evidence.damage.is_some() || !self.reads_on();
         }
         self.evidence.is_decisive() && self.complaint().is_none()
     }
 
-    /// Whether a fault is proven, but the baseline may be at the end of the log, in the wrong order.
-    pub(super) fn seeks_baseline(&self) -> bool {
+    /// Whether a fault is proven, but the rest of the log may show that it is none: the baseline may be at its end, in the
+    /// wrong order, or it may end long ago.
+    pub(super) fn reads_on(&self) -> bool {
         let has_baseline =
             self.evidence.criteria().since.is_none() || self.before.requests.total >= MIN_BASELINE;
-        !self.is_watched && !has_baseline && self.evidence.is_bad()
+        !self.is_watched && (!has_baseline || self.age().is_some()) && self.evidence.is_bad()
+    }
+
+    /// How long ago the log ends, if that is too long.
+    fn age(&self) -> Option<TimeDelta> {
+        let (oldest, newest) = self.oldest.zip(self.newest)?;
+        (newest < oldest).then(|| oldest + MAX_AGE - newest)
     }
 
     /// The evidence so far.
@@ -129,6 +150,9 @@ impl Log {
     /// Counts the complete lines, which arrive at `now`, and keeps the rest.
     pub(super) fn take_lines(&mut self, rest: &mut Vec<u8>, now: DateTime<Utc>, elapsed: Duration) {
         let times = PlausibleTimes::at(now);
+        if std::mem::take(&mut self.skips) {
+            self.skip(rest);
+        }
         let mut begin = 0;
         let mut samples = Vec::new();
         while let Some(length) = rest[begin..].iter().position(|byte| *byte == b'\n') {
@@ -141,9 +165,19 @@ impl Log {
         }
         rest.drain(..begin);
         self.place(&samples, now, elapsed);
+        // What a client sends may be in it, so that it is one unreadable line, and no reason to doubt the others.
         if rest.len() > MAX_LINE_BYTES {
-            self.refuse(Some(format!("a line is longer than {MAX_LINE_BYTES} bytes")));
+            self.lines += 1;
+            self.odd += 1;
+            self.skip(rest);
         }
+    }
+
+    /// Skips the rest of a line.
+    fn skip(&mut self, rest: &mut Vec<u8>) {
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        self.skips = end.is_none();
+        rest.drain(..end.map_or(rest.len(), |end| end + 1));
     }
 
     /// The request in a line, if it counts.
@@ -158,6 +192,7 @@ impl Log {
             self.odd += 1;
             return None;
         };
+        self.newest = self.newest.max(Some(entry.ts));
         if !self.filters.select(&entry) {
             return None;
         }
@@ -318,6 +353,11 @@ impl Log {
         if disorder.is_some() {
             // Lines that came too late would have raised the limit, or are in the wrong bucket.
             self.evidence.damage = disorder;
+        } else if let Some(age) = self.age() {
+            let age = format_duration(age.to_std().unwrap_or_default());
+            self.evidence.damage = Some(format!(
+                "the log is a recording: its last request was {age} ago. Give --dry-run to judge it"
+            ));
         } else if self.evidence.damage.is_none() && !self.evidence.is_bad() {
             self.evidence.damage = why.or_else(|| self.complaint());
         }

@@ -31,15 +31,20 @@ use log::Log;
 /// How long a log without `--watch` is read after a proof, to see whether it is in the order of time.
 const READ_ON: Duration = Duration::from_secs(10);
 
-/// Reads stdin to its end, or for the duration `watch`, or until the evidence is decisive.
+/// Reads stdin to its end, or for the duration `watch`, or until the evidence is decisive. A log that ended long ago is
+/// evidence only if `allow_recording` is set.
 pub(crate) fn read(
     criteria: Criteria,
     args: &LogArgs,
     watch: Option<Duration>,
+    allow_recording: bool,
     clock: &dyn Clock,
     mut on_progress: impl FnMut(&Evidence),
 ) -> Evidence {
     let mut log = Log::new(criteria, args, watch.is_some());
+    if watch.is_none() && !allow_recording {
+        log = log.refuse_recording(clock.now());
+    }
     let stopwatch = Stopwatch::start(clock);
     let mut proven_at = None;
     let mut input = stdin().lock();
@@ -48,7 +53,7 @@ pub(crate) fn read(
     let mut why = None;
     while !log.is_over() {
         let elapsed = stopwatch.elapsed(clock);
-        if log.seeks_baseline() {
+        if log.reads_on() {
             proven_at.get_or_insert(elapsed);
         }
         if let Some(limit) = watch.or(proven_at.map(|proven_at| proven_at + READ_ON)) {

@@ -86,6 +86,11 @@ fn counts(series: &Series) -> impl Iterator<Item = &Sample> {
     series.samples.iter().filter(|(_, value)| value.is_finite() && *value >= 0.0)
 }
 
+/// The first series without a single count: what it should have counted is missing, so the others are no evidence either.
+pub(super) fn without_counts<'a>(batch: &[&'a Series]) -> Option<&'a Series> {
+    batch.iter().copied().find(|series| !series.samples.is_empty() && counts(series).next().is_none())
+}
+
 impl Counters {
     /// The instances of new series that may have counted requests before their first sample. Only the start of their
     /// process can tell.
@@ -117,10 +122,11 @@ impl Counters {
                 }
                 self.steps += u64::from(previous.is_some());
                 self.resets += u64::from(previous.is_some_and(|(_, before)| *value < before));
+                // Rounded as a whole: of a counter with fractions, each increase alone may be rounded to nothing.
                 let increase = match previous {
                     // A counter that decreases was reset to zero in between.
                     Some((_, before)) if *value < before => *value,
-                    Some((_, before)) => value - before,
+                    Some((_, before)) => value.round() - before.round(),
                     // A counter with other labels has counted before; only what it counts from now on is new.
                     None if processes[&process(&series.labels)].has_new_counter(*ts)
                         || is_fresh(series, *ts, starts) =>
@@ -222,6 +228,29 @@ mod tests {
         assert_eq!(added(&[&[series(&A, &[(0, 5.0), (10, f64::NAN), (90, 8.0)])]], &[]), 3, "a gap");
         assert_eq!(added(&[&[series(&A, &[(0, 5.0)])], &[series(&A, &[(10, 6.0)])]], &[]), 1, "two queries");
         assert_eq!(added(&[&[]], &[]), 0);
+    }
+
+    #[test]
+    fn a_series_without_a_count_is_found() {
+        for value in [f64::NAN, f64::INFINITY, -1.0] {
+            let (good, bad) = (series(&A, &[(0, 1.0)]), series(&A, &[(0, value), (10, value)]));
+            let found = without_counts(&[&good, &bad]).map(|series| series.samples.len());
+            assert_eq!(found, Some(2), "{value}");
+            let once = series(&A, &[(0, value), (10, 2.0)]);
+            assert_eq!(without_counts(&[&good, &once, &series(&A, &[])]), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_counter_with_fractions_loses_none() {
+        let samples: Vec<Sample> = (0_i32..26).map(|at| (i64::from(10 * at), 0.4 * f64::from(at))).collect();
+        assert_eq!(added(&[&[series(&A, &samples)]], &[]), 10);
+        let polls: Vec<[Series; 1]> = samples.chunks(1).map(|samples| [series(&A, samples)]).collect();
+        assert_eq!(
+            added(&polls.iter().map(<[Series; 1]>::as_slice).collect::<Vec<_>>(), &[]),
+            10,
+            "one by one"
+        );
     }
 
     #[test]

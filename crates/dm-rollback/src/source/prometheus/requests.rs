@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
 use common::duration::format_duration;
 
-use super::counters::{Counters, Increases};
+use super::counters::{Counters, Increases, without_counts};
 use super::discovery::Query;
 use super::error_selector::{Standing, examine};
 use super::pairing::{Counted, Pairing};
 use super::scope;
 use super::scrapes::Scrapes;
-use super::selector::Selector;
+use super::selector::{Matcher, Selector};
 use super::series::{Labels, Series};
 use super::status::{STATUS_LABELS, ambiguous, counts_failures};
 use super::targets::{Targets, Times};
@@ -141,6 +141,14 @@ impl RequestCounters {
             self.check_status(&all)?;
         }
         let batch = distinct(all.iter().chain(&bad));
+        if let Some(series) = without_counts(&batch) {
+            let matchers = series.labels.iter().map(|(label, value)| Matcher::is(label, value)).collect();
+            let series = Selector::new("", matchers);
+            bail!(
+                "{series} has only values that are no counts, such as NaN, so that its requests are not known"
+            );
+        }
+        scope::check_replicas(self.total.name, &total, &batch)?;
         let unexplained = self.counters.unexplained(&batch);
         let starts =
             query.client.of_instances("process_start_time_seconds", unexplained, query.range, query.now);
@@ -154,6 +162,10 @@ impl RequestCounters {
             self.error_scrapes.record(bad.iter().chain(&others).map(|series| series.samples.as_slice()));
         }
         let increases = self.counters.add(&batch, &starts);
+        // Before anything is counted: a gauge that jumps looks like many errors.
+        if self.counters.are_erratic() {
+            bail!("{total} decreases too often for a counter: is it a gauge?");
+        }
         let mut counted = self.count(&all, &bad, &increases);
         self.pairing.pair(&mut counted, query.since.timestamp_millis(), self.scrapes.patience());
         Ok(self.release(counted))
@@ -274,9 +286,6 @@ impl RequestCounters {
             bail!("Prometheus has no series {total}");
         }
         check_scraped(total, &self.scrapes, query.now)?;
-        if self.counters.are_erratic() {
-            bail!("{total} decreases too often for a counter: is it a gauge?");
-        }
         let unpaired = self.pairing.unpaired(query.since.timestamp_millis());
         if unpaired > 0 {
             bail!(

@@ -12,6 +12,9 @@ use crate::source::unusable::Unusable;
 const ENVIRONMENT_LABELS: [&str; 4] =
     ["environment", "env", "deployment_environment_name", "deployment_environment"];
 
+/// The labels with which several servers that scrape the same targets name themselves.
+const REPLICA_LABELS: [&str; 3] = ["prometheus_replica", "replica", "__replica__"];
+
 /// A label that may hold the environment, and may hold something else.
 const NAMESPACE: &str = "namespace";
 
@@ -107,6 +110,35 @@ pub(super) fn check(
     Ok(())
 }
 
+/// Checks that no request is counted twice: two servers of a pair that scrape the same targets have the same series, which
+/// differ in nothing but the name of the server.
+pub(super) fn check_replicas(flag: &str, selector: &str, series: &[&Series]) -> Result<(), Unusable> {
+    for label in REPLICA_LABELS {
+        let mut seen = BTreeSet::new();
+        let replicas = series.iter().filter(|series| {
+            ["instance", label].iter().all(|label| !value(&series.labels, label).is_empty())
+        });
+        let is_double = |series: &&&Series| {
+            let mut labels = series.labels.clone();
+            labels.remove(label);
+            !seen.insert(labels)
+        };
+        if let Some(double) = replicas.clone().find(is_double) {
+            let found: Vec<&Series> = replicas.copied().collect();
+            let one = Matcher::is(label, value(&double.labels, label));
+            // Of a form that only Prometheus understands, the label is shown alone.
+            let selector = Selector::parse(selector).unwrap_or_else(|| Selector::new("", Vec::new()));
+            let found = list(label, &values(&found, label));
+            return Err(Unusable(format!(
+                "Prometheus has each series several times, with {found}, which would be added up: write one of them: {flag} \
+                 '{}'",
+                selector.with(one)
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// `environment "production" and "staging"`
 fn list(label: &str, values: &BTreeSet<&str>) -> String {
     let value = |value: &&str| if value.is_empty() { "none".to_owned() } else { format!("{value:?}") };
@@ -177,6 +209,23 @@ mod tests {
             series(&[("environment", "staging"), ("job", "b")]),
         ];
         assert!(limited(&jobs).is_ok());
+    }
+
+    #[test]
+    fn a_request_that_two_servers_have_counted_is_not_two() {
+        let check = |all: &[&[(&str, &str)]]| {
+            let all: Vec<Series> = all.iter().map(|labels| series(labels)).collect();
+            let all = check_replicas("--total-query", r#"n{job="a"}"#, &all.iter().collect::<Vec<_>>());
+            all.map_err(|error| error.to_string())
+        };
+        for label in REPLICA_LABELS {
+            let of = |instance, replica| [("instance", instance), (label, replica)];
+            let error = check(&[&of("a", "0"), &of("b", "0"), &of("a", "1")]).unwrap_err();
+            assert!(error.contains(&format!(r#"with {label} "0" and "1""#)), "{error}");
+            assert!(error.contains(&format!(r#"--total-query 'n{{job="a",{label}="1"}}'"#)), "{error}");
+            assert_eq!(check(&[&of("a", "0"), &of("b", "1")]), Ok(()), "of the service itself");
+            assert_eq!(check(&[&[(label, "0")], &[(label, "1")]]), Ok(()));
+        }
     }
 
     #[test]

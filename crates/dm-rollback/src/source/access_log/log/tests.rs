@@ -336,3 +336,55 @@ proptest! {
         prop_assert_eq!(counts(&log.finish(None).0), (1, 1));
     }
 }
+
+/// What comes of a log that is read in pieces, as from a pipe.
+fn read_in_pieces(mut log: Log, text: &str, now: DateTime<Utc>) -> (Evidence, Vec<String>) {
+    let mut rest = Vec::new();
+    for piece in text.as_bytes().chunks(64 * 1024) {
+        if log.is_over() {
+            break;
+        }
+        rest.extend_from_slice(piece);
+        log.take_lines(&mut rest, now, Duration::ZERO);
+        assert!(rest.len() <= MAX_LINE_BYTES, "memory is bounded");
+    }
+    log.finish(None)
+}
+
+/// Four lines a second, of which every fourth has this status.
+fn every_fourth(seconds: std::ops::Range<i64>, status: u16) -> String {
+    seconds.map(|second| line(second, 200).repeat(3) + &line(second, status)).collect()
+}
+
+#[test]
+fn a_line_that_is_too_long_hides_no_other() {
+    let long = ["x".repeat(3_000_000) + "\n", format!("{}{}", "\0".repeat(2_000_000), line(-230, 200))];
+    for long in long {
+        for (status, is_bad) in [(500, true), (200, false)] {
+            for at in [-240, -235, -200] {
+                let text = every_fourth(-240..at, status) + &long + &every_fourth(at..0, status);
+                let log = Log::new(FIVE, &LogArgs::default(), false);
+                let (evidence, _) = read_in_pieces(log, &text, start());
+                assert_eq!((evidence.damage.as_deref(), evidence.is_bad()), (None, is_bad), "{status}, {at}");
+                assert!(is_bad || counts(&evidence) == (960, 0), "{:?}", counts(&evidence));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_log_that_ended_long_ago_is_a_recording() {
+    let judged = |text: &str, minutes: i64| {
+        let now = start() + TimeDelta::minutes(minutes);
+        let log = Log::new(FIVE, &LogArgs::default(), false).refuse_recording(now);
+        read_in_pieces(log, text, now).0
+    };
+    for status in [200, 500] {
+        assert_eq!(judged(&every_fourth(-240..0, status), 9).damage, None);
+        let old = judged(&every_fourth(-240..0, status), 24 * 60).damage.unwrap();
+        assert!(old.contains("the log is a recording: its last request was 24h00m ago"), "{old}");
+    }
+    // It began long ago and goes on until now.
+    let long = judged(&(every_fourth(-240..0, 500) + &every_fourth(0..3600, 200)), 60);
+    assert_eq!((long.damage.as_deref(), long.is_bad()), (None, true));
+}
