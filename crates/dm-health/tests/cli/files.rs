@@ -139,7 +139,7 @@ fn an_error_in_the_file_has_its_position() {
         ("url = 'grpc://h:1'\nmethod = 'HEAD'", "only http:// and https:// take a method"),
         ("url = 'grpc://h:1'\ntls = { insecure = true }", "tls only applies to TLS"),
         ("url = 'https://h/'\ntls = { key = 'k' }", "key needs cert"),
-        ("url = 'https://h/'\ntimeout = '0s'", "0s"),
+        ("url = 'https://h/'\ntimeout = '0s'", "must be longer than zero"),
         ("url = 'tcp://h:1'\nexpect = { status = 200 }", "have a status"),
         ("url = 'tcp://h:1'\nversion = '1'", "have a version"),
         ("url = 'http://h/'\nmethod = 'POST'", "the method is GET, HEAD or OPTIONS"),
