@@ -1,7 +1,7 @@
 complete -c dm-health -l url -d 'Target: http:// or https:// (GET; user and password become basic authentication), tcp://host:port (connect), grpc:// or grpcs://host:port/service (standard health service), exec:\'program argument\' (run without a shell), dns:name or dns://server/name, udp://host:port?send=TEXT&expect=TEXT, redis:// or rediss://host, postgres://host/database, mysql://host/database (see below). Can be repeated: several targets are healthy if all are at the same time, and unhealthy if one is' -r
 complete -c dm-health -l control-url -d 'Target that is observed at the same time for comparison: the previous version, or the rest of the fleet. It is probed in the same turns with the same expectations, except for --expect-version, and decides nothing here: its records are for dm-rollback. Can be repeated' -r
 complete -c dm-health -l name -d 'Name of the target, if there is only one [default: its host]' -r
-complete -c dm-health -l header -d 'Header of the requests, \'NAME: VALUE\', for HTTP targets; can be repeated. It replaces a default, such as Host' -r
+complete -c dm-health -l header -d 'Header of the requests, \'NAME: VALUE\', for HTTP targets, and metadata for gRPC; can be repeated. It replaces a default, such as Host' -r
 complete -c dm-health -l method -d 'Method of the requests, for HTTP targets [default: GET]' -r
 complete -c dm-health -l expect-status -d 'Status of a healthy response, a code or a class: 204, 2xx; separate several by commas. Redirects are not followed [default: 2xx]' -r
 complete -c dm-health -l expect-header -d 'Header of a healthy response, \'NAME: VALUE\'; can be repeated' -r

@@ -4,7 +4,10 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    date_time_ymd,
+};
 use tempfile::TempDir;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
@@ -60,6 +63,17 @@ impl Authority {
     /// Its certificate, for `SSL_CERT_FILE`.
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    /// A client's certificate that it signed, with the key in the same file.
+    pub fn client(&self) -> PathBuf {
+        let mut params = CertificateParams::new(["deployer".to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem() + &key.serialize_pem();
+        let file = self.folder.path().join("client.pem");
+        common::fs::atomic::write(&file, pem.as_bytes()).unwrap();
+        file
     }
 
     /// A server on `127.0.0.1` that answers every request with 200 if the client accepts its certificate.

@@ -1,8 +1,12 @@
 //! The cryptography of this process.
 
+mod verifier;
+
 use crate::env;
 use crate::term::text::one_line;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+pub use verifier::{Verifier, authorities, identity};
 
 /// The provider of TLS, ready to use.
 ///

@@ -67,6 +67,11 @@ impl Address {
         matches!(self, Self::Http(_))
     }
 
+    /// Whether a probe can send headers, which gRPC calls metadata.
+    pub(crate) fn takes_headers(&self) -> bool {
+        self.is_http() || matches!(self, Self::Grpc { .. })
+    }
+
     /// Whether it has a certificate that can be looked at.
     pub(crate) fn is_tls(&self) -> bool {
         match self {

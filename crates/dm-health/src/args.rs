@@ -46,7 +46,7 @@ A file of targets has the words of a suite of dm-smoke:
   [[target]]
   name = \"api\"
   url = \"https://api.example.com/health\"
-  bearer = \"{{env.TOKEN}}\"                            # or basic_auth, headers, method
+  bearer = \"{{env.TOKEN}}\"                            # or basic_auth, headers, method, timeout, tls
   expect = { status = 200, json = '$.status == \"ok\"', max_latency = \"500ms\" }
   version = \"{{env.DM_VERSION}}\"                      # with version_at = \"json:$.version\"
   min_cert_days = 14
@@ -123,7 +123,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<Label>,
 
-    /// Header of the requests, 'NAME: VALUE', for HTTP targets; can be repeated. It replaces a default, such as Host
+    /// Header of the requests, 'NAME: VALUE', for HTTP targets, and metadata for gRPC; can be repeated. It replaces a
+    /// default, such as Host
     #[arg(long, value_name = "HEADER")]
     pub(crate) header: Vec<RequestHeader>,
 

@@ -97,9 +97,11 @@ fn failure(mismatch: &Mismatch<'_>) -> Failure {
         Mismatch::Header { .. } | Mismatch::Fact { is_of_body: false, .. } => {
             Failure::new(Reason::Assertion, mismatch.to_string())
         }
-        Mismatch::Body { .. } | Mismatch::Json { .. } | Mismatch::NotJson { .. } | Mismatch::Fact { .. } => {
-            Failure::new(Reason::BodyMismatch, mismatch.to_string())
-        }
+        Mismatch::Body { .. }
+        | Mismatch::Json { .. }
+        | Mismatch::Value { .. }
+        | Mismatch::NotJson { .. }
+        | Mismatch::Fact { .. } => Failure::new(Reason::BodyMismatch, mismatch.to_string()),
     }
 }
 

@@ -72,7 +72,8 @@ pub fn plan(args: Args) -> Result<Plan> {
     let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
     let (targets, expected) = targets(&args, &context.identity)?;
     let max_fail = args.max_fail.unwrap_or(MAX_FAIL);
-    let turn = schedule.watch_interval.max(args.timeout);
+    let timeouts = targets.iter().map(|target| target.timeout.unwrap_or(args.timeout));
+    let turn = timeouts.max().unwrap_or(args.timeout).max(schedule.watch_interval);
     Ok(Plan {
         context,
         stage: Stage::health_check(),

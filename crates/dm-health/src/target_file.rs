@@ -42,17 +42,23 @@ fn target(table: &mut Table<'_, '_>, default_version_at: Option<&VersionLocation
     let name = table.parsed("name", str::parse);
     let address = table.required("url", str::parse::<Address>);
     let is_control = table.flag("control");
-    let has_request = table.has_request();
+    let timeout = table.duration("timeout");
+    let tls = table.tls();
+    let has_headers = table.has_headers();
     let TableRequest { method, headers } = table.request();
     let TableExpectation { response, max_latency } = table.expectation(&UNKNOWN);
     let version = table.parsed("version", version::parse);
     let own_version_at = table.parsed("version_at", str::parse::<VersionLocation>);
     let min_cert_days = table.count("min_cert_days");
     let address = address?;
-    if !address.is_http() && (has_request || !response.is_only_success()) {
-        table.reject(
-            "only http:// and https:// take a method and headers, and have a status, headers and a body",
-        );
+    if !address.is_http() && (method.is_some() || !response.is_only_success()) {
+        table.reject("only http:// and https:// take a method, and have a status, headers and a body");
+    }
+    if has_headers && !address.takes_headers() {
+        table.reject("only http://, https://, grpc:// and grpcs:// take headers");
+    }
+    if tls.is_some() && !address.is_tls() {
+        table.reject("tls only applies to TLS, such as https:// and grpcs://, and not to mysql://");
     }
     if !address.is_http() && (version.is_some() || own_version_at.is_some()) {
         table.reject("only http:// and https:// have a version");
@@ -85,6 +91,8 @@ fn target(table: &mut Table<'_, '_>, default_version_at: Option<&VersionLocation
         is_control,
         method,
         headers: headers.collect(),
+        timeout,
+        tls,
         expected,
         version_at,
         secrets: Redactor::default(),

@@ -27,6 +27,8 @@ pub(crate) fn read(args: &Args) -> Result<Vec<TargetSpec>> {
         is_control,
         method: args.method.clone(),
         headers: args.header.clone(),
+        timeout: None,
+        tls: None,
         expected: expected.clone(),
         version_at: non_empty(args.version_at.as_ref()),
         secrets: Redactor::default(),
@@ -76,6 +78,7 @@ fn check_expectations(args: &Args) -> Result<()> {
         > 0;
     let in_response = in_body || !args.expect_header.is_empty() || args.expect_version.is_some();
     let in_request = args.method.is_some() || !args.header.is_empty();
+    let takes_headers = args.url.iter().any(|one| one.address.takes_headers());
     let has_status = !args.expect_status.is_empty();
     let of_connection = args.max_latency.is_some() || args.min_cert_days.is_some();
     if args.url.is_empty() && (in_response || in_request || has_status || of_connection) {
@@ -88,10 +91,13 @@ fn check_expectations(args: &Args) -> Result<()> {
             "a header, a body or a version can only be expected from http:// and https://, and no --url has that scheme"
         );
     }
-    if (in_request || has_status) && !is_http {
+    if (args.method.is_some() || has_status) && !is_http {
         bail!(
-            "a status can only be expected from http:// and https://, and only they take --header and --method; no --url has that scheme"
+            "a status can only be expected from http:// and https://, and only they take --method; no --url has that scheme"
         );
+    }
+    if !args.header.is_empty() && !takes_headers {
+        bail!("only http://, https://, grpc:// and grpcs:// take --header; no --url has that scheme");
     }
     if args.min_cert_days.is_some() && !args.url.iter().map(|one| &one.address).any(Address::is_tls) {
         bail!("--min-cert-days only applies to TLS, such as https:// and grpcs://, and no --url uses it");

@@ -1,12 +1,14 @@
 //! A target as it is asked for, by flags or in a file: where it is, what to send, and what is expected of it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use common::env;
 use common::label::Label;
 use common::proxy::Proxies;
 use common::secrets::Redactor;
+use dm_smoke::Tls;
 use hyper::Method;
 
 use crate::address::NamedAddress;
@@ -26,6 +28,10 @@ pub(crate) struct TargetSpec {
     pub(crate) method: Option<Method>,
     /// The headers of an HTTP request.
     pub(crate) headers: Vec<RequestHeader>,
+    /// The time limit of a probe, if it has one of its own.
+    pub(crate) timeout: Option<Duration>,
+    /// The settings of TLS, if it has its own.
+    pub(crate) tls: Option<Tls>,
     /// What is expected, without the detector and the secrets.
     pub(crate) expected: Expectations,
     /// Where responses contain their version, if that is to be detected.
@@ -64,6 +70,7 @@ pub(crate) fn resolve(
         let NamedAddress { name, address } = &spec.named;
         let target = Target::new(address, name.clone())?.through(address, &proxies)?;
         let target = target.with_request(&spec.headers, spec.method.as_ref());
+        let target = target.with_connection(spec.timeout, spec.tls.as_ref())?;
         if !names.insert((spec.is_control, target.name.clone())) {
             let unique = spec.renaming.replace("{name}", &format!("{}-2", target.name));
             let unique = unique.replace("{target}", &target.display);

@@ -72,6 +72,16 @@ fn a_grpc_target_is_healthy_if_it_is_serving() {
 }
 
 #[test]
+fn a_header_is_metadata_for_grpc() {
+    let url = format!("grpc://{}", grpc::start_for(ServingStatus::Serving, Some("Bearer hush-hush")));
+    let (code, found, _) = probe(&url, &["--header", "Authorization: Bearer hush-hush"]);
+    assert_eq!((code, &found["ok"]), (0, &true.into()));
+    let (code, found, stderr) = probe(&url, &["--header", "Authorization: Bearer wrong-one"]);
+    assert_eq!((code, &found["reason"]), (1, &"bad_status".into()));
+    assert!(stderr.contains("Unauthenticated") && !stderr.contains("wrong-one"), "{stderr}");
+}
+
+#[test]
 fn a_program_is_healthy_if_it_exits_with_0() {
     let (code, good, _) = probe("exec:test 'a b' = 'a b'", &[]);
     assert_eq!((code, &good["ok"], &good["name"]), (0, &true.into(), &"test".into()));

@@ -45,7 +45,7 @@ use verdict::{RunEnd, Verdict};
 
 pub use args::{Args, TOOL};
 pub use plan::{Plan, plan};
-pub use suite::{Table, TableExpectation, TableFile, TableRequest, Tables, read_tables};
+pub use suite::{Table, TableExpectation, TableFile, TableRequest, Tables, Tls, read_tables};
 
 /// The example of a suite that `--new` writes. `docs/smoke.md` has the rest.
 pub const EXAMPLE: &str = include_str!("example.toml");

@@ -74,7 +74,8 @@ fn measured(response: &Response) -> Option<Measured> {
     if response.truncated { response.origin.measured.clone() } else { Some(Measure::of(&response.body)) }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

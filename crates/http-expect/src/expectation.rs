@@ -13,6 +13,7 @@ use crate::mismatch::Mismatch;
 use crate::origin::Origin;
 use crate::response::Response;
 use crate::status::StatusPatterns;
+use crate::value::ValueExpectation;
 
 /// What is expected of a response; all of it has to be met. The default expects a 2xx status and nothing else.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +26,8 @@ pub struct ResponseExpectation {
     pub body: TextExpectation,
     /// The body's JSON; each expectation has to be met.
     pub json: Vec<JsonExpectation>,
+    /// Parts of it, after filters; each expectation has to be met.
+    pub values: Vec<ValueExpectation>,
     /// The cookies that it sets; each has to match.
     pub cookies: Vec<CookieExpectation>,
     /// The whole body; each condition has to hold.
@@ -56,6 +59,7 @@ impl ResponseExpectation {
             headers,
             body,
             json,
+            values,
             cookies,
             content,
             version,
@@ -64,18 +68,18 @@ impl ResponseExpectation {
             url,
             certificate,
         } = self;
-        let CertificateExpectation { min_days, issuer, subject } = certificate;
         *status == StatusPatterns::default()
             && headers.is_empty()
             && body.0.is_empty()
             && json.is_empty()
+            && values.is_empty()
             && cookies.is_empty()
             && content.is_empty()
             && version.is_none()
             && redirects.is_none()
             && redirect_urls.is_none()
-            && [url, issuer, subject].iter().all(|conditions| conditions.is_empty())
-            && min_days.is_none()
+            && url.is_empty()
+            && certificate.is_empty()
     }
 
     /// Compares everything but the body; the status first, because it often explains the other mismatches.
@@ -116,7 +120,7 @@ impl ResponseExpectation {
         unmet
     }
 
-    /// Compares the body, as text and as JSON.
+    /// Compares the body, as text and as JSON, and what filters make of parts of the response.
     pub fn check_body<'a>(&'a self, response: &'a Response) -> Vec<Mismatch<'a>> {
         let unmet = self.body.unmet(response.text());
         let mut mismatches: Vec<_> = unmet.map(|unmet| Mismatch::Body { response, unmet }).collect();
@@ -134,6 +138,8 @@ impl ResponseExpectation {
                 }
             }
         }
+        let values = self.values.iter().flat_map(|expected| expected.unmet(response));
+        mismatches.extend(values.map(|mismatch| Mismatch::Value { response, mismatch }));
         mismatches
     }
 }

@@ -49,6 +49,11 @@ impl JsonPath {
     pub fn first<'a>(&self, document: &'a Value) -> Option<&'a Value> {
         self.0.query(document).first()
     }
+
+    /// All values at this place.
+    pub(crate) fn all<'a>(&self, document: &'a Value) -> Vec<&'a Value> {
+        self.0.query(document).all()
+    }
 }
 
 /// What a document should contain: `$.status == "ok"`; a path alone expects that there is a value. `$.items length >= 3`
@@ -115,9 +120,21 @@ impl JsonExpectation {
         Ok(Self { path: path.parse()?, condition: Condition::Absent, source })
     }
 
+    /// Expects something of a whole document: a comparison such as `== 3`, `length > 2` or `is integer`.
+    pub fn of_whole(comparison: &str) -> Result<Self, String> {
+        let source = comparison.trim().to_owned();
+        if comparison::split_operator(&source).is_none() {
+            return Err(format!(
+                "{} is not a comparison such as == 3, length > 2 or is integer",
+                bounded(&source)
+            ));
+        }
+        Ok(Self { source, ..format!("$ {comparison}").parse()? })
+    }
+
     /// Compares. The error is the first value that does not match.
     pub(crate) fn check<'a>(&'a self, document: &'a Value) -> Result<(), JsonMismatch<'a>> {
-        let values = self.path.0.query(document).all();
+        let values = self.path.all(document);
         let mismatch = |actual| Err(JsonMismatch { expected: &self.source, actual, count: None });
         if let Condition::Count(size) = &self.condition {
             let count = values.len();

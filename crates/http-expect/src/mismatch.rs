@@ -11,6 +11,7 @@ use crate::header::{HeaderExpectation, HeaderPattern};
 use crate::json::{JsonExpectation, JsonMismatch};
 use crate::response::{NotJson, Response};
 use crate::status::StatusPatterns;
+use crate::value::ValueMismatch;
 
 /// An expectation that a response does not meet.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub enum Mismatch<'a> {
     Json { response: &'a Response, mismatch: JsonMismatch<'a> },
     /// The body is not available as JSON.
     NotJson { response: &'a Response, expected: &'a JsonExpectation, cause: &'a NotJson },
+    /// A part of the response is not what was expected, after its filters.
+    Value { response: &'a Response, mismatch: ValueMismatch<'a> },
     /// Something else is not as expected: a sentence, and whether it is about the body.
     Fact { response: &'a Response, what: String, is_of_body: bool },
 }
@@ -55,6 +58,7 @@ impl<'a> Mismatch<'a> {
                 format!("{body} {}", unmet.describe_unmet(quote))
             }
             Self::Json { mismatch, .. } => mismatch.describe(redact),
+            Self::Value { mismatch, .. } => mismatch.describe(redact),
             Self::Fact { what, .. } => redact(what),
             Self::NotJson { response, expected, cause } => {
                 let expected = bounded(&redact(&expected.to_string()));
@@ -77,10 +81,12 @@ impl<'a> Mismatch<'a> {
                 response.headers.get(&expected.name).map_or(b"", |value| value.as_bytes())
             }
             Self::Json { mismatch, .. } if mismatch.actual.is_some() => b"",
+            Self::Value { mismatch, .. } if mismatch.is_shown() => b"",
             Self::Fact { is_of_body: false, .. } => b"",
             Self::Status { response, .. }
             | Self::Body { response, .. }
             | Self::Json { response, .. }
+            | Self::Value { response, .. }
             | Self::Fact { response, .. }
             | Self::NotJson { response, .. } => response.text(),
         }
@@ -101,6 +107,7 @@ impl fmt::Display for Mismatch<'_> {
                 write!(f, "{} {unmet}", response.describe_body())
             }
             Self::Json { mismatch, .. } => f.write_str(&mismatch.describe(str::to_owned)),
+            Self::Value { mismatch, .. } => f.write_str(&mismatch.describe(str::to_owned)),
             Self::Fact { what, .. } => f.write_str(what),
             Self::NotJson { response, cause, .. } => f.write_str(&response.describe_not_json(cause)),
         }

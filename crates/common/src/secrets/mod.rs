@@ -2,6 +2,7 @@
 
 mod forms;
 mod names;
+mod pairs;
 mod patterns;
 mod redactor;
 

@@ -5,23 +5,18 @@ use std::borrow::Cow;
 use regex_lite::Regex;
 
 use super::forms::{FORMS, Form};
-use super::names;
-use crate::label::MASK;
-
-/// `name=value` in URLs, connection strings and commands, and `"name": "value"` in JSON.
-const PAIR: &str = r#"([A-Za-z][\w. -]{0,60}?)("?\s?=\s?|"\s?:\s?)("[^"]*"|'[^']*'|[^\s&;,"'#]+)"#;
+use super::pairs;
 
 /// Secrets of a known form.
 #[derive(Clone)]
 pub(super) struct Patterns {
     forms: Vec<(&'static Form, Regex)>,
-    pair: Option<Regex>,
 }
 
 impl Patterns {
     pub(super) fn new() -> Self {
         let forms = FORMS.iter().filter_map(|form| Some((form, Regex::new(form.pattern).ok()?)));
-        Self { forms: forms.collect(), pair: Regex::new(PAIR).ok() }
+        Self { forms: forms.collect() }
     }
 
     /// The text with every secret of a known form replaced.
@@ -36,14 +31,7 @@ impl Patterns {
                 text = replaced;
             }
         }
-        let Some(pair) = self.pair.as_ref().filter(|_| text.contains(['=', ':'])) else { return text };
-        let mask = |found: &regex_lite::Captures<'_>| {
-            let (name, sign) = (&found[1], &found[2]);
-            // "the password = x": the last word names it. "Account Key=x": so do both together.
-            let last = name.rsplit(' ').next().unwrap_or_default();
-            if names::is_secret(last) { format!("{name}{sign}{MASK}") } else { found[0].to_owned() }
-        };
-        pair.replace_all(&text, mask).into_owned()
+        pairs::mask(&text)
     }
 }
 

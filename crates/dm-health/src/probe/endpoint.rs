@@ -40,7 +40,8 @@ impl Endpoint {
     }
 }
 
-fn server_name(host: &Host<String>) -> Result<ServerName<'static>> {
+/// The name that a certificate must contain for this host.
+pub(super) fn server_name(host: &Host<String>) -> Result<ServerName<'static>> {
     Ok(match host {
         Host::Domain(domain) => ServerName::try_from(domain.clone())
             .with_context(|| format!("{domain} is not a valid name for a certificate"))?,

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use common::event::Reason;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper::header::USER_AGENT;
-use hyper::{Request, Response, Uri};
+use hyper::{HeaderMap, Request, Response, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
@@ -24,11 +24,12 @@ use crate::failure::Failure;
 /// The limit for a response, which is normally a few bytes.
 const MAX_RESPONSE_BYTES: usize = 4096;
 
-/// Checks whether `service` is serving.
+/// Checks whether `service` is serving. `metadata` is sent along; it replaces nothing that the protocol needs.
 pub(super) async fn check(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     endpoint: &Endpoint,
     service: &str,
+    metadata: &HeaderMap,
 ) -> Result<(), Failure> {
     let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
         .await
@@ -38,8 +39,8 @@ pub(super) async fn check(
     let scheme = if endpoint.tls_name.is_some() { "https" } else { "http" };
     let origin = format!("{scheme}://{}:{}", endpoint.host, endpoint.port).parse::<Uri>();
     let origin = origin.map_err(|error| Failure::new(Reason::Other, error.to_string()))?;
-    let mut client =
-        HealthClient::with_origin(Connection(sender), origin).max_decoding_message_size(MAX_RESPONSE_BYTES);
+    let mut client = HealthClient::with_origin(Connection(sender, metadata.clone()), origin)
+        .max_decoding_message_size(MAX_RESPONSE_BYTES);
     let request = HealthCheckRequest { service: service.to_owned() };
     let response = client.check(request).await.map_err(|status| failure(&status))?.into_inner();
     match response.status() {
@@ -78,9 +79,9 @@ fn bad_status(message: String) -> Failure {
     Failure::new(Reason::BadStatus, message)
 }
 
-/// The one connection of this probe, in the form that the generated client requires.
+/// The one connection of this probe and its metadata, in the form that the generated client requires.
 #[derive(Clone)]
-struct Connection(SendRequest<Body>);
+struct Connection(SendRequest<Body>, HeaderMap);
 
 impl Service<Request<Body>> for Connection {
     type Response = Response<hyper::body::Incoming>;
@@ -93,6 +94,9 @@ impl Service<Request<Body>> for Connection {
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         request.headers_mut().insert(USER_AGENT, AGENT);
+        for (name, value) in &self.1 {
+            request.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
         Box::pin(self.0.send_request(request))
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Prober<'a> {
     options: ProbeOptions,
     connection: Option<KeptConnection>,
     tls: Option<Connectors>,
+    /// For a proxy, which does not get the settings of the target.
+    proxy_tls: Option<Connectors>,
     clock: &'a dyn Clock,
     /// The number of failed connections, which selects the address for the next probe.
     failed_connections: usize,
@@ -52,22 +54,27 @@ struct KeptConnection {
 }
 
 impl<'a> Prober<'a> {
-    /// A prober for each target. Loads the machine's root certificates if a target uses TLS.
+    /// A prober for each target. Loads the certificates that they need.
     pub(crate) fn for_targets(
         targets: &'a [Target],
         options: ProbeOptions,
         clock: &'a dyn Clock,
     ) -> Result<Vec<Self>> {
-        let tls = if targets.iter().any(Target::needs_tls) { Some(tls::connectors()?) } else { None };
-        let prober = |target| Self {
-            target,
-            options,
-            connection: None,
-            tls: tls.clone(),
-            clock,
-            failed_connections: 0,
+        let needs_common = targets.iter().any(Target::needs_common_tls);
+        let common = if needs_common { Some(tls::connectors(None)?) } else { None };
+        let prober = |target: &'a Target| {
+            let own = target.tls.as_ref().map(|own| tls::connectors(Some(own))).transpose()?;
+            Ok(Self {
+                target,
+                options: ProbeOptions { timeout: target.timeout.unwrap_or(options.timeout), ..options },
+                connection: None,
+                tls: own.or_else(|| common.clone()),
+                proxy_tls: common.clone(),
+                clock,
+                failed_connections: 0,
+            })
         };
-        Ok(targets.iter().map(prober).collect())
+        targets.iter().map(prober).collect()
     }
 
     /// Performs one probe. The response is not checked.
@@ -122,11 +129,11 @@ impl<'a> Prober<'a> {
                 self.connect_tcp(endpoint, timer, partial).await?;
                 Ok(ProbeResponse::default())
             }
-            Protocol::Grpc(endpoint, service) => {
+            Protocol::Grpc(endpoint, service, metadata) => {
                 let (stream, certificate_expiry) =
                     self.connect(endpoint, |tls| &tls.grpc, timer, partial).await?;
                 timer.enter(Phase::Wait);
-                grpc::check(stream, endpoint, service).await?;
+                grpc::check(stream, endpoint, service, metadata).await?;
                 Ok(ProbeResponse {
                     certificate: self.time_left(certificate_expiry),
                     ..ProbeResponse::default()
@@ -271,7 +278,7 @@ impl<'a> Prober<'a> {
     ) -> Result<Box<dyn Stream>, Failure> {
         let at_proxy = |failure: Failure| failure.at_proxy(&via.proxy);
         let tcp = self.connect_tcp(&via.endpoint, timer, partial).await.map_err(at_proxy)?;
-        let mut stream: Box<dyn Stream> = match (&self.tls, &via.endpoint.tls_name) {
+        let mut stream: Box<dyn Stream> = match (&self.proxy_tls, &via.endpoint.tls_name) {
             (Some(tls), Some(name)) => {
                 Box::new(tls::handshake(&tls.http, name.clone(), tcp, timer).await.map_err(at_proxy)?)
             }

@@ -1,14 +1,16 @@
 //! Targets: parsed addresses of what to probe.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use common::label::{Label, redact_url};
 use common::proxy::Proxies;
-use hyper::Method;
-use url::Url;
+use dm_smoke::Tls;
+use hyper::{HeaderMap, Method};
+use url::{Host, Url};
 
-use super::endpoint::{Endpoint, Via};
+use super::endpoint::{Endpoint, Via, server_name};
 use super::request::HttpRequest;
 use crate::address::{Address, Database, DnsQuestion, HostPort, UdpExchange};
 use crate::request_header::RequestHeader;
@@ -23,6 +25,10 @@ pub(crate) struct Target {
     /// Whether it belongs to the control group: the previous version, or the rest of the fleet. It decides nothing here.
     pub(crate) is_control: bool,
     pub(super) protocol: Protocol,
+    /// The time limit of a probe, if it is not that of all targets.
+    pub(crate) timeout: Option<Duration>,
+    /// The settings of TLS, if they are not those of all targets.
+    pub(super) tls: Option<Tls>,
 }
 
 /// The protocol of the probe.
@@ -32,8 +38,8 @@ pub(super) enum Protocol {
     Http(Endpoint, HttpRequest),
     /// A TCP connection.
     Tcp(Endpoint),
-    /// The standard gRPC health service, with the name of the service.
-    Grpc(Endpoint, String),
+    /// The standard gRPC health service, with the name of the service and metadata.
+    Grpc(Endpoint, String, HeaderMap),
     /// A program and its arguments.
     Exec(Vec<String>),
     /// A question to a DNS server, or to the machine's resolver.
@@ -66,7 +72,7 @@ impl Target {
                 let endpoint = Endpoint::new(host.clone(), *port, *tls)?;
                 let scheme = if *tls { "grpcs" } else { "grpc" };
                 let display = format!("{scheme}://{host}:{port}/{service}");
-                (host.to_string(), display, Protocol::Grpc(endpoint, service.clone()))
+                (host.to_string(), display, Protocol::Grpc(endpoint, service.clone(), HeaderMap::new()))
             }
             Address::Exec(words) => {
                 let program = words.first().context("no program")?;
@@ -94,7 +100,8 @@ impl Target {
                 (host.to_string(), database.display(), Protocol::Database(endpoint, database.clone()))
             }
         };
-        Ok(Self { name: name.map_or(default, String::from), display, is_control: false, protocol })
+        let name = name.map_or(default, String::from);
+        Ok(Self { name, display, is_control: false, protocol, timeout: None, tls: None })
     }
 
     /// The same target, through the proxy that the environment names for its URL. Other protocols than HTTP go directly.
@@ -113,12 +120,29 @@ impl Target {
         Ok(self)
     }
 
-    /// The same target with these headers and this method, if it is probed by HTTP.
+    /// The same target with these headers, if it takes any, and this method, if it is probed by HTTP.
     pub(crate) fn with_request(mut self, headers: &[RequestHeader], method: Option<&Method>) -> Self {
-        if let Protocol::Http(_, request) = &mut self.protocol {
-            request.customize(headers, method);
+        match &mut self.protocol {
+            Protocol::Http(_, request) => request.customize(headers, method),
+            Protocol::Grpc(_, _, metadata) => {
+                metadata.extend(headers.iter().map(|header| (header.name.clone(), header.value.clone())));
+            }
+            _ => {}
         }
         self
+    }
+
+    /// The same target with this time limit and these settings of TLS, if it has its own.
+    ///
+    /// # Errors
+    /// The name for TLS is not valid.
+    pub(crate) fn with_connection(mut self, timeout: Option<Duration>, tls: Option<&Tls>) -> Result<Self> {
+        if let Some(name) = tls.and_then(|tls| tls.name.as_ref())
+            && let Some(endpoint) = self.endpoint_mut()
+        {
+            endpoint.tls_name = Some(server_name(&Host::Domain(name.clone()))?);
+        }
+        Ok(Self { timeout, tls: tls.cloned(), ..self })
     }
 
     /// The same target in the control group.
@@ -133,11 +157,12 @@ impl Target {
         Self::new(&address, None)?.through(&address, &proxies)
     }
 
-    /// Whether it, or the proxy on the way to it, uses TLS.
-    pub(super) fn needs_tls(&self) -> bool {
+    /// Whether it, or the proxy on the way to it, uses TLS with the settings of all targets.
+    pub(super) fn needs_common_tls(&self) -> bool {
         self.endpoint().is_some_and(|endpoint| {
             let via = endpoint.via.as_ref();
-            endpoint.tls_name.is_some() || via.is_some_and(|via| via.endpoint.tls_name.is_some())
+            let is_common = endpoint.tls_name.is_some() && self.tls.is_none();
+            is_common || via.is_some_and(|via| via.endpoint.tls_name.is_some())
         })
     }
 
@@ -146,11 +171,21 @@ impl Target {
         match &self.protocol {
             Protocol::Http(endpoint, _)
             | Protocol::Tcp(endpoint)
-            | Protocol::Grpc(endpoint, _)
+            | Protocol::Grpc(endpoint, ..)
             | Protocol::Udp(endpoint, _)
             | Protocol::Database(endpoint, _) => Some(endpoint),
             Protocol::Dns(endpoint, _) => endpoint.as_ref(),
             Protocol::Exec(_) => None,
+        }
+    }
+
+    fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
+        match &mut self.protocol {
+            Protocol::Http(endpoint, _) | Protocol::Grpc(endpoint, ..) | Protocol::Database(endpoint, _) => {
+                Some(endpoint)
+            }
+            // They have no TLS.
+            _ => None,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
+use common::tls::{Verifier, authorities, identity};
+use dm_smoke::Tls;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -28,14 +30,10 @@ pub(super) struct Connectors {
     pub(super) database: TlsConnector,
 }
 
-/// Loads the root certificates and makes the cryptography ready, once for all probes and before the first.
-pub(super) fn connectors() -> Result<Connectors> {
-    common::tls::check_roots().map_err(anyhow::Error::msg)?;
-    let mut config = ClientConfig::builder_with_provider(Arc::new(common::tls::provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(BuilderVerifierExt::with_platform_verifier)
-        .context("cannot load the root certificates")?
-        .with_no_client_auth();
+/// Loads the certificates and makes the cryptography ready, once for all probes and before the first. Without settings,
+/// the machine's authorities are trusted.
+pub(super) fn connectors(settings: Option<&Tls>) -> Result<Connectors> {
+    let mut config = config(settings)?;
     // A resumed session would not check the certificate again.
     config.resumption = Resumption::disabled();
     let connector = |protocol: &[u8]| {
@@ -45,6 +43,26 @@ pub(super) fn connectors() -> Result<Connectors> {
     };
     let database = TlsConnector::from(Arc::new(config.clone()));
     Ok(Connectors { http: connector(b"http/1.1"), grpc: connector(b"h2"), database })
+}
+
+fn config(settings: Option<&Tls>) -> Result<ClientConfig> {
+    let Tls { ca, cert, key, insecure, .. } = settings.cloned().unwrap_or_default();
+    let provider = Arc::new(common::tls::provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .context("cannot use TLS")?;
+    let verified = if insecure || ca.is_some() {
+        let own = ca.filter(|_| !insecure).map(|file| authorities(&file, &provider)).transpose()?;
+        let verifier = Verifier { authorities: own, any_host: false, provider };
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+    } else {
+        common::tls::check_roots().map_err(anyhow::Error::msg)?;
+        builder.with_platform_verifier().context("cannot load the root certificates")?
+    };
+    let Some(cert) = cert else { return Ok(verified.with_no_client_auth()) };
+    let (chain, own_key) = identity(&cert, key.as_ref().unwrap_or(&cert))?;
+    let failed = || format!("the key does not fit the client certificate {}", cert.display());
+    verified.with_client_auth_cert(chain, own_key).with_context(failed)
 }
 
 /// Performs the TLS handshake on a new connection.

@@ -1,6 +1,7 @@
 //! Stories of targets in a file.
 
 use jsonschema::Validator;
+use testkit::https::{Authority, Flaw};
 
 use super::*;
 
@@ -83,6 +84,47 @@ fn targets_of_flags_and_of_a_file_are_probed_together() {
 }
 
 #[test]
+fn each_target_of_a_file_has_its_own_tls() {
+    let authority = Authority::new();
+    let (ca, cert) = (authority.file(), authority.client());
+    let target = |name: &str, flaw, tls: &str| {
+        format!("[[target]]\nname = '{name}'\nurl = '{}'\n{tls}\n", authority.server(flaw))
+    };
+    let own = format!("ca = '{}'", ca.display());
+    let good = [
+        target("private", Flaw::None, &format!("tls = {{ {own} }}\nmin_cert_days = 1")),
+        target("client", Flaw::DemandsClient, &format!("tls = {{ {own}, cert = '{}' }}", cert.display())),
+        target("renamed", Flaw::WrongHost, &format!("tls = {{ {own}, name = 'other.example' }}")),
+        target("insecure", Flaw::SelfSigned, "tls = { insecure = true }"),
+    ];
+    with_file(&good.concat(), "--deadline 1m --timeout 30s").assert().code(0);
+    for (bad, says) in [
+        (target("public", Flaw::None, ""), "UnknownIssuer"),
+        (target("nobody", Flaw::DemandsClient, &format!("tls = {{ {own} }}")), "client certificate"),
+        (target("wrong", Flaw::WrongHost, &format!("tls = {{ {own} }}")), "other.example"),
+    ] {
+        with_file(&bad, "--max-fail 1 --timeout 30s").assert().code(1).stderr(contains(says));
+    }
+    let missing = target("missing", Flaw::None, "tls = { ca = '/no/such.pem' }");
+    with_file(&missing, "").assert().code(5).stderr(contains("cannot read the certificates in /no/such.pem"));
+}
+
+#[test]
+fn a_target_of_a_file_can_have_a_time_limit_of_its_own() {
+    let (slow, quick) = (Server::start(&[Reply::Hang]), Server::start(&[OK]));
+    let text = format!(
+        "[[target]]\nname = 'slow'\nurl = '{}'\ntimeout = '200ms'\n[[target]]\nname = 'quick'\nurl = '{}'\n",
+        slow.url("/"),
+        quick.url("/")
+    );
+    // Only its own limit can end the first probe.
+    let assert = with_file(&text, "--max-fail 1 --timeout 1h").assert().code(1);
+    let records = probes(&assert);
+    let of_slow = records.iter().find(|probe| probe["name"] == "slow").unwrap();
+    assert!(of_slow["reason"].as_str().unwrap().ends_with("timeout"), "{of_slow}");
+}
+
+#[test]
 fn an_error_in_the_file_has_its_position() {
     let check = |text: &str, flags: &str| with_file(text, flags).assert();
     let bad = "[[target]]\nurl = 'http://h/'\nexpect = { stauts = 200 }\n\n[[target]]\nurl = 'tcp://h'\n";
@@ -93,7 +135,11 @@ fn an_error_in_the_file_has_its_position() {
     );
     for (target, says) in [
         ("name = 'a'", "missing field `url`"),
-        ("url = 'tcp://h:1'\nheaders = { a = 'b' }", "only http:// and https:// take a method and headers"),
+        ("url = 'tcp://h:1'\nheaders = { a = 'b' }", "http://, https://, grpc:// and grpcs:// take headers"),
+        ("url = 'grpc://h:1'\nmethod = 'HEAD'", "only http:// and https:// take a method"),
+        ("url = 'grpc://h:1'\ntls = { insecure = true }", "tls only applies to TLS"),
+        ("url = 'https://h/'\ntls = { key = 'k' }", "key needs cert"),
+        ("url = 'https://h/'\ntimeout = '0s'", "must be longer than zero"),
         ("url = 'tcp://h:1'\nexpect = { status = 200 }", "have a status"),
         ("url = 'tcp://h:1'\nversion = '1'", "have a version"),
         ("url = 'http://h/'\nmethod = 'POST'", "the method is GET, HEAD or OPTIONS"),

@@ -7,23 +7,37 @@ use super::*;
 /// Reads `count` probe records, which all have this value of `ok`.
 fn read_probes(stdout: &mut impl BufRead, ok: bool, count: usize) {
     for _ in 0..count {
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let record: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
-        assert_eq!((&record["type"], &record["ok"]), (&"probe".into(), &ok.into()), "{record}");
+        read_probe(stdout, ok);
     }
+}
+
+/// Reads a probe record, which has this value of `ok`.
+fn read_probe(stdout: &mut impl BufRead, ok: bool) -> Value {
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let record: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+    assert_eq!((&record["type"], &record["ok"]), (&"probe".into(), &ok.into()), "{record}");
+    record
+}
+
+/// When the probe was sent, in milliseconds.
+fn sent(probe: &Value) -> i64 {
+    chrono::DateTime::parse_from_rfc3339(probe["ts"].as_str().unwrap()).unwrap().timestamp_millis()
 }
 
 #[test]
 fn an_outage_neither_ends_a_watch_nor_lets_it_end() {
     let server = Server::start(&[OK, OK, DOWN]);
-    let run = Run::new(&server.url("/"), "--watch 100ms");
+    // Longer than a busy machine takes until the first failure.
+    let run = Run::new(&server.url("/"), "--watch 5s");
     let mut child = run.spawn();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     stdout.read_line(&mut String::new()).unwrap();
     read_probes(&mut stdout, true, 2);
-    // Two seconds, which is longer than the watch, and more failures than --max-fail allows by default.
-    read_probes(&mut stdout, false, 100);
+    // More failures than --max-fail allows by default, until the watch would have ended.
+    let first = read_probe(&mut stdout, false);
+    read_probes(&mut stdout, false, 10);
+    while sent(&read_probe(&mut stdout, false)) - sent(&first) < 5_000 {}
     drop(stdout);
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(1), b"".as_slice()));
@@ -35,15 +49,15 @@ fn an_outage_neither_ends_a_watch_nor_lets_it_end() {
 
 #[test]
 fn a_blip_at_the_end_of_a_watch_extends_it_by_ten_good_seconds() {
-    let blip: Vec<Reply> = iter::once(OK).chain([DOWN; 15]).chain([OK]).collect();
+    // It begins before the watch ends, and lasts longer, however busy the machine is.
+    let blip: Vec<Reply> = iter::once(OK).chain([DOWN; 20]).chain([OK]).collect();
     let server = Server::start(&blip);
-    let assert = Run::new(&server.url("/"), "--watch 100ms").assert().code(0).stderr(is_empty());
+    let mut run = Run::new(&server.url("/"), "--watch 3s");
+    run.interval("200ms");
+    let assert = run.assert().code(0).stderr(is_empty());
     let probes = probes(&assert);
-    let (_, after) = probes.split_at(16);
+    let (_, after) = probes.split_at(21);
     assert!(oks(after).iter().all(|ok| *ok), "{after:?}");
-    let sent = |probe: &Value| {
-        chrono::DateTime::parse_from_rfc3339(probe["ts"].as_str().unwrap()).unwrap().timestamp_millis()
-    };
     let good = sent(after.last().unwrap()) - sent(&after[0]);
     assert!(good > 9_000, "{good} ms");
 }

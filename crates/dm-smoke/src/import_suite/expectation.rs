@@ -51,6 +51,14 @@ impl Expectation {
         push(&mut self.rest, "json_absent", path);
     }
 
+    /// A part of the response, its filters, and what is expected of that.
+    pub(super) fn value(&mut self, part: Table) {
+        let list = self.rest.entry("value").or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(list) = list {
+            list.push(Value::Table(part));
+        }
+    }
+
     /// Anything else, as a word of the suite.
     pub(super) fn fact(&mut self, word: &str, value: impl Into<Value>) {
         self.rest.insert(word.to_owned(), value.into());

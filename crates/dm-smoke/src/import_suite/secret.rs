@@ -49,6 +49,10 @@ fn is_scheme(word: &str) -> bool {
     ["basic", "bearer", "token", "apikey", "digest"].contains(&word.to_lowercase().as_str())
 }
 
+/// Variables that shells and CI systems set.
+const TAKEN: [&str; 12] =
+    ["CI", "HOME", "HOST", "HOSTNAME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TZ", "USER"];
+
 /// A name as that of a variable of the environment: `x-api-key` is `X_API_KEY`, and `petId` is `PET_ID`.
 pub(super) fn variable_name(name: &str) -> String {
     let mut variable = String::new();
@@ -62,6 +66,10 @@ pub(super) fn variable_name(name: &str) -> String {
     }
     if variable.starts_with(|c: char| c.is_ascii_digit()) || variable.is_empty() {
         variable.insert(0, '_');
+    }
+    // These are set on every machine, to something that is not meant.
+    if TAKEN.contains(&variable.as_str()) {
+        variable.push_str("_VALUE");
     }
     variable
 }

@@ -116,11 +116,13 @@ impl Stream {
 }
 
 fn reason(mismatch: &http_expect::Mismatch<'_>) -> Reason {
-    use http_expect::Mismatch::{Body, Fact, Header, Json, NotJson, Status};
+    use http_expect::Mismatch::{Body, Fact, Header, Json, NotJson, Status, Value};
     match mismatch {
         Status { .. } => Reason::BadStatus,
         Header { .. } | Fact { is_of_body: false, .. } => Reason::Assertion,
-        Body { .. } | Json { .. } | NotJson { .. } | Fact { is_of_body: true, .. } => Reason::BodyMismatch,
+        Body { .. } | Json { .. } | Value { .. } | NotJson { .. } | Fact { is_of_body: true, .. } => {
+            Reason::BodyMismatch
+        }
     }
 }
 

@@ -51,17 +51,17 @@ pub(crate) struct HostPort {
 
 /// The settings of TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Tls {
+pub struct Tls {
     /// A file of certificate authorities to trust instead of the machine's.
-    pub(crate) ca: Option<PathBuf>,
+    pub ca: Option<PathBuf>,
     /// A file with the certificate of the client.
-    pub(crate) cert: Option<PathBuf>,
+    pub cert: Option<PathBuf>,
     /// A file with its key, if that is not in the same one.
-    pub(crate) key: Option<PathBuf>,
+    pub key: Option<PathBuf>,
     /// The name that is asked for and verified, if it is not the host of the URL.
-    pub(crate) name: Option<String>,
+    pub name: Option<String>,
     /// Whether the server's certificate is not verified.
-    pub(crate) insecure: bool,
+    pub insecure: bool,
 }
 
 impl Connection {

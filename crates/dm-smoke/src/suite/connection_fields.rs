@@ -27,7 +27,7 @@ pub(super) fn read(fields: &mut Fields<'_>, reader: &mut TestReader<'_>) -> Conn
         version,
         unix_socket: unix_socket.and_then(|value| reader.path(value)),
         connect_to: address.map(|value| connect_to(value, reader)).unwrap_or_default(),
-        tls: fields.get("tls").and_then(|value| tls(value, reader)),
+        tls: tls(fields, reader),
     }
 }
 
@@ -59,7 +59,9 @@ fn address(text: &Spanned<&str>, reader: &mut TestReader<'_>) -> Option<HostPort
     reader.diagnostics.unwrap_or_report(text.span(), HostPort::parse(&written))
 }
 
-fn tls(value: &Value<'_>, reader: &mut TestReader<'_>) -> Option<Tls> {
+/// Reads `tls`.
+pub(super) fn tls(fields: &mut Fields<'_>, reader: &mut TestReader<'_>) -> Option<Tls> {
+    let value = fields.get("tls")?;
     let form = "a table such as { ca = \"ca.pem\" }";
     let mut fields = Fields::from_value(value, form, reader.diagnostics)?;
     let [ca, cert, key] = ["ca", "cert", "key"].map(|name| fields.get(name));

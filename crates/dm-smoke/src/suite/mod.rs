@@ -25,4 +25,5 @@ mod tables;
 pub(crate) mod template;
 mod test;
 
+pub use connection::Tls;
 pub use tables::{Table, TableExpectation, TableFile, TableRequest, Tables, read_tables};

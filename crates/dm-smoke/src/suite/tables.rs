@@ -18,6 +18,8 @@ use reqwest::header::{HeaderName, HeaderValue};
 use toml::de::DeTable;
 
 use super::assertion::HttpExpected;
+use super::connection::Tls;
+use super::connection_fields;
 use super::defaults;
 use super::expect;
 use super::fields::{self, Diagnostic, Diagnostics, Fields, Value};
@@ -207,6 +209,16 @@ impl Table<'_, '_> {
         self.fields.number(name, 1..u32::MAX, self.reader.diagnostics)
     }
 
+    /// A duration above zero, if it is set.
+    pub fn duration(&mut self, name: &'static str) -> Option<Duration> {
+        self.fields.duration(name, self.reader.diagnostics)
+    }
+
+    /// Reads `tls`.
+    pub fn tls(&mut self) -> Option<Tls> {
+        connection_fields::tls(&mut self.fields, &mut self.reader)
+    }
+
     /// A boolean; false if it is not set.
     pub fn flag(&mut self, name: &'static str) -> bool {
         let Some(value) = self.fields.get(name) else { return false };
@@ -233,9 +245,9 @@ impl Table<'_, '_> {
         TableRequest { method, headers: valued.collect() }
     }
 
-    /// Whether the table itself sets one of the fields that [`Table::request`] reads.
-    pub fn has_request(&mut self) -> bool {
-        ["method", "headers", "bearer", "basic_auth"].into_iter().any(|name| self.fields.get(name).is_some())
+    /// Whether the table itself sets a header.
+    pub fn has_headers(&mut self) -> bool {
+        ["headers", "bearer", "basic_auth"].into_iter().any(|name| self.fields.get(name).is_some())
     }
 
     /// Reads `expect`, without the words that are `excluded`: what the caller cannot know.

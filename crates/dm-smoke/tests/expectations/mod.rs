@@ -220,3 +220,59 @@ fn json_has_types_lengths_and_counts() {
             .and(contains("; 3 values found, expected $.* count == 1")),
     );
 }
+
+#[test]
+fn a_value_that_is_not_expected_is_shown_after_its_filters() {
+    run(r#"
+        [[test]]
+        name = "values"
+        http = { url = "/" }
+        expect = { value = [
+            { json = "$.version", filters = [{ split = "." }, "count"], is = "== 3" },
+            { json = "$.version", filters = [{ split = "." }, "count"], is = ["== 4", "is integer"] },
+            { header = "set-cookie", filters = "last", equals = "a=1" },
+            { json = "$.id", filters = "count" },
+            { json = "$.none", filters = "to_hex" },
+            { json = "$.version", not_contains = "{{env.OLD}}" },
+        ] }
+    "#)
+    .code(1)
+    .stdout(
+        contains("the JSON value after split, count is \"3\", expected == 4")
+            .and(contains("the header set-cookie after last is not \"a=1\": \"b=2\""))
+            .and(contains("the JSON value after count: count: the value is not a list"))
+            .and(contains("the JSON value after to_hex: the body has no such JSON value"))
+            .and(contains("the JSON value contains \"***\": \"***\""))
+            .and(contains("1.4.2").or(contains("expected == 3")).not()),
+    );
+    for (capture, says) in [
+        ("{ json = '$.id', filters = 'to_int' }", "cannot capture v: to_int: the value is not an integer"),
+        ("{ header = 'x-none', filters = 'count' }", "cannot capture v: the response has no header x-none"),
+    ] {
+        let suite = format!("[[test]]\nname = 'a'\nhttp = {{ url = '/' }}\ncapture = {{ v = {capture} }}");
+        run(&suite).code(1).stdout(contains(says));
+    }
+}
+
+#[test]
+fn a_filter_that_is_not_valid_is_found_by_the_check() {
+    for (value, says) in [
+        (
+            "{ json = '$', filters = 'base64decode' }",
+            "there is no filter base64decode; did you mean base64_decode?",
+        ),
+        ("{ json = '$', filters = 'nth' }", "the filter nth takes an argument: { nth = … }"),
+        ("{ json = '$', filters = { count = 1 } }", "the filter count takes no argument: write \"count\""),
+        ("{ json = '$', filters = { decode = 'klingon' } }", "klingon is no encoding such as utf-8"),
+        ("{ json = '$', filters = { format_date = '%Q' } }", "not a format of dates"),
+        ("{ json = '$', filters = { regex = '(' } }", "unclosed group"),
+        ("{ json = '$', filters = { replace_regex = ['(', ''] } }", "unclosed group"),
+        ("{ json = '$', filters = { json = 'a' } }", "not a JSONPath"),
+        ("{ json = '$', filters = { split = '{{v}}' } }", "no value can be inserted here"),
+        ("{ json = '$', is = '3' }", "3 is not a comparison such as == 3"),
+        ("{ json = '$', url = true }", "expected a table such as"),
+    ] {
+        let suite = format!("[[test]]\nname = 'a'\nhttp = {{ url = '/' }}\nexpect = {{ value = {value} }}");
+        Place::with_suite(&suite).smoke(&["--check"]).code(2).stderr(contains(says));
+    }
+}

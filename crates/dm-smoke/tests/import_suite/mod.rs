@@ -315,3 +315,82 @@ fn a_description_becomes_a_suite_with_each_get_operation() {
     translated.run(&shop.url, &[], 0).stdout(contains("1 passed"));
     assert!(shop.requests().iter().any(|request| request.starts_with("GET /pets?kind=dog ")));
 }
+
+/// As Postman exports it: folders in folders, authentication that is inherited, behaviour, and forms with several values.
+const FOLDERS: &str = r#"{ "info": { "name": "Shop", "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json" },
+  "auth": { "type": "bearer", "bearer": [{ "key": "token", "value": "{{token}}", "type": "string" }] },
+  "variable": [{ "key": "base", "value": "https://shop.example" }, { "key": "token", "value": "hush-hush-hush" }],
+  "item": [
+    { "name": "Pages", "item": [{ "name": "Old ones", "item": [
+      { "name": "moved", "protocolProfileBehavior": { "followRedirects": false, "strictSSL": false },
+        "event": [{ "listen": "test", "script": { "exec": ["pm.test('moved', () => { pm.response.to.have.status(302); });"] } }],
+        "request": { "auth": { "type": "noauth" }, "method": "GET", "header": [], "url": { "raw": "{{base}}/old" } } } ] }] },
+    { "name": "upload", "request": { "auth": { "type": "oauth2", "oauth2": [{ "key": "accessToken", "value": "{{access}}" }] },
+        "method": "POST", "body": { "mode": "formdata", "formdata": [
+          { "key": "photo", "type": "file", "src": ["a.png"] }, { "key": "tag", "value": "a" }, { "key": "tag", "value": "b" } ] },
+        "url": { "raw": "{{base}}/page" } } },
+    { "name": "random", "request": { "method": "GET", "url": "{{base}}/pets?n={{$randomInt}}" } },
+    { "name": "signed", "request": { "auth": { "type": "awsv4" }, "method": "GET", "url": "{{base}}/page" } }
+  ] }"#;
+
+#[test]
+fn a_collection_is_sent_as_postman_would() {
+    let translated = translate(&["--from-postman"], "shop.json", FOLDERS, 1);
+    for problem in [
+        "no test for \"random\": the generated value $randomInt",
+        "no test for \"signed\": the authentication awsv4",
+    ] {
+        assert!(translated.stderr.contains(problem), "{}", translated.stderr);
+    }
+    assert!(!translated.suite.contains("hush-hush"), "{}", translated.suite);
+    for part in [
+        "name = \"Pages / Old ones / moved\"",
+        "tls = { insecure = true }",
+        "bearer = \"{{env.ACCESS}}\"",
+        "photo = { file = \"a.png\" }, tag = [\"a\", \"b\"]",
+    ] {
+        assert!(translated.suite.contains(part), "{part}: {}", translated.suite);
+    }
+    // A redirect that is not followed is what this test is about.
+    let moved = translated.suite.lines().find(|line| line.contains("/old")).unwrap();
+    assert!(!moved.contains("redirects") && !moved.contains("bearer"), "{moved}");
+    common::fs::atomic::write(&translated.place.path("a.png"), b"png").unwrap();
+    translated.run(&shop().url, &[("ACCESS", "t0k")], 0).stdout(contains("2 passed"));
+}
+
+const MUSEUM: &str = "openapi: 3.1.0
+info: { title: Museum, version: 1.0.0 }
+servers: [{ url: 'https://{env}.example.com/v1', variables: { env: { default: api } } }]
+paths:
+  /pets/{path}:
+    parameters: [{ name: path, in: path, required: true, schema: { type: string } }]
+    get:
+      operationId: getPet
+      parameters:
+        - { name: ids, in: query, required: true, schema: { type: array, items: { type: integer }, example: [1, 2] } }
+        - { name: sizes, in: query, required: true, explode: false, schema: { type: array, default: [s, m] } }
+      responses:
+        2XX: { description: ok, content: { 'application/json; charset=UTF-8': { schema: { $ref: '#/components/schemas/Pet' } } } }
+  /elsewhere: { $ref: './elsewhere.yaml' }
+components: { schemas: { Pet: { type: object, required: [id] } } }
+";
+
+#[test]
+fn a_description_gives_lists_and_takes_no_variable_of_the_machine() {
+    let translated = translate(&["--new", "--from-openapi"], "museum.yaml", MUSEUM, 1);
+    assert!(
+        translated.stderr.contains("the reference ./elsewhere.yaml leads into another file"),
+        "{}",
+        translated.stderr
+    );
+    assert!(translated.stderr.contains("https://api.example.com/v1"), "{}", translated.stderr);
+    for part in [
+        "/pets/{{env.PATH_VALUE}}",
+        "ids = [\"1\", \"2\"]",
+        "sizes = \"s,m\"",
+        "contains = [\"application/json\"]",
+    ] {
+        assert!(translated.suite.contains(part), "{part}: {}", translated.suite);
+    }
+    translated.run(&shop().url, &[("PATH_VALUE", "rex")], 0).stdout(contains("1 passed"));
+}

@@ -48,7 +48,7 @@ fn the_schema_and_the_parser_agree() {
             String::from_utf8_lossy(&checked.get_output().stderr)
         );
     }
-    assert_eq!(taken, 29);
+    assert_eq!(taken, 33);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Attributes and references of an XML element, read leniently: no fault in a text may hide a test.
 
-use quick_xml::escape::{resolve_predefined_entity, unescape_with};
+use quick_xml::escape::{resolve_xml_entity, unescape_with};
 use quick_xml::events::{BytesRef, BytesStart};
 
 use super::MAX_TEXT;
@@ -30,14 +30,11 @@ pub(super) fn count(element: &BytesStart<'_>, names: &[&str]) -> u64 {
 pub(super) fn resolve(reference: &BytesRef<'_>) -> String {
     let character = reference.resolve_char_ref().ok().flatten().map(String::from);
     let name = String::from_utf8_lossy(reference);
-    character
-        .or_else(|| resolve_predefined_entity(&name).map(str::to_owned))
-        .unwrap_or_else(|| format!("&{name};"))
+    character.or_else(|| resolve_xml_entity(&name).map(str::to_owned)).unwrap_or_else(|| format!("&{name};"))
 }
 
 fn unescape(written: &str) -> String {
-    let text =
-        unescape_with(written, resolve_predefined_entity).map_or_else(|_| piecewise(written), Into::into);
+    let text = unescape_with(written, resolve_xml_entity).map_or_else(|_| piecewise(written), Into::into);
     text.chars().take(MAX_TEXT).map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c }).collect()
 }
 
@@ -50,8 +47,7 @@ fn piecewise(written: &str) -> String {
         let (reference, rest) = piece.split_at(end);
         let reference = format!("&{reference}");
         text.push_str(
-            &unescape_with(&reference, resolve_predefined_entity)
-                .unwrap_or_else(|_| reference.as_str().into()),
+            &unescape_with(&reference, resolve_xml_entity).unwrap_or_else(|_| reference.as_str().into()),
         );
         text.push_str(rest);
     }

@@ -2,21 +2,15 @@
 
 use http_expect::{ContentCondition, JsonExpectation, JsonPath};
 use regex::escape;
-use serde_json::Value as Json;
+use toml::Table;
 
+use super::capture::part;
+use super::predicate::{Predicate, is_predicate, predicate};
 use super::query::{Query, cookie_prefix, parse};
 use super::token::{Token, tokens};
+use crate::import_suite::draft::push;
 use crate::import_suite::expectation::{Expectation, compared, counted, matched};
 use crate::import_suite::placeholder::replace;
-
-/// A predicate: what has to hold for what a query finds.
-#[derive(Debug)]
-struct Predicate<'a> {
-    is_negated: bool,
-    /// `==` and so on, or a word such as `contains`.
-    name: &'a str,
-    value: Option<&'a Token>,
-}
 
 /// Adds what an assert says.
 ///
@@ -26,8 +20,8 @@ pub(super) fn add(line: &str, expectation: &mut Expectation) -> Result<(), Strin
     let tokens = tokens(line)?;
     let (query, rest) = parse(&tokens)?;
     let at = rest.iter().position(is_predicate).ok_or("no known predicate")?;
-    let (filters, rest) = rest.split_at(at);
-    let filters: Vec<&str> = filters.iter().map(|token| token.word().unwrap_or("a text")).collect();
+    let (filter_words, rest) = rest.split_at(at);
+    let filters: Vec<&str> = filter_words.iter().map(|token| token.word().unwrap_or("a text")).collect();
     let predicate = predicate(rest)?;
     match (query, filters.as_slice()) {
         (Query::Status, []) => status(&predicate, expectation),
@@ -35,9 +29,10 @@ pub(super) fn add(line: &str, expectation: &mut Expectation) -> Result<(), Strin
         (Query::Header(name), []) => header(&name, &predicate, expectation),
         (Query::Cookie(name, attribute), []) => cookie(&name, attribute.as_deref(), &predicate, expectation),
         (Query::Body, []) => body(&predicate, expectation),
-        (Query::Regex(regex), []) => found(&regex, &predicate, expectation),
+        (Query::Regex(regex), []) if predicate.name == "exists" => found(&regex, &predicate, expectation),
         (Query::Json(path), []) => json(&path, &predicate, expectation),
-        (Query::Json(path), ["count"]) => count(&path, &predicate, expectation),
+        // What a comparison of JSON cannot say, a filter can.
+        (Query::Json(path), ["count"]) if !predicate.is_negated => count(&path, &predicate, expectation),
         (Query::Sha256, []) => {
             let digits = predicate.exactly()?.strip_prefix("hex,").and_then(|text| text.strip_suffix(';'));
             let digits = digits.filter(|digits| ContentCondition::is_sha256(digits));
@@ -61,88 +56,7 @@ pub(super) fn add(line: &str, expectation: &mut Expectation) -> Result<(), Strin
             Ok(())
         }
         (Query::Url, []) => url(&predicate, expectation),
-        (_, filters) => Err(format!("the filter {}", filters.join(" "))),
-    }
-}
-
-fn is_predicate(token: &Token) -> bool {
-    let is_operator = |word: &str| ["==", "!=", "<", "<=", ">", ">=", "not"].contains(&word);
-    let is_named = |word: &str| {
-        ["equals", "notEquals", "startsWith", "endsWith", "contains", "includes", "matches", "exists"]
-            .contains(&word)
-            || word.starts_with("is")
-            || word.starts_with("greaterThan")
-            || word.starts_with("lessThan")
-    };
-    token.word().is_some_and(|word| is_operator(word) || is_named(word))
-}
-
-fn predicate(tokens: &[Token]) -> Result<Predicate<'_>, String> {
-    let words: Vec<&str> = tokens.iter().filter_map(Token::word).collect();
-    let is_negated = words.first() == Some(&"not");
-    let rest = tokens.get(usize::from(is_negated)..).unwrap_or_default();
-    let (name, values) = rest.split_first().ok_or("no predicate")?;
-    let name = match name.word().unwrap_or_default() {
-        "equals" => "==",
-        "notEquals" => "!=",
-        "greaterThan" => ">",
-        "greaterThanOrEquals" => ">=",
-        "lessThan" => "<",
-        "lessThanOrEquals" => "<=",
-        name => name,
-    };
-    if values.len() > 1 {
-        return Err(format!("a value of {name} of several words"));
-    }
-    Ok(Predicate { is_negated, name, value: values.first() })
-}
-
-impl Predicate<'_> {
-    fn unknown(&self, of: &str) -> String {
-        format!("{}{} of {of}", if self.is_negated { "not " } else { "" }, self.name)
-    }
-
-    /// The value as text.
-    fn text(&self) -> Result<&str, String> {
-        match self.value {
-            Some(Token::Text(text)) => Ok(text),
-            Some(Token::Regex(regex)) if self.name == "matches" => Ok(regex),
-            // 200, but not hex,00; and file,x;
-            Some(Token::Word(word)) if !word.contains(',') && !word.starts_with('`') => Ok(word),
-            _ => Err(format!("the value of {}", self.name)),
-        }
-    }
-
-    /// The value as it is written, of a predicate for equality.
-    fn exactly(&self) -> Result<&str, String> {
-        match (self.is_negated, self.name, self.value) {
-            (false, "==", Some(Token::Text(text) | Token::Word(text))) => Ok(text),
-            _ => Err(self.unknown("this query")),
-        }
-    }
-
-    /// The value as JSON, or the placeholder of one.
-    fn json(&self) -> Result<String, String> {
-        match self.value {
-            Some(Token::Text(text)) => Ok(Json::from(text.as_str()).to_string()),
-            Some(Token::Word(word)) if word.starts_with("{{") => Ok(word.clone()),
-            Some(Token::Word(word)) if serde_json::from_str::<Json>(word).is_ok() => Ok(word.clone()),
-            Some(Token::Word(word)) => Err(format!("the value {word}")),
-            _ => Err(format!("the value of {}", self.name)),
-        }
-    }
-
-    /// An expression that matches what the predicate holds for, without its negation.
-    fn expression(&self, of: &str) -> Result<String, String> {
-        let text = self.text()?;
-        Ok(match self.name {
-            "==" => format!("^{}$", escape(text)),
-            "contains" => escape(text),
-            "startsWith" => format!("^{}", escape(text)),
-            "endsWith" => format!("{}$", escape(text)),
-            "matches" => text.to_owned(),
-            _ => return Err(self.unknown(of)),
-        })
+        (query, _) => value(part(query, filter_words)?, &predicate, expectation),
     }
 }
 
@@ -232,7 +146,7 @@ fn body(predicate: &Predicate<'_>, expectation: &mut Expectation) -> Result<(), 
 fn url(predicate: &Predicate<'_>, expectation: &mut Expectation) -> Result<(), String> {
     let word = if predicate.is_negated { "not_matches" } else { "matches" };
     let expression = predicate.expression("a url")?;
-    expectation.fact("url", toml::Table::from_iter([(word.to_owned(), expression.into())]));
+    expectation.fact("url", Table::from_iter([(word.to_owned(), expression.into())]));
     Ok(())
 }
 
@@ -258,6 +172,10 @@ fn json(path: &str, predicate: &Predicate<'_>, expectation: &mut Expectation) ->
         ("==", true) | ("!=", false) => compared(path, "!=", &predicate.json()?),
         (operator @ ("<" | "<=" | ">" | ">="), false) => compared(path, operator, &predicate.json()?),
         ("isEmpty", is_negated) => counted(path, if is_negated { ">" } else { "==" }, "0"),
+        (name, is_negated) if kind(name).is_some() => {
+            let not = if is_negated { "not " } else { "" };
+            format!("{path} is {not}{}", kind(name).unwrap_or_default())
+        }
         ("includes" | "contains", false) if !matches!(predicate.value, Some(Token::Text(_))) => {
             format!("{path}[?@ == {}]", predicate.json()?)
         }
@@ -270,6 +188,51 @@ fn json(path: &str, predicate: &Predicate<'_>, expectation: &mut Expectation) ->
     expectation.json(text);
     Ok(())
 }
+
+/// What a suite expects of a part of the response after filters.
+fn value(mut part: Table, predicate: &Predicate<'_>, expectation: &mut Expectation) -> Result<(), String> {
+    let (word, text) = match (predicate.name, predicate.is_negated) {
+        ("exists", false) => ("", String::new()),
+        ("==", false) | ("!=", true) => ("is", format!("== {}", predicate.json()?)),
+        ("!=", false) | ("==", true) => ("is", format!("!= {}", predicate.json()?)),
+        (operator @ ("<" | "<=" | ">" | ">="), false) => ("is", format!("{operator} {}", predicate.json()?)),
+        (name, is_negated) => match kind(name) {
+            Some(kind) => ("is", format!("is {}{kind}", if is_negated { "not " } else { "" })),
+            None => {
+                let word = if is_negated { "not_matches" } else { "matches" };
+                (word, predicate.hex().map_or_else(|| predicate.expression("a filtered value"), Ok)?)
+            }
+        },
+    };
+    if word == "is" {
+        let sample = replace(&text, |_| Ok("1".to_owned()))?;
+        JsonExpectation::of_whole(&sample)?;
+    }
+    if predicate.hex().is_some() {
+        push(&mut part, "filters", "to_hex");
+    }
+    if !word.is_empty() {
+        part.insert(word.to_owned(), text.into());
+    }
+    expectation.value(part);
+    Ok(())
+}
+
+/// The type that a predicate such as `isInteger` is about, as a suite names it.
+fn kind(predicate: &str) -> Option<&'static str> {
+    KINDS.into_iter().find(|(known, _)| *known == predicate).map(|(_, kind)| kind)
+}
+
+const KINDS: [(&str, &str); 8] = [
+    ("isBoolean", "boolean"),
+    ("isCollection", "array"),
+    ("isEmpty", "empty"),
+    ("isInteger", "integer"),
+    ("isList", "array"),
+    ("isNumber", "number"),
+    ("isObject", "object"),
+    ("isString", "string"),
+];
 
 fn count(path: &str, predicate: &Predicate<'_>, expectation: &mut Expectation) -> Result<(), String> {
     path.parse::<JsonPath>()?;
@@ -316,6 +279,10 @@ mod tests {
             "bytes count == 3",
             "version == \"2\"",
             "url endsWith \"/a\"",
+            "bytes startsWith hex,FFd8;",
+            "header \"x\" nth 0 == \"a\"",
+            "regex \"n=(.*)\" toInt >= 3",
+            "jsonpath \"$.i\" not isInteger",
         ]);
         for part in [
             "status = 200\n",
@@ -333,6 +300,12 @@ mod tests {
             "body_size = 3",
             "http_version = \"2\"",
             "[url]\nmatches = \"/a$\"",
+            "bytes = true\nfilters = [\"to_hex\"]\nmatches = \"^ffd8\"",
+            "header = \"x\"",
+            "'== \"a\"'",
+            "nth = 0",
+            "regex = \"n=(.*)\"\nfilters = [\"to_int\"]\nis = \">= 3\"",
+            "\"$.i is not integer\"",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
@@ -343,9 +316,11 @@ mod tests {
         for line in [
             "xpath \"//p\" count == 2",
             "sha256 == hex,00;",
-            "bytes startsWith hex,00;",
-            "jsonpath \"$.a\" isInteger",
-            "jsonpath \"$.a\" nth 0 == 1",
+            "bytes startsWith file,a;",
+            "jsonpath \"$.a\" isIpv4",
+            "jsonpath \"$.a\" xpath \"//p\" == 1",
+            "header \"a\" daysAfterNow > 5",
+            "header \"a\" nth 0 not exists",
             "duration > 5",
             "body == file,x.json;",
             "jsonpath \"a\" == 1",

@@ -1,8 +1,9 @@
-//! The captures of a Hurl file.
+//! The captures of a Hurl file, and the parts of a response that its asserts filter.
 
 use http_expect::JsonPath;
 use toml::{Table, Value};
 
+use super::filter::filters;
 use super::query::{Query, cookie_prefix, parse};
 use super::token::{Token, tokens};
 
@@ -13,32 +14,52 @@ use super::token::{Token, tokens};
 pub(super) fn source(query: &str) -> Result<Value, String> {
     let tokens = tokens(query)?;
     let (query, filters) = parse(&tokens)?;
-    let regex = match filters {
-        [] => None,
-        [Token::Word(name), Token::Text(regex) | Token::Regex(regex)] if name == "regex" => {
-            Some(regex.clone())
-        }
-        [other, ..] => return Err(format!("the filter {}", other.word().unwrap_or_default())),
-    };
-    let table = |pairs: &[(&str, String)]| {
-        let pairs = pairs.iter().map(|(name, text)| ((*name).to_owned(), Value::String(text.clone())));
-        Value::Table(pairs.collect::<Table>())
-    };
-    Ok(match (query, regex) {
-        (Query::Json(path), None) => {
+    match (&query, filters) {
+        (Query::Json(path), []) => {
             path.parse::<JsonPath>()?;
-            Value::String(path)
+            Ok(Value::String(path.clone()))
         }
-        (Query::Header(name), None) => table(&[("header", name)]),
-        (Query::Header(name), Some(regex)) => table(&[("header", name), ("regex", regex)]),
-        (Query::Regex(regex), None) | (Query::Body, Some(regex)) => table(&[("regex", regex)]),
-        (Query::Body, None) => table(&[("regex", r"(?s)\A(.*)\z".to_owned())]),
-        (Query::Cookie(name, attribute), None) => {
+        _ => part(query, filters).map(Value::Table),
+    }
+}
+
+/// The part of a response that a query with filters finds, as a suite writes it.
+///
+/// # Errors
+/// A suite has no such part, or no such filter.
+pub(super) fn part(query: Query, filter_words: &[Token]) -> Result<Table, String> {
+    let text = |key: &str, text: String| Table::from_iter([(key.to_owned(), Value::String(text))]);
+    let flag = |key: &str| Table::from_iter([(key.to_owned(), Value::Boolean(true))]);
+    let mut part = match query {
+        Query::Json(path) => {
+            path.parse::<JsonPath>()?;
+            text("json", path)
+        }
+        Query::Header(name) => text("header", name),
+        Query::Regex(regex) => text("regex", regex),
+        Query::Cookie(name, attribute) => {
             let regex = format!("{}([^;]*)", cookie_prefix(&name, attribute.as_deref()));
-            table(&[("header", "set-cookie".to_owned()), ("regex", regex)])
+            let mut part = text("header", "set-cookie".to_owned());
+            part.extend(text("regex", regex));
+            part
         }
-        (Query::Url, None) => Value::Table(Table::from_iter([("url".to_owned(), Value::Boolean(true))])),
-        (Query::Status, _) => return Err("the capture of a status".to_owned()),
-        (_, _) => return Err("a regex of this query".to_owned()),
-    })
+        Query::Url => flag("url"),
+        Query::Status => flag("status"),
+        Query::Body => flag("body"),
+        Query::Bytes => flag("bytes"),
+        Query::Duration | Query::Sha256 | Query::Redirects | Query::Version => {
+            return Err("this query with a filter or in a capture".to_owned());
+        }
+    };
+    let mut filters = filters(filter_words)?;
+    let first = filters.first().and_then(|filter| filter.get("regex")).cloned();
+    if let Some(regex) = first.filter(|_| !part.contains_key("regex")) {
+        part.insert("regex".to_owned(), regex);
+        part.remove("body");
+        filters.remove(0);
+    }
+    if !filters.is_empty() {
+        part.insert("filters".to_owned(), Value::Array(filters));
+    }
+    Ok(part)
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use toml::{Table, Value as Toml};
 
 use super::reference::References;
-use crate::import_suite::draft::set;
+use crate::import_suite::draft::{add_pair, set};
 use crate::import_suite::placeholder::literal;
 use crate::import_suite::secret::variable_name;
 
@@ -33,9 +33,18 @@ pub(super) fn add(
     let mut url = literal(path);
     for ((place, name), parameter) in parameters {
         let is_required = parameter["required"] == true;
-        let value = example(parameter, references)?;
-        let value =
-            value.map_or_else(|| format!("{{{{env.{}}}}}", variable_name(&name)), |text| literal(&text));
+        let values = example(parameter, references)?;
+        // In a query, each item of a list is a parameter, unless the description says otherwise.
+        if place == "query" && is_required && values.len() > 1 && parameter["explode"] != false {
+            for value in &values {
+                add_pair(http, "query", &name, literal(value));
+            }
+            continue;
+        }
+        let value = match values.as_slice() {
+            [] => format!("{{{{env.{}}}}}", variable_name(&name)),
+            values => literal(&values.join(",")),
+        };
         match place.as_str() {
             "path" => url = url.replace(&format!("{{{name}}}"), &value),
             "query" if is_required => set(http, "query", &name, value),
@@ -52,8 +61,9 @@ pub(super) fn add(
     Ok(())
 }
 
-/// A value that the description gives: an example, a default, or the first of those that are allowed.
-fn example(parameter: &Value, references: References<'_>) -> Result<Option<String>, String> {
+/// A value that the description gives, or the items of a list: an example, a default, or the first of those that are
+/// allowed. Nothing, if it gives none.
+fn example(parameter: &Value, references: References<'_>) -> Result<Vec<String>, String> {
     let schema = references.resolve(&parameter["schema"])?;
     let named = parameter["examples"].as_object().and_then(|examples| examples.values().next());
     let named =
@@ -69,9 +79,18 @@ fn example(parameter: &Value, references: References<'_>) -> Result<Option<Strin
         Some(&parameter["default"]),
         Some(&parameter["enum"][0]),
     ];
-    Ok(candidates.into_iter().flatten().find_map(|value| match value {
+    let texts = |value: &Value| match value {
+        Value::Array(items) if items.is_empty() => None,
+        Value::Array(items) => items.iter().map(text).collect::<Option<Vec<String>>>(),
+        value => text(value).map(|text| vec![text]),
+    };
+    Ok(candidates.into_iter().flatten().find_map(texts).unwrap_or_default())
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         _ => None,
-    }))
+    }
 }

@@ -90,7 +90,8 @@ pub(super) fn translate_item(
             );
         }
     }
-    match request::translate(&item["request"], inherited.auth, variables, &mut draft.secrets) {
+    let behavior = &item["protocolProfileBehavior"];
+    match request::translate(&item["request"], behavior, inherited.auth, variables, &mut draft.secrets) {
         Ok(http) => test.http = http,
         Err(why) => return draft.problem(line, format!("no test for {:?}: {why}", test.name)),
     }

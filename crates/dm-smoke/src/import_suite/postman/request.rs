@@ -7,14 +7,17 @@ use super::url;
 use super::variables::{Variables, text_of};
 use crate::import_suite::draft::{add_pair, set};
 use crate::import_suite::json_body;
+use crate::import_suite::placeholder::literal;
 use crate::import_suite::secret::Secrets;
+use crate::suite::connection::MAX_REDIRECTS;
 
-/// The request of a suite, with the authentication that it inherits.
+/// The request of a suite, with the authentication that it inherits. `behavior` is how Postman would send it.
 ///
 /// # Errors
 /// A suite cannot send it. The message says why.
 pub(super) fn translate(
     request: &Value,
+    behavior: &Value,
     inherited_auth: Option<&Value>,
     variables: &mut Variables,
     secrets: &mut Secrets,
@@ -40,9 +43,16 @@ pub(super) fn translate(
         authorize(auth, &mut http, variables, secrets)?;
     }
     body(&request["body"], &mut http, variables, secrets)?;
-    // Postman follows redirects, and keeps cookies.
-    http.insert("cookies".to_owned(), Toml::Boolean(true));
-    http.insert("redirects".to_owned(), Toml::Integer(10));
+    // Postman follows redirects, keeps cookies, and verifies certificates, unless the request says otherwise.
+    http.insert("cookies".to_owned(), Toml::Boolean(behavior["disableCookies"] != true));
+    if behavior["followRedirects"] != false {
+        let most = behavior["maxRedirects"].as_i64().unwrap_or(10).clamp(0, MAX_REDIRECTS.into());
+        http.insert("redirects".to_owned(), Toml::Integer(most));
+    }
+    if behavior["strictSSL"] == false {
+        let insecure = Table::from_iter([("insecure".to_owned(), Toml::Boolean(true))]);
+        http.insert("tls".to_owned(), Toml::Table(insecure));
+    }
     Ok(http)
 }
 
@@ -74,6 +84,15 @@ fn authorize(
             let (name, value) = (parameter("key")?, secrets.hide_value("API_KEY", &parameter("value")?));
             let place = if parameter("in")? == "query" { "query" } else { "headers" };
             set(http, place, &name, value);
+        }
+        // A token that is there already; how to get one is not translated.
+        "oauth2" if !parameter("accessToken")?.is_empty() => {
+            let token = secrets.hide_value("TOKEN", &parameter("accessToken")?);
+            if parameter("addTokenTo")? == "queryParams" {
+                set(http, "query", "access_token", token);
+            } else {
+                http.insert("bearer".to_owned(), Toml::String(token));
+            }
         }
         other => return Err(format!("the authentication {other}")),
     }
@@ -112,18 +131,29 @@ fn body(body: &Value, http: &mut Table, variables: &Variables, secrets: &mut Sec
                 body["formdata"].as_array().into_iter().flatten().filter(|part| part["disabled"] != true)
             {
                 let name = part["key"].as_str().unwrap_or_default();
-                let value = match part["src"].as_str() {
-                    Some(path) => Toml::Table(Table::from_iter([("file".to_owned(), path.into())])),
-                    None if part["type"] == "file" => return Err(format!("the files of {name}")),
-                    None => variables.insert(&text_of(&part["value"]).unwrap_or_default())?.into(),
+                let mut values = match &part["src"] {
+                    Value::String(path) => vec![file(path)],
+                    Value::Array(paths) => paths.iter().filter_map(Value::as_str).map(file).collect(),
+                    _ if part["type"] == "file" => Vec::new(),
+                    _ => vec![variables.insert(&text_of(&part["value"]).unwrap_or_default())?.into()],
                 };
+                if values.is_empty() {
+                    return Err(format!("the files of {name}"));
+                }
+                // A name can come several times.
+                match parts.remove(name) {
+                    Some(Toml::Array(before)) => values.splice(0..0, before).for_each(drop),
+                    Some(before) => values.insert(0, before),
+                    None => {}
+                }
+                let value = if values.len() > 1 { Toml::Array(values) } else { values.remove(0) };
                 parts.insert(name.to_owned(), value);
             }
             http.insert("multipart".to_owned(), Toml::Table(parts));
         }
         "file" if body["file"]["src"].is_string() => {
             let path = body["file"]["src"].as_str().unwrap_or_default();
-            http.insert("body".to_owned(), Toml::Table(Table::from_iter([("file".to_owned(), path.into())])));
+            http.insert("body".to_owned(), file(path));
         }
         "graphql" => {
             let variables_of_query = body["graphql"]["variables"].as_str().unwrap_or_default();
@@ -139,6 +169,10 @@ fn body(body: &Value, http: &mut Table, variables: &Variables, secrets: &mut Sec
         other => return Err(format!("a body of the kind {other}")),
     }
     Ok(())
+}
+
+fn file(path: &str) -> Toml {
+    Toml::Table(Table::from_iter([("file".to_owned(), literal(path).into())]))
 }
 
 fn has_content_type(http: &Table) -> bool {

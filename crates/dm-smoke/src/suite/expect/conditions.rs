@@ -134,7 +134,7 @@ pub(super) fn value_conditions(
 }
 
 /// Reads a field that is a regular expression. It takes no values.
-pub(crate) fn regex(
+pub(super) fn regex(
     name: &'static str,
     fields: &mut Fields<'_>,
     reader: &mut TestReader<'_>,
@@ -150,7 +150,12 @@ pub(crate) fn regex(
 }
 
 fn parse_regex(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|error| excerpt::one_line(&error.to_string()))
+    Regex::new(text).map_err(|error| one_line_error(&error))
+}
+
+/// What is wrong with an expression, in one line.
+pub(super) fn one_line_error(error: &regex::Error) -> String {
+    excerpt::one_line(&error.to_string())
 }
 
 /// A string or an array of strings that is not empty.

@@ -3,10 +3,13 @@
 mod conditions;
 mod content;
 mod cookies;
+mod filters;
 mod headers;
 mod messages;
 mod origin;
+mod source;
 mod status;
+mod values;
 
 use http_expect::JsonExpectation;
 
@@ -16,10 +19,10 @@ use crate::suite::fields::{Diagnostics, Fields, Value};
 use crate::suite::reader::TestReader;
 use conditions::{BODY, STDERR, STDOUT, add, non_empty_texts, texts};
 
-pub(crate) use conditions::regex;
 pub(crate) use headers::header_name;
+pub(crate) use source::{json_part, source};
 
-const HTTP: [&str; 19] = [
+const HTTP: [&str; 20] = [
     "status",
     "headers",
     "cookies",
@@ -33,6 +36,7 @@ const HTTP: [&str; 19] = [
     "sha256",
     "json",
     "json_absent",
+    "value",
     "http_version",
     "redirects",
     "url",
@@ -65,6 +69,7 @@ pub(crate) fn http(entry: Option<&Value<'_>>, reader: &mut TestReader<'_>) -> Ex
     content::read(&mut fields, &mut expected, reader);
     origin::read(&mut fields, &mut expected, reader);
     messages::read(&mut fields, &mut expected, reader);
+    values::read(&mut fields, &mut expected, reader);
     texts(BODY, &mut fields, &mut expected, |expected| &mut expected.response.body, reader);
     for text in non_empty_texts("json", &mut fields, reader.diagnostics) {
         add(&text, Encoding::of_json(text.get_ref()), &mut expected, reader, |text, expected| {

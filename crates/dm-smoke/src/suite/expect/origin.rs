@@ -1,6 +1,7 @@
 //! What a test expects of where a response came from.
 
 use http::Version;
+use http_expect::{CertificateExpectation, TextCondition};
 use toml::Spanned;
 
 use super::conditions::{add, strings, text_conditions};
@@ -12,6 +13,16 @@ use crate::suite::reader::TestReader;
 
 const VERSIONS: [(&str, Version); 3] =
     [("1.0", Version::HTTP_10), ("1.1", Version::HTTP_11), ("2", Version::HTTP_2)];
+
+/// The texts of a certificate.
+const CERTIFICATE: [(&str, Conditions); 4] = [
+    ("issuer", |certificate| &mut certificate.issuer),
+    ("subject", |certificate| &mut certificate.subject),
+    ("serial", |certificate| &mut certificate.serial),
+    ("names", |certificate| &mut certificate.names),
+];
+
+type Conditions = fn(&mut CertificateExpectation) -> &mut Vec<TextCondition>;
 
 /// The most days that a test can expect a certificate to last.
 const MAX_DAYS: u32 = 100_000;
@@ -36,15 +47,13 @@ pub(super) fn read(
     let Some(mut table) = Fields::from_value(value, form, reader.diagnostics) else { return };
     let min_days = table.number("min_days", 0..MAX_DAYS, reader.diagnostics);
     expected.fixed.response.certificate.min_days = min_days;
-    if let Some(issuer) = table.get("issuer") {
-        let push =
-            |expected: &mut HttpExpected, condition| expected.response.certificate.issuer.push(condition);
-        text_conditions(issuer, expected, push, reader);
-    }
-    if let Some(subject) = table.get("subject") {
-        let push =
-            |expected: &mut HttpExpected, condition| expected.response.certificate.subject.push(condition);
-        text_conditions(subject, expected, push, reader);
+    for (name, conditions) in CERTIFICATE {
+        if let Some(value) = table.get(name) {
+            let push = move |expected: &mut HttpExpected, condition| {
+                conditions(&mut expected.response.certificate).push(condition);
+            };
+            text_conditions(value, expected, push, reader);
+        }
     }
     table.finish(reader.diagnostics);
     if value.get_ref().as_table().is_some_and(toml::map::Map::is_empty) {
