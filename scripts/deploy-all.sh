@@ -97,6 +97,8 @@ main() {
     mapfile -t settings < <(set_settings)
     DM_DEPLOY_SETTINGS=$(declare -p expected_version "${settings[@]}")
     export DM_DEPLOY_SETTINGS
+    # In GitHub Actions: an annotation for each failure, and the page of the deployment in the summary of the run.
+    export DM_GITHUB=${DM_GITHUB-error,summary}
     DM_SERVICE=$SERVICE exec dm-stage deployment --summary-line always ${lease[@]+"${lease[@]}"} -- "$here/deploy-all.sh"
 }
 

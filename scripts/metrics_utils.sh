@@ -21,7 +21,7 @@ dm_or_direct() {
     dm_missing_warned=yes
     while [ $# -gt 0 ] && [ "$1" != -- ]; do
         case $1 in
-            --start | --finish | --flush | --timeline) return 0 ;;
+            --start | --finish | --flush | --timeline | --history | --follow) return 0 ;;
             --skip) skip=${2:-} ;;
             --skip=*) skip=${1#--skip=} ;;
         esac

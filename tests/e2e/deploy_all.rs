@@ -97,10 +97,10 @@ fn a_failed_build_deploys_nothing() {
     let (code, text) = run(bad);
     assert_eq!(code, 1, "{text}");
     // Lines of the output start with their component, but not those for GitHub, which would not find them.
-    for expected in ["::error title=web/build failed::exit code 10", "FAILED  web build ", "::add-mask::hush"]
-    {
+    for expected in ["::error title=web/build failed after ", "FAILED  web build ", "::add-mask::hush"] {
         assert!(text.lines().any(|line| line.starts_with(expected)), "{text}");
     }
+    assert_eq!(text.matches("hush").count(), 1, "what the command masks is masked everywhere: {text}");
     assert!(text.lines().last().unwrap().starts_with("FAILED at build (web): "), "{text}");
     assert_eq!(platform.live("api"), "1");
     let deploys: Vec<String> =

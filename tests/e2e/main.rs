@@ -20,6 +20,7 @@ mod outage;
 mod platforms;
 mod real_app;
 mod restoring;
+mod run_page;
 mod shared_journal;
 mod sources_of_truth;
 mod store_cost;

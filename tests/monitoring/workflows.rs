@@ -69,7 +69,7 @@ fn step(machine: &Machine, steps: &Value, name: &str) -> Command {
 }
 
 #[test]
-fn the_workflow_deploys_the_sample_and_shows_the_timeline() {
+fn the_workflow_deploys_the_sample_and_writes_the_summary() {
     let machine = Machine::new();
     let workflow: Value = yaml(".github/workflows/deploy-full-stack.yml");
     let job = &workflow["jobs"]["deploy"];
@@ -81,14 +81,15 @@ fn the_workflow_deploys_the_sample_and_shows_the_timeline() {
     assert!(output.status.success(), "{stderr}");
     assert!(stderr.contains("\ndeployed 1 in ") && stderr.contains(", kept: 0 of "), "{stderr}");
     let show = |deployment: &str| {
-        let mut show = step(&machine, &job["steps"], "Show the timeline");
+        let mut show = step(&machine, &job["steps"], "Write the summary");
         assert!(show.env("DM_DEPLOYMENT_ID", deployment).status().unwrap().success());
         std::fs::read_to_string(machine.folder().join("summary")).unwrap()
     };
     let summary = show("7-1");
-    assert!(summary.contains("| tea-shop/deployment | success"), "a row for each stage: {summary}");
-    assert!(summary.contains("deployment 7-1, ") && summary.ends_with("\n```\n"), "the timeline: {summary}");
-    assert_eq!(show("7-2"), summary, "a deployment that did not start shows no timeline, not even another's");
+    assert!(summary.starts_with("**✅ deployed 1 in "), "the first line: {summary}");
+    assert!(summary.contains("| tea-shop/smoke\\_test | ✅&nbsp;ok |"), "a row for each stage: {summary}");
+    assert_eq!(summary.matches("deployment 7-1").count(), 1, "one page: {summary}");
+    assert_eq!(show("7-2"), summary, "a deployment that did not start has no page, not even another's");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! <https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions>
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,13 @@ use std::time::Duration;
 use crate::duration::format_duration;
 use crate::env::Env;
 use crate::event::Completion;
+use crate::markdown;
 use crate::term::text::{is_unsafe, one_line};
 
 /// The flag for output to GitHub Actions.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct GitHubArgs {
-    /// In GitHub Actions, any of: group (fold the output), error (annotate a failure), summary (add a row to the step summary)
+    /// In GitHub Actions, any of: group (fold the output), error (annotate a failure), summary (write the page of the deployment, or the row of a stage outside of one, to the step summary)
     #[arg(long, env = "DM_GITHUB", value_name = "NOTICES")]
     pub github: Option<GitHubOutputs>,
 }
@@ -38,7 +39,7 @@ pub struct GitHubOutputs {
     pub group: bool,
     /// An annotation of the run if the command fails.
     pub error: bool,
-    /// A row in the step summary.
+    /// The page of a deployment in the step summary, or a row for a stage outside of one.
     pub summary: bool,
 }
 
@@ -76,6 +77,12 @@ impl GitHub {
         Self { outputs, summary }
     }
 
+    /// The same within another stage, whose page in the summary includes this one.
+    #[must_use]
+    pub fn within_stage(self, is_inner: bool) -> Self {
+        Self { summary: self.summary.filter(|_| !is_inner), ..self }
+    }
+
     /// Begins a foldable group with the name of the stage.
     pub fn begin_group(&self, stage: &str) {
         if self.outputs.group {
@@ -90,8 +97,8 @@ impl GitHub {
         }
     }
 
-    /// Reports how the stage ended: a row in the summary and, after a failure, an annotation. `explanation` says how the
-    /// command ended, such as `exit code 1`.
+    /// Reports how the stage ended: a row in the summary and, after a failure, an annotation. `explanation` says why it
+    /// did not succeed, such as `exit code 1: no space left on device`.
     pub fn report_stage(&self, stage: &str, completion: &Completion, explanation: &str) {
         let failed = completion.status.is_failed();
         if failed {
@@ -99,7 +106,7 @@ impl GitHub {
                 .duration
                 .map(|duration| format!(" after {}", format_duration(duration)))
                 .unwrap_or_default();
-            self.annotate("error", &format!("{stage} failed"), &format!("{explanation}{duration}"));
+            self.annotate("error", &format!("{stage} failed{duration}"), explanation);
         }
         self.add_row(
             stage,
@@ -113,6 +120,21 @@ impl GitHub {
     pub fn annotate(&self, level: &str, title: &str, message: &str) {
         if self.outputs.error {
             write_command(&annotation(level, None, title, &one_line(message)));
+        }
+    }
+
+    /// Whether there is a step summary to write to.
+    pub fn has_summary(&self) -> bool {
+        self.summary.is_some()
+    }
+
+    /// Adds a page in Markdown to the step summary.
+    pub fn add_page(&self, markdown: &str) {
+        if let Some(path) = &self.summary {
+            let _ = open(path).and_then(|mut file| {
+                let separator = if file.metadata()?.len() == 0 { "" } else { "\n" };
+                file.write_all(format!("{separator}{markdown}").as_bytes())
+            });
         }
     }
 
@@ -150,17 +172,22 @@ fn write_command(line: &str) {
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Appends a row to the table in the summary. Begins the table if the file is empty.
-fn add_row(path: &PathBuf, cells: &[&str]) -> io::Result<()> {
+/// Opens the summary to append to it.
+fn open(path: &Path) -> io::Result<File> {
     // A pipe that nobody reads must not make the command wait.
     let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
-    let mut file = OpenOptions::new().append(true).create(true).custom_flags(flags).open(path)?;
+    OpenOptions::new().append(true).create(true).custom_flags(flags).open(path)
+}
+
+/// Appends a row to the table in the summary. Begins the table if the file is empty.
+fn add_row(path: &Path, cells: &[&str]) -> io::Result<()> {
+    let mut file = open(path)?;
     let mut text = String::new();
     if file.metadata()?.len() == 0 {
         text.push_str("| stage | status | duration | why |\n| --- | --- | ---: | --- |\n");
     }
     for cell in cells {
-        let _ = write!(text, "| {} ", one_line(cell).replace('|', "\\|"));
+        let _ = write!(text, "| {} ", markdown::text(cell));
     }
     text.push_str("|\n");
     file.write_all(text.as_bytes())

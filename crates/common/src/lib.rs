@@ -18,6 +18,7 @@ pub mod github_actions;
 pub mod http;
 pub mod identity;
 pub mod label;
+pub mod markdown;
 pub mod output;
 pub mod proxy;
 pub mod random;

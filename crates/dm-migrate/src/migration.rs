@@ -205,6 +205,7 @@ impl StageHooks for Migration {
             lock_wait_s: self.observation.lock_wait.map(|wait| wait.as_secs_f64()),
             blocked_max: self.observation.blocked_max,
             terminated: self.observation.terminated,
+            blocked_by: self.observation.blocked_by,
             child,
         }
     }

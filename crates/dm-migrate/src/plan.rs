@@ -11,7 +11,7 @@ use common::event::{EventId, Reason};
 use common::fs::bounded::{self, MAX_SMALL_BYTES};
 use common::github_actions::GitHub;
 use common::label::Stage;
-use dm_stage::runner::{RetryPolicy, StageRun, Stdin, SuccessCriteria};
+use dm_stage::runner::{RetryPolicy, StageRun, Stdin, SuccessCriteria, Tail};
 use secrecy::ExposeSecret as _;
 use telemetry::{Context, WorkKind};
 
@@ -97,11 +97,10 @@ pub fn plan(args: Args) -> Result<Plan> {
         kind: WorkKind::Migration,
         criteria: SuccessCriteria::new(Reason::MigrationFailed),
         retry: RetryPolicy::default(),
-        tail: 0,
+        tail: Tail::IfKept,
         output: args.output.mode(),
         github: GitHub::default(),
         status: args.status,
-        summary_line: false,
         argv: args.command,
         stdin,
         timeout: args.limit.timeout,

@@ -64,7 +64,7 @@ pub(crate) fn report_run(
     // The time to read the reports of another runner says nothing.
     let duration = verdict.duration.unwrap_or_else(|| stopwatch.elapsed(&clock));
     let completion = Completion { id, ts: clock.now(), duration: Some(duration), status, reason };
-    let detail = Detail::Smoke { suite: output.suite.clone(), results };
+    let detail = Detail::Smoke { suite: output.suite.clone(), results, failed: verdict.failed_tests() };
     let cause = verdict.cause();
     let event = output.context.event(&stage, completion, detail).because(cause.as_deref());
     Ok(output.context.conclude(verdict.exit(), &recorder.finish(&event, &clock)))

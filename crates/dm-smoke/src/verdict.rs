@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::event::{Reason, Status, TestResult};
+use common::event::{FailedTest, MAX_FAILED_TESTS, Reason, Status, TestResult};
 use common::exit::Exit;
 use common::records::Test;
 
@@ -129,6 +129,15 @@ impl Verdict {
         let message = test.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
         let more = if failed > 1 { format!("{failed} tests, the first is ") } else { String::new() };
         Some(format!("{more}\"{}\"{message}", test.name))
+    }
+
+    /// The first tests that failed, for the record.
+    pub(crate) fn failed_tests(&self) -> Vec<FailedTest> {
+        let failed = self.tests.iter().filter(|test| self.is_failed(test.result));
+        let describe = |test: &Test| {
+            FailedTest::new(&test.name, test.message.as_deref().unwrap_or(test.result.as_str()))
+        };
+        failed.take(MAX_FAILED_TESTS).map(describe).collect()
     }
 
     /// An unmet expectation says more about the deployment than a test that could not run.

@@ -194,7 +194,7 @@ fn a_run_writes_one_event_to_the_journal() {
     let event = place.event();
     assert_eq!((event.tool.as_str(), event.stage.as_str()), ("dm-smoke", "smoke_test"));
     assert_eq!((event.status, event.error_type), (Status::Failure, Some(Reason::Refused)));
-    let Detail::Smoke { suite, results } = event.detail else { panic!("{event:?}") };
+    let Detail::Smoke { suite, results, .. } = event.detail else { panic!("{event:?}") };
     assert_eq!(suite.as_str(), "shop");
     assert_eq!(
         results,

@@ -5,18 +5,15 @@ use std::time::Duration;
 
 use clap::Parser;
 use common::args::{DeploymentArgs, EmptyAsNone};
-use common::cli::Tool;
 use common::duration;
 use common::event::Status;
 use common::github_actions::GitHubArgs;
 use common::label::{Label, Stage};
 use telemetry::ExportArgs;
 
+use crate::query::QueryArgs;
+use crate::report::ReportArgs;
 use crate::runner::{ErrorPattern, LimitArgs, OutputArgs, RetryArgs, StdinMode};
-use crate::summary_line::SummaryLineArgs;
-
-/// The name and the kind of this tool.
-pub const TOOL: Tool = Tool { name: "dm-stage", wrapper: true };
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,6 +26,8 @@ Examples:
   dm-stage docs --skip \"$UNCHANGED\" -- ./docs.sh  # runs if it is empty
   dm-stage deployment --exclusive='wait 10m' -- ./scripts/deploy-all.sh
   dm-stage --timeline                             # the last deployment
+  dm-stage --history --since 7d                   # a line per deployment
+  dm-stage --follow                               # the one that is running
   dm-stage --flush                                # after an outage
 
 If the stages of a deployment run on several machines, start it on one and
@@ -69,22 +68,23 @@ pub struct Args {
     pub limit: LimitArgs,
 
     /// Exit codes that count as success in addition to 0, such as 1,3; dm-stage still exits with that code
-    #[arg(long, value_name = "CODES", value_delimiter = ',', conflicts_with_all = ["start", "finish", "timeline", "flush"])]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', conflicts_with_all = ["start", "finish", "query", "flush"])]
     pub allow_exit: Vec<u8>,
 
     #[command(flatten)]
     pub retry: RetryArgs,
 
     /// What the command gets as stdin. A command that may have read a pipe is not retried, unless its stdin is replayed
-    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["start", "finish", "timeline", "flush"])]
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["start", "finish", "query", "flush"])]
     pub stdin: StdinMode,
 
     #[command(flatten)]
     pub output: OutputArgs,
 
     /// Keep the last LINES lines of stderr in the journal, with secrets masked; the stderr of the command is then a pipe
-    #[arg(long, value_name = "LINES", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1000))]
-    pub tail: u16,
+    /// [default: the last 20 of a failed command whose output is a pipe for another reason, such as --output on-failure]
+    #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u16).range(..=1000))]
+    pub tail: Option<u16>,
 
     /// Classify a failure if a line of stderr matches, such as 'could not obtain lock=lock_timeout'; can be repeated, the
     /// first match counts; the stderr of the command is then a pipe
@@ -92,7 +92,7 @@ pub struct Args {
     pub error_pattern: Vec<ErrorPattern>,
 
     /// Do not run the command; record the stage as skipped for this reason. An empty reason skips nothing
-    #[arg(long, value_name = "REASON", conflicts_with_all = ["start", "finish", "timeline", "flush"])]
+    #[arg(long, value_name = "REASON", conflicts_with_all = ["start", "finish", "query", "flush"])]
     pub skip: Option<EmptyAsNone<Label>>,
 
     /// With --skip of a stage that would have deployed: the release that stays live, as the platform names it, for the
@@ -105,7 +105,7 @@ pub struct Args {
     pub status: bool,
 
     #[command(flatten)]
-    pub(crate) summary_line: SummaryLineArgs,
+    pub(crate) report: ReportArgs,
 
     #[command(flatten)]
     pub github: GitHubArgs,
@@ -118,17 +118,16 @@ pub struct Args {
     #[arg(long, value_name = "STATUS", conflicts_with_all = ["command", "timeout"])]
     pub finish: Option<Status>,
 
-    /// Print the timeline of a deployment from the journal; without an ID, of the last one
-    #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["stage", "command", "start", "finish", "timeout"])]
-    pub timeline: Option<Option<Label>>,
+    #[command(flatten)]
+    pub(crate) query: QueryArgs,
 
     /// Push pending events to the Pushgateway, and verify that all arrived
-    #[arg(long, conflicts_with_all = ["stage", "command", "start", "finish", "timeline", "timeout"])]
+    #[arg(long, conflicts_with_all = ["stage", "command", "start", "finish", "query", "timeout"])]
     pub flush: bool,
 
     /// Run only one deployment of the service in the environment at a time; a second one waits for this long, such as
     /// --exclusive='wait 10m', or exits with 75. Only for the stage deployment
-    #[arg(long, value_name = "wait DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = duration::parse_wait, conflicts_with_all = ["skip", "timeline", "flush"])]
+    #[arg(long, value_name = "wait DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = duration::parse_wait, conflicts_with_all = ["skip", "query", "flush"])]
     pub exclusive: Option<Duration>,
 
     #[command(flatten)]

@@ -1,7 +1,8 @@
 //! Runs a command as a stage of a deployment: times it, passes everything through, records it.
 //!
 //! It owns running a command as a stage ([`runner`], which `dm-migrate` also uses), retries, skipped stages, stages that
-//! begin and end in different processes, and the timeline. It does not own the child process itself (`child-process`) or
+//! begin and end in different processes, and what people read of a deployment: the line and the page at its end, the
+//! timeline, the history. It does not own the child process itself (`child-process`) or
 //! where events go (`telemetry`), and it judges nothing but the command's exit.
 //!
 //! ```text
@@ -9,17 +10,24 @@
 //! ```
 
 mod args;
+mod deployment;
 #[cfg(test)]
 mod event_fixture;
 mod exclusive;
 mod flush;
+mod follow;
+mod history;
 mod interrupted;
+mod json;
+mod page;
 mod plan;
+mod query;
+mod report;
 pub mod runner;
 mod sentence;
 mod skip;
-mod summary_line;
 mod timeline;
+mod tool;
 mod two_step;
 
 use anyhow::Result;
@@ -27,12 +35,14 @@ use common::event::Detail;
 use common::exit::Exit;
 
 use exclusive::Answer;
+use report::Report;
 use runner::StageRun;
 
-pub use args::{Args, TOOL};
+pub use args::Args;
 pub use plan::{Plan, plan};
 pub use runner::{LimitArgs, OutputArgs};
 pub use skip::Skipped;
+pub use tool::TOOL;
 
 /// Carries out the plan.
 ///
@@ -40,21 +50,24 @@ pub use skip::Skipped;
 /// A fault of the tool itself; faults of the command are in the exit code.
 pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
-        Plan::Run(stage_run, None) => run_stage(&stage_run),
-        Plan::Run(stage_run, Some(wait)) => match exclusive::begin(&stage_run.context, wait)? {
-            Answer::Refused(exit) => Ok(exit),
-            Answer::Acquired(deployment) => {
-                let exit = run_stage(&stage_run);
-                let end = deployment.end(&stage_run.context, *exit.as_ref().unwrap_or(&Exit::WrapperFault));
-                exit.map(|_| end)
+        Plan::Run { stage_run, exclusive: None, report } => run_stage(&stage_run, report.as_ref()),
+        Plan::Run { stage_run, exclusive: Some(wait), report } => {
+            match exclusive::begin(&stage_run.context, wait)? {
+                Answer::Refused(exit) => Ok(exit),
+                Answer::Acquired(deployment) => {
+                    let exit = run_stage(&stage_run, report.as_ref());
+                    let end =
+                        deployment.end(&stage_run.context, *exit.as_ref().unwrap_or(&Exit::WrapperFault));
+                    exit.map(|_| end)
+                }
             }
-        },
+        }
         Plan::Skip { context, stage, skipped, output, github } => {
             Ok(skip::skip(&context, &stage, skipped, output, &github))
         }
         Plan::Start { context, stage, exclusive } => two_step::start(&context, &stage, exclusive),
-        Plan::Finish { context, stage, status, is_exclusive } => {
-            let exit = two_step::finish(&context, &stage, status);
+        Plan::Finish { context, stage, status, is_exclusive, report } => {
+            let exit = two_step::finish(&context, &stage, status, report.as_ref());
             if stage.is_deployment() {
                 exclusive::finish(&context, is_exclusive);
             }
@@ -62,14 +75,14 @@ pub fn run(plan: Plan) -> Result<Exit> {
         }
         Plan::Flush(flush) => flush::flush(&flush),
         Plan::FlushShared(context) => flush::flush_shared(&context),
-        Plan::Timeline { source, deployment } => timeline::print(&source, deployment.as_ref()),
+        Plan::Query(query) => query::answer(&query),
     }
 }
 
-fn run_stage(stage_run: &StageRun) -> Result<Exit> {
+fn run_stage(stage_run: &StageRun, report: Option<&Report>) -> Result<Exit> {
     let (exit, event) = runner::run_and_return_event(stage_run, Detail::Stage)?;
-    if stage_run.summary_line {
-        summary_line::print(&stage_run.context, &event);
+    if let Some(report) = report {
+        report.end(&stage_run.context, &event);
     }
     Ok(exit)
 }

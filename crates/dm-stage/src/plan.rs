@@ -9,13 +9,16 @@ use common::args::non_empty;
 use common::env;
 use common::event::{Reason, Status};
 use common::github_actions::GitHub;
-use common::label::{Label, Stage};
+use common::label::Stage;
 use telemetry::{Context, WorkKind, state_dir};
 
-use crate::args::{Args, TOOL};
+use crate::args::Args;
+use crate::deployment::Source;
 use crate::flush::Flush;
+use crate::query::Query;
+use crate::report::Report;
 use crate::skip::Skipped;
-use crate::timeline::Source;
+use crate::tool::TOOL;
 use crate::two_step::EXCLUSIVE;
 
 /// The variable of `--output`.
@@ -24,8 +27,15 @@ const OUTPUT: &str = "DM_OUTPUT";
 /// What to do.
 #[derive(Debug)]
 pub enum Plan {
-    /// Run a command as a stage; with a duration, as the only deployment, for which it waits so long.
-    Run(Box<StageRun>, Option<Duration>),
+    /// Run a command as a stage.
+    Run {
+        /// The command.
+        stage_run: Box<StageRun>,
+        /// For the only deployment at a time: how long to wait for another one.
+        exclusive: Option<Duration>,
+        /// What is reported at the end of a deployment; `None` for any other stage.
+        report: Option<Report>,
+    },
     /// Record a skipped stage.
     Skip {
         /// The deployment, and where to record.
@@ -58,18 +68,15 @@ pub enum Plan {
         status: Status,
         /// Whether the deployment was begun as the only one.
         is_exclusive: bool,
+        /// What is reported at the end of a deployment; `None` for any other stage.
+        report: Option<Report>,
     },
     /// Push pending events.
     Flush(Flush),
     /// Add pending events to the shared state, and push its totals.
     FlushShared(Context),
-    /// Print a timeline.
-    Timeline {
-        /// The journals to read.
-        source: Source,
-        /// The deployment's id; `None` for the last deployment.
-        deployment: Option<Label>,
-    },
+    /// Print what the journals say.
+    Query(Query),
 }
 
 /// Makes the plan.
@@ -77,17 +84,17 @@ pub enum Plan {
 /// # Errors
 /// The flags or the configuration are invalid.
 pub fn plan(args: Args) -> Result<Plan> {
-    if args.exclusive.is_some() || args.flush || args.timeline.is_some() {
+    if args.exclusive.is_some() || args.flush || args.query.is_wanted() {
         args.export.check_state_url()?;
     }
-    if let Some(deployment) = args.timeline {
-        let state_dir = state_dir(&args.export);
+    if args.query.is_wanted() {
         let source = if non_empty(args.export.state_url.as_ref()).is_some() {
             Source::Shared(Box::new(Context::resolve(TOOL.name, &args.deployment, &args.export)?))
         } else {
+            let state_dir = state_dir(&args.export);
             Source::Local(state_dir.context("no journal to read: set DM_STATE_DIR or HOME")?)
         };
-        return Ok(Plan::Timeline { source, deployment });
+        return Query::plan(args.query, source, &args.deployment, args.report.links).map(Plan::Query);
     }
     if args.flush {
         let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
@@ -108,23 +115,25 @@ pub fn plan(args: Args) -> Result<Plan> {
     }
     let output = output(&stage, args.output.mode())?;
     let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
+    let is_inner = context.parent.as_ref().is_some_and(Stage::is_deployment);
+    let github = args.github.outputs().within_stage(context.parent.is_some());
+    let report = Report::plan(args.report, github.clone());
+    let report = Some(report).filter(|_| stage.is_deployment() && !is_inner);
     if args.start {
         return Ok(Plan::Start { context, stage, exclusive });
     }
     if let Some(status) = args.finish {
         let is_exclusive = exclusive.is_some() || env::system(EXCLUSIVE).is_some();
-        return Ok(Plan::Finish { context, stage, status, is_exclusive });
+        return Ok(Plan::Finish { context, stage, status, is_exclusive, report });
     }
     if let Some(reason) = non_empty(args.skip.as_ref()) {
         let skipped = Skipped { reason, live_release: non_empty(args.live_release.as_ref()) };
-        return Ok(Plan::Skip { context, stage, skipped, output, github: args.github.outputs() });
+        return Ok(Plan::Skip { context, stage, skipped, output, github });
     }
     if args.command.first().is_none_or(|program| program.is_empty()) {
         bail!("no command given: write dm-stage {stage} -- COMMAND");
     }
-    let is_inner = context.parent.as_ref().is_some_and(Stage::is_deployment);
     let stage_run = StageRun {
-        summary_line: stage.is_deployment() && !is_inner && args.summary_line.is_wanted(),
         context,
         stage,
         kind: WorkKind::Stage,
@@ -136,7 +145,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         retry: args.retry.into(),
         tail: args.tail.into(),
         output,
-        github: args.github.outputs(),
+        github,
         status: args.status,
         argv: args.command,
         stdin: Arc::new(Stdin::inspect(args.stdin)),
@@ -145,7 +154,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,
     };
-    Ok(Plan::Run(Box::new(stage_run), exclusive))
+    Ok(Plan::Run { stage_run: Box::new(stage_run), exclusive, report })
 }
 
 /// What is shown of the output of this stage. The stages of a deployment report themselves.

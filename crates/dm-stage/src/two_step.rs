@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::exclusive::{self, Answer};
 use crate::interrupted;
+use crate::report::Report;
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use common::cli::warn;
@@ -48,7 +49,7 @@ pub(crate) fn start(context: &Context, stage: &Stage, exclusive: Option<Duration
 }
 
 /// Records the end of the stage.
-pub(crate) fn finish(context: &Context, stage: &Stage, status: Status) -> Exit {
+pub(crate) fn finish(context: &Context, stage: &Stage, status: Status, report: Option<&Report>) -> Exit {
     let clock = SystemClock;
     let entries = read_journal(&context.sinks, &context.identity).map(|(contents, _)| contents.entries);
     let entries = entries.unwrap_or_default();
@@ -81,7 +82,11 @@ pub(crate) fn finish(context: &Context, stage: &Stage, status: Status) -> Exit {
         reason: reason(status),
     };
     let event = context.event(stage, completion, Detail::Stage(ChildUse::default()));
-    context.conclude(Exit::Success, &recorder.finish(&event, &clock))
+    let exit = context.conclude(Exit::Success, &recorder.finish(&event, &clock));
+    if let Some(report) = report {
+        report.end(context, &event);
+    }
+    exit
 }
 
 /// The status with which the deployment has ended since this start. Other stages may run several times in a deployment.

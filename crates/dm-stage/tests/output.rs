@@ -61,7 +61,11 @@ fn a_stage_that_fails_shows_the_end_of_its_output_in_order_and_without_secrets()
     assert_eq!(lines[29..], ["  | ::error::injected", "  | red  token ***"], "{stderr}");
     let [event] = journal(state.path()).try_into().unwrap();
     assert_eq!(event["cause"], "exit code 2: red  token ***");
-    assert_eq!(event.get("stderr_tail"), None);
+    let kept = event["stderr_tail"].as_array().unwrap();
+    assert_eq!(
+        (kept.len(), kept[0].as_str(), kept[19].as_str()),
+        (20, Some("err 31"), Some("red  token ***"))
+    );
 }
 
 #[test]

@@ -361,7 +361,10 @@ fn github_output_appears_only_in_github_actions() {
     assert_eq!(stdout, "out\n");
     let lines: Vec<&str> = stderr.lines().collect();
     assert_eq!(lines[..2], ["::group::api/build", "::endgroup::"]);
-    assert!(lines[2].starts_with("::error title=api/build failed::exit code 2 after "), "{stderr}");
+    assert!(
+        lines[2].starts_with("::error title=api/build failed after ") && lines[2].ends_with("::exit code 2"),
+        "{stderr}"
+    );
 
     let (_, stderr) = run(&[("GITHUB_ACTIONS", "true")], "true");
     assert_eq!(stderr, "::group::api/build\n::endgroup::\n");

@@ -24,6 +24,9 @@ pub const FORMAT: u32 = 1;
 /// The longest [`Event::cause`], in bytes.
 pub const MAX_CAUSE_BYTES: usize = 400;
 
+/// How many failed tests an event describes.
+pub const MAX_FAILED_TESTS: usize = 20;
+
 /// The id of an event: 16 hexadecimal digits. It is also the span id of the work.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EventId(String);
@@ -90,11 +93,7 @@ impl Event {
     /// The same event with what went wrong: in one line of at most [`MAX_CAUSE_BYTES`] bytes, with secrets masked.
     #[must_use]
     pub fn because(self, cause: Option<&str>) -> Self {
-        let shown = |cause: &str| {
-            let masked = Redactor::default().with_environment().redact(cause);
-            short_line(masked.trim(), MAX_CAUSE_BYTES)
-        };
-        Self { cause: cause.filter(|cause| !cause.trim().is_empty()).map(shown), ..self }
+        Self { cause: cause.filter(|cause| !cause.trim().is_empty()).map(masked_line), ..self }
     }
 
     /// When the work ended, in seconds since the epoch.
@@ -108,6 +107,12 @@ impl Event {
         #[expect(clippy::cast_possible_truncation, reason = "a float-to-integer cast saturates")]
         Some(self.ts - TimeDelta::milliseconds((seconds * 1000.0) as i64))
     }
+}
+
+/// What went wrong, in one line of at most [`MAX_CAUSE_BYTES`] bytes, with secrets masked.
+fn masked_line(text: &str) -> String {
+    let masked = Redactor::default().with_environment().redact(text);
+    short_line(masked.trim(), MAX_CAUSE_BYTES)
 }
 
 /// The fields that depend on the kind of work.
@@ -131,6 +136,9 @@ pub enum Detail {
         /// Descriptions of the sessions that were terminated because they blocked the migration.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         terminated: Vec<String>,
+        /// Who blocked the migration at its last lock wait, without values of the statements.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        blocked_by: Option<String>,
         /// The command.
         #[serde(flatten)]
         child: ChildUse,
@@ -155,6 +163,9 @@ pub enum Detail {
         suite: Label,
         /// The number of tests with each result.
         results: Vec<(TestResult, u64)>,
+        /// The first tests that failed, at most [`MAX_FAILED_TESTS`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failed: Vec<FailedTest>,
     },
     /// A version was judged and, depending on the verdict, rolled back.
     Rollback {
@@ -192,7 +203,8 @@ pub struct ChildUse {
     /// All attempts, if there was more than one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
-    /// The last lines of stderr if `--tail` is set, and of stdout with `--output on-failure`; secrets are masked.
+    /// The last lines of stderr, and of stdout with `--output on-failure`, if `--tail` is set or the command failed and its
+    /// output was kept; secrets are masked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stderr_tail: Vec<String>,
     /// The reason for skipping it.
@@ -240,6 +252,23 @@ pub struct TargetCount {
     pub failures: u64,
     /// Latency of the successful probes, in milliseconds.
     pub latency_ms: Option<Quantiles>,
+}
+
+/// A smoke test that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedTest {
+    /// The name of the test.
+    pub name: String,
+    /// What came and what was expected.
+    pub why: String,
+}
+
+impl FailedTest {
+    /// A test with this name that failed for this reason: each in one line of at most [`MAX_CAUSE_BYTES`] bytes, with
+    /// secrets masked.
+    pub fn new(name: &str, why: &str) -> Self {
+        Self { name: masked_line(name), why: masked_line(why) }
+    }
 }
 
 /// Requests counted by one source.

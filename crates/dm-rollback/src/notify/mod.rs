@@ -9,7 +9,7 @@ use anyhow::{Error, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::event::RollbackResult;
 use common::exit::Exit;
-use common::github_actions::{GitHub, GitHubArgs};
+use common::github_actions::GitHub;
 use common::http::parse_url;
 use common::identity::Identity;
 use common::label::Label;
@@ -40,9 +40,9 @@ pub struct Notifiers {
 
 impl Notifiers {
     /// Notifiers for an Alertmanager at this URL, and for the outputs of GitHub Actions.
-    pub fn new(alertmanager: Option<AnyUrl>, github: &GitHubArgs) -> Self {
+    pub fn new(alertmanager: Option<AnyUrl>, github: GitHub) -> Self {
         let alertmanager = alertmanager.map(|AnyUrl(url)| Alertmanager { url });
-        Self { alertmanager, github: github.outputs() }
+        Self { alertmanager, github }
     }
 }
 

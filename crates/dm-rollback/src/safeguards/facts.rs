@@ -254,6 +254,7 @@ pub(crate) mod tests {
             lock_wait_s: None,
             blocked_max: None,
             terminated: Vec::new(),
+            blocked_by: None,
             child: common::event::ChildUse::default(),
         };
         Entry::Finished(event)

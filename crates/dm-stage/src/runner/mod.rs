@@ -9,6 +9,7 @@ mod progress;
 mod retry;
 mod stdin;
 mod stdin_copy;
+mod tail;
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -26,7 +27,6 @@ use common::event::{Attempt, ChildUse, Detail, Event, EventId, Status};
 use common::exit::Exit;
 use common::github_actions::GitHub;
 use common::label::Stage;
-use common::secrets::Redactor;
 use common::term::status_line::StatusLine;
 use nix::sys::signal::Signal;
 use telemetry::{Context, Recorder, WorkKind};
@@ -38,12 +38,10 @@ pub(crate) use output::StageResult;
 pub use output::{OutputArgs, OutputMode};
 pub use retry::{RetryArgs, RetryPolicy};
 pub use stdin::{Stdin, StdinLost, StdinMode};
+pub use tail::Tail;
 
 /// How many of the last lines of stderr are searched for an [`ErrorPattern`].
 const SEARCHED_LINES: usize = 100;
-
-/// How much of stderr the event contains at most.
-const MAX_TAIL_BYTES: usize = 512 * 1024;
 
 /// A command to run as a stage, with all options.
 #[derive(Debug)]
@@ -58,17 +56,15 @@ pub struct StageRun {
     pub criteria: SuccessCriteria,
     /// When the command runs again after a failure.
     pub retry: RetryPolicy,
-    /// How many of the last lines of stderr the event contains. Unless this is 0, stderr is a pipe, not a terminal. If the
-    /// output is kept, the lines of stdout are among them.
-    pub tail: usize,
+    /// Which of the last lines of stderr the event contains. If a number of them is requested, stderr is a pipe, not a
+    /// terminal. If the output is kept, the lines of stdout are among them.
+    pub tail: Tail,
     /// What is shown of the command's output.
     pub output: OutputMode,
     /// Output to GitHub Actions.
     pub github: GitHub,
     /// Whether to show a status line on a terminal.
     pub status: bool,
-    /// Whether to print a line at the end about the whole deployment.
-    pub summary_line: bool,
     /// The command.
     pub argv: Vec<OsString>,
     /// The stdin of all attempts.
@@ -147,13 +143,14 @@ pub(crate) fn run_and_return_event(
     let (mut outcome, attempts) =
         run_attempts(stage_run, &mut spec, started, &mut signals, &mut hooks, &clock)?;
     drop(status);
+    tail::mask_requested(&mut outcome.used.stderr_tail);
     stage_run.github.end_group();
     stage_run.print_result(&outcome);
     let cause = outcome.cause();
     if attempts.len() > 1 {
         outcome.used.attempts = attempts;
     }
-    trim_tail(&mut outcome.used, stage_run.tail);
+    stage_run.tail.trim(&mut outcome.used, outcome.status == Status::Success);
     let completion = Completion {
         id,
         ts: clock.now(),
@@ -161,8 +158,13 @@ pub(crate) fn run_and_return_event(
         status: outcome.status,
         reason: outcome.reason,
     };
-    stage_run.github.report_stage(&context.qualified_name(stage), &completion, &outcome.describe());
-    let event = context.event(stage, completion, hooks.detail(outcome.used)).because(cause.as_deref());
+    let event =
+        context.event(stage, completion.clone(), hooks.detail(outcome.used)).because(cause.as_deref());
+    // The deployment is reported as a whole.
+    if !stage.is_deployment() {
+        let cause = event.cause.as_deref().unwrap_or_default();
+        stage_run.github.report_stage(&context.qualified_name(stage), &completion, cause);
+    }
     Ok((context.conclude(outcome.exit, &recorder.finish(&event, &clock)), event))
 }
 
@@ -184,7 +186,10 @@ impl StageRun {
             explanation: &outcome.describe(),
         };
         let lines = &outcome.used.stderr_tail;
-        let shown = if self.tail == 0 { output::SHOWN_LINES } else { self.tail };
+        let shown = match self.tail.requested() {
+            0 => output::SHOWN_LINES,
+            lines => lines,
+        };
         let hidden = lines.len().saturating_sub(shown);
         let is_shown = self.keeps_output() && outcome.status != Status::Success;
         result.print(if is_shown { &lines[hidden..] } else { &[] });
@@ -233,7 +238,7 @@ fn child_spec(stage_run: &StageRun, id: &EventId, hooks: &impl StageHooks) -> Sp
         removed_env: Vec::new(),
         streams: if stage_run.keeps_output() { StdioMode::Kept } else { StdioMode::Inherited },
         stdin: None,
-        stderr_tail: stage_run.tail.max(searched).max(shown),
+        stderr_tail: stage_run.tail.requested().max(searched).max(shown),
         timeout: stage_run.timeout,
         stop_signal: stage_run.stop_signal,
         kill_after: stage_run.kill_after,
@@ -299,23 +304,6 @@ fn start(stage_run: &StageRun, spec: &mut Spec, clock: &dyn Clock) -> Result<Run
     // Only the command keeps the pipe open.
     spec.stdin = None;
     started
-}
-
-/// Keeps the requested number of lines, with secrets masked.
-fn trim_tail(used: &mut ChildUse, max_lines: usize) {
-    let surplus = used.stderr_tail.len().saturating_sub(max_lines);
-    used.stderr_tail.drain(..surplus);
-    // A reader of the journal accepts no longer line, and JSON may write six bytes for one.
-    let mut bytes = 0;
-    let fitting = used.stderr_tail.iter().rev().take_while(|line| {
-        bytes += line.len();
-        bytes <= MAX_TAIL_BYTES
-    });
-    let surplus = used.stderr_tail.len() - fitting.count();
-    used.stderr_tail.drain(..surplus);
-    if !used.stderr_tail.is_empty() {
-        Redactor::default().with_environment().redact_lines(&mut used.stderr_tail);
-    }
 }
 
 fn child_env(context: &Context, stage: &Stage, id: &EventId) -> Vec<(&'static str, String)> {

@@ -15,12 +15,12 @@ pub(super) enum Failure {
     /// A stage failed.
     Stage { name: String, services: Vec<String>, cause: String },
     /// The deployment failed, and no stage of it is known to have failed: its own cause, and the stage that was running.
-    Whole { during: String, cause: String },
+    Whole { during: Option<String>, cause: String },
 }
 
 impl Failure {
     /// The failure that ended the deployment.
-    pub(super) fn of(events: &[&Event], whole: &Event) -> Self {
+    pub(super) fn of(events: &[&Event], whole: Option<&Event>) -> Self {
         let acting = events.iter().find_map(|event| {
             let verdict = verdict_of(event).filter(|verdict| verdict.decision == "rollback")?;
             Some((*event, verdict))
@@ -50,7 +50,23 @@ impl Failure {
         }
         match failed.last() {
             Some(last) => Self::from_stage(last, &failed, events),
-            None => Self::Whole { during: during(events), cause: cause(whole) },
+            None => Self::Whole { during: during(events), cause: whole.map(cause).unwrap_or_default() },
+        }
+    }
+
+    /// The stage that failed, with its services.
+    pub(super) fn stage(&self) -> Option<String> {
+        match self {
+            Self::Stage { name, services, .. } if services.is_empty() => Some(name.clone()),
+            Self::Stage { name, services, .. } => Some(format!("{name} ({})", services.join(", "))),
+            Self::Whole { during, .. } => during.clone(),
+            Self::Inconclusive(_) => None,
+        }
+    }
+
+    pub(super) fn cause(&self) -> &str {
+        match self {
+            Self::Inconclusive(cause) | Self::Stage { cause, .. } | Self::Whole { cause, .. } => cause,
         }
     }
 
@@ -80,7 +96,7 @@ impl Failure {
             Some(Condition::ErrorRate | Condition::Latency) => "watch",
             Some(Condition::Alert) => "alert",
             Some(Condition::Reported) | None => {
-                return Self::Whole { during: String::new(), cause: why.to_owned() };
+                return Self::Whole { during: None, cause: why.to_owned() };
             }
         };
         let is_alone = events
@@ -111,21 +127,17 @@ impl Display for Failure {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inconclusive(why) => write!(f, "INCONCLUSIVE: {why}"),
-            Self::Stage { name, services, cause } if services.is_empty() => {
-                write!(f, "FAILED at {name}: {cause}")
-            }
-            Self::Stage { name, services, cause } => {
-                write!(f, "FAILED at {name} ({}): {cause}", services.join(", "))
-            }
-            Self::Whole { during, cause } => write!(f, "FAILED{during}: {cause}"),
+            Self::Stage { cause, .. } => write!(f, "FAILED at {}: {cause}", self.stage().unwrap_or_default()),
+            Self::Whole { during: Some(stage), cause } => write!(f, "FAILED during {stage}: {cause}"),
+            Self::Whole { during: None, cause } => write!(f, "FAILED: {cause}"),
         }
     }
 }
 
-/// ` during migration`: the stage that was stopped with the deployment.
-pub(super) fn during(events: &[&Event]) -> String {
+/// The stage that was stopped with the deployment.
+pub(super) fn during(events: &[&Event]) -> Option<String> {
     let stopped = leaves(events, |status| status == Status::Cancelled);
-    stopped.last().map(|event| format!(" during {}", display(&event.stage))).unwrap_or_default()
+    stopped.last().map(|event| display(&event.stage))
 }
 
 /// The stages that failed and did not succeed later.

@@ -16,6 +16,21 @@ pub(super) struct Live<'a> {
     is_undeployed: bool,
 }
 
+/// What is live after a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LiveState {
+    /// Its version.
+    Live,
+    /// Perhaps its version, or a part of it.
+    MayBeLive,
+    /// What was live before, by a verified rollback to this version, if its name is known.
+    RolledBack(Option<Label>),
+    /// What was live before: nothing was deployed.
+    NotDeployed,
+    /// Nothing is known.
+    Unknown,
+}
+
 /// What happened to a service.
 #[derive(Debug)]
 struct Service<'a> {
@@ -76,6 +91,12 @@ impl<'a> Live<'a> {
         self.services.iter().all(|service| !service.is_to_be_rolled_back() && service.put_back.is_none())
     }
 
+    /// Whether a rollback failed, or is not known to have worked.
+    pub(super) fn is_rollback_failed(&self) -> bool {
+        let is_bad = |result| matches!(result, RollbackResult::Failed | RollbackResult::Unverified);
+        self.services.iter().filter_map(|service| service.judged.and_then(result_of)).any(is_bad)
+    }
+
     /// The last verdict on each service.
     pub(super) fn verdicts(&self) -> Vec<Judged<'a>> {
         self.services.iter().filter_map(|service| service.judged.and_then(Judged::of)).collect()
@@ -87,9 +108,14 @@ impl<'a> Live<'a> {
         unjudged.map(|service| service.name.to_string()).collect()
     }
 
-    /// What a failed or cancelled deployment leaves, a clause for each fact. `is_explained` says that the stage that failed is
-    /// known.
-    pub(super) fn clauses(&self, whole: &Event, is_explained: bool) -> Vec<String> {
+    /// What a deployment leaves that did not succeed, a clause for each fact. `is_cut_off` says that more may have been done
+    /// than is on record, `is_explained` that the stage that failed is known.
+    pub(super) fn clauses(
+        &self,
+        version: Option<&Label>,
+        is_cut_off: bool,
+        is_explained: bool,
+    ) -> Vec<String> {
         if self.is_undeployed() {
             let mut why = self.services.iter().filter_map(|service| service.why_skipped);
             let why = why.next().filter(|_| !is_explained).map(|why| format!(": {why}"));
@@ -112,8 +138,25 @@ impl<'a> Live<'a> {
                 });
             }
         }
-        clauses.extend(self.may_be_live(whole));
+        clauses.extend(self.may_be_live(version, is_cut_off));
         clauses
+    }
+
+    /// What is live after a deployment that did not succeed.
+    pub(super) fn state(&self, is_cut_off: bool) -> LiveState {
+        if self.is_undeployed() {
+            return LiveState::NotDeployed;
+        }
+        if self.may_be_live(None, is_cut_off).is_some() {
+            return LiveState::MayBeLive;
+        }
+        let mut restored = self.services.iter().filter(|service| service.is_restored()).peekable();
+        if restored.peek().is_some() {
+            let target = restored.filter_map(|service| service.judged.and_then(target_of)).next_back();
+            return LiveState::RolledBack(target.cloned());
+        }
+        let is_untouched = self.services.iter().any(Service::is_untouched);
+        if is_untouched { LiveState::NotDeployed } else { LiveState::Unknown }
     }
 
     /// What is live if nothing was deployed, a clause for each release.
@@ -140,7 +183,7 @@ impl<'a> Live<'a> {
     }
 
     /// The new version, unless everything that was deployed is known to be rolled back.
-    fn may_be_live(&self, whole: &Event) -> Option<String> {
+    fn may_be_live(&self, version: Option<&Label>, is_cut_off: bool) -> Option<String> {
         let replaced: Vec<&Service<'_>> = self
             .services
             .iter()
@@ -151,11 +194,11 @@ impl<'a> Live<'a> {
             .filter(|service| !service.is_restored() && !service.is_untouched())
             .map(|service| service.name.as_str())
             .collect();
-        let is_whole_unknown = replaced.is_empty() && whole.status == Status::Cancelled;
+        let is_whole_unknown = replaced.is_empty() && is_cut_off;
         if remaining.is_empty() && !is_whole_unknown {
             return None;
         }
-        let version = whole.identity.version.as_ref().map_or("the new version", Label::as_str);
+        let version = version.map_or("the new version", Label::as_str);
         let of = if replaced.len() > 1 { format!(" ({})", remaining.join(", ")) } else { String::new() };
         Some(format!("{version} may be live{of}"))
     }
@@ -211,6 +254,13 @@ impl<'a> Judged<'a> {
 fn result_of(event: &Event) -> Option<RollbackResult> {
     match event.detail {
         Detail::Rollback { result, .. } => result,
+        _ => None,
+    }
+}
+
+fn target_of(event: &Event) -> Option<&Label> {
+    match &event.detail {
+        Detail::Rollback { target, .. } => target.as_ref(),
         _ => None,
     }
 }

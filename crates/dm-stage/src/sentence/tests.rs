@@ -3,7 +3,17 @@
 use common::event::{ChildUse, Condition, Detail, NOT_LIVE, Reason, RollbackResult, TestResult};
 
 use super::*;
+use crate::deployment::Records;
 use crate::event_fixture::event;
+
+fn concluded(events: &[Event], whole: &Event) -> Conclusion {
+    let records = Records::at_end(events.to_vec(), whole);
+    Conclusion::of(&records.deployment(&whole.identity.deployment, whole.ts).unwrap())
+}
+
+fn sentence(events: &[Event], whole: &Event) -> String {
+    concluded(events, whole).sentence
+}
 
 fn stage(name: &str, service: &str, (start, end): (i64, i64), status: Status) -> Event {
     let mut event = event(name, (start, end), status, Detail::Stage(ChildUse::default()));
@@ -45,7 +55,11 @@ fn unhealthy(service: &str, at: i64, cause: &str) -> Event {
 }
 
 fn smoke_fails(at: i64, cause: &str) -> Event {
-    let detail = Detail::Smoke { suite: "api".parse().unwrap(), results: vec![(TestResult::Fail, 1)] };
+    let detail = Detail::Smoke {
+        suite: "api".parse().unwrap(),
+        results: vec![(TestResult::Fail, 1)],
+        failed: Vec::new(),
+    };
     of_kind(bad("smoke_test", "shop", at, cause), detail)
 }
 
@@ -348,6 +362,41 @@ fn what_is_inside_a_failed_stage_is_the_cause() {
 fn an_earlier_run_with_the_same_id_does_not_count() {
     let events = [bad("build", "shop", -60, "exit code 1"), ok("build", "shop", 1)];
     assert_eq!(sentence(&events, &whole(Status::Success)), "deployed 2.0.1 in 3m12s");
+}
+
+#[test]
+fn without_a_start_everything_belongs_to_the_deployment() {
+    let ended = Event { duration_s: None, ..whole(Status::Failure) };
+    assert_eq!(sentence(&[bad("build", "shop", 1, "exit code 1")], &ended), "FAILED at build: exit code 1");
+}
+
+#[test]
+fn a_conclusion_has_the_parts_of_its_sentence() {
+    let verified = Some(RollbackResult::Verified);
+    let events = [
+        ok("deploy", "api", 1),
+        bad("migration", "database", 5, COLUMN),
+        acted(because("api", 7), verified, Some("1.3.1"), None),
+    ];
+    let conclusion = concluded(&events, &whole(Status::Failure));
+    assert_eq!(conclusion.outcome, Outcome::Failed);
+    assert_eq!(
+        (conclusion.failed_stage.as_deref(), conclusion.cause.as_deref()),
+        (Some("migration"), Some(COLUMN))
+    );
+    assert_eq!(conclusion.live, LiveState::RolledBack(Some("1.3.1".parse().unwrap())));
+    assert!(!conclusion.is_rollback_failed);
+    for (events, status, outcome, live) in [
+        (vec![ok("deploy", "api", 1)], Status::Success, Outcome::Deployed, LiveState::Live),
+        (vec![skipped("api", 1, None)], Status::Success, Outcome::Ended, LiveState::NotDeployed),
+        (vec![skipped("api", 1, None)], Status::Failure, Outcome::Failed, LiveState::NotDeployed),
+        (vec![bad("deploy", "api", 1, "x")], Status::Failure, Outcome::Failed, LiveState::MayBeLive),
+        (vec![bad("build", "api", 1, "x")], Status::Failure, Outcome::Failed, LiveState::Unknown),
+        (vec![], Status::Cancelled, Outcome::Cancelled, LiveState::MayBeLive),
+    ] {
+        let conclusion = concluded(&events, &whole(status));
+        assert_eq!((conclusion.outcome, conclusion.live), (outcome, live), "{events:?}");
+    }
 }
 
 #[test]

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use common::duration::format_duration;
 
-use super::row::Row;
+use crate::deployment::{Deployment, Row};
 
 /// The width of the bar, in characters.
 const WIDTH: usize = 40;
 
-/// The timeline as text. There is at least one row.
-pub(super) fn render(rows: Vec<Row<'_>>) -> String {
+/// The timeline as text.
+pub(crate) fn render(deployment: &Deployment<'_>) -> String {
+    let rows = &deployment.rows;
     let began = rows.iter().map(|row| row.began).min().unwrap_or_default();
     let ended = rows.iter().map(|row| row.until).max().unwrap_or_default();
     let whole = seconds_between(began, ended).max(0.001);
@@ -30,7 +31,7 @@ pub(super) fn render(rows: Vec<Row<'_>>) -> String {
         let share =
             row.duration.map_or_else(|| seconds_between(row.began, row.until), |it| it.as_secs_f64()) / whole;
         let duration = row.duration.map_or_else(|| "?".to_owned(), format_duration);
-        let line = format!("  {:<24} {} {duration:>7}  {}", row.name, bar(offset, share), row.outcome);
+        let line = format!("  {:<24} {} {duration:>7}  {}", row.name(), bar(offset, share), row.outcome());
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -69,7 +70,7 @@ mod tests {
 
     fn shown(entries: &[Entry]) -> String {
         let now = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
-        render(Row::of_deployment(&"d-42".parse().unwrap(), entries, &[], now))
+        render(&Deployment::of(&entries.iter().collect::<Vec<_>>(), &[], now).unwrap())
     }
 
     #[test]
@@ -86,6 +87,7 @@ mod tests {
                 Detail::Smoke {
                     suite: "api".parse().unwrap(),
                     results: vec![(TestResult::Pass, 4), (TestResult::Fail, 1), (TestResult::Skip, 0)],
+                    failed: Vec::new(),
                 },
             ),
             event(

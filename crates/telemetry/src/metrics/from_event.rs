@@ -319,7 +319,11 @@ mod tests {
     fn a_tool_in_a_stage_of_its_own_name_leaves_the_stage_to_the_wrapper() {
         let mut event = stage_event("smoke_test");
         event.parent = Some("smoke_test".parse().unwrap());
-        event.detail = Detail::Smoke { suite: "api".parse().unwrap(), results: vec![(TestResult::Fail, 2)] };
+        event.detail = Detail::Smoke {
+            suite: "api".parse().unwrap(),
+            results: vec![(TestResult::Fail, 2)],
+            failed: Vec::new(),
+        };
         let Contribution { state, counters } = contribution(&event);
         assert!(!counters.families.contains_key("deployment_total"));
         assert_eq!(number(&counters, catalog::SMOKE_TOTAL, &[("result", "fail")]), Some(2.0));

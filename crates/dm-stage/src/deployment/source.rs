@@ -1,0 +1,83 @@
+//! The journals to read.
+
+use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use common::cli::warn;
+use common::identity::Identity;
+use common::label::Label;
+use telemetry::{Contents, Context, Journal, Unfinished, read_deployment, read_journal};
+
+use super::Records;
+use crate::tool::TOOL;
+
+/// How long the shared state may take. Deployments of long ago are in many objects.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The journals to read.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// The one in this folder.
+    Local(PathBuf),
+    /// Those of all machines that deploy this service to this environment.
+    Shared(Box<Context>),
+}
+
+impl Source {
+    /// Reads everything, or if the journals are long, what is needed for `deployment`. Warns of what cannot be read.
+    ///
+    /// # Errors
+    /// A journal exists but cannot be read.
+    pub(crate) fn read(&self, deployment: Option<&Label>) -> Result<Records> {
+        let contents = self.contents(deployment).with_context(|| format!("cannot read {self}"))?;
+        if let Some(first) = contents.unreadable.first() {
+            let more = match contents.unreadable.len() {
+                1 => String::new(),
+                count => format!(", and {} more", count - 1),
+            };
+            warn(TOOL.name, &[format!("not shown, because it cannot be read: {}{more}", first.what)]);
+        }
+        let mut unfinished = self.unfinished();
+        unfinished.retain(|work| !work.is_recorded(&contents.entries));
+        Ok(Records { entries: contents.entries, unfinished })
+    }
+
+    fn contents(&self, deployment: Option<&Label>) -> Result<Contents> {
+        match self {
+            Self::Local(folder) => Ok(Journal::new(folder).read_all()?),
+            Self::Shared(context) => {
+                let Context { sinks, identity, .. } = context.as_ref();
+                let (contents, warning) = match deployment {
+                    Some(id) => read_deployment(sinks, identity, id, LIMIT)?,
+                    None => read_journal(sinks, identity)?,
+                };
+                warn(context.tool, &Vec::from_iter(warning));
+                Ok(contents)
+            }
+        }
+    }
+
+    /// What is running on this machine, or was killed there.
+    fn unfinished(&self) -> Vec<Unfinished> {
+        let folder = match self {
+            Self::Local(folder) => Some(folder),
+            Self::Shared(context) => context.sinks.state_dir.as_ref(),
+        };
+        folder.and_then(|folder| Unfinished::read(folder).ok()).unwrap_or_default()
+    }
+}
+
+impl Display for Source {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(folder) => write!(f, "the journal in {}", folder.display()),
+            Self::Shared(context) => {
+                let Identity { service, environment, .. } = &context.identity;
+                write!(f, "the journal of {service} in {environment}")?;
+                context.sinks.state_url.iter().try_for_each(|url| write!(f, " in {url}"))
+            }
+        }
+    }
+}
