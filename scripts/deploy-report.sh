@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Keeps what a deployment in CI recorded: its timeline and its events, for an artefact, and in GitHub Actions also for the
+# summary of the run. It never fails: a report that cannot be written must not turn a good deployment into a failed one.
+#
+#   deploy-report.sh FOLDER
+#
+# Reads DM_STATE_DIR and DM_DEPLOYMENT_ID. If the deployment ended before its first stage, there is nothing to report.
+set -uo pipefail
+
+folder=${1:?deploy-report.sh: which folder?}
+if ! timeline=$(dm-stage --timeline "${DM_DEPLOYMENT_ID:?deploy-report.sh: set DM_DEPLOYMENT_ID}"); then
+    printf 'deploy-report.sh: nothing is on record of deployment %s\n' "$DM_DEPLOYMENT_ID" >&2
+    exit 0
+fi
+mkdir -p "$folder" && printf '%s\n' "$timeline" > "$folder/timeline.txt"
+[ ! -f "${DM_STATE_DIR:-}/journal.jsonl" ] || cp "$DM_STATE_DIR/journal.jsonl" "$folder/"
+# Indented, which in Markdown shows it as it is.
+[ -z "${GITHUB_STEP_SUMMARY:-}" ] || printf '\n%s\n' "    ${timeline//$'\n'/$'\n'    }" >> "$GITHUB_STEP_SUMMARY"
+exit 0
