@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Sets up everything that the tests need, then checks format, lints, API documentation, shell scripts and dependencies,
-# and runs the tests.
+# Sets up everything that the tests need, then checks format, lints, API documentation, shell scripts, workflows and
+# dependencies, and runs the tests.
 #
 # The servers that the tests start (Pushgateway, Prometheus, Alertmanager, PostgreSQL, PgBouncer, MariaDB, Redis, nginx,
 # dnsmasq) and shellcheck are Debian's packages, unpacked into a private folder: without root, without services that keep
 # running, and without installing anything on the machine. Prometheus 3, VictoriaMetrics and Docker Compose come from forky, a
 # later release. Root also gets a Docker engine. The object stores, moto and Azurite, and the migration tools come from PyPI and
-# npm into the same folder. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm
+# npm into the same folder, zizmor and actionlint from PyPI. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm
 # one test downloads Grafana's types.
 #
 # DM_TEST_MINUTES limits the time of the tests, without their compilation (by default 20 minutes).
@@ -127,6 +127,16 @@ install_docker() {
     rm -rf "$work"
 }
 
+# zizmor and actionlint, which check the workflows: from PyPI, with their digests.
+install_workflow_linters() {
+    local folder=$1
+    rm -rf "$folder"
+    python3 -m venv "$folder" || fail "python3 -m venv failed: apt-get install python3-venv"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r scripts/requirements/lint.txt ||
+        fail "could not install zizmor and actionlint: is PyPI reachable?"
+    cp scripts/requirements/lint.txt "$folder/installed.txt"
+}
+
 # Debian's Alertmanager has a fixed path for its templates, where nothing is installed. This replaces it with its working
 # directory: a path of the same length.
 relocate_alertmanager() {
@@ -167,6 +177,8 @@ later=$servers/forky
 [ "$(cat "$later/packages" 2>/dev/null)" = "${later_packages[*]}" ] || install_later "$later"
 stores=$(cd "$servers" && pwd -P)/object-stores
 [ "$(cat "$stores/packages" 2>/dev/null)" = "${object_stores[*]}" ] || install_object_stores "$stores"
+linters=$(cd "$servers" && pwd -P)/workflow-linters
+cmp -s scripts/requirements/lint.txt "$linters/installed.txt" || install_workflow_linters "$linters"
 scripts/migration-tools.sh "$servers"
 docker=$(dirname "$stores")/docker
 [ "$(id -u)" != 0 ] || [ "$(cat "$docker/packages" 2>/dev/null)" = "${docker_packages[*]}" ] || install_docker "$docker"
@@ -185,6 +197,11 @@ RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 
 say "shell scripts"
 git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
+
+say "workflows"
+"$linters/bin/actionlint"
+# Offline: it then does not ask GitHub whether an action has known vulnerabilities.
+"$linters/bin/zizmor" --offline --quiet .
 
 say "dependencies"
 if have cargo-deny; then

@@ -13,7 +13,8 @@
 #   rules    test the rules on Prometheus 3; and change every rule in every small way, which their tests must notice:
 #            scripts/mutate-rules.sh
 #   truth    deploy, and compare every rule with the journal: three databases, three scrape intervals, outages
-#   builds   build dm-stage twice, in different folders; the programs must be identical
+#   releases  build a release twice, in different folders; all files must be identical. Try it in an empty Debian 11 (as root):
+#            scripts/try-release.sh
 #
 # Without a TRIAL all of them run, which takes about three and a half hours. The seed is printed, and the same seed and number of
 # rounds repeat a trial; only the timing of the kills also depends on the machine. Needs what scripts/test.sh installs.
@@ -34,12 +35,12 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         -h | --help) usage; exit ;;
-        kills | history | soak | rates | migrations | policy | fuzz | rules | truth | builds) trials+=("$1") ;;
+        kills | history | soak | rates | migrations | policy | fuzz | rules | truth | releases) trials+=("$1") ;;
         *) fail "unknown argument '$1': see --help" ;;
     esac
     shift
 done
-[ ${#trials[@]} -gt 0 ] || trials=(kills history soak rates migrations policy fuzz rules truth builds)
+[ ${#trials[@]} -gt 0 ] || trials=(kills history soak rates migrations policy fuzz rules truth releases)
 servers=${CARGO_TARGET_DIR:-target}/test-servers/usr/bin
 PATH=$(cd "$servers" 2> /dev/null && pwd || printf /nonexistent):$PATH
 export PATH DM_TRIAL_SEED=$seed PROPTEST_RNG_SEED=$seed
@@ -93,13 +94,24 @@ truth() {
     DM_TRIAL_ROUNDS=${rounds:-66} cargo test --locked -p testkit --test monitoring -- --ignored --nocapture every_interval
 }
 
-builds() {
-    local folder=${CARGO_TARGET_DIR:-target}/trials build
-    for build in one two; do
-        rm -rf "${folder:?}/$build"
-        cargo build --quiet --release --locked -p dm-stage --target-dir "$folder/$build"
-    done
-    cmp "$folder/one/release/dm-stage" "$folder/two/release/dm-stage" || fail "two builds of dm-stage differ"
+# For this machine's target only. The second build is of a clone, as somebody else would check the release.
+releases() {
+    local folder version target
+    [ -z "$(git status --porcelain)" ] || fail "commit your changes: the second build is of a clone"
+    folder=$(realpath -m "${CARGO_TARGET_DIR:-target}/trials/releases")
+    version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+    target=$(uname -m)-unknown-linux-gnu
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    CARGO_TARGET_DIR=$folder/one scripts/release.sh "$version" --target "$target" --out "$folder/out-one"
+    git clone --quiet . "$folder/clone"
+    CARGO_TARGET_DIR=$folder/clone/target "$folder/clone/scripts/release.sh" "$version" --target "$target" --out "$folder/out-two"
+    cmp "$folder/out-one/SHA256SUMS" "$folder/out-two/SHA256SUMS" || fail "two builds of the release differ: see $folder"
+    if [ "$(id -u)" = 0 ]; then
+        scripts/try-release.sh "$version" "$folder/out-one"
+    else
+        printf 'SKIPPED: only root can try them in an empty Debian 11\n'
+    fi
 }
 
 report_failure() {
@@ -109,7 +121,7 @@ report_failure() {
 }
 trap report_failure EXIT
 trial=${trials[0]}
-cargo build --workspace --locked
+[ "${trials[*]}" = releases ] || cargo build --workspace --locked
 for trial in "${trials[@]}"; do
     printf '\n== %s: scripts/trials.sh --seed %s%s %s\n' "$trial" "$seed" "${rounds:+ --rounds $rounds}" "$trial"
     started=$SECONDS

@@ -3,6 +3,7 @@
 #![expect(clippy::float_cmp, reason = "counters hold whole numbers")]
 #![expect(clippy::disallowed_methods, reason = "these tests start no background process that holds a pipe")]
 
+mod action;
 mod armed;
 mod chain;
 mod counting;
@@ -17,6 +18,7 @@ mod installing;
 mod killing;
 mod one_history;
 mod outage;
+mod packages;
 mod platforms;
 mod real_app;
 mod restoring;

@@ -20,6 +20,21 @@ fn check_step(name: &str, step: &Value) {
     assert!(!script.contains("${{"), "{name}: {script}");
 }
 
+/// What the jobs of the release may write: each does one thing with it, and runs no code of a dependency.
+const RELEASE: [(&str, &[&str]); 5] = [
+    ("build", &[]),
+    ("publish", &["contents", "id-token", "attestations"]),
+    ("image", &["packages", "id-token", "attestations"]),
+    ("crates", &["id-token"]),
+    ("digests", &["contents", "pull-requests"]),
+];
+
+/// Whether a job of the release workflow may have a permission to write.
+fn is_for_the_release(name: &str, job: &str, permission: &str) -> bool {
+    let of_job = RELEASE.iter().find(|(known, _)| *known == job);
+    name.ends_with("/release.yml") && of_job.is_some_and(|(_, allowed)| allowed.contains(&permission))
+}
+
 /// Whether a step of the job keeps the shared state in a ref of its own repository, with the job's token.
 fn pushes_the_state(job: &Value) -> bool {
     job["steps"].as_array().unwrap().iter().any(|step| {
@@ -44,9 +59,12 @@ fn workflows_have_minimal_permissions_and_no_inlined_input() {
         for (id, job) in jobs {
             for (permission, access) in job["permissions"].as_object().unwrap() {
                 let is_for_the_state = permission == "contents" && pushes_the_state(job);
-                assert!(access == "read" || is_for_the_state, "{name}: {id}: {permission}: {access}");
+                let is_allowed =
+                    access == "read" || is_for_the_state || is_for_the_release(&name, id, permission);
+                assert!(is_allowed, "{name}: {id}: {permission}: {access}");
             }
-            assert!(job["timeout-minutes"].is_u64(), "{name}: {id}");
+            let limit = &job["timeout-minutes"];
+            assert!(limit.is_u64() || limit == "${{ inputs.timeout-minutes }}", "{name}: {id}");
             job["steps"].as_array().unwrap().iter().for_each(|step| check_step(&name, step));
         }
     }
@@ -66,6 +84,42 @@ fn step(machine: &Machine, steps: &Value, name: &str) -> Command {
     command.env("GITHUB_OUTPUT", machine.folder().join("output")).env("GITHUB_ACTION_PATH", path(""));
     command.env("RUNNER_TEMP", machine.folder());
     command
+}
+
+#[test]
+fn the_called_workflow_deploys_with_the_secrets_of_its_caller_and_keeps_a_report() {
+    let machine = Machine::new();
+    let workflow: Value = yaml(".github/workflows/deploy.yml");
+    let steps = &workflow["jobs"]["deploy"]["steps"];
+    std::os::unix::fs::symlink(path(""), machine.folder().join("dm-scripts")).unwrap();
+    let config = machine.folder().join("deploy.env");
+    let settings =
+        "SERVICE=shop\nCOMPONENTS=api\nAPI_DEPLOY='[ \"$TOKEN\" = \"hunter2=x y\" ]'\nAPI_ROLLBACK=true\n";
+    common::fs::atomic::write(&config, settings.as_bytes()).unwrap();
+    let deploy = |variables: &str| {
+        let mut deploy = step(&machine, steps, "Deploy");
+        deploy.env("CONFIG", &config).env("DM_CI_VARIABLES", variables).env("DM_DEPLOYMENT_ID", "8-1");
+        let output = deploy.output().unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, stdout, stderr) = deploy("EMPTY=\n\nTOKEN=hunter2=x y\r\n");
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(stdout.matches("hunter2").count(), 1, "{stdout}");
+    assert!(stdout.contains("::add-mask::hunter2=x y\n") && !stderr.contains("hunter2"), "{stdout}{stderr}");
+    for (variables, message) in [
+        ("A=1\nhunter2", "line 2 of the variables is not NAME=VALUE"),
+        ("LD_PRELOAD=/hunter2.so", "line 1 of the variables must not set LD_PRELOAD"),
+        ("GITHUB_ENV=/hunter2", "must not set GITHUB_ENV"),
+    ] {
+        let (code, _, stderr) = deploy(variables);
+        assert!(code == 2 && stderr.contains(message) && !stderr.contains("hunter2"), "{code}: {stderr}");
+    }
+    let mut report = step(&machine, steps, "Write the summary");
+    assert!(report.env("DM_DEPLOYMENT_ID", "8-1").status().unwrap().success());
+    let timeline = std::fs::read_to_string(machine.folder().join("dm-report/timeline.txt")).unwrap();
+    assert!(timeline.contains("deployment 8-1, "), "{timeline}");
+    assert!(machine.folder().join("dm-report/journal.jsonl").exists());
 }
 
 #[test]
@@ -92,17 +146,57 @@ fn the_workflow_deploys_the_sample_and_writes_the_summary() {
     assert_eq!(show("7-2"), summary, "a deployment that did not start has no page, not even another's");
 }
 
+/// The code blocks of a page, with their languages.
+fn blocks(page: &str) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(path(page)).unwrap();
+    let mut blocks = Vec::new();
+    let mut parts = text.split("```");
+    // Text and code take turns.
+    while let (Some(_), Some(code)) = (parts.next(), parts.next()) {
+        let (language, code) = code.split_once('\n').unwrap();
+        blocks.push((language.to_owned(), code.to_owned()));
+    }
+    blocks
+}
+
 #[test]
-fn the_cache_key_of_the_action_depends_on_the_sources() {
-    let machine = Machine::new();
-    let action: Value = yaml("action.yml");
-    let key = || {
-        let mut sources = step(&machine, &action["runs"]["steps"], "Hash the sources of the tools");
-        assert!(sources.status().unwrap().success());
-        std::fs::read_to_string(machine.folder().join("output")).unwrap()
-    };
-    let first = key();
-    let hash = first.trim_end().rsplit('-').next().unwrap();
-    assert!(first.starts_with("key=") && hash.len() == 32 && first.matches('-').count() >= 2, "{first}");
-    assert_eq!(key(), first.repeat(2), "the same sources have the same key");
+fn what_is_copied_into_a_pipeline_is_short_and_pinned() {
+    let pages = names("docs/ci", ".md");
+    assert_eq!(pages.len(), 5, "{pages:?}");
+    for page in pages {
+        let blocks = blocks(&page);
+        let (language, code) = blocks.iter().find(|(language, _)| language != "sh").unwrap();
+        assert!(code.lines().count() < 20, "{page}: {} lines", code.lines().count());
+        if language == "yaml" {
+            let parsed: Value =
+                serde_saphyr::from_str(code).unwrap_or_else(|error| panic!("{page}: {error}"));
+            assert!(parsed.is_object(), "{page}");
+        }
+        for line in blocks.iter().flat_map(|(_, code)| code.lines()) {
+            assert!(!line.contains("uses:") || line.ends_with("@COMMIT"), "{page}: {line}");
+            let image = line.split_once("image:").map(|(_, image)| image);
+            assert!(image.is_none_or(|image| image.contains("@sha256:DIGEST")), "{page}: {line}");
+        }
+        let all: String = blocks.iter().map(|(_, code)| code.as_str()).collect();
+        let installs = all.matches("install.sh\" | sha256sum -c && sh install.sh").count();
+        assert!(
+            !all.contains("sh install.sh") || installs == 1,
+            "{page}: an installer is verified before it runs"
+        );
+    }
+}
+
+#[test]
+fn the_example_calls_the_workflow_with_inputs_that_it_has() {
+    let (_, code) = blocks("docs/ci/github.md").remove(0);
+    let caller: Value = serde_saphyr::from_str(&code).unwrap();
+    let job = &caller["jobs"]["deploy"];
+    let workflow: Value = yaml(".github/workflows/deploy.yml");
+    let called = &workflow["on"]["workflow_call"];
+    for (given, kind) in [("with", "inputs"), ("secrets", "secrets")] {
+        for name in job[given].as_object().unwrap().keys() {
+            assert!(called[kind][name].is_object(), "{name}");
+        }
+    }
+    assert_eq!(job["permissions"], workflow["jobs"]["deploy"]["permissions"]);
 }

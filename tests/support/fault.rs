@@ -177,7 +177,7 @@ fn continuing(start: &str, proceed: fn(&mut TcpStream)) -> String {
 
 /// Reads a whole request: unread data would reset the connection when it is closed, and the answer would be lost. `None`
 /// if no request came.
-fn read_request(stream: TcpStream) -> Option<(Request, TcpStream)> {
+pub(crate) fn read_request(stream: TcpStream) -> Option<(Request, TcpStream)> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}

@@ -25,6 +25,7 @@
 //! | [`tsdb`] | the databases that can evaluate the rules: two generations of Prometheus, and VictoriaMetrics |
 //! | [`alertmanager`] | a real Alertmanager |
 //! | [`process`] | processes that are not children of the test |
+//! | [`release_server`] | a server of releases: GitHub's, as far as an installation needs it |
 //! | [`sample`] | the sample service |
 //! | [`platform`] | the folder to which `deploy-all.sh` deploys it |
 //! | [`site`] | a service of several components in a folder, deployed by `deploy-all.sh` with one-line commands |
@@ -58,6 +59,7 @@ pub mod proxy;
 pub mod pushgateway;
 pub mod railway;
 pub mod redis;
+pub mod release_server;
 pub mod sample;
 pub mod script;
 pub mod server;
