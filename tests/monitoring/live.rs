@@ -174,13 +174,13 @@ fn history(data: &Path) {
     assert!(import.status.success(), "{import:?}");
 }
 
-/// The receiver for alerts of this severity.
-fn receiver(severity: &str) -> &'static str {
-    match severity {
-        "critical" => "page",
-        "high" | "medium" => "slack",
-        "info" => "log",
-        other => panic!("{other}"),
+/// The receiver for alerts of this severity and action.
+fn receiver(severity: &str, action: Option<&str>) -> &'static str {
+    match (severity, action) {
+        (_, Some("log")) => "log",
+        ("critical", _) => "incident",
+        ("high" | "medium", _) => "slack",
+        other => panic!("{other:?}"),
     }
 }
 
@@ -199,13 +199,12 @@ fn notifications(inbox: &Recording, before: usize, receiver: &str, status: &str)
 }
 
 fn wait_for(inbox: &Recording, before: usize, alert: &str, service: &str, status: &str) {
-    let severity = &alerts().into_iter().find(|rule| rule.name() == alert).unwrap().labels["severity"];
+    let labels = alerts().into_iter().find(|rule| rule.name() == alert).unwrap().labels;
+    let receiver = receiver(&labels["severity"], labels.get("auto_action").map(String::as_str));
     let expected = (alert.to_owned(), service.to_owned());
-    eventually(&format!("{alert} {status}"), || {
-        match notifications(inbox, before, receiver(severity), status) {
-            alerts if alerts.contains(&expected) => Ok(()),
-            alerts => Err(format!("{alerts:?}")),
-        }
+    eventually(&format!("{alert} {status}"), || match notifications(inbox, before, receiver, status) {
+        alerts if alerts.contains(&expected) => Ok(()),
+        alerts => Err(format!("{alerts:?}")),
     });
 }
 

@@ -44,10 +44,14 @@ fn amtool_accepts_the_configuration() {
 fn each_severity_has_a_receiver_and_rollback_alerts_have_two() {
     let config = without_switch(&text(CONFIG));
     for (severity, action, expected) in [
-        ("critical", "rollback", vec!["hook", "page"]),
-        ("critical", "incident", vec!["page"]),
+        ("critical", "rollback", vec!["hook", "incident"]),
+        ("critical", "incident", vec!["incident"]),
+        ("critical", "", vec!["incident"]),
+        ("high", "incident", vec!["incident"]),
         ("high", "notify", vec!["slack"]),
         ("medium", "", vec!["slack"]),
+        ("medium", "ticket", vec!["slack", "ticket"]),
+        ("medium", "log", vec!["log"]),
         ("info", "log", vec!["log"]),
         // A team's own alert, whose severity is unknown here, is sent rather than lost.
         ("", "", vec!["slack"]),

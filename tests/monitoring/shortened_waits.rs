@@ -58,9 +58,7 @@ pub(crate) fn routes(url: &str) -> String {
 fn shorten_waits(route: &mut Value) {
     for wait in ["group_wait", "group_interval", "repeat_interval"] {
         if let Some(text) = route.get(wait).and_then(Value::as_str) {
-            // Our parser has no unit for days.
-            let text = text.replace("30d", "720h");
-            route[wait] = format!("{}ms", shorten(&text).as_millis()).into();
+            route[wait] = format!("{}ms", shorten(text).as_millis()).into();
         }
     }
     for inner in route.get_mut("routes").and_then(Value::as_array_mut).into_iter().flatten() {

@@ -63,7 +63,10 @@ families! {
     LAST_FAILURE = Gauge "deployment_last_failure_timestamp_seconds", "Time of the last failure of the stage, in seconds since the epoch.";
     LAST_ROLLBACK = Gauge "deployment_rollback_last_timestamp_seconds", "Time of the last rollback, in seconds since the epoch.";
     LAST_SMOKE_FAILURE = Gauge "smoke_test_last_failure_timestamp_seconds", "Time of the last failed smoke test, in seconds since the epoch.";
-    INFO = Gauge "deployment_info", "1; the labels identify the last release that was deployed successfully.";
+    STAGE_START = Gauge "deployment_stage_start_timestamp_seconds", "Start of the stage that the service began last, in seconds since the epoch; it runs until its end is newer.";
+    STAGE_END = Gauge "deployment_stage_end_timestamp_seconds", "End of the last run of the stage, in seconds since the epoch; the labels identify the run and its outcome.";
+    EVALUATED = Gauge "post_deployment_evaluation_timestamp_seconds", "Time at which post_deployment_error_rate was evaluated, in seconds since the epoch; the labels identify the run.";
+    INFO = Gauge "deployment_info", "1; the labels identify the last release that the stage put live: deployment, deploy, or a verified rollback.";
     HEALTH_TOTAL = Counter "api_health_check_total", "Probes of the service by result.";
     REQUESTS_TOTAL = Counter "post_deployment_requests_total", "Requests after deployments, by source.";
     REQUEST_ERRORS_TOTAL = Counter "post_deployment_request_errors_total", "Failed requests after deployments, by source.";

@@ -2,7 +2,7 @@
 
 use super::catalog;
 use super::exposition::Exposition;
-use crate::work::WorkKind;
+use crate::work::{WorkItem, WorkKind};
 use common::event::{
     ChildUse, Condition, Detail, Event, Quantiles, Reason, RollbackResult, Status, TestResult,
 };
@@ -113,9 +113,26 @@ pub(crate) fn in_progress(identity: &Identity, started_at: f64) -> Exposition {
     run
 }
 
+/// The start of a stage, for as long as it runs; `None` if the start alone does not show what is going on. The deployment as
+/// a whole has a group of its own, a tool in a stage of the same name leaves it to the wrapper, and dm-rollback mostly keeps
+/// the version.
+pub(crate) fn stage_start(work: &WorkItem) -> Option<Exposition> {
+    let is_wrapped = work.parent.as_ref() == Some(&work.stage);
+    if work.stage.is_deployment() || is_wrapped || work.kind == WorkKind::Rollback {
+        return None;
+    }
+    let mut start = Exposition::default();
+    let labels = [run_labels(&work.identity).as_slice(), &[("stage", work.stage.as_str())]].concat();
+    start.set(catalog::STAGE_START, &labels, work.started_s());
+    Some(start)
+}
+
 fn add_stage(event: &Event, to: &mut Contribution) {
     let status = event.status.as_str();
     let now = event.ts_s();
+    let outcome = [("status", status), ("error_type", event.error_type.map_or("", Reason::as_str))];
+    let labels = [run_labels(&event.identity).as_slice(), &outcome].concat();
+    to.state.set(catalog::STAGE_END, &labels, now);
     to.counters.increase(catalog::TOTAL, &[("status", status)], 1.0);
     if let Some(duration) = event.duration_s {
         to.state.set(catalog::DURATION, &[("status", status)], duration);
@@ -124,6 +141,10 @@ fn add_stage(event: &Event, to: &mut Contribution) {
         Status::Success => to.state.set(catalog::LAST_SUCCESS, &[], now),
         failed if failed.is_failed() => to.state.set(catalog::LAST_FAILURE, &[], now),
         _ => {}
+    }
+    // A deployment may fail although its stage `deploy` has put the release live.
+    if event.stage.as_str() == "deploy" && event.status == Status::Success {
+        to.state.set(catalog::INFO, &info_labels(&event.identity), 1.0);
     }
     to.counters.increase(catalog::COST_TOTAL, &[], event.cost_dollars.unwrap_or(0.0));
     if let Some(reason) = event.error_type {
@@ -199,7 +220,7 @@ fn add_detail(event: &Event, to: &mut Contribution) {
                 to.state.set(catalog::LAST_SMOKE_FAILURE, &[], event.ts_s());
             }
         }
-        Detail::Rollback { condition, evidence, result, .. } => {
+        Detail::Rollback { condition, evidence, result, target, .. } => {
             for counted in evidence {
                 let source = [("source", counted.source.as_str())];
                 to.counters.increase(catalog::REQUESTS_TOTAL, &source, count(counted.total));
@@ -207,7 +228,11 @@ fn add_detail(event: &Event, to: &mut Contribution) {
                 if counted.total > 0 {
                     let percent = 100.0 * count(counted.errors) / count(counted.total);
                     to.state.set(catalog::ERROR_RATE, &source, percent);
+                    to.state.set(catalog::EVALUATED, &run_labels(&event.identity), event.ts_s());
                 }
+            }
+            if *result == Some(RollbackResult::Verified) {
+                to.state.set(catalog::INFO, &restored_labels(&event.identity, target.as_ref()), 1.0);
             }
             if let (Some(reason), Some(result)) = (condition, result) {
                 let labels = [("reason", reason.as_str()), ("result", result.as_str())];
@@ -228,14 +253,33 @@ fn add_latency(labels: &[(&str, &str)], ms: Option<Quantiles>, state: &mut Expos
 }
 
 fn info_labels(identity: &Identity) -> [(&str, &str); 3] {
-    fn text(label: Option<&Label>) -> &str {
-        label.map_or("", Label::as_str)
-    }
     [
         ("version", text(identity.version.as_ref())),
         ("commit", text(identity.commit.as_ref())),
         ("run_url", text(identity.run_url.as_ref())),
     ]
+}
+
+/// The release that a rollback restored. Its commit is not known, and a rollback command need not say its version.
+fn restored_labels<'a>(identity: &'a Identity, target: Option<&'a Label>) -> [(&'a str, &'a str); 3] {
+    [
+        ("version", target.map_or("unknown", Label::as_str)),
+        ("commit", ""),
+        ("run_url", text(identity.run_url.as_ref())),
+    ]
+}
+
+/// The run that a value comes from.
+fn run_labels(identity: &Identity) -> [(&str, &str); 3] {
+    [
+        ("run", identity.deployment.as_str()),
+        ("version", text(identity.version.as_ref())),
+        ("run_url", text(identity.run_url.as_ref())),
+    ]
+}
+
+fn text(label: Option<&Label>) -> &str {
+    label.map_or("", Label::as_str)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
@@ -244,110 +288,4 @@ fn count(number: u64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metrics::exposition::Value;
-    use crate::testing::stage_event;
-    use common::event::SourceCount;
-
-    fn number(exposition: &Exposition, family: &catalog::Family, labels: &[(&str, &str)]) -> Option<f64> {
-        let labels = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        match exposition.families.get(family.name)?.series.get(&labels)? {
-            Value::Number(number) => Some(*number),
-            Value::Histogram(histogram) => Some(histogram.count),
-        }
-    }
-
-    #[test]
-    fn a_failed_stage_counts_once_among_zeros() {
-        let mut event = stage_event("build");
-        event.status = Status::Failure;
-        event.error_type = Some(Reason::ExitCode);
-        let Contribution { state, counters } = contribution(&event);
-        assert_eq!(number(&counters, catalog::TOTAL, &[("status", "failure")]), Some(1.0));
-        assert_eq!(number(&counters, catalog::TOTAL, &[("status", "success")]), Some(0.0));
-        assert_eq!(counters.families["deployment_total"].series.len(), 6);
-        assert_eq!(number(&counters, catalog::ERRORS_TOTAL, &[("error_type", "exit_code")]), Some(1.0));
-        assert_eq!(number(&state, catalog::DURATION, &[("status", "failure")]), Some(12.4));
-        assert_eq!(number(&state, catalog::LAST_FAILURE, &[]), Some(1_767_225_600.0));
-        assert!(!state.families.contains_key("deployment_last_success_timestamp_seconds"));
-    }
-
-    #[test]
-    fn only_the_deployment_has_a_time_to_deploy_and_a_release() {
-        let build = contribution(&stage_event("build"));
-        assert!(!build.counters.families.contains_key("time_to_deploy_seconds"));
-        let whole = contribution(&stage_event("deployment"));
-        assert_eq!(number(&whole.counters, catalog::TIME_TO_DEPLOY, &[]), Some(1.0));
-        assert_eq!(
-            number(&whole.state, catalog::INFO, &[("version", "2.0"), ("commit", ""), ("run_url", "")]),
-            Some(1.0)
-        );
-    }
-
-    #[test]
-    fn a_stage_costs_and_only_a_deployment_has_a_lead_time() {
-        let mut event = stage_event("deployment");
-        event.cost_dollars = Some(0.25);
-        event.lead_time_s = Some(4000.0);
-        let counters = contribution(&event).counters;
-        assert_eq!(number(&counters, catalog::COST_TOTAL, &[]), Some(0.25));
-        assert_eq!(number(&counters, catalog::LEAD_TIME, &[]), Some(1.0));
-        let build = contribution(&stage_event("build")).counters;
-        assert_eq!(number(&build, catalog::COST_TOTAL, &[]), Some(0.0));
-        assert_eq!(number(&build, catalog::LEAD_TIME, &[]), None);
-    }
-
-    #[test]
-    fn a_deployment_counts_the_outage_it_ends_and_a_failure_links_its_run() {
-        let mut event = stage_event("deployment");
-        (event.restored_s, event.failing_since_s) = (Some(260.0), Some(0.0));
-        let Contribution { state, counters } = contribution(&event);
-        assert_eq!(number(&counters, catalog::RESTORE, &[]), Some(1.0));
-        assert_eq!(number(&state, catalog::FAILING_SINCE, &[]), Some(0.0));
-        assert!(!state.families.contains_key("deployment_failure_info"));
-        event = stage_event("deployment");
-        (event.status, event.identity.run_url) = (Status::Timeout, Some("https://ci/7".parse().unwrap()));
-        let Contribution { state, counters } = contribution(&event);
-        assert_eq!(number(&counters, catalog::RESTORE, &[]), Some(0.0));
-        let labels = [("version", "2.0"), ("commit", ""), ("run_url", "https://ci/7")];
-        assert_eq!(number(&state, catalog::FAILURE_INFO, &labels), Some(1.0));
-        assert!(!state.families.contains_key("deployment_info"), "another release is live");
-    }
-
-    #[test]
-    fn a_tool_in_a_stage_of_its_own_name_leaves_the_stage_to_the_wrapper() {
-        let mut event = stage_event("smoke_test");
-        event.parent = Some("smoke_test".parse().unwrap());
-        event.detail = Detail::Smoke {
-            suite: "api".parse().unwrap(),
-            results: vec![(TestResult::Fail, 2)],
-            failed: Vec::new(),
-        };
-        let Contribution { state, counters } = contribution(&event);
-        assert!(!counters.families.contains_key("deployment_total"));
-        assert_eq!(number(&counters, catalog::SMOKE_TOTAL, &[("result", "fail")]), Some(2.0));
-        assert_eq!(number(&state, catalog::LAST_SMOKE_FAILURE, &[]), Some(1_767_225_600.0));
-    }
-
-    #[test]
-    fn a_kept_version_is_not_a_run_of_the_rollback_stage() {
-        let mut event = stage_event("rollback");
-        let evidence = vec![SourceCount { source: "probe".parse().unwrap(), total: 200, errors: 3 }];
-        event.detail = Detail::Rollback {
-            verdict: "keep".to_owned(),
-            condition: None,
-            evidence,
-            result: None,
-            target: None,
-            why: None,
-            live_release: None,
-        };
-        let Contribution { state, counters } = contribution(&event);
-        assert_eq!(number(&counters, catalog::TOTAL, &[("status", "success")]), Some(0.0));
-        assert_eq!(number(&state, catalog::ERROR_RATE, &[("source", "probe")]), Some(1.5));
-        assert_eq!(number(&counters, catalog::REQUESTS_TOTAL, &[("source", "probe")]), Some(200.0));
-        let unused = [("reason", "error_rate"), ("result", "verified")];
-        assert_eq!(number(&counters, catalog::ROLLBACK_TOTAL, &unused), Some(0.0));
-    }
-}
+mod tests;

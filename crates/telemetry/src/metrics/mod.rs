@@ -16,5 +16,7 @@ pub(crate) mod outage;
 pub(crate) mod parse;
 
 pub(crate) use exposition::Exposition;
-pub(crate) use from_event::{Contribution, contribution, in_progress, migration_in_progress, zeros};
+pub(crate) use from_event::{
+    Contribution, contribution, in_progress, migration_in_progress, stage_start, zeros,
+};
 pub(crate) use outage::Outage;

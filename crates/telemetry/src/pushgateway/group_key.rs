@@ -32,6 +32,11 @@ impl GroupKey {
         )
     }
 
+    /// The stage that a service began last. One group for all runs and stages: it needs no deleting.
+    pub fn stage_start(identity: &Identity) -> Self {
+        Self::new("dm_stage", identity, Vec::new())
+    }
+
     /// A deployment while it runs.
     pub fn run(identity: &Identity) -> Self {
         Self::for_run(identity, identity.deployment.as_str())

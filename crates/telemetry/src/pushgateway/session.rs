@@ -13,7 +13,7 @@ use super::group_key::GroupKey;
 use super::outbox::{GroupOutbox, Outbox};
 use super::push::{push_group, push_unsaved, verify};
 use crate::metrics::exposition::Remark;
-use crate::metrics::{Exposition, in_progress, migration_in_progress, zeros};
+use crate::metrics::{Exposition, in_progress, migration_in_progress, stage_start, zeros};
 use crate::work::{WorkItem, WorkKind};
 use common::event::Event;
 
@@ -60,6 +60,9 @@ impl PushSession {
             self.client.put(&key, &run).await?;
         }
         self.beat_for_deployment().await?;
+        if let Some(start) = stage_start(&self.work) {
+            self.client.post(&GroupKey::stage_start(&self.work.identity), &start).await?;
+        }
         let group = self.group();
         let _lock = match &group {
             Some(group) => match group.lock().await {
