@@ -7,7 +7,8 @@
 #   history  kill runners that share only a state, on every kind of store; they leave one history
 #   soak     run thousands of stages and hundreds of deployments; nothing accumulates
 #   rates    deploy versions with 10, 20 and 30 % errors, and send one request a second; they are rolled back in time
-#   migrations  run each of six migration tools in each scenario, bare and wrapped; wrapped is never worse
+#   migrations  run each of seven migration tools in each scenario, bare and wrapped; wrapped is never worse
+#   newest   run the tests of dm-migrate on the newest PostgreSQL that Debian has
 #   policy   compare dm-health's decisions with a reference model, on random runs
 #   fuzz     feed random and damaged input to every parser: scripts/fuzz.sh
 #   rules    test the rules on Prometheus 3; and change every rule in every small way, which their tests must notice:
@@ -35,12 +36,12 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         -h | --help) usage; exit ;;
-        kills | history | soak | rates | migrations | policy | fuzz | rules | truth | releases) trials+=("$1") ;;
+        kills | history | soak | rates | migrations | newest | policy | fuzz | rules | truth | releases) trials+=("$1") ;;
         *) fail "unknown argument '$1': see --help" ;;
     esac
     shift
 done
-[ ${#trials[@]} -gt 0 ] || trials=(kills history soak rates migrations policy fuzz rules truth releases)
+[ ${#trials[@]} -gt 0 ] || trials=(kills history soak rates migrations newest policy fuzz rules truth releases)
 servers=${CARGO_TARGET_DIR:-target}/test-servers/usr/bin
 PATH=$(cd "$servers" 2> /dev/null && pwd || printf /nonexistent):$PATH
 export PATH DM_TRIAL_SEED=$seed PROPTEST_RNG_SEED=$seed
@@ -76,6 +77,12 @@ rates() { DM_TRIAL_SECOND_MS=1000 run_tests testkit percent_is_rolled_back_in_ti
 migrations() {
     scripts/migration-tools.sh "${CARGO_TARGET_DIR:-target}/test-servers"
     DM_TRIAL_ROUNDS=${rounds:-1} run_tests dm-migrate never_worse
+}
+
+# Once. Also what --check claims about each statement is measured on that server.
+newest() {
+    scripts/newest-postgresql.sh "${CARGO_TARGET_DIR:-target}/test-servers"
+    DM_TEST_POSTGRES=newest run_tests dm-migrate
 }
 
 # Sixteen random runs per round.

@@ -36,15 +36,22 @@ impl Postgres {
 
     /// Starts a server with these settings, such as `work_mem=64kB`.
     pub fn with(settings: &[&str]) -> Self {
-        Self::new(settings, None)
+        Self::new(settings, None, None)
+    }
+
+    /// Starts a server that requires TLS, and a certificate of the same authority from its clients, in addition to a password.
+    pub fn with_client_certificates(certificates: &Certificates) -> Self {
+        let rules = "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";
+        Self::new(&["ssl=on", "ssl_ca_file=ca.pem"], Some(certificates), Some(rules))
     }
 
     /// Starts a server that also speaks TLS, with this server certificate.
     pub fn with_tls(certificates: &Certificates) -> Self {
-        Self::new(&["ssl=on"], Some(certificates))
+        Self::new(&["ssl=on"], Some(certificates), None)
     }
 
-    fn new(settings: &[&str], certificates: Option<&Certificates>) -> Self {
+    /// `rules` are those of `pg_hba.conf`, if not the usual ones.
+    fn new(settings: &[&str], certificates: Option<&Certificates>, rules: Option<&str>) -> Self {
         let folder = unprivileged::folder();
         let mut initdb = server_command("initdb");
         initdb.arg("-D").arg(folder.path().join("data"));
@@ -55,11 +62,29 @@ impl Postgres {
             unprivileged::copy(&certificate, &folder.path().join("data/server.crt"));
             unprivileged::copy(&key, &folder.path().join("data/server.key"));
         }
+        if let Some((certificates, rules)) = certificates.zip(rules) {
+            unprivileged::copy(&certificates.authority(), &folder.path().join("data/ca.pem"));
+            unprivileged::copy(&certificates.write("rules", rules), &folder.path().join("data/pg_hba.conf"));
+        }
         let mut postgres = Self { server: None, port: ReservedPort::new(), folder };
         postgres.run(settings);
         let password = format!("alter role postgres password '{PASSWORD}'");
         postgres.sql(&password);
         postgres
+    }
+
+    /// Starts another server that replicates all of this one, and accepts no writes.
+    #[must_use]
+    pub fn replica(&self) -> Self {
+        let folder = unprivileged::folder();
+        let mut copy = server_command("pg_basebackup");
+        copy.arg("-D").arg(folder.path().join("data")).args(["--checkpoint=fast", "--write-recovery-conf"]);
+        copy.args(["--no-sync", "-U", "postgres", "-p", &self.port().to_string()]);
+        copy.arg("-h").arg(self.socket_folder());
+        assert!(copy.status().unwrap().success(), "pg_basebackup failed");
+        let mut replica = Self { server: None, port: ReservedPort::new(), folder };
+        replica.run(&[]);
+        replica
     }
 
     /// Stops the server as a machine that fails would, and starts it again.
@@ -159,7 +184,7 @@ impl Postgres {
         for setting in defaults.iter().chain(settings) {
             command.args(["-c", setting]);
         }
-        let ready = |line: &str| line.contains("ready to accept connections").then(String::new);
+        let ready = |line: &str| line.contains("ready to accept").then(String::new);
         self.server = Some(Server::start(command, ready));
     }
 
@@ -177,9 +202,14 @@ impl Drop for Postgres {
     }
 }
 
-/// A program of PostgreSQL, of any version: unpacked next to the build, or else Debian's.
+/// A program of PostgreSQL: unpacked next to the build, or else Debian's; with `DM_TEST_POSTGRES=newest`, that which
+/// `scripts/newest-postgresql.sh` unpacks.
 pub fn program(name: &str) -> PathBuf {
-    let roots = [bin::servers().join("lib/postgresql"), "/usr/lib/postgresql".into()];
+    let newest = bin::build().join("test-servers/newest-postgresql/usr/lib/postgresql");
+    let roots = match common::env::system("DM_TEST_POSTGRES").as_deref() {
+        Some("newest") => vec![newest],
+        _ => vec![bin::servers().join("lib/postgresql"), "/usr/lib/postgresql".into()],
+    };
     let versions = roots.iter().filter_map(|root| root.read_dir().ok()).flatten().flatten();
     database::find_program(name, versions.map(|version| version.path().join("bin").join(name)))
 }

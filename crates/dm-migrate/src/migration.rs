@@ -204,6 +204,7 @@ impl StageHooks for Migration {
             dirty: self.observation.schema.versions.dirty(),
             lock_wait_s: self.observation.lock_wait.map(|wait| wait.as_secs_f64()),
             blocked_max: self.observation.blocked_max,
+            progress: self.observation.progress,
             terminated: self.observation.terminated,
             blocked_by: self.observation.blocked_by,
             child,

@@ -38,6 +38,11 @@ pub(crate) trait Server: Sized {
         false
     }
 
+    /// Whether statements of the monitor cannot disturb those of the running command.
+    fn can_poll(&self) -> bool {
+        true
+    }
+
     /// Tries to take the lock that only one dm-migrate can hold, without waiting. It is held until the connection ends.
     /// Returns the holder if another one has it.
     async fn try_lock(&self) -> Result<Option<LockHeld>>;
@@ -84,8 +89,8 @@ pub(crate) trait Server: Sized {
         Ok(Waiters::default())
     }
 
-    /// The progress of the migration's statements, if the server reports it; one line per session.
-    async fn progress(&self) -> Result<Vec<String>> {
+    /// The progress of the migration's statements, for those for which the server reports it.
+    async fn progress(&self) -> Result<Vec<Progress>> {
         Ok(Vec::new())
     }
 
@@ -209,6 +214,20 @@ pub(crate) struct Blocker {
     pub(crate) is_root: bool,
     /// The SQL statement that ends the session.
     pub(crate) end_statement: Option<String>,
+}
+
+/// The progress of a statement.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Progress {
+    pub(crate) pid: i64,
+    /// The kind of statement, and its phase.
+    pub(crate) what: String,
+    /// How much of the phase is done, from 0 to 1, if that is known.
+    pub(crate) share: Option<f64>,
+    /// The number of rows so far, if the server counts them.
+    pub(crate) rows: Option<u64>,
+    /// The session that it waits for.
+    pub(crate) waits_for: Option<i64>,
 }
 
 /// The sessions that wait for the migration, directly or through others.

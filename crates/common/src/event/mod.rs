@@ -133,6 +133,9 @@ pub enum Detail {
         lock_wait_s: Option<f64>,
         /// The maximum number of sessions that waited for the migration at the same time.
         blocked_max: Option<u64>,
+        /// The last progress that the server reported for a statement that ran for long.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        progress: Option<String>,
         /// Descriptions of the sessions that were terminated because they blocked the migration.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         terminated: Vec<String>,

@@ -31,7 +31,7 @@ impl Form {
 }
 
 /// The forms, in the order in which they are replaced.
-pub(super) static FORMS: [Form; 28] = [
+pub(super) static FORMS: [Form; 30] = [
     // RFC 3986, section 3.2.1: a user and a password in a URL. The password may contain : / and @, so the last @ counts.
     form(&["://"], r#"(://[^/@:?#\s]*:)[^\s"'<>]+(@)"#, "$1***$2"),
     // A user alone may be a token. `git` is none.
@@ -63,10 +63,18 @@ pub(super) static FORMS: [Form; 28] = [
     form(&["-u"], r#"(\s(?:-u|--user)\s+["']?[^\s:"']+:)[^\s"']+"#, "$1***"),
     // A prompt or a line of YAML. "token: unexpected" is no secret, so only what is never a word of a message.
     form(
-        &["passw", "passphrase", "key"],
-        r#"(?i)\b([\w.-]*(?:password|passwd|passphrase|api_?key|secret_?key|access_?key|private_?key)["']?\s?:\s+["']?)[^\s"',}]{4,}"#,
+        &["passw", "passphrase", "key", "client"],
+        r#"(?i)\b([\w.-]*(?:password|passwd|passphrase|api_?key|secret_?key|access_?key|private_?key|client_?secret)["']?\s?:\s+["']?)[^\s"',}]{4,}"#,
         "$1***",
     ),
+    // The SQL of PostgreSQL and MySQL: CREATE ROLE … PASSWORD '…', IDENTIFIED BY '…'.
+    form(
+        &["password", "identified"],
+        r"(?i)(\bpassword\s+|\bidentified\s+(?:with\s+\S+\s+)?by\s+(?:password\s+)?)'(?:[^']|'')*(?:'|$)",
+        "$1***",
+    ),
+    // https://everything.curl.dev/usingcurl/netrc.html
+    form(&["login"], r"(?i)(\blogin\s+\S+\s+password\s+)\S+", "$1***"),
     // https://github.blog/engineering/behind-githubs-new-authentication-token-formats/
     token(
         &["gho_", "ghp_", "ghr_", "ghs_", "ghu_", "github_pat_"],

@@ -73,6 +73,13 @@ mod tests {
             ("docker login --token -h", "docker login --token -h"),
             ("curl -u ada:hunter2 http://h/", "curl -u ada:*** http://h/"),
             ("db_password: hunter2", "db_password: ***"),
+            ("client_secret: hunter2", "client_secret: ***"),
+            ("LINE 1: create role x password 'it''s' login", "LINE 1: create role x password *** login"),
+            ("alter role x encrypted password 'cut o", "alter role x encrypted password ***"),
+            ("create user x identified by 'hunter2'@", "create user x identified by ***@"),
+            ("identified with sha2 by 'hunter2'", "identified with sha2 by ***"),
+            ("machine h login ada password hunter2", "machine h login ada password ***"),
+            ("the password is wrong", "the password is wrong"),
             ("Enter passphrase: correct-horse", "Enter passphrase: ***"),
             (
                 "-----BEGIN RSA PRIVATE KEY-----MIIEow-----END RSA PRIVATE KEY-----",

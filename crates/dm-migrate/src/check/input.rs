@@ -40,8 +40,7 @@ pub(crate) fn read(source: &Path) -> Result<Vec<Script>> {
     }
     let metadata = fs::metadata(source).with_context(|| format!("cannot read {}", source.display()))?;
     if !metadata.is_dir() {
-        let text = read_text(source).with_context(|| format!("cannot read {}", source.display()))?;
-        return Ok(vec![script(source.display().to_string(), Vec::new(), &text)]);
+        return Ok(vec![Script { ids: Vec::new(), ..read_file(source)? }]);
     }
     let mut files = Vec::new();
     collect(source, MAX_DEPTH, &mut files)?;
@@ -52,11 +51,27 @@ pub(crate) fn read(source: &Path) -> Result<Vec<Script>> {
         );
     }
     files.sort();
-    let read = |file: &PathBuf| {
-        let text = read_text(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Ok(script(file.display().to_string(), ids(file), &text))
-    };
-    files.iter().map(read).collect()
+    files.iter().map(|file| read_file(file)).collect()
+}
+
+fn read_file(file: &Path) -> Result<Script> {
+    let text = read_text(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut script = script(file.display().to_string(), ids(file), &text);
+    if has_no_transaction(file) {
+        script.transaction = Transaction::No;
+    }
+    Ok(script)
+}
+
+/// Whether a file next to this one says that it is not in a transaction.
+fn has_no_transaction(file: &Path) -> bool {
+    migration_file::OPTIONS.iter().any(|(name, line)| {
+        let options = match name.strip_prefix('.') {
+            Some(_) => PathBuf::from(format!("{}{name}", file.display())),
+            None => file.with_file_name(name),
+        };
+        read_text(&options).is_ok_and(|text| migration_file::has_option(&text, line))
+    })
 }
 
 fn read_text(file: &Path) -> std::io::Result<String> {
@@ -81,7 +96,9 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> 
         let (path, kind) =
             (entry.path(), entry.file_type().with_context(|| format!("cannot read {}", folder.display()))?);
         let name = entry.file_name().to_string_lossy().to_lowercase();
-        if kind.is_dir() && depth > 0 && !name.starts_with('.') {
+        // Sqitch has folders of scripts that undo and that verify others.
+        let is_other = matches!(&*name, "revert" | "verify") && folder.join("deploy").is_dir();
+        if kind.is_dir() && depth > 0 && !name.starts_with('.') && !is_other {
             collect(&path, depth - 1, files)?;
         } else if !kind.is_dir() && is_sql(&path) && !migration_file::is_undo(&name) {
             files.push(path);
@@ -119,6 +136,37 @@ fn ids(file: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_next_to_a_migration_turn_its_transaction_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            common::fs::atomic::write(&file, text.as_bytes()).unwrap();
+        };
+        for (name, text) in [
+            ("flyway/V1__a.sql", "select 1"),
+            ("flyway/V1__a.sql.conf", "executeInTransaction = false\n"),
+            ("flyway/V2__b.sql", "select 2"),
+            ("diesel/1_a/up.sql", "select 3"),
+            ("diesel/1_a/metadata.toml", "run_in_transaction = false\n"),
+            ("sqitch/deploy/a.sql", "select 4"),
+            ("sqitch/revert/a.sql", "select 5"),
+            ("sqitch/verify/a.sql", "select 6"),
+        ] {
+            write(name, text);
+        }
+        let found: Vec<_> =
+            read(folder.path()).unwrap().into_iter().map(|script| (script.sql, script.transaction)).collect();
+        let expected = [
+            ("select 3", Transaction::No),
+            ("select 1", Transaction::No),
+            ("select 2", Transaction::Assumed),
+            ("select 4", Transaction::Assumed),
+        ];
+        assert_eq!(found, expected.map(|(sql, transaction)| (sql.to_owned(), transaction)));
+    }
 
     #[test]
     fn a_file_has_the_names_that_migration_tools_give_it() {

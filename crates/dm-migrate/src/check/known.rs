@@ -42,12 +42,29 @@ impl<'a> Known<'a> {
         self.created_before.append(&mut self.created);
     }
 
-    /// Records that a statement creates a relation.
-    pub(super) fn create(&mut self, relation: Relation) {
-        // One that exists already, with IF NOT EXISTS, is not new.
-        if self.facts.relation(&relation).is_none() {
+    /// Records that a statement creates a relation, or with `IF NOT EXISTS` may do so. Returns whether it does.
+    pub(super) fn create(&mut self, relation: Relation, may_exist: bool) -> bool {
+        let is_new = if may_exist {
+            self.facts.is_missing(&relation)
+        } else {
+            self.facts.relation(&relation).is_none()
+        };
+        if is_new {
             self.created.insert(relation);
         }
+        is_new
+    }
+
+    /// Records that the relation is dropped: another one may have its name.
+    pub(super) fn drop(&mut self, relation: &Relation) {
+        self.created.remove(relation);
+        self.created_before.remove(relation);
+    }
+
+    /// Records that what the script has created may be gone, or that its names now mean something else.
+    pub(super) fn forget(&mut self) {
+        self.created.clear();
+        self.created_before.clear();
     }
 
     /// Whether nobody uses the relation yet, because it is new.

@@ -29,6 +29,7 @@ mod report;
 mod rule;
 mod script;
 mod statement;
+mod token;
 mod tree;
 mod volatility;
 

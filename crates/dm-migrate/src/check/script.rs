@@ -98,6 +98,7 @@ impl State {
         if let Ok(statement) = &parsed {
             self.transact(statement);
             self.set_timeout(statement);
+            forget_created(statement, known);
         }
         self.check_block(&mut judgement);
         self.check_held(&mut judgement, line);
@@ -233,6 +234,23 @@ impl State {
     }
 }
 
+/// What the script has created may be dropped or rolled back, or be found under another name.
+fn forget_created(statement: &Stmt, known: &mut Known<'_>) {
+    let node = statement.syntax();
+    match statement {
+        Stmt::DropTable(_) | Stmt::DropMaterializedView(_) => {
+            tree::paths(node).iter().for_each(|relation| known.drop(relation));
+        }
+        Stmt::Rollback(_) | Stmt::DropSchema(_) | Stmt::Discard(_) => known.forget(),
+        Stmt::Set(_) | Stmt::Reset(_) | Stmt::Select(_)
+            if tree::text(node).to_lowercase().contains("search_path") =>
+        {
+            known.forget();
+        }
+        _ => {}
+    }
+}
+
 /// Nobody waits for a lock on a table that is new, and it has no rows.
 fn forget_new(judgement: &mut Judgement, known: &Known<'_>) {
     judgement.effects.retain(|effect| !known.is_new(effect.target.named()));
@@ -248,136 +266,4 @@ fn allowed(comments: &[String], judgement: &Judgement) -> Vec<&'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::check::facts::Facts;
-    use crate::check::statement;
-
-    /// The ids of the findings of each statement, `?` for one that is not judged.
-    fn judge(sql: &str, transaction: Transaction) -> Vec<String> {
-        let facts = Facts::default();
-        let script = Script { name: String::new(), ids: Vec::new(), sql: sql.to_owned(), transaction };
-        let judged = judge_script(&script, statement::split(sql), &mut Known::new(&facts), true);
-        let text = |judged: Judged| {
-            let mut ids: Vec<&str> =
-                judged.judgement.findings.iter().map(|finding| finding.rule.about().id).collect();
-            ids.extend(judged.judgement.unknown.first().map(|_| "?"));
-            ids.join(" ")
-        };
-        judged.into_iter().map(text).collect()
-    }
-
-    #[test]
-    fn a_lock_is_held_until_the_transaction_ends() {
-        let two = "alter table a add x int; alter table b add x int";
-        assert_eq!(judge(two, Transaction::Yes), ["", "several-in-transaction"]);
-        assert_eq!(judge(two, Transaction::Assumed), ["", "several-in-transaction"]);
-        assert_eq!(judge(two, Transaction::No), ["", ""]);
-        let committed = "begin; alter table a add x int; commit; begin; alter table b add x int; commit";
-        assert_eq!(judge(committed, Transaction::Assumed), [""; 6]);
-        let saved =
-            "begin; alter table a add x int; savepoint s; rollback to s; update a set x = 1 where x is null";
-        assert_eq!(judge(saved, Transaction::No).last().unwrap(), "several-in-transaction");
-        // What the migration tool itself writes is one row.
-        let noted = "begin; alter table a add x int; update alembic_version set version_num = '2'; commit";
-        assert_eq!(judge(noted, Transaction::No), [""; 4]);
-    }
-
-    #[test]
-    fn a_new_table_is_in_nobody_s_way() {
-        let sql = "create table a (id int); create index on a (id); alter table a alter id set not null; \
-            alter table a add foreign key (id) references b (id)";
-        assert_eq!(judge(sql, Transaction::Yes), [""; 4]);
-    }
-
-    #[test]
-    fn a_validated_check_makes_set_not_null_quick() {
-        let add = "alter table a add constraint c check (x is not null) not valid";
-        let set = "alter table a alter x set not null";
-        let all = format!("{add}; alter table a validate constraint c; {set}");
-        assert_eq!(judge(&all, Transaction::No), ["", "", ""]);
-        assert_eq!(judge(&format!("{add}; {set}"), Transaction::No), ["", "set-not-null"]);
-        let other = format!("{add}; alter table a validate constraint c; alter table a alter y set not null");
-        assert_eq!(judge(&other, Transaction::No)[2], "set-not-null");
-    }
-
-    #[test]
-    fn concurrently_needs_no_transaction() {
-        let sql = "create index concurrently i on a (x)";
-        assert_eq!(judge(sql, Transaction::Assumed), [""]);
-        assert_eq!(judge(sql, Transaction::Yes), ["in-transaction"]);
-        assert_eq!(judge(&format!("begin; {sql}"), Transaction::No)[1], "in-transaction");
-        assert_eq!(judge(&format!("select 1; {sql}"), Transaction::Assumed)[1], "in-transaction");
-        assert_eq!(judge(&format!("select 1; {sql}"), Transaction::No)[1], "");
-    }
-
-    #[test]
-    fn a_lock_timeout_is_one_that_is_in_force() {
-        let facts = Facts::default();
-        let is_reported = |before: &str, transaction| {
-            let sql = format!("{before} alter table a add x int");
-            let script = Script { name: String::new(), ids: Vec::new(), sql: sql.clone(), transaction };
-            let judged = judge_script(&script, statement::split(&sql), &mut Known::new(&facts), false);
-            judged
-                .last()
-                .unwrap()
-                .judgement
-                .findings
-                .iter()
-                .any(|finding| finding.rule == Rule::NoLockTimeout)
-        };
-        assert!(is_reported("", Transaction::Yes));
-        assert!(!is_reported("set lock_timeout = '5s';", Transaction::No));
-        assert!(!is_reported("set local lock_timeout to 5000;", Transaction::Yes));
-        assert!(is_reported("set local lock_timeout to 5000;", Transaction::No));
-        assert!(is_reported("begin; set local lock_timeout to 5000; commit;", Transaction::No));
-        assert!(is_reported("set lock_timeout = 0;", Transaction::No));
-        assert!(is_reported("set lock_timeout = '0s';", Transaction::No));
-        assert!(is_reported("set lock_timeout to default;", Transaction::No));
-        assert!(is_reported("set lock_timeout = '5s'; reset all;", Transaction::No));
-        assert!(is_reported("set statement_timeout = '5s';", Transaction::No));
-    }
-
-    #[test]
-    fn a_comment_accepts_the_findings_that_it_names() {
-        let drop = "alter table a drop column x";
-        assert_eq!(
-            judge(&format!("-- dm-migrate: allow drop-column unused since 1.2\n{drop}"), Transaction::No),
-            [""]
-        );
-        assert_eq!(
-            judge(&format!("-- dm-migrate: allow drop-table\n{drop}"), Transaction::No),
-            ["drop-column"]
-        );
-        assert_eq!(
-            judge(&format!("select 1; -- dm-migrate: allow drop-column\n{drop}; {drop}"), Transaction::No)[2],
-            "drop-column"
-        );
-    }
-
-    #[test]
-    fn what_is_not_known_is_not_judged() {
-        for sql in [
-            "do $$ begin execute 'drop table a'; end $$",
-            "call f()",
-            "select f()",
-            "alter tabel a",
-            "\\i other.sql",
-            "alter table all in tablespace x set tablespace y",
-            "alter type mood rename value 'a' to 'b'",
-            "alter table a add x order_status",
-            "alter table a add x int default f()",
-            "alter extension postgis update",
-            "reindex database shop",
-            "vacuum",
-            "drop function f() cascade",
-            "with x as (select f()) select * from x",
-        ] {
-            assert!(
-                judge(sql, Transaction::No)[0].ends_with('?'),
-                "{sql}: {:?}",
-                judge(sql, Transaction::No)
-            );
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,8 @@ use squawk_lexer::TokenKind;
 use squawk_syntax::SourceFile;
 use squawk_syntax::ast;
 
+use super::token;
+
 /// The deepest nesting of parentheses, and the longest row of prefix operators. The parser is recursive.
 const MAX_NESTING: usize = 500;
 
@@ -38,18 +40,19 @@ pub(crate) fn split(script: &str) -> Vec<Statement> {
 /// Adds the statements at the beginning of `rest`, which begins on this line. Returns where the lexer has to begin again.
 fn split_until_stop(rest: &str, mut line: usize, statements: &mut Vec<Statement>) -> usize {
     let (mut at, mut builder) = (0, Builder::default());
-    for token in squawk_lexer::tokenize(rest) {
-        let (from, text) = (at, rest.get(at..at + token.len as usize).unwrap_or_default());
+    while let Some((kind, text)) = token::first(&rest[at..]) {
+        let from = at;
         at += text.len();
-        match token.kind {
-            TokenKind::Eof => break,
+        match kind {
             TokenKind::Whitespace => {}
             TokenKind::LineComment | TokenKind::BlockComment { .. } => builder.comments.push(text.to_owned()),
             _ if builder.start.is_none() && text.starts_with('\\') => {
                 let end = rest[from..].find('\n').map_or(rest.len(), |length| from + length);
-                let parsed = Err("it is a command of psql".to_owned());
                 let text = rest[from..end].trim_end().to_owned();
-                statements.push(Statement { line, text, comments: builder.comments, parsed });
+                if !is_harmless(&text) {
+                    let parsed = Err("it is a command of psql".to_owned());
+                    statements.push(Statement { line, text, comments: builder.comments, parsed });
+                }
                 return end;
             }
             TokenKind::Semi if !builder.is_inside() => {
@@ -70,6 +73,34 @@ fn split_until_stop(rest: &str, mut line: usize, statements: &mut Vec<Statement>
     }
     statements.extend(builder.finish(rest, rest.len()));
     rest.len()
+}
+
+/// Whether a line is one command of psql that runs nothing, and changes only what psql prints and knows.
+fn is_harmless(line: &str) -> bool {
+    const COMMANDS: [&str; 15] = [
+        "a",
+        "conninfo",
+        "echo",
+        "encoding",
+        "prompt",
+        "pset",
+        "qecho",
+        "restrict",
+        "set",
+        "t",
+        "timing",
+        "unrestrict",
+        "unset",
+        "warn",
+        "x",
+    ];
+    let mut words = line.split_whitespace();
+    let name = words.next().and_then(|word| word.strip_prefix('\\'));
+    // A second backslash begins another command, and backquotes run a program. AUTOCOMMIT changes the transactions.
+    name.is_some_and(|name| COMMANDS.contains(&name))
+        && line.matches('\\').count() == 1
+        && !line.contains('`')
+        && words.next() != Some("AUTOCOMMIT")
 }
 
 /// The end of the data after `COPY … FROM STDIN`.
@@ -137,7 +168,7 @@ impl Builder {
 
 /// Parses one statement.
 pub(crate) fn parse_one(text: &str) -> Result<ast::Stmt, String> {
-    let parse = SourceFile::parse(text);
+    let parse = SourceFile::parse(&token::for_parser(text));
     if let Some(error) = parse.errors().first() {
         return Err(format!("it cannot be parsed: {}", error.message()));
     }
@@ -187,10 +218,41 @@ mod tests {
             [
                 (1, "\\set x 'it''s; a".to_owned(), false),
                 (2, "copy t (a) from stdin".to_owned(), true),
-                (5, "\\echo it's".to_owned(), false),
-                (6, "select 1".to_owned(), true)
+                (6, "\\set x `y`".to_owned(), false),
+                (7, "select 1".to_owned(), true)
             ]
         );
+    }
+
+    #[test]
+    fn a_command_of_psql_that_runs_nothing_is_no_statement() {
+        for line in ["\\set ON_ERROR_STOP on", "\\timing", "\\restrict kX3", "\\echo done"] {
+            assert!(is_harmless(line), "{line}");
+        }
+        for line in [
+            "\\i x.sql",
+            "\\set AUTOCOMMIT off",
+            "\\echo a \\i x.sql",
+            "\\set x `rm y`",
+            "\\gexec",
+            "\\connect z",
+        ] {
+            assert!(!is_harmless(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_statements_are_those_that_the_server_sees() {
+        for script in [
+            r"select E'a\''; drop table b; --'",
+            r"insert into a values (E'\''); drop table b; insert into a values (E'\'')",
+            "select $q$ from a seq$q$; drop table b",
+            "select 1; -- a\rdrop table b;\n",
+        ] {
+            let found = texts(script);
+            assert!(found.contains(&(1, "drop table b".to_owned(), true)), "{script}: {found:#?}");
+            assert!(found.iter().all(|(.., is_parsed)| *is_parsed), "{found:#?}");
+        }
     }
 
     #[test]

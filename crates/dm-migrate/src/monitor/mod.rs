@@ -17,6 +17,7 @@ mod messages;
 mod observation;
 mod poll_interval;
 mod poller;
+mod progress;
 mod report_schedule;
 mod shutdown;
 mod terminate;

@@ -20,6 +20,8 @@ pub(crate) struct Observation {
     pub(crate) elapsed: Duration,
     /// A description of each blocker that was terminated so far.
     pub(crate) terminated: Vec<String>,
+    /// The last progress of a statement that ran for long, if the server reported any.
+    pub(crate) progress: Option<String>,
     /// The current state of the schema.
     pub(crate) schema: SchemaState,
 }

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::begin_error::BeginError;
 use super::config::MonitorConfig;
 use super::lock_waits::LockWaits;
+use super::progress::ProgressLog;
 use super::report_schedule::{self, ReportSchedule};
 use super::{messages, poll_interval, terminate};
 use crate::leftover::Leftover;
@@ -55,6 +56,7 @@ pub(super) struct Poller<S: Server> {
     pub(super) gives_way: bool,
     /// The wait that has not ended.
     pub(super) wait: Option<OngoingWait>,
+    pub(super) progress: ProgressLog,
     pub(super) run_reports: ReportSchedule,
     pub(super) no_session_reports: ReportSchedule,
     /// Whether it was reported that no session was found.
@@ -113,6 +115,7 @@ impl<S: Server> Poller<S> {
             has_found_session: false,
             gives_way: false,
             wait: None,
+            progress: ProgressLog::default(),
             run_reports: ReportSchedule::new(report_schedule::RUN),
             no_session_reports: ReportSchedule::new(NO_SESSION_STEPS),
             misses_session: false,
@@ -157,6 +160,9 @@ impl<S: Server> Poller<S> {
 
     async fn poll(&mut self) -> Result<Duration> {
         let database = self.database.as_ref().ok_or_else(|| anyhow!("no connection"))?;
+        if !database.can_poll() {
+            return Ok(INTERVAL);
+        }
         let sessions = database.sessions().await?;
         let elapsed = self.started.elapsed(&self.clock);
         let last_poll = std::mem::replace(&mut self.last_poll, elapsed);
@@ -232,7 +238,7 @@ impl<S: Server> Poller<S> {
     async fn poll_running(&mut self, sessions: &[Session], elapsed: Duration) {
         self.waits.record_poll(self.clock.instant(), None);
         let is_due = self.run_reports.is_due(elapsed);
-        if !is_due && self.config.live.is_none() {
+        if !is_due && self.config.live.is_none() && !self.progress.is_due(elapsed, sessions) {
             return;
         }
         // An old server lacks some of the queried views; its progress is not reported.
@@ -240,6 +246,7 @@ impl<S: Server> Poller<S> {
             Some(database) => database.progress().await.unwrap_or_default(),
             None => Vec::new(),
         };
+        let progress = self.progress.add(elapsed, &progress);
         self.show(messages::status_running(&progress));
         if is_due {
             self.report(&messages::running(elapsed, sessions, &progress));

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub(super) const WAIT: &[u64] = &[0, 10, 60, 120, 300];
 
 /// The steps of a long run, in seconds.
-pub(super) const RUN: &[u64] = &[60, 120, 300];
+pub(super) const RUN: &[u64] = &[60, 120, 300, 900, 1800, 3600, 7200];
 
 /// The report schedule of one condition.
 #[derive(Debug)]

@@ -41,6 +41,7 @@ impl<S: Server> Poller<S> {
             blocked_by: self.blocked_by.take(),
             elapsed: self.started.elapsed(&self.clock),
             terminated: self.terminated.clone(),
+            progress: self.progress.last(),
             schema,
         }
     }

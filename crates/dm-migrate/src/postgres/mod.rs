@@ -15,6 +15,7 @@ pub(crate) mod parameters;
 mod passfile;
 mod pooler;
 mod preflight;
+mod progress;
 mod relation_names;
 mod sessions;
 mod spare;
@@ -36,7 +37,7 @@ use tokio_postgres::types::Type;
 use crate::leftover::Leftover;
 use crate::lock_held::LockHeld;
 use crate::server::{
-    Blocker, Dialect, LockRequest, Preflight, Server, Session, TerminateRules, WaitFacts, Waiters,
+    Blocker, Dialect, LockRequest, Preflight, Progress, Server, Session, TerminateRules, WaitFacts, Waiters,
 };
 use address::Address;
 use connection::{Connection, OpenError, Values};
@@ -140,6 +141,12 @@ impl Server for Postgres {
         self.watch.is_lost() || lock_is_lost
     }
 
+    /// In a pool, the two share sessions. A driver that sends a statement in two parts, as lib/pq does, loses the first part
+    /// if the monitor's statement gets in between.
+    fn can_poll(&self) -> bool {
+        self.pooler.is_none()
+    }
+
     async fn try_lock(&self) -> Result<Option<LockHeld>> {
         if let Some(pooler) = self.pooler {
             bail!(
@@ -160,8 +167,9 @@ impl Server for Postgres {
         let mut env = vec![("PGAPPNAME", self.name.clone())];
         if let Some(pooler) = self.pooler {
             warnings.push(format!(
-                "the address is that of a connection pooler ({pooler}): the command gets no session settings; for \
-                 complete monitoring, give the server's own address with --monitor-url"
+                "the address is that of a connection pooler ({pooler}): the command gets no session settings, and its lock \
+                 waits are not watched, because that can disturb it; for complete monitoring, give the server's own \
+                 address with --monitor-url"
             ));
         }
         let found = self.in_database(async |local| {
@@ -209,8 +217,8 @@ impl Server for Postgres {
         sessions::waiters(self).await
     }
 
-    async fn progress(&self) -> Result<Vec<String>> {
-        sessions::progress(self).await
+    async fn progress(&self) -> Result<Vec<Progress>> {
+        progress::progress(self).await
     }
 
     async fn wait_facts(&self, request: &LockRequest) -> Result<Option<WaitFacts>> {

@@ -187,23 +187,6 @@ pub(super) async fn waiters(database: &Postgres) -> Result<Waiters> {
     Ok(Waiters { count: Some(count.unsigned_abs()), longest })
 }
 
-/// The progress of the statements for which PostgreSQL reports it, one line per session.
-pub(super) async fn progress(database: &Postgres) -> Result<Vec<String>> {
-    let sql = "select a.pid || ': ' || p.what || case when p.total > 0 \
-                 then ', ' || round(100.0 * p.done / p.total) || ' % of the blocks' else '' end \
-                 || case when p.locker > 0 then ', waits for pid ' || p.locker else '' end \
-         from pg_stat_activity a join ( \
-             select pid, command || ', ' || phase as what, blocks_done as done, blocks_total as total, \
-                 current_locker_pid as locker from pg_stat_progress_create_index \
-             union all select pid, 'VACUUM, ' || phase, heap_blks_scanned, heap_blks_total, 0 \
-                 from pg_stat_progress_vacuum \
-             union all select pid, command || ', ' || phase, heap_blks_scanned, heap_blks_total, 0 \
-                 from pg_stat_progress_cluster) p using (pid) \
-         where a.pid = any ($1) order by 1";
-    let rows = database.rows_for_migration(sql).await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
-}
-
 /// The locks that a blocker holds on the objects that the migration needs: mode and relation.
 fn held_locks(row: &Row) -> Result<Vec<(String, u32)>> {
     let locks: Vec<String> = row.try_get::<_, Option<_>>(10)?.unwrap_or_default();

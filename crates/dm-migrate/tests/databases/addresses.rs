@@ -3,6 +3,8 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
+use testkit::tls::Certificates;
+
 use super::*;
 
 /// A run of `true` with these variables that has to be monitored, and expects this version.
@@ -78,6 +80,30 @@ fn the_environment_of_libpq_names_the_database() {
         let finished = expect("right", &variables);
         assert!(finished.status.success(), "{variables:?}: {}", finished.stderr);
         assert!(!finished.stderr.contains(PASSWORD), "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn a_client_certificate_is_presented() {
+    let certificates = Certificates::new();
+    let server = Postgres::with_client_certificates(&certificates);
+    server.sql("create table alembic_version (version_num text); insert into alembic_version values ('a1')");
+    let path = |file: PathBuf| file.display().to_string();
+    let (authority, client) = (path(certificates.authority()), path(certificates.client()));
+    let url = format!("{}?sslmode=verify-full&sslrootcert={authority}", server.url("postgres"));
+    for variables in [
+        vec![("DATABASE_URL", format!("{url}&sslcert={client}&sslkey={client}"))],
+        vec![("DATABASE_URL", url.clone()), ("PGSSLCERT", client.clone()), ("PGSSLKEY", client)],
+    ] {
+        let finished = expect("a1", &variables);
+        assert!(finished.status.success(), "{}", finished.stderr);
+        assert!(!finished.stderr.contains(&certificates.client_secret), "{}", finished.stderr);
+    }
+    for (key, reason) in [("", "requires a valid client certificate"), ("/missing.pem", "/missing.pem")] {
+        let identity = if key.is_empty() { String::new() } else { format!("&sslcert={key}&sslkey={key}") };
+        let finished = expect("a1", &[("DATABASE_URL", format!("{url}{identity}"))]);
+        assert_eq!(finished.status.code(), Some(125), "{}", finished.stderr);
+        assert!(finished.stderr.contains(reason), "{}", finished.stderr);
     }
 }
 

@@ -60,6 +60,7 @@ const IN_TRANSACTION: &[&str] = &[
     "alter table orders add constraint c check (qty > 0)",
     "alter table orders add constraint c check (qty > 0) not valid",
     "alter table orders validate constraint orders_qty",
+    "alter table orders add constraint c check (qty > 0) not valid, validate constraint c",
     "alter table orders drop constraint orders_qty",
     "alter table orders rename constraint orders_qty to c",
     "alter table orders add constraint c foreign key (user_id) references users (id)",

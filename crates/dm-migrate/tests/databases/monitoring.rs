@@ -100,6 +100,16 @@ fn the_live_line_shows_the_progress_of_an_index() {
     let mut terminal = Terminal::start(&run.command);
     terminal.wait_for(": CREATE INDEX, building index");
     assert!(terminal.end().1.success());
+    let journal = std::fs::read_to_string(run.state.path().join("journal.jsonl")).unwrap();
+    let event: Value = serde_json::from_str(journal.trim()).unwrap();
+    assert!(event["progress"].as_str().unwrap().starts_with("CREATE INDEX, building index"), "{event}");
+
+    // Progress is recorded without a terminal too, once a statement has run for a while.
+    let work = "copy (select slow(g) from generate_series(1, 1500) g) to '/dev/null'";
+    let finished = Run::psql(&server, "postgres", &["--timeout", "13s"], work).end();
+    let event = finished.event();
+    assert!(event["progress"].as_str().unwrap().starts_with("COPY TO, "), "{event}");
+    assert!(event["progress"].as_str().unwrap().ends_with(" rows so far"), "{event}");
 }
 
 #[test]

@@ -46,6 +46,21 @@ fn a_migration_through_a_pooler_is_not_refused() {
 }
 
 #[test]
+fn the_monitor_uses_no_session_of_a_pool_while_the_command_runs() {
+    let server = pooled_shop();
+    let pool = PgBouncer::start(&server, "migrator", "");
+    let statements = "create table seen as select pid, query_start from pg_stat_activity where usename = 'migrator'; \
+        select pg_sleep(1); \
+        do $$ begin if exists (select from pg_stat_activity a join seen using (pid) \
+            where a.query_start > seen.query_start and a.pid <> pg_backend_pid()) \
+        then raise exception 'the pool is used'; end if; end $$";
+    let finished = Run::script(&pool.url("migrator"), &["--require-monitor"], statements).end();
+    assert!(finished.status.success(), "{}", finished.stderr);
+    assert!(finished.stderr.contains("its lock waits are not watched"), "{}", finished.stderr);
+    assert_eq!(finished.event()["lock_wait_s"], Value::Null);
+}
+
+#[test]
 fn the_server_s_own_address_serves_the_monitor() {
     let server = pooled_shop();
     let pool = PgBouncer::start(&server, "migrator", "");

@@ -176,7 +176,10 @@ fn waits_that_block_nobody_are_never_ended() {
 fn two_migrations_at_once_wait_for_each_other() {
     let server = migrating_shop();
     // A tool that takes no lock of its own: its second session waits for the first one's version table, or its table.
-    let hold = in_transaction("lock table orders; select pg_sleep(3)");
+    // It holds the table until the second one has waited for it long enough.
+    let until_blocked = "do $$ begin for i in 1..1200 loop exit when exists (select from pg_locks \
+        where relation = 'orders'::regclass and not granted); perform pg_sleep(0.05); end loop; end $$";
+    let hold = in_transaction(&format!("lock table orders; {until_blocked}; select pg_sleep(2)"));
     let mut first = Run::script(&server.url("migrator"), &[], &hold).start();
     eventually("a lock", || {
         let sql = "select count(*) from pg_locks where relation = 'orders'::regclass and granted";

@@ -23,14 +23,20 @@ pub(crate) enum Route {
     NoDatabase,
     /// dm-migrate gets another address for its monitor, at which nothing answers.
     DeadMonitor,
+    /// The URL names a replica first, and then the server that accepts writes.
+    ReplicaFirst,
+    /// dm-migrate watches the database `{db}_other`, on which the tool works from its own one.
+    FromElsewhere,
 }
 
-/// A session that holds locks for some seconds.
+/// A session that holds locks until another one has waited for some seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Blocker {
     pub(crate) role: &'static str,
     pub(crate) sql: &'static str,
     pub(crate) seconds: f64,
+    /// What it runs in its transaction after that.
+    pub(crate) after: &'static str,
 }
 
 /// A scenario.
@@ -70,16 +76,21 @@ const fn alone(sql: &'static str) -> Step {
 }
 
 const fn blocker(role: &'static str, sql: &'static str, seconds: f64) -> Blocker {
-    Blocker { role, sql, seconds }
+    Blocker { role, sql, seconds, after: "select" }
 }
+
+/// A session that needs what the migration has, and has what the migration needs.
+const DEADLOCK: Option<Blocker> =
+    Some(Blocker { after: READ, ..blocker("web", "select count(*) from items", 0.0) });
 
 const ADD: Step = step("alter table orders add column extra int");
 const BAD: Step = step("alter table orders add column bad int default 1/0");
+const BOTH: Step = step("alter table orders add column extra int; alter table items add column extra int");
 const INDEX: Step = alone("create index concurrently orders_note on orders (note)");
 const READ: &str = "select count(*) from orders";
 const SNAPSHOT: &str = "insert into items values (1)";
 
-pub(crate) const SCENARIOS: [Scenario; 36] = [
+pub(crate) const SCENARIOS: [Scenario; 42] = [
     Scenario { name: "one migration", is_in_slice: true, ..PLAIN },
     Scenario { name: "two migrations", steps: &[ADD, step("create table more (id int)")], ..PLAIN },
     Scenario { name: "nothing to do", runs: 2, is_in_slice: true, ..PLAIN },
@@ -120,6 +131,20 @@ pub(crate) const SCENARIOS: [Scenario; 36] = [
         name: "an advisory lock of its own is held for 7 s",
         steps: &[step("select pg_advisory_xact_lock(42)"), ADD],
         blocker: Some(blocker("web", "select pg_advisory_lock(42)", 7.0)),
+        ..PLAIN
+    },
+    Scenario {
+        name: "a deadlock that ends the migration",
+        setup: "alter role web in database {db} set deadlock_timeout = '1h'; alter table items owner to migrator",
+        steps: &[BOTH],
+        blocker: DEADLOCK,
+        ..PLAIN
+    },
+    Scenario {
+        name: "a deadlock that ends the other session",
+        setup: "alter role migrator in database {db} set deadlock_timeout = '1h'; alter table items owner to migrator",
+        steps: &[BOTH],
+        blocker: DEADLOCK,
         ..PLAIN
     },
     Scenario { name: "a concurrent index", steps: &[INDEX], ..PLAIN },
@@ -212,6 +237,31 @@ pub(crate) const SCENARIOS: [Scenario; 36] = [
     },
     Scenario { name: "options in the URL", route: Route::Options, ..PLAIN },
     Scenario { name: "a pooler", route: Route::Pooler, ..PLAIN },
+    Scenario {
+        name: "a replica first, blocked for 1 s",
+        blocker: Some(blocker("web", READ, 1.0)),
+        route: Route::ReplicaFirst,
+        ..PLAIN
+    },
+    Scenario {
+        name: "the watched database is dropped",
+        steps: &[alone("drop database {db}_other")],
+        route: Route::FromElsewhere,
+        is_in_slice: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "the watched database is renamed",
+        steps: &[alone("alter database {db}_other rename to {db}_new")],
+        route: Route::FromElsewhere,
+        ..PLAIN
+    },
+    Scenario {
+        name: "the watched database is copied",
+        steps: &[alone("create database {db}_new template {db}_other")],
+        route: Route::FromElsewhere,
+        ..PLAIN
+    },
     Scenario { name: "a wrong password", route: Route::WrongPassword, ..PLAIN },
     Scenario { name: "no database", route: Route::NoDatabase, ..PLAIN },
     Scenario { name: "the monitor's address is dead", route: Route::DeadMonitor, ..PLAIN },

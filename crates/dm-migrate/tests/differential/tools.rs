@@ -12,6 +12,8 @@ use crate::scenarios::Step;
 pub(crate) enum Tool {
     /// A script around psql.
     Psql,
+    /// psql with all migrations on stdin.
+    PsqlStdin,
     Dbmate,
     Alembic,
     Django,
@@ -20,15 +22,23 @@ pub(crate) enum Tool {
 }
 
 impl Tool {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Psql, Self::Dbmate, Self::Alembic, Self::Django, Self::Knex, Self::NodePgMigrate];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Psql,
+        Self::PsqlStdin,
+        Self::Dbmate,
+        Self::Alembic,
+        Self::Django,
+        Self::Knex,
+        Self::NodePgMigrate,
+    ];
 
     /// The tools of the test suite: those that start quickly.
-    pub(crate) const SLICE: [Self; 2] = [Self::Psql, Self::Dbmate];
+    pub(crate) const SLICE: [Self; 3] = [Self::Psql, Self::PsqlStdin, Self::Dbmate];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Psql => "psql",
+            Self::PsqlStdin => "psql-stdin",
             Self::Dbmate => "dbmate",
             Self::Alembic => "alembic",
             Self::Django => "django",
@@ -40,7 +50,7 @@ impl Tool {
     /// The version table, and a query of the versions in it.
     pub(crate) fn versions(self) -> (&'static str, &'static str) {
         match self {
-            Self::Psql | Self::Dbmate => {
+            Self::Psql | Self::PsqlStdin | Self::Dbmate => {
                 ("schema_migrations", "select version from schema_migrations order by 1")
             }
             Self::Alembic => ("alembic_version", "select version_num from alembic_version"),
@@ -61,6 +71,9 @@ impl Tool {
         let python = |args: &[&str]| [vec![tool("python/bin", "python3")], words(args)].concat();
         match self {
             Self::Psql => words(&["sh", "migrate.sh"]),
+            Self::PsqlStdin => {
+                words(&["sh", "-c", r#"exec "$PSQL" "$DATABASE_URL" -XAtq -v ON_ERROR_STOP=1 -f -"#])
+            }
             Self::Dbmate => node("dbmate", &["--no-dump-schema", "up"]),
             Self::Alembic => python(&["-m", "alembic", "upgrade", "head"]),
             Self::Django => {
@@ -71,8 +84,13 @@ impl Tool {
         }
     }
 
+    /// The file that the tool gets on stdin, if it reads that.
+    pub(crate) fn stdin(self) -> Option<&'static str> {
+        (self == Self::PsqlStdin).then_some("all.sql")
+    }
+
     /// Writes the migrations into a folder.
-    pub(crate) fn write(self, folder: &Path, steps: &[Step]) {
+    pub(crate) fn write(self, folder: &Path, steps: &[Step], database: &str) {
         let write = |name: String, text: String| {
             let file = folder.join(name);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -80,6 +98,19 @@ impl Tool {
         };
         match self {
             Self::Psql => write("migrate.sh".to_owned(), PSQL.to_owned()),
+            Self::PsqlStdin => {
+                let steps = (1..).zip(steps).map(|(number, step)| {
+                    let sql = psql(number, step.in_transaction, &step.sql.replace("{db}", database));
+                    format!(
+                        "select not exists (select from schema_migrations where version = '{number}') as is_new \\gset\n\
+                         \\if :is_new\n{sql}\\endif\n"
+                    )
+                });
+                let table = "set client_min_messages = warning; \
+                     create table if not exists schema_migrations (version text primary key);\n";
+                let all: String = std::iter::once(table.to_owned()).chain(steps).collect();
+                write("all.sql".to_owned(), all);
+            }
             Self::Alembic => {
                 write("alembic.ini".to_owned(), "[alembic]\nscript_location = %(here)s/scripts\n".to_owned());
                 write("scripts/env.py".to_owned(), ALEMBIC.to_owned());
@@ -98,22 +129,19 @@ impl Tool {
             Self::NodePgMigrate => std::fs::create_dir_all(folder.join("migrations")).unwrap(),
         }
         for (number, step) in (1..).zip(steps) {
-            let (name, text) = self.migration(number, *step);
-            write(name, text);
+            if let Some((name, text)) =
+                self.migration(number, step.in_transaction, &step.sql.replace("{db}", database))
+            {
+                write(name, text);
+            }
         }
     }
 
-    fn migration(self, number: usize, Step { sql, in_transaction }: Step) -> (String, String) {
-        match self {
-            Self::Psql => {
-                let note = format!("insert into schema_migrations values ('{number}');");
-                let text = if in_transaction {
-                    format!("begin; {sql}; {note} commit;\n")
-                } else {
-                    format!("{sql};\n{note}\n")
-                };
-                (format!("{number}.sql"), text)
-            }
+    /// The file of a migration; `None` if the tool has none.
+    fn migration(self, number: usize, in_transaction: bool, sql: &str) -> Option<(String, String)> {
+        Some(match self {
+            Self::PsqlStdin => return None,
+            Self::Psql => (format!("{number}.sql"), psql(number, in_transaction, sql)),
             Self::Dbmate => {
                 let option = if in_transaction { "" } else { " transaction:false" };
                 (
@@ -155,7 +183,7 @@ impl Tool {
                 );
                 (format!("migrations/{number}_step.js"), text)
             }
-        }
+        })
     }
 
     /// The variables that the tool needs.
@@ -169,6 +197,12 @@ impl Tool {
             ("NODE_PATH", modules.display().to_string()),
         ]
     }
+}
+
+/// A migration for psql.
+fn psql(number: usize, in_transaction: bool, sql: &str) -> String {
+    let note = format!("insert into schema_migrations values ('{number}');");
+    if in_transaction { format!("begin; {sql}; {note} commit;\n") } else { format!("{sql};\n{note}\n") }
 }
 
 /// Where `scripts/migration-tools.sh` installs the tools.

@@ -253,6 +253,7 @@ pub(crate) mod tests {
             dirty: Some(dirty),
             lock_wait_s: None,
             blocked_max: None,
+            progress: None,
             terminated: Vec::new(),
             blocked_by: None,
             child: common::event::ChildUse::default(),

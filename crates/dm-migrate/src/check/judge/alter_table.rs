@@ -14,6 +14,9 @@ use crate::check::rule::Rule;
 use crate::check::tree;
 use crate::check::volatility::{self, Volatility};
 
+/// Why a new name is unsafe.
+const OLD_NAME: &str = "a version that is still running fails when it uses the old name";
+
 /// Judges the statement: all of its actions run under the strongest of their locks.
 pub(super) fn judge(statement: &ast::AlterTable, known: &mut Known<'_>) -> Judgement {
     let table = Relation::of_path(statement.relation_name().and_then(|name| name.path()));
@@ -26,6 +29,15 @@ pub(super) fn judge(statement: &ast::AlterTable, known: &mut Known<'_>) -> Judge
     for action in statement.actions() {
         is_empty = false;
         judge_action(&action, &table, known, &mut judgement);
+    }
+    let is_validated = statement.actions().any(|action| matches!(action, Action::ValidateConstraint(_)));
+    let effect = judgement.effects.iter().find(|effect| *effect.target.named() == table);
+    if is_validated && effect.is_some_and(|effect| effect.mode.blocks_application()) {
+        judgement.find(
+            Rule::AddCheck,
+            Some(&table),
+            "all rows are checked under the lock of the other changes in the same statement",
+        );
     }
     if is_empty {
         judgement.unknown.push("nothing is known about this kind of change".to_owned());
@@ -61,23 +73,15 @@ fn judge_action(action: &Action, table: &Relation, known: &mut Known<'_>, judgem
         }
         Action::RenameColumn(_) => {
             lock(AccessExclusive, Work::None);
-            judgement.find(
-                Rule::RenameColumn,
-                Some(table),
-                "a version that is still running fails when it uses the old name",
-            );
+            judgement.find(Rule::RenameColumn, Some(table), OLD_NAME);
         }
         Action::RenameTo(renamed) => {
             lock(AccessExclusive, Work::None);
-            judgement.find(
-                Rule::RenameTable,
-                Some(table),
-                "a version that is still running fails when it uses the old name",
-            );
+            judgement.find(Rule::RenameTable, Some(table), OLD_NAME);
             if known.is_new(table)
                 && let Some(name) = name(renamed.name())
             {
-                known.create(Relation { schema: table.schema.clone(), name });
+                known.create(Relation { schema: table.schema.clone(), name }, false);
             }
         }
         Action::SetSchema(_) => {

@@ -3,6 +3,7 @@
 use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
+use super::alter_table::GIVE;
 use super::reads;
 use crate::check::judgement::{Judgement, Work};
 use crate::check::known::Known;
@@ -40,19 +41,28 @@ pub(super) fn table(created: &ast::CreateTable, known: &mut Known<'_>) -> Judgem
     if let Some(relation) = Relation::of_path(created.path()) {
         // A foreign key to the table itself locks only the new table.
         judgement.effects.retain(|effect| *effect.target.named() != relation);
-        known.create(relation);
+        create(relation, node, known, &mut judgement);
     }
     judgement
 }
 
 /// A table or a materialized view from a query.
 pub(super) fn from_query(node: &SyntaxNode, known: &mut Known<'_>) -> Judgement {
-    let judgement = reads(node, AccessShare);
+    let mut judgement = reads(node, AccessShare);
     let read = tree::read_tables(node);
     if let Some(created) = tree::paths(node).into_iter().find(|path| !read.contains(path)) {
-        known.create(created);
+        create(created, node, known, &mut judgement);
     }
     judgement
+}
+
+/// Records a new relation. With `IF NOT EXISTS`, only the database knows whether it is new.
+fn create(relation: Relation, node: &SyntaxNode, known: &mut Known<'_>, judgement: &mut Judgement) {
+    let may_exist = tree::has_node(node, SyntaxKind::IF_NOT_EXISTS);
+    let is_known = known.facts.relation(&relation).is_some();
+    if !known.create(relation, may_exist) && !is_known {
+        judgement.notes.push(format!("whether it is there already, and in use, is unknown{GIVE}"));
+    }
 }
 
 /// `CREATE VIEW`, which a running version may use if it is replaced.

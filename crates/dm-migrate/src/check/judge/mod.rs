@@ -115,6 +115,11 @@ pub(super) fn judge(statement: &Stmt, known: &mut Known<'_>) -> Judgement {
         Stmt::DropView(_) | Stmt::DropMaterializedView(_) => {
             let mut judgement = Judgement::harmless();
             for view in tree::paths(node) {
+                judgement.find(
+                    Rule::DropTable,
+                    Some(&view),
+                    "a version that is still running fails when it reads the view",
+                );
                 judgement.lock(Some(view), AccessExclusive, Work::None);
             }
             judgement

@@ -25,16 +25,7 @@ pub(super) fn judge(statement: &Stmt, known: &Known<'_>) -> Judgement {
         let is_update = matches!(statement, Stmt::Update(_) | Stmt::Delete(_) | Stmt::Merge(_));
         let has_query = tree::has_node(node, SyntaxKind::FROM_CLAUSE);
         judgement.changes_rows = !is_version_table && (is_update || (mode == RowExclusive && has_query));
-        let has_where = node
-            .children()
-            .any(|child| matches!(child.kind(), SyntaxKind::WHERE_CLAUSE | SyntaxKind::WHERE_CURRENT_OF));
-        if matches!(statement, Stmt::Update(_) | Stmt::Delete(_)) && !has_where && !is_version_table {
-            judgement.find(
-                Rule::AllRows,
-                target.as_ref(),
-                "every row is changed in one transaction: it holds a lock on each of them until it ends",
-            );
-        }
+        find_all_rows(node, target.as_ref(), &mut judgement);
         judgement.lock(target, mode, Work::None);
     }
     // A statement in WITH can change another table than the statement itself.
@@ -46,7 +37,9 @@ pub(super) fn judge(statement: &Stmt, known: &Known<'_>) -> Judgement {
     });
     for inner in inner {
         judgement.changes_rows = true;
-        judgement.lock(target(&inner), RowExclusive, Work::None);
+        let target = target(&inner);
+        find_all_rows(&inner, target.as_ref(), &mut judgement);
+        judgement.lock(target, RowExclusive, Work::None);
     }
     let unknown =
         tree::functions(node).into_iter().find(|function| !volatility::is_known(function, known.facts));
@@ -54,6 +47,25 @@ pub(super) fn judge(statement: &Stmt, known: &Known<'_>) -> Judgement {
         judgement.unknown.push(format!("what the function {function} locks is unknown"));
     }
     judgement
+}
+
+/// An `UPDATE` or a `DELETE` without a condition on the rows.
+fn find_all_rows(node: &SyntaxNode, target: Option<&Relation>, judgement: &mut Judgement) {
+    let is_version_table = target.is_some_and(|table| schema::is_version_table(&table.name));
+    // A condition that names nothing is the same for all rows.
+    let is_condition = |child: &SyntaxNode| match child.kind() {
+        SyntaxKind::WHERE_CURRENT_OF => true,
+        SyntaxKind::WHERE_CLAUSE => tree::has_node(child, SyntaxKind::NAME_REF),
+        _ => false,
+    };
+    let is_change = matches!(node.kind(), SyntaxKind::UPDATE | SyntaxKind::DELETE);
+    if is_change && !is_version_table && !node.children().any(|child| is_condition(&child)) {
+        judgement.find(
+            Rule::AllRows,
+            target,
+            "every row is changed in one transaction: it holds a lock on each of them until it ends",
+        );
+    }
 }
 
 fn target_mode(statement: &Stmt) -> Option<LockMode> {
