@@ -358,11 +358,11 @@ fn every_fourth(seconds: std::ops::Range<i64>, status: u16) -> String {
 
 #[test]
 fn a_line_that_is_too_long_hides_no_other() {
-    let long = ["x".repeat(3_000_000) + "\n", format!("{}{}", "\0".repeat(2_000_000), line(-230, 200))];
-    for long in long {
+    let lines = ["x".repeat(3_000_000) + "\n", format!("{}{}", "\0".repeat(2_000_000), line(-230, 200))];
+    for too_long in lines {
         for (status, is_bad) in [(500, true), (200, false)] {
             for at in [-240, -235, -200] {
-                let text = every_fourth(-240..at, status) + &long + &every_fourth(at..0, status);
+                let text = every_fourth(-240..at, status) + &too_long + &every_fourth(at..0, status);
                 let log = Log::new(FIVE, &LogArgs::default(), false);
                 let (evidence, _) = read_in_pieces(log, &text, start());
                 assert_eq!((evidence.damage.as_deref(), evidence.is_bad()), (None, is_bad), "{status}, {at}");
@@ -385,6 +385,6 @@ fn a_log_that_ended_long_ago_is_a_recording() {
         assert!(old.contains("the log is a recording: its last request was 24h00m ago"), "{old}");
     }
     // It began long ago and goes on until now.
-    let long = judged(&(every_fourth(-240..0, 500) + &every_fourth(0..3600, 200)), 60);
-    assert_eq!((long.damage.as_deref(), long.is_bad()), (None, true));
+    let whole = judged(&(every_fourth(-240..0, 500) + &every_fourth(0..3600, 200)), 60);
+    assert_eq!((whole.damage.as_deref(), whole.is_bad()), (None, true));
 }
