@@ -75,6 +75,7 @@ fn the_page_of_a_failed_deployment_shows_the_evidence() {
             dirty: None,
             lock_wait_s: Some(48.2),
             blocked_max: Some(3),
+            progress: None,
             terminated: Vec::new(),
             blocked_by: Some("pid 4690 (app \"report\"), idle in transaction for 5m".to_owned()),
             child: ChildUse::default(),
