@@ -3,8 +3,8 @@
 #
 #   deploy-ci.sh CONFIG
 #
-# DM_CI_VARIABLES has one NAME=VALUE per line. A workflow that is called cannot know the names of its caller's secrets. Every
-# value is masked in the log; names that would change how programs are loaded or found are refused.
+# DM_CI_VARIABLES has one NAME=VALUE per line. A workflow that is called cannot know the names of its caller's secrets. Values
+# of four and more characters are masked in the log; names that would change how programs are loaded or found are refused.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,8 +26,8 @@ while IFS= read -r line; do
             exit 2
             ;;
     esac
-    # `%` would begin an escape.
-    [ -z "${GITHUB_ACTIONS:-}" ] || [ -z "$value" ] || printf '::add-mask::%s\n' "${value//%/%25}"
+    # `%` would begin an escape. A value such as `1` would blank the log, and is no secret.
+    [ -z "${GITHUB_ACTIONS:-}" ] || [ ${#value} -lt 4 ] || printf '::add-mask::%s\n' "${value//%/%25}"
     export "$name=$value"
 done <<< "${DM_CI_VARIABLES:-}"
 unset DM_CI_VARIABLES

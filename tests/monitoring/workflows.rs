@@ -189,8 +189,8 @@ fn what_is_copied_into_a_pipeline_is_short_and_pinned() {
 #[test]
 fn the_example_calls_the_workflow_with_inputs_that_it_has() {
     let (_, code) = blocks("docs/ci/github.md").remove(0);
-    let caller: Value = serde_saphyr::from_str(&code).unwrap();
-    let job = &caller["jobs"]["deploy"];
+    let example: Value = serde_saphyr::from_str(&code).unwrap();
+    let job = &example["jobs"]["deploy"];
     let workflow: Value = yaml(".github/workflows/deploy.yml");
     let called = &workflow["on"]["workflow_call"];
     for (given, kind) in [("with", "inputs"), ("secrets", "secrets")] {
