@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the programs run here start nothing that holds a pipe")]
 
 mod dashboards;
+mod incidents;
 mod links;
 mod live;
 mod mutants;

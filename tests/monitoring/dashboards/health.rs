@@ -6,10 +6,10 @@ use super::panel::{Kind, Panel};
 pub(super) const PANELS: &[Panel] = &[
     Panel {
         title: "Error rate",
-        description: "The error rate at the last evaluation by dm-rollback, for the service and source with the highest rate. Check the age of the data too.",
+        description: "The error rate at the last evaluation by dm-rollback, for the service and source with the highest rate. –: no evaluation in the last 5 minutes, or the version was rolled back and verified.",
         unit: "percent",
         queries: &[(
-            "topk(1, max by (service, environment) (post_deployment_error_rate{job=\"dm\",@S}))",
+            "topk(1, max by (service, environment) (post_deployment_error_rate{job=\"dm\",@S} and on (service, environment, stage) time() - post_deployment_evaluation_timestamp_seconds{job=\"dm\",@S} < 300) unless on (service, environment) max by (service, environment) (deployment_last_success_timestamp_seconds{job=\"dm\",stage=\"rollback\",@S}) >= on (service, environment) max by (service, environment) (post_deployment_evaluation_timestamp_seconds{job=\"dm\",@S}))",
             "{{service}} {{environment}}",
         )],
         limit: Some((5.0, "PostDeployErrorRateHigh")),
@@ -17,10 +17,10 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "p95 latency",
-        description: "The 95th percentile for the slowest service, from the successful probes of its last watch.",
+        description: "The 95th percentile for the slowest service, from the successful probes of its last watch. –: no watch in the last 5 minutes.",
         unit: "ms",
         queries: &[(
-            "topk(1, max by (service, environment) (api_health_check_latency_ms{job=\"dm\",quantile=\"0.95\",@S}))",
+            "topk(1, max by (service, environment) (api_health_check_latency_ms{job=\"dm\",quantile=\"0.95\",@S} and on (service, environment, stage) time() - push_time_seconds{job=\"dm\",@S} < 300))",
             "{{service}} {{environment}}",
         )],
         limit: Some((1000.0, "PostDeployLatencyHigh")),

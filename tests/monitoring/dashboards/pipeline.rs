@@ -23,9 +23,12 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Running for",
-        description: "The longest run in progress. Above 10 minutes it is behind schedule.",
+        description: "The longest run in progress. Above 10 minutes it is behind schedule. A run without a heartbeat for 2 minutes is dead and does not count.",
         unit: "s",
-        queries: &[("max(time() - deployment_start_timestamp_seconds{job=\"dm_run\",@S})", "running")],
+        queries: &[(
+            "max(time() - deployment_start_timestamp_seconds{job=\"dm_run\",@S} and on (service, environment, run) time() - push_time_seconds{job=\"dm_run\",@S} < 120)",
+            "running",
+        )],
         limit: Some((600.0, "DeploymentSlightlyBehindSchedule")),
         ..PANEL
     },
@@ -58,10 +61,10 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Runs over time",
-        description: "The times at which deployments were in progress.",
+        description: "The times at which deployments were in progress, by their heartbeats.",
         kind: Kind::States,
         queries: &[(
-            "max by (service, environment) (deployment_in_progress{job=\"dm_run\",@S})",
+            "max by (service, environment) (deployment_in_progress{job=\"dm_run\",@S} and on (service, environment, run) time() - push_time_seconds{job=\"dm_run\",@S} < 120)",
             "{{service}} {{environment}}",
         )],
         states: Some([("idle", "green"), ("running", "blue")]),
@@ -125,10 +128,10 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "What is live",
-        description: "The release that was last deployed successfully, and its CI run.",
+        description: "The release that was put live last, by a deployment, its stage deploy or a verified rollback, and the CI run. unknown: the rollback command did not say what it restored.",
         kind: Kind::Table,
         queries: &[(
-            "max by (service, environment, version, commit, run_url) (deployment_info{job=\"dm\",stage=\"deployment\",@S})",
+            "max by (service, environment, version, commit, run_url) (deployment_info{job=\"dm\",stage=~\"deployment|deploy|rollback\",@S} * on (service, environment, stage) group_left () deployment_last_success_timestamp_seconds{job=\"dm\",@S} == on (service, environment) group_left () max by (service, environment) (deployment_last_success_timestamp_seconds{job=\"dm\",stage=~\"deployment|deploy|rollback\",@S}))",
             "",
         )],
         ..PANEL
@@ -145,10 +148,10 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "What is being deployed",
-        description: "The deployments in progress, and their CI runs.",
+        description: "The deployments in progress whose heartbeat is less than 2 minutes old, and their CI runs.",
         kind: Kind::Table,
         queries: &[(
-            "max by (service, environment, run, version, run_url) (deployment_info{job=\"dm_run\",@S})",
+            "max by (service, environment, run, version, run_url) (deployment_info{job=\"dm_run\",@S} and on (service, environment, run) time() - push_time_seconds{job=\"dm_run\",@S} < 120)",
             "",
         )],
         ..PANEL

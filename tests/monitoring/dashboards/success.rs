@@ -32,9 +32,12 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Change failure rate, 7 d",
-        description: "DORA: the share of all deployments that failed. A deployment that rolls back has failed, and counts once.",
+        description: "DORA: the share of all deployments that failed, over all services, as in the success rate. A deployment that rolls back has failed, and counts once.",
         unit: "percentunit",
-        queries: &[("max(service_environment:change_failure_rate:ratio7d{@S})", "failed")],
+        queries: &[(
+            "sum(service_environment:deployment_total:increase7d{status=~\"failure|error|timeout\",@S}) / (sum(service_environment:deployment_total:increase7d{status=~\"success|failure|error|timeout\",@S}) > 0)",
+            "failed",
+        )],
         ..PANEL
     },
     Panel {
