@@ -14,6 +14,7 @@ mod deploy_settings;
 mod faithful;
 mod installing;
 mod killing;
+mod notifications;
 mod one_history;
 mod outage;
 mod platforms;

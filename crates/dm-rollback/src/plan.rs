@@ -78,7 +78,11 @@ pub(crate) fn plan(args: Args) -> Result<Plan> {
         health_fails: args.if_health_fails,
         smoke_fails: args.if_smoke_fails,
     };
-    let notifiers = Notifiers::new(non_empty(args.source.alertmanager_url.as_ref()), &args.github);
+    let notifiers = Notifiers::new(
+        non_empty(args.source.alertmanager_url.as_ref()),
+        &args.github,
+        (&args.notify, &context),
+    );
     let trigger = trigger(&args, &notifiers, &context.identity, now)?;
     let mut safeguards = SafeguardSettings::from(&args.safeguards);
     // Requests that succeed while an alert fires do not prove that a version is good.

@@ -10,6 +10,7 @@ use common::duration;
 use common::event::Status;
 use common::github_actions::GitHubArgs;
 use common::label::{Label, Stage};
+use notify::NotifyArgs;
 use telemetry::ExportArgs;
 
 use crate::runner::{ErrorPattern, LimitArgs, OutputArgs, RetryArgs, StdinMode};
@@ -136,6 +137,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub export: ExportArgs,
+
+    #[command(flatten)]
+    pub notify: NotifyArgs,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! dm-stage build -- cargo build
 //! ```
 
+mod announcement;
 mod args;
 #[cfg(test)]
 mod event_fixture;
@@ -25,6 +26,7 @@ mod two_step;
 use anyhow::Result;
 use common::event::Detail;
 use common::exit::Exit;
+use notify::Notifiers;
 
 use exclusive::Answer;
 use runner::StageRun;
@@ -40,11 +42,11 @@ pub use skip::Skipped;
 /// A fault of the tool itself; faults of the command are in the exit code.
 pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
-        Plan::Run(stage_run, None) => run_stage(&stage_run),
-        Plan::Run(stage_run, Some(wait)) => match exclusive::begin(&stage_run.context, wait)? {
+        Plan::Run(stage_run, None, notifiers) => run_stage(&stage_run, &notifiers),
+        Plan::Run(stage_run, Some(wait), notifiers) => match exclusive::begin(&stage_run.context, wait)? {
             Answer::Refused(exit) => Ok(exit),
             Answer::Acquired(deployment) => {
-                let exit = run_stage(&stage_run);
+                let exit = run_stage(&stage_run, &notifiers);
                 let end = deployment.end(&stage_run.context, *exit.as_ref().unwrap_or(&Exit::WrapperFault));
                 exit.map(|_| end)
             }
@@ -52,9 +54,11 @@ pub fn run(plan: Plan) -> Result<Exit> {
         Plan::Skip { context, stage, skipped, output, github } => {
             Ok(skip::skip(&context, &stage, skipped, output, &github))
         }
-        Plan::Start { context, stage, exclusive } => two_step::start(&context, &stage, exclusive),
-        Plan::Finish { context, stage, status, is_exclusive } => {
-            let exit = two_step::finish(&context, &stage, status);
+        Plan::Start { context, stage, exclusive, notifiers } => {
+            two_step::start(&context, &stage, exclusive, &notifiers)
+        }
+        Plan::Finish { context, stage, status, is_exclusive, notifiers } => {
+            let exit = two_step::finish(&context, &stage, status, &notifiers);
             if stage.is_deployment() {
                 exclusive::finish(&context, is_exclusive);
             }
@@ -66,8 +70,8 @@ pub fn run(plan: Plan) -> Result<Exit> {
     }
 }
 
-fn run_stage(stage_run: &StageRun) -> Result<Exit> {
-    let (exit, event) = runner::run_and_return_event(stage_run, Detail::Stage)?;
+fn run_stage(stage_run: &StageRun, notifiers: &Notifiers) -> Result<Exit> {
+    let (exit, event) = runner::run_and_return_event(stage_run, Detail::Stage, notifiers)?;
     if stage_run.summary_line {
         summary_line::print(&stage_run.context, &event);
     }

@@ -10,8 +10,10 @@ use common::env;
 use common::event::{Reason, Status};
 use common::github_actions::GitHub;
 use common::label::{Label, Stage};
+use notify::Notifiers;
 use telemetry::{Context, WorkKind, state_dir};
 
+use crate::announcement;
 use crate::args::{Args, TOOL};
 use crate::flush::Flush;
 use crate::skip::Skipped;
@@ -24,8 +26,9 @@ const OUTPUT: &str = "DM_OUTPUT";
 /// What to do.
 #[derive(Debug)]
 pub enum Plan {
-    /// Run a command as a stage; with a duration, as the only deployment, for which it waits so long.
-    Run(Box<StageRun>, Option<Duration>),
+    /// Run a command as a stage; with a duration, as the only deployment, for which it waits so long. Of a deployment,
+    /// people are notified.
+    Run(Box<StageRun>, Option<Duration>, Notifiers),
     /// Record a skipped stage.
     Skip {
         /// The deployment, and where to record.
@@ -47,6 +50,8 @@ pub enum Plan {
         stage: Stage,
         /// How long to wait for another deployment; `None` if several may run at a time.
         exclusive: Option<Duration>,
+        /// Who is notified.
+        notifiers: Notifiers,
     },
     /// Record the end of a stage.
     Finish {
@@ -58,6 +63,8 @@ pub enum Plan {
         status: Status,
         /// Whether the deployment was begun as the only one.
         is_exclusive: bool,
+        /// Who is notified.
+        notifiers: Notifiers,
     },
     /// Push pending events.
     Flush(Flush),
@@ -108,12 +115,17 @@ pub fn plan(args: Args) -> Result<Plan> {
     }
     let output = output(&stage, args.output.mode())?;
     let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
+    let is_inner = context.parent.as_ref().is_some_and(Stage::is_deployment);
+    let is_reported =
+        stage.is_deployment() && !is_inner && args.skip.as_ref().is_none_or(|skip| skip.0.is_none());
+    let notifiers =
+        if is_reported { announcement::notifiers(&args.notify, &context) } else { Notifiers::default() };
     if args.start {
-        return Ok(Plan::Start { context, stage, exclusive });
+        return Ok(Plan::Start { context, stage, exclusive, notifiers });
     }
     if let Some(status) = args.finish {
         let is_exclusive = exclusive.is_some() || env::system(EXCLUSIVE).is_some();
-        return Ok(Plan::Finish { context, stage, status, is_exclusive });
+        return Ok(Plan::Finish { context, stage, status, is_exclusive, notifiers });
     }
     if let Some(reason) = non_empty(args.skip.as_ref()) {
         let skipped = Skipped { reason, live_release: non_empty(args.live_release.as_ref()) };
@@ -122,7 +134,6 @@ pub fn plan(args: Args) -> Result<Plan> {
     if args.command.first().is_none_or(|program| program.is_empty()) {
         bail!("no command given: write dm-stage {stage} -- COMMAND");
     }
-    let is_inner = context.parent.as_ref().is_some_and(Stage::is_deployment);
     let stage_run = StageRun {
         summary_line: stage.is_deployment() && !is_inner && args.summary_line.is_wanted(),
         context,
@@ -145,7 +156,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,
     };
-    Ok(Plan::Run(Box::new(stage_run), exclusive))
+    Ok(Plan::Run(Box::new(stage_run), exclusive, notifiers))
 }
 
 /// What is shown of the output of this stage. The stages of a deployment report themselves.

@@ -76,6 +76,16 @@ impl<'a> Live<'a> {
         self.services.iter().all(|service| !service.is_to_be_rolled_back() && service.put_back.is_none())
     }
 
+    /// Whether a version that did not prove good may be live.
+    pub(super) fn is_in_doubt(&self, whole: &Event) -> bool {
+        self.may_be_live(whole).is_some()
+    }
+
+    /// Whether a service was rolled back, and that was verified.
+    pub(super) fn is_restored(&self) -> bool {
+        self.services.iter().any(Service::is_restored)
+    }
+
     /// The last verdict on each service.
     pub(super) fn verdicts(&self) -> Vec<Judged<'a>> {
         self.services.iter().filter_map(|service| service.judged.and_then(Judged::of)).collect()

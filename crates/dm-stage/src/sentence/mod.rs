@@ -42,6 +42,32 @@ pub(crate) fn sentence(events: &[Event], whole: &Event) -> String {
     short_line(&[vec![result], consequences].concat().join("; "), MAX_BYTES)
 }
 
+/// What a deployment that has ended leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stakes {
+    /// Nothing that was bad went live.
+    None,
+    /// What was bad was rolled back, and the rollback verified.
+    Restored,
+    /// What was bad may be live.
+    InDoubt,
+}
+
+/// What the deployment that ended with the event `whole` leaves, by the same rules as [`sentence`].
+pub(crate) fn stakes(events: &[Event], whole: &Event) -> Stakes {
+    let began = whole.started_at().unwrap_or_default();
+    let events: Vec<&Event> =
+        events.iter().filter(|event| event.ts >= began && !event.stage.is_deployment()).collect();
+    let live = Live::of(&events);
+    match whole.status {
+        Status::Success if live.is_undisturbed() => Stakes::None,
+        // A command without stages may have deployed anything.
+        _ if live.is_in_doubt(whole) || events.is_empty() => Stakes::InDoubt,
+        _ if live.is_restored() => Stakes::Restored,
+        _ => Stakes::None,
+    }
+}
+
 fn success(events: &[&Event], whole: &Event, live: &Live<'_>) -> String {
     let duration = whole
         .duration_s
