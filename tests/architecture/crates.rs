@@ -4,17 +4,18 @@ use std::fs;
 use std::path::PathBuf;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("common", &[]),
     ("http-expect", &[]),
     ("child-process", &["common"]),
     ("state-store", &["child-process", "common"]),
+    ("notify", &["common", "state-store"]),
     ("telemetry", &["common", "state-store"]),
-    ("dm-stage", &["child-process", "common", "state-store", "telemetry"]),
+    ("dm-stage", &["child-process", "common", "notify", "state-store", "telemetry"]),
     ("dm-health", &["child-process", "common", "dm-smoke", "http-expect", "telemetry"]),
     ("dm-smoke", &["child-process", "common", "http-expect", "telemetry"]),
     ("dm-migrate", &["child-process", "common", "dm-stage", "telemetry"]),
-    ("dm-rollback", &["child-process", "common", "dm-health", "state-store", "telemetry"]),
+    ("dm-rollback", &["child-process", "common", "dm-health", "notify", "state-store", "telemetry"]),
 ];
 
 pub(crate) fn repository() -> PathBuf {

@@ -16,6 +16,7 @@ mod detached;
 mod faithful;
 mod installing;
 mod killing;
+mod notifications;
 mod one_history;
 mod outage;
 mod packages;

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use ::notify::NotifyArgs;
 use clap::Parser;
 use common::args::{DeploymentArgs, EmptyAsNone, Format};
 use common::cli::Tool;
@@ -195,6 +196,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub(crate) export: ExportArgs,
+
+    #[command(flatten)]
+    pub(crate) notify: NotifyArgs,
 }
 
 #[cfg(test)]

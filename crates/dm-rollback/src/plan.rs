@@ -79,7 +79,8 @@ pub(crate) fn plan(args: Args) -> Result<Plan> {
         smoke_fails: args.if_smoke_fails,
     };
     let github = args.github.outputs().within_stage(context.parent.is_some());
-    let notifiers = Notifiers::new(non_empty(args.source.alertmanager_url.as_ref()), github);
+    let notifiers =
+        Notifiers::new(non_empty(args.source.alertmanager_url.as_ref()), github, (&args.notify, &context));
     let trigger = trigger(&args, &notifiers, &context.identity, now)?;
     let mut safeguards = SafeguardSettings::from(&args.safeguards);
     // Requests that succeed while an alert fires do not prove that a version is good.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::stdin;
 
 use anyhow::{Context as _, Result};
+use common::cli;
 use common::clock::{Clock, Stopwatch, SystemClock};
 use common::event::{Completion, Condition, Detail, EventId, NOT_LIVE, Reason, RollbackResult, Status};
 use common::exit::Exit;
@@ -60,10 +61,11 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
         stage: &context.qualified_name(&stage),
         verdict: &verdict,
         outcome: &outcome,
+        began,
         duration: stopwatch.elapsed(&clock),
         now: clock.now(),
     };
-    notify::notify(&notifiers, &notification);
+    let notified = notify::notify(&notifiers, &notification, execution.dry_run);
     let detail = Detail::Rollback {
         verdict: recorded_verdict(&verdict, outcome.exit).to_owned(),
         condition: verdict.condition,
@@ -79,6 +81,7 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
     let cause = Some(outcome.message.as_str()).filter(|_| completion.status != Status::Success);
     let event = context.event(&stage, completion, detail).because(cause);
     let exit = context.conclude(outcome.exit, &recorder.finish(&event, &clock));
+    cli::warn(context.tool, &notified.wait());
     match report.end(exit, &clock) {
         Err(error) if exit == Exit::Success => Err(error).context("cannot write to stdout"),
         Err(error) => {

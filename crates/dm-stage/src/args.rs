@@ -9,6 +9,7 @@ use common::duration;
 use common::event::Status;
 use common::github_actions::GitHubArgs;
 use common::label::{Label, Stage};
+use notify::NotifyArgs;
 use telemetry::ExportArgs;
 
 use crate::query::QueryArgs;
@@ -135,6 +136,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub export: ExportArgs,
+
+    #[command(flatten)]
+    pub notify: NotifyArgs,
 }
 
 #[cfg(test)]

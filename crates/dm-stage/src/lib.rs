@@ -9,6 +9,7 @@
 //! dm-stage build -- cargo build
 //! ```
 
+mod announcement;
 mod args;
 mod deployment;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod two_step;
 use anyhow::Result;
 use common::event::Detail;
 use common::exit::Exit;
+use notify::Notifiers;
 
 use exclusive::Answer;
 use report::Report;
@@ -50,12 +52,14 @@ pub use tool::TOOL;
 /// A fault of the tool itself; faults of the command are in the exit code.
 pub fn run(plan: Plan) -> Result<Exit> {
     match plan {
-        Plan::Run { stage_run, exclusive: None, report } => run_stage(&stage_run, report.as_ref()),
-        Plan::Run { stage_run, exclusive: Some(wait), report } => {
+        Plan::Run { stage_run, exclusive: None, report, notifiers } => {
+            run_stage(&stage_run, report.as_ref(), &notifiers)
+        }
+        Plan::Run { stage_run, exclusive: Some(wait), report, notifiers } => {
             match exclusive::begin(&stage_run.context, wait)? {
                 Answer::Refused(exit) => Ok(exit),
                 Answer::Acquired(deployment) => {
-                    let exit = run_stage(&stage_run, report.as_ref());
+                    let exit = run_stage(&stage_run, report.as_ref(), &notifiers);
                     let end =
                         deployment.end(&stage_run.context, *exit.as_ref().unwrap_or(&Exit::WrapperFault));
                     exit.map(|_| end)
@@ -65,9 +69,11 @@ pub fn run(plan: Plan) -> Result<Exit> {
         Plan::Skip { context, stage, skipped, output, github } => {
             Ok(skip::skip(&context, &stage, skipped, output, &github))
         }
-        Plan::Start { context, stage, exclusive } => two_step::start(&context, &stage, exclusive),
-        Plan::Finish { context, stage, status, is_exclusive, report } => {
-            let exit = two_step::finish(&context, &stage, status, report.as_ref());
+        Plan::Start { context, stage, exclusive, notifiers } => {
+            two_step::start(&context, &stage, exclusive, &notifiers)
+        }
+        Plan::Finish { context, stage, status, is_exclusive, report, notifiers } => {
+            let exit = two_step::finish(&context, &stage, status, report.as_ref(), &notifiers);
             if stage.is_deployment() {
                 exclusive::finish(&context, is_exclusive);
             }
@@ -79,8 +85,8 @@ pub fn run(plan: Plan) -> Result<Exit> {
     }
 }
 
-fn run_stage(stage_run: &StageRun, report: Option<&Report>) -> Result<Exit> {
-    let (exit, event) = runner::run_and_return_event(stage_run, Detail::Stage)?;
+fn run_stage(stage_run: &StageRun, report: Option<&Report>, notifiers: &Notifiers) -> Result<Exit> {
+    let (exit, event) = runner::run_and_return_event(stage_run, Detail::Stage, notifiers)?;
     if let Some(report) = report {
         report.end(&stage_run.context, &event);
     }

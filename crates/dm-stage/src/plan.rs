@@ -10,8 +10,10 @@ use common::env;
 use common::event::{Reason, Status};
 use common::github_actions::GitHub;
 use common::label::Stage;
+use notify::Notifiers;
 use telemetry::{Context, WorkKind, state_dir};
 
+use crate::announcement;
 use crate::args::Args;
 use crate::deployment::Source;
 use crate::flush::Flush;
@@ -35,6 +37,8 @@ pub enum Plan {
         exclusive: Option<Duration>,
         /// What is reported at the end of a deployment; `None` for any other stage.
         report: Option<Report>,
+        /// Who is notified of a deployment.
+        notifiers: Notifiers,
     },
     /// Record a skipped stage.
     Skip {
@@ -57,6 +61,8 @@ pub enum Plan {
         stage: Stage,
         /// How long to wait for another deployment; `None` if several may run at a time.
         exclusive: Option<Duration>,
+        /// Who is notified.
+        notifiers: Notifiers,
     },
     /// Record the end of a stage.
     Finish {
@@ -70,6 +76,8 @@ pub enum Plan {
         is_exclusive: bool,
         /// What is reported at the end of a deployment; `None` for any other stage.
         report: Option<Report>,
+        /// Who is notified of a deployment.
+        notifiers: Notifiers,
     },
     /// Push pending events.
     Flush(Flush),
@@ -117,14 +125,20 @@ pub fn plan(args: Args) -> Result<Plan> {
     let context = Context::resolve(TOOL.name, &args.deployment, &args.export)?;
     let is_inner = context.parent.as_ref().is_some_and(Stage::is_deployment);
     let github = args.github.outputs().within_stage(context.parent.is_some());
-    let report = Report::plan(args.report, github.clone());
-    let report = Some(report).filter(|_| stage.is_deployment() && !is_inner);
+    let is_whole = stage.is_deployment() && !is_inner;
+    let report = Some(Report::plan(args.report, github.clone())).filter(|_| is_whole);
+    let is_run = args.skip.as_ref().is_none_or(|skip| skip.0.is_none());
+    let notifiers = if is_whole && is_run {
+        announcement::notifiers(&args.notify, &context)
+    } else {
+        Notifiers::default()
+    };
     if args.start {
-        return Ok(Plan::Start { context, stage, exclusive });
+        return Ok(Plan::Start { context, stage, exclusive, notifiers });
     }
     if let Some(status) = args.finish {
         let is_exclusive = exclusive.is_some() || env::system(EXCLUSIVE).is_some();
-        return Ok(Plan::Finish { context, stage, status, is_exclusive, report });
+        return Ok(Plan::Finish { context, stage, status, is_exclusive, report, notifiers });
     }
     if let Some(reason) = non_empty(args.skip.as_ref()) {
         let skipped = Skipped { reason, live_release: non_empty(args.live_release.as_ref()) };
@@ -154,7 +168,7 @@ pub fn plan(args: Args) -> Result<Plan> {
         kill_after: args.limit.kill_after,
         may_outlive: args.limit.may_outlive,
     };
-    Ok(Plan::Run { stage_run: Box::new(stage_run), exclusive, report })
+    Ok(Plan::Run { stage_run: Box::new(stage_run), exclusive, report, notifiers })
 }
 
 /// What is shown of the output of this stage. The stages of a deployment report themselves.

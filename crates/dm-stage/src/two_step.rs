@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::announcement;
 use crate::exclusive::{self, Answer};
 use crate::interrupted;
 use crate::report::Report;
@@ -14,6 +15,7 @@ use common::event::{ChildUse, Completion, Detail, Event, EventId, Reason, Status
 use common::exit::Exit;
 use common::label::Stage;
 use common::output;
+use notify::Notifiers;
 use telemetry::{Context, Entry, HEARTBEAT, Recorder, WorkKind, read_journal};
 
 /// Carries the start time to a machine that has another journal.
@@ -23,7 +25,12 @@ const STARTED_AT: &str = "DM_STARTED_AT";
 pub(crate) const EXCLUSIVE: &str = "DM_EXCLUSIVE";
 
 /// Records the start of the stage, and prints the variables that later processes need, as `NAME=value` lines.
-pub(crate) fn start(context: &Context, stage: &Stage, exclusive: Option<Duration>) -> Result<Exit> {
+pub(crate) fn start(
+    context: &Context,
+    stage: &Stage,
+    exclusive: Option<Duration>,
+    notifiers: &Notifiers,
+) -> Result<Exit> {
     if let Some(wait) = exclusive
         && let Answer::Refused(exit) = exclusive::start(context, wait)?
     {
@@ -35,6 +42,8 @@ pub(crate) fn start(context: &Context, stage: &Stage, exclusive: Option<Duration
     }
     let work = context.work_item(stage, WorkKind::Stage, clock.now());
     let started_at = work.started_at;
+    let notification = announcement::started(context, started_at);
+    let notified = notifiers.announce(move || notification);
     let recorded = Recorder::announce(&context.sinks, work, &clock);
     let mut variables = context.child_env();
     variables.push(("TRACEPARENT", context.identity.trace.traceparent(EventId::random().as_str())));
@@ -45,11 +54,18 @@ pub(crate) fn start(context: &Context, stage: &Stage, exclusive: Option<Duration
     }
     let lines: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     output::print(&lines.concat()).context("cannot print the variables")?;
+    warn(context.tool, &notified.wait());
     Ok(context.conclude(Exit::Success, &recorded))
 }
 
 /// Records the end of the stage.
-pub(crate) fn finish(context: &Context, stage: &Stage, status: Status, report: Option<&Report>) -> Exit {
+pub(crate) fn finish(
+    context: &Context,
+    stage: &Stage,
+    status: Status,
+    report: Option<&Report>,
+    notifiers: &Notifiers,
+) -> Exit {
     let clock = SystemClock;
     let entries = read_journal(&context.sinks, &context.identity).map(|(contents, _)| contents.entries);
     let entries = entries.unwrap_or_default();
@@ -82,10 +98,13 @@ pub(crate) fn finish(context: &Context, stage: &Stage, status: Status, report: O
         reason: reason(status),
     };
     let event = context.event(stage, completion, Detail::Stage(ChildUse::default()));
+    let (ended_context, whole) = (context.clone(), event.clone());
+    let notified = notifiers.announce(move || announcement::ended(&ended_context, &whole));
     let exit = context.conclude(Exit::Success, &recorder.finish(&event, &clock));
     if let Some(report) = report {
         report.end(context, &event);
     }
+    warn(context.tool, &notified.wait());
     exit
 }
 

@@ -1,10 +1,11 @@
-//! Notifies Alertmanager and GitHub Actions of the outcome. None of it changes the exit code.
+//! Notifies Alertmanager, GitHub Actions and people of the outcome. None of it changes the exit code.
 
 pub(crate) mod alertmanager;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ::notify::{Event, NotifyArgs, Pending, Surroundings};
 use anyhow::{Error, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::event::RollbackResult;
@@ -15,6 +16,7 @@ use common::identity::Identity;
 use common::label::Label;
 use common::records::Verdict;
 use common::runtime;
+use telemetry::Context;
 
 use crate::args::TOOL;
 use crate::execute::ActionOutcome;
@@ -36,13 +38,29 @@ pub struct Notifiers {
     /// The Alertmanager, if one was given.
     pub alertmanager: Option<Alertmanager>,
     github: GitHub,
+    /// People, unless the tool around this one reports the end of the deployment to them.
+    people: ::notify::Notifiers,
 }
 
 impl Notifiers {
-    /// Notifiers for an Alertmanager at this URL, and for the outputs of GitHub Actions.
-    pub fn new(alertmanager: Option<AnyUrl>, github: GitHub) -> Self {
+    /// Notifiers for an Alertmanager at this URL, for the outputs of GitHub Actions, and for people. What is wrong with the
+    /// settings for people is a warning.
+    pub fn new(
+        alertmanager: Option<AnyUrl>,
+        github: GitHub,
+        (people, context): (&NotifyArgs, &Context),
+    ) -> Self {
         let alertmanager = alertmanager.map(|AnyUrl(url)| Alertmanager { url });
-        Self { alertmanager, github }
+        let surroundings = Surroundings {
+            identity: &context.identity,
+            state_dir: context.sinks.state_dir.clone(),
+            state_url: context.sinks.state_url.clone(),
+            budget: context.sinks.budget,
+            has_alertmanager: alertmanager.is_some(),
+        };
+        let (people, problems) = ::notify::Notifiers::resolve(people, surroundings);
+        common::cli::warn(context.tool, &problems);
+        Self { alertmanager, github, people }
     }
 }
 
@@ -57,16 +75,28 @@ pub(crate) struct Notification<'a> {
     pub verdict: &'a Verdict,
     /// What was done about the verdict.
     pub outcome: &'a ActionOutcome,
+    /// When this tool began.
+    pub began: DateTime<Utc>,
     /// The duration of the action.
     pub duration: Duration,
     /// The time of the notification.
     pub now: DateTime<Utc>,
 }
 
-/// Notifies everybody. A failure is one warning.
-pub(crate) fn notify(notifiers: &Notifiers, notification: &Notification<'_>) {
+/// Notifies everybody. A failure is one warning. People are notified while the outcome is recorded, unless this was only to
+/// decide.
+pub(crate) fn notify(notifiers: &Notifiers, notification: &Notification<'_>, is_dry_run: bool) -> Pending {
     notify_github(&notifiers.github, notification);
-    let Some(alertmanager) = &notifiers.alertmanager else { return };
+    if let Some(alertmanager) = &notifiers.alertmanager {
+        notify_alertmanager(alertmanager, notification);
+    }
+    match notification.for_people().filter(|_| !is_dry_run) {
+        Some(news) => notifiers.people.announce(move || news),
+        None => Pending::none(),
+    }
+}
+
+fn notify_alertmanager(alertmanager: &Alertmanager, notification: &Notification<'_>) {
     let alerts = notification.alerts();
     let posted = runtime::block_on(async {
         for alert in &alerts {
@@ -81,15 +111,10 @@ pub(crate) fn notify(notifiers: &Notifiers, notification: &Notification<'_>) {
     }
 }
 
-fn notify_github(
-    github: &GitHub,
-    Notification { identity, stage, verdict, outcome, duration, .. }: &Notification<'_>,
-) {
+fn notify_github(github: &GitHub, notification: &Notification<'_>) {
+    let Notification { identity, stage, outcome, duration, .. } = notification;
     let (status, level) = status(outcome.exit);
-    let text = match outcome.message.as_str() {
-        "" => verdict.why.clone(),
-        message => format!("{}: {message}", verdict.why),
-    };
+    let text = notification.text();
     if let Some(level) = level {
         github.annotate(level, &format!("{}: {status}", identity.service), &text);
     }
@@ -109,6 +134,27 @@ fn status(exit: Exit) -> (&'static str, Option<&'static str>) {
 }
 
 impl Notification<'_> {
+    /// Why, and what was done.
+    fn text(&self) -> String {
+        match self.outcome.message.as_str() {
+            "" => self.verdict.why.clone(),
+            message => format!("{}: {message}", self.verdict.why),
+        }
+    }
+
+    /// What people are notified of; `None` if nothing failed, or nothing is known.
+    fn for_people(&self) -> Option<::notify::Notification> {
+        let event = match self.outcome.exit {
+            Exit::RolledBack => Event::RolledBack,
+            Exit::Failure | Exit::RollbackNotDone | Exit::TryLater | Exit::RollbackFailed => Event::Failed,
+            _ => return None,
+        };
+        let time = (self.began, self.now);
+        let news = ::notify::Notification::new(self.identity, event, &self.text(), time);
+        let is_in_doubt = event == Event::Failed && self.outcome.exit != Exit::Failure;
+        Some(if is_in_doubt { news } else { news.without_doubt() })
+    }
+
     /// The alerts for Alertmanager.
     fn alerts(&self) -> Vec<Alert> {
         let (verdict, outcome, now) = (self.verdict, self.outcome, self.now);

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::announcement;
 use crate::interrupted;
 use child_process::{self, OomKills, Running, Signals, Spec, StartError, StdioMode};
 use common::cli::warn;
@@ -29,6 +30,7 @@ use common::github_actions::GitHub;
 use common::label::Stage;
 use common::term::status_line::StatusLine;
 use nix::sys::signal::Signal;
+use notify::{NOTIFIED_BY, Notifiers};
 use telemetry::{Context, Recorder, WorkKind};
 
 pub use error_pattern::ErrorPattern;
@@ -116,25 +118,30 @@ impl<F: FnOnce(ChildUse) -> Detail> StageHooks for F {
 /// # Errors
 /// The signals or the child cannot be watched.
 pub fn run(stage_run: &StageRun, hooks: impl StageHooks) -> Result<Exit> {
-    run_and_return_event(stage_run, hooks).map(|(exit, _)| exit)
+    run_and_return_event(stage_run, hooks, &Notifiers::default()).map(|(exit, _)| exit)
 }
 
-/// Like [`run`]; also returns the event.
+/// Like [`run`]; also notifies people of the start and the end, and returns the event.
 pub(crate) fn run_and_return_event(
     stage_run: &StageRun,
     mut hooks: impl StageHooks,
+    notifiers: &Notifiers,
 ) -> Result<(Exit, Event)> {
     let clock = SystemClock;
     // Before the child starts, so that no signal is lost.
     let mut signals = Signals::watch().context("cannot watch for signals")?;
     let id = EventId::random();
     let mut spec = child_spec(stage_run, &id, &hooks);
+    if !notifiers.is_empty() {
+        spec.env.push((NOTIFIED_BY, stage_run.context.tool.to_owned()));
+    }
     let StageRun { context, stage, .. } = stage_run;
     stage_run.github.begin_group(&context.qualified_name(stage));
     let started = start(stage_run, &mut spec, &clock);
     let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
     let work = context.work_item(stage, stage_run.kind, started_at);
     let recorder = Recorder::begin(&context.sinks, work, &clock);
+    let announcement = notifiers.begin(|| announcement::started(context, started_at));
     if stage.is_deployment() {
         interrupted::report(context);
     }
@@ -165,7 +172,11 @@ pub(crate) fn run_and_return_event(
         let cause = event.cause.as_deref().unwrap_or_default();
         stage_run.github.report_stage(&context.qualified_name(stage), &completion, cause);
     }
-    Ok((context.conclude(outcome.exit, &recorder.finish(&event, &clock)), event))
+    let (ended_context, whole) = (context.clone(), event.clone());
+    let notified = announcement.end(move || announcement::ended(&ended_context, &whole));
+    let exit = context.conclude(outcome.exit, &recorder.finish(&event, &clock));
+    warn(context.tool, &notified.wait());
+    Ok((exit, event))
 }
 
 impl StageRun {
