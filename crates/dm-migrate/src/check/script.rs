@@ -239,7 +239,9 @@ fn forget_created(statement: &Stmt, known: &mut Known<'_>) {
     let node = statement.syntax();
     match statement {
         Stmt::DropTable(_) | Stmt::DropMaterializedView(_) => {
-            tree::paths(node).iter().for_each(|relation| known.drop(relation));
+            for relation in tree::paths(node) {
+                known.drop(&relation);
+            }
         }
         Stmt::Rollback(_) | Stmt::DropSchema(_) | Stmt::Discard(_) => known.forget(),
         Stmt::Set(_) | Stmt::Reset(_) | Stmt::Select(_)

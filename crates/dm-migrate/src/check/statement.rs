@@ -211,12 +211,11 @@ mod tests {
 
     #[test]
     fn commands_of_psql_and_data_are_no_sql() {
-        let script =
-            "\\set x 'it''s; a\ncopy t (a) from stdin;\n1\tdrop table t;\n\\.\n\\echo it's\nselect 1;\n";
+        let script = "\\i it's; a\ncopy t (a) from stdin;\n1\tdrop table t;\n\\.\n\\echo it's\n\\set x `y`\nselect 1;\n";
         assert_eq!(
             texts(script),
             [
-                (1, "\\set x 'it''s; a".to_owned(), false),
+                (1, "\\i it's; a".to_owned(), false),
                 (2, "copy t (a) from stdin".to_owned(), true),
                 (6, "\\set x `y`".to_owned(), false),
                 (7, "select 1".to_owned(), true)

@@ -45,7 +45,6 @@ pub(super) fn judge(statement: &ast::AlterTable, known: &mut Known<'_>) -> Judge
     judgement
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn judge_action(action: &Action, table: &Relation, known: &mut Known<'_>, judgement: &mut Judgement) {
     let mut lock = |mode: LockMode, work: Work| judgement.lock(Some(table.clone()), mode, work);
     match action {
