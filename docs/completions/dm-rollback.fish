@@ -7,7 +7,7 @@ complete -c dm-rollback -l version-at -d 'Where a response contains its version:
 complete -c dm-rollback -l rollback-timeout -d 'Time limit of the rollback command' -r
 complete -c dm-rollback -l format -d 'Format of stdout [default: human on a terminal, otherwise jsonl]' -r -f -a "human\t'Sentences to read; in colour on a terminal unless NO_COLOR is set'
 jsonl\t'JSON Lines: one record per line'"
-complete -c dm-rollback -l github -d 'In GitHub Actions, any of: group (fold the output), error (annotate a failure), summary (add a row to the step summary)' -r
+complete -c dm-rollback -l github -d 'In GitHub Actions, any of: group (fold the output), error (annotate a failure), summary (write the page of the deployment, or the row of a stage outside of one, to the step summary)' -r
 complete -c dm-rollback -l if-latency -d 'Roll back if too many requests took longer than this. With --prometheus, it is the limit of a histogram\'s bucket' -r
 complete -c dm-rollback -l if-latency-share -d 'The share of such slow requests that is allowed, in percent' -r
 complete -c dm-rollback -l if-alert -d 'Roll back if this alert fires in Alertmanager with the labels of the service and the environment, and its condition began after the deployment; may be given more than once. With a stream or a log, it is checked once, at the end' -r

@@ -9,14 +9,22 @@ complete -c dm-stage -l retry-pattern -d 'Retry only if a line of stderr matches
 complete -c dm-stage -l stdin -d 'What the command gets as stdin. A command that may have read a pipe is not retried, unless its stdin is replayed' -r -f -a "inherit\t'The stdin of this tool'
 replay\t'The same bytes for each attempt, up to 16 MiB'"
 complete -c dm-stage -l output -d 'What is shown of the command\'s output: live (all of it, as it comes), with-result (the same, and at the end one line on stderr with result, stage and duration), or on-failure (only that line; after a failure also the last 30 lines of stdout and stderr, with secrets masked) [default: live]' -r
-complete -c dm-stage -l tail -d 'Keep the last LINES lines of stderr in the journal, with secrets masked; the stderr of the command is then a pipe' -r
+complete -c dm-stage -l tail -d 'Keep the last LINES lines of stderr in the journal, with secrets masked; the stderr of the command is then a pipe [default: the last 20 of a failed command whose output is a pipe for another reason, such as --output on-failure]' -r
 complete -c dm-stage -l error-pattern -d 'Classify a failure if a line of stderr matches, such as \'could not obtain lock=lock_timeout\'; can be repeated, the first match counts; the stderr of the command is then a pipe' -r
 complete -c dm-stage -l skip -d 'Do not run the command; record the stage as skipped for this reason. An empty reason skips nothing' -r
 complete -c dm-stage -l live-release -d 'With --skip of a stage that would have deployed: the release that stays live, as the platform names it, for the record and the line at the end' -r
 complete -c dm-stage -l summary-line -d 'At the end of the stage deployment, print one line on stderr: the outcome, the stage that failed and why, and what is live. auto (on a terminal, and in CI), always or never [default: auto]' -r
-complete -c dm-stage -l github -d 'In GitHub Actions, any of: group (fold the output), error (annotate a failure), summary (add a row to the step summary)' -r
+complete -c dm-stage -l summary -d 'At the end of the stage deployment, write its page to this file, in Markdown: how it ended and why, its stages, a chart, the output of what failed. --github summary writes it to the summary of a run of GitHub Actions' -r
+complete -c dm-stage -l dashboard-url -d 'The dashboard that the page links to, such as https://grafana.example.com/d/dm-deployment-pipeline; the page adds the service, the environment and the time' -r
+complete -c dm-stage -l runbook-url -d 'The folder of the runbooks that the page links to, such as https://github.com/OWNER/REPOSITORY/blob/main/docs/runbooks' -r
+complete -c dm-stage -l github -d 'In GitHub Actions, any of: group (fold the output), error (annotate a failure), summary (write the page of the deployment, or the row of a stage outside of one, to the step summary)' -r
 complete -c dm-stage -l finish -d 'Only record that a stage begun with --start has ended: success, failure, error, timeout, cancelled or skipped' -r
 complete -c dm-stage -l timeline -d 'Print the timeline of a deployment from the journal; without an ID, of the last one' -r
+complete -c dm-stage -l follow -d 'Print what a deployment does while it runs, a line for each stage that starts or ends; without an ID, of the one that runs on this machine' -r
+complete -c dm-stage -l since -d 'With --history: only deployments that began within this time, such as 30d' -r
+complete -c dm-stage -l format -d 'With --timeline or --history: human, json, or markdown, which is the page of a deployment [default: human]' -r -f -a "human\t''
+json\t''
+markdown\t''"
 complete -c dm-stage -l exclusive -d 'Run only one deployment of the service in the environment at a time; a second one waits for this long, such as --exclusive=\'wait 10m\', or exits with 75. Only for the stage deployment' -r
 complete -c dm-stage -l service -d 'Service that is deployed [default: from the CI system, otherwise the name of the repository\'s folder]' -r
 complete -c dm-stage -l environment -d 'Environment to deploy to [default: from the CI system, otherwise "development"]' -r
@@ -40,6 +48,7 @@ complete -c dm-stage -l require-export -d 'Exit with 125 if the event could not 
 complete -c dm-stage -l may-outlive -d 'Let the command continue if this tool is killed by SIGKILL or for lack of memory; otherwise the command gets TERM'
 complete -c dm-stage -l status -d 'On a terminal, show a live status line: the stage, its elapsed time, and its duration last time'
 complete -c dm-stage -l start -d 'Only record that the stage starts; print the variables for the tools and machines that continue it'
+complete -c dm-stage -l history -d 'Print a line for each deployment in the journal, the newest first: when, which version, how it ended, the stage that failed, how long it took, who started it, and what is live. --service and --environment select deployments'
 complete -c dm-stage -l flush -d 'Push pending events to the Pushgateway, and verify that all arrived'
 complete -c dm-stage -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dm-stage -s V -l version -d 'Print version'
