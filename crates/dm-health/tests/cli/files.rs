@@ -201,6 +201,7 @@ fn the_schema_and_the_parser_agree() {
         target(
             "version = '1'\nversion_at = 'json:$.a'\nexpect = { status = [200, '3xx'], json = '$.a', body_size = 3 }",
         ),
+        target("timeout = '5s'\ntls = { ca = 'a', cert = 'b', key = 'c', name = 'h', insecure = true }"),
         format!("[defaults]\nheaders = {{ a = 'b' }}\nbearer = 'x'\n{}", target("")),
         String::new(),
         "target = 3".to_owned(),
@@ -215,7 +216,8 @@ fn the_schema_and_the_parser_agree() {
         target("expect = { message = 'x' }"),
         "[defaults]\ncookies = true\n[[target]]\nurl = 'http://h'".to_owned(),
         target("expect = { status = 42 }"),
-        target("timeout = '5s'"),
+        target("timeout = 5"),
+        target("tls = { key = 'a' }"),
         target("version = ''"),
         target("version_at = 'somewhere'"),
     ];
@@ -228,5 +230,5 @@ fn the_schema_and_the_parser_agree() {
         let stderr = String::from_utf8_lossy(&checked.get_output().stderr).into_owned();
         assert_eq!(is_valid, is_taken, "{file}\n{stderr}");
     }
-    assert_eq!(taken, 5);
+    assert_eq!(taken, 6);
 }

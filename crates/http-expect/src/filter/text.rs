@@ -38,15 +38,12 @@ pub(super) fn html_unescape(value: &Datum) -> Result<Datum, String> {
         let is_reference = (1..=MAX_ENTITY_BYTES).contains(&name.len()) && (is_closed || is_number);
         let reference = format!("&{name};").replace("&#X", "&#x");
         let character = if is_reference { unescape(&reference).ok() } else { None };
-        match character {
-            Some(character) => {
-                unescaped.push_str(&character);
-                rest = tail.strip_prefix(';').unwrap_or(tail);
-            }
-            None => {
-                unescaped.push('&');
-                rest = after;
-            }
+        if let Some(character) = character {
+            unescaped.push_str(&character);
+            rest = tail.strip_prefix(';').unwrap_or(tail);
+        } else {
+            unescaped.push('&');
+            rest = after;
         }
     }
     unescaped.push_str(rest);

@@ -196,13 +196,14 @@ fn value(mut part: Table, predicate: &Predicate<'_>, expectation: &mut Expectati
         ("==", false) | ("!=", true) => ("is", format!("== {}", predicate.json()?)),
         ("!=", false) | ("==", true) => ("is", format!("!= {}", predicate.json()?)),
         (operator @ ("<" | "<=" | ">" | ">="), false) => ("is", format!("{operator} {}", predicate.json()?)),
-        (name, is_negated) => match kind(name) {
-            Some(kind) => ("is", format!("is {}{kind}", if is_negated { "not " } else { "" })),
-            None => {
+        (name, is_negated) => {
+            if let Some(kind) = kind(name) {
+                ("is", format!("is {}{kind}", if is_negated { "not " } else { "" }))
+            } else {
                 let word = if is_negated { "not_matches" } else { "matches" };
                 (word, predicate.hex().map_or_else(|| predicate.expression("a filtered value"), Ok)?)
             }
-        },
+        }
     };
     if word == "is" {
         let sample = replace(&text, |_| Ok("1".to_owned()))?;

@@ -41,13 +41,12 @@ pub(crate) fn source(
     if parts.is_empty() && is_body {
         parts.push(Some(Part::Body));
     }
-    match (parts.pop(), parts.is_empty()) {
-        (Some(Some(part)), true) => Some(Source { part, regex, filters }),
-        _ => {
-            reader.diagnostics.report(at.span(), format!("expected {form}"));
-            None
-        }
-    }
+    let only = if parts.len() == 1 { parts.pop().flatten() } else { None };
+    let Some(part) = only else {
+        reader.diagnostics.report(at.span(), format!("expected {form}"));
+        return None;
+    };
+    Some(Source { part, regex, filters })
 }
 
 /// Reads a JSONPath.
