@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Heatmap,
     /// The labels of the last values.
     Table,
+    /// The labels of the last values, and two values for each: the time since then, and a duration.
+    Stages,
     /// Shares of the whole.
     Pie,
 }
@@ -54,7 +56,7 @@ pub(crate) struct Dashboard {
 const COLUMNS: u64 = 24;
 
 /// The colors of the outcomes of deployments, migrations, probes and tests.
-const OUTCOMES: [(&str, &str); 10] = [
+const OUTCOMES: [(&str, &str); 12] = [
     ("success", "green"),
     ("pass", "green"),
     ("flaky", "yellow"),
@@ -65,6 +67,8 @@ const OUTCOMES: [(&str, &str); 10] = [
     ("cancelled", "purple"),
     ("skipped", "blue"),
     ("skip", "blue"),
+    ("running", "blue"),
+    ("rolled back", "orange"),
 ];
 
 impl Kind {
@@ -75,14 +79,14 @@ impl Kind {
             Self::Lines | Self::Daily => "timeseries",
             Self::States => "state-timeline",
             Self::Heatmap => "heatmap",
-            Self::Table => "table",
+            Self::Table | Self::Stages => "table",
             Self::Pie => "piechart",
         }
     }
 
     /// Whether the panel shows only the last value.
     pub(crate) fn is_instant(self) -> bool {
-        matches!(self, Self::Stat | Self::Bars | Self::Table | Self::Pie)
+        matches!(self, Self::Stat | Self::Bars | Self::Table | Self::Stages | Self::Pie)
     }
 
     fn size(self) -> (u64, u64) {
@@ -91,6 +95,7 @@ impl Kind {
             Self::Bars | Self::Pie => (8, 8),
             Self::Lines | Self::Daily | Self::Heatmap | Self::Table => (10, 8),
             Self::States => (24, 6),
+            Self::Stages => (24, 10),
         }
     }
 
@@ -114,6 +119,9 @@ impl Kind {
                 json!({ "calculate": false, "yAxis": { "unit": "s" }, "color": { "scheme": "Blues", "mode": "scheme" } })
             }
             Self::Table => json!({ "showHeader": true }),
+            Self::Stages => {
+                json!({ "showHeader": true, "sortBy": [{ "displayName": "since", "desc": false }] })
+            }
         }
     }
 }
@@ -141,7 +149,7 @@ impl Panel {
                     "legendFormat": legend,
                     "instant": self.kind.is_instant(),
                     "range": !self.kind.is_instant(),
-                    "format": match self.kind { Kind::Table => "table", Kind::Heatmap => "heatmap", _ => "time_series" },
+                    "format": match self.kind { Kind::Table | Kind::Stages => "table", Kind::Heatmap => "heatmap", _ => "time_series" },
                 });
                 if self.kind == Kind::Heatmap {
                     // The rules count once a minute, so that $__rate_interval must span several minutes.
@@ -173,6 +181,16 @@ impl Panel {
                 "excludeByName": { "Time": true, "Value": true, "__name__": true, "instance": true, "job": true, "stage": true },
                 "indexByName": { "alertname": 0, "alertstate": 1, "severity": 2, "service": 3, "environment": 4, "run": 5, "version": 6, "run_url": 7, "commit": 8 },
             } }]);
+        }
+        if self.kind == Kind::Stages {
+            panel["transformations"] = json!([
+                { "id": "merge", "options": {} },
+                { "id": "organize", "options": {
+                    "excludeByName": { "Time": true, "__name__": true, "instance": true, "job": true, "outcome": true },
+                    "indexByName": { "service": 0, "environment": 1, "stage": 2, "status": 3, "Value #A": 4, "Value #B": 5, "error_type": 6, "version": 7, "run": 8, "run_url": 9 },
+                    "renameByName": { "Value #A": "since", "Value #B": "duration", "error_type": "error" },
+                } },
+            ]);
         }
         panel
     }
@@ -215,7 +233,7 @@ impl Panel {
                 defaults["custom"] = json!({ "drawStyle": "bars", "fillOpacity": 60, "stacking": { "group": "A", "mode": "normal" } });
             }
             // Let the columns share the width; with 150 pixels each, the last ones would be cut off.
-            Kind::Table => defaults["custom"] = json!({ "minWidth": 50 }),
+            Kind::Table | Kind::Stages => defaults["custom"] = json!({ "minWidth": 50 }),
             Kind::Bars => {
                 // Otherwise the smallest value would have no visible bar.
                 defaults["min"] = 0.into();
@@ -232,9 +250,15 @@ impl Panel {
     /// For a table: wide columns for long texts, and a link to the CI run. For other panels: a color for each outcome.
     fn overrides(&self) -> Value {
         let named = |name: &str, properties: Value| json!({ "matcher": { "id": "byName", "options": name }, "properties": properties });
-        if self.kind == Kind::Table {
+        if matches!(self.kind, Kind::Table | Kind::Stages) {
             let run = json!([{ "title": "CI run", "url": "${__data.fields.run_url}", "targetBlank": true }]);
+            let state = |(text, color): (&str, &str)| json!({ "type": "value", "options": { text: { "color": color } } });
+            let states: Vec<Value> = OUTCOMES.into_iter().map(state).collect();
             return json!([
+                named(
+                    "status",
+                    json!([{ "id": "custom.cellOptions", "value": { "type": "color-text" } }, { "id": "mappings", "value": states }])
+                ),
                 named("alertname", json!([{ "id": "custom.width", "value": 240 }])),
                 named(
                     "run_url",

@@ -5,6 +5,23 @@ use super::panel::{Kind, Panel};
 
 pub(super) const PANELS: &[Panel] = &[
     Panel {
+        title: "Stages of the current or last deployment",
+        description: "For each service and environment: how each stage ended or that it runs, how long ago it ended or began, its duration, error class, version and CI run. If several stages of a service run at once, the one that began last is shown as running.",
+        kind: Kind::Stages,
+        unit: "s",
+        queries: &[
+            (
+                "time() - label_replace(label_join((deployment_stage_end_timestamp_seconds{job=\"dm\",@S} and on (service, environment, run) topk by (service, environment) (1, deployment_stage_end_timestamp_seconds{job=\"dm\",@S})), \"outcome\", \":\", \"stage\", \"status\"), \"status\", \"rolled back\", \"outcome\", \"rollback:success\") or time() - label_replace((deployment_stage_start_timestamp_seconds{job=\"dm_stage\",@S} > on (service, environment, stage) deployment_stage_end_timestamp_seconds{job=\"dm\",@S} or deployment_stage_start_timestamp_seconds{job=\"dm_stage\",@S} unless on (service, environment, stage) deployment_stage_end_timestamp_seconds{job=\"dm\",@S}) and on (service, environment, run) (time() - push_time_seconds{job=\"dm_run\",@S} < 120), \"status\", \"running\", \"\", \"\")",
+                "since",
+            ),
+            (
+                "max by (service, environment, stage) (deployment_stage_duration_seconds{job=\"dm\",@S}) * on (service, environment, stage) group_right () (label_replace(label_join((deployment_stage_end_timestamp_seconds{job=\"dm\",@S} and on (service, environment, run) topk by (service, environment) (1, deployment_stage_end_timestamp_seconds{job=\"dm\",@S})), \"outcome\", \":\", \"stage\", \"status\"), \"status\", \"rolled back\", \"outcome\", \"rollback:success\") > bool 0)",
+                "duration",
+            ),
+        ],
+        ..PANEL
+    },
+    Panel {
         title: "Last deployment",
         description: "Whether the last finished deployment of any of these services failed, and none has succeeded since.",
         queries: &[("max(service_environment:deployment_broken:bool{@S})", "any")],

@@ -145,7 +145,7 @@ function Lines({ panel, width, height }) {
 }
 
 function LabelTable({ panel, width, height }) {
-  const { excludeByName, indexByName } = panel.transformations[0].options;
+  const { excludeByName, indexByName } = panel.transformations.find(({ id }) => id === 'organize').options;
   const rows = panel.targets.flatMap((target) => results[target.expr].map(({ metric }) => metric));
   const names = [...new Set(rows.flatMap(Object.keys))].filter((name) => !excludeByName[name]).sort((a, b) => indexByName[a] - indexByName[b]);
   const data = toDataFrame({
