@@ -23,7 +23,7 @@ _dm__stage() {
 
     case "${cmd}" in
         dm__stage)
-            opts="-h -V --timeout --signal --kill-after --may-outlive --allow-exit --retries --retry-delay --retry-exit --retry-pattern --stdin --output --tail --error-pattern --skip --live-release --status --summary-line --github --start --finish --timeline --flush --exclusive --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --help --version"
+            opts="-h -V --timeout --signal --kill-after --may-outlive --allow-exit --retries --retry-delay --retry-exit --retry-pattern --stdin --output --tail --error-pattern --skip --live-release --status --summary-line --github --start --finish --timeline --flush --exclusive --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --notify --notify-on --notify-template --github-deployment --environment-url --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -174,6 +174,26 @@ _dm__stage() {
                     return 0
                     ;;
                 --require-export)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --notify)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --notify-on)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --notify-template)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --github-deployment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --environment-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -153,7 +153,6 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::digest;
     use crate::notification::tests::notification;
 
     #[test]
