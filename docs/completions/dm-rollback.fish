@@ -60,6 +60,11 @@ complete -c dm-rollback -l pushgateway-headers -d 'Additional headers, one NAME:
 complete -c dm-rollback -l pushgateway-ca -d 'Also trust the certificates in this PEM file' -r
 complete -c dm-rollback -l pushgateway-cert -d 'PEM file with the client certificate and its key' -r
 complete -c dm-rollback -l require-export -d 'Exit with 125 if the event could not be pushed' -r
+complete -c dm-rollback -l notify -d 'Notify people of the deployment: the URL of a webhook of Slack, Microsoft Teams or Discord; slack://CHANNEL, pagerduty, or webhook+URL. Several are separated by spaces. Such URLs are secrets: prefer the variable, or file:PATH' -r
+complete -c dm-rollback -l notify-on -d 'What to notify of: any of started, succeeded, failed, rolled-back and restored, separated by commas [default: succeeded,failed,rolled-back,restored]' -r
+complete -c dm-rollback -l notify-template -d 'What a webhook+URL gets: a template of JSON, such as \'{"text": {{ text }}}\', or file:PATH [default: all values]' -r
+complete -c dm-rollback -l github-deployment -d 'Report the statuses of the deployment to GitHub: of a new one, or of the one with this ID' -r
+complete -c dm-rollback -l environment-url -d 'Page of what is deployed, for GitHub' -r
 complete -c dm-rollback -l if-health-fails -d 'Roll back if dm-health found the service unhealthy'
 complete -c dm-rollback -l if-smoke-fails -d 'Roll back if a smoke test failed'
 complete -c dm-rollback -l from-alertmanager -d 'Roll back if a payload of Alertmanager\'s webhook on stdin contains an alert of this service that fires and has the label auto_action="rollback", if --alertmanager-url confirms that it is still active, and if it began after the deployment'

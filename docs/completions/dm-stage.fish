@@ -45,6 +45,11 @@ complete -c dm-stage -l pushgateway-headers -d 'Additional headers, one NAME: VA
 complete -c dm-stage -l pushgateway-ca -d 'Also trust the certificates in this PEM file' -r
 complete -c dm-stage -l pushgateway-cert -d 'PEM file with the client certificate and its key' -r
 complete -c dm-stage -l require-export -d 'Exit with 125 if the event could not be pushed' -r
+complete -c dm-stage -l notify -d 'Notify people of the deployment: the URL of a webhook of Slack, Microsoft Teams or Discord; slack://CHANNEL, pagerduty, or webhook+URL. Several are separated by spaces. Such URLs are secrets: prefer the variable, or file:PATH' -r
+complete -c dm-stage -l notify-on -d 'What to notify of: any of started, succeeded, failed, rolled-back and restored, separated by commas [default: succeeded,failed,rolled-back,restored]' -r
+complete -c dm-stage -l notify-template -d 'What a webhook+URL gets: a template of JSON, such as \'{"text": {{ text }}}\', or file:PATH [default: all values]' -r
+complete -c dm-stage -l github-deployment -d 'Report the statuses of the deployment to GitHub: of a new one, or of the one with this ID' -r
+complete -c dm-stage -l environment-url -d 'Page of what is deployed, for GitHub' -r
 complete -c dm-stage -l may-outlive -d 'Let the command continue if this tool is killed by SIGKILL or for lack of memory; otherwise the command gets TERM'
 complete -c dm-stage -l status -d 'On a terminal, show a live status line: the stage, its elapsed time, and its duration last time'
 complete -c dm-stage -l start -d 'Only record that the stage starts; print the variables for the tools and machines that continue it'
