@@ -23,7 +23,7 @@ _dm__rollback() {
 
     case "${cmd}" in
         dm__rollback)
-            opts="-h -V --if-error-rate --if-health-fails --if-smoke-fails --because --from-alertmanager --max-age --verify-url --verify-deadline --version-at --rollback-timeout --dry-run --format --github --if-latency --if-latency-share --if-alert --alert-match --alert-for --alertmanager-url --prometheus --prometheus-token --total-query --error-query --latency-query --latency-unit --control-query --control-error-query --railway --railway-url --access-log --include-path --exclude-path --exclude-agent --count-client-aborts --watch --bucket --control-tolerance --interval --since --baseline --baseline-total --baseline-errors --target --require-target --max-rollbacks-per-day --cool-down --allow-refused --schema-compatible --provisional --act-without-state --release --release-before --mark-good --assumed --check-version --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --notify --notify-on --notify-template --github-deployment --environment-url --help --version"
+            opts="-h -V --if-error-rate --if-health-fails --if-smoke-fails --because --from-alertmanager --max-age --verify-url --verify-deadline --version-at --rollback-timeout --dry-run --format --github --if-latency --if-latency-share --if-alert --alert-match --alert-for --alertmanager-url --prometheus --prometheus-token --total-query --error-query --latency-query --latency-unit --control-query --control-error-query --railway --railway-url --access-log --include-path --exclude-path --exclude-agent --count-client-aborts --watch --bucket --control-tolerance --interval --since --baseline --baseline-total --baseline-errors --target --require-target --max-rollbacks-per-day --cool-down --allow-refused --schema-compatible --provisional --act-without-state --release --release-before --mark-good --assumed --check-version --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --export --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --notify --notify-on --notify-template --github-deployment --environment-url --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -230,6 +230,10 @@ _dm__rollback() {
                     return 0
                     ;;
                 --export-budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
