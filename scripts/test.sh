@@ -6,8 +6,8 @@
 # dnsmasq) and shellcheck are Debian's packages, unpacked into a private folder: without root, without services that keep
 # running, and without installing anything on the machine. Prometheus 3, VictoriaMetrics and Docker Compose come from forky, a
 # later release. Root also gets a Docker engine. The object stores, moto and Azurite, and the migration tools come from PyPI and
-# npm into the same folder, zizmor and actionlint from PyPI. Two programs are used if they are installed: cargo-deny checks the dependencies, and with npm
-# one test downloads Grafana's types.
+# npm into the same folder, zizmor and actionlint from PyPI. Two programs are used if they are installed: cargo-deny checks the
+# dependencies, and with npm one test downloads Grafana's types.
 #
 # DM_TEST_MINUTES limits the time of the tests, without their compilation (by default 20 minutes).
 set -Eeuo pipefail

@@ -103,7 +103,7 @@ fn a_failed_deployment_opens_one_incident_and_the_next_success_resolves_it() {
     let server = services();
     let machine = machine(&server.url, &["pagerduty+"]);
     let run = |id: &str, script: &str| {
-        assert!(deployment(&machine, id, script).output().unwrap().status.code().is_some())
+        assert!(deployment(&machine, id, script).output().unwrap().status.code().is_some());
     };
     run("7-1", "dm-stage deploy -- false");
     assert_eq!(incidents(&server), ["trigger critical"]);

@@ -75,11 +75,12 @@ impl Report {
         let records = Records::at_end(events, whole);
         let Some(deployment) = records.deployment(&whole.identity.deployment, whole.ts) else { return };
         let conclusion = Conclusion::of(&deployment);
+        // Before the line, which is the last one.
+        self.annotate(context, &conclusion);
         if self.has_line {
             // One write. If stderr is closed, nobody reads it.
             let _ = io::stderr().write_all(format!("{}\n", conclusion.sentence).as_bytes());
         }
-        self.annotate(context, &conclusion);
         if self.file.is_some() || self.github.has_summary() {
             let page = page(&deployment, &conclusion, &self.links);
             self.github.add_page(&page);

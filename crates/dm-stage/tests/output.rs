@@ -64,7 +64,7 @@ fn a_stage_that_fails_shows_the_end_of_its_output_in_order_and_without_secrets()
     let kept = event["stderr_tail"].as_array().unwrap();
     assert_eq!(
         (kept.len(), kept[0].as_str(), kept[19].as_str()),
-        (20, Some("err 31"), Some("red  token ***"))
+        (20, Some("out 32"), Some("red  token ***"))
     );
 }
 

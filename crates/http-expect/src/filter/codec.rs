@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use encoding_rs::Encoding;
 
-use super::bounded;
+use super::bound::bounded;
 use crate::content::hex as digits;
 use crate::datum::Datum;
 

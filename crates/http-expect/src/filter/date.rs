@@ -5,7 +5,7 @@ use std::str::FromStr;
 use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, Utc};
 
-use super::bounded;
+use super::bound::bounded;
 use crate::datum::Datum;
 
 /// A format of dates, in the letters of strftime such as `%Y-%m-%d`.

@@ -1,5 +1,6 @@
 //! Filters: what makes another value of a value, one after the other.
 
+mod bound;
 mod codec;
 mod date;
 mod list;
@@ -9,7 +10,6 @@ mod text;
 use encoding_rs::Encoding;
 use regex::Regex;
 
-use crate::coding::MAX_BODY_BYTES;
 use crate::datum::Datum;
 use crate::json::JsonPath;
 
@@ -165,13 +165,6 @@ impl Filter {
         made.map_err(|why| format!("{}: {why}", self.name()))
     }
 }
-
-/// A text that a filter made.
-fn bounded(text: String) -> Result<Datum, String> {
-    if text.len() > MAX_BODY_BYTES { Err(TOO_LONG.to_owned()) } else { Ok(text.into()) }
-}
-
-const TOO_LONG: &str = "the result is longer than a MiB";
 
 #[cfg(test)]
 mod tests;

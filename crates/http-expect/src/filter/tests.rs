@@ -6,7 +6,9 @@ use http::HeaderMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::bound::TOO_LONG;
 use super::*;
+use crate::coding::MAX_BODY_BYTES;
 use crate::response::Response;
 use crate::source::{Part, Source};
 

@@ -7,7 +7,7 @@ use quick_xml::escape::{escape, unescape};
 use regex::{Captures, Regex};
 use url::form_urlencoded;
 
-use super::{TOO_LONG, bounded};
+use super::bound::{TOO_LONG, bounded};
 use crate::coding::MAX_BODY_BYTES;
 use crate::datum::Datum;
 
