@@ -9,7 +9,7 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-# Not a folder that a cache restores: what later steps run is unpacked anew from a verified archive in each job.
+# Not a folder that a cache restores: each job unpacks what later steps run from a verified archive.
 # Nor one that an earlier job, or an earlier use of this action, may have left.
 prefix=$(mktemp -d "$RUNNER_TEMP/dm-tools.XXXXXX")
 chmod 755 "$prefix"

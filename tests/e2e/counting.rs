@@ -11,22 +11,13 @@ use testkit::server::eventually;
 use testkit::trial;
 
 use crate::killing::{KillingProxy, Moment, kill_after};
+use crate::stages::{build, stage};
 
 const BUILDS: [&str; 2] = ["stage=\"build\"", "status=\"success\""];
 
 /// A machine that pushes to `gateway`, with a budget that only a failing test exhausts.
 fn machine(gateway: &str) -> Machine {
     Machine::new().with("PUSHGATEWAY_URL", gateway).with("DM_EXPORT_BUDGET", "5m")
-}
-
-fn stage(machine: &Machine, words: &[&str]) -> Command {
-    let mut command = machine.tool("dm-stage");
-    command.args(words).stdin(Stdio::null());
-    command
-}
-
-fn build(machine: &Machine) -> Command {
-    stage(machine, &["build", "--", "true"])
 }
 
 /// Runs a tool, which must succeed without a warning.

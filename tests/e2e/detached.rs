@@ -14,20 +14,12 @@ use testkit::pushgateway::Pushgateway;
 use testkit::server::eventually;
 use testkit::trial;
 
+use crate::stages::{build, stage};
+
 const BUILDS: [&str; 2] = ["stage=\"build\"", "status=\"success\""];
 
 fn machine(gateway: &str) -> Machine {
     Machine::new().with("PUSHGATEWAY_URL", gateway).with("DM_EXPORT", "detached")
-}
-
-fn stage(machine: &Machine, words: &[&str]) -> Command {
-    let mut command = machine.tool("dm-stage");
-    command.args(words).stdin(Stdio::null());
-    command
-}
-
-fn build(machine: &Machine) -> Command {
-    stage(machine, &["build", "--", "true"])
 }
 
 /// Runs a tool, which must succeed; returns what it wrote to stderr.

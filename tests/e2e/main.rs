@@ -26,6 +26,7 @@ mod restoring;
 mod run_page;
 mod shared_journal;
 mod sources_of_truth;
+mod stages;
 mod store_cost;
 mod store_faults;
 mod summary_line;

@@ -15,6 +15,7 @@ use testkit::pushgateway::Pushgateway;
 use testkit::trial;
 
 use crate::killing::{KillingProxy, Moment, kill_after};
+use crate::stages::{build, stage};
 
 const BUILDS: [&str; 2] = ["stage=\"build\"", "status=\"success\""];
 
@@ -24,16 +25,6 @@ fn runner(store: &Path, gateway: &str) -> Machine {
         .with("DM_STATE_URL", &format!("file://{}", store.display()))
         .with("PUSHGATEWAY_URL", gateway)
         .with("DM_EXPORT_BUDGET", "2m")
-}
-
-fn stage(machine: &Machine, words: &[&str]) -> Command {
-    let mut command = machine.tool("dm-stage");
-    command.args(words).stdin(Stdio::null());
-    command
-}
-
-fn build(machine: &Machine) -> Command {
-    stage(machine, &["build", "--", "true"])
 }
 
 /// Runs a tool, which must succeed without a warning. Returns its output.
