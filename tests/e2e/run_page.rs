@@ -238,12 +238,14 @@ fn a_migration_that_waited_for_a_lock_names_who_held_it() {
 
 /// A deployment whose deploy command never ends, once it runs.
 fn deploying(site: &Site) -> std::process::Child {
-    let config = "API_DEPLOY='mkfifo never; touch deploying; read -r line < never'";
-    let mut command = deployment(site, config);
+    let mut command = deployment(site, "API_DEPLOY='mkfifo never; read -r line < never'");
     let runner = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    eventually("the deploy command", || {
-        let is_running = site.machine().folder().join("deploying").exists();
-        if is_running { Ok(()) } else { Err("it does not run".to_owned()) }
+    // The command may begin before it is on record.
+    eventually("the deploy command on record", || {
+        let timeline = site.machine().tool("dm-stage").arg("--timeline").output().unwrap();
+        let timeline = String::from_utf8_lossy(&timeline.stdout).into_owned();
+        let is_running = |line: &str| line.contains("api/deploy ") && line.contains("running");
+        if timeline.lines().any(is_running) { Ok(()) } else { Err(timeline) }
     });
     runner
 }

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use common::cli::warn;
 use common::event::Event;
 use notify::{Notification, Notifiers, NotifyArgs, Surroundings};
-use telemetry::{Context, deployment_events};
+use telemetry::Context;
 
-use crate::deployment::Records;
+use crate::deployment::at_end;
 use crate::sentence::{Conclusion, LiveState, Outcome};
 
 /// Those who are notified. What is wrong with the settings is a warning.
@@ -31,9 +31,7 @@ pub(crate) fn started(context: &Context, began: DateTime<Utc>) -> Notification {
 
 /// The end of a deployment, which this event is about. Reads the journal.
 pub(crate) fn ended(context: &Context, whole: &Event) -> Notification {
-    // Recording warns of what cannot be read, if it could not be written either.
-    let events = deployment_events(&context.sinks, &context.identity).unwrap_or_default();
-    let records = Records::at_end(events, whole);
+    let records = at_end(context, whole);
     let conclusion = records
         .deployment(&whole.identity.deployment, whole.ts)
         .map(|deployment| Conclusion::of(&deployment));

@@ -11,9 +11,9 @@ use common::cli::warn;
 use common::env;
 use common::event::Event;
 use common::github_actions::GitHub;
-use telemetry::{Context, deployment_events};
+use telemetry::Context;
 
-use crate::deployment::Records;
+use crate::deployment::at_end;
 use crate::page::{LinkArgs, LinkBases, page};
 use crate::sentence::{Conclusion, Outcome};
 
@@ -70,9 +70,7 @@ impl Report {
 
     /// Reports on the deployment that ended with this event. Changes neither its outcome nor an exit code.
     pub(crate) fn end(&self, context: &Context, whole: &Event) {
-        // The recorder has warned of what cannot be read, if it could not be written either.
-        let events = deployment_events(&context.sinks, &context.identity).unwrap_or_default();
-        let records = Records::at_end(events, whole);
+        let records = at_end(context, whole);
         let Some(deployment) = records.deployment(&whole.identity.deployment, whole.ts) else { return };
         let conclusion = Conclusion::of(&deployment);
         // Before the line, which is the last one.

@@ -11,7 +11,7 @@ use telemetry::{Entry, Unfinished};
 
 pub(crate) use records::Records;
 pub(crate) use row::{Progress, Row};
-pub(crate) use source::Source;
+pub(crate) use source::{Source, at_end};
 
 /// A deployment.
 #[derive(Debug)]

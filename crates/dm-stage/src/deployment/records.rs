@@ -34,6 +34,13 @@ impl Records {
         }
     }
 
+    /// The same, with work that was not on record before these events were read.
+    pub(crate) fn with_unfinished(mut self, mut unfinished: Vec<Unfinished>) -> Self {
+        unfinished.retain(|work| !work.is_recorded(&self.entries));
+        self.unfinished = unfinished;
+        self
+    }
+
     /// The deployment with this id, or the last one. `place` is where the records are from.
     ///
     /// # Errors

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use common::cli::warn;
+use common::event::Event;
 use common::identity::Identity;
 use common::label::Label;
-use telemetry::{Contents, Context, Journal, Unfinished, read_deployment, read_journal};
+use telemetry::{Contents, Context, Journal, Unfinished, deployment_events, read_deployment, read_journal};
 
 use super::Records;
 use crate::tool::TOOL;
@@ -67,6 +68,15 @@ impl Source {
         };
         folder.and_then(|folder| Unfinished::read(folder).ok()).unwrap_or_default()
     }
+}
+
+/// What is known of the deployment that ended with this event. A stage that is being stopped may not be on record yet.
+pub(crate) fn at_end(context: &Context, whole: &Event) -> Records {
+    // First: a stage that is recorded meanwhile is in the journal.
+    let unfinished = context.sinks.state_dir.as_ref().and_then(|folder| Unfinished::read(folder).ok());
+    // The recorder has warned of what cannot be read, if it could not be written either.
+    let events = deployment_events(&context.sinks, &context.identity).unwrap_or_default();
+    Records::at_end(events, whole).with_unfinished(unfinished.unwrap_or_default())
 }
 
 impl Display for Source {

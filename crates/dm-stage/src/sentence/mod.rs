@@ -78,7 +78,7 @@ impl Conclusion {
         let live = Live::of(&events);
         let open: Vec<&str> = deployment.open_stages().iter().map(|row| row.stage).collect();
         let conclusion = match deployment.ending {
-            Ending::Ended(whole) => Self::ended(&events, whole, &live),
+            Ending::Ended(whole) => Self::ended(&events, &open, whole, &live),
             Ending::Running => {
                 Self::new(Outcome::Running, &running(deployment), listed(&open), LiveState::Unknown)
             }
@@ -95,7 +95,7 @@ impl Conclusion {
         Self { is_rollback_failed: live.is_rollback_failed(), ..conclusion }
     }
 
-    fn ended(events: &[&Event], whole: &Event, live: &Live<'_>) -> Self {
+    fn ended(events: &[&Event], open: &[&str], whole: &Event, live: &Live<'_>) -> Self {
         let version = whole.identity.version.as_ref();
         let is_cancelled = whole.status == Status::Cancelled;
         let after = |is_explained| live.clauses(version, is_cancelled, is_explained);
@@ -118,7 +118,8 @@ impl Conclusion {
                 live.state(false),
             ),
             Status::Cancelled => {
-                let stage = failure::during(events);
+                // A stage that is being stopped may not be on record yet.
+                let stage = failure::during(events).or_else(|| listed(open));
                 let during = stage.as_ref().map(|stage| format!(" during {stage}")).unwrap_or_default();
                 let sentence = joined(format!("CANCELLED{during}"), after(true));
                 Self::new(Outcome::Cancelled, &sentence, stage, live.state(true))
