@@ -34,7 +34,7 @@ impl Records {
         }
     }
 
-    /// The same, with work that was not on record before these events were read.
+    /// The same, with the work of these that is not on record.
     pub(crate) fn with_unfinished(mut self, mut unfinished: Vec<Unfinished>) -> Self {
         unfinished.retain(|work| !work.is_recorded(&self.entries));
         self.unfinished = unfinished;

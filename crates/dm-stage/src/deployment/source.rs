@@ -40,9 +40,8 @@ impl Source {
             };
             warn(TOOL.name, &[format!("not shown, because it cannot be read: {}{more}", first.what)]);
         }
-        let mut unfinished = self.unfinished();
-        unfinished.retain(|work| !work.is_recorded(&contents.entries));
-        Ok(Records { entries: contents.entries, unfinished })
+        let records = Records { entries: contents.entries, unfinished: Vec::new() };
+        Ok(records.with_unfinished(self.unfinished()))
     }
 
     fn contents(&self, deployment: Option<&Label>) -> Result<Contents> {
