@@ -72,7 +72,7 @@ complete -c dm-rollback -l dry-run -d 'Only decide: report a rollback that is ne
 complete -c dm-rollback -l railway -d 'Count requests in Railway\'s metrics: RAILWAY_SERVICE_ID and RAILWAY_ENVIRONMENT_ID select the service, RAILWAY_TOKEN or RAILWAY_API_TOKEN authenticates'
 complete -c dm-rollback -l count-client-aborts -d 'Count requests that the client gave up (499 or 000) as failures. Without it they are neither successes nor failures'
 complete -c dm-rollback -l require-target -d 'Refuse (11) if no version is known to be good. Without this flag, the first rollback runs the command without a target'
-complete -c dm-rollback -l allow-refused -d 'Allow a version that was rolled back before: as the --target, or with --check-version or --mark-good'
+complete -c dm-rollback -l allow-refused -d 'Allow a version that was rolled back before: as the --target, or with --check-version or --mark-good. With --mark-good also one that was kept only because it is no worse than before'
 complete -c dm-rollback -l schema-compatible -d 'Roll back even if a migration has changed the schema: the target works with the current one'
 complete -c dm-rollback -l provisional -d 'More checks of this deployment follow: a keep does not make its version known good yet'
 complete -c dm-rollback -l act-without-state -d 'Roll back although the shared state cannot be used, or this CI job\'s machine has no ledger: without the safeguards that depend on it'

@@ -4,9 +4,10 @@ use anyhow::{Context as _, Result, bail};
 use common::args::non_empty;
 use common::clock::{Clock, SystemClock};
 use common::env;
+use common::event::{Detail, Event};
 use common::exit::Exit;
 use common::label::Label;
-use telemetry::Context;
+use telemetry::{Context, deployment_events};
 
 use crate::args::{Args, TOOL};
 use crate::ledger::artifact::is_same_version;
@@ -30,7 +31,9 @@ pub enum Command {
         ledger: LedgerHandle,
         /// The version.
         good: KnownGood,
-        /// Whether it is recorded even if this deployment was rolled back.
+        /// Why a check of this deployment proved it not good, although it was kept.
+        objection: Option<String>,
+        /// Whether it is recorded even if this deployment was rolled back, or there is an objection.
         allow_refused: bool,
     },
     /// Checks whether a version was rolled back.
@@ -84,7 +87,24 @@ pub fn plan(args: Args) -> Result<Command> {
     let release = non_empty(flags.release.as_ref());
     let schema = env::system(SCHEMA_VERSION).as_deref().and_then(Label::sanitize);
     let good = KnownGood { version, release, schema, assumed: flags.assumed };
-    Ok(Command::MarkGood { ledger, good, allow_refused: flags.allow_refused })
+    let objection = objection(&context)?;
+    Ok(Command::MarkGood { ledger, good, objection, allow_refused: flags.allow_refused })
+}
+
+/// Why the last verdict on the requests after this deployment does not let its version be known as good.
+fn objection(context: &Context) -> Result<Option<String>> {
+    let events = deployment_events(&context.sinks, &context.identity).context("cannot read the journal")?;
+    let is_ours = |event: &&Event| {
+        (&event.identity.service, &event.identity.environment)
+            == (&context.identity.service, &context.identity.environment)
+    };
+    let last = events.iter().filter(is_ours).rev().find(|event| {
+        matches!(&event.detail, Detail::Rollback { evidence, no_worse, .. } if *no_worse || !evidence.is_empty())
+    });
+    Ok(match last.map(|event| &event.detail) {
+        Some(Detail::Rollback { no_worse: true, why, .. }) => Some(why.clone().unwrap_or_default()),
+        _ => None,
+    })
 }
 
 /// Whether the flags ask for a verdict.
@@ -107,7 +127,9 @@ fn judges(args: &Args) -> bool {
 pub fn run(command: Command) -> Result<Exit> {
     match command {
         Command::Judge(plan) => judge_and_act(*plan),
-        Command::MarkGood { ledger, good, allow_refused } => ledger.mark_good(good, allow_refused),
+        Command::MarkGood { ledger, good, objection, allow_refused } => {
+            ledger.mark_good(good, objection.filter(|_| !allow_refused).as_deref(), allow_refused)
+        }
         Command::CheckVersion { ledger, version, allow_refused } => {
             ledger.check_version(version.as_ref(), allow_refused)
         }
@@ -115,7 +137,7 @@ pub fn run(command: Command) -> Result<Exit> {
 }
 
 impl LedgerHandle {
-    fn mark_good(&self, good: KnownGood, allow_refused: bool) -> Result<Exit> {
+    fn mark_good(&self, good: KnownGood, objection: Option<&str>, allow_refused: bool) -> Result<Exit> {
         let history = History::read(&self.ledger, SystemClock.now()).map_err(anyhow::Error::msg)?;
         let is_this = |failed: &Label| is_same_version(failed, &good.version);
         let rollback = history.rollback_of(&self.attempt.deployment);
@@ -127,6 +149,14 @@ impl LedgerHandle {
                 good.version,
                 self.attempt.deployment,
                 display_time(rollback.ts)
+            ));
+            return Ok(Exit::Failure);
+        }
+        if let Some(why) = objection {
+            print(format!(
+                "version {} is not recorded as known good: it was kept only because it is no worse than before ({why}). \
+                 If a person decides that it is good, give --allow-refused",
+                good.version
             ));
             return Ok(Exit::Failure);
         }

@@ -74,6 +74,7 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
         result: outcome.result,
         target: outcome.target.clone(),
         why: Some(verdict.why.clone()),
+        no_worse: standing == Standing::NoWorse,
         live_release: execution.safeguards.release.clone().filter(|_| outcome.exit == Exit::Failure),
     };
     let completion = completion(&verdict, outcome.result, &stopwatch, &clock);

@@ -186,6 +186,9 @@ pub enum Detail {
         /// The reason for the verdict, in a sentence.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
+        /// Whether a kept version is only no worse than the one before: the requested limit is not met.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        no_worse: bool,
         /// The release that is live as before, as the platform names it, if the verdict is [`NOT_LIVE`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         live_release: Option<Label>,

@@ -154,8 +154,10 @@ pub(crate) fn without_requests(
 /// How a kept version proved good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It did not: it is kept because it is no worse than before, or it is not kept.
+    /// It did not: too little was observed, or it is not kept.
     NotGood,
+    /// It did not: it is kept because it is no worse than before, which is above the requested limit.
+    NoWorse,
     /// It is assumed that this version answered, because no version was detected.
     Assumed,
     /// This version answered, and proved good.
@@ -169,11 +171,15 @@ pub(crate) fn standing(policy: &Policy, evidence: &Evidence, decision: Decision)
         |bad: Bad| evidence.observations().all(|(_, observation)| observation.counts(bad).is_known_good());
     let has_proof =
         policy.error_rate.is_some() || policy.latency.is_some() || policy.health_fails || policy.smoke_fails;
-    if decision != Decision::Keep
-        || !has_proof
-        || (policy.error_rate.is_some() && !is_good(Bad::Failed))
+    if decision != Decision::Keep || !has_proof {
+        return Standing::NotGood;
+    }
+    if (policy.error_rate.is_some() && !is_good(Bad::Failed))
         || (policy.latency.is_some() && !is_good(Bad::Slow))
-        || (policy.health_fails && !evidence.is_steady())
+    {
+        return Standing::NoWorse;
+    }
+    if (policy.health_fails && !evidence.is_steady())
         || (policy.smoke_fails && (evidence.passed_tests == 0 || evidence.failed_tests > 0))
     {
         return Standing::NotGood;

@@ -203,7 +203,7 @@ impl<'a> RollbackState<'a> {
 
     /// Records the version as known good, if it proved good. A version without a name cannot be a target.
     fn record_good(&self, standing: Standing, now: DateTime<Utc>) -> Result<(), String> {
-        if standing == Standing::NotGood {
+        if matches!(standing, Standing::NotGood | Standing::NoWorse) {
             return Ok(());
         }
         let identity = &self.context.identity;

@@ -37,7 +37,8 @@ pub struct SafeguardArgs {
     #[arg(long, env = "DM_COOL_DOWN", value_name = "DURATION", value_parser = parse_cool_down)]
     pub cool_down: Option<EmptyAsNone<Duration>>,
 
-    /// Allow a version that was rolled back before: as the --target, or with --check-version or --mark-good
+    /// Allow a version that was rolled back before: as the --target, or with --check-version or --mark-good. With
+    /// --mark-good also one that was kept only because it is no worse than before
     #[arg(long)]
     pub allow_refused: bool,
 

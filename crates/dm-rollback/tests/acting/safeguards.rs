@@ -58,6 +58,49 @@ fn a_provisional_check_does_not_make_a_version_good() {
 }
 
 #[test]
+fn a_version_that_is_only_no_worse_than_before_is_not_recorded_as_good() {
+    let team = Team::new();
+    // Ten requests in each of 600 seconds. The first half came before the deployment.
+    let log = |is_error: fn(u32) -> bool| -> String {
+        let line = |request: u32| {
+            let (minute, second) = (request / 600, request / 10 % 60);
+            let status = if is_error(request) { 503 } else { 200 };
+            format!(
+                "10.0.0.1 - - [01/Jan/2026:00:{minute:02}:{second:02} +0000] \"GET / HTTP/1.1\" {status} 5\n"
+            )
+        };
+        (0..6000).map(line).collect()
+    };
+    let watch = |log: String| {
+        let mut tool = team.tool("d-1", "1.0");
+        tool.args(["--provisional", "--dry-run", "--if-error-rate", "5", "--since", "2026-01-01T00:05:00Z"]);
+        tool.args(["--access-log", "-"]).write_stdin(log).assert().code(0);
+    };
+    let mark = |flags: &[&str]| team.tool("d-1", "1.0").arg("--mark-good").args(flags).assert();
+
+    watch(log(|request| request % 14 == 0));
+    let refused =
+        "version 1.0 is not recorded as known good: it was kept only because it is no worse than before";
+    mark(&[]).code(1).stderr(contains(refused).and(contains("give --allow-refused")));
+    mark(&["--assumed"]).code(1).stderr(contains(refused));
+    assert!(team.ledger().is_empty());
+    // Neither a check without requests nor another service changes that; a later watch does.
+    team.tool("d-1", "1.0")
+        .args(["--if-health-fails", "--provisional", "--", "false"])
+        .write_stdin(healthy())
+        .assert()
+        .code(0);
+    mark(&[]).code(1);
+    mark(&["--service", "web"]).code(0);
+    watch(log(|_| false));
+    mark(&[]).code(0).stderr(contains("recorded version 1.0 as known good"));
+
+    watch(log(|request| request % 14 == 0));
+    mark(&[]).code(1);
+    mark(&["--allow-refused"]).code(0);
+}
+
+#[test]
 fn a_second_call_returns_the_first_result_and_runs_nothing() {
     let team = Team::new();
     team.keeps("d-1", "1.0");

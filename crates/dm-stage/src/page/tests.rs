@@ -47,6 +47,7 @@ fn verdict(times: (i64, i64), verdict: &str, result: Option<RollbackResult>) -> 
         result,
         target: Some("1.9".parse().unwrap()),
         why: Some("0 of 90 requests failed".to_owned()),
+        no_worse: false,
         live_release: None,
     };
     event("rollback", times, Status::Success, detail)

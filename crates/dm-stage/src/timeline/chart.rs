@@ -101,6 +101,7 @@ mod tests {
                     result: Some(RollbackResult::Verified),
                     target: None,
                     why: None,
+                    no_worse: false,
                     live_release: None,
                 },
             ),

@@ -68,6 +68,7 @@ pub(super) fn verdict(
         result: None,
         target: None,
         why: Some(why.to_owned()),
+        no_worse: false,
         live_release: None,
     };
     let status = if verdict == "keep" { Status::Success } else { Status::Skipped };

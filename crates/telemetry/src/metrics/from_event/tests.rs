@@ -106,6 +106,7 @@ fn what_is_live_follows_the_stage_that_deploys_and_verified_rollbacks() {
             result: Some(result),
             target: target.map(|target| target.parse().unwrap()),
             why: None,
+            no_worse: false,
             live_release: None,
         };
         event
@@ -163,6 +164,7 @@ fn a_kept_version_is_not_a_run_of_the_rollback_stage() {
         result: None,
         target: None,
         why: None,
+        no_worse: false,
         live_release: None,
     };
     let Contribution { state, counters } = contribution(&event);
