@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Keeps what a deployment in CI recorded: its page, its timeline and its events, for an artefact; in GitHub Actions the page is
-# also the summary of the run. It never fails: a report that cannot be written must not turn a good deployment into a failed
-# one.
+# Keeps what a deployment in CI recorded: its page, its report, its timeline and its events, for an artefact; in GitHub
+# Actions the page is also the summary of the run. It never fails: a report that cannot be written must not turn a good
+# deployment into a failed one.
 #
 #   deploy-report.sh FOLDER
 #
@@ -15,6 +15,7 @@ if ! page=$(dm-stage --timeline "${DM_DEPLOYMENT_ID:?deploy-report.sh: set DM_DE
 fi
 mkdir -p "$folder" && printf '%s\n' "$page" > "$folder/summary.md"
 dm-stage --timeline "$DM_DEPLOYMENT_ID" > "$folder/timeline.txt"
+dm-stage --report "$folder/report.html" --deployment "$DM_DEPLOYMENT_ID"
 [ ! -f "${DM_STATE_DIR:-}/journal.jsonl" ] || cp "$DM_STATE_DIR/journal.jsonl" "$folder/"
 [ -z "${GITHUB_STEP_SUMMARY:-}" ] || printf '%s\n' "$page" >> "$GITHUB_STEP_SUMMARY"
 exit 0

@@ -119,6 +119,8 @@ fn the_called_workflow_deploys_with_the_secrets_of_its_caller_and_keeps_a_report
     assert!(report.env("DM_DEPLOYMENT_ID", "8-1").status().unwrap().success());
     let timeline = std::fs::read_to_string(machine.folder().join("dm-report/timeline.txt")).unwrap();
     assert!(timeline.contains("deployment 8-1, "), "{timeline}");
+    let report = std::fs::read_to_string(machine.folder().join("dm-report/report.html")).unwrap();
+    assert!(report.contains("<h2 id=\"stages\">Stages</h2>"), "{report}");
     assert!(machine.folder().join("dm-report/journal.jsonl").exists());
 }
 

@@ -6,7 +6,9 @@ use std::io::stdin;
 use anyhow::{Context as _, Result};
 use common::cli;
 use common::clock::{Clock, Stopwatch, SystemClock};
-use common::event::{Completion, Condition, Detail, EventId, NOT_LIVE, Reason, RollbackResult, Status};
+use common::event::{
+    Completion, Condition, Detail, EventId, NOT_LIVE, Reason, RollbackResult, Status, WatchCurve,
+};
 use common::exit::Exit;
 use common::identity::Identity;
 use common::label::Label;
@@ -32,6 +34,8 @@ struct Outcome {
     identity: Identity,
     /// How to verify a rollback.
     verification: Verification,
+    /// How the watch went, if requests decide.
+    watch: Option<WatchCurve>,
 }
 
 /// Judges the deployment, rolls it back if necessary, and reports the result.
@@ -43,7 +47,7 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
     let clock = SystemClock;
     let began = clock.now();
     let counts_requests = judgement.policy.error_rate.is_some();
-    let Outcome { verdict, standing, identity, mut verification } =
+    let Outcome { verdict, standing, identity, mut verification, watch } =
         judge(judgement, execution.verification.clone(), &context, &clock)?;
     let context = Context { identity, ..context };
 
@@ -74,6 +78,7 @@ pub(crate) fn judge_and_act(plan: Plan) -> Result<Exit> {
         result: outcome.result,
         target: outcome.target.clone(),
         why: Some(verdict.why.clone()),
+        watch: watch.filter(|_| counts_requests),
         no_worse: standing == Standing::NoWorse,
         live_release: execution.safeguards.release.clone().filter(|_| outcome.exit == Exit::Failure),
     };
@@ -130,7 +135,7 @@ fn judge(
     if let Some(verdict) = given.filter(|verdict| verdict.verdict != Decision::Rollback || policy.is_empty())
     {
         let verification = Verification::new(verification, (sources, trigger), subject, None, &verdict);
-        return Ok(Outcome { verdict, standing: Standing::NotGood, identity, verification });
+        return Ok(Outcome { verdict, standing: Standing::NotGood, identity, verification, watch: None });
     }
     let evidence = sources.gather(&subject, clock)?;
     if let Some(deployment) = deployment_id(&evidence).filter(|_| !keep_deployment_id) {
@@ -144,7 +149,8 @@ fn judge(
     };
     let verification =
         Verification::new(verification, (sources, trigger), subject, Some(&evidence), &verdict);
-    Ok(Outcome { verdict, standing, identity, verification })
+    let watch = evidence.watch_curve(&verdict);
+    Ok(Outcome { verdict, standing, identity, verification, watch })
 }
 
 /// The id of the deployment as the producer of the stream named it.

@@ -28,6 +28,7 @@ Examples:
   dm-stage deployment --exclusive='wait 10m' -- ./scripts/deploy-all.sh
   dm-stage --timeline                             # the last deployment
   dm-stage --history --since 7d                   # a line per deployment
+  dm-stage --report out.html --last 30d           # a page to share
   dm-stage --follow                               # the one that is running
   dm-stage --flush                                # after an outage
 

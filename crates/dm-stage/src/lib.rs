@@ -2,7 +2,7 @@
 //!
 //! It owns running a command as a stage ([`runner`], which `dm-migrate` also uses), retries, skipped stages, stages that
 //! begin and end in different processes, and what people read of a deployment: the line and the page at its end, the
-//! timeline, the history. It does not own the child process itself (`child-process`) or
+//! timeline, the history, the report. It does not own the child process itself (`child-process`) or
 //! where events go (`telemetry`), and it judges nothing but the command's exit.
 //!
 //! ```text
@@ -24,6 +24,7 @@ mod page;
 mod plan;
 mod query;
 mod report;
+mod report_page;
 pub mod runner;
 mod sentence;
 mod skip;

@@ -1,14 +1,16 @@
 //! Questions about deployments, answered from the journals.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::ValueEnum;
 use common::args::{DeploymentArgs, non_empty};
 use common::clock::{Clock as _, SystemClock};
 use common::duration;
 use common::exit::Exit;
+use common::fs::atomic;
 use common::label::Label;
 use common::output;
 
@@ -17,6 +19,7 @@ use crate::follow::follow;
 use crate::history::{Filter, History, table};
 use crate::json;
 use crate::page::{LinkArgs, LinkBases, page};
+use crate::report_page::{deployment_report, period_report};
 use crate::sentence::Conclusion;
 use crate::timeline;
 
@@ -38,12 +41,25 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "ID", num_args = 0..=1, group = "query", conflicts_with_all = ["stage", "command", "start", "finish", "timeout"])]
     follow: Option<Option<Label>>,
 
+    /// Write a report to this file, as a page of HTML that needs no network: about the last deployment, about the one that
+    /// --deployment names, or with --last about all of some time. --service and --environment select deployments
+    #[arg(long, value_name = "FILE", group = "query", conflicts_with_all = ["stage", "command", "start", "finish", "timeout"])]
+    report: Option<PathBuf>,
+
+    /// With --report: the deployment
+    #[arg(long, value_name = "ID", requires = "report", conflicts_with = "last")]
+    deployment: Option<Label>,
+
+    /// With --report: all deployments that began within this time, such as 30d
+    #[arg(long, value_name = "DURATION", requires = "report", value_parser = duration::parse_positive)]
+    last: Option<Duration>,
+
     /// With --history: only deployments that began within this time, such as 30d
     #[arg(long, value_name = "DURATION", requires = "history", value_parser = duration::parse_positive)]
     since: Option<Duration>,
 
     /// With --timeline or --history: human, json, or markdown, which is the page of a deployment [default: human]
-    #[arg(long, value_enum, value_name = "FORMAT", requires = "query", conflicts_with = "follow")]
+    #[arg(long, value_enum, value_name = "FORMAT", requires = "query", conflicts_with_all = ["follow", "report"])]
     format: Option<Format>,
 }
 
@@ -73,12 +89,21 @@ enum Subject {
     History(Filter),
     /// A deployment, or the running one.
     Follow(Option<Label>),
+    Report(PathBuf, ReportSubject),
+}
+
+/// What a report is about.
+#[derive(Debug)]
+enum ReportSubject {
+    /// A deployment, or the last one that the filter selects.
+    Deployment(Option<Label>, Filter),
+    Period(Filter),
 }
 
 impl QueryArgs {
     /// Whether a question is asked.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.timeline.is_some() || self.history || self.follow.is_some()
+        self.timeline.is_some() || self.history || self.follow.is_some() || self.report.is_some()
     }
 }
 
@@ -99,15 +124,22 @@ impl Query {
                 "--format markdown is the page of one deployment: write dm-stage --timeline --format markdown"
             );
         }
-        let since = args.since.and_then(|since| TimeDelta::from_std(since).ok());
-        let subject = match (args.timeline, args.follow) {
-            (Some(id), _) => Subject::Timeline(id),
-            (None, Some(id)) => Subject::Follow(id),
-            (None, None) => Subject::History(Filter {
-                service: non_empty(deployment.service.as_ref()),
-                environment: non_empty(deployment.environment.as_ref()),
-                since,
-            }),
+        let since = args.since.or(args.last).and_then(|since| TimeDelta::from_std(since).ok());
+        let filter = Filter {
+            service: non_empty(deployment.service.as_ref()),
+            environment: non_empty(deployment.environment.as_ref()),
+            since,
+        };
+        let subject = match (args.timeline, args.follow, args.report) {
+            (Some(id), ..) => Subject::Timeline(id),
+            (None, Some(id), _) => Subject::Follow(id),
+            (None, None, Some(file)) if args.last.is_some() => {
+                Subject::Report(file, ReportSubject::Period(filter))
+            }
+            (None, None, Some(file)) => {
+                Subject::Report(file, ReportSubject::Deployment(args.deployment, filter))
+            }
+            (None, None, None) => Subject::History(filter),
         };
         Ok(Self { source, subject, format, links: links.into() })
     }
@@ -118,6 +150,12 @@ pub(crate) fn answer(query: &Query) -> Result<Exit> {
     let now = SystemClock.now();
     let text = match &query.subject {
         Subject::Follow(id) => return follow(&query.source, id.as_ref()),
+        Subject::Report(file, subject) => {
+            let html = report(&query.source, subject, &query.links, now)?;
+            atomic::write(file, html.as_bytes())
+                .with_context(|| format!("cannot write the report to {}", file.display()))?;
+            return Ok(Exit::Success);
+        }
         Subject::Timeline(id) => {
             let records = query.source.read(id.as_ref())?;
             let deployment = records.find(id.as_ref(), &query.source, now)?;
@@ -139,4 +177,33 @@ pub(crate) fn answer(query: &Query) -> Result<Exit> {
     };
     output::print(&text).context("cannot print the answer")?;
     Ok(Exit::Success)
+}
+
+/// The report as HTML.
+fn report(source: &Source, subject: &ReportSubject, links: &LinkBases, now: DateTime<Utc>) -> Result<String> {
+    match subject {
+        ReportSubject::Period(filter) => {
+            let records = source.read(None)?;
+            let deployments = records.deployments(now);
+            period_report(&History::of(&deployments, filter, now), filter, now)
+        }
+        ReportSubject::Deployment(id, filter) => {
+            let records = source.read(id.as_ref())?;
+            let selected = match id {
+                Some(_) => None,
+                None => History::of(&records.deployments(now), filter, now).newest().cloned(),
+            };
+            if let (None, None, Some(service)) = (id, &selected, &filter.service)
+                && !records.is_empty()
+            {
+                bail!("{source} has no deployment of {service}{}", in_environment(filter));
+            }
+            let deployment = records.find(id.as_ref().or(selected.as_ref()), source, now)?;
+            deployment_report(&deployment, &Conclusion::of(&deployment), links, now)
+        }
+    }
+}
+
+fn in_environment(filter: &Filter) -> String {
+    filter.environment.as_ref().map(|environment| format!(" in {environment}")).unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! Events: one finished piece of work each. The journal stores them, the metrics are derived from them.
 
 mod closed_sets;
+mod watch_curve;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::term::text::short_line;
 pub const NOT_LIVE: &str = "not_live";
 
 pub use closed_sets::{Condition, Reason, RollbackResult, Status, TestResult};
+pub use watch_curve::{WatchCurve, WatchPoint};
 
 /// The format version of events in the journal. Records on a pipe and ledger entries have versions of their own.
 pub const FORMAT: u32 = 1;
@@ -189,6 +191,9 @@ pub enum Detail {
         /// Whether a kept version is only no worse than the one before: the requested limit is not met.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         no_worse: bool,
+        /// How the watch went, if requests were counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        watch: Option<WatchCurve>,
         /// The release that is live as before, as the platform names it, if the verdict is [`NOT_LIVE`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         live_release: Option<Label>,

@@ -3,6 +3,7 @@
 use common::records::Baseline;
 
 use super::comparison::Comparison;
+use super::curve::{Curve, Point};
 use crate::decision::baseline::Limits;
 use crate::decision::control_test::{ControlTest, Group};
 use crate::decision::mixture::float;
@@ -33,6 +34,7 @@ pub(crate) struct ErrorCounts {
     /// What the requests since the deployment prove; `None` without a limit or a request.
     tests: Option<Tests>,
     open: OpenBucket,
+    curve: Curve,
 }
 
 /// What the share of bad requests is tested against, in percent.
@@ -141,12 +143,20 @@ impl ErrorCounts {
 
     /// Evaluates the open bucket.
     pub(crate) fn close(&mut self) {
-        let OpenBucket { new, control, .. } = std::mem::take(&mut self.open);
+        let OpenBucket { index, new, control } = std::mem::take(&mut self.open);
         if let Some(tests) = &mut self.tests
             && new.total > 0
         {
             tests.add(new, control);
+            if let Some((bucket, evidence)) = index.zip(self.evidence()) {
+                self.curve.add(bucket, new, evidence);
+            }
         }
+    }
+
+    /// How the requests and the evidence grew, oldest first.
+    pub(super) fn curve(&self) -> &[Point] {
+        self.curve.points()
     }
 
     /// Whether the requests prove that too many are bad.

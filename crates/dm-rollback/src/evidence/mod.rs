@@ -4,6 +4,7 @@ mod activity;
 mod by_target;
 mod comparison;
 mod criteria;
+mod curve;
 pub(crate) mod error_counts;
 mod health;
 mod intake;
@@ -20,10 +21,12 @@ pub(crate) mod versions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use chrono::DateTime;
 use common::duration::format_duration;
-use common::event::SourceCount;
+use common::event::{Condition, SourceCount, WatchCurve, WatchPoint};
 use common::http::parse_url;
 use common::label::{Label, MASK};
+use common::records::Verdict;
 use url::Url;
 
 #[cfg(test)]
@@ -31,6 +34,7 @@ pub(crate) use criteria::BUCKET;
 pub use criteria::Criteria;
 pub(crate) use criteria::DEFAULT_LIMIT;
 pub(crate) use criteria::Latency;
+use curve::Point;
 pub(crate) use error_counts::ErrorCounts;
 use health::Health;
 pub use observation::Requests;
@@ -38,6 +42,8 @@ pub(crate) use observation::{Bad, Observation};
 pub(crate) use stream::{MAX_AGE, Subject};
 use timeline::Timeline;
 use versions::Versions;
+
+use crate::decision::rate_test::RateTest;
 
 /// The maximum length of a line: no record of the tools is longer.
 pub(crate) const MAX_LINE_BYTES: usize = 1024 * 1024;
@@ -159,6 +165,31 @@ impl Evidence {
                 format_duration(self.length()),
                 format_duration(watch_min)
             )
+        })
+    }
+
+    /// How the watch went, by the source that the verdict is based on; `None` if no requests were counted.
+    pub(crate) fn watch_curve(&self, verdict: &Verdict) -> Option<WatchCurve> {
+        let bad = if verdict.condition == Some(Condition::Latency) { Bad::Slow } else { Bad::Failed };
+        let counts = self.observations.values().map(|observation| observation.counts(bad));
+        let counts = counts.into_iter().find(|it| (it.total, it.bad) == (verdict.total, verdict.errors))?;
+        let bucket_ms = i64::try_from(self.criteria.bucket.as_millis()).ok()?;
+        let ms = |bucket: i64| bucket.saturating_mul(bucket_ms);
+        let first = ms(counts.curve().first()?.buckets.0);
+        #[expect(clippy::cast_precision_loss, reason = "a watch is short")]
+        let after_s = |bucket: i64| ms(bucket.saturating_add(1)).saturating_sub(first) as f64 / 1000.0;
+        let point = |point: &Point| WatchPoint {
+            after_s: after_s(point.buckets.1),
+            total: point.requests.total,
+            errors: point.requests.errors,
+            // JSON has no infinity; more digits than these say nothing.
+            evidence: (point.evidence.clamp(-999.0, 999.0) * 100.0).round() / 100.0,
+        };
+        let points = counts.curve().iter().map(point).collect();
+        Some(WatchCurve {
+            began: DateTime::from_timestamp_millis(first)?,
+            needed: RateTest::needed(),
+            points,
         })
     }
 

@@ -79,6 +79,17 @@ fn a_version_that_is_only_no_worse_than_before_is_not_recorded_as_good() {
     let mark = |flags: &[&str]| team.tool("d-1", "1.0").arg("--mark-good").args(flags).assert();
 
     watch(log(|request| request % 14 == 0));
+    let event = team.last_event();
+    let (curve, counts) = (&event["watch"], &event["evidence"][0]);
+    let points = curve["points"].as_array().unwrap();
+    let sum = |field: &str| points.iter().map(|point| point[field].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((points.len(), sum("total"), sum("errors")), (30, 2990, 214), "{curve}");
+    assert_eq!((&counts["total"], &counts["errors"]), (&2990.into(), &214.into()));
+    assert_eq!(
+        (&curve["began"], &points[29]["after_s"]),
+        (&"2026-01-01T00:05:00Z".into(), &300.0.into()),
+        "{curve}"
+    );
     let refused =
         "version 1.0 is not recorded as known good: it was kept only because it is no worse than before";
     mark(&[]).code(1).stderr(contains(refused).and(contains("give --allow-refused")));

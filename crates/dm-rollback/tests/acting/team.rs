@@ -72,6 +72,12 @@ impl Team {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// The last event of the journal.
+    pub(crate) fn last_event(&self) -> Value {
+        let text = std::fs::read_to_string(self.state.path().join("journal.jsonl")).unwrap();
+        serde_json::from_str(text.lines().last().unwrap()).unwrap()
+    }
+
     /// Moves every time in the ledger back by this number of minutes.
     pub(crate) fn advance(&self, minutes: i64) {
         let mut entries = self.ledger();

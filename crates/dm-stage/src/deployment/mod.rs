@@ -66,6 +66,14 @@ impl<'a> Deployment<'a> {
         Some(Self { identity, began, until, ending, rows })
     }
 
+    /// Its end as a whole, if that is on record.
+    pub(crate) fn whole(&self) -> Option<&'a Event> {
+        match self.ending {
+            Ending::Ended(event) => Some(event),
+            _ => None,
+        }
+    }
+
     /// The rows of its last run.
     pub(crate) fn last_run(&self) -> impl Iterator<Item = &Row<'a>> {
         self.rows.iter().filter(|row| row.until >= self.began)

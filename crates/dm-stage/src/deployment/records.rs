@@ -41,6 +41,11 @@ impl Records {
         self
     }
 
+    /// Whether nothing was read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.unfinished.is_empty()
+    }
+
     /// The deployment with this id, or the last one. `place` is where the records are from.
     ///
     /// # Errors

@@ -84,6 +84,11 @@ impl<'a> History<'a> {
         }
         Self { lines }
     }
+
+    /// The id of the newest one.
+    pub(crate) fn newest(&self) -> Option<&'a Label> {
+        self.lines.first().map(|line| &line.deployment.identity.deployment)
+    }
 }
 
 impl Now {

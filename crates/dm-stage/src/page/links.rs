@@ -41,7 +41,7 @@ impl From<LinkArgs> for LinkBases {
 }
 
 /// The links about a deployment: names and URLs.
-pub(super) fn links(
+pub(crate) fn links(
     deployment: &Deployment<'_>,
     conclusion: &Conclusion,
     bases: &LinkBases,

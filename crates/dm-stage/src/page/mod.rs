@@ -13,7 +13,8 @@ use common::duration::format_duration;
 use crate::deployment::Deployment;
 use crate::sentence::{Conclusion, Outcome};
 use common::markdown::{folded, link, text};
-pub(crate) use links::{LinkArgs, LinkBases};
+pub(crate) use links::{LinkArgs, LinkBases, links};
+pub(crate) use table::mark;
 
 /// The page.
 pub(crate) fn page(deployment: &Deployment<'_>, conclusion: &Conclusion, bases: &LinkBases) -> String {
@@ -50,7 +51,7 @@ fn subject(deployment: &Deployment<'_>, conclusion: &Conclusion, bases: &LinkBas
         format_duration((deployment.until - deployment.began).to_std().unwrap_or_default()),
     ];
     parts.extend(identity.actor.as_ref().map(|actor| format!("by {}", text(actor.as_str()))));
-    let links = links::links(deployment, conclusion, bases);
+    let links = links(deployment, conclusion, bases);
     parts.extend(links.iter().map(|(name, url)| link(name, url)));
     parts.join(" · ")
 }

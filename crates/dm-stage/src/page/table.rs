@@ -44,7 +44,7 @@ fn linked_name(row: &Row<'_>) -> String {
 }
 
 /// The result, as a sign and in words.
-pub(super) fn mark(row: &Row<'_>) -> (&'static str, &'static str) {
+pub(crate) fn mark(row: &Row<'_>) -> (&'static str, &'static str) {
     match row.event.map(|event| &event.detail) {
         Some(Detail::Rollback { result, verdict, .. }) => match (result, verdict.as_str()) {
             (Some(RollbackResult::Verified), _) => ("↩️", "rolled back"),

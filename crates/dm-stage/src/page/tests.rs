@@ -48,6 +48,7 @@ fn verdict(times: (i64, i64), verdict: &str, result: Option<RollbackResult>) -> 
         target: Some("1.9".parse().unwrap()),
         why: Some("0 of 90 requests failed".to_owned()),
         no_worse: false,
+        watch: None,
         live_release: None,
     };
     event("rollback", times, Status::Success, detail)

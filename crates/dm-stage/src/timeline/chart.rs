@@ -102,6 +102,7 @@ mod tests {
                     target: None,
                     why: None,
                     no_worse: false,
+                    watch: None,
                     live_release: None,
                 },
             ),

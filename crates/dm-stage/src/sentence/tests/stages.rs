@@ -69,6 +69,7 @@ pub(super) fn verdict(
         target: None,
         why: Some(why.to_owned()),
         no_worse: false,
+        watch: None,
         live_release: None,
     };
     let status = if verdict == "keep" { Status::Success } else { Status::Skipped };

@@ -107,6 +107,7 @@ fn what_is_live_follows_the_stage_that_deploys_and_verified_rollbacks() {
             target: target.map(|target| target.parse().unwrap()),
             why: None,
             no_worse: false,
+            watch: None,
             live_release: None,
         };
         event
@@ -165,6 +166,7 @@ fn a_kept_version_is_not_a_run_of_the_rollback_stage() {
         target: None,
         why: None,
         no_worse: false,
+        watch: None,
         live_release: None,
     };
     let Contribution { state, counters } = contribution(&event);
