@@ -4,13 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("common", &[]),
     ("http-expect", &[]),
     ("child-process", &["common"]),
     ("state-store", &["child-process", "common"]),
     ("notify", &["common", "state-store"]),
-    ("telemetry", &["common", "state-store"]),
+    ("otlp", &["common"]),
+    ("telemetry", &["common", "otlp", "state-store"]),
     ("dm-stage", &["child-process", "common", "notify", "state-store", "telemetry"]),
     ("dm-health", &["child-process", "common", "dm-smoke", "http-expect", "telemetry"]),
     ("dm-smoke", &["child-process", "common", "http-expect", "telemetry"]),

@@ -18,6 +18,7 @@ mod installing;
 mod killing;
 mod notifications;
 mod one_history;
+mod otlp;
 mod outage;
 mod packages;
 mod platforms;

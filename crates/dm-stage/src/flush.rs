@@ -3,17 +3,21 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use common::duration::format_duration;
 use common::exit::Exit;
 use common::runtime;
-use telemetry::{Context, Endpoint, GatewayClient, Outbox, settle, wait_for_exporter};
+use telemetry::{
+    Context, Endpoint, GatewayClient, OtlpSettings, Outbox, send_waiting, settle, wait_for_exporter,
+};
 
 /// What to send, and where to.
 #[derive(Debug)]
 pub struct Flush {
     /// The Pushgateway.
-    pub endpoint: Endpoint,
+    pub endpoint: Option<Endpoint>,
+    /// The collectors of OpenTelemetry.
+    pub otlp: Option<OtlpSettings>,
     /// The folder of the journal and the outbox.
     pub state_dir: PathBuf,
     /// How long it may take.
@@ -26,9 +30,32 @@ pub(crate) fn flush_shared(context: &Context) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Sends all pending events, and verifies that they arrived.
+/// Sends all pending events, and verifies that they arrived. What fails at one place keeps nothing from the other.
 pub(crate) fn flush(flush: &Flush) -> Result<Exit> {
-    let client = GatewayClient::new(&flush.endpoint, flush.budget)?;
+    let sent = match &flush.otlp {
+        Some(settings) => send_to_collectors(flush, settings),
+        None => Ok(()),
+    };
+    if let Some(endpoint) = &flush.endpoint {
+        push(flush, endpoint)?;
+    }
+    sent.map(|()| Exit::Success)
+}
+
+/// Sends traces and logs.
+fn send_to_collectors(flush: &Flush, settings: &OtlpSettings) -> Result<()> {
+    let sent = async {
+        wait_for_exporter(&flush.state_dir).await?;
+        tokio::time::timeout(flush.budget, send_waiting(&flush.state_dir, settings)).await.map_err(|_| {
+            anyhow!("traces and logs not sent yet: no response within {}", format_duration(flush.budget))
+        })
+    };
+    let messages = runtime::block_on(sent).context("cannot set up the event loop")??;
+    if messages.is_empty() { Ok(()) } else { Err(anyhow!(messages.join("; "))) }
+}
+
+fn push(flush: &Flush, endpoint: &Endpoint) -> Result<()> {
+    let client = GatewayClient::new(endpoint, flush.budget)?;
     // A lock that somebody holds is reported before the budget has ended.
     let outbox = Outbox::new(&flush.state_dir).waiting_at_most(flush.budget * 3 / 4);
     let settled = async {
@@ -38,9 +65,9 @@ pub(crate) fn flush(flush: &Flush) -> Result<Exit> {
         }
         tokio::time::timeout(flush.budget, settle(&client, &outbox)).await
     };
-    let gateway = flush.endpoint.display_url();
+    let gateway = endpoint.display_url();
     match runtime::block_on(settled).context("cannot set up the event loop")? {
-        Ok(Ok(0)) => Ok(Exit::Success),
+        Ok(Ok(0)) => Ok(()),
         Ok(Ok(groups)) => {
             bail!(
                 "{groups} groups at {gateway} are not settled: the Pushgateway rejected them, or other tools are writing \

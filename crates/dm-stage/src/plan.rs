@@ -11,7 +11,7 @@ use common::event::{Reason, Status};
 use common::github_actions::GitHub;
 use common::label::Stage;
 use notify::Notifiers;
-use telemetry::{Context, WorkKind, state_dir};
+use telemetry::{Context, Sinks, WorkKind, state_dir};
 
 use crate::announcement;
 use crate::args::Args;
@@ -109,10 +109,14 @@ pub fn plan(args: Args) -> Result<Plan> {
         if context.sinks.state_url.is_some() {
             return Ok(Plan::FlushShared(context));
         }
-        let endpoint = context.sinks.gateway.context("no Pushgateway to push to: set PUSHGATEWAY_URL")?;
-        let state_dir =
-            context.sinks.state_dir.context("no journal to push from: set DM_STATE_DIR or HOME")?;
-        return Ok(Plan::Flush(Flush { endpoint, state_dir, budget: context.sinks.budget }));
+        let Sinks { gateway: endpoint, otlp, state_dir, budget, .. } = context.sinks;
+        if endpoint.is_none() && otlp.is_none() {
+            bail!(
+                "no Pushgateway to push to: set PUSHGATEWAY_URL, or OTEL_EXPORTER_OTLP_ENDPOINT for a collector"
+            );
+        }
+        let state_dir = state_dir.context("no journal to push from: set DM_STATE_DIR or HOME")?;
+        return Ok(Plan::Flush(Flush { endpoint, otlp, state_dir, budget }));
     }
     let Some(stage) = args.stage else {
         bail!("no stage given: write dm-stage STAGE -- COMMAND, such as dm-stage build -- cargo build");

@@ -117,6 +117,12 @@ impl Context {
                     export.textfile.as_ref(),
                 )?,
                 gateway,
+                otlp: settings
+                    .check(
+                        otlp::Settings::from_env(&env::system).map_err(anyhow::Error::from),
+                        "no traces and logs are sent",
+                    )?
+                    .flatten(),
                 required: export.gateway.require_export,
                 budget: settings
                     .given("DM_EXPORT_BUDGET", "it is 2s", export.export_budget.as_ref())?

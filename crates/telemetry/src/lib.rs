@@ -1,4 +1,4 @@
-//! Where an event goes once it has happened: the journal, the textfile and the Pushgateway.
+//! Where an event goes once it has happened: the journal, the textfile, the Pushgateway and OpenTelemetry collectors.
 //!
 //! It owns the [`Recorder`], the journal on disk, the metric families and their text format, the textfile for
 //! `node_exporter`, the Pushgateway protocol with its outbox, and the process that pushes after a tool has ended. It
@@ -12,6 +12,7 @@ mod exporter;
 mod interrupted;
 mod journal;
 mod metrics;
+mod otlp_export;
 mod pushgateway;
 mod recorder;
 mod running;
@@ -27,6 +28,8 @@ pub use exporter::{main, wait_for_exporter};
 pub use interrupted::record_interrupted;
 pub use journal::{Contents, Entry, Journal, Unreadable};
 pub use metrics::catalog;
+pub use otlp::Settings as OtlpSettings;
+pub use otlp_export::send_waiting;
 pub use pushgateway::{Endpoint, GatewayClient, Outbox, settle};
 pub use recorder::{Recorded, Recorder, Sinks};
 pub use running::Unfinished;

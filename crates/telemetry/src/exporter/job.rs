@@ -16,8 +16,8 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 pub(crate) struct Job {
     /// The state directory, from the root.
     pub(crate) state_dir: PathBuf,
-    /// The Pushgateway.
-    pub(crate) gateway: PortableEndpoint,
+    /// The Pushgateway, if there is one. The collectors of OpenTelemetry are in the environment.
+    pub(crate) gateway: Option<PortableEndpoint>,
 }
 
 impl Job {

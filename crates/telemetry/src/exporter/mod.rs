@@ -14,10 +14,12 @@
 //! | `launch` | starting one, and waiting for its end |
 //! | `process` | the exporter's own process |
 //! | `drain` | sending all that waits |
+//! | `gateway` | sending it to the Pushgateway |
 //! | `failure` | what the next tool reports |
 
 mod drain;
 mod failure;
+mod gateway;
 mod job;
 mod launch;
 mod process;

@@ -10,7 +10,7 @@ use common::runtime;
 use nix::unistd::{alarm, chdir, close, setsid};
 use tokio::time::{Instant, timeout_at};
 
-use super::drain::{Drain, Progress};
+use super::drain::Drain;
 use super::job::Job;
 use super::launch::{LOCK, launch_with};
 
@@ -31,16 +31,16 @@ pub(super) fn run() {
     close_inherited();
     let Ok(lock) = Lock::from_stdout() else { return };
     let Ok(job) = Job::read(io::stdin()) else { return };
+    let Ok(folder) = PrivateDir::create(&job.state_dir, &[]) else { return };
+    let mut drain = Drain::new(job);
     // A folder that this process is in could not be unmounted.
     let _ = chdir("/");
-    let Ok(folder) = PrivateDir::create(&job.state_dir, &[]) else { return };
-    let Ok(mut drain) = Drain::new(job) else { return };
     let _ = runtime::block_on(async {
         let mut lock = Some(lock);
         let deadline = Instant::now() + BUDGET;
         while let Some(held) = lock.take() {
             match timeout_at(deadline, drain.send_all()).await {
-                Ok(Progress::Sent) => {
+                Ok(()) => {
                     drop(held);
                     // A tool that found the lock held has written its event before.
                     if drain.has_more() {
@@ -51,7 +51,7 @@ pub(super) fn run() {
                 Err(_) if drain.has_progressed() && drain.has_more() => {
                     let _ = launch_with(held, &drain.job());
                 }
-                Ok(Progress::Failed) | Err(_) => {}
+                Err(_) => {}
             }
         }
     });

@@ -1,4 +1,4 @@
-//! A circuit breaker: after the Pushgateway, or the store of the shared state, did not respond, no tool that shares the
+//! A circuit breaker: after the Pushgateway, the store of the shared state, or a collector did not respond, no tool that shares the
 //! state directory tries it again for a while. An outage costs one budget per deployment, not one per stage.
 
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use common::fs::PrivateDir;
+use otlp::Signal;
 
 /// The name of the file for the Pushgateway.
 const GATEWAY: &str = "gateway.down";
@@ -36,6 +37,15 @@ impl CircuitBreaker {
     /// The breaker for the store whose redacted URL is `store`.
     pub(crate) fn of_store(state_dir: &Path, store: String) -> Self {
         Self { state_dir: state_dir.to_owned(), file: STORE, server: store }
+    }
+
+    /// The breaker for the collector of this signal whose redacted URL is `collector`.
+    pub(crate) fn of_collector(state_dir: &Path, signal: Signal, collector: String) -> Self {
+        let file = match signal {
+            Signal::Traces => "otlp-traces.down",
+            Signal::Logs => "otlp-logs.down",
+        };
+        Self { state_dir: state_dir.to_owned(), file, server: collector }
     }
 
     /// Whether this server failed less than 30 s before `now`.

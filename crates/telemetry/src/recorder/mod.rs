@@ -4,6 +4,7 @@
 //! The recorder alone writes the journal. With a Pushgateway it writes journal and outbox in one step, so that a kill in
 //! between loses or repeats nothing.
 
+mod collectors;
 mod sinks;
 mod worker;
 
@@ -20,11 +21,13 @@ use state_store::StoreError;
 
 use crate::exporter::{Failure, Job, launch};
 use crate::metrics::exposition::Remark;
+use crate::otlp_export;
 use crate::pushgateway::{Endpoint, GroupKey, PushError, PushSession, journal_and_enqueue, run_of};
 use crate::running::Mark;
 use crate::shared::{ShareError, SharedSession, Spool, Usable};
 use crate::textfile::Textfile;
 use crate::work::WorkItem;
+use collectors::CollectorThread;
 pub use sinks::Sinks;
 use worker::{Patience, PushReport, PushWorker};
 
@@ -77,6 +80,7 @@ impl Recorder {
         let deadline = clock.instant() + self.sinks.budget;
         self.report_exporter();
         let unsaved = self.save(event);
+        self.enqueue_for_collectors(event);
         if let Some(mark) = self.mark.take() {
             mark.clear();
         }
@@ -89,6 +93,7 @@ impl Recorder {
         if unsaved.is_none() && self.is_detached() && self.hand_over(clock.now()).is_ok() {
             return self.recorded;
         }
+        let collectors = CollectorThread::start(&self.sinks, clock.now());
         // If another tool has found the Pushgateway down during this work, that tool has waited and warned already.
         let worker = self.worker.take();
         if let Some(mut worker) = worker.filter(|it| self.sinks.is_usable(it.breaker.as_ref(), clock.now())) {
@@ -96,33 +101,56 @@ impl Recorder {
             let _ = worker.end.take().map(|end| end.send(unsaved));
             self.await_push(&worker, deadline, clock);
         }
+        if let Some(collectors) = collectors {
+            let warnings =
+                collectors.wait(deadline.saturating_duration_since(clock.instant()), self.sinks.budget);
+            self.recorded.warnings.extend(warnings);
+        }
         self.recorded
+    }
+
+    /// Leaves the event for the collectors. Each tool, or an exporter, sends what waits.
+    fn enqueue_for_collectors(&mut self, event: &Event) {
+        let Some(settings) = &self.sinks.otlp else { return };
+        let Some(folder) = &self.sinks.state_dir else {
+            return self.warn("no traces and logs are sent: set DM_STATE_DIR or HOME".to_owned());
+        };
+        if let Err(error) = otlp_export::enqueue(folder, settings, event) {
+            self.warn(format!("no traces and logs are sent: cannot write to {}: {error}", folder.display()));
+        }
     }
 
     /// Whether an exporter pushes the outcome. What was done in a whole deployment is exported when that ends: a CI system
     /// may then kill what still runs.
     fn is_detached(&self) -> bool {
-        let Sinks { is_detached, gateway, state_dir, .. } = &self.sinks;
-        *is_detached && gateway.is_some() && state_dir.is_some() && !self.work.stage.is_deployment()
+        let Sinks { is_detached, gateway, otlp, state_dir, .. } = &self.sinks;
+        let has_sink = gateway.is_some() || otlp.is_some();
+        *is_detached && has_sink && state_dir.is_some() && !self.work.stage.is_deployment()
     }
 
     /// Leaves the outcome, which is in the outbox, to an exporter. If the Pushgateway was found down, to a later one.
     fn hand_over(&self, now: DateTime<Utc>) -> Result<()> {
-        let (Some(state_dir), Some(gateway)) = (&self.sinks.state_dir, &self.sinks.gateway) else {
-            return Ok(());
-        };
-        if let Some((run, _)) = run_of(&self.work) {
+        let Sinks { state_dir, gateway, otlp, .. } = &self.sinks;
+        let Some(state_dir) = state_dir else { return Ok(()) };
+        if let Some((run, _)) = run_of(&self.work).filter(|_| gateway.is_some()) {
             self.sinks.outbox(state_dir).ended_runs().add(&run)?;
         }
-        if !self.sinks.is_usable(self.sinks.gateway_breaker().as_ref(), now) {
+        let is_up = self.sinks.is_usable(self.sinks.gateway_breaker().as_ref(), now);
+        let gateway = gateway.as_ref().filter(|_| is_up).map(Endpoint::to_portable);
+        if gateway.is_none() && otlp.is_none() {
             return Ok(());
         }
-        launch(&Job { state_dir: std::path::absolute(state_dir)?, gateway: gateway.to_portable() })
+        launch(&Job { state_dir: std::path::absolute(state_dir)?, gateway })
     }
 
     /// Reports what an exporter has left to be reported.
     fn report_exporter(&mut self) {
-        if let Some(folder) = self.sinks.state_dir.as_ref().filter(|_| self.sinks.gateway.is_some()) {
+        if let Some(folder) = self
+            .sinks
+            .state_dir
+            .as_ref()
+            .filter(|_| self.sinks.gateway.is_some() || self.sinks.otlp.is_some())
+        {
             self.recorded.warnings.extend(Failure::take(folder));
         }
     }

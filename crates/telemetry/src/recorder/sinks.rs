@@ -20,6 +20,8 @@ pub struct Sinks {
     pub textfile: Option<PathBuf>,
     /// The Pushgateway.
     pub gateway: Option<Endpoint>,
+    /// The collectors of OpenTelemetry.
+    pub otlp: Option<otlp::Settings>,
     /// Whether the tool fails if an event could not be pushed.
     pub required: bool,
     /// How long all exporting together may take after the work has ended.
