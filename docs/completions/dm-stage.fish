@@ -21,7 +21,7 @@ complete -c dm-stage -l github -d 'In GitHub Actions, any of: group (fold the ou
 complete -c dm-stage -l finish -d 'Only record that a stage begun with --start has ended: success, failure, error, timeout, cancelled or skipped' -r
 complete -c dm-stage -l timeline -d 'Print the timeline of a deployment from the journal; without an ID, of the last one' -r
 complete -c dm-stage -l follow -d 'Print what a deployment does while it runs, a line for each stage that starts or ends; without an ID, of the one that runs on this machine' -r
-complete -c dm-stage -l report -d 'Write a report to this file, as a page of HTML that needs no network: about the last deployment, about the one that --deployment names, or with --last about all of some time. --service and --environment select deployments' -r -F
+complete -c dm-stage -l report -d 'Write a report to this file, or - for stdout, as a page of HTML that needs no network: about the last deployment, about the one that --deployment names, or with --last about all of some time. --service and --environment select deployments' -r -F
 complete -c dm-stage -l deployment -d 'With --report: the deployment' -r
 complete -c dm-stage -l last -d 'With --report: all deployments that began within this time, such as 30d' -r
 complete -c dm-stage -l since -d 'With --history: only deployments that began within this time, such as 30d' -r

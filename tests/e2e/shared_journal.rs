@@ -286,3 +286,36 @@ fn a_rollback_without_the_shared_state_reaches_it_with_the_next_stage_or_flush()
         assert_eq!(kinds, ["intent", "outcome"]);
     }
 }
+
+#[test]
+fn a_report_goes_back_to_events_that_have_left_the_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = || runner(folder.path(), "disabled");
+    succeeds(stage(&machine(), &["deployment", "--deployment-id", "d-new", "--", "true"]));
+    let mut state = document(folder.path());
+    let shop = folder.path().join("production/shop");
+    std::fs::create_dir_all(shop.join("sealed")).unwrap();
+    for (number, days) in [40, 20, 10].into_iter().enumerate() {
+        let mut event = state["events"][0].clone();
+        let ts = SystemClock.now() - chrono::TimeDelta::days(days);
+        event["ts"] = ts.to_rfc3339().into();
+        event["id"] = format!("{number:016x}").into();
+        event["deployment"] = format!("d-{days}").into();
+        let segment = serde_json::json!({"v": 1, "ledger": [], "events": [event]});
+        common::fs::atomic::write(
+            &shop.join(format!("sealed/{number:010}.json")),
+            segment.to_string().as_bytes(),
+        )
+        .unwrap();
+    }
+    state["sealed"] = 3.into();
+    common::fs::atomic::write(&shop.join("state.json"), state.to_string().as_bytes()).unwrap();
+
+    for (last, expected) in [("15d", 2), ("30d", 3), ("60d", 4)] {
+        let history = succeeds(stage(&machine(), &["--history", "--since", last]));
+        assert_eq!(history.lines().count(), expected + 1, "{last}: {history}");
+        let report = succeeds(stage(&machine(), &["--report", "-", "--last", last]));
+        let figure = format!("<dt>Deployments</dt><dd><data value=\"{expected}.0\">");
+        assert!(report.contains(&figure), "{last}: {report}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Questions about deployments, answered from the journals.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -14,7 +14,7 @@ use common::fs::atomic;
 use common::label::Label;
 use common::output;
 
-use crate::deployment::Source;
+use crate::deployment::{Records, Source};
 use crate::follow::follow;
 use crate::history::{Filter, History, table};
 use crate::json;
@@ -41,7 +41,7 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "ID", num_args = 0..=1, group = "query", conflicts_with_all = ["stage", "command", "start", "finish", "timeout"])]
     follow: Option<Option<Label>>,
 
-    /// Write a report to this file, as a page of HTML that needs no network: about the last deployment, about the one that
+    /// Write a report to this file, or - for stdout, as a page of HTML that needs no network: about the last deployment, about the one that
     /// --deployment names, or with --last about all of some time. --service and --environment select deployments
     #[arg(long, value_name = "FILE", group = "query", conflicts_with_all = ["stage", "command", "start", "finish", "timeout"])]
     report: Option<PathBuf>,
@@ -152,6 +152,10 @@ pub(crate) fn answer(query: &Query) -> Result<Exit> {
         Subject::Follow(id) => return follow(&query.source, id.as_ref()),
         Subject::Report(file, subject) => {
             let html = report(&query.source, subject, &query.links, now)?;
+            if file == Path::new("-") {
+                output::print(&html).context("cannot print the report")?;
+                return Ok(Exit::Success);
+            }
             atomic::write(file, html.as_bytes())
                 .with_context(|| format!("cannot write the report to {}", file.display()))?;
             return Ok(Exit::Success);
@@ -166,7 +170,7 @@ pub(crate) fn answer(query: &Query) -> Result<Exit> {
             }
         }
         Subject::History(filter) => {
-            let records = query.source.read(None)?;
+            let records = read(&query.source, filter, now)?;
             let deployments = records.deployments(now);
             let history = History::of(&deployments, filter, now);
             match query.format {
@@ -179,11 +183,19 @@ pub(crate) fn answer(query: &Query) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// What the journals say of the time that the filter selects.
+fn read(source: &Source, filter: &Filter, now: DateTime<Utc>) -> Result<Records> {
+    match filter.since.and_then(|since| now.checked_sub_signed(since)) {
+        Some(since) => source.read_since(since),
+        None => source.read(None),
+    }
+}
+
 /// The report as HTML.
 fn report(source: &Source, subject: &ReportSubject, links: &LinkBases, now: DateTime<Utc>) -> Result<String> {
     match subject {
         ReportSubject::Period(filter) => {
-            let records = source.read(None)?;
+            let records = read(source, filter, now)?;
             let deployments = records.deployments(now);
             period_report(&History::of(&deployments, filter, now), filter, now)
         }

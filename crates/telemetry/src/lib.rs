@@ -34,6 +34,6 @@ pub use pushgateway::{Endpoint, GatewayClient, Outbox, settle};
 pub use recorder::{Recorded, Recorder, Sinks};
 pub use running::Unfinished;
 pub use shared::{
-    JournalOfAll, PendingEntries, deployment_events, flush_shared, read_deployment, read_journal,
+    JournalOfAll, PendingEntries, deployment_events, flush_shared, read_deployment, read_journal, read_since,
 };
 pub use work::{WorkItem, WorkKind};

@@ -1,15 +1,20 @@
 //! The journals to read.
 
 use std::fmt::{self, Display, Formatter};
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
 use common::cli::warn;
 use common::event::Event;
 use common::identity::Identity;
 use common::label::Label;
-use telemetry::{Contents, Context, Journal, Unfinished, deployment_events, read_deployment, read_journal};
+use telemetry::{
+    Contents, Context, Journal, JournalOfAll, Unfinished, deployment_events, read_deployment, read_journal,
+    read_since,
+};
 
 use super::Records;
 use crate::tool::TOOL;
@@ -32,7 +37,25 @@ impl Source {
     /// # Errors
     /// A journal exists but cannot be read.
     pub(crate) fn read(&self, deployment: Option<&Label>) -> Result<Records> {
-        let contents = self.contents(deployment).with_context(|| format!("cannot read {self}"))?;
+        self.records(|context| {
+            let Context { sinks, identity, .. } = context;
+            match deployment {
+                Some(id) => read_deployment(sinks, identity, id, LIMIT),
+                None => read_journal(sinks, identity),
+            }
+        })
+    }
+
+    /// Reads everything since this time. Warns of what cannot be read.
+    ///
+    /// # Errors
+    /// A journal exists but cannot be read.
+    pub(crate) fn read_since(&self, since: DateTime<Utc>) -> Result<Records> {
+        self.records(|context| read_since(&context.sinks, &context.identity, since, LIMIT))
+    }
+
+    fn records(&self, shared: impl FnOnce(&Context) -> io::Result<JournalOfAll>) -> Result<Records> {
+        let contents = self.contents(shared).with_context(|| format!("cannot read {self}"))?;
         if let Some(first) = contents.unreadable.first() {
             let more = match contents.unreadable.len() {
                 1 => String::new(),
@@ -44,15 +67,11 @@ impl Source {
         Ok(records.with_unfinished(self.unfinished()))
     }
 
-    fn contents(&self, deployment: Option<&Label>) -> Result<Contents> {
+    fn contents(&self, shared: impl FnOnce(&Context) -> io::Result<JournalOfAll>) -> Result<Contents> {
         match self {
             Self::Local(folder) => Ok(Journal::new(folder).read_all()?),
             Self::Shared(context) => {
-                let Context { sinks, identity, .. } = context.as_ref();
-                let (contents, warning) = match deployment {
-                    Some(id) => read_deployment(sinks, identity, id, LIMIT)?,
-                    None => read_journal(sinks, identity)?,
-                };
+                let (contents, warning) = shared(context)?;
                 warn(context.tool, &Vec::from_iter(warning));
                 Ok(contents)
             }

@@ -38,7 +38,7 @@ mod totals;
 pub(crate) use error::ShareError;
 pub(crate) use link::Link;
 pub use now::flush_shared;
-pub use read::{JournalOfAll, deployment_events, read_deployment, read_journal};
+pub use read::{JournalOfAll, deployment_events, read_deployment, read_journal, read_since};
 pub(crate) use session::{Report, SharedSession, Usable};
 pub use spool::PendingEntries;
 pub(crate) use spool::Spool;
