@@ -35,6 +35,7 @@ settings=(SERVICE COMPONENTS MIGRATE DATABASE_MIGRATE SMOKE_SUITE SMOKE_BASE_URL
 component_settings=(BUILD DEPLOY RELEASE ROLLBACK HEALTH_URL HEALTH_BODY WATCH_URL VERSION_AT)
 deployed=()                # the components that this run deployed and may have to roll back
 declare -A status=()       # the exit codes of the last step, by component
+failed=                    # the components for which the last step failed
 declare -A rolled_back=()  # dm-rollback's exit code for each component with a verdict to roll back, done or not
 proven=yes                 # whether all verdicts were good
 
@@ -114,7 +115,7 @@ deployment() {
 
     mapfile -t list < <(with_setting BUILD)
     step build build "${list[@]}"
-    all_succeeded || nothing_deployed "$(failed_components) failed to build"
+    all_succeeded || nothing_deployed "$failed failed to build"
     mapfile -t list < <(with_setting DEPLOY)
     step "version check" check_not_refused "${list[@]}"
     all_succeeded || nothing_deployed "this version was rolled back before"
@@ -122,10 +123,10 @@ deployment() {
     [ "$MIGRATE" = after ] || migration
     deployed=("${list[@]}")
     step deploy deploy "${deployed[@]}"
-    all_succeeded || undo "$(failed_components) failed to deploy"
+    all_succeeded || undo "$failed failed to deploy"
     mapfile -t list < <(with_setting HEALTH_URL)
     step "health check" health "${list[@]}"
-    act_on_verdicts "$(failed_components) did not become healthy"
+    act_on_verdicts "$failed did not become healthy"
     [ "$MIGRATE" = before ] || migration
     if [ -n "$SMOKE_SUITE" ]; then
         smoke_tests
@@ -133,7 +134,7 @@ deployment() {
     fi
     mapfile -t list < <(with_setting WATCH_URL)
     step "watch for $WATCH" watch "${list[@]}"
-    act_on_verdicts "$(failed_components) failed while it was watched"
+    act_on_verdicts "$failed failed while it was watched"
 
     # No further check follows, so later deployments may roll back to this version of what was checked.
     mapfile -t list < <(judged)
@@ -153,15 +154,6 @@ judged() {
 }
 
 all_succeeded() { [[ ${status[*]} =~ ^(0( 0)*)?$ ]]; }
-
-# Prints the components for which the last step failed.
-failed_components() {
-    local component failed=()
-    for component in "${!status[@]}"; do
-        [ "${status[$component]}" = 0 ] || failed+=("$component")
-    done
-    printf '%s' "${failed[*]-}"
-}
 
 # Continues or ends the deployment after a step with verdicts. $status holds dm-rollback's exit codes.
 act_on_verdicts() {

@@ -2,16 +2,24 @@
 # the variables.
 # shellcheck shell=bash disable=SC2154,SC2153,SC2004
 
-# Runs FUNCTION for all components in parallel and waits for all of them. $status holds their exit codes.
+# Runs FUNCTION for all components in parallel and waits for all of them. $status holds their exit codes, $failed the names of
+# those that failed.
+#
+# It substitutes no command and no process for its output: if a signal comes while bash 5.2 reads one, it reads the trap's
+# command as a part of it ("unexpected EOF while looking for matching `)'"), and the trap is lost.
 step() {
     local title=$1 function=$2 component output
     shift 2
     status=()
+    failed=
     [ $# -gt 0 ] || return 0
     log "$title: $*"
     local -A pids=()
     for component in "$@"; do
-        exec {output}> >(show "$component")
+        mkfifo "$work/output"
+        show "$component" < "$work/output" &
+        exec {output}> "$work/output"
+        rm "$work/output"
         # Close the descriptor in the command: a service that it starts may keep it open.
         one "$title" "$function" "$component" >&"$output" 2>&1 {output}>&- {shown}>&- &
         pids[$component]=$!
@@ -20,6 +28,7 @@ step() {
     for component in "$@"; do
         status[$component]=0
         wait "${pids[$component]}" || status[$component]=$?
+        [ "${status[$component]}" = 0 ] || failed+=${failed:+ }$component
         read -r -t 10 <&"$shown" || true
     done
 }

@@ -74,6 +74,9 @@ impl GatewaySender {
     /// Sends all that waits. Returns what went wrong, a message each.
     pub(super) async fn send_all(&mut self) -> Vec<String> {
         let mut messages = Vec::new();
+        if self.has_failed {
+            return messages;
+        }
         let result = self.send_groups(&mut messages).await;
         if let Err(error) = &result {
             self.note(&mut messages, error, SystemClock.now());

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use common::clock::{Clock as _, SystemClock};
 use common::env;
 use common::event::Event;
-use otlp::{Client, Outcome, Settings, Target};
+use otlp::{Client, Outcome, Settings, Signal, Target};
 
 use super::queue::Queue;
 use crate::pushgateway::CircuitBreaker;
@@ -23,13 +23,26 @@ const LOCK_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Sender {
     state_dir: PathBuf,
     settings: Settings,
-    /// Whether a collector did not accept what waits: trying again at once would not help.
+    /// The signals that could not be sent: trying again at once would not help.
+    failed: Vec<Signal>,
+}
+
+/// What became of a signal: what went wrong, a message each, and whether something still waits that could not be sent.
+#[derive(Debug, Default)]
+struct Sent {
+    messages: Vec<String>,
     has_failed: bool,
+}
+
+impl Sent {
+    fn failed(message: String) -> Self {
+        Self { messages: vec![message], has_failed: true }
+    }
 }
 
 impl Sender {
     pub(crate) fn new(state_dir: &Path, settings: &Settings) -> Self {
-        Self { state_dir: state_dir.to_owned(), settings: settings.clone(), has_failed: false }
+        Self { state_dir: state_dir.to_owned(), settings: settings.clone(), failed: Vec::new() }
     }
 
     /// The same by the settings in the environment; `None` if nothing is exported, or a setting is wrong.
@@ -45,7 +58,8 @@ impl Sender {
 
     /// Whether something waits that may be sent.
     pub(crate) fn has_more(&self) -> bool {
-        !self.has_failed && self.settings.targets.iter().any(|target| self.waiting(target) > 0)
+        let mut targets = self.settings.targets.iter().filter(|target| !self.failed.contains(&target.signal));
+        targets.any(|target| self.waiting(target) > 0)
     }
 
     /// The number of events that wait as all signals together.
@@ -69,35 +83,35 @@ impl Sender {
     /// Sends all that waits, except to collectors that were found down a moment ago. Returns what went wrong, a message each.
     pub(crate) async fn send_all(&mut self) -> Vec<String> {
         let now = SystemClock.now();
-        let mut targets = self
-            .settings
-            .targets
-            .iter()
-            .filter(|target| !self.breaker(target).is_open(now))
-            .collect::<Vec<_>>();
-        self.has_failed = targets.len() < self.settings.targets.len();
-        let (second, first) = (targets.pop(), targets.pop());
-        let (first, second) = tokio::join!(self.send_if(first), self.send_if(second));
-        let messages = [first, second].concat();
-        self.has_failed |= !messages.is_empty();
+        let (down, up): (Vec<&Target>, Vec<&Target>) =
+            self.settings.targets.iter().partition(|target| self.breaker(target).is_open(now));
+        let mut failed: Vec<Signal> = down.iter().map(|target| target.signal).collect();
+        let (first, second) = (up.first().copied(), up.get(1).copied());
+        let sent = tokio::join!(self.send_if(first), self.send_if(second));
+        let mut messages = Vec::new();
+        for (target, sent) in up.iter().zip([sent.0, sent.1]) {
+            messages.extend(sent.messages);
+            failed.extend(sent.has_failed.then_some(target.signal));
+        }
+        self.failed = failed;
         messages
     }
 
-    async fn send_if(&self, target: Option<&Target>) -> Vec<String> {
+    async fn send_if(&self, target: Option<&Target>) -> Sent {
         match target {
-            Some(target) => self.send(target).await.unwrap_or_else(|message| vec![message]),
-            None => Vec::new(),
+            Some(target) => self.send(target).await.unwrap_or_else(Sent::failed),
+            None => Sent::default(),
         }
     }
 
-    async fn send(&self, target: &Target) -> Result<Vec<String>, String> {
+    async fn send(&self, target: &Target) -> Result<Sent, String> {
         let not_sent = |problem: String| {
             format!("{} not sent to {} yet: {problem}", target.signal.as_str(), target.display_url())
         };
         let queue =
             Queue::open(&self.state_dir, target.signal).map_err(|error| not_sent(error.to_string()))?;
         if queue.names().map_err(|error| not_sent(error.to_string()))?.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Sent::default());
         }
         let _lock = queue.lock(LOCK_LIMIT).map_err(|error| not_sent(error.to_string()))?;
         let client = Client::new(target, &self.settings.resource).map_err(&not_sent)?;
@@ -107,7 +121,7 @@ impl Sender {
             let mut names = queue.names().map_err(|error| not_sent(error.to_string()))?;
             names.truncate(batch);
             if names.is_empty() {
-                return Ok(messages);
+                return Ok(Sent { messages, has_failed: false });
             }
             let events: Vec<Event> = names.iter().filter_map(|name| queue.read(name)).collect();
             if events.is_empty() {
@@ -136,7 +150,7 @@ impl Sender {
                             target.signal.as_str()
                         ));
                     }
-                    return Ok(messages);
+                    return Ok(Sent { messages, has_failed: true });
                 }
             }
         }
@@ -148,14 +162,11 @@ impl Sender {
 }
 
 /// Sends all that waits, also to collectors that were found down a moment ago. Returns what went wrong, a message each.
-///
-/// # Errors
-/// The state directory cannot be used.
 pub async fn send_waiting(state_dir: &Path, settings: &Settings) -> Vec<String> {
     let sender = Sender::new(state_dir, settings);
     let mut messages = Vec::new();
     for target in &settings.targets {
-        messages.extend(sender.send_if(Some(target)).await);
+        messages.extend(sender.send_if(Some(target)).await.messages);
     }
     messages
 }
