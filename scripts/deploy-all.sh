@@ -36,6 +36,7 @@ component_settings=(BUILD DEPLOY RELEASE ROLLBACK HEALTH_URL HEALTH_BODY WATCH_U
 deployed=()                # the components that this run deployed and may have to roll back
 declare -A status=()       # the exit codes of the last step, by component
 failed=                    # the components for which the last step failed
+pipes=0                    # the number of pipes for the output of components
 declare -A rolled_back=()  # dm-rollback's exit code for each component with a verdict to roll back, done or not
 proven=yes                 # whether all verdicts were good
 

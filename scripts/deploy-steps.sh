@@ -8,7 +8,7 @@
 # It substitutes no command and no process for its output: if a signal comes while bash 5.2 reads one, it reads the trap's
 # command as a part of it ("unexpected EOF while looking for matching `)'"), and the trap is lost.
 step() {
-    local title=$1 function=$2 component output
+    local title=$1 function=$2 component output pipe both
     shift 2
     status=()
     failed=
@@ -16,10 +16,12 @@ step() {
     log "$title: $*"
     local -A pids=()
     for component in "$@"; do
-        mkfifo "$work/output"
-        show "$component" < "$work/output" &
-        exec {output}> "$work/output"
-        rm "$work/output"
+        pipe=$work/output.$((pipes += 1))
+        mkfifo "$pipe"
+        # Open for both, so that nobody waits for the other end, not even if this shell is killed in between.
+        exec {both}<> "$pipe"
+        show "$component" < "$pipe" {both}>&- &
+        exec {output}> "$pipe" {both}>&-
         # Close the descriptor in the command: a service that it starts may keep it open.
         one "$title" "$function" "$component" >&"$output" 2>&1 {output}>&- {shown}>&- &
         pids[$component]=$!
