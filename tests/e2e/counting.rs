@@ -160,12 +160,16 @@ fn killed_at_any_moment_the_next_tool_makes_the_counter_exact() {
     let whole_run = started.elapsed() / 5;
     let proxy = KillingProxy::new(&gateway);
     let mut states: Vec<String> = Vec::new();
-    for moment in [Moment::BeforeRequest, Moment::BeforeAnswer] {
+    for moment in [Moment::BeforeRequest, Moment::BeforeAnswer, Moment::OnItsWay] {
         for request in 0.. {
             if !proxy.kills(&mut build(&machine), moment, request) {
                 break;
             }
             states.extend(pending_events(&machine));
+            if matches!(moment, Moment::OnItsWay) {
+                succeeds(build(&machine));
+                proxy.deliver();
+            }
         }
     }
     // The kills must have hit each state of the protocol.
@@ -179,6 +183,7 @@ fn killed_at_any_moment_the_next_tool_makes_the_counter_exact() {
         let child = build(&machine).stderr(Stdio::null()).spawn().unwrap();
         // From a third of a run to a little over a whole one.
         killed += u32::from(kill_after(whole_run / 3 + whole_run.mul_f64(random.f64()), child));
+        gateway.finish_requests_of_the_dead();
     }
     succeeds(build(&machine));
     succeeds(stage(&machine, &["--flush"]));

@@ -3,6 +3,7 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,8 @@ pub(crate) enum Moment {
     BeforeRequest,
     /// The gateway has received the request; the tool does not receive the answer.
     BeforeAnswer,
+    /// The request is on its way: the gateway receives it when [`KillingProxy::deliver`] is called.
+    OnItsWay,
 }
 
 #[derive(Debug)]
@@ -34,16 +37,19 @@ struct Plan {
 pub(crate) struct KillingProxy {
     server: Recording,
     plan: Arc<Mutex<Option<Plan>>>,
+    on_its_way: Receiver<Request>,
+    gateway: String,
 }
 
 impl KillingProxy {
     pub(crate) fn new(gateway: &Pushgateway) -> Self {
         let plan = Arc::new(Mutex::new(None));
         let (shared, address) = (Arc::clone(&plan), gateway.address().to_owned());
+        let (held, on_its_way) = mpsc::channel();
         let server = Recording::answering_all(move |request| {
-            pass(request, &address, shared.lock().unwrap().as_mut()).unwrap_or_default()
+            pass(request, &address, shared.lock().unwrap().as_mut(), &held).unwrap_or_default()
         });
-        Self { server, plan }
+        Self { server, plan, on_its_way, gateway: gateway.address().to_owned() }
     }
 
     /// Runs `tool` with this proxy as its gateway, and kills it at its request `number`, from 0. False if it ended before.
@@ -57,14 +63,30 @@ impl KillingProxy {
         };
         was_killed(&mut child)
     }
+
+    /// Lets the gateway receive the request that was on its way when its tool was killed.
+    pub(crate) fn deliver(&self) {
+        for request in self.on_its_way.try_iter() {
+            proxy::pass(&request, &self.gateway);
+        }
+    }
 }
 
 /// Passes a request on to the gateway, and returns its response. Kills the tool if the plan says so.
-fn pass(request: &Request, address: &str, plan: Option<&mut Plan>) -> Option<String> {
+fn pass(
+    request: &Request,
+    address: &str,
+    plan: Option<&mut Plan>,
+    on_its_way: &Sender<Request>,
+) -> Option<String> {
     let plan = plan?;
     let is_last = plan.remaining == 0;
     plan.remaining = plan.remaining.checked_sub(1).unwrap_or(usize::MAX);
-    if is_last && matches!(plan.moment, Moment::BeforeRequest) {
+    if is_last && !matches!(plan.moment, Moment::BeforeAnswer) {
+        if matches!(plan.moment, Moment::OnItsWay) {
+            // Before the kill: the test reads it after that.
+            let _ = on_its_way.send(request.clone());
+        }
         let _ = kill(plan.tool, Signal::SIGKILL);
         return None;
     }

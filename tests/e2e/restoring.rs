@@ -102,11 +102,15 @@ fn killed_at_any_moment_each_outage_is_counted_once() {
     }
     let whole_run = started.elapsed() / 5;
     let proxy = KillingProxy::new(&gateway);
-    for moment in [Moment::BeforeRequest, Moment::BeforeAnswer] {
+    for moment in [Moment::BeforeRequest, Moment::BeforeAnswer, Moment::OnItsWay] {
         for request in 0.. {
             deploy(&machine, "exit 1", 1);
             if !proxy.kills(&mut deployment(&machine, "true"), moment, request) {
                 break;
+            }
+            if matches!(moment, Moment::OnItsWay) {
+                deploy(&machine, "exit 1", 1);
+                proxy.deliver();
             }
         }
     }
@@ -116,6 +120,8 @@ fn killed_at_any_moment_each_outage_is_counted_once() {
         deploy(&machine, "exit 1", 1);
         let child = deployment(&machine, "true").stderr(Stdio::null()).spawn().unwrap();
         killed += u32::from(kill_after(whole_run / 3 + whole_run.mul_f64(random.f64()), child));
+        // A request that arrived after the next deployment's would replace the state that this one has left.
+        gateway.finish_requests_of_the_dead();
     }
     deploy(&machine, "true", 0);
     // A deployment after a killed one also records its start.

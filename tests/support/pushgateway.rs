@@ -7,7 +7,7 @@ use reqwest::blocking::Client;
 
 use crate::bin;
 use crate::port::ReservedPort;
-use crate::server::{Server, client};
+use crate::server::{Server, client, eventually};
 
 /// A Pushgateway that keeps its data in memory only.
 #[derive(Debug)]
@@ -72,6 +72,28 @@ impl Pushgateway {
     /// Stops it as an operator would: it writes its data to its file, if it has one.
     pub fn shut_down(self) {
         self.server.stop(Signal::SIGTERM);
+    }
+
+    /// Waits until it has handled all requests of processes that have ended: the ends of their connections are closed, its own
+    /// are not.
+    ///
+    /// # Panics
+    /// It takes too long.
+    pub fn finish_requests_of_the_dead(&self) {
+        const CLOSED_BY_PEER: &str = "08";
+        let port = self.address().rsplit(':').next().unwrap().parse::<u16>().unwrap();
+        eventually("the requests of ended processes are handled", || {
+            let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
+            let waits = connections.lines().filter(|line| {
+                let mut columns = line.split_whitespace().skip(1);
+                let local = columns.next().unwrap_or_default();
+                local.ends_with(&format!(":{port:04X}")) && columns.nth(1) == Some(CLOSED_BY_PEER)
+            });
+            match waits.count() {
+                0 => Ok(()),
+                number => Err(format!("{number} are not")),
+            }
+        });
     }
 
     /// Puts a group with this body in place, at a path such as `job/JOB/LABEL/VALUE`.

@@ -13,6 +13,9 @@ use common::event::EventId;
 /// The number of tokens in a group.
 const CAPACITY: usize = 8;
 
+/// The most PUTs of an event that are remembered.
+const MAX_PUTS: usize = 4;
+
 /// The token of an event: the first 52 bits of its id, which a 64-bit float represents exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token(u64);
@@ -84,6 +87,12 @@ impl RecentTokens {
         self.0.truncate(CAPACITY);
     }
 
+    /// The tokens of an event's PUTs, with that of one more. The name of a file has room for some only.
+    pub(super) fn with_put(&self, token: Token) -> Self {
+        let earlier = self.0.iter().copied().filter(|earlier| *earlier != token);
+        Self(std::iter::once(token).chain(earlier).take(MAX_PUTS).collect())
+    }
+
     fn contains(&self, token: Token) -> bool {
         self.0.contains(&token)
     }
@@ -98,14 +107,15 @@ impl RecentTokens {
     }
 }
 
-/// The progress of an event's PUT.
+/// The progress of an event's PUTs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PutRecord {
-    /// The token that the PUT wrote. All events of one PUT share it.
-    pub token: Token,
-    /// The tokens in the group before the PUT. One would not be enough: its own PUT may be overwritten too.
+    /// The tokens that the PUTs wrote, newest first. All events of one PUT share its token. A PUT of a tool that was killed may
+    /// still arrive, and overwrite the ones after it.
+    pub tokens: RecentTokens,
+    /// The tokens in the group before the last PUT. One would not be enough: its own PUT may be overwritten too.
     pub before: RecentTokens,
-    /// Whether the Pushgateway acknowledged the PUT.
+    /// Whether the Pushgateway acknowledged the last PUT.
     pub acknowledged: bool,
 }
 
@@ -127,7 +137,7 @@ impl PutRecord {
         // adding it again would count it twice.
         let lost = if self.acknowledged { DeliveryState::Unknown } else { DeliveryState::Lost };
         let Some(recent) = recent else { return lost };
-        if recent.contains(self.token) {
+        if self.tokens.0.iter().any(|token| recent.contains(*token)) {
             return DeliveryState::Counted;
         }
         match self.before.0.as_slice() {
@@ -151,18 +161,32 @@ mod tests {
 
     fn put(token: u64, before: Option<u64>, acknowledged: bool) -> PutRecord {
         let before = RecentTokens(before.into_iter().map(Token).collect());
-        PutRecord { token: Token(token), before, acknowledged }
+        PutRecord { tokens: recent(&[token]), before, acknowledged }
     }
 
     #[test]
     fn an_event_that_was_overwritten_together_with_the_one_before_it_is_lost() {
         let text = recent(&[40, 4, 3]).to_string();
-        let put = PutRecord { token: Token(50), before: RecentTokens::parse(&text), acknowledged: true };
+        let put = PutRecord { tokens: recent(&[50]), before: RecentTokens::parse(&text), acknowledged: true };
         assert_eq!(put.delivery_state(Some(&recent(&[9, 8, 7, 6, 5, 4, 3, 2]))), DeliveryState::Lost);
         assert_eq!(
             put.delivery_state(Some(&recent(&[19, 18, 17, 16, 15, 14, 13, 12]))),
             DeliveryState::Unknown
         );
+    }
+
+    #[test]
+    fn a_put_that_arrives_late_counts_its_event_although_a_later_put_contained_it() {
+        let tokens = recent(&[50]).with_put(Token(60));
+        let put = PutRecord { tokens: tokens.clone(), before: recent(&[4, 3]), acknowledged: true };
+        for arrived in [50, 60] {
+            assert_eq!(put.delivery_state(Some(&recent(&[arrived, 4, 3]))), DeliveryState::Counted);
+        }
+        assert_eq!(put.delivery_state(Some(&recent(&[4, 3]))), DeliveryState::Lost);
+        // The same token again is no other one.
+        assert_eq!(tokens.with_put(Token(60)), tokens);
+        let many = (0..20).fold(tokens, |tokens, token| tokens.with_put(Token(token)));
+        assert_eq!(many, recent(&[19, 18, 17, 16]));
     }
 
     #[test]

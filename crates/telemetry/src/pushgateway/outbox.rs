@@ -5,8 +5,8 @@
 //! | --- | --- |
 //! | `.new` | draft: being journaled |
 //! | `.unsent` | journaled, never sent |
-//! | `.tried-TOKEN-BEFORE` | a PUT was begun |
-//! | `.sent-TOKEN-BEFORE` | the Pushgateway acknowledged the PUT |
+//! | `.tried-TOKENS-BEFORE` | a PUT was begun |
+//! | `.sent-TOKENS-BEFORE` | the Pushgateway acknowledged the last PUT |
 //! | no file | verified as counted, or too old to verify |
 //!
 //! With a shared state, events wait in folders of their own, `unshared`, until they are in the store; see `shared::spool`.
@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::time::{Instant, sleep};
 
-use super::dedup::{PutRecord, RecentTokens, Token};
+use super::dedup::{PutRecord, RecentTokens};
 use super::ended_runs::EndedRuns;
 use super::group_key::{GroupKey, joined, split};
 use crate::args::EXPORT_BUDGET;
@@ -278,8 +278,8 @@ impl OutboxFile {
         let (_, state) = name.rsplit_once('.')?;
         let put = match state.split('-').collect::<Vec<_>>().as_slice() {
             ["unsent"] => None,
-            [state @ ("tried" | "sent"), token, before] => Some(PutRecord {
-                token: Token::parse(token)?,
+            [state @ ("tried" | "sent"), tokens, before] => Some(PutRecord {
+                tokens: RecentTokens::parse(tokens),
                 before: RecentTokens::parse(before),
                 acknowledged: *state == "sent",
             }),
@@ -326,11 +326,19 @@ impl OutboxEntry {
     pub(super) fn save_put(&mut self, put: PutRecord) -> io::Result<()> {
         let state = if put.acknowledged { "sent" } else { "tried" };
         let file = &mut self.file;
-        let renamed = with_state(&file.name, &format!("{state}-{}-{}", put.token, put.before));
+        let renamed = with_state(&file.name, &format!("{state}-{}-{}", put.tokens, put.before));
         file.folder.rename(&file.name, &renamed)?;
         file.name = renamed;
         file.put = Some(put);
         Ok(())
+    }
+
+    /// Saves that the Pushgateway acknowledged its last PUT.
+    pub(super) fn save_acknowledged(&mut self) -> io::Result<()> {
+        match self.put().cloned() {
+            Some(put) => self.save_put(PutRecord { acknowledged: true, ..put }),
+            None => Ok(()),
+        }
     }
 
     /// Makes the event an unsent one of another outbox.
@@ -355,6 +363,7 @@ pub(crate) fn with_state(name: &str, state: &str) -> String {
 mod tests {
     use super::*;
     use crate::journal::Entry;
+    use crate::pushgateway::dedup::Token;
     use crate::pushgateway::enqueue::journal_and_enqueue;
     use crate::testing::{build_outbox, stage_event};
 
@@ -372,7 +381,8 @@ mod tests {
             let token = Token::from_event_id(&event.id);
             let mut before = RecentTokens::default();
             (0..20).for_each(|_| before.push(token));
-            let put = PutRecord { token, before, acknowledged };
+            let tokens = before.with_put(Token::parse("1").unwrap());
+            let put = PutRecord { tokens, before, acknowledged };
             entry.save_put(put.clone()).unwrap();
             [entry] = group.entries().unwrap().try_into().unwrap();
             assert_eq!(entry.put(), Some(&put));

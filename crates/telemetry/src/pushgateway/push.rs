@@ -183,15 +183,16 @@ async fn put_counters(
     for entry in entries.iter() {
         refused.extend(counters.add(&contribution(&entry.event).counters));
     }
-    let put = PutRecord { token, before: recent.clone(), acknowledged: false };
+    let before = recent.clone();
     recent.push(token);
     recent.write_to(&mut counters);
     for entry in entries.iter_mut() {
-        entry.save_put(put.clone())?;
+        let tokens = entry.put().map(|put| put.tokens.clone()).unwrap_or_default().with_put(token);
+        entry.save_put(PutRecord { tokens, before: before.clone(), acknowledged: false })?;
     }
     client.put(key, &counters).await?;
     for entry in entries.iter_mut() {
-        entry.save_put(PutRecord { acknowledged: true, ..put.clone() })?;
+        entry.save_acknowledged()?;
     }
     Ok(refused)
 }
