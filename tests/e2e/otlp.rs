@@ -1,9 +1,11 @@
 //! OpenTelemetry: a deployment is one trace, and a collector that is down, slow or unwilling costs nothing but its own data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::process::{Command, Output};
+use std::sync::{Arc, Condvar, Mutex};
 
+use common::fs::lock::try_exclusive;
 use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::{
@@ -18,6 +20,7 @@ use prost::Message as _;
 use testkit::bin::Machine;
 use testkit::fault::{self, Recording, Request, answer};
 use testkit::pushgateway::Pushgateway;
+use testkit::server::eventually;
 
 use crate::stages::stage;
 
@@ -180,11 +183,89 @@ fn a_collector_that_does_not_answer_keeps_no_stage_waiting() {
 }
 
 #[test]
+fn stages_reach_the_pushgateway_while_a_collector_is_busy() {
+    let gateway = Pushgateway::start();
+    let gate = Arc::new((Mutex::new((0, false)), Condvar::new()));
+    let shared = Arc::clone(&gate);
+    let collector = Recording::answering(move |_| {
+        let (state, changed) = &*shared;
+        let mut state = state.lock().unwrap();
+        state.0 += 1;
+        drop(changed.wait_while(state, |(_, is_open)| !*is_open).unwrap());
+        answer("200 OK", "")
+    });
+    let machine =
+        machine(&collector.url).with("PUSHGATEWAY_URL", &gateway.url()).with("DM_EXPORT", "detached");
+    for round in 1..=3 {
+        assert_eq!(stderr(stage(&machine, &["build", "--", "true"])), "");
+        eventually("the gateway counts the stage", || {
+            let lines = gateway.series("deployment_total", &["stage=\"build\"", "status=\"success\""]);
+            let is_counted = lines.iter().any(|line| line.ends_with(&format!(" {round}")));
+            if is_counted { Ok(()) } else { Err(format!("{lines:?}")) }
+        });
+        eventually("the collector has the first requests, and has not answered", || {
+            match gate.0.lock().unwrap().0 {
+                2 => Ok(()),
+                number => Err(format!("{number} requests")),
+            }
+        });
+    }
+    assert_eq!(machine.exporters().len(), 1);
+    gate.0.lock().unwrap().1 = true;
+    gate.1.notify_all();
+    machine.wait_for_exporter();
+    assert_eq!((spans(&collector).len(), logs(&collector).len()), (3, 3));
+}
+
+#[test]
+fn a_collector_that_could_not_be_asked_in_time_is_not_taken_for_down() {
+    let collector = collector("200 OK");
+    let machine = machine(&collector.url).with("OTEL_LOGS_EXPORTER", "none");
+    let deployment = || stage(&machine, &["deployment", "--", "true"]);
+    assert_eq!(stderr(deployment()), "");
+    let busy = try_exclusive(&machine.folder().join("state/otlp/traces.lock")).unwrap().unwrap();
+    let mut hurried = deployment();
+    hurried.env("DM_EXPORT_BUDGET", "300ms");
+    let warning = stderr(hurried);
+    assert!(warning.contains("traces not sent to") && warning.contains("not done within 300ms"), "{warning}");
+    drop(busy);
+    assert_eq!(stderr(deployment()), "");
+    assert_eq!(spans(&collector).len(), 3);
+}
+
+#[test]
+fn one_event_that_a_collector_refuses_keeps_no_other_back() {
+    let down = fault::refused();
+    let machine = machine(&down).with("OTEL_LOGS_EXPORTER", "none");
+    for name in ["one", "two", "poison", "three", "four"] {
+        stage(&machine, &[name, "--", "true"]).output().unwrap();
+        machine.wait_for_exporter();
+    }
+    let queue = machine.folder().join("state/otlp/traces");
+    common::fs::atomic::write(&queue.join("0000000000000-cut.json"), b"{\"ts\":").unwrap();
+    let collector = Recording::answering_all(|request| {
+        let is_refused = request.body.windows(6).any(|window| window == b"poison");
+        answer(if is_refused { "400 Bad Request" } else { "200 OK" }, "no")
+    });
+    let machine = machine.with(ENDPOINT, &collector.url);
+    let flushed = stage(&machine, &["--flush"]).output().unwrap();
+    let said = String::from_utf8(flushed.stderr).unwrap();
+    assert!(said.contains("refuses the traces of 1 events, which are lost: status 400"), "{said}");
+    assert!(said.contains("the traces of 1 events are lost: their files are damaged"), "{said}");
+    assert_eq!(std::fs::read_dir(&queue).unwrap().count(), 0);
+    let sent = bodies(&collector, "traces").len();
+    let names: BTreeSet<String> = spans(&collector).into_iter().map(|span| span.name).collect();
+    assert_eq!(names, ["four", "one", "poison", "three", "two"].map(str::to_owned).into());
+    assert!(sent <= 8, "{sent} requests");
+    assert_eq!(stderr(stage(&machine, &["--flush"])), "");
+}
+
+#[test]
 fn what_a_collector_refuses_is_said_and_not_sent_again() {
     let collector = collector("400 Bad Request");
     let machine = machine(&collector.url).with("OTEL_LOGS_EXPORTER", "none");
     let refused = stderr(stage(&machine, &["deployment", "--", "true"]));
-    assert!(refused.contains("refuses traces, which are lost: status 400"), "{refused}");
+    assert!(refused.contains("refuses the traces of 1 events, which are lost: status 400"), "{refused}");
     let sent = collector.requests().len();
     assert!(stage(&machine, &["--flush"]).status().unwrap().success());
     assert_eq!(collector.requests().len(), sent);

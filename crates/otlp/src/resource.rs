@@ -24,8 +24,11 @@ impl ResourceSettings {
         for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
             let problem = || SettingsError::new(ATTRIBUTES, "is not a list such as name=value,other=value");
             let (name, value) = pair.split_once('=').ok_or_else(problem)?;
-            let value = percent_decode_str(value.trim()).decode_utf8().map_err(|_| problem())?;
-            attributes.push((name.trim().to_owned(), value.into_owned()));
+            let decode = |text: &str| {
+                let decoded = percent_decode_str(text.trim()).decode_utf8().map_err(|_| problem())?;
+                Ok(decoded.into_owned())
+            };
+            attributes.push((decode(name)?, decode(value)?));
         }
         if let Some(name) = env("OTEL_SERVICE_NAME") {
             attributes.retain(|(key, _)| key != "service.name");

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod args;
+mod async_lock;
 mod context;
 mod exporter;
 mod interrupted;

@@ -2,7 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::process::Stdio;
+use std::time::Duration;
 
+use common::fs::lock::exclusive;
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
 use serde_json::Value;
@@ -120,7 +122,12 @@ fn a_rollback_that_was_stopped_does_not_act_after_its_lease_was_taken_over() {
         let document: Value = serde_json::from_slice(&text).unwrap_or_default();
         if document["lease"].is_null() { Err("not yet".to_owned()) } else { Ok(()) }
     });
-    signal(&child, "STOP");
+    {
+        // It is not stopped within a write.
+        let lock = folder.path().join("store/production/api/.lock");
+        let _writing = exclusive(&lock, Duration::from_secs(30)).unwrap();
+        signal(&child, "STOP");
+    }
     let acted = other.fails("d-3", "3.0", &["--cool-down", "0s"], TRACE).code(12);
     acted.stderr(contains("the rollback of deployment d-2").and(contains("took over")));
     signal(&child, "CONT");

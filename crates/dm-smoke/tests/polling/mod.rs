@@ -60,7 +60,7 @@ fn a_program_that_is_missing_is_not_waited_for() {
 fn the_deadline_of_the_run_ends_the_polls() {
     let suite = shell("never", "exit 1", "until = '1h'");
     Place::with_suite(&suite)
-        .smoke(&["--deadline", "1s", "--format", "human"])
+        .smoke(&["--deadline", "4s", "--format", "human"])
         .code(1)
         .stdout(contains("FAIL  never"));
 }

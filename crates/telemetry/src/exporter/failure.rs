@@ -14,19 +14,26 @@ const MAX_BYTES: u64 = 64 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Failure(Vec<String>);
 
-impl Failure {
-    /// Adds messages.
-    pub(super) fn extend(&mut self, messages: impl IntoIterator<Item = String>) {
-        self.0.extend(messages.into_iter().map(|message| message.replace('\n', " ")));
+impl From<Vec<String>> for Failure {
+    fn from(messages: Vec<String>) -> Self {
+        Self(messages.into_iter().map(|message| message.replace('\n', " ")).collect())
     }
+}
 
-    /// Leaves the messages for the next tool, if there are any. If the file cannot be written, they are lost.
-    pub(super) fn save(&self, state_dir: &Path) {
-        if !self.0.is_empty() {
-            let text = self.0.join("\n");
-            let _ = PrivateDir::create(state_dir, &[])
-                .and_then(|folder| folder.replace_unsynced(FILE, text.as_bytes()));
+impl Failure {
+    /// Leaves the messages for the next tool, with those that no tool has reported yet. If the file cannot be written, they
+    /// are lost.
+    pub(super) fn save(self, state_dir: &Path) {
+        if self.0.is_empty() {
+            return;
         }
+        let mut all = Self::take(state_dir);
+        all.extend(self.0);
+        all.sort_unstable();
+        all.dedup();
+        let text = all.join("\n");
+        let _ = PrivateDir::create(state_dir, &[])
+            .and_then(|folder| folder.replace_unsynced(FILE, text.as_bytes()));
     }
 
     /// Takes the messages that an exporter has left: no other tool gets them.
@@ -47,13 +54,16 @@ mod tests {
     #[test]
     fn each_message_is_reported_once() {
         let folder = tempfile::tempdir().unwrap();
+        let save = |messages: &[&str]| {
+            let messages: Vec<String> = messages.iter().map(|message| (*message).to_owned()).collect();
+            Failure::from(messages).save(folder.path());
+        };
         assert!(Failure::take(folder.path()).is_empty());
-        let mut failure = Failure::default();
-        failure.save(folder.path());
+        save(&[]);
         assert!(Failure::take(folder.path()).is_empty());
-        failure.extend(["one\nline".to_owned(), "two".to_owned()]);
-        failure.save(folder.path());
-        assert_eq!(Failure::take(folder.path()), ["one line", "two"]);
+        save(&["one\nline", "two"]);
+        save(&["three", "two"]);
+        assert_eq!(Failure::take(folder.path()), ["one line", "three", "two"]);
         assert!(Failure::take(folder.path()).is_empty());
     }
 }

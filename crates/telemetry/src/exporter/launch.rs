@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use common::fs::PrivateDir;
 use common::fs::lock::Lock;
-use tokio::time::{Instant, sleep};
 
 use super::job::Job;
+use crate::async_lock;
 
 /// The name of the process: its first and only argument.
 pub(super) const NAME: &str = "dm-exporter";
@@ -24,9 +24,6 @@ const PROGRAM: &str = "/proc/self/exe";
 
 /// Longer than an exporter runs.
 const LONGEST_EXPORT: Duration = Duration::from_secs(45);
-
-/// The time between two looks at the lock.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// Starts an exporter, unless one runs. This process does not wait for its end; process 1 does.
 ///
@@ -58,13 +55,5 @@ pub(super) fn launch_with(lock: Lock, job: &Job) -> Result<()> {
 /// The state directory cannot be used, or the exporter has been stopped: otherwise it ends by itself.
 pub async fn wait_for_exporter(state_dir: &Path) -> io::Result<()> {
     let Some(folder) = PrivateDir::open(state_dir, &[])? else { return Ok(()) };
-    let deadline = Instant::now() + LONGEST_EXPORT;
-    while folder.try_lock(LOCK)?.is_none() {
-        if Instant::now() >= deadline {
-            // Tells who has it.
-            return folder.lock(LOCK, Duration::ZERO).map(drop);
-        }
-        sleep(PAUSE).await;
-    }
-    Ok(())
+    async_lock::acquire(&folder, LOCK, LONGEST_EXPORT).await.map(drop)
 }

@@ -14,7 +14,8 @@
 //! | `launch` | starting one, and waiting for its end |
 //! | `process` | the exporter's own process |
 //! | `drain` | sending all that waits |
-//! | `gateway` | sending it to the Pushgateway |
+//! | `sink` | one place to send to |
+//! | `gateway` | sending to the Pushgateway |
 //! | `failure` | what the next tool reports |
 
 mod drain;
@@ -23,6 +24,7 @@ mod gateway;
 mod job;
 mod launch;
 mod process;
+mod sink;
 
 use std::env;
 use std::process::ExitCode;

@@ -1,13 +1,17 @@
-//! The export to OpenTelemetry: events wait in the state directory until a collector has them, traces and logs apart.
+//! The export to OpenTelemetry: events wait in the state directory until a collector has them, each signal apart.
 //!
 //! | module | owns |
 //! | --- | --- |
 //! | `queue` | the events that wait |
-//! | `send` | sending them, in the foreground or by an exporter |
+//! | `sender` | sending those of one signal, in the foreground or by an exporter |
+//! | `report` | what is said about it |
+//! | `progress` | how far a request is |
 
+mod progress;
 mod queue;
-mod send;
+mod report;
+mod sender;
 
 pub(crate) use queue::enqueue;
-pub(crate) use send::Sender;
-pub use send::send_waiting;
+pub(crate) use sender::Sender;
+pub use sender::send_waiting;

@@ -9,14 +9,22 @@ use common::fs::PrivateDir;
 use common::fs::lock::Lock;
 use otlp::{Settings, Signal};
 
+use crate::async_lock;
+
 /// The folder in the state directory.
 const FOLDER: &str = "otlp";
 
 /// The largest file of an event.
 const MAX_BYTES: u64 = 1024 * 1024;
 
+/// The size of the files in one batch: a larger one is cut.
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
+
 /// The most events that wait. If a collector is down for long, the oldest are lost.
 const MAX_WAITING: usize = 10_000;
+
+/// How long another process may be busy with a queue.
+const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
 /// Adds an event for each signal that is exported.
 ///
@@ -40,6 +48,16 @@ pub(super) struct Queue {
     signal: Signal,
 }
 
+/// The oldest events of a queue.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) events: Vec<Event>,
+    /// The names of their files.
+    names: Vec<String>,
+    /// The names of files that contain no event, such as after a power failure.
+    damaged: Vec<String>,
+}
+
 impl Queue {
     /// The queue of this signal.
     ///
@@ -53,13 +71,58 @@ impl Queue {
         })
     }
 
-    /// Keeps other processes from sending at the same time, for at most `limit` until it is free.
-    pub(super) fn lock(&self, limit: Duration) -> io::Result<Lock> {
-        self.root.lock(&format!("{}.lock", self.signal.as_str()), limit)
+    /// Keeps other processes from sending at the same time.
+    pub(super) async fn lock(&self) -> io::Result<Lock> {
+        async_lock::acquire(&self.root, &format!("{}.lock", self.signal.as_str()), LOCK_LIMIT).await
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.names()?.is_empty())
+    }
+
+    /// Reads the oldest events: at most `most`, and few enough for one request.
+    pub(super) fn oldest(&self, most: usize) -> io::Result<Batch> {
+        let mut batch = Batch::default();
+        let mut size = 0;
+        for name in self.names()? {
+            // If the file is gone, another process has removed it.
+            let Some(bytes) = self.folder.read(&name, MAX_BYTES)? else { continue };
+            let Ok(event) = serde_json::from_slice(&bytes) else {
+                batch.damaged.push(name);
+                continue;
+            };
+            size += bytes.len();
+            if batch.events.len() == most || (size > MAX_BATCH_BYTES && !batch.events.is_empty()) {
+                break;
+            }
+            batch.events.push(event);
+            batch.names.push(name);
+        }
+        Ok(batch)
+    }
+
+    /// Removes the events of a batch.
+    pub(super) fn remove(&self, batch: &Batch) {
+        self.remove_files(&batch.names);
+    }
+
+    /// Removes the files of a batch that contain no event. Returns how many they were.
+    pub(super) fn remove_damaged(&self, batch: &Batch) -> usize {
+        self.remove_files(&batch.damaged);
+        batch.damaged.len()
+    }
+
+    /// Removes the oldest events if too many wait. Returns how many they were.
+    pub(super) fn trim(&self) -> io::Result<usize> {
+        let names = self.names()?;
+        let surplus = names.len().saturating_sub(MAX_WAITING);
+        self.remove_files(&names[..surplus]);
+        Ok(surplus)
     }
 
     /// The names of the events, oldest first.
-    pub(super) fn names(&self) -> io::Result<Vec<String>> {
+    fn names(&self) -> io::Result<Vec<String>> {
         let mut names = self.folder.names()?;
         // Others are being written.
         names.retain(|name| !name.starts_with('.'));
@@ -67,24 +130,43 @@ impl Queue {
         Ok(names)
     }
 
-    /// Reads an event; `None` if the file is gone or damaged, such as after a power failure.
-    pub(super) fn read(&self, name: &str) -> Option<Event> {
-        let bytes = self.folder.read(name, MAX_BYTES).ok()??;
-        serde_json::from_slice(&bytes).ok()
-    }
-
-    pub(super) fn remove(&self, names: &[String]) {
+    fn remove_files(&self, names: &[String]) {
         for name in names {
             // Another process may have done it.
             let _ = self.folder.remove(name);
         }
     }
+}
 
-    /// Removes the oldest events if too many wait. Returns how many that were.
-    pub(super) fn trim(&self) -> io::Result<usize> {
-        let names = self.names()?;
-        let surplus = names.len().saturating_sub(MAX_WAITING);
-        self.remove(&names[..surplus]);
-        Ok(surplus)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::stage_event;
+
+    fn add(queue: &Queue, name: &str, bytes: &[u8]) {
+        queue.folder.replace_unsynced(name, bytes).unwrap();
+    }
+
+    #[test]
+    fn a_batch_is_limited_by_number_and_by_size_and_contains_no_damaged_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = Queue::open(folder.path(), Signal::Traces).unwrap();
+        assert!(queue.is_empty().unwrap());
+        let mut event = stage_event("build");
+        let small = serde_json::to_vec(&event).unwrap();
+        event.cause = Some("x".repeat(MAX_BATCH_BYTES / 2));
+        let large = serde_json::to_vec(&event).unwrap();
+        for (name, bytes) in
+            [("1", b"".as_slice()), ("2", &small), ("3", &small), ("4", &large), ("5", &large)]
+        {
+            add(&queue, name, bytes);
+        }
+        let read = |most| queue.oldest(most).unwrap();
+        assert_eq!(read(1).names, ["2"]);
+        assert_eq!(read(10).names, ["2", "3", "4"]);
+        assert_eq!(queue.remove_damaged(&read(10)), 1);
+        queue.remove(&read(10));
+        assert_eq!(read(10).names, ["5"]);
+        assert_eq!(queue.trim().unwrap(), 0);
     }
 }

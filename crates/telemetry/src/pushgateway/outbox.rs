@@ -17,12 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::time::{Instant, sleep};
 
 use super::dedup::{PutRecord, RecentTokens};
 use super::ended_runs::EndedRuns;
 use super::group_key::{GroupKey, joined, split};
 use crate::args::EXPORT_BUDGET;
+use crate::async_lock;
 use crate::journal::Journal;
 use common::event::Event;
 use common::fs::PrivateDir;
@@ -41,9 +41,6 @@ const LOCKS: &str = "locks";
 
 /// The largest file with an event.
 pub(crate) const MAX_EVENT_BYTES: u64 = MAX_LINE_BYTES as u64;
-
-/// The time between two tries to get a lock.
-const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// The outbox of one state directory.
 #[derive(Debug, Clone)]
@@ -155,19 +152,8 @@ impl GroupOutbox {
     /// Acquires the group's lock: one writer per group on this machine. Whatever else its thread has to do goes on in the
     /// meantime.
     pub(crate) async fn lock(&self) -> io::Result<Lock> {
-        let name = self.lock_name();
         let locks = PrivateDir::create(&self.state_dir, &[LOCKS])?;
-        let deadline = Instant::now() + self.lock_limit;
-        loop {
-            if let Some(lock) = locks.try_lock(&name)? {
-                return Ok(lock);
-            }
-            if Instant::now() >= deadline {
-                // Tells who has it.
-                return locks.lock(&name, Duration::ZERO);
-            }
-            sleep(LOCK_PAUSE).await;
-        }
+        async_lock::acquire(&locks, &self.lock_name(), self.lock_limit).await
     }
 
     fn lock_name(&self) -> String {

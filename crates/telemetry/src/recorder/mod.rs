@@ -102,8 +102,7 @@ impl Recorder {
             self.await_push(&worker, deadline, clock);
         }
         if let Some(collectors) = collectors {
-            let warnings =
-                collectors.wait(deadline.saturating_duration_since(clock.instant()), self.sinks.budget);
+            let warnings = collectors.wait(deadline, || clock.instant(), self.sinks.budget);
             self.recorded.warnings.extend(warnings);
         }
         self.recorded
@@ -137,7 +136,11 @@ impl Recorder {
         }
         let is_up = self.sinks.is_usable(self.sinks.gateway_breaker().as_ref(), now);
         let gateway = gateway.as_ref().filter(|_| is_up).map(Endpoint::to_portable);
-        if gateway.is_none() && otlp.is_none() {
+        let is_some_collector_up = otlp.as_ref().is_some_and(|settings| {
+            let senders = otlp_export::Sender::all(state_dir, settings);
+            senders.iter().any(|sender| sender.is_usable(now))
+        });
+        if gateway.is_none() && !is_some_collector_up {
             return Ok(());
         }
         launch(&Job { state_dir: std::path::absolute(state_dir)?, gateway })
