@@ -31,7 +31,7 @@ impl Form {
 }
 
 /// The forms, in the order in which they are replaced.
-pub(super) static FORMS: [Form; 30] = [
+pub(super) static FORMS: &[Form] = &[
     // RFC 3986, section 3.2.1: a user and a password in a URL. The password may contain : / and @, so the last @ counts.
     form(&["://"], r#"(://[^/@:?#\s]*:)[^\s"'<>]+(@)"#, "$1***$2"),
     // A user alone may be a token. `git` is none.
@@ -54,13 +54,52 @@ pub(super) static FORMS: [Form; 30] = [
         r#"(?i)\b((?:set-)?cookie:\s*|x-[\w-]*(?:key|token|secret|auth)[\w-]*:\s*)[^\s"']+"#,
         "$1***",
     ),
-    // gitleaks: curl-auth-user, and the flags of mysql, psql, docker login and others.
+    // gitleaks: curl-auth-user, and the flags of mysql, psql, docker login and others. The value is a word of a shell.
     form(
-        &["-pass", "-secret", "-api", "-access", "-client", "-auth", "-token"],
-        r#"(?i)(--?(?:password|passwd|passphrase|secret|api-?key|access-?key|client-?secret|auth-?token|token)\s+)[^\s"'-][^\s"']*"#,
+        &["passw", "passphrase", "secret", "key", "token"],
+        r#"(?i)(--?[\w-]*(?:password|passwd|passphrase|secret|api-?key|access-?key|secret-?key|private-?key|token)\s+)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s"'-])(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])*"#,
         "$1***",
     ),
-    form(&["-u"], r#"(\s(?:-u|--user)\s+["']?[^\s:"']+:)[^\s"']+"#, "$1***"),
+    form(
+        &["-pass", "-pwd"],
+        r#"(?i)(--?(?:[\w-]*-)?(?:pass|pwd)\s+)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s"'-])(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])*"#,
+        "$1***",
+    ),
+    form(&["-u"], r#"(\s(?:-u|--user|--proxy-user)[\s=]*"[^\s:"']+:)[^"]+"#, "$1***"),
+    form(&["-u"], r#"(\s(?:-u|--user|--proxy-user)[\s=]*'[^\s:"']+:)[^']+"#, "$1***"),
+    form(&["-u"], r#"(\s(?:-u|--user|--proxy-user)[\s=]*[^\s:"'=]+:)[^\s"']+"#, "$1***"),
+    // Short flags, by program. That of MySQL is one word with its value: https://dev.mysql.com/doc/refman/8.4/en/password-security-user.html
+    form(
+        &["mysql", "mariadb"],
+        r#"(\b(?:mysql|mariadb)[\w-]*\s(?:[^|;&\n]*?\s)??["']?-p)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])+"#,
+        "$1***",
+    ),
+    form(
+        &["login", "mongo", "sshpass", "7z"],
+        r#"(\b(?:login|mongo\w*|sshpass|7z\w*)\s(?:[^|;&\n]*?\s)??-p[\s=]*)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])+"#,
+        "$1***",
+    ),
+    form(
+        &["sqlcmd", "bcp", "zip"],
+        r#"(\b(?:sqlcmd|bcp|zip|unzip)\s(?:[^|;&\n]*?\s)??-P\s*)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])+"#,
+        "$1***",
+    ),
+    form(
+        &["redis-cli", "valkey-cli"],
+        r#"(\b(?:redis|valkey)-cli\s(?:[^|;&\n]*?\s)??-a\s+)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])+"#,
+        "$1***",
+    ),
+    form(
+        &["ldap"],
+        r#"(\bldap\w+\s(?:[^|;&\n]*?\s)??-w\s*)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])+"#,
+        "$1***",
+    ),
+    // https://docs.openssl.org/master/man1/openssl-passphrase-options/
+    form(
+        &["pass:"],
+        r#"(-pass(?:in|out)?\s+["']?pass:)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])+"#,
+        "$1***",
+    ),
     // A prompt or a line of YAML. "token: unexpected" is no secret, so only what is never a word of a message.
     form(
         &["passw", "passphrase", "key", "client"],

@@ -54,17 +54,56 @@ fn tells_of_secret(word: &str) -> bool {
             || names::is_secret(word.trim_start_matches(|c: char| !c.is_ascii_alphabetic())))
 }
 
-/// The length of a value in quotes, or up to what separates it from the next pair; 0 if there is none.
+/// The length of a value: a word of a shell, or a text of JSON, up to what separates it from the next pair; 0 if there is none.
 fn value_length(value: &str) -> usize {
-    let is_end = |c: char| is_space(c) || matches!(c, '&' | ';' | ',' | '"' | '\'' | '#');
-    let plain = |text: &str| text.find(is_end).unwrap_or(text.len());
-    for quote in ['"', '\''] {
-        if let Some(inside) = value.strip_prefix(quote) {
+    let quote_of = |text: &str| text.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let Some(first) = quote_of(value) else { return value.len() - after_plain(value).len() };
+    let mut rest = value;
+    loop {
+        rest = match quote_of(rest) {
             // The end of a text that was cut off has no second quote.
-            return inside.find(quote).map_or_else(|| 1 + plain(inside), |end| end + 2);
+            Some(quote) => after_quoted(rest, quote).unwrap_or_else(|| after_plain(&rest[1..])),
+            None => after_plain(rest),
+        };
+        if !continues(rest, first) {
+            return value.len() - rest.len();
         }
     }
-    plain(value)
+}
+
+/// Whether a word goes on after a text in these quotes, as 'it'\''s', 'it'"'"'s' and 'it''s' do. Any other quote ends what the
+/// whole pair is in, and a bracket does too.
+fn continues(rest: &str, quote: char) -> bool {
+    let is_end = |c: char| is_separator(c) || matches!(c, '"' | '\'' | '}' | ']' | ')' | '>' | ':' | '|');
+    rest.starts_with(quote) || rest.starts_with("\"'\"") || !(rest.is_empty() || rest.starts_with(is_end))
+}
+
+/// What follows a text in quotes; `None` if it has no end. Only in double quotes does a backslash mean something.
+fn after_quoted(text: &str, quote: char) -> Option<&str> {
+    let mut is_escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        if c == quote && !is_escaped {
+            return text.get(at + c.len_utf8()..);
+        }
+        is_escaped = c == '\\' && quote == '"' && !is_escaped;
+    }
+    None
+}
+
+/// What follows a text without quotes.
+fn after_plain(text: &str) -> &str {
+    let mut is_escaped = false;
+    for (at, c) in text.char_indices() {
+        if !is_escaped && (is_separator(c) || matches!(c, '"' | '\'')) {
+            return text.get(at..).unwrap_or_default();
+        }
+        is_escaped = c == '\\' && !is_escaped;
+    }
+    ""
+}
+
+fn is_separator(c: char) -> bool {
+    is_space(c) || matches!(c, '&' | ';' | ',' | '#')
 }
 
 fn is_space(c: char) -> bool {
@@ -90,6 +129,13 @@ mod tests {
             ("key= &x token=", "key= &x token="),
             ("unexpected token: x; pwd:x", "unexpected token: x; pwd:x"),
             ("é=é:=\":", "é=é:=\":"),
+            (r#"{"password":"a\"b","n":1}"#, r#"{"password":***,"n":1}"#),
+            (r#"{"n":1,"password":"a\\"}"#, r#"{"n":1,"password":***}"#),
+            (r"pw='it'\''s a' x", "pw=*** x"),
+            (r#"pw='it'"'"'s a' x"#, "pw=*** x"),
+            ("set password='it''s a' x", "set password=*** x"),
+            (r"pw=a\ b\'c x", "pw=*** x"),
+            (r#"curl -d 'token="a b"' -H 'x: y'"#, r"curl -d 'token=***' -H 'x: y'"),
         ] {
             assert_eq!(mask(text), expected);
         }

@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn every_form_is_a_valid_pattern() {
-        for form in &FORMS {
+        for form in FORMS {
             assert!(Regex::new(form.pattern).is_ok(), "{}", form.pattern);
         }
     }
@@ -72,6 +72,21 @@ mod tests {
             ("mysql --password hunter2 -h db", "mysql --password *** -h db"),
             ("docker login --token -h", "docker login --token -h"),
             ("curl -u ada:hunter2 http://h/", "curl -u ada:*** http://h/"),
+            ("curl -u'ada:a b' --proxy-user \"p:c d\" x", "curl -u'ada:***' --proxy-user \"p:***\" x"),
+            ("t --db-password 'a \"b' --adminPassword=c x", "t --db-password *** --adminPassword=*** x"),
+            ("t --pass \"a\\\"b c\" --pwd a\\ b -h", "t --pass *** --pwd *** -h"),
+            ("t --no-password --token-file x", "t --no-password --token-file x"),
+            ("+ mysql -uroot -phunter2 -e 'select 1'", "+ mysql -uroot -p*** -e 'select 1'"),
+            ("mysqldump -p'a b'\"c\" --protocol tcp shop", "mysqldump -p*** --protocol tcp shop"),
+            ("mariadb-dump shop '-phunter2'", "mariadb-dump shop '-p***"),
+            ("mysql -p shop", "mysql -p shop"),
+            ("docker login -u ada -p hunter2 registry", "docker login -u ada -p *** registry"),
+            ("sshpass -phunter2 ssh -p 22 host", "sshpass -p*** ssh -p 22 host"),
+            ("mongosh -u ada -p 'a b' db", "mongosh -u ada -p *** db"),
+            ("sqlcmd -U sa -P 'Pass w0rd' -Q x", "sqlcmd -U sa -P *** -Q x"),
+            ("redis-cli -h r -a hunter2 ping", "redis-cli -h r -a *** ping"),
+            ("ldapsearch -D cn=x -w hunter2", "ldapsearch -D cn=x -w ***"),
+            ("openssl rsa -passin pass:hunter2 -in k", "openssl rsa -passin pass:*** -in k"),
             ("db_password: hunter2", "db_password: ***"),
             ("client_secret: hunter2", "client_secret: ***"),
             ("LINE 1: create role x password 'it''s' login", "LINE 1: create role x password *** login"),
