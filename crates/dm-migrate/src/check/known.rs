@@ -16,6 +16,8 @@ pub(super) struct Known<'a> {
     created: BTreeSet<Relation>,
     /// Those that an earlier script has created and the database does not have yet.
     created_before: BTreeSet<Relation>,
+    /// The functions, types and sequences that the script creates somewhere.
+    objects: BTreeSet<Relation>,
     /// The types that a script has created, none of which is a domain.
     pub(super) plain_types: BTreeSet<String>,
     /// The columns that a constraint of this name keeps from being null.
@@ -31,15 +33,22 @@ impl<'a> Known<'a> {
             facts,
             created: BTreeSet::new(),
             created_before: BTreeSet::new(),
+            objects: BTreeSet::new(),
             plain_types: BTreeSet::new(),
             not_null_checks: BTreeMap::new(),
             never_null: BTreeSet::new(),
         }
     }
 
-    /// Before the next script.
-    pub(super) fn begin_script(&mut self) {
+    /// Before the next script, which creates these functions, types and sequences.
+    pub(super) fn begin_script(&mut self, objects: BTreeSet<Relation>) {
         self.created_before.append(&mut self.created);
+        self.objects = objects;
+    }
+
+    /// Whether the script creates a function, a type or a sequence of this name, before or after this statement.
+    pub(super) fn is_created_in_script(&self, object: &Relation) -> bool {
+        self.objects.contains(object)
     }
 
     /// Records that a statement creates a relation, or with `IF NOT EXISTS` may do so. Returns whether it does.

@@ -11,6 +11,10 @@ pub(crate) enum Rule {
     RenameTable,
     DropColumn,
     DropTable,
+    DropObject,
+    RenameObject,
+    Revoke,
+    RowSecurity,
     Truncate,
     AddForeignKey,
     AddCheck,
@@ -47,7 +51,7 @@ const ALTER_TABLE: &str = "https://www.postgresql.org/docs/current/sql-altertabl
 impl Rule {
     /// All rules.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::AddColumnRewrite,
         Self::AddColumnNotNull,
         Self::SetNotNull,
@@ -56,6 +60,10 @@ impl Rule {
         Self::RenameTable,
         Self::DropColumn,
         Self::DropTable,
+        Self::DropObject,
+        Self::RenameObject,
+        Self::Revoke,
+        Self::RowSecurity,
         Self::Truncate,
         Self::AddForeignKey,
         Self::AddCheck,
@@ -121,6 +129,26 @@ impl Rule {
                 "drop-table",
                 "drop it in a later deployment, when no running version uses it",
                 "https://squawkhq.com/docs/ban-drop-table",
+            ),
+            Self::DropObject => about(
+                "drop-object",
+                "drop it in a later deployment, when no running version uses it",
+                "https://www.postgresql.org/docs/current/sql-dropfunction.html",
+            ),
+            Self::RenameObject => about(
+                "rename-object",
+                "create one with the new name, change the application, drop the old one later",
+                "https://www.postgresql.org/docs/current/sql-alterfunction.html",
+            ),
+            Self::Revoke => about(
+                "revoke",
+                "revoke it in a later deployment, when no running version needs it",
+                "https://www.postgresql.org/docs/current/sql-revoke.html",
+            ),
+            Self::RowSecurity => about(
+                "row-security",
+                "first create policies that allow what running versions do; narrow them in a later deployment",
+                "https://www.postgresql.org/docs/current/ddl-rowsecurity.html",
             ),
             Self::Truncate => about(
                 "truncate",

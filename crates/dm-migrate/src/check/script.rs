@@ -67,7 +67,7 @@ pub(crate) fn judge_script(
     known: &mut Known<'_>,
     has_timeout: bool,
 ) -> Vec<Judged> {
-    known.begin_script();
+    known.begin_script(statements.iter().filter_map(created_object).collect());
     let begins = statements.iter().any(|statement| matches!(statement.parsed, Ok(Stmt::Begin(_))));
     let outside = match script.transaction {
         Transaction::Yes => Block::Known,
@@ -85,6 +85,17 @@ pub(crate) fn judge_script(
         is_alone: statements.len() == 1,
     };
     statements.into_iter().map(|statement| state.judge(statement, known)).collect()
+}
+
+/// The function, type or sequence that a statement creates.
+fn created_object(statement: &Statement) -> Option<Relation> {
+    match statement.parsed.as_ref().ok()? {
+        Stmt::CreateFunction(created) => Relation::of_path(created.path()),
+        Stmt::CreateProcedure(created) => Relation::of_path(created.path()),
+        Stmt::CreateType(created) => Relation::of_path(created.path()),
+        Stmt::CreateSequence(created) => Relation::of_path(created.path()),
+        _ => None,
+    }
 }
 
 impl State {

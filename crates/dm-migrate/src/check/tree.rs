@@ -29,6 +29,12 @@ pub(super) fn text(node: &SyntaxNode) -> String {
     node.text().to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The table of `… ON table`.
+pub(super) fn table_of(node: &SyntaxNode) -> Option<Relation> {
+    let on = node.children().find(|child| child.kind() == SyntaxKind::ON_TABLE)?;
+    paths(&on).into_iter().next()
+}
+
 /// The outermost paths in the node, without those of types.
 pub(super) fn paths(node: &SyntaxNode) -> Vec<Relation> {
     let is_inner = |path: &SyntaxNode| {

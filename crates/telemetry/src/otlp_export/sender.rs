@@ -125,7 +125,9 @@ impl Sender {
                 Outcome::Accepted(remark) => {
                     queue.remove(&batch);
                     self.has_progressed = true;
-                    remark.into_iter().for_each(|remark| report.remark(remark));
+                    if let Some(remark) = remark {
+                        report.remark(remark);
+                    }
                     most = BATCH.min(most * 2);
                 }
                 // One of them may be the reason.

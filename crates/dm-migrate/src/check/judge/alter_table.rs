@@ -4,7 +4,7 @@
 use squawk_syntax::SyntaxKind;
 use squawk_syntax::ast::{self, AlterTableAction as Action, AstNode};
 
-use super::{alter_column, constraint, name, name_ref};
+use super::{alter_column, compatibility, constraint, name, name_ref};
 use crate::check::column_type::{self, Kind};
 use crate::check::judgement::{Judgement, Work};
 use crate::check::known::Known;
@@ -122,13 +122,12 @@ fn judge_action(action: &Action, table: &Relation, known: &mut Known<'_>, judgem
             lock(AccessExclusive, Work::None);
             judgement.lock(Relation::of_path(parent.path()), ShareUpdateExclusive, Work::None);
         }
+        Action::EnableRls(_) | Action::ForceRls(_) => compatibility::row_security(judgement, table, known),
         Action::NoInheritTable(_)
         | Action::RenameConstraint(_)
         | Action::OwnerTo(_)
         | Action::ReplicaIdentity(_)
-        | Action::EnableRls(_)
         | Action::DisableRls(_)
-        | Action::ForceRls(_)
         | Action::NoForceRls(_)
         | Action::EnableRule(_)
         | Action::DisableRule(_)

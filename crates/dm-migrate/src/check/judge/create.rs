@@ -88,5 +88,14 @@ pub(super) fn alter_kind(altered: &ast::AlterType) -> Judgement {
     if words.starts_with("alter type add value") {
         return Judgement::harmless();
     }
+    if words.starts_with("alter type rename") {
+        let mut judgement = Judgement::harmless();
+        judgement.find(
+            Rule::RenameObject,
+            None,
+            "a version that is still running fails when it uses the old name",
+        );
+        return judgement;
+    }
     Judgement::unknown("the tables that use the type are not known")
 }

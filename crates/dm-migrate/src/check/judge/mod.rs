@@ -3,6 +3,7 @@
 
 mod alter_column;
 mod alter_table;
+mod compatibility;
 mod constraint;
 mod create;
 mod index;
@@ -74,10 +75,7 @@ pub(super) fn judge(statement: &Stmt, known: &mut Known<'_>) -> Judgement {
         | Stmt::AlterDefaultPrivileges(_)
         | Stmt::AlterRole(_)
         | Stmt::AlterUser(_)
-        | Stmt::AlterFunction(_)
-        | Stmt::AlterProcedure(_)
         | Stmt::Grant(_)
-        | Stmt::Revoke(_)
         | Stmt::Set(_)
         | Stmt::Reset(_)
         | Stmt::Show(_)
@@ -106,12 +104,14 @@ pub(super) fn judge(statement: &Stmt, known: &mut Known<'_>) -> Judgement {
                 ShareUpdateExclusive,
             )
         }
-        Stmt::CreatePolicy(_)
-        | Stmt::AlterPolicy(_)
-        | Stmt::DropPolicy(_)
-        | Stmt::DropTrigger(_)
-        | Stmt::DropRule(_)
-        | Stmt::AlterTrigger(_) => on_table(node, AccessExclusive),
+        Stmt::Revoke(_) => compatibility::revoked(),
+        Stmt::AlterFunction(_) | Stmt::AlterProcedure(_) | Stmt::AlterSchema(_) => {
+            compatibility::altered(node)
+        }
+        Stmt::CreatePolicy(_) | Stmt::AlterPolicy(_) | Stmt::DropPolicy(_) => {
+            compatibility::policy(statement, known)
+        }
+        Stmt::DropTrigger(_) | Stmt::DropRule(_) | Stmt::AlterTrigger(_) => on_table(node, AccessExclusive),
         Stmt::DropView(_) | Stmt::DropMaterializedView(_) => {
             let mut judgement = Judgement::harmless();
             for view in tree::paths(node) {
@@ -127,7 +127,7 @@ pub(super) fn judge(statement: &Stmt, known: &mut Known<'_>) -> Judgement {
         Stmt::DropFunction(_) | Stmt::DropProcedure(_) | Stmt::DropSequence(_) | Stmt::DropType(_)
             if !tree::has_token(node, SyntaxKind::CASCADE_KW) =>
         {
-            Judgement::harmless()
+            compatibility::dropped(node, known)
         }
         Stmt::AlterType(kind) => create::alter_kind(kind),
         Stmt::AlterSequence(_) if tree::keywords(node).starts_with("alter sequence") => Judgement::harmless(),
@@ -141,8 +141,7 @@ pub(super) fn judge(statement: &Stmt, known: &mut Known<'_>) -> Judgement {
 
 /// A statement about something that belongs to a table, as in `CREATE TRIGGER … ON orders`.
 fn on_table(node: &SyntaxNode, mode: LockMode) -> Judgement {
-    let on = node.children().find(|child| child.kind() == SyntaxKind::ON_TABLE);
-    Judgement::brief(on.and_then(|on| tree::paths(&on).into_iter().next()), mode)
+    Judgement::brief(tree::table_of(node), mode)
 }
 
 /// A statement that reads tables, and locks them in this mode.

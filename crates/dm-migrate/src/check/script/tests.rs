@@ -135,6 +135,42 @@ fn a_check_that_is_validated_with_other_changes_is_found() {
 }
 
 #[test]
+fn what_a_running_version_may_use_is_not_taken_away() {
+    for (sql, expected) in [
+        ("drop function total(int)", "drop-object"),
+        ("drop procedure if exists tidy", "drop-object"),
+        ("drop type mood", "drop-object"),
+        ("drop sequence order_numbers", "drop-object"),
+        ("drop function total(int) cascade", "?"),
+        ("alter function total(int) rename to sum_of", "rename-object"),
+        ("alter function total(int) set schema old", "rename-object"),
+        ("alter function total(int) set search_path = ''", ""),
+        ("alter schema shop rename to old", "rename-object"),
+        ("alter type mood rename value 'a' to 'b'", "rename-object"),
+        ("alter type mood add value 'b'", ""),
+        ("revoke insert on orders from app", "revoke"),
+        ("grant insert on orders to app", ""),
+        ("alter table orders enable row level security", "row-security"),
+        ("alter table orders force row level security", "row-security"),
+        ("alter table orders disable row level security", ""),
+        ("create policy p on orders using (true)", ""),
+        ("create policy p on orders as restrictive using (a = 1)", "row-security"),
+        ("drop policy p on orders", "row-security"),
+        ("alter policy p on orders using (false)", "row-security"),
+    ] {
+        assert_eq!(judge(sql, Transaction::No), [expected], "{sql}");
+    }
+    // What is created again, or used by nobody yet.
+    for sql in [
+        "drop function total(int); create function total(int, int) returns int language sql as 'select 1'",
+        "create type mood as enum ('a'); drop type mood",
+        "create table t (a int); alter table t enable row level security",
+    ] {
+        assert_eq!(judge(sql, Transaction::No), ["", ""], "{sql}");
+    }
+}
+
+#[test]
 fn a_comment_accepts_the_findings_that_it_names() {
     let drop = "alter table a drop column x";
     assert_eq!(
@@ -157,7 +193,6 @@ fn what_is_not_known_is_not_judged() {
         "alter tabel a",
         "\\i other.sql",
         "alter table all in tablespace x set tablespace y",
-        "alter type mood rename value 'a' to 'b'",
         "alter table a add x order_status",
         "alter table a add x int default f()",
         "alter extension postgis update",
