@@ -88,7 +88,7 @@ fn every_query_parses_and_uses_existing_series_and_variables() {
             let selectors = promql::selectors(&substituted(query)).unwrap();
             // The marker, which proves that the gateway was scraped, is no service's.
             let markers = query.matches("{service=\"\"}").count();
-            let filtered = query.matches("@S").count();
+            let filtered = query.matches("@S").count() + query.matches("@N").count();
             assert_eq!(
                 filtered + markers,
                 selectors.len(),

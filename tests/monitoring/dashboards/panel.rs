@@ -33,7 +33,8 @@ pub(crate) struct Panel {
     pub(crate) kind: Kind,
     /// Grafana's id for the unit; "none" for a state.
     pub(crate) unit: &'static str,
-    /// Pairs of a PromQL expression, with `@S` for the matchers of the variables, and the legend of its series.
+    /// Pairs of a PromQL expression, with `@S` for the matchers of the variables, or `@N` if it also matches series of no
+    /// service, and the legend of its series.
     pub(crate) queries: &'static [(&'static str, &'static str)],
     /// The value from which the panel turns red, and the alert with the same threshold.
     pub(crate) limit: Option<(f64, &'static str)>,
@@ -70,6 +71,13 @@ const OUTCOMES: [(&str, &str); 12] = [
     ("running", "blue"),
     ("rolled back", "orange"),
 ];
+
+/// The colors of the severities of alerts.
+const SEVERITIES: [(&str, &str); 4] =
+    [("critical", "dark-red"), ("high", "red"), ("medium", "orange"), ("info", "blue")];
+
+/// The runbook of an alert, at the same address as in the rules.
+const RUNBOOK: &str = "https://example.com/dm/docs/runbooks/DEPLOYMENT_${__value.raw}.md";
 
 impl Kind {
     fn plugin(self) -> &'static str {
@@ -132,7 +140,9 @@ fn datasource() -> Value {
 
 /// The expression in the form that Grafana reads.
 pub(crate) fn expression(query: &str) -> String {
-    query.replace("@S", "service=~\"$service\",environment=~\"$environment\"")
+    query
+        .replace("@S", "service=~\"$service\",environment=~\"$environment\"")
+        .replace("@N", "service=~\"$service|\",environment=~\"$environment|\"")
 }
 
 impl Panel {
@@ -177,10 +187,13 @@ impl Panel {
             (panel["interval"], panel["timeFrom"]) = ("1d".into(), "30d".into());
         }
         if self.kind == Kind::Table {
-            panel["transformations"] = json!([{ "id": "organize", "options": {
-                "excludeByName": { "Time": true, "Value": true, "__name__": true, "instance": true, "job": true, "stage": true },
-                "indexByName": { "alertname": 0, "alertstate": 1, "severity": 2, "service": 3, "environment": 4, "run": 5, "version": 6, "run_url": 7, "commit": 8 },
-            } }]);
+            panel["transformations"] = json!([
+                { "id": "sortBy", "options": { "fields": {}, "sort": [{ "field": "Value", "desc": true }] } },
+                { "id": "organize", "options": {
+                    "excludeByName": { "Time": true, "Value": true, "__name__": true, "instance": true, "job": true, "stage": true },
+                    "indexByName": { "alertname": 0, "alertstate": 1, "severity": 2, "service": 3, "environment": 4, "run": 5, "version": 6, "run_url": 7, "commit": 8 },
+                } },
+            ]);
         }
         if self.kind == Kind::Stages {
             panel["transformations"] = json!([
@@ -254,12 +267,21 @@ impl Panel {
             let run = json!([{ "title": "CI run", "url": "${__data.fields.run_url}", "targetBlank": true }]);
             let state = |(text, color): (&str, &str)| json!({ "type": "value", "options": { text: { "color": color } } });
             let states: Vec<Value> = OUTCOMES.into_iter().map(state).collect();
+            let severities: Vec<Value> = SEVERITIES.into_iter().map(state).collect();
+            let runbook = json!([{ "title": "Runbook", "url": RUNBOOK, "targetBlank": true }]);
             return json!([
                 named(
                     "status",
                     json!([{ "id": "custom.cellOptions", "value": { "type": "color-text" } }, { "id": "mappings", "value": states }])
                 ),
-                named("alertname", json!([{ "id": "custom.width", "value": 240 }])),
+                named(
+                    "severity",
+                    json!([{ "id": "custom.cellOptions", "value": { "type": "color-text" } }, { "id": "mappings", "value": severities }])
+                ),
+                named(
+                    "alertname",
+                    json!([{ "id": "custom.width", "value": 240 }, { "id": "links", "value": runbook }])
+                ),
                 named(
                     "run_url",
                     json!([{ "id": "custom.width", "value": 240 }, { "id": "links", "value": run }])

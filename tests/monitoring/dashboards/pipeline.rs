@@ -3,6 +3,35 @@
 use super::content::{DATA_AGE, PANEL};
 use super::panel::{Kind, Panel};
 
+/// The firing and pending alerts that match, without what tells apart the rules and the servers they come from.
+macro_rules! alerts {
+    ($matchers:literal) => {
+        concat!(
+            "max by (alertname, alertstate, severity, service, environment) ",
+            "(ALERTS{alertname!=\"DeploymentWatchdog\",",
+            $matchers,
+            ",@N})"
+        )
+    };
+}
+
+/// The same, of any severity; the values are larger the more severe an alert is.
+macro_rules! ranked_alerts {
+    () => {
+        concat!(
+            "(",
+            alerts!("severity=\"critical\""),
+            " * 4 or ",
+            alerts!("severity=\"high\""),
+            " * 3 or ",
+            alerts!("severity=\"medium\""),
+            " * 2 or ",
+            alerts!("severity!~\"critical|high|medium\""),
+            ")"
+        )
+    };
+}
+
 pub(super) const PANELS: &[Panel] = &[
     Panel {
         title: "Stages of the current or last deployment",
@@ -135,10 +164,17 @@ pub(super) const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Alerts",
-        description: "The firing and pending alerts.",
+        description: "The firing and pending alerts, the most severe first; also those of no service, such as PushgatewayDown. The name links to the runbook; the run is that of the last failed deployment.",
         kind: Kind::Table,
         queries: &[(
-            "max by (alertname, alertstate, severity, service, environment) (ALERTS{alertname!=\"DeploymentWatchdog\",@S})",
+            concat!(
+                ranked_alerts!(),
+                " * on (service, environment) group_left (version, run_url) ",
+                "topk by (service, environment) (1, max by (service, environment, version, run_url) ",
+                "(deployment_failure_info{job=\"dm\",stage=\"deployment\",@S}))",
+                " or on (alertname, alertstate, severity, service, environment) ",
+                ranked_alerts!()
+            ),
             "",
         )],
         ..PANEL
