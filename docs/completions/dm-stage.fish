@@ -28,6 +28,7 @@ complete -c dm-stage -l since -d 'With --history: only deployments that began wi
 complete -c dm-stage -l format -d 'With --timeline or --history: human, json, or markdown, which is the page of a deployment [default: human]' -r -f -a "human\t''
 json\t''
 markdown\t''"
+complete -c dm-stage -l retire -d 'Delete what the Pushgateway has about this service, which is no longer deployed: in the environment of --environment, or in all. The journal stays' -r
 complete -c dm-stage -l exclusive -d 'Run only one deployment of the service in the environment at a time; a second one waits for this long, such as --exclusive=\'wait 10m\', or exits with 75. Only for the stage deployment' -r
 complete -c dm-stage -l service -d 'Service that is deployed [default: from the CI system, otherwise the name of the repository\'s folder]' -r
 complete -c dm-stage -l environment -d 'Environment to deploy to [default: from the CI system, otherwise "development"]' -r
@@ -58,5 +59,6 @@ complete -c dm-stage -l status -d 'On a terminal, show a live status line: the s
 complete -c dm-stage -l start -d 'Only record that the stage starts; print the variables for the tools and machines that continue it'
 complete -c dm-stage -l history -d 'Print a line for each deployment in the journal, the newest first: when, which version, how it ended, the stage that failed, how long it took, who started it, and what is live. --service and --environment select deployments'
 complete -c dm-stage -l flush -d 'Push pending events to the Pushgateway, and verify that all arrived'
+complete -c dm-stage -l dry-run -d 'With --retire: only print what would be deleted'
 complete -c dm-stage -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dm-stage -s V -l version -d 'Print version'

@@ -24,6 +24,7 @@ mod packages;
 mod platforms;
 mod real_app;
 mod restoring;
+mod retiring;
 mod run_page;
 mod shared_journal;
 mod sources_of_truth;

@@ -14,6 +14,7 @@ use telemetry::ExportArgs;
 
 use crate::query::QueryArgs;
 use crate::report::ReportArgs;
+use crate::retire::RetireArgs;
 use crate::runner::{ErrorPattern, LimitArgs, OutputArgs, RetryArgs, StdinMode};
 
 const EXAMPLES: &str = "\
@@ -31,6 +32,7 @@ Examples:
   dm-stage --report out.html --last 30d           # a page to share
   dm-stage --follow                               # the one that is running
   dm-stage --flush                                # after an outage
+  dm-stage --retire shop --dry-run                # what dashboards still show of it
 
 If the stages of a deployment run on several machines, start it on one and
 finish it on another:
@@ -126,6 +128,9 @@ pub struct Args {
     /// Push pending events to the Pushgateway, and verify that all arrived
     #[arg(long, conflicts_with_all = ["stage", "command", "start", "finish", "query", "timeout"])]
     pub flush: bool,
+
+    #[command(flatten)]
+    pub(crate) retire: RetireArgs,
 
     /// Run only one deployment of the service in the environment at a time; a second one waits for this long, such as
     /// --exclusive='wait 10m', or exits with 75. Only for the stage deployment

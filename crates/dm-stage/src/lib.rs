@@ -25,6 +25,7 @@ mod plan;
 mod query;
 mod report;
 mod report_page;
+mod retire;
 pub mod runner;
 mod sentence;
 mod skip;
@@ -81,6 +82,7 @@ pub fn run(plan: Plan) -> Result<Exit> {
             Ok(exit)
         }
         Plan::Flush(flush) => flush::flush(&flush),
+        Plan::Retire(retire) => retire::retire(&retire),
         Plan::FlushShared(context) => flush::flush_shared(&context),
         Plan::Query(query) => query::answer(&query),
     }

@@ -11,7 +11,7 @@ use common::event::{Reason, Status};
 use common::github_actions::GitHub;
 use common::label::Stage;
 use notify::Notifiers;
-use telemetry::{Context, Sinks, WorkKind, state_dir};
+use telemetry::{Context, Retired, Sinks, WorkKind, state_dir};
 
 use crate::announcement;
 use crate::args::Args;
@@ -19,6 +19,7 @@ use crate::deployment::Source;
 use crate::flush::Flush;
 use crate::query::Query;
 use crate::report::Report;
+use crate::retire::Retire;
 use crate::skip::Skipped;
 use crate::tool::TOOL;
 use crate::two_step::EXCLUSIVE;
@@ -83,6 +84,8 @@ pub enum Plan {
     Flush(Flush),
     /// Add pending events to the shared state, and push its totals.
     FlushShared(Context),
+    /// Remove a service that is no longer deployed.
+    Retire(Retire),
     /// Print what the journals say.
     Query(Query),
 }
@@ -117,6 +120,17 @@ pub fn plan(args: Args) -> Result<Plan> {
         }
         let state_dir = state_dir.context("no journal to push from: set DM_STATE_DIR or HOME")?;
         return Ok(Plan::Flush(Flush { endpoint, otlp, state_dir, budget }));
+    }
+    if let Some(service) = args.retire.retire {
+        let Sinks { gateway, state_dir, budget, .. } =
+            Context::resolve(TOOL.name, &args.deployment, &args.export)?.sinks;
+        return Ok(Plan::Retire(Retire {
+            retired: Retired { service, environment: non_empty(args.deployment.environment.as_ref()) },
+            is_dry_run: args.retire.dry_run,
+            endpoint: gateway.context("no Pushgateway to retire it from: set PUSHGATEWAY_URL")?,
+            state_dir,
+            budget,
+        }));
     }
     let Some(stage) = args.stage else {
         bail!("no stage given: write dm-stage STAGE -- COMMAND, such as dm-stage build -- cargo build");

@@ -48,7 +48,7 @@ fn event(
         "v": 1, "type": "stage", "exit_code": 0, "signal": null, "cpu_s": 1.5, "max_rss_bytes": 1_048_576,
         "id": format!("{:016x}", id * 16 + u64::try_from(stage.len()).unwrap()),
         "ts": ended.to_rfc3339_opts(SecondsFormat::Millis, true), "tool": "dm-stage", "deployment": format!("r{id}"),
-        "service": "api", "environment": "production", "version": format!("1.{id}"), "slot": 0,
+        "service": "api", "environment": "production", "version": format!("1.{id}"),
         "trace_id": "0af7651916cd43dd8448eb211c80319c", "stage": stage, "status": status, "duration_s": seconds,
         "error_type": if status == "success" { Value::Null } else { "exit_code".into() },
     });

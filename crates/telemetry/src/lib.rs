@@ -31,7 +31,7 @@ pub use journal::{Contents, Entry, Journal, Unreadable};
 pub use metrics::catalog;
 pub use otlp::Settings as OtlpSettings;
 pub use otlp_export::send_waiting;
-pub use pushgateway::{Endpoint, GatewayClient, Outbox, settle};
+pub use pushgateway::{Endpoint, GatewayClient, Outbox, Retired, retire, settle};
 pub use recorder::{Recorded, Recorder, Sinks};
 pub use running::Unfinished;
 pub use shared::{

@@ -30,7 +30,6 @@ pub(crate) fn stage_event(stage: &str) -> Event {
             branch: None,
             actor: None,
             run_url: None,
-            slot: 0,
             trace: Trace { trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(), parent_span_id: None },
         },
         stage: stage.parse().unwrap(),

@@ -15,9 +15,6 @@ use crate::label::{Label, page_label};
 pub use ci::CiJob;
 pub use trace::{Trace, random_hex};
 
-/// The number of slots over which counter groups are spread, so that consecutive runs never share one.
-pub const SLOTS: u64 = 4;
-
 /// The identity of a deployment, as every event and every series carries it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -42,9 +39,6 @@ pub struct Identity {
     /// The page of the CI run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_url: Option<Label>,
-    /// The CI run number modulo [`SLOTS`]; 0 without a run number.
-    #[serde(default)]
-    pub slot: u64,
     /// The position of this tool in a trace.
     #[serde(flatten)]
     pub trace: Trace,
@@ -85,7 +79,6 @@ impl Identity {
                 .map(String::from)
                 .or_else(|| run.run_url.clone())
                 .and_then(|url| page_label(&url)),
-            slot: run.run_number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) % SLOTS,
             trace: Trace::from_env(env),
         }
     }
@@ -132,7 +125,7 @@ mod tests {
         assert_eq!(identity.service.as_str(), "shop");
         assert_eq!(identity.environment.as_str(), "development");
         assert!(identity.deployment.as_str().starts_with("d-"));
-        assert_eq!((identity.version, identity.slot), (None, 0));
+        assert_eq!(identity.version, None);
     }
 
     #[test]
@@ -143,7 +136,6 @@ mod tests {
             ("GITHUB_SHA", "0123456789abcdef"),
             ("GITHUB_RUN_ID", "77"),
             ("GITHUB_RUN_ATTEMPT", "1"),
-            ("GITHUB_RUN_NUMBER", "6"),
             ("GITHUB_REF_NAME", "main"),
             ("GITHUB_ACTOR", "ada"),
         ];
@@ -152,7 +144,6 @@ mod tests {
         assert_eq!(identity.service.as_str(), "api");
         assert_eq!(identity.deployment.as_str(), "77-1");
         assert_eq!(identity.version.unwrap().as_str(), "0123456789ab");
-        assert_eq!(identity.slot, 2);
         assert_eq!((identity.branch.unwrap().as_str(), identity.actor.unwrap().as_str()), ("main", "ada"));
     }
 }

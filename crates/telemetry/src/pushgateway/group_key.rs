@@ -1,17 +1,31 @@
 //! Grouping keys of the Pushgateway: the labels of a group, and its URL path.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use url::Url;
 
+use crate::metrics::exposition::Labels;
 use common::identity::Identity;
 use common::label::Stage;
 
 /// The names of the labels of a counters group.
 const COUNTERS: [&str; 5] = ["job", "environment", "service", "stage", "slot"];
 
+/// The value of `slot`. Earlier versions spread CI runs over four; the rules add them.
+const SLOT: &str = "0";
+
 /// The names of the labels of a run.
 const RUN: [&str; 4] = ["job", "environment", "service", "run"];
+
+/// The names of the labels of each kind of group, by its job.
+const KINDS: [(&str, &[&str]); 4] = [
+    ("dm", &["job", "environment", "service", "stage"]),
+    ("dm_counters", &COUNTERS),
+    ("dm_run", &RUN),
+    ("dm_stage", &["job", "environment", "service"]),
+];
 
 /// The labels of a group, `job` first, as in the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +39,7 @@ impl GroupKey {
 
     /// The counters and histograms of a stage: read, added to, PUT.
     pub fn counters(identity: &Identity, stage: &Stage) -> Self {
-        Self::new(
-            "dm_counters",
-            identity,
-            vec![("stage", stage.to_string()), ("slot", identity.slot.to_string())],
-        )
+        Self::new("dm_counters", identity, vec![("stage", stage.to_string()), ("slot", SLOT.to_owned())])
     }
 
     /// The stage that a service began last. One group for all runs and stages: it needs no deleting.
@@ -60,6 +70,19 @@ impl GroupKey {
         ];
         labels.extend(more);
         Self(labels)
+    }
+
+    /// The group of a series with these labels; `None` if it is none of ours.
+    pub(super) fn of_series(labels: &Labels) -> Option<Self> {
+        let job = labels.get("job")?;
+        let (_, names) = KINDS.iter().find(|(kind, _)| kind == job)?;
+        let label = |name: &&'static str| Some((*name, labels.get(*name)?.clone()));
+        names.iter().map(label).collect::<Option<Vec<_>>>().map(Self)
+    }
+
+    /// Whether it exists as long as a deployment or a migration runs.
+    pub(super) fn is_run(&self) -> bool {
+        self.labels().any(|(name, _)| name == "run")
     }
 
     /// The labels, in the order of the path.
@@ -102,6 +125,16 @@ impl GroupKey {
         let parts = split(name)?;
         let is_its = parts.len() == labels.len() && parts[0] == job;
         is_its.then(|| Self(labels.iter().copied().zip(parts).collect()))
+    }
+}
+
+impl fmt::Display for GroupKey {
+    /// `job=dm environment=production …`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (name, value)) in self.0.iter().enumerate() {
+            write!(f, "{}{name}={value}", if position == 0 { "" } else { " " })?;
+        }
+        Ok(())
     }
 }
 

@@ -22,6 +22,7 @@
 //! | `handover` | events of a machine that gets a shared state |
 //! | `ended_runs` | groups to be deleted |
 //! | `push` | the events of one group, each counted once |
+//! | `retire` | the end of a service |
 //! | `session` | the conversation of one tool |
 //! | `circuit_breaker` | no retry for a while after an outage |
 
@@ -36,6 +37,7 @@ mod group_key;
 mod handover;
 mod outbox;
 mod push;
+mod retire;
 mod session;
 mod snapshot;
 
@@ -51,6 +53,7 @@ pub(crate) use handover::hand_over;
 pub use outbox::Outbox;
 pub(crate) use outbox::{GroupOutbox, MAX_EVENT_BYTES, with_state};
 pub(crate) use push::{combined_state, is_outdated, push_group};
+pub use retire::{Retired, retire};
 pub use session::settle;
 pub(crate) use session::{PushSession, TOO_SHORT_TO_ANNOUNCE, run_of};
 pub(crate) use snapshot::Snapshot;

@@ -187,6 +187,12 @@ impl GroupOutbox {
         oldest.rsplit_once('.').map(|(event, _)| event.to_owned())
     }
 
+    /// Removes all events. Needs the group's lock.
+    pub(super) fn clear(&self) -> io::Result<()> {
+        let Some(folder) = self.open()? else { return Ok(()) };
+        self.names()?.iter().try_for_each(|name| folder.remove(name))
+    }
+
     /// Writes the event as a draft.
     pub(super) fn draft(&self, event: &Event) -> io::Result<Draft> {
         let line = serde_json::to_vec(event)?;

@@ -46,6 +46,13 @@ impl Snapshot {
         })
     }
 
+    /// The groups of all services.
+    pub(super) fn groups(&self) -> Vec<GroupKey> {
+        let pushed = parse(&self.0, |line| line.starts_with("push_time_seconds{"), |_| true);
+        let times = pushed.families.get("push_time_seconds").into_iter().flat_map(|times| &times.series);
+        times.filter_map(|(labels, _)| GroupKey::of_series(labels)).collect()
+    }
+
     /// The groups of dead runs of this service and environment.
     pub(crate) fn dead_runs(&self, identity: &Identity, now: DateTime<Utc>) -> Vec<GroupKey> {
         let labels_of_runs = [

@@ -24,8 +24,6 @@ pub(super) struct CiRun {
     pub(super) actor: Option<String>,
     /// An id that is unique to this attempt of this run.
     pub(super) run_id: Option<String>,
-    /// A number that increases by one with each run.
-    pub(super) run_number: Option<String>,
     /// The page of the run.
     pub(super) run_url: Option<String>,
 }
@@ -42,7 +40,6 @@ pub(super) fn detect(env: &Env<'_>) -> CiRun {
         branch: fill(system.branch, env),
         actor: fill(system.actor, env),
         run_id: fill(system.run_id, env),
-        run_number: fill(system.run_number, env),
         run_url: fill(system.run_url, env),
     }
 }
@@ -94,9 +91,8 @@ mod tests {
              GITHUB_ACTOR=ada \
              GITHUB_RUN_ID=77 \
              GITHUB_RUN_ATTEMPT=2 \
-             GITHUB_RUN_NUMBER=9 \
              GITHUB_SERVER_URL=https://github.com",
-            "shop - - 0123abc main ada 77-2 9 https://github.com/acme/shop/actions/runs/77",
+            "shop - - 0123abc main ada 77-2 https://github.com/acme/shop/actions/runs/77",
         ),
         (
             "GITLAB_CI=true \
@@ -107,9 +103,8 @@ mod tests {
              CI_COMMIT_REF_NAME=v2 \
              GITLAB_USER_LOGIN=ada \
              CI_PIPELINE_ID=5001 \
-             CI_PIPELINE_IID=9 \
              CI_PIPELINE_URL=https://gitlab.com/acme/shop/-/pipelines/5001",
-            "shop production v2 0123abc v2 ada 5001 9 https://gitlab.com/acme/shop/-/pipelines/5001",
+            "shop production v2 0123abc v2 ada 5001 https://gitlab.com/acme/shop/-/pipelines/5001",
         ),
         (
             "CIRCLECI=true \
@@ -119,9 +114,8 @@ mod tests {
              CIRCLE_BRANCH=main \
              CIRCLE_USERNAME=ada \
              CIRCLE_WORKFLOW_ID=f6a7-1 \
-             CIRCLE_BUILD_NUM=9 \
              CIRCLE_BUILD_URL=https://circleci.com/gh/acme/shop/9",
-            "shop - v2 0123abc main ada f6a7-1 9 https://circleci.com/gh/acme/shop/9",
+            "shop - v2 0123abc main ada f6a7-1 https://circleci.com/gh/acme/shop/9",
         ),
         (
             "BUILDKITE=true \
@@ -130,9 +124,8 @@ mod tests {
              BUILDKITE_BRANCH=main \
              BUILDKITE_BUILD_CREATOR=Ada \
              BUILDKITE_BUILD_ID=0190-1 \
-             BUILDKITE_BUILD_NUMBER=9 \
              BUILDKITE_BUILD_URL=https://buildkite.com/acme/shop/builds/9",
-            "shop - - - main Ada 0190-1 9 https://buildkite.com/acme/shop/builds/9",
+            "shop - - - main Ada 0190-1 https://buildkite.com/acme/shop/builds/9",
         ),
         (
             "JENKINS_URL=https://ci.example/ \
@@ -140,9 +133,8 @@ mod tests {
              GIT_COMMIT=0123abc \
              BRANCH_NAME=main \
              BUILD_TAG=jenkins-acme-shop-main-9 \
-             BUILD_NUMBER=9 \
              BUILD_URL=https://ci.example/job/acme/job/shop/job/main/9/",
-            "shop - - 0123abc main - jenkins-acme-shop-main-9 9 https://ci.example/job/acme/job/shop/job/main/9/",
+            "shop - - 0123abc main - jenkins-acme-shop-main-9 https://ci.example/job/acme/job/shop/job/main/9/",
         ),
         (
             "TF_BUILD=True \
@@ -155,7 +147,7 @@ mod tests {
              SYSTEM_STAGEATTEMPT=1 \
              SYSTEM_TEAMFOUNDATIONCOLLECTIONURI=https://dev.azure.com/acme/ \
              SYSTEM_TEAMPROJECTID=7f3e",
-            "shop production - 0123abc main Ada 901-1 901 https://dev.azure.com/acme/7f3e/_build/results?buildId=901",
+            "shop production - 0123abc main Ada 901-1 https://dev.azure.com/acme/7f3e/_build/results?buildId=901",
         ),
         (
             "BITBUCKET_BUILD_NUMBER=9 \
@@ -166,7 +158,7 @@ mod tests {
              BITBUCKET_BRANCH=main \
              BITBUCKET_STEP_TRIGGERER_UUID={c1} \
              BITBUCKET_STEP_RUN_NUMBER=1",
-            "shop production - 0123abc main {c1} shop-9-1 9 https://bitbucket.org/acme/shop/pipelines/results/9",
+            "shop production - 0123abc main {c1} shop-9-1 https://bitbucket.org/acme/shop/pipelines/results/9",
         ),
         (
             "TRAVIS=true \
@@ -175,9 +167,8 @@ mod tests {
              TRAVIS_COMMIT=0123abc \
              TRAVIS_BRANCH=main \
              TRAVIS_BUILD_ID=5001 \
-             TRAVIS_BUILD_NUMBER=9 \
              TRAVIS_BUILD_WEB_URL=https://app.travis-ci.com/acme/shop/builds/5001",
-            "shop - - 0123abc main - 5001 9 https://app.travis-ci.com/acme/shop/builds/5001",
+            "shop - - 0123abc main - 5001 https://app.travis-ci.com/acme/shop/builds/5001",
         ),
         (
             "DRONE=true \
@@ -188,7 +179,7 @@ mod tests {
              DRONE_BUILD_TRIGGER=ada \
              DRONE_BUILD_NUMBER=9 \
              DRONE_BUILD_LINK=https://drone.example/acme/shop/9",
-            "shop production - 0123abc main ada shop-9 9 https://drone.example/acme/shop/9",
+            "shop production - 0123abc main ada shop-9 https://drone.example/acme/shop/9",
         ),
         (
             "RAILWAY_DEPLOYMENT_ID=r1 \
@@ -197,7 +188,7 @@ mod tests {
              RAILWAY_GIT_COMMIT_SHA=0123abc \
              RAILWAY_GIT_BRANCH=main \
              RAILWAY_GIT_AUTHOR=ada",
-            "api production - 0123abc main ada r1 - -",
+            "api production - 0123abc main ada r1 -",
         ),
     ];
 
@@ -213,7 +204,6 @@ mod tests {
                 run.branch,
                 run.actor,
                 run.run_id,
-                run.run_number,
                 run.run_url,
             ];
             assert_eq!(parts.map(|part| part.unwrap_or("-".to_owned())).join(" "), expected, "{variables}");
