@@ -61,6 +61,10 @@ fn logs(collector: &Recording) -> Vec<LogRecord> {
     resources.flat_map(|resource| resource.scope_logs).flat_map(|scope| scope.log_records).collect()
 }
 
+fn span_named<'a>(spans: &'a [Span], name: &str) -> &'a Span {
+    spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{name} is not in {spans:?}"))
+}
+
 /// The texts and whole numbers among the attributes.
 fn attributes(attributes: &[KeyValue]) -> BTreeMap<&str, String> {
     let read = |attribute: &KeyValue| match attribute.value.as_ref()?.value.as_ref()? {
@@ -133,6 +137,50 @@ fn a_deployment_is_one_trace_with_the_output_of_what_failed() {
     let Some(Value::StringValue(text)) = output.body.clone().unwrap().value else { panic!("{output:?}") };
     assert_eq!((text.as_str(), &output.span_id), ("no space left", &deploy.span_id));
     assert_eq!(logs.iter().filter(|log| log.event_name == "dm.event").count(), 3);
+}
+
+#[test]
+fn a_deployment_continues_the_trace_of_whatever_started_it() {
+    let collector = collector("200 OK");
+    let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let machine = machine(&collector.url);
+    let mut deployment = stage(&machine, &["deployment", "--", "dm-stage", "build", "--", "true"]);
+    deployment.env("TRACEPARENT", format!("00-{trace}-{span}-01"));
+    assert_eq!(stderr(deployment), "");
+    machine.wait_for_exporter();
+    let spans = spans(&collector);
+    let hex = |digits: &str| {
+        let pairs = digits.as_bytes().chunks(2);
+        pairs
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect::<Vec<u8>>()
+    };
+    let (root, build) = (span_named(&spans, "deploy shop"), span_named(&spans, "build"));
+    assert_eq!((&root.trace_id, &root.parent_span_id), (&hex(trace), &hex(span)));
+    assert_eq!((&build.trace_id, &build.parent_span_id), (&root.trace_id, &root.span_id));
+}
+
+#[test]
+fn a_deployment_in_two_steps_is_one_trace() {
+    let collector = collector("200 OK");
+    let script = "set -eu
+        variables=$(dm-stage deployment --start)
+        while IFS= read -r variable; do export \"${variable?}\"; done <<< \"$variables\"
+        dm-stage build -- true
+        dm-stage deploy -- sh -c 'exit 3' || status=failure
+        dm-stage deployment --finish \"$status\"";
+    let machine = machine(&collector.url);
+    machine.shell(script).output().unwrap();
+    machine.wait_for_exporter();
+    let spans = spans(&collector);
+    assert_eq!(spans.len(), 3, "{spans:?}");
+    let root = span_named(&spans, "deploy shop");
+    for name in ["build", "deploy"] {
+        let stage = span_named(&spans, name);
+        assert_eq!((&stage.trace_id, &stage.parent_span_id), (&root.trace_id, &root.span_id), "{name}");
+        assert!(root.start_time_unix_nano <= stage.start_time_unix_nano, "{name}");
+    }
+    assert_eq!(root.status.clone().unwrap().code, i32::from(StatusCode::Error));
 }
 
 #[test]

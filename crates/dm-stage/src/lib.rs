@@ -29,6 +29,7 @@ mod retire;
 pub mod runner;
 mod sentence;
 mod skip;
+mod started_span;
 mod timeline;
 mod tool;
 mod two_step;

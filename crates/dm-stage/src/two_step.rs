@@ -6,6 +6,7 @@ use crate::announcement;
 use crate::exclusive::{self, Answer};
 use crate::interrupted;
 use crate::report::Report;
+use crate::started_span::{self, StartedSpan};
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use common::cli::warn;
@@ -46,7 +47,10 @@ pub(crate) fn start(
     let notified = notifiers.announce(move || notification);
     let recorded = Recorder::announce(&context.sinks, work, &clock);
     let mut variables = context.child_env();
-    variables.push(("TRACEPARENT", context.identity.trace.traceparent(EventId::random().as_str())));
+    let position = &context.identity.trace;
+    let span = StartedSpan::new(position);
+    variables.push(("TRACEPARENT", position.traceparent(span.id.as_str())));
+    variables.push((started_span::VARIABLE, span.to_variable(stage)));
     variables.push((STARTED_AT, started_at.to_rfc3339()));
     variables.push((HEARTBEAT, "1".to_owned()));
     if exclusive.is_some() {
@@ -89,15 +93,20 @@ pub(crate) fn finish(
     }
     let work = context.work_item(stage, WorkKind::Stage, started_at.unwrap_or(ended_at));
     let recorder = Recorder::begin(&context.sinks, work, &clock);
+    let span = StartedSpan::from_env(&env::system, stage, &context.identity.trace);
     let completion = Completion {
-        id: EventId::random(),
+        id: span.as_ref().map_or_else(EventId::random, |span| span.id.clone()),
         ts: ended_at,
         // The wall clocks of two machines may differ. An end before the start gives no duration.
         duration: started_at.and_then(|began| ended_at.signed_duration_since(began).to_std().ok()),
         status,
         reason: reason(status),
     };
-    let event = context.event(stage, completion, Detail::Stage(ChildUse::default()));
+    let mut event = context.event(stage, completion, Detail::Stage(ChildUse::default()));
+    if let Some(span) = span {
+        // This process was at a position within the span that it ends.
+        event.identity.trace.parent_span_id = span.parent;
+    }
     let (ended_context, whole) = (context.clone(), event.clone());
     let notified = notifiers.announce(move || announcement::ended(&ended_context, &whole));
     let exit = context.conclude(Exit::Success, &recorder.finish(&event, &clock));

@@ -39,6 +39,12 @@ impl EventId {
         Self(random_hex(8))
     }
 
+    /// The id with these digits; `None` if they are not 16 lower-case hexadecimal ones.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (text.len() == 16 && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
+    }
+
     /// The 16 digits.
     pub fn as_str(&self) -> &str {
         &self.0
