@@ -1,5 +1,7 @@
 //! The incidents that a bad deployment opens, as Alertmanager reports them to PagerDuty.
 
+use chrono::{DateTime, Utc};
+use common::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use testkit::alertmanager::Alertmanager;
 use testkit::fault::{Recording, answer};
@@ -31,8 +33,9 @@ fn config(folder: &std::path::Path, url: &str) -> String {
         .replace("group_interval: 5m", "group_interval: 1s")
 }
 
-/// An alert of the service `api`, with the labels of its rule. It has ended, or goes on.
-fn alert(name: &str, has_ended: bool) -> Value {
+/// An alert of the service `api`, with the labels of its rule. It began just now: Alertmanager does not wait for the rest of a
+/// group if an alert is older than its wait. It has ended, or goes on.
+fn alert(name: &str, began: DateTime<Utc>, has_ended: bool) -> Value {
     let rule = alerts().into_iter().find(|rule| rule.name() == name).unwrap();
     let mut labels = json!(rule.labels);
     for (label, value) in [("alertname", name), ("service", "api"), ("environment", "production")] {
@@ -40,10 +43,9 @@ fn alert(name: &str, has_ended: bool) -> Value {
     }
     let annotations = json!({ "summary": format!("{name}!"), "run_url": "https://ci.example.com/7",
         "runbook_url": rule.annotations["runbook_url"] });
-    let mut alert =
-        json!({ "labels": labels, "annotations": annotations, "startsAt": "2026-01-01T00:00:00Z" });
+    let mut alert = json!({ "labels": labels, "annotations": annotations, "startsAt": began.to_rfc3339() });
     if has_ended {
-        alert["endsAt"] = "2026-01-01T00:01:00Z".into();
+        alert["endsAt"] = SystemClock.now().to_rfc3339().into();
     }
     alert
 }
@@ -74,18 +76,19 @@ fn a_bad_deployment_opens_one_incident_and_its_end_resolves_it() {
     let inbox = Recording::answering(|_| answer("202 Accepted", "{}"));
     let folder = tempfile::tempdir().unwrap();
     let alertmanager = Alertmanager::with(&config(folder.path(), &inbox.url));
+    let began = SystemClock.now();
     // Every page that one bad deployment can cause.
     let pages = ["DeploymentFailed", "HealthCheckFailuresPostDeploy", "PostDeployErrorRateHigh"];
-    let all = |has_ended| pages.map(|name| alert(name, has_ended));
+    let all = |has_ended| pages.map(|name| alert(name, began, has_ended));
     post(&alertmanager, &all(false));
     eventually("an incident", || if events(&inbox).is_empty() { Err("none".to_owned()) } else { Ok(()) });
-    post(&alertmanager, &[alert(OBJECTIVE, false)]);
+    post(&alertmanager, &[alert(OBJECTIVE, began, false)]);
     eventually("the objective has no incident of its own", || match state(&alertmanager, OBJECTIVE) {
         state if state == "suppressed" => Ok(()),
         state => Err(state.to_string()),
     });
     // It ends first: the deployment's alerts no longer inhibit it when they have ended.
-    post(&alertmanager, &[alert(OBJECTIVE, true)]);
+    post(&alertmanager, &[alert(OBJECTIVE, began, true)]);
     post(&alertmanager, &all(true));
     let resolved = |events: &[Value]| events.iter().any(|event| event["event_action"] == "resolve");
     eventually("it is resolved", || {

@@ -148,6 +148,21 @@ mod tests {
         }
 
         #[test]
+        fn a_secret_in_quotes_is_masked_to_its_end(
+            parts in prop::collection::vec("[A-Z]{5}", 1..4),
+            between in "[ '\"\\\\,;&#=:]{1,3}",
+        ) {
+            let secret = parts.join(&between);
+            let in_shell = format!("password='{}' next", secret.replace('\'', r"'\''"));
+            let in_python = format!("password='{}' next", secret.replace('\'', "'\"'\"'"));
+            let in_json = serde_json::json!({ "password": secret, "n": 1 }).to_string();
+            for text in [in_shell, in_python, in_json] {
+                let masked = mask(&text);
+                prop_assert!(!parts.iter().any(|part| masked.contains(part)), "{text} -> {masked}");
+            }
+        }
+
+        #[test]
         fn a_secret_is_masked_after_any_text(before in "[a-z=:\"' &é,;-]{0,30}") {
             let masked = mask(&format!("{before} token=hush-hush"));
             prop_assert!(!masked.contains("hush-hush"), "{masked}");
