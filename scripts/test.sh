@@ -9,7 +9,7 @@
 # npm into the same folder, zizmor and actionlint from PyPI. Two programs are used if they are installed: cargo-deny checks the
 # dependencies, and with npm one test downloads Grafana's types.
 #
-# DM_TEST_MINUTES limits the time of the tests, without their compilation (by default 20 minutes).
+# DM_TEST_MINUTES limits the time of the tests, without their compilation (by default 25 minutes).
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
@@ -224,7 +224,7 @@ cargo test --workspace --locked --no-run
 
 say "tests"
 # The time limit ends a test that hangs. It does not include the compilation above.
-limit=${DM_TEST_MINUTES:-20}
+limit=${DM_TEST_MINUTES:-25}
 # Most tests wait for a server most of the time.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((3 * $(nproc)))}
 # The same random inputs in every run; scripts/trials.sh tries others.
