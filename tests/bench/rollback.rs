@@ -17,7 +17,7 @@ const TRAFFIC: u64 = 100;
 
 /// Writes a stream like that of a watch of a healthy service, and measures its evaluation.
 pub(crate) fn measure() {
-    let machine = Machine::new();
+    let machine = Machine::new().with("DM_DEPLOYMENT_ID", "d-42");
     let path = machine.folder().join("stream.jsonl");
     let mut out = BufWriter::new(File::create(&path).unwrap());
     writeln!(
