@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use testkit::bin::Machine;
 use testkit::fault::{self, Recording, Request};
+use testkit::gate::Gate;
 use testkit::process::{exporters, kill_all};
 use testkit::proxy::{self, Fate};
 use testkit::pushgateway::Pushgateway;
@@ -38,36 +39,24 @@ fn unsent(machine: &Machine) -> Vec<String> {
     names.filter(|name| !name.contains(".sent-")).collect()
 }
 
-/// A gateway that answers nothing before it is released.
-#[derive(Debug)]
-struct Held {
-    server: Recording,
-    gate: Arc<(Mutex<bool>, Condvar)>,
-}
-
-impl Held {
-    fn new(gateway: &Pushgateway) -> Self {
-        let gate = Arc::new((Mutex::new(false), Condvar::new()));
-        let shared = Arc::clone(&gate);
-        let server = proxy::start(gateway.address(), move |_| {
-            let (is_open, opened) = &*shared;
-            drop(opened.wait_while(is_open.lock().unwrap(), |is_open| !*is_open).unwrap());
+/// A proxy in front of the gateway that answers nothing before the gate is open.
+fn held(gateway: &Pushgateway) -> (Recording, Gate) {
+    let gate = Gate::default();
+    let server = {
+        let gate = gate.clone();
+        proxy::start(gateway.address(), move |_| {
+            gate.pass();
             Fate::Passes
-        });
-        Self { server, gate }
-    }
-
-    fn release(&self) {
-        *self.gate.0.lock().unwrap() = true;
-        self.gate.1.notify_all();
-    }
+        })
+    };
+    (server, gate)
 }
 
 #[test]
 fn nobody_who_waits_for_a_stage_waits_for_its_gateway() {
     let gateway = Pushgateway::start();
-    let held = Held::new(&gateway);
-    let machine = machine(&held.server.url);
+    let (held, gate) = held(&gateway);
+    let machine = machine(&held.url);
     // The substitution ends, and then the test's own pipes, although the script passes on more descriptors.
     let script = "exec 7>&1 8>&2; out=$(dm-stage build -- echo built); echo \"got $out\" | cat";
     let output = machine.shell(script).output().unwrap();
@@ -82,7 +71,7 @@ fn nobody_who_waits_for_a_stage_waits_for_its_gateway() {
     let session: i32 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(3).unwrap().parse().unwrap();
     assert_eq!(session, exporter);
     assert_eq!(machine.journal().len(), 5);
-    held.release();
+    gate.open();
     machine.wait_for_exporter();
     assert_eq!(gateway.value("deployment_total", &BUILDS), 5.0);
     assert_eq!((machine.exporters(), unsent(&machine)), (vec![], vec![]));
@@ -91,8 +80,8 @@ fn nobody_who_waits_for_a_stage_waits_for_its_gateway() {
 #[test]
 fn every_tool_leaves_its_export_to_an_exporter() {
     let gateway = Pushgateway::start();
-    let held = Held::new(&gateway);
-    let machine = machine(&held.server.url);
+    let (held, gate) = held(&gateway);
+    let machine = machine(&held.url);
     for (tool, words, code) in [
         ("dm-stage", &["build", "--skip", "nothing changed"][..], 0),
         ("dm-health", &["--url", &format!("{}/-/healthy", gateway.url())][..], 0),
@@ -103,7 +92,7 @@ fn every_tool_leaves_its_export_to_an_exporter() {
         let output = command.args(words).stdin(Stdio::null()).output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{tool}: {output:?}");
     }
-    held.release();
+    gate.open();
     machine.wait_for_exporter();
     for stage in ["build", "health_check", "migration", "rollback"] {
         // The token of the one event that was counted.

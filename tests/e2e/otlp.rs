@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::process::{Command, Output};
-use std::sync::{Arc, Condvar, Mutex};
 
 use common::fs::lock::try_exclusive;
 use flate2::read::GzDecoder;
@@ -19,6 +18,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use prost::Message as _;
 use testkit::bin::Machine;
 use testkit::fault::{self, Recording, Request, answer};
+use testkit::gate::Gate;
 use testkit::pushgateway::Pushgateway;
 use testkit::server::eventually;
 
@@ -233,15 +233,14 @@ fn a_collector_that_does_not_answer_keeps_no_stage_waiting() {
 #[test]
 fn stages_reach_the_pushgateway_while_a_collector_is_busy() {
     let gateway = Pushgateway::start();
-    let gate = Arc::new((Mutex::new((0, false)), Condvar::new()));
-    let shared = Arc::clone(&gate);
-    let collector = Recording::answering(move |_| {
-        let (state, changed) = &*shared;
-        let mut state = state.lock().unwrap();
-        state.0 += 1;
-        drop(changed.wait_while(state, |(_, is_open)| !*is_open).unwrap());
-        answer("200 OK", "")
-    });
+    let gate = Gate::default();
+    let collector = {
+        let gate = gate.clone();
+        Recording::answering(move |_| {
+            gate.pass();
+            answer("200 OK", "")
+        })
+    };
     let machine =
         machine(&collector.url).with("PUSHGATEWAY_URL", &gateway.url()).with("DM_EXPORT", "detached");
     for round in 1..=3 {
@@ -251,16 +250,13 @@ fn stages_reach_the_pushgateway_while_a_collector_is_busy() {
             let is_counted = lines.iter().any(|line| line.ends_with(&format!(" {round}")));
             if is_counted { Ok(()) } else { Err(format!("{lines:?}")) }
         });
-        eventually("the collector has the first requests, and has not answered", || {
-            match gate.0.lock().unwrap().0 {
-                2 => Ok(()),
-                number => Err(format!("{number} requests")),
-            }
+        eventually("the collector has the first requests, and has not answered", || match gate.arrived() {
+            2 => Ok(()),
+            number => Err(format!("{number} requests")),
         });
     }
     assert_eq!(machine.exporters().len(), 1);
-    gate.0.lock().unwrap().1 = true;
-    gate.1.notify_all();
+    gate.open();
     machine.wait_for_exporter();
     assert_eq!((spans(&collector).len(), logs(&collector).len()), (3, 3));
 }

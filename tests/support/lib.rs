@@ -43,6 +43,7 @@ pub mod bin;
 mod database;
 pub mod dnsmasq;
 pub mod fault;
+pub mod gate;
 pub mod gcs;
 pub mod git_http;
 pub mod https;

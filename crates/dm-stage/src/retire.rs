@@ -36,7 +36,7 @@ pub struct Retire {
     pub endpoint: Endpoint,
     /// The folder of the journal and the outbox.
     pub state_dir: Option<PathBuf>,
-    /// How long it may take.
+    /// How long each request may take: a service may have hundreds of groups.
     pub budget: Duration,
 }
 
@@ -54,14 +54,9 @@ pub(crate) fn retire(retire: &Retire) -> Result<Exit> {
         removed.map_err(anyhow::Error::from)
     };
     let gateway = endpoint.display_url();
-    // Each request has the budget for itself: a service may have hundreds of groups.
     let removed = runtime::block_on(removing).context("cannot set up the event loop")?;
     let removed = removed.with_context(|| format!("{} is not retired at {gateway}", retired.service))?;
-    let mut text = String::new();
-    for line in &removed {
-        text.push_str(&one_line(line));
-        text.push('\n');
-    }
-    common::output::print(&text)?;
+    let lines: Vec<String> = removed.iter().map(|line| one_line(line) + "\n").collect();
+    common::output::print(&lines.concat())?;
     Ok(Exit::Success)
 }

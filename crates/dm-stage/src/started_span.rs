@@ -35,10 +35,9 @@ impl StartedSpan {
         let (id, rest) = text.split_once(':')?;
         let (parent, name) = rest.split_once(':')?;
         let id = EventId::parse(id)?;
-        let parent =
-            (parent != "-").then(|| EventId::parse(parent)).map(|parent| Some(parent?.as_str().to_owned()));
-        let is_its = name == stage.to_string() && position.parent_span_id.as_deref() == Some(id.as_str());
-        is_its.then_some(Self { id, parent: parent.flatten() })
+        let parent = EventId::parse(parent).map(|parent| parent.as_str().to_owned());
+        let is_its = name == stage.as_str() && position.parent_span_id.as_deref() == Some(id.as_str());
+        is_its.then_some(Self { id, parent })
     }
 }
 

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::epoch_seconds;
-use crate::identity::{Identity, random_hex};
+use crate::identity::{Identity, is_id, random_hex};
 use crate::label::{Label, Stage};
 use crate::secrets::Redactor;
 use crate::term::text::short_line;
@@ -39,10 +39,9 @@ impl EventId {
         Self(random_hex(8))
     }
 
-    /// The id with these digits; `None` if they are not 16 lower-case hexadecimal ones.
+    /// The id with these digits; `None` if they are not 16 lower-case hexadecimal ones, or all zero.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        (text.len() == 16 && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
+        is_id(text, 16).then(|| Self(text.to_owned()))
     }
 
     /// The 16 digits.

@@ -13,6 +13,7 @@ use crate::args::{DeploymentArgs, non_empty};
 use crate::env::Env;
 use crate::label::{Label, page_label};
 pub use ci::CiJob;
+pub(crate) use trace::is_id;
 pub use trace::{Trace, random_hex};
 
 /// The identity of a deployment, as every event and every series carries it.

@@ -47,14 +47,16 @@ fn parse(text: &str) -> Option<Trace> {
     let mut parts = text.trim().split('-');
     let (version, trace_id, span_id) = (parts.next()?, parts.next()?, parts.next()?);
     parts.next()?;
-    let valid = |part: &str, len: usize| {
-        part.len() == len
-            && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-            && part.bytes().any(|b| b != b'0')
-    };
     // A later version may add fields; the first four keep their meaning. Version ff is forbidden.
-    (version.len() == 2 && version != "ff" && valid(trace_id, 32) && valid(span_id, 16))
+    (version.len() == 2 && version != "ff" && is_id(trace_id, 32) && is_id(span_id, 16))
         .then(|| Trace { trace_id: trace_id.to_owned(), parent_span_id: Some(span_id.to_owned()) })
+}
+
+/// Whether the text is an id of this many lower-case hexadecimal digits, not all zero.
+pub(crate) fn is_id(text: &str, digits: usize) -> bool {
+    text.len() == digits
+        && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        && text.bytes().any(|byte| byte != b'0')
 }
 
 /// `bytes` random bytes in hexadecimal.

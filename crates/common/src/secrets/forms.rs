@@ -2,6 +2,20 @@
 //! <https://github.com/gitleaks/gitleaks/blob/master/config/gitleaks.toml>. They find secrets in source code; here a secret that
 //! is shown is worse than a word that is masked, so lengths are lower limits.
 
+/// A part of a word of a shell: in quotes, which may have no end, or not.
+macro_rules! part {
+    () => {
+        r#"(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])"#
+    };
+}
+
+/// The first part of a word that is no flag.
+macro_rules! first_part {
+    () => {
+        r#"(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s"'-])"#
+    };
+}
+
 /// A form of a secret.
 pub(super) struct Form {
     /// Matches the secret. It has a group before it, or none; a group after it, or none.
@@ -57,12 +71,17 @@ pub(super) static FORMS: &[Form] = &[
     // gitleaks: curl-auth-user, and the flags of mysql, psql, docker login and others. The value is a word of a shell.
     form(
         &["passw", "passphrase", "secret", "key", "token"],
-        r#"(?i)(--?[\w-]*(?:password|passwd|passphrase|secret|api-?key|access-?key|secret-?key|private-?key|token)\s+)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s"'-])(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])*"#,
+        concat!(
+            r#"(?i)(--?[\w-]*(?:password|passwd|passphrase|secret|api-?key|access-?key|secret-?key|private-?key|token)\s+)"#,
+            first_part!(),
+            part!(),
+            "*"
+        ),
         "$1***",
     ),
     form(
         &["-pass", "-pwd"],
-        r#"(?i)(--?(?:[\w-]*-)?(?:pass|pwd)\s+)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s"'-])(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])*"#,
+        concat!(r#"(?i)(--?(?:[\w-]*-)?(?:pass|pwd)\s+)"#, first_part!(), part!(), "*"),
         "$1***",
     ),
     form(&["-u"], r#"(\s(?:-u|--user|--proxy-user)[\s=]*"[^\s:"']+:)[^"]+"#, "$1***"),
@@ -71,35 +90,27 @@ pub(super) static FORMS: &[Form] = &[
     // Short flags, by program. That of MySQL is one word with its value: https://dev.mysql.com/doc/refman/8.4/en/password-security-user.html
     form(
         &["mysql", "mariadb"],
-        r#"(\b(?:mysql|mariadb)[\w-]*\s(?:[^|;&\n]*?\s)??["']?-p)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])+"#,
+        concat!(r#"(\b(?:mysql|mariadb)[\w-]*\s(?:[^|;&\n]*?\s)??["']?-p)"#, part!(), "+"),
         "$1***",
     ),
     form(
         &["login", "mongo", "sshpass", "7z"],
-        r#"(\b(?:login|mongo\w*|sshpass|7z\w*)\s(?:[^|;&\n]*?\s)??-p[\s=]*)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])+"#,
+        concat!(r#"(\b(?:login|mongo\w*|sshpass|7z\w*)\s(?:[^|;&\n]*?\s)??-p[\s=]*)"#, part!(), "+"),
         "$1***",
     ),
     form(
         &["sqlcmd", "bcp", "zip"],
-        r#"(\b(?:sqlcmd|bcp|zip|unzip)\s(?:[^|;&\n]*?\s)??-P\s*)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])+"#,
+        concat!(r#"(\b(?:sqlcmd|bcp|zip|unzip)\s(?:[^|;&\n]*?\s)??-P\s*)"#, part!(), "+"),
         "$1***",
     ),
     form(
         &["redis-cli", "valkey-cli"],
-        r#"(\b(?:redis|valkey)-cli\s(?:[^|;&\n]*?\s)??-a\s+)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])+"#,
+        concat!(r#"(\b(?:redis|valkey)-cli\s(?:[^|;&\n]*?\s)??-a\s+)"#, part!(), "+"),
         "$1***",
     ),
-    form(
-        &["ldap"],
-        r#"(\bldap\w+\s(?:[^|;&\n]*?\s)??-w\s*)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])+"#,
-        "$1***",
-    ),
+    form(&["ldap"], concat!(r#"(\bldap\w+\s(?:[^|;&\n]*?\s)??-w\s*)"#, part!(), "+"), "$1***"),
     // https://docs.openssl.org/master/man1/openssl-passphrase-options/
-    form(
-        &["pass:"],
-        r#"(-pass(?:in|out)?\s+["']?pass:)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.|[^\s"'\\])+"#,
-        "$1***",
-    ),
+    form(&["pass:"], concat!(r#"(-pass(?:in|out)?\s+["']?pass:)"#, part!(), "+"), "$1***"),
     // A prompt or a line of YAML. "token: unexpected" is no secret, so only what is never a word of a message.
     form(
         &["passw", "passphrase", "key", "client"],

@@ -8,6 +8,7 @@ use super::error::PushError;
 use super::group_key::GroupKey;
 use super::outbox::{GroupOutbox, Outbox};
 use super::snapshot::Snapshot;
+use common::clock::epoch_seconds;
 use common::label::Label;
 
 /// A run without a heartbeat for this long counts as dead.
@@ -77,7 +78,6 @@ fn waiting(outbox: Option<&Outbox>, retired: &Retired) -> Result<Vec<GroupOutbox
 }
 
 fn is_in_progress(key: &GroupKey, snapshot: &Snapshot, now: DateTime<Utc>) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch fit 53 bits")]
-    let alive_since = (now - DEAD_AFTER).timestamp() as f64;
+    let alive_since = epoch_seconds(now - DEAD_AFTER);
     key.is_run() && snapshot.pushed_at(key).is_some_and(|pushed_at| pushed_at > alive_since)
 }

@@ -136,11 +136,11 @@ impl Recorder {
         }
         let is_up = self.sinks.is_usable(self.sinks.gateway_breaker().as_ref(), now);
         let gateway = gateway.as_ref().filter(|_| is_up).map(Endpoint::to_portable);
-        let is_some_collector_up = otlp.as_ref().is_some_and(|settings| {
-            let senders = otlp_export::Sender::all(state_dir, settings);
-            senders.iter().any(|sender| sender.is_usable(now))
-        });
-        if gateway.is_none() && !is_some_collector_up {
+        let is_some_collector_up = || {
+            let senders = otlp.as_ref().map(|settings| otlp_export::Sender::all(state_dir, settings));
+            senders.into_iter().flatten().any(|sender| sender.is_usable(now))
+        };
+        if gateway.is_none() && !is_some_collector_up() {
             return Ok(());
         }
         launch(&Job { state_dir: std::path::absolute(state_dir)?, gateway })

@@ -4,7 +4,8 @@
 use squawk_syntax::SyntaxKind;
 use squawk_syntax::ast::{self, AlterTableAction as Action, AstNode};
 
-use super::{alter_column, compatibility, constraint, name, name_ref};
+use super::compatibility::{self, OLD_NAME};
+use super::{alter_column, constraint, name, name_ref};
 use crate::check::column_type::{self, Kind};
 use crate::check::judgement::{Judgement, Work};
 use crate::check::known::Known;
@@ -13,9 +14,6 @@ use crate::check::relation::Relation;
 use crate::check::rule::Rule;
 use crate::check::tree;
 use crate::check::volatility::{self, Volatility};
-
-/// Why a new name is unsafe.
-const OLD_NAME: &str = "a version that is still running fails when it uses the old name";
 
 /// Judges the statement: all of its actions run under the strongest of their locks.
 pub(super) fn judge(statement: &ast::AlterTable, known: &mut Known<'_>) -> Judgement {
@@ -122,7 +120,10 @@ fn judge_action(action: &Action, table: &Relation, known: &mut Known<'_>, judgem
             lock(AccessExclusive, Work::None);
             judgement.lock(Relation::of_path(parent.path()), ShareUpdateExclusive, Work::None);
         }
-        Action::EnableRls(_) | Action::ForceRls(_) => compatibility::row_security(judgement, table, known),
+        Action::EnableRls(_) | Action::ForceRls(_) => {
+            lock(AccessExclusive, Work::None);
+            compatibility::row_security(judgement, table, known);
+        }
         Action::NoInheritTable(_)
         | Action::RenameConstraint(_)
         | Action::OwnerTo(_)

@@ -4,12 +4,15 @@ use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{AstNode as _, Stmt};
 
 use super::on_table;
-use crate::check::judgement::{Judgement, Work};
+use crate::check::judgement::Judgement;
 use crate::check::known::Known;
 use crate::check::lock_mode::LockMode;
 use crate::check::relation::Relation;
 use crate::check::rule::Rule;
 use crate::check::tree;
+
+/// Why a new name is unsafe.
+pub(super) const OLD_NAME: &str = "a version that is still running fails when it uses the old name";
 
 /// `DROP FUNCTION` and the like. What the script creates again is only replaced.
 pub(super) fn dropped(node: &SyntaxNode, known: &Known<'_>) -> Judgement {
@@ -28,15 +31,18 @@ pub(super) fn dropped(node: &SyntaxNode, known: &Known<'_>) -> Judgement {
 
 /// `ALTER FUNCTION` and the like: only a new name or a new schema is one that a running version does not know.
 pub(super) fn altered(node: &SyntaxNode) -> Judgement {
-    let mut judgement = Judgement::harmless();
     let words = tree::text(node).to_lowercase();
     if words.contains(" rename to ") || words.contains(" set schema ") {
-        judgement.find(
-            Rule::RenameObject,
-            None,
-            "a version that is still running fails when it uses the old name",
-        );
+        renamed()
+    } else {
+        Judgement::harmless()
     }
+}
+
+/// A new name.
+pub(super) fn renamed() -> Judgement {
+    let mut judgement = Judgement::harmless();
+    judgement.find(Rule::RenameObject, None, OLD_NAME);
     judgement
 }
 
@@ -65,7 +71,6 @@ pub(super) fn policy(statement: &Stmt, known: &Known<'_>) -> Judgement {
 
 /// A change of what rows a user can see.
 pub(super) fn row_security(judgement: &mut Judgement, table: &Relation, known: &Known<'_>) {
-    judgement.lock(Some(table.clone()), LockMode::AccessExclusive, Work::None);
     if !known.is_new(table) {
         judgement.find(
             Rule::RowSecurity,

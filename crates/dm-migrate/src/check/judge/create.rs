@@ -4,7 +4,7 @@ use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
 use super::alter_table::GIVE;
-use super::reads;
+use super::{compatibility, reads};
 use crate::check::judgement::{Judgement, Work};
 use crate::check::known::Known;
 use crate::check::lock_mode::LockMode::{
@@ -89,13 +89,7 @@ pub(super) fn alter_kind(altered: &ast::AlterType) -> Judgement {
         return Judgement::harmless();
     }
     if words.starts_with("alter type rename") {
-        let mut judgement = Judgement::harmless();
-        judgement.find(
-            Rule::RenameObject,
-            None,
-            "a version that is still running fails when it uses the old name",
-        );
-        return judgement;
+        return compatibility::renamed();
     }
     Judgement::unknown("the tables that use the type are not known")
 }
