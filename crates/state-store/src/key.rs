@@ -2,9 +2,11 @@
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
+use common::fs::name::shortened;
 use common::label::Label;
 
-/// The name of an object: segments of `[A-Za-z0-9_%-]` and dots inside, joined by `/`. Valid as a path in every backend.
+/// The name of an object: segments of `[A-Za-z0-9_%-]` and dots inside, joined by `/`, none too long for a file. Valid as a
+/// path in every backend.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(String);
 
@@ -50,5 +52,5 @@ fn segment(name: &str) -> String {
             let _ = write!(segment, "%{byte:02X}");
         }
     }
-    segment
+    shortened(segment)
 }

@@ -7,6 +7,7 @@ pub mod jsonl;
 pub mod lock;
 mod lock_holder;
 mod lock_wait;
+pub mod name;
 mod private_dir;
 mod private_file;
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use common::fs::bounded::{self, Line as Text};
 use common::fs::lock::Lock;
+use common::fs::name::shortened;
 use common::fs::{PrivateDir, jsonl};
 use common::identity::Identity;
 use common::label::Label;
@@ -63,8 +64,9 @@ impl Ledger {
     /// The ledger of the service and the environment of `identity`. The file need not exist yet.
     pub(crate) fn new(state_dir: &Path, identity: &Identity) -> Self {
         // A valid file name that no other service has.
-        let file_name =
-            |label: &Label| byte_serialize(label.as_str().as_bytes()).collect::<String>().replace('.', "%2E");
+        let file_name = |label: &Label| {
+            shortened(byte_serialize(label.as_str().as_bytes()).collect::<String>().replace('.', "%2E"))
+        };
         Self {
             state_dir: state_dir.to_owned(),
             environment: file_name(&identity.environment),

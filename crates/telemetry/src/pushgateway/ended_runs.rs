@@ -1,12 +1,14 @@
-//! Runs that have ended and whose groups the Pushgateway still has: an empty file for each, in the state directory.
+//! Runs that have ended and whose groups the Pushgateway still has: a file for each, in the state directory.
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use super::client::GatewayClient;
 use super::error::PushError;
+use super::folder_name::whole_in;
 use super::group_key::GroupKey;
 use common::fs::PrivateDir;
+use common::fs::name::{is_shortened, shortened};
 
 /// The folder in the state directory.
 const FOLDER: &str = "ended";
@@ -21,7 +23,9 @@ impl EndedRuns {
     /// # Errors
     /// The state directory cannot be written.
     pub(crate) fn add(&self, key: &GroupKey) -> io::Result<()> {
-        match PrivateDir::create(&self.0, &[FOLDER])?.create_file(&key.file_name(), b"") {
+        let name = key.file_name();
+        // The content is the whole name.
+        match PrivateDir::create(&self.0, &[FOLDER])?.create_file(&shortened(name.clone()), name.as_bytes()) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
             _ => Ok(()),
         }
@@ -40,7 +44,8 @@ impl EndedRuns {
     pub(crate) async fn send(&self, client: &GatewayClient) -> Result<(), PushError> {
         let Some(folder) = PrivateDir::open(&self.0, &[FOLDER])? else { return Ok(()) };
         for name in folder.names()? {
-            if let Some(key) = GroupKey::run_with_file_name(&name) {
+            let whole = if is_shortened(&name) { whole_in(&folder, &name)? } else { Some(name.clone()) };
+            if let Some(key) = whole.and_then(|whole| GroupKey::run_with_file_name(&whole)) {
                 client.delete(&key).await?;
             }
             // Another process may have done the same.

@@ -147,7 +147,7 @@ fn is_plain(value: &str) -> bool {
 }
 
 /// A file name that no other list of values has.
-pub(super) fn joined<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn joined<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
     let parts: Vec<String> = values.into_iter().map(encoded).collect();
     parts.join(".")
 }

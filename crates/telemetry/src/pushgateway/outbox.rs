@@ -20,6 +20,7 @@ use anyhow::{Context, Result};
 
 use super::dedup::{PutRecord, RecentTokens};
 use super::ended_runs::EndedRuns;
+use super::folder_name::FolderName;
 use super::group_key::{GroupKey, joined, split};
 use crate::args::EXPORT_BUDGET;
 use crate::async_lock;
@@ -55,7 +56,7 @@ pub struct GroupOutbox {
     state_dir: PathBuf,
     /// The folder of its folder.
     area: &'static str,
-    name: String,
+    name: FolderName,
     journal: Journal,
     lock_limit: Duration,
 }
@@ -113,7 +114,7 @@ impl Outbox {
     pub(crate) fn services_with_unshared(&self) -> io::Result<Vec<(Label, Label)>> {
         let names = self.names_in(UNSHARED)?.into_iter();
         let services = names.filter_map(|name| {
-            let parts = split(&name)?;
+            let parts = split(&self.group_in(UNSHARED, name).whole_name()?)?;
             let [environment, service] = parts.as_slice() else { return None };
             Some((environment.parse().ok()?, service.parse().ok()?))
         });
@@ -141,7 +142,7 @@ impl Outbox {
         GroupOutbox {
             state_dir: self.state_dir.clone(),
             area,
-            name,
+            name: FolderName::new(name),
             journal: Journal::new(&self.state_dir).waiting_at_most(self.lock_limit),
             lock_limit: self.lock_limit,
         }
@@ -157,7 +158,7 @@ impl GroupOutbox {
     }
 
     fn lock_name(&self) -> String {
-        if self.area == FOLDER { self.name.clone() } else { format!("{}.{}", self.area, self.name) }
+        if self.area == FOLDER { self.name().to_owned() } else { format!("{}.{}", self.area, self.name()) }
     }
 
     /// The journal that the events of this outbox are also in.
@@ -168,12 +169,12 @@ impl GroupOutbox {
     /// The folder of the group.
     #[cfg(test)]
     pub(super) fn folder(&self) -> PathBuf {
-        self.state_dir.join(self.area).join(&self.name)
+        self.state_dir.join(self.area).join(self.name())
     }
 
     /// The name of the folder, which no other group has.
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        self.name.as_str()
     }
 
     /// Whether the group has no event.
@@ -214,7 +215,7 @@ impl GroupOutbox {
 
     /// The group on the Pushgateway; `None` if this is not the folder of one.
     pub(super) fn key(&self) -> Option<GroupKey> {
-        GroupKey::counters_with_file_name(&self.name)
+        GroupKey::counters_with_file_name(&self.whole_name()?)
     }
 
     /// The events that are not drafts, oldest first. Needs the group's lock.
@@ -224,7 +225,7 @@ impl GroupOutbox {
 
     /// The files of the events that are not drafts, oldest first. Needs the group's lock.
     pub(super) fn files(&self) -> Result<Vec<OutboxFile>> {
-        let unreadable = || format!("cannot read the outbox of {}", self.name);
+        let unreadable = || format!("cannot read the outbox of {}", self.name());
         let Some(folder) = self.open().with_context(unreadable)? else { return Ok(Vec::new()) };
         let names = self.names().with_context(unreadable)?;
         Ok(names.into_iter().filter_map(|name| OutboxFile::parse(&folder, name)).collect())
@@ -232,12 +233,19 @@ impl GroupOutbox {
 
     /// Opens the folder of the group; `None` if it does not exist.
     pub(crate) fn open(&self) -> io::Result<Option<Arc<PrivateDir>>> {
-        Ok(PrivateDir::open(&self.state_dir, &[self.area, &self.name])?.map(Arc::new))
+        Ok(PrivateDir::open(&self.state_dir, &[self.area, self.name()])?.map(Arc::new))
     }
 
     /// Opens the folder of the group, and creates it if necessary.
     pub(crate) fn create(&self) -> io::Result<Arc<PrivateDir>> {
-        Ok(Arc::new(PrivateDir::create(&self.state_dir, &[self.area, &self.name])?))
+        let folder = PrivateDir::create(&self.state_dir, &[self.area, self.name()])?;
+        self.name.note_in(&folder)?;
+        Ok(Arc::new(folder))
+    }
+
+    /// The name before it was shortened; `None` if that is unknown.
+    fn whole_name(&self) -> Option<String> {
+        self.name.whole(|| PrivateDir::open(&self.state_dir, &[self.area, self.name()]).ok()?)
     }
 
     /// The files, oldest event first, without temporary files of tools that were killed while they replaced one.
