@@ -48,6 +48,7 @@ pub mod gcs;
 pub mod git_http;
 pub mod https;
 pub mod mariadb;
+pub mod metrics_receiver;
 pub mod nginx;
 pub mod object_store;
 pub mod pgbouncer;

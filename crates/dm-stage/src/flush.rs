@@ -1,6 +1,6 @@
 //! Sends pending events on demand: after an outage, or at the end of a CI job whose machine is thrown away.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -8,7 +8,7 @@ use common::duration::format_duration;
 use common::exit::Exit;
 use common::runtime;
 use telemetry::{
-    Context, Endpoint, GatewayClient, OtlpSettings, Outbox, send_waiting, settle, wait_for_exporter,
+    Context, Endpoint, GatewayClient, OtlpSettings, Outbox, Sinks, send_waiting, settle, wait_for_exporter,
 };
 
 /// What to send, and where to.
@@ -24,16 +24,21 @@ pub struct Flush {
     pub budget: Duration,
 }
 
-/// Adds all pending events to the shared state, and pushes its totals.
+/// Adds all pending events to the shared state, and pushes its totals. What fails at one place keeps nothing from the other.
 pub(crate) fn flush_shared(context: &Context) -> Result<Exit> {
-    telemetry::flush_shared(context, context.sinks.budget).map_err(anyhow::Error::msg)?;
-    Ok(Exit::Success)
+    let Sinks { otlp, state_dir, budget, .. } = &context.sinks;
+    let sent = match (otlp, state_dir) {
+        (Some(settings), Some(state_dir)) => send_to_collectors(state_dir, settings, *budget),
+        _ => Ok(()),
+    };
+    telemetry::flush_shared(context, *budget).map_err(anyhow::Error::msg)?;
+    sent.map(|()| Exit::Success)
 }
 
 /// Sends all pending events, and verifies that they arrived. What fails at one place keeps nothing from the other.
 pub(crate) fn flush(flush: &Flush) -> Result<Exit> {
     let sent = match &flush.otlp {
-        Some(settings) => send_to_collectors(flush, settings),
+        Some(settings) => send_to_collectors(&flush.state_dir, settings, flush.budget),
         None => Ok(()),
     };
     if let Some(endpoint) = &flush.endpoint {
@@ -42,13 +47,13 @@ pub(crate) fn flush(flush: &Flush) -> Result<Exit> {
     sent.map(|()| Exit::Success)
 }
 
-/// Sends traces and logs.
-fn send_to_collectors(flush: &Flush, settings: &OtlpSettings) -> Result<()> {
+/// Sends traces, logs and metrics.
+fn send_to_collectors(state_dir: &Path, settings: &OtlpSettings, budget: Duration) -> Result<()> {
     let sent = async {
-        wait_for_exporter(&flush.state_dir).await?;
-        tokio::time::timeout(flush.budget, send_waiting(&flush.state_dir, settings)).await.map_err(|_| {
-            anyhow!("traces and logs not sent yet: no response within {}", format_duration(flush.budget))
-        })
+        wait_for_exporter(state_dir).await?;
+        tokio::time::timeout(budget, send_waiting(state_dir, settings))
+            .await
+            .map_err(|_| anyhow!("not sent by OTLP yet: no response within {}", format_duration(budget)))
     };
     let messages = runtime::block_on(sent).context("cannot set up the event loop")??;
     if messages.is_empty() { Ok(()) } else { Err(anyhow!(messages.join("; "))) }

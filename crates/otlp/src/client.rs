@@ -7,13 +7,16 @@ use common::http::{builder, describe_error, read_body, read_body_prefix};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
-use prost::Message as _;
+use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Identity, Response, StatusCode};
 use secrecy::ExposeSecret as _;
+use serde::de::DeserializeOwned;
 
-use crate::request::request;
+use crate::metric::MetricSet;
+use crate::request;
 use crate::resource::ResourceSettings;
 use crate::target::{Encoding, Signal, Target};
 
@@ -23,7 +26,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// How much of an explanation a message contains.
 const MAX_EXPLANATION_BYTES: usize = 400;
 
-/// What became of the events of a request.
+/// What became of the content of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The collector has them. A part that it refused is described.
@@ -73,9 +76,17 @@ impl Client {
     }
 
     /// Sends these events.
-    pub async fn send(&self, events: &[Event]) -> Outcome {
+    pub async fn send_events(&self, events: &[Event]) -> Outcome {
+        self.post(request::events(self.target.signal, self.target.encoding, events, &self.resource)).await
+    }
+
+    /// Sends these metrics.
+    pub async fn send_metrics(&self, sets: &[MetricSet]) -> Outcome {
+        self.post(request::metrics(self.target.encoding, sets, &self.resource)).await
+    }
+
+    async fn post(&self, body: Vec<u8>) -> Outcome {
         let Target { signal, encoding, .. } = self.target;
-        let body = request(signal, encoding, events, &self.resource);
         let mut post = self.http.post(self.target.url.clone()).header(CONTENT_TYPE, encoding.content_type());
         let body = match self.target.is_compressed.then(|| gzip(&body)) {
             Some(Ok(compressed)) => {
@@ -121,24 +132,27 @@ async fn answer(response: Response, signal: Signal, encoding: Encoding) -> Outco
 
 /// What the collector says about a part that it refused.
 fn refused(body: &[u8], signal: Signal, encoding: Encoding) -> Option<String> {
-    let (count, message) = match (signal, encoding) {
-        (Signal::Traces, Encoding::Protobuf) => {
-            let partial = ExportTraceServiceResponse::decode(body).ok()?.partial_success?;
+    let (count, message) = match signal {
+        Signal::Traces => {
+            let partial = decode::<ExportTraceServiceResponse>(body, encoding)?.partial_success?;
             (partial.rejected_spans, partial.error_message)
         }
-        (Signal::Logs, Encoding::Protobuf) => {
-            let partial = ExportLogsServiceResponse::decode(body).ok()?.partial_success?;
+        Signal::Logs => {
+            let partial = decode::<ExportLogsServiceResponse>(body, encoding)?.partial_success?;
             (partial.rejected_log_records, partial.error_message)
         }
-        (Signal::Traces, Encoding::Json) => {
-            let partial = serde_json::from_slice::<ExportTraceServiceResponse>(body).ok()?.partial_success?;
-            (partial.rejected_spans, partial.error_message)
-        }
-        (Signal::Logs, Encoding::Json) => {
-            let partial = serde_json::from_slice::<ExportLogsServiceResponse>(body).ok()?.partial_success?;
-            (partial.rejected_log_records, partial.error_message)
+        Signal::Metrics => {
+            let partial = decode::<ExportMetricsServiceResponse>(body, encoding)?.partial_success?;
+            (partial.rejected_data_points, partial.error_message)
         }
     };
     let message = common::term::text::short_line(&message, MAX_EXPLANATION_BYTES);
     (count > 0 || !message.is_empty()).then(|| format!("{count} {} refused: {message}", signal.as_str()))
+}
+
+fn decode<M: Message + Default + DeserializeOwned>(body: &[u8], encoding: Encoding) -> Option<M> {
+    match encoding {
+        Encoding::Protobuf => M::decode(body).ok(),
+        Encoding::Json => serde_json::from_slice(body).ok(),
+    }
 }

@@ -1,7 +1,7 @@
-//! Deployments as OpenTelemetry traces and logs.
+//! Deployments as OpenTelemetry traces, logs and metrics.
 //!
-//! It owns the settings that the specification names, the form of an event as a span and as log records, and one request to a
-//! collector. It does not own when events are sent, or where they wait (`telemetry`).
+//! It owns the settings that the specification names, the form of an event as a span and as log records, the form of metrics,
+//! and one request to a collector. It does not own what is counted, when it is sent, or where it waits (`telemetry`).
 //!
 //! Specifications: <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>, <https://opentelemetry.io/docs/specs/otlp/>
 //! and the semantic conventions for CI/CD, <https://opentelemetry.io/docs/specs/semconv/cicd/>.
@@ -12,15 +12,18 @@ mod detail;
 mod error;
 mod ids;
 mod log;
+mod metric;
 mod request;
 mod resource;
 mod settings;
 mod span;
 mod target;
+mod temporality;
 
 pub use client::{Client, Outcome};
 pub use error::SettingsError;
-pub use request::request;
+pub use metric::{Data, Distribution, Metric, MetricSet, Series};
 pub use resource::ResourceSettings;
 pub use settings::Settings;
-pub use target::{Encoding, Signal, Target};
+pub use target::{Signal, Target};
+pub use temporality::Temporality;

@@ -1,15 +1,18 @@
-//! Events as the body of a request.
+//! Events and metrics as the body of a request.
 
 use common::event::Event;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
 use prost::Message;
 use serde::Serialize;
 
 use crate::log::records;
+use crate::metric::MetricSet;
 use crate::resource::ResourceSettings;
 use crate::span::span;
 use crate::target::{Encoding, Signal};
@@ -17,12 +20,32 @@ use crate::target::{Encoding, Signal};
 /// The version of the semantic conventions that the attributes follow.
 const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.37.0";
 
-/// The body that sends these events as this signal.
-pub fn request(signal: Signal, encoding: Encoding, events: &[Event], resource: &ResourceSettings) -> Vec<u8> {
+/// Events as a body of this signal. Metrics are no form of events.
+pub(crate) fn events(
+    signal: Signal,
+    encoding: Encoding,
+    events: &[Event],
+    resource: &ResourceSettings,
+) -> Vec<u8> {
     match signal {
         Signal::Traces => encode(encoding, &traces(events, resource)),
         Signal::Logs => encode(encoding, &logs(events, resource)),
+        Signal::Metrics => Vec::new(),
     }
+}
+
+/// Metrics as a body.
+pub(crate) fn metrics(encoding: Encoding, sets: &[MetricSet], resource: &ResourceSettings) -> Vec<u8> {
+    let resource_metrics = sets.iter().map(|set| ResourceMetrics {
+        resource: Some(resource.of_metrics(set)),
+        scope_metrics: vec![ScopeMetrics {
+            scope: Some(scope()),
+            metrics: set.messages(),
+            schema_url: SCHEMA_URL.to_owned(),
+        }],
+        schema_url: SCHEMA_URL.to_owned(),
+    });
+    encode(encoding, &ExportMetricsServiceRequest { resource_metrics: resource_metrics.collect() })
 }
 
 fn encode(encoding: Encoding, message: &(impl Message + Serialize)) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! What is said about the source of spans and log records: the deployed service.
+//! What is said about the source of spans, log records and metrics: the deployed service.
 
 use common::identity::Identity;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::attributes::Attributes;
 use crate::error::SettingsError;
+use crate::metric::MetricSet;
 
 const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
@@ -37,17 +38,31 @@ impl ResourceSettings {
         Ok(Self { attributes })
     }
 
-    /// The resource of what happened to this service. What the environment says wins.
+    /// The resource of what happened to this service.
     pub(crate) fn of(&self, identity: &Identity) -> Resource {
         let own = Attributes::default()
             .text("service.name", identity.service.as_str())
             .text("deployment.environment.name", identity.environment.as_str())
-            .some_text("service.version", identity.version.as_ref())
-            .into_vec();
+            .some_text("service.version", identity.version.as_ref());
+        self.replacing(own)
+    }
+
+    /// The resource of what was counted. It has no version: a series goes on when the next version is deployed.
+    pub(crate) fn of_metrics(&self, set: &MetricSet) -> Resource {
+        let own = Attributes::default()
+            .text("service.name", &set.service)
+            .text("deployment.environment.name", &set.environment)
+            .text("service.instance.id", &set.instance);
+        self.replacing(own)
+    }
+
+    /// These attributes, and those of the environment, which win.
+    fn replacing(&self, own: Attributes) -> Resource {
         let is_set = |attribute: &KeyValue| self.attributes.iter().any(|(key, _)| *key == attribute.key);
         let given =
             self.attributes.iter().fold(Attributes::default(), |all, (key, value)| all.text(key, value));
-        let mut attributes: Vec<KeyValue> = own.into_iter().filter(|attribute| !is_set(attribute)).collect();
+        let mut attributes: Vec<KeyValue> =
+            own.into_vec().into_iter().filter(|attribute| !is_set(attribute)).collect();
         attributes.extend(given.into_vec());
         Resource { attributes, ..Resource::default() }
     }

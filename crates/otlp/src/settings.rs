@@ -12,6 +12,7 @@ use url::Url;
 use crate::error::SettingsError;
 use crate::resource::ResourceSettings;
 use crate::target::{Encoding, Signal, Target};
+use crate::temporality::Temporality;
 
 /// The default of `OTEL_EXPORTER_OTLP_TIMEOUT`.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,11 +23,13 @@ const COMMON: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// The largest file of certificates.
 const MAX_PEM_BYTES: u64 = 1024 * 1024;
 
-/// Where traces and logs are sent, and what they say about their source.
+/// Where traces, logs and metrics are sent, and what they say about their source.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// At most one target for each signal.
     pub targets: Vec<Target>,
+    /// What counters send.
+    pub temporality: Temporality,
     /// What is said about the source.
     pub resource: ResourceSettings,
 }
@@ -50,7 +53,8 @@ impl Settings {
         if targets.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Self { targets, resource: ResourceSettings::from_env(env)? }))
+        let (temporality, resource) = (Temporality::from_env(env)?, ResourceSettings::from_env(env)?);
+        Ok(Some(Self { targets, temporality, resource }))
     }
 }
 
@@ -208,15 +212,15 @@ mod tests {
         const COMMON: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
         const TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
         assert_eq!(urls(&[]), Vec::<String>::new());
-        assert_eq!(urls(&[(COMMON, "http://h:4318")]), ["http://h:4318/v1/traces", "http://h:4318/v1/logs"]);
-        assert_eq!(
-            urls(&[(COMMON, "https://h/otlp/")]),
-            ["https://h/otlp/v1/traces", "https://h/otlp/v1/logs"]
-        );
+        let all = |base: &str| ["traces", "logs", "metrics"].map(|signal| format!("{base}/v1/{signal}"));
+        assert_eq!(urls(&[(COMMON, "http://h:4318")]), all("http://h:4318"));
+        assert_eq!(urls(&[(COMMON, "https://h/otlp/")]), all("https://h/otlp"));
         assert_eq!(urls(&[(TRACES, "http://h/in")]), ["http://h/in"]);
-        assert_eq!(urls(&[(COMMON, "http://a"), (TRACES, "http://b/")]), ["http://b/", "http://a/v1/logs"]);
+        let [_, logs, metrics] = all("http://a");
+        assert_eq!(urls(&[(COMMON, "http://a"), (TRACES, "http://b/")]), ["http://b/", &logs, &metrics]);
         assert_eq!(urls(&[(COMMON, "http://h"), ("OTEL_SDK_DISABLED", "TRUE")]), Vec::<String>::new());
-        assert_eq!(urls(&[(COMMON, "http://h"), ("OTEL_LOGS_EXPORTER", "none")]), ["http://h/v1/traces"]);
+        let no_logs = [(COMMON, "http://h"), ("OTEL_LOGS_EXPORTER", "none")];
+        assert_eq!(urls(&no_logs), ["http://h/v1/traces", "http://h/v1/metrics"]);
         assert_eq!(urls(&[(COMMON, "")]), Vec::<String>::new());
     }
 
@@ -231,7 +235,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
         ]);
         let settings = settings.unwrap().unwrap();
-        let [traces, logs] = settings.targets.as_slice() else { panic!("{settings:?}") };
+        let [traces, logs, _] = settings.targets.as_slice() else { panic!("{settings:?}") };
         let header = |target: &Target| target.headers[0].1.expose_secret().to_owned();
         assert_eq!((header(traces), header(logs)), ("a,b".to_owned(), "logs".to_owned()));
         assert_eq!((traces.headers.len(), traces.timeout), (2, Duration::from_millis(1500)));
@@ -252,6 +256,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere", "cannot be read"),
             ("OTEL_TRACES_EXPORTER", "console", "must be otlp or none"),
             ("OTEL_RESOURCE_ATTRIBUTES", "s3cret", "is not a list"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "s3cret", "must be cumulative, delta or"),
         ] {
             let error = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h"), (name, value)]).unwrap_err();
             let error = error.to_string();

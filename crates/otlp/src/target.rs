@@ -12,24 +12,27 @@ pub enum Signal {
     Traces,
     /// Each event is a log record, and so is the output that was kept.
     Logs,
+    /// What was counted.
+    Metrics,
 }
 
 impl Signal {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Traces, Self::Logs];
+    pub const ALL: [Self; 3] = [Self::Traces, Self::Logs, Self::Metrics];
 
     /// `traces`
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Traces => "traces",
             Self::Logs => "logs",
+            Self::Metrics => "metrics",
         }
     }
 }
 
 /// The encoding of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Encoding {
+pub(crate) enum Encoding {
     /// `http/protobuf`, the default.
     #[default]
     Protobuf,

@@ -120,7 +120,7 @@ impl Context {
                 otlp: settings
                     .check(
                         otlp::Settings::from_env(&env::system).map_err(anyhow::Error::from),
-                        "no traces and logs are sent",
+                        "nothing is sent by OTLP",
                     )?
                     .flatten(),
                 required: export.gateway.require_export,

@@ -4,9 +4,15 @@
 //! | --- | --- |
 //! | `queue` | the events that wait |
 //! | `sender` | sending those of one signal, in the foreground or by an exporter |
+//! | `metric_store` | what was counted of each stage |
+//! | `counted` | what is kept of one of them |
+//! | `metric_set` | metric families in the form of the protocol |
 //! | `report` | what is said about it |
 //! | `progress` | how far a request is |
 
+mod counted;
+mod metric_set;
+mod metric_store;
 mod progress;
 mod queue;
 mod report;

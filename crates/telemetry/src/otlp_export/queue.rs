@@ -12,7 +12,7 @@ use otlp::{Settings, Signal};
 use crate::async_lock;
 
 /// The folder in the state directory.
-const FOLDER: &str = "otlp";
+pub(super) const FOLDER: &str = "otlp";
 
 /// The largest file of an event.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -53,7 +53,7 @@ pub(super) struct Queue {
 pub(super) struct Batch {
     pub(super) events: Vec<Event>,
     /// The names of their files.
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// The names of files that contain no event, such as after a power failure.
     damaged: Vec<String>,
 }
@@ -130,7 +130,8 @@ impl Queue {
         Ok(names)
     }
 
-    fn remove_files(&self, names: &[String]) {
+    /// Removes these files.
+    pub(super) fn remove_files(&self, names: &[String]) {
         for name in names {
             // Another process may have done it.
             let _ = self.folder.remove(name);

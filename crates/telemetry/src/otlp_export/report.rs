@@ -1,6 +1,8 @@
 //! What is said about the events of one signal after they were sent.
 
-use otlp::Target;
+use otlp::{Signal, Target};
+
+use super::metric_store::Added;
 
 /// What happened to them.
 #[derive(Debug, Default)]
@@ -41,6 +43,16 @@ impl Report {
         self.refused.get_or_insert((0, reason)).0 += 1;
     }
 
+    /// What happened when events were counted.
+    pub(super) fn note_added(&mut self, added: Added) {
+        self.damaged += added.damaged;
+        if let Some(stage) = added.uncounted {
+            self.remark(format!(
+                "there are metrics of as many stages as there can be, so {stage} is not counted: use a fixed set of names"
+            ));
+        }
+    }
+
     pub(super) fn remark(&mut self, remark: String) {
         if !self.remarks.contains(&remark) {
             self.remarks.push(remark);
@@ -53,7 +65,9 @@ impl Report {
         let mut messages: Vec<String> =
             self.remarks.iter().map(|remark| format!("{url}: {remark}")).collect();
         if let Some((number, reason)) = &self.refused {
-            messages.push(format!("{url} refuses the {what} of {number} events, which are lost: {reason}"));
+            let contents = if target.signal == Signal::Metrics { "stages" } else { "events" };
+            messages
+                .push(format!("{url} refuses the {what} of {number} {contents}, which are lost: {reason}"));
         }
         if self.damaged > 0 {
             messages.push(format!("the {what} of {} events are lost: their files are damaged", self.damaged));

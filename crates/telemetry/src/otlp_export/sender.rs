@@ -8,8 +8,9 @@ use chrono::{DateTime, Utc};
 use common::clock::{Clock as _, SystemClock};
 use common::env;
 use futures_util::future::join_all;
-use otlp::{Client, Outcome, ResourceSettings, Settings, Target};
+use otlp::{Client, MetricSet, Outcome, ResourceSettings, Settings, Signal, Target, Temporality};
 
+use super::metric_store::MetricStore;
 use super::progress::Progress;
 use super::queue::Queue;
 use super::report::{Report, not_sent};
@@ -17,6 +18,9 @@ use crate::pushgateway::CircuitBreaker;
 
 /// How many events one request contains.
 const BATCH: usize = 256;
+
+/// How many stages the first request with metrics contains.
+const STAGES: usize = 32;
 
 /// The longest time for one request: an exporter has to report a collector that does not answer before its own time ends.
 const MAX_TIMEOUT: Duration = Duration::from_secs(20);
@@ -26,12 +30,24 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) struct Sender {
     state_dir: PathBuf,
     target: Target,
+    temporality: Temporality,
     resource: ResourceSettings,
     progress: Progress,
     /// Whether something could not be sent: trying again at once would not help.
     has_failed: bool,
     /// Whether some events have left.
     has_progressed: bool,
+}
+
+/// What follows a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// What it contained is done with.
+    Done,
+    /// A part of it is sent again.
+    Smaller,
+    /// Nothing more is sent now.
+    Stop,
 }
 
 impl Sender {
@@ -43,6 +59,7 @@ impl Sender {
             Self {
                 state_dir: state_dir.to_owned(),
                 target,
+                temporality: settings.temporality,
                 resource: settings.resource.clone(),
                 progress: Progress::default(),
                 has_failed: false,
@@ -65,10 +82,19 @@ impl Sender {
 
     /// Whether something waits that may be sent.
     pub(crate) fn has_more(&self) -> bool {
-        !self.has_failed
-            && Queue::open(&self.state_dir, self.target.signal)
-                .and_then(|queue| queue.is_empty())
-                .is_ok_and(|is_empty| !is_empty)
+        let is_empty = || self.is_empty(&Queue::open(&self.state_dir, self.target.signal)?);
+        !self.has_failed && is_empty().is_ok_and(|is_empty| !is_empty)
+    }
+
+    fn is_empty(&self, queue: &Queue) -> io::Result<bool> {
+        let has_unsent = || self.metric_store().map_or(Ok(false), |store| store?.has_unsent());
+        Ok(queue.is_empty()? && !has_unsent()?)
+    }
+
+    /// What was counted; `None` if events are sent as they are.
+    fn metric_store(&self) -> Option<io::Result<MetricStore>> {
+        let is_metrics = self.target.signal == Signal::Metrics;
+        is_metrics.then(|| MetricStore::open(&self.state_dir, self.temporality))
     }
 
     /// Whether some events have left.
@@ -105,45 +131,93 @@ impl Sender {
     async fn send(&mut self) -> Result<Report, String> {
         let said = |error: io::Error| error.to_string();
         let queue = Queue::open(&self.state_dir, self.target.signal).map_err(said)?;
-        if queue.is_empty().map_err(said)? {
+        if self.is_empty(&queue).map_err(said)? {
             return Ok(Report::default());
         }
         let _lock = queue.lock().await.map_err(said)?;
         let client = Client::new(&self.target, &self.resource)?;
         let mut report = Report::after_dropping(queue.trim().map_err(said)?);
+        match self.metric_store() {
+            Some(store) => self.send_metrics(&queue, &store.map_err(said)?, &client, &mut report).await,
+            None => self.send_events(&queue, &client, &mut report).await,
+        }
+        .map_err(said)?;
+        Ok(report)
+    }
+
+    async fn send_events(&mut self, queue: &Queue, client: &Client, report: &mut Report) -> io::Result<()> {
         let mut most = BATCH;
         loop {
-            let batch = queue.oldest(most).map_err(said)?;
+            let batch = queue.oldest(most)?;
             report.damaged += queue.remove_damaged(&batch);
             if batch.events.is_empty() {
-                return Ok(report);
+                return Ok(());
             }
-            self.progress.ask();
-            let outcome = client.send(&batch.events).await;
-            self.progress.answer();
-            match outcome {
-                Outcome::Accepted(remark) => {
-                    queue.remove(&batch);
-                    self.has_progressed = true;
-                    if let Some(remark) = remark {
-                        report.remark(remark);
-                    }
-                    most = BATCH.min(most * 2);
-                }
-                // One of them may be the reason.
-                Outcome::Rejected(_) if batch.events.len() > 1 => most = batch.events.len() / 2,
-                Outcome::Rejected(reason) => {
-                    queue.remove(&batch);
-                    self.has_progressed = true;
-                    report.refuse(reason);
-                }
-                Outcome::Unavailable(problem) => {
-                    self.breaker().trip(SystemClock.now());
-                    report.fail(problem);
-                    return Ok(report);
-                }
+            let sending = client.send_events(&batch.events);
+            match self.outcome(sending, &mut most, batch.events.len(), report).await {
+                Step::Done => queue.remove(&batch),
+                Step::Smaller => {}
+                Step::Stop => return Ok(()),
             }
         }
+    }
+
+    /// Adds the events that wait to what was counted before, and sends that.
+    async fn send_metrics(
+        &mut self,
+        queue: &Queue,
+        store: &MetricStore,
+        client: &Client,
+        report: &mut Report,
+    ) -> io::Result<()> {
+        let mut most = STAGES;
+        loop {
+            report.note_added(store.add_all(queue, SystemClock.now())?);
+            let (files, sets): (Vec<String>, Vec<MetricSet>) = store.unsent(most)?.into_iter().unzip();
+            if sets.is_empty() {
+                return Ok(());
+            }
+            let sending = client.send_metrics(&sets);
+            match self.outcome(sending, &mut most, sets.len(), report).await {
+                Step::Done => store.mark_sent(&files),
+                Step::Smaller => {}
+                Step::Stop => return Ok(()),
+            }
+        }
+    }
+
+    /// What to do after a request that contains `number` things. Sets how many the next one may contain.
+    async fn outcome(
+        &mut self,
+        request: impl Future<Output = Outcome>,
+        most: &mut usize,
+        number: usize,
+        report: &mut Report,
+    ) -> Step {
+        self.progress.ask();
+        let outcome = request.await;
+        self.progress.answer();
+        match outcome {
+            Outcome::Accepted(remark) => {
+                if let Some(remark) = remark {
+                    report.remark(remark);
+                }
+                *most = BATCH.min(*most * 2);
+            }
+            // One of them may be the reason.
+            Outcome::Rejected(_) if number > 1 => {
+                *most = number / 2;
+                return Step::Smaller;
+            }
+            Outcome::Rejected(reason) => report.refuse(reason),
+            Outcome::Unavailable(problem) => {
+                self.breaker().trip(SystemClock.now());
+                report.fail(problem);
+                return Step::Stop;
+            }
+        }
+        self.has_progressed = true;
+        Step::Done
     }
 
     fn breaker(&self) -> CircuitBreaker {
@@ -174,6 +248,6 @@ mod tests {
         let settings = Settings::from_env(&value).unwrap().unwrap();
         let senders = Sender::all(Path::new("/nowhere"), &settings);
         let timeouts: Vec<Duration> = senders.iter().map(|sender| sender.target.timeout).collect();
-        assert_eq!(timeouts, [MAX_TIMEOUT, Duration::from_millis(500)]);
+        assert_eq!(timeouts, [MAX_TIMEOUT, Duration::from_millis(500), Duration::from_secs(10)]);
     }
 }

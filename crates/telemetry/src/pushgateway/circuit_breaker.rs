@@ -44,6 +44,7 @@ impl CircuitBreaker {
         let file = match signal {
             Signal::Traces => "otlp-traces.down",
             Signal::Logs => "otlp-logs.down",
+            Signal::Metrics => "otlp-metrics.down",
         };
         Self { state_dir: state_dir.to_owned(), file, server: collector }
     }

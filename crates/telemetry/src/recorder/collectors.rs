@@ -1,4 +1,4 @@
-//! The thread that sends traces and logs while the tool pushes: no sink waits for another.
+//! The thread that sends to OpenTelemetry collectors while the tool pushes: no sink waits for another.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;

@@ -112,10 +112,10 @@ impl Recorder {
     fn enqueue_for_collectors(&mut self, event: &Event) {
         let Some(settings) = &self.sinks.otlp else { return };
         let Some(folder) = &self.sinks.state_dir else {
-            return self.warn("no traces and logs are sent: set DM_STATE_DIR or HOME".to_owned());
+            return self.warn("nothing is sent by OTLP: set DM_STATE_DIR or HOME".to_owned());
         };
         if let Err(error) = otlp_export::enqueue(folder, settings, event) {
-            self.warn(format!("no traces and logs are sent: cannot write to {}: {error}", folder.display()));
+            self.warn(format!("nothing is sent by OTLP: cannot write to {}: {error}", folder.display()));
         }
     }
 
