@@ -23,7 +23,7 @@ _dm__stage() {
 
     case "${cmd}" in
         dm__stage)
-            opts="-h -V --timeout --signal --kill-after --may-outlive --allow-exit --retries --retry-delay --retry-exit --retry-pattern --stdin --output --tail --error-pattern --skip --live-release --status --summary-line --summary --dashboard-url --runbook-url --github --start --finish --timeline --history --follow --report --deployment --last --since --format --flush --retire --dry-run --exclusive --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --export --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --notify --notify-on --notify-template --github-deployment --environment-url --help --version"
+            opts="-h -V --timeout --signal --kill-after --may-outlive --allow-exit --retries --retry-delay --retry-exit --retry-pattern --stdin --output --tail --error-pattern --skip --live-release --status --summary-line --summary --dashboard-url --runbook-url --github --start --finish --timeline --history --follow --report --audit --prometheus --settle --deployment --last --since --format --flush --retire --dry-run --exclusive --service --environment --deployment-id --app-version --commit --run-url --textfile --state-dir --state-url --export-budget --export --pushgateway-url --pushgateway-user --pushgateway-password --pushgateway-token --pushgateway-headers --pushgateway-ca --pushgateway-cert --require-export --notify --notify-on --notify-template --github-deployment --environment-url --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -118,6 +118,14 @@ _dm__stage() {
                     return 0
                     ;;
                 --report)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prometheus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --settle)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

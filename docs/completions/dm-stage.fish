@@ -22,6 +22,8 @@ complete -c dm-stage -l finish -d 'Only record that a stage begun with --start h
 complete -c dm-stage -l timeline -d 'Print the timeline of a deployment from the journal; without an ID, of the last one' -r
 complete -c dm-stage -l follow -d 'Print what a deployment does while it runs, a line for each stage that starts or ends; without an ID, of the one that runs on this machine' -r
 complete -c dm-stage -l report -d 'Write a report to this file, or - for stdout, as a page of HTML that needs no network: about the last deployment, about the one that --deployment names, or with --last about all of some time. --service and --environment select deployments' -r -F
+complete -c dm-stage -l prometheus -d 'With --audit: the Prometheus with the recording rules [default: $PROMETHEUS_URL]. The bearer token is in $PROMETHEUS_TOKEN, or in the file that it names as file:PATH' -r
+complete -c dm-stage -l settle -d 'With --audit: how long an event may take until the rules count it: a push, a scrape, and an evaluation' -r
 complete -c dm-stage -l deployment -d 'With --report: the deployment' -r
 complete -c dm-stage -l last -d 'With --report: all deployments that began within this time, such as 30d' -r
 complete -c dm-stage -l since -d 'With --history: only deployments that began within this time, such as 30d' -r
@@ -58,6 +60,7 @@ complete -c dm-stage -l may-outlive -d 'Let the command continue if this tool is
 complete -c dm-stage -l status -d 'On a terminal, show a live status line: the stage, its elapsed time, and its duration last time'
 complete -c dm-stage -l start -d 'Only record that the stage starts; print the variables for the tools and machines that continue it'
 complete -c dm-stage -l history -d 'Print a line for each deployment in the journal, the newest first: when, which version, how it ended, the stage that failed, how long it took, who started it, and what is live. --service and --environment select deployments'
+complete -c dm-stage -l audit -d 'Compare what Prometheus has recorded with the journal: each rule that counts, over its window. Prints each difference with its cause; exits with 1 if something differs, and with 3 if the journal may not have everything'
 complete -c dm-stage -l flush -d 'Push pending events to the Pushgateway, and verify that all arrived'
 complete -c dm-stage -l dry-run -d 'With --retire: only print what would be deleted'
 complete -c dm-stage -s h -l help -d 'Print help (see more with \'--help\')'

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 #![expect(clippy::disallowed_methods, reason = "the programs run here start nothing that holds a pipe")]
 
+mod audit;
 mod dashboards;
 mod incidents;
 mod links;

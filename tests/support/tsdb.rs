@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::bin;
 use crate::prometheus::{Sample, query_at};
 use crate::pushgateway::parse_address;
-use crate::server::Server;
+use crate::server::{Server, eventually_within};
 
 /// What kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +102,19 @@ impl Tsdb {
         };
     }
 
+    /// Its URL.
+    pub fn url(&self) -> String {
+        self.servers[0].url()
+    }
+
+    /// Waits until the rules count what is new: what a new database finds in its first minutes, it takes for old.
+    pub fn wait_for_marker(&self) {
+        let marker = "count_over_time(service_environment:post_deployment_request_errors_total:sum{service=\"\"}[1h]) >= 3";
+        eventually_within(Duration::from_mins(10), "the database sees the gateway", || {
+            if self.query(marker).is_empty() { Err(self.product.name().to_owned()) } else { Ok(()) }
+        });
+    }
+
     /// The result of an instant query.
     pub fn query(&self, query: &str) -> Vec<Sample> {
         query_at(&self.servers[0].url(), query, Duration::ZERO)
@@ -174,7 +187,7 @@ fn write(file: &Path, text: &str) {
 }
 
 /// The address in a log line of VictoriaMetrics or vmalert.
-fn victoria_address(line: &str) -> Option<String> {
+pub(crate) fn victoria_address(line: &str) -> Option<String> {
     let address = line.split_once("started server at http://")?.1;
     Some(address.trim_end().trim_end_matches('/').to_owned())
 }

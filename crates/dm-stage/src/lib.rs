@@ -11,6 +11,7 @@
 
 mod announcement;
 mod args;
+mod audit;
 mod deployment;
 #[cfg(test)]
 mod event_fixture;

@@ -14,6 +14,7 @@ use common::fs::atomic;
 use common::label::Label;
 use common::output;
 
+use crate::audit::{Audit, AuditArgs};
 use crate::deployment::{Records, Source};
 use crate::follow::follow;
 use crate::history::{Filter, History, table};
@@ -46,6 +47,14 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "FILE", group = "query", conflicts_with_all = ["stage", "command", "start", "finish", "timeout"])]
     report: Option<PathBuf>,
 
+    /// Compare what Prometheus has recorded with the journal: each rule that counts, over its window. Prints each difference
+    /// with its cause; exits with 1 if something differs, and with 3 if the journal may not have everything
+    #[arg(long, group = "query", conflicts_with_all = ["stage", "command", "start", "finish", "timeout"])]
+    audit: bool,
+
+    #[command(flatten)]
+    audit_args: AuditArgs,
+
     /// With --report: the deployment
     #[arg(long, value_name = "ID", requires = "report", conflicts_with = "last")]
     deployment: Option<Label>,
@@ -59,7 +68,7 @@ pub(crate) struct QueryArgs {
     since: Option<Duration>,
 
     /// With --timeline or --history: human, json, or markdown, which is the page of a deployment [default: human]
-    #[arg(long, value_enum, value_name = "FORMAT", requires = "query", conflicts_with_all = ["follow", "report"])]
+    #[arg(long, value_enum, value_name = "FORMAT", requires = "query", conflicts_with_all = ["follow", "report", "audit"])]
     format: Option<Format>,
 }
 
@@ -90,6 +99,7 @@ enum Subject {
     /// A deployment, or the running one.
     Follow(Option<Label>),
     Report(PathBuf, ReportSubject),
+    Audit(Box<Audit>),
 }
 
 /// What a report is about.
@@ -103,7 +113,11 @@ enum ReportSubject {
 impl QueryArgs {
     /// Whether a question is asked.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.timeline.is_some() || self.history || self.follow.is_some() || self.report.is_some()
+        self.timeline.is_some()
+            || self.history
+            || self.follow.is_some()
+            || self.report.is_some()
+            || self.audit
     }
 }
 
@@ -131,6 +145,7 @@ impl Query {
             since,
         };
         let subject = match (args.timeline, args.follow, args.report) {
+            _ if args.audit => Subject::Audit(Box::new(Audit::plan(args.audit_args, filter)?)),
             (Some(id), ..) => Subject::Timeline(id),
             (None, Some(id), _) => Subject::Follow(id),
             (None, None, Some(file)) if args.last.is_some() => {
@@ -150,6 +165,11 @@ pub(crate) fn answer(query: &Query) -> Result<Exit> {
     let now = SystemClock.now();
     let text = match &query.subject {
         Subject::Follow(id) => return follow(&query.source, id.as_ref()),
+        Subject::Audit(audit) => {
+            let (text, exit) = audit.run(&query.source, now)?;
+            output::print(&text).context("cannot print the answer")?;
+            return Ok(exit);
+        }
         Subject::Report(file, subject) => {
             let html = report(&query.source, subject, &query.links, now)?;
             if file == Path::new("-") {

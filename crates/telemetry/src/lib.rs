@@ -28,10 +28,10 @@ pub use context::{Context, HEARTBEAT, state_dir};
 pub use exporter::{main, wait_for_exporter};
 pub use interrupted::record_interrupted;
 pub use journal::{Contents, Entry, Journal, Unreadable};
-pub use metrics::catalog;
+pub use metrics::{Counts, catalog};
 pub use otlp::Settings as OtlpSettings;
 pub use otlp_export::send_waiting;
-pub use pushgateway::{Endpoint, GatewayClient, Outbox, Retired, retire, settle};
+pub use pushgateway::{Endpoint, GatewayClient, Outbox, Retired, retire, settle, waiting};
 pub use recorder::{Recorded, Recorder, Sinks};
 pub use running::Unfinished;
 pub use shared::{

@@ -28,8 +28,8 @@ const DEPLOY: &str = "set -u
         dm-rollback --if-error-rate 20 --cool-down 0s --target 0 --verify-url $BASE/health -- $ROLLBACK";
 
 /// The machine that deploys, and the services that it deploys.
-pub(super) struct Fleet {
-    pub(super) machine: Machine,
+pub(crate) struct Fleet {
+    pub(crate) machine: Machine,
     good: Sample,
     /// Seconds of a long stage.
     long: &'static str,
@@ -38,7 +38,7 @@ pub(super) struct Fleet {
 
 impl Fleet {
     /// A fleet that pushes to this Pushgateway; `long` is the duration of a long stage, in seconds.
-    pub(super) fn new(gateway: &str, long: &'static str) -> Self {
+    pub(crate) fn new(gateway: &str, long: &'static str) -> Self {
         let machine = Machine::new()
             .with("PUSHGATEWAY_URL", gateway)
             .with("DM_EXPORT_BUDGET", "30s")
@@ -56,7 +56,7 @@ impl Fleet {
     }
 
     /// Runs this number of deployments, four at a time. With `newcomer`, some deploy a service for the first time.
-    pub(super) fn deploy(&self, times: usize, newcomer: bool) {
+    pub(crate) fn deploy(&self, times: usize, newcomer: bool) {
         let end = self.next.load(Ordering::Relaxed) + times;
         thread::scope(|threads| {
             for _ in 0..4 {
@@ -99,7 +99,7 @@ impl Fleet {
     }
 
     /// Pushes what has not been pushed.
-    pub(super) fn flush(&self) {
+    pub(crate) fn flush(&self) {
         testkit::server::eventually("everything is pushed", || {
             let output = self.machine.tool("dm-stage").arg("--flush").output().unwrap();
             if output.status.success() { Ok(()) } else { Err(format!("{output:?}")) }

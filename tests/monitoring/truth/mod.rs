@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use drive::Fleet;
+pub(crate) use drive::Fleet;
 use journal::{Counts, Labels};
 use rules::Expected;
 use serde_json::Value;
@@ -86,10 +86,7 @@ fn run(scale: &Scale) {
         .collect();
     for database in &databases {
         // A new database takes what it finds in its first two minutes for old.
-        eventually_within(Duration::from_mins(10), "the database sees the gateway", || {
-            let marker = "count_over_time(service_environment:post_deployment_request_errors_total:sum{service=\"\"}[1h]) >= 3";
-            if database.query(marker).is_empty() { Err(name(database)) } else { Ok(()) }
-        });
+        database.wait_for_marker();
     }
 
     let third = scale.deployments / 3;
@@ -237,7 +234,7 @@ fn print_table(columns: &[Column], expected: &[Expected]) {
 }
 
 /// The rules without intervals of their own.
-fn fast_rules(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn fast_rules(folder: &Path) -> Vec<PathBuf> {
     shortened_waits::rules(folder);
     let files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
     files.collect()

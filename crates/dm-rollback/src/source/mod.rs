@@ -11,7 +11,6 @@ mod prometheus;
 mod railway;
 mod server;
 mod server_clock;
-mod server_text;
 mod unusable;
 
 use std::io::BufReader;

@@ -20,9 +20,9 @@ use serde_json::json;
 use url::Url;
 
 use super::server_clock::ServerClock;
-use super::server_text::ServerText;
 use crate::evidence::{Evidence, Requests};
 use crate::report::note;
+use common::server_text::ServerText;
 
 /// The name of this source in records and labels.
 const NAME: &str = "railway";

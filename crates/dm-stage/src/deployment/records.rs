@@ -41,6 +41,17 @@ impl Records {
         self
     }
 
+    /// The finished work, oldest first.
+    pub(crate) fn into_events(self) -> Vec<Event> {
+        let finished = self.entries.into_iter().filter_map(|entry| match entry {
+            Entry::Finished(event) => Some(event),
+            Entry::Started(_) => None,
+        });
+        let mut events: Vec<Event> = finished.collect();
+        events.sort_by_key(|event| event.ts);
+        events
+    }
+
     /// Whether nothing was read.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.unfinished.is_empty()

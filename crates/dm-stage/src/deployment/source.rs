@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -54,6 +54,19 @@ impl Source {
         self.records(|context| read_since(&context.sinks, &context.identity, since, LIMIT))
     }
 
+    /// Whether the journals are those of all machines.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self, Self::Shared(_))
+    }
+
+    /// The state directory of this machine.
+    pub(crate) fn state_dir(&self) -> Option<&Path> {
+        match self {
+            Self::Local(folder) => Some(folder),
+            Self::Shared(context) => context.sinks.state_dir.as_deref(),
+        }
+    }
+
     fn records(&self, shared: impl FnOnce(&Context) -> io::Result<JournalOfAll>) -> Result<Records> {
         let contents = self.contents(shared).with_context(|| format!("cannot read {self}"))?;
         if let Some(first) = contents.unreadable.first() {
@@ -80,11 +93,7 @@ impl Source {
 
     /// What is running on this machine, or was killed there.
     fn unfinished(&self) -> Vec<Unfinished> {
-        let folder = match self {
-            Self::Local(folder) => Some(folder),
-            Self::Shared(context) => context.sinks.state_dir.as_ref(),
-        };
-        folder.and_then(|folder| Unfinished::read(folder).ok()).unwrap_or_default()
+        self.state_dir().and_then(|folder| Unfinished::read(folder).ok()).unwrap_or_default()
     }
 }
 

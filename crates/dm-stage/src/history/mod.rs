@@ -5,6 +5,7 @@ mod table;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use common::identity::Identity;
 use common::label::Label;
 
 use crate::deployment::Deployment;
@@ -62,6 +63,14 @@ enum Later {
     Replaced,
 }
 
+impl Filter {
+    /// Whether it selects what happens to the service of this identity in its environment.
+    pub(crate) fn selects(&self, identity: &Identity) -> bool {
+        let is_wanted = |wanted: &Option<Label>, label| wanted.as_ref().is_none_or(|it| it == label);
+        is_wanted(&self.service, &identity.service) && is_wanted(&self.environment, &identity.environment)
+    }
+}
+
 impl<'a> History<'a> {
     /// Those of these deployments, newest first, that the filter selects.
     pub(crate) fn of(deployments: &'a [Deployment<'a>], filter: &Filter, now: DateTime<Utc>) -> Self {
@@ -69,12 +78,8 @@ impl<'a> History<'a> {
         let mut lines = Vec::new();
         for deployment in deployments {
             let identity = deployment.identity;
-            let is_wanted = |wanted: &Option<Label>, label| wanted.as_ref().is_none_or(|it| it == label);
             let is_old = filter.since.is_some_and(|since| now - deployment.began > since);
-            if is_old
-                || !is_wanted(&filter.service, &identity.service)
-                || !is_wanted(&filter.environment, &identity.environment)
-            {
+            if is_old || !filter.selects(identity) {
                 continue;
             }
             let conclusion = Conclusion::of(deployment);

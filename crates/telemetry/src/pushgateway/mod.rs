@@ -24,6 +24,7 @@
 //! | `push` | the events of one group, each counted once |
 //! | `retire` | the end of a service |
 //! | `session` | the conversation of one tool |
+//! | `waiting` | how much waits |
 //! | `circuit_breaker` | no retry for a while after an outage |
 
 mod circuit_breaker;
@@ -33,6 +34,7 @@ mod ended_runs;
 mod endpoint;
 mod enqueue;
 mod error;
+mod folder_name;
 mod group_key;
 mod handover;
 mod outbox;
@@ -40,6 +42,7 @@ mod push;
 mod retire;
 mod session;
 mod snapshot;
+mod waiting;
 
 pub(crate) use circuit_breaker::CircuitBreaker;
 pub(crate) use client::Answered;
@@ -48,7 +51,7 @@ pub use endpoint::Endpoint;
 pub(crate) use endpoint::PortableEndpoint;
 pub(crate) use enqueue::{complete_interrupted, journal_and_enqueue};
 pub(crate) use error::PushError;
-pub(crate) use group_key::GroupKey;
+pub(crate) use group_key::{GroupKey, joined};
 pub(crate) use handover::hand_over;
 pub use outbox::Outbox;
 pub(crate) use outbox::{GroupOutbox, MAX_EVENT_BYTES, with_state};
@@ -57,3 +60,4 @@ pub use retire::{Retired, retire};
 pub use session::settle;
 pub(crate) use session::{PushSession, TOO_SHORT_TO_ANNOUNCE, run_of};
 pub(crate) use snapshot::Snapshot;
+pub use waiting::waiting;

@@ -1,31 +1,22 @@
 //! Queries to a Prometheus server.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::{Clock, Stopwatch};
-use common::http;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use common::prometheus_api::PrometheusApi;
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::selector::{Matcher, Selector};
 use super::series::{NATIVE, Series};
-use crate::source::server_text::ServerText;
 use crate::source::unusable::Unusable;
 
 /// How far queries overlap: a scrape may be stored late.
 pub(super) const OVERLAP: TimeDelta = TimeDelta::minutes(5);
-
-/// The timeout of a query.
-const TIMEOUT: Duration = Duration::from_secs(15);
-
-/// The maximum length of a response, in bytes.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// How far back it is asked whether a series ever existed.
 const EVER: TimeDelta = TimeDelta::days(30);
@@ -33,29 +24,9 @@ const EVER: TimeDelta = TimeDelta::days(30);
 /// The maximum number of instances that a query names: a URL has a limited length.
 const MAX_INSTANCES: usize = 100;
 
-/// Remarks about a query itself, which are about no missing data, begin with this.
-const ABOUT_QUERY: &str = "PromQL ";
-
 /// A Prometheus server.
 #[derive(Debug)]
-pub(crate) struct Client {
-    url: Url,
-    authorization: Option<HeaderValue>,
-    http: reqwest::Client,
-    text: ServerText,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Response<T> {
-    data: Option<T>,
-    error: Option<String>,
-    /// Also set if a part of the data is missing.
-    warnings: Option<Vec<String>>,
-    /// Set by servers that collect data from several others.
-    #[serde(default)]
-    is_partial: bool,
-}
+pub(crate) struct Client(PrometheusApi);
 
 /// What the metadata of a metric says.
 #[derive(Deserialize)]
@@ -72,14 +43,7 @@ struct Data<T> {
 impl Client {
     /// A server at this URL.
     pub(crate) fn new(url: Url, token: Option<&SecretString>) -> Result<Self> {
-        let authorization = token
-            .map(|token| common::secrets::header_value(&format!("Bearer {}", token.expose_secret())))
-            .transpose()
-            .context("the token for Prometheus")?;
-        let builder = http::builder(url.scheme() == "https").timeout(TIMEOUT);
-        let http = builder.build().context("cannot set up an HTTP client for Prometheus")?;
-        let text = ServerText::new(&url, token.map(|token| token.expose_secret().to_owned()));
-        Ok(Self { url, authorization, http, text })
+        PrometheusApi::new(url, token).map(Self)
     }
 
     /// The server's time, and this machine's time at the same moment: in the middle of the request.
@@ -154,28 +118,6 @@ impl Client {
         parameters: &[(&str, &str)],
         about: &str,
     ) -> Result<T> {
-        let mut url = self.url.clone();
-        let path = format!("{}/api/v1/{path}", url.path().trim_end_matches('/'));
-        url.set_path(&path);
-        let mut request = self.http.get(url).query(parameters);
-        if let Some(value) = &self.authorization {
-            request = request.header(AUTHORIZATION, value.clone());
-        }
-        let http_response = request.send().await.map_err(http::describe_error).map_err(anyhow::Error::msg)?;
-        let status = http_response.status();
-        let body = http::read_body(http_response, MAX_BYTES).await?;
-        let response: Response<T> = serde_json::from_slice(&body)
-            .map_err(|_| anyhow!("this is not a response from Prometheus: HTTP status {status}"))?;
-        let data = match (response.data, response.error) {
-            (Some(data), None) => data,
-            (_, Some(error)) => bail!("{about}: {}", self.text.clean(&error)),
-            (None, None) => bail!("{about}: {status}"),
-        };
-        let mut warnings = response.warnings.unwrap_or_default().into_iter();
-        match warnings.find(|warning| !warning.starts_with(ABOUT_QUERY)).map(|it| self.text.clean(&it)) {
-            Some(warning) => bail!("{about}: Prometheus returned only a part of the data: {warning}"),
-            None if response.is_partial => bail!("{about}: Prometheus returned only a part of the data"),
-            None => Ok(data),
-        }
+        self.0.get(path, parameters, about).await
     }
 }

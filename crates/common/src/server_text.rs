@@ -1,6 +1,6 @@
 //! Text that a server sent, for a message.
 
-use common::secrets::Redactor;
+use crate::secrets::Redactor;
 use url::Url;
 
 /// The maximum length of a server's text in a message, in characters.
@@ -11,13 +11,13 @@ const SHORTEST_SECRET: usize = 4;
 
 /// Cleans a server's text: it may quote our secrets, and it may try to look like our own output.
 #[derive(Debug)]
-pub(crate) struct ServerText {
+pub struct ServerText {
     secrets: Redactor,
 }
 
 impl ServerText {
     /// Masks these secrets, those in the URL of the server, and those in the environment.
-    pub(crate) fn new(url: &Url, secrets: impl IntoIterator<Item = String>) -> Self {
+    pub fn new(url: &Url, secrets: impl IntoIterator<Item = String>) -> Self {
         let mut known = Redactor::default();
         known.add(secrets);
         let in_url = [url.username(), url.password().unwrap_or_default()].into_iter().map(str::to_owned);
@@ -27,7 +27,7 @@ impl ServerText {
     }
 
     /// The text in one line of limited length, without secrets and control characters.
-    pub(crate) fn clean(&self, text: &str) -> String {
+    pub fn clean(&self, text: &str) -> String {
         // Secrets first: a cut in the middle of one would hide it from the search, but not from the reader.
         let text = self.secrets.redact(text);
         let is_layout =
