@@ -20,6 +20,7 @@ mod long_names;
 mod notifications;
 mod one_history;
 mod otlp;
+mod otlp_killed;
 mod otlp_metrics;
 mod outage;
 mod packages;

@@ -26,18 +26,18 @@ use crate::stages::stage;
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-fn collector(status: &'static str) -> Recording {
+pub(crate) fn collector(status: &'static str) -> Recording {
     Recording::answering(move |_| answer(status, ""))
 }
 
 /// A machine that sends traces and logs.
-fn machine(collector: &str) -> Machine {
+pub(crate) fn machine(collector: &str) -> Machine {
     let machine = Machine::new().with(ENDPOINT, collector).with("DM_EXPORT_BUDGET", "20s");
     machine.with("OTEL_METRICS_EXPORTER", "none")
 }
 
 /// Runs a tool; returns what it wrote to stderr.
-fn stderr(mut command: Command) -> String {
+pub(crate) fn stderr(mut command: Command) -> String {
     let Output { stderr, .. } = command.output().unwrap();
     String::from_utf8(stderr).unwrap()
 }
@@ -48,7 +48,7 @@ fn bodies(collector: &Recording, signal: &str) -> Vec<Request> {
     collector.requests().into_iter().filter(|request| request.head.starts_with(&start)).collect()
 }
 
-fn spans(collector: &Recording) -> Vec<Span> {
+pub(crate) fn spans(collector: &Recording) -> Vec<Span> {
     let requests = bodies(collector, "traces").into_iter();
     let requests =
         requests.map(|request| ExportTraceServiceRequest::decode(request.body.as_slice()).unwrap());
@@ -56,14 +56,14 @@ fn spans(collector: &Recording) -> Vec<Span> {
     resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
 }
 
-fn logs(collector: &Recording) -> Vec<LogRecord> {
+pub(crate) fn logs(collector: &Recording) -> Vec<LogRecord> {
     let requests = bodies(collector, "logs").into_iter();
     let requests = requests.map(|request| ExportLogsServiceRequest::decode(request.body.as_slice()).unwrap());
     let resources = requests.flat_map(|request| request.resource_logs);
     resources.flat_map(|resource| resource.scope_logs).flat_map(|scope| scope.log_records).collect()
 }
 
-fn span_named<'a>(spans: &'a [Span], name: &str) -> &'a Span {
+pub(crate) fn span_named<'a>(spans: &'a [Span], name: &str) -> &'a Span {
     spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{name} is not in {spans:?}"))
 }
 

@@ -1,12 +1,13 @@
 //! The flags that several tools share, as typed.
 
+use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::str::FromStr;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use secrecy::SecretString;
 
 use crate::label::Label;
-use crate::version;
 
 /// A value that counts as absent if it is empty: CI systems set variables for which they have no value to "".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +30,20 @@ impl<T: FromStr<Err: Debug>> FromStr for EmptyAsNone<T> {
     }
 }
 
-fn parse_version(text: &str) -> Result<EmptyAsNone<Label>, String> {
-    EmptyAsNone::parse_with(text.trim(), version::parse)
+/// The label of a flag or its variable. Text that is no label is changed into one: the `main` of every tool warns of that in
+/// a variable, and rejects it on the command line.
+pub(crate) fn read_label(text: &OsStr) -> EmptyAsNone<Label> {
+    let text = text.to_string_lossy();
+    EmptyAsNone(text.parse().ok().or_else(|| Label::sanitize(&text)))
+}
+
+/// The same for a version, which may have spaces around it.
+fn read_version(text: &OsStr) -> EmptyAsNone<Label> {
+    read_label(text.to_string_lossy().trim().as_ref())
+}
+
+fn label_parser(read: fn(&OsStr) -> EmptyAsNone<Label>) -> impl TypedValueParser<Value = EmptyAsNone<Label>> {
+    OsStringValueParser::new().map(move |text| read(&text))
 }
 
 /// Parses a secret, or `None` if it is empty. For use as a clap value parser.
@@ -62,22 +75,22 @@ impl Format {
 #[command(next_help_heading = "Deployment")]
 pub struct DeploymentArgs {
     /// Service that is deployed [default: from the CI system, otherwise the name of the repository's folder]
-    #[arg(long, env = "DM_SERVICE", value_name = "NAME")]
+    #[arg(long, env = "DM_SERVICE", value_name = "NAME", value_parser = label_parser(read_label))]
     pub service: Option<EmptyAsNone<Label>>,
     /// Environment to deploy to [default: from the CI system, otherwise "development"]
-    #[arg(long, env = "DM_ENVIRONMENT", value_name = "NAME")]
+    #[arg(long, env = "DM_ENVIRONMENT", value_name = "NAME", value_parser = label_parser(read_label))]
     pub environment: Option<EmptyAsNone<Label>>,
     /// Id of the deployment, the same for all its tools [default: the CI run, otherwise a new id]
-    #[arg(long, env = "DM_DEPLOYMENT_ID", value_name = "ID")]
+    #[arg(long, env = "DM_DEPLOYMENT_ID", value_name = "ID", value_parser = label_parser(read_label))]
     pub deployment_id: Option<EmptyAsNone<Label>>,
     /// Version that is deployed [default: the tag, otherwise the commit]
-    #[arg(long, env = "DM_VERSION", value_name = "VERSION", value_parser = parse_version)]
+    #[arg(long, env = "DM_VERSION", value_name = "VERSION", value_parser = label_parser(read_version))]
     pub app_version: Option<EmptyAsNone<Label>>,
     /// Commit that is deployed [default: from the CI system, otherwise from git]
-    #[arg(long, env = "DM_COMMIT", value_name = "HASH")]
+    #[arg(long, env = "DM_COMMIT", value_name = "HASH", value_parser = label_parser(read_label))]
     pub commit: Option<EmptyAsNone<Label>>,
     /// Page of the CI run [default: from the CI system]
-    #[arg(long, env = "DM_RUN_URL", value_name = "URL")]
+    #[arg(long, env = "DM_RUN_URL", value_name = "URL", value_parser = label_parser(read_label))]
     pub run_url: Option<EmptyAsNone<Label>>,
 }
 

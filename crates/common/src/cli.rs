@@ -1,5 +1,8 @@
 //! The `main` of every tool: arguments to plan, plan to exit code. The only place that reports errors.
 
+mod given_labels;
+mod wrong_variables;
+
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -46,7 +49,7 @@ pub fn main<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Re
 }
 
 fn run<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<Exit>) -> Exit {
-    let args = match parse::<A>() {
+    let args = match parse::<A>(tool) {
         Ok(args) => args,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             // Printing help to a closed pipe is not an error.
@@ -73,10 +76,30 @@ fn run<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<
 
 /// What `Parser::try_parse` does. `--version` names the commit and the target too; `-V` and the man pages do not, so that
 /// the pages are the same for every build.
-fn parse<A: Parser>() -> std::result::Result<A, clap::Error> {
+fn parse<A: Parser>(tool: Tool) -> std::result::Result<A, clap::Error> {
     let mut command = A::command().long_version(build_info::VERSION);
-    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let arguments = std::env::args_os;
+    let mut ignored = Vec::new();
+    let matches = match command.clone().try_get_matches_from_mut(arguments()) {
+        Err(error) if tool.wrapper => {
+            let Some(ignoring) = wrong_variables::ignoring(&command, &error) else { return Err(error) };
+            let wrong = ignoring.wrong.iter();
+            ignored = wrong.map(|(name, error)| format!("{name} is ignored: {}", problem(error))).collect();
+            command = ignoring.command;
+            command.try_get_matches_from_mut(arguments())?
+        }
+        result => result?,
+    };
+    let labels = given_labels::check(&matches);
+    let labels = labels.map_err(|problem| command.error(ErrorKind::ValueValidation, problem))?;
+    ignored.extend(labels);
+    warn(tool.name, &ignored);
     A::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// What is wrong with the value of a variable.
+fn problem(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::InvalidUtf8 { "it is not UTF-8".to_owned() } else { usage_error(error) }
 }
 
 /// clap's error in one line: its cause and its tips, without the usage text.

@@ -6,10 +6,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::digest::hex_digest;
 use crate::term::text::is_unsafe;
 
 /// The longest label value, in bytes. Every series repeats it.
 pub const MAX_BYTES: usize = 128;
+
+/// How many digits of the digest of a longer text remain.
+const DIGEST_DIGITS: usize = 12;
 
 /// A label value: at most [`MAX_BYTES`] bytes, no control characters, not empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,10 +29,15 @@ impl Label {
 
 impl Label {
     /// Turns text that nobody can correct, such as a CI system's variable, into a label: control characters and
-    /// marks of direction become `_`, and text after [`MAX_BYTES`] is cut off. `None` if the text is empty.
+    /// marks of direction become `_`, and a text that is longer than [`MAX_BYTES`] becomes its beginning and a digest, because
+    /// others may begin like it. `None` if the text is empty.
     pub fn sanitize(text: &str) -> Option<Self> {
         let mut sanitized: String = text.replace(is_unsafe, "_").replace("##[", "##_");
-        sanitized.truncate(sanitized.floor_char_boundary(MAX_BYTES));
+        if sanitized.len() > MAX_BYTES {
+            let digest = format!("~{}", &hex_digest(text)[..DIGEST_DIGITS]);
+            sanitized.truncate(sanitized.floor_char_boundary(MAX_BYTES - digest.len()));
+            sanitized += &digest;
+        }
         sanitized.parse().ok()
     }
 }
@@ -188,7 +197,9 @@ mod tests {
         assert!("".parse::<Label>().is_err());
         assert!("a\nb".parse::<Label>().is_err());
         assert!("x".repeat(129).parse::<Label>().is_err());
-        assert_eq!(Label::sanitize(&"ü\n".repeat(90)).unwrap().as_str(), "ü_".repeat(42) + "ü");
+        let long = Label::sanitize(&"ü\n".repeat(90)).unwrap();
+        assert!(long.as_str().starts_with(&("ü_".repeat(38) + "~")) && long.as_str().len() <= MAX_BYTES);
+        assert_ne!(long, Label::sanitize(&("ü\n".repeat(90) + "x")).unwrap());
         assert_eq!(Label::sanitize("a\u{202e}b").unwrap().as_str(), "a_b");
         assert_eq!(Label::sanitize(""), None);
     }

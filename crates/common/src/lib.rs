@@ -9,6 +9,7 @@ pub mod args;
 pub mod build_info;
 pub mod cli;
 pub mod clock;
+mod digest;
 pub mod duration;
 pub mod env;
 pub mod event;

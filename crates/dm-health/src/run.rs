@@ -32,7 +32,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Exit> {
     let started = Stopwatch::start(&clock);
     let id = EventId::random();
     let probers = Prober::for_targets(&plan.targets, plan.options, &clock)?;
-    let work = plan.context.work_item(&plan.stage, WorkKind::Health, started.started_at);
+    let work = plan.context.work_item(&plan.stage, WorkKind::Health, started.started_at).with_id(&id);
     let recorder = begin_recording(&plan.context, work, clock);
     let mut run_stats = RunStats::new(&plan.targets);
     let mut policy = Policy::new(plan.rules.clone(), without_control(&plan.targets).len());

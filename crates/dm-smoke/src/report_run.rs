@@ -35,7 +35,7 @@ pub(crate) fn report_run(
     let mut report = Report::begin(output.format, io::stdout(), &header)
         .context("cannot write to stdout")?
         .for_terminal(tests);
-    let work = output.context.work_item(&stage, WorkKind::Smoke, stopwatch.started_at);
+    let work = output.context.work_item(&stage, WorkKind::Smoke, stopwatch.started_at).with_id(&id);
     let recorder = Recorder::begin(&output.context.sinks, work, &clock);
 
     let mut verdict = run(&mut report).unwrap_or_else(|error| Verdict {

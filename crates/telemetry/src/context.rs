@@ -146,6 +146,7 @@ impl Context {
             beats_for_deployment: self.beats_for_deployment,
             kind,
             started_at,
+            id: None,
         }
     }
 

@@ -9,7 +9,8 @@ use common::fs::PrivateDir;
 use common::identity::Identity;
 
 use crate::context::Context;
-use crate::journal::Journal;
+use crate::journal::{Entry, Journal};
+use crate::otlp_export;
 use crate::recorder::save_start;
 use crate::running::{FOLDER, MAX_AGE, Unfinished};
 
@@ -58,6 +59,14 @@ pub fn record_interrupted(context: &Context, now: DateTime<Utc>) -> io::Result<V
         });
         let started = Started { interrupted: Some(stages.collect()), ..whole.started.clone() };
         save_start(state_dir, &started, &context.sinks)?;
+        if let Some(settings) = &context.sinks.otlp {
+            // Nobody knows when it was killed: not before its last event.
+            let last = entries.iter().map(Entry::ts).max().unwrap_or(whole.started.ts);
+            let open = inner.iter().filter(|work| !work.is_recorded(&entries)).chain([&whole]);
+            for event in open.filter_map(|work| work.as_event(last)) {
+                otlp_export::enqueue_span(state_dir, settings, &event)?;
+            }
+        }
         recorded.push(started);
     }
     // Single stages that nobody will ask for.

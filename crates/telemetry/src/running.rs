@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::event::{FORMAT, StartTag, Started};
+use common::event::{ChildUse, Detail, Event, EventId, FORMAT, StartTag, Started, Status};
 use common::fs::PrivateDir;
 use common::identity::random_hex;
 use common::label::{Label, Stage};
@@ -45,6 +45,9 @@ pub struct Unfinished {
     #[serde(default)]
     pub(crate) parent: Option<Stage>,
     process: Option<HolderProcess>,
+    /// The id of the event that would have been recorded at its end.
+    #[serde(default)]
+    id: Option<EventId>,
     /// The name of its file.
     #[serde(skip)]
     pub(crate) name: String,
@@ -57,6 +60,7 @@ impl Mark {
             started: work.started(),
             parent: work.parent.clone(),
             process: HolderProcess::current(),
+            id: work.id.clone(),
             name: String::new(),
         };
         let folder = PrivateDir::create(state_dir, &[FOLDER])?;
@@ -124,6 +128,30 @@ impl Unfinished {
                 its == self.work() && (began - self.started.ts).abs() < TimeDelta::seconds(1)
             }
             Entry::Started(_) => false,
+        })
+    }
+
+    /// What its end would have recorded, if it had been known to end at `ended`; `None` if its id is not known.
+    pub(crate) fn as_event(&self, ended: DateTime<Utc>) -> Option<Event> {
+        let Started { identity, stage, ts, tool, .. } = &self.started;
+        let ended = ended.max(*ts);
+        Some(Event {
+            v: FORMAT,
+            detail: Detail::Stage(ChildUse::default()),
+            id: self.id.clone()?,
+            ts: ended,
+            tool: tool.clone(),
+            identity: identity.clone(),
+            stage: stage.clone(),
+            parent: self.parent.clone(),
+            status: Status::Error,
+            duration_s: (ended - *ts).to_std().ok().map(|duration| duration.as_secs_f64()),
+            lead_time_s: None,
+            restored_s: None,
+            failing_since_s: None,
+            cost_dollars: None,
+            error_type: None,
+            cause: Some("interrupted: its process was killed".to_owned()),
         })
     }
 

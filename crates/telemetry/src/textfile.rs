@@ -115,6 +115,7 @@ mod tests {
             beats_for_deployment: false,
             kind: WorkKind::Stage,
             started_at: event.ts,
+            id: None,
         };
         file.open(&work).unwrap();
         assert_eq!(file.close(&work, event).unwrap(), []);

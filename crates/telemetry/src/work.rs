@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use common::clock::epoch_seconds;
+use common::event::EventId;
 use common::identity::Identity;
 use common::label::Stage;
 
@@ -38,9 +39,17 @@ pub struct WorkItem {
     pub beats_for_deployment: bool,
     /// The start, by the wall clock.
     pub started_at: DateTime<Utc>,
+    /// The id of its event, if that is known before the end: other work may be part of its span.
+    pub id: Option<EventId>,
 }
 
 impl WorkItem {
+    /// The same work, whose event will have this id.
+    #[must_use]
+    pub fn with_id(self, id: &EventId) -> Self {
+        Self { id: Some(id.clone()), ..self }
+    }
+
     /// The start, in seconds since the epoch.
     pub fn started_s(&self) -> f64 {
         epoch_seconds(self.started_at)

@@ -1,6 +1,6 @@
 //! File names made of text that may be long, such as two labels.
 
-use sha2::{Digest as _, Sha256};
+use crate::digest::hex_digest;
 
 /// The longest name that stays as it is. A file system allows 255 bytes, and callers add endings.
 const MAX_BYTES: usize = 200;
@@ -16,9 +16,7 @@ pub fn shortened(name: String) -> String {
     if name.len() <= MAX_BYTES {
         return name;
     }
-    let digest = Sha256::digest(name.as_bytes());
-    let beginning = name[..name.floor_char_boundary(BEGINNING)].to_owned() + MARK;
-    digest.iter().fold(beginning, |all, byte| format!("{all}{byte:02x}"))
+    name[..name.floor_char_boundary(BEGINNING)].to_owned() + MARK + &hex_digest(&name)
 }
 
 /// Whether [`shortened`] has made this name of another one.

@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::recorded::Recorded;
 use super::rule::Rule;
-use super::{Labels, Values, service};
+use super::values::{Labels, Values, service};
 
 /// What the journal says of a rule: its smallest and its largest value. They differ by the events at the ends of its window.
 #[derive(Debug)]

@@ -5,12 +5,14 @@
 //! | `recorded` | what Prometheus has recorded |
 //! | `rule` | what a rule must say, from what the journal counts |
 //! | `objective` | the events of the objectives |
+//! | `values` | the values of a rule, by their labels |
 //! | `difference` | what differs, and what caused it |
 
 mod difference;
 mod objective;
 mod recorded;
 mod rule;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -35,6 +37,7 @@ use crate::history::Filter;
 use difference::{Difference, Facts, Range, differences};
 use recorded::Recorded;
 use rule::Rule;
+use values::service;
 
 /// The longest window of a rule, and some more.
 const LONGEST: TimeDelta = TimeDelta::days(31);
@@ -44,11 +47,6 @@ const URL: &str = "PROMETHEUS_URL";
 
 /// The variable with its bearer token.
 const TOKEN: &str = "PROMETHEUS_TOKEN";
-
-type Labels = BTreeMap<String, String>;
-
-/// The values of a rule by their labels.
-type Values = BTreeMap<Labels, f64>;
 
 /// The flags.
 #[derive(Debug, Clone, clap::Args)]
@@ -171,12 +169,6 @@ fn rules(recorded: &Recorded) -> Vec<Rule> {
 
 fn own(event: &Event) -> (String, String) {
     (event.identity.service.to_string(), event.identity.environment.to_string())
-}
-
-/// The service and the environment of a series.
-fn service(labels: &Labels) -> (String, String) {
-    let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
-    (label("service"), label("environment"))
 }
 
 fn verdict(found: &[Difference]) -> Exit {

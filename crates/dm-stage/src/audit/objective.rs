@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use telemetry::Counts;
 
-use super::Values;
+use super::values::Values;
 
 /// The labels of an objective's values.
 pub(super) const OWN: [&str; 2] = ["service", "environment"];

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use common::prometheus_api::PrometheusApi;
 use serde::Deserialize;
 
-use super::{Labels, Values};
+use super::values::{Labels, Values, service};
 
 /// All rules of a service.
 const RULES: &str = r#"{__name__=~"(service_environment|slo):.+",service!=""}"#;
@@ -85,7 +85,7 @@ impl Recorded {
         let at = |sample: &Sample| DateTime::from_timestamp(sample.value() as i64, 0);
         self.since = query(api, SINCE, time).await?.first().and_then(at);
         for sample in query(api, RESETS, time).await? {
-            self.reset.insert(super::service(&sample.metric));
+            self.reset.insert(service(&sample.metric));
         }
         Ok(())
     }

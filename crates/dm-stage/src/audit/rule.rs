@@ -6,8 +6,8 @@ use std::time::Duration;
 use common::duration;
 use telemetry::Counts;
 
-use super::Values;
 use super::objective::{BAD, FINISHED, OWN, Objectives};
+use super::values::{Labels, Values};
 
 /// A counter that rules add up, and the labels that its sum keeps beside service and environment.
 const COUNTERS: [(&str, &[&str]); 15] = [
@@ -124,8 +124,6 @@ impl Rule {
         }
     }
 }
-
-type Labels = BTreeMap<String, String>;
 
 /// Whole deployments that ended like this.
 fn whole(counts: &Counts, outcomes: &[&str]) -> Values {

@@ -139,7 +139,7 @@ pub(crate) fn run_and_return_event(
     stage_run.github.begin_group(&context.qualified_name(stage));
     let started = start(stage_run, &mut spec, &clock);
     let started_at = started.as_ref().map_or_else(|_| clock.now(), |running| running.started().started_at);
-    let work = context.work_item(stage, stage_run.kind, started_at);
+    let work = context.work_item(stage, stage_run.kind, started_at).with_id(&id);
     let recorder = Recorder::begin(&context.sinks, work, &clock);
     let announcement = notifiers.begin(|| announcement::started(context, started_at));
     if stage.is_deployment() {

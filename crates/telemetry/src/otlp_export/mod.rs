@@ -18,6 +18,6 @@ mod queue;
 mod report;
 mod sender;
 
-pub(crate) use queue::enqueue;
+pub(crate) use queue::{enqueue, enqueue_span};
 pub(crate) use sender::Sender;
 pub use sender::send_waiting;

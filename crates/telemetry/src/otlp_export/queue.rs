@@ -31,9 +31,26 @@ const LOCK_LIMIT: Duration = Duration::from_secs(10);
 /// # Errors
 /// The state directory cannot be written.
 pub(crate) fn enqueue(state_dir: &Path, settings: &Settings, event: &Event) -> io::Result<()> {
+    enqueue_as(state_dir, settings, event, |_| true)
+}
+
+/// Adds an event that is in no journal: as a span, so that those within it have a parent, and as nothing else.
+///
+/// # Errors
+/// The state directory cannot be written.
+pub(crate) fn enqueue_span(state_dir: &Path, settings: &Settings, event: &Event) -> io::Result<()> {
+    enqueue_as(state_dir, settings, event, |signal| signal == Signal::Traces)
+}
+
+fn enqueue_as(
+    state_dir: &Path,
+    settings: &Settings,
+    event: &Event,
+    is_wanted: impl Fn(Signal) -> bool,
+) -> io::Result<()> {
     let bytes = serde_json::to_vec(event)?;
     let name = format!("{:013}-{}.json", event.ts.timestamp_millis(), event.id.as_str());
-    for target in &settings.targets {
+    for target in settings.targets.iter().filter(|target| is_wanted(target.signal)) {
         let folder = PrivateDir::create(state_dir, &[FOLDER, target.signal.as_str()])?;
         folder.replace_unsynced(&name, &bytes)?;
     }

@@ -130,6 +130,7 @@ fn a_running_stage_shows_its_start_unless_another_group_does() {
         beats_for_deployment: false,
         kind,
         started_at: event.ts,
+        id: None,
     };
     let build = stage_start(&work("build", Some("deployment"), WorkKind::Stage)).unwrap();
     let run = event.identity.deployment.as_str();

@@ -1,0 +1,8 @@
+//! Digests, for texts that are too long to be names.
+
+use sha2::{Digest as _, Sha256};
+
+/// The SHA-256 of a text, in 64 hexadecimal digits.
+pub(crate) fn hex_digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"))
+}
