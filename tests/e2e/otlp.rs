@@ -236,13 +236,7 @@ fn a_collector_that_does_not_answer_keeps_no_stage_waiting() {
 fn stages_reach_the_pushgateway_while_a_collector_is_busy() {
     let gateway = Pushgateway::start();
     let gate = Gate::default();
-    let collector = {
-        let gate = gate.clone();
-        Recording::answering(move |_| {
-            gate.pass();
-            answer("200 OK", "")
-        })
-    };
+    let collector = Recording::behind(&gate);
     let machine =
         machine(&collector.url).with("PUSHGATEWAY_URL", &gateway.url()).with("DM_EXPORT", "detached");
     for round in 1..=3 {

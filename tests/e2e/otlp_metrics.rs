@@ -214,13 +214,7 @@ fn what_was_not_sent_is_part_of_the_next_total() {
 #[test]
 fn a_delta_that_may_have_arrived_is_sent_again_as_it_was() {
     let gate = Gate::default();
-    let collector = {
-        let gate = gate.clone();
-        Recording::answering(move |_| {
-            gate.pass();
-            answer("200 OK", "")
-        })
-    };
+    let collector = Recording::behind(&gate);
     let machine = machine(&collector.url).with(TEMPORALITY, "delta").with("DM_EXPORT", "detached");
     assert!(build(&machine).status().unwrap().success());
     eventually("the collector has the request, and has not answered", || match gate.arrived() {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use crate::gate::Gate;
 use crate::port::ReservedPort;
 
 /// A URL that refuses connections, for as long as the test process runs.
@@ -150,6 +151,15 @@ impl Recording {
             }
         });
         Self { url, requests }
+    }
+
+    /// A server that accepts everything, as soon as the gate is open.
+    pub fn behind(gate: &Gate) -> Self {
+        let gate = gate.clone();
+        Self::answering(move |_| {
+            gate.pass();
+            answer("200 OK", "")
+        })
     }
 
     /// The head of each request so far, as it was sent.

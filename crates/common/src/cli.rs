@@ -81,14 +81,14 @@ fn parse<A: Parser>(tool: Tool) -> std::result::Result<A, clap::Error> {
     let arguments = std::env::args_os;
     let mut ignored = Vec::new();
     let matches = match command.clone().try_get_matches_from_mut(arguments()) {
-        Err(error) if tool.wrapper => {
-            let Some(ignoring) = wrong_variables::ignoring(&command, &error) else { return Err(error) };
+        Err(error) => {
+            let Some(ignoring) = wrong_variables::ignoring(tool, &command, &error) else { return Err(error) };
             let wrong = ignoring.wrong.iter();
             ignored = wrong.map(|(name, error)| format!("{name} is ignored: {}", problem(error))).collect();
             command = ignoring.command;
             command.try_get_matches_from_mut(arguments())?
         }
-        result => result?,
+        Ok(matches) => matches,
     };
     let labels = given_labels::check(&matches);
     let labels = labels.map_err(|problem| command.error(ErrorKind::ValueValidation, problem))?;

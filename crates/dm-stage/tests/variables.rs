@@ -47,6 +47,18 @@ fn no_variable_about_showing_or_recording_keeps_a_command_from_running() {
 }
 
 #[test]
+fn a_verdict_does_not_depend_on_how_it_is_recorded_but_on_the_ledger() {
+    let not_text = OsStr::from_bytes(b"\xff\xfe");
+    for (name, code) in [("PUSHGATEWAY_TOKEN", 0), ("DM_STATE_DIR", 2)] {
+        let machine = Machine::new();
+        let mut rollback = machine.tool("dm-rollback");
+        let output =
+            rollback.args(["--mark-good", "--app-version", "1"]).env(name, not_text).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{name}: {output:?}");
+    }
+}
+
+#[test]
 fn a_label_in_a_variable_is_changed_and_on_the_command_line_it_is_wrong_usage() {
     let long = "preview/".repeat(20);
     for (name, value, problem) in [

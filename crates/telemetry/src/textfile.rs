@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::metrics::encode::encode;
 use crate::metrics::exposition::Remark;
 use crate::metrics::{
-    Contribution, Exposition, Outage, catalog, contribution, migration_in_progress, parse::parse, zeros,
+    Contribution, Exposition, Outage, catalog, contribution, migration_in_progress, parse::parse_all, zeros,
 };
 use crate::work::{WorkItem, WorkKind};
 use common::event::Event;
@@ -74,7 +74,7 @@ impl Textfile {
         lock_path.push(".lock");
         let _lock = lock::exclusive(Path::new(&lock_path), self.lock_limit).with_context(failed)?;
         let mut stored = match bounded::read_regular_text(&self.path, MAX_BYTES) {
-            Ok(text) => parse(&text, |_| true, |_| true),
+            Ok(text) => parse_all(&text),
             Err(error) if error.kind() == ErrorKind::NotFound => Exposition::default(),
             // Starting from nothing would look like a counter reset, and everything would be counted again.
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.path.display())),

@@ -1,11 +1,12 @@
-//! Variables with a wrong value that only say how something is shown, recorded or reported. The tool that runs a command
-//! ignores them, so that the command runs.
+//! Variables with a wrong value that only say how something is shown, recorded or reported. They are ignored, so that the
+//! command runs and the service is judged.
 
 use std::env;
 
 use clap::error::ErrorKind;
 use clap::{Command, Id};
 
+use super::Tool;
 use crate::env::names;
 
 /// Those variables.
@@ -47,7 +48,7 @@ pub(super) struct Ignoring {
 }
 
 /// The command without the variables that keep its command line from parsing; `None` if something else is wrong.
-pub(super) fn ignoring(command: &Command, error: &clap::Error) -> Option<Ignoring> {
+pub(super) fn ignoring(tool: Tool, command: &Command, error: &clap::Error) -> Option<Ignoring> {
     if !matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::InvalidUtf8)
     {
         return None;
@@ -56,7 +57,9 @@ pub(super) fn ignoring(command: &Command, error: &clap::Error) -> Option<Ignorin
         .get_arguments()
         .filter_map(|argument| {
             let variable = argument.get_env()?.to_str()?;
-            let is_given = IGNORABLE.contains(&variable) && names().any(|name| name == variable);
+            // The state directory has the ledger, which a verdict needs.
+            let is_ignorable = IGNORABLE.contains(&variable) && (tool.wrapper || variable != "DM_STATE_DIR");
+            let is_given = is_ignorable && names().any(|name| name == variable);
             is_given.then(|| (argument.get_id().clone(), variable.to_owned()))
         })
         .collect();

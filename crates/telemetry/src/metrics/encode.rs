@@ -76,8 +76,9 @@ fn proto_histogram(histogram: &Histogram) -> ProtoHistogram {
     proto
 }
 
+/// A count as a whole number.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count; the cast saturates")]
-fn to_count(count: f64) -> u64 {
+pub(crate) fn to_count(count: f64) -> u64 {
     count as u64
 }
 

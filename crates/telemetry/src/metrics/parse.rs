@@ -49,6 +49,11 @@ pub(crate) fn parse(
     exposition
 }
 
+/// All families in `text`.
+pub(crate) fn parse_all(text: &str) -> Exposition {
+    parse(text, |_| true, |_| true)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Whole,
@@ -162,10 +167,6 @@ mod tests {
     use super::*;
     use crate::metrics::catalog;
     use crate::metrics::encode::encode;
-
-    fn parse_all(text: &str) -> Exposition {
-        parse(text, |_| true, |_| true)
-    }
 
     #[test]
     fn the_form_of_a_pushgateway_is_parsed() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metric_set::metrics;
 use crate::metrics::encode::encode;
-use crate::metrics::parse::parse;
+use crate::metrics::parse::parse_all;
 use crate::metrics::{Exposition, Outage, contribution};
 use crate::pushgateway::joined;
 
@@ -77,7 +77,7 @@ impl Counted {
         let began = first.started_at().unwrap_or(first.ts);
         let last = before.map_or(began, |before| before.time);
         let (start, mut counters) = match (before, temporality) {
-            (Some(before), Temporality::Cumulative) => (before.start, parsed(&before.counters)),
+            (Some(before), Temporality::Cumulative) => (before.start, parse_all(&before.counters)),
             (_, Temporality::Delta) | (None, _) => (last, Exposition::default()),
         };
         let mut state = before.map(Self::state).unwrap_or_default();
@@ -103,22 +103,18 @@ impl Counted {
 
     /// The newest gauges.
     pub(super) fn state(&self) -> Exposition {
-        parsed(&self.state)
+        parse_all(&self.state)
     }
 
     /// The metrics, counted by this instance.
     pub(super) fn into_set(self, instance: String, temporality: Temporality) -> MetricSet {
-        let mut all = parsed(&self.counters);
+        let mut all = parse_all(&self.counters);
         all.families.extend(self.state().families);
         let StageName { environment, service, stage } = self.name;
         let labels = [("service", &*service), ("environment", &*environment), ("stage", &*stage)];
         let metrics = metrics(&all.with_labels(&labels));
         MetricSet { service, environment, instance, start: self.start, time: self.time, temporality, metrics }
     }
-}
-
-fn parsed(text: &str) -> Exposition {
-    parse(text, |_| true, |_| true)
 }
 
 fn text(exposition: &Exposition) -> io::Result<String> {

@@ -4,6 +4,7 @@ use otlp::{Data, Distribution, Metric, Series};
 
 use crate::metrics::Exposition;
 use crate::metrics::catalog::Kind;
+use crate::metrics::encode::to_count;
 use crate::metrics::exposition::{FamilySeries, Histogram, Labels, Value};
 
 /// The metrics of a stage. A gauge that is not a number has no point: nothing is known.
@@ -68,11 +69,6 @@ fn distribution(histogram: &Histogram) -> Distribution {
         counts: counts.collect(),
         sum: histogram.sum,
     }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count; the cast saturates")]
-fn to_count(count: f64) -> u64 {
-    count as u64
 }
 
 #[cfg(test)]

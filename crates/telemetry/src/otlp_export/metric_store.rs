@@ -167,10 +167,10 @@ impl MetricStore {
     /// The id of whoever counts in this folder: random, and the same as long as the folder exists.
     fn instance(&self) -> io::Result<String> {
         let known = self.folder.read(INSTANCE, 64)?.and_then(|bytes| String::from_utf8(bytes).ok());
-        if let Some(known) = known.filter(|text| text.len() == 32) {
+        if let Some(known) = known.filter(|text| text.len() == 36) {
             return Ok(known);
         }
-        let id = random_hex(16);
+        let id = uuid(&random_hex(16));
         self.folder.replace_unsynced(INSTANCE, id.as_bytes())?;
         Ok(id)
     }
@@ -189,6 +189,13 @@ fn by_stage(batch: &Batch) -> BTreeMap<StageName, Vec<(&str, &Event)>> {
         stages.entry(StageName::of(event)).or_default().push((file, event));
     }
     stages
+}
+
+/// A UUID of version 4 (RFC 9562) of 32 random digits, as the semantic conventions recommend.
+fn uuid(digits: &str) -> String {
+    let [one, two, three, four, five] =
+        [&digits[..8], &digits[8..12], &digits[13..16], &digits[17..20], &digits[20..]];
+    format!("{one}-{two}-4{three}-8{four}-{five}")
 }
 
 #[cfg(test)]

@@ -198,7 +198,7 @@ mod tests {
         tokens.push(Token((1 << 52) - 1));
         tokens.write_to(&mut group);
         let text = crate::metrics::encode::encode(&group).unwrap();
-        let mut read = crate::metrics::parse::parse(std::str::from_utf8(&text).unwrap(), |_| true, |_| true);
+        let mut read = crate::metrics::parse::parse_all(std::str::from_utf8(&text).unwrap());
         assert_eq!(RecentTokens::take_from(&mut read), tokens);
         assert_eq!(RecentTokens::parse(&tokens.to_string()), tokens);
         assert_eq!(RecentTokens::parse(&RecentTokens::default().to_string()), RecentTokens::default());

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::batch::events;
 use super::link::Shared;
-use super::totals::{groups, parse_totals};
+use super::totals::groups;
 use crate::metrics::Exposition;
+use crate::metrics::parse::parse_all;
 use crate::pushgateway::{GatewayClient, GroupKey, PushError, Snapshot, combined_state, is_outdated};
 
 /// How often totals that other machines have changed meanwhile are pushed again.
@@ -48,7 +49,7 @@ pub(super) async fn push(
     let snapshot = client.read().await?;
     let mut pushed: BTreeMap<String, String> = BTreeMap::new();
     for (key, text) in groups(&shared.document).filter(|(key, _)| scope.has(key)) {
-        if snapshot.group(&key).is_some_and(|shown| shows(&shown, &parse_totals(text))) {
+        if snapshot.group(&key).is_some_and(|shown| shows(&shown, &parse_all(text))) {
             pushed.insert(key.file_name(), text.to_owned());
         }
     }
@@ -58,7 +59,7 @@ pub(super) async fn push(
         for (key, text) in groups(&shared.document).filter(|(key, _)| scope.has(key)) {
             let name = key.file_name();
             if pushed.get(&name).is_none_or(|before| before != text) {
-                client.put(&key, &parse_totals(text)).await?;
+                client.put(&key, &parse_all(text)).await?;
                 pushed.insert(name, text.to_owned());
                 is_complete = false;
             }

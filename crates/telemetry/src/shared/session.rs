@@ -11,8 +11,9 @@ use tokio::time::{Instant, timeout};
 use super::error::ShareError;
 use super::link::{Link, Shared};
 use super::push::{Scope, push};
-use super::totals::{Base, parse_totals};
+use super::totals::Base;
 use crate::metrics::exposition::Remark;
+use crate::metrics::parse::parse_all;
 use crate::metrics::{Exposition, zeros};
 use crate::pushgateway::{
     GatewayClient, GroupKey, PushError, PushSession, TOO_SHORT_TO_ANNOUNCE, combined_state,
@@ -94,7 +95,7 @@ impl SharedSession {
             timeout(self.budget, state.read(Instant::now() + self.budget)).await.ok()?.ok()?
         };
         let totals = document.counters.get(&GroupKey::counters(identity, stage).file_name());
-        Some(totals.map_or_else(|| zeros(*kind, stage, parent.as_ref()), |text| parse_totals(text)))
+        Some(totals.map_or_else(|| zeros(*kind, stage, parent.as_ref()), |text| parse_all(text)))
     }
 
     /// Shares the outcome, with everything that is spooled, and pushes it.

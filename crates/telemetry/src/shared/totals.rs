@@ -8,7 +8,7 @@ use state_store::{Document, StoreError};
 use crate::metrics::catalog;
 use crate::metrics::encode::encode;
 use crate::metrics::exposition::{Exposition, Remark};
-use crate::metrics::parse::parse;
+use crate::metrics::parse::parse_all;
 use crate::pushgateway::{GroupKey, Snapshot};
 
 /// The end of the name of a sum that lacks what the Pushgateway showed before. No name of a group contains a plus sign.
@@ -47,11 +47,6 @@ impl From<StoreError> for Obstacle {
     }
 }
 
-/// The totals of a group, as a document contains them.
-pub(super) fn parse_totals(text: &str) -> Exposition {
-    parse(text, |_| true, |_| true)
-}
-
 /// The totals of all groups whose base is known.
 pub(super) fn groups(document: &Document) -> impl Iterator<Item = (GroupKey, &str)> {
     document
@@ -76,12 +71,12 @@ pub(super) fn add(
     }
     let (name, mut totals) = match base {
         _ if is_based => {
-            let totals = parse_totals(&document.counters[&name]);
+            let totals = parse_all(&document.counters[&name]);
             (name, totals)
         }
         Base::Unread => return Err(Obstacle::NeedsBase),
         Base::Unreadable => {
-            let totals = document.counters.get(&unbased).map(|text| parse_totals(text)).unwrap_or_default();
+            let totals = document.counters.get(&unbased).map(|text| parse_all(text)).unwrap_or_default();
             (unbased, totals)
         }
         Base::Zero | Base::Shown(_) => (name, shown(base, key)),
@@ -114,10 +109,10 @@ pub(super) fn add_bases(document: &mut Document, base: &Base) -> Result<(), Obst
         let sum = document.counters.remove(&(name.clone() + WITHOUT_BASE)).unwrap_or_default();
         let Some(key) = GroupKey::counters_with_file_name(&name) else { continue };
         let mut totals = match document.counters.get(&name) {
-            Some(text) => parse_totals(text),
+            Some(text) => parse_all(text),
             None => shown(base, &key),
         };
-        totals.add(&parse_totals(&sum));
+        totals.add(&parse_all(&sum));
         store(document, name, &totals)?;
     }
     Ok(())
@@ -150,7 +145,7 @@ mod tests {
     #[test]
     fn a_new_stage_is_not_counted_if_there_are_very_many_and_the_others_are() {
         let mut document = Document::default();
-        let increments = parse_totals("# TYPE stage_total counter\nstage_total 1\n");
+        let increments = parse_all("# TYPE stage_total counter\nstage_total 1\n");
         let mut count = |number: usize| {
             let stage = format!("s{number}").parse().unwrap();
             let key = GroupKey::counters(&stage_event("x").identity, &stage);
