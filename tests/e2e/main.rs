@@ -32,6 +32,7 @@ mod run_page;
 mod shared_journal;
 mod sources_of_truth;
 mod stages;
+mod statsd;
 mod store_cost;
 mod store_faults;
 mod summary_line;

@@ -36,6 +36,9 @@ const LEASE_TTL: &str = "DM_LEASE_TTL";
 /// A holder renews its lease once a minute; two renewals may be lost.
 const DEFAULT_LEASE_TTL: Duration = Duration::from_secs(150);
 
+/// The address of a StatsD server.
+const STATSD: &str = "DM_STATSD";
+
 /// The price of one minute of the machine that runs the deployment, in dollars.
 const PRICE_PER_MINUTE: &str = "DM_RUNNER_PRICE_PER_MINUTE";
 
@@ -123,6 +126,7 @@ impl Context {
                         "nothing is sent by OTLP",
                     )?
                     .flatten(),
+                statsd: settings.variable(STATSD, |text| text.parse().ok())?,
                 required: export.gateway.require_export,
                 budget: settings
                     .given("DM_EXPORT_BUDGET", "it is 2s", export.export_budget.as_ref())?
@@ -256,6 +260,9 @@ impl Settings {
         let value = read(&text).with_context(|| match name {
             COMMIT_TIME => format!("{name} is {text:?}, not a time such as 2026-01-31T12:00:00Z"),
             LEASE_TTL => format!("{name} is {text:?}, not a duration of at least a second such as 150s"),
+            STATSD => format!(
+                "{name} is {text:?}, not an address such as udp://127.0.0.1:8125 or unix:///var/run/datadog/dsd.socket"
+            ),
             _ => format!("{name} is {text:?}, not a price in dollars such as 0.008"),
         });
         self.check(value, "it is ignored")

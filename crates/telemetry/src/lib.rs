@@ -1,4 +1,4 @@
-//! Where an event goes once it has happened: the journal, the textfile, the Pushgateway and OpenTelemetry collectors.
+//! Where an event goes once it has happened: the journal, the textfile, the Pushgateway, OpenTelemetry collectors and StatsD.
 //!
 //! It owns the [`Recorder`], the journal on disk, the metric families and their text format, the textfile for
 //! `node_exporter`, the Pushgateway protocol with its outbox, and the process that pushes after a tool has ended. It
@@ -18,6 +18,7 @@ mod pushgateway;
 mod recorder;
 mod running;
 mod shared;
+mod statsd;
 #[cfg(test)]
 mod testing;
 mod textfile;

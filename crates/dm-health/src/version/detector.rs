@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn a_strangers_text_becomes_a_label() {
         assert_eq!(json("1\n2\u{1b}[31m\u{202e}3").as_deref(), Some("1_2_[31m_3"));
-        assert_eq!(json(&"ü".repeat(200)).unwrap(), "ü".repeat(64));
+        let long = json(&"ü".repeat(200)).unwrap();
+        assert!(long.len() <= 128 && long.starts_with(&("ü".repeat(57) + "~")), "{long}");
     }
 
     #[test]

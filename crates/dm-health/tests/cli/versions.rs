@@ -83,7 +83,9 @@ fn a_version_is_a_short_printable_text_without_secrets() {
     }
     let long = Server::start(&[Reply::Json(5000)]);
     let run = Run::new(&long.url("/"), "--expect-status 500 --max-fail 1 --version-at json:$.x");
-    assert_eq!(versions(&run), ["x".repeat(128)]);
+    let recorded = versions(&run);
+    let [Value::String(version)] = recorded.as_slice() else { panic!("{recorded:?}") };
+    assert!(version.len() == 128 && version.starts_with(&("x".repeat(115) + "~")), "{version}");
 }
 
 #[test]

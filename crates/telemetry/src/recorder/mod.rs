@@ -25,6 +25,7 @@ use crate::otlp_export;
 use crate::pushgateway::{Endpoint, GroupKey, PushError, PushSession, journal_and_enqueue, run_of};
 use crate::running::Mark;
 use crate::shared::{ShareError, SharedSession, Spool, Usable};
+use crate::statsd;
 use crate::textfile::Textfile;
 use crate::work::WorkItem;
 use collectors::CollectorThread;
@@ -81,6 +82,7 @@ impl Recorder {
         self.report_exporter();
         let unsaved = self.save(event);
         self.enqueue_for_collectors(event);
+        self.send_to_statsd(event);
         if let Some(mark) = self.mark.take() {
             mark.clear();
         }
@@ -116,6 +118,14 @@ impl Recorder {
         };
         if let Err(error) = otlp_export::enqueue(folder, settings, event) {
             self.warn(format!("nothing is sent by OTLP: cannot write to {}: {error}", folder.display()));
+        }
+    }
+
+    fn send_to_statsd(&mut self, event: &Event) {
+        if let Some(address) = &self.sinks.statsd
+            && let Err(error) = statsd::send(address, event)
+        {
+            self.warn(format!("not sent to StatsD at {address}: {error}"));
         }
     }
 

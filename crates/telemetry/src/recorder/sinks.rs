@@ -8,6 +8,7 @@ use state_store::StoreUrl;
 
 use crate::journal::Journal;
 use crate::pushgateway::{CircuitBreaker, Endpoint, Outbox};
+use crate::statsd::StatsdAddress;
 
 /// Where events are recorded.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct Sinks {
     pub gateway: Option<Endpoint>,
     /// The collectors of OpenTelemetry.
     pub otlp: Option<otlp::Settings>,
+    /// The StatsD server.
+    pub statsd: Option<StatsdAddress>,
     /// Whether the tool fails if an event could not be pushed.
     pub required: bool,
     /// How long all exporting together may take after the work has ended.
