@@ -56,7 +56,7 @@ fn each_difference_between_prometheus_and_the_journal_has_a_cause() {
     assert!(unsent.output().unwrap().status.success());
     let says = [
         "slo:events:increase30d{environment=\"production\",service=\"shop\",slo=\"migrations\"}: Prometheus has",
-        "1 events wait on this machine for the Pushgateway: run dm-stage --flush",
+        "1 event waits on this machine for the Pushgateway: run dm-stage --flush",
     ];
     expect(&fleet.machine, &databases[1], 1, &says);
     fleet.flush();

@@ -115,7 +115,9 @@ fn cause(rule: &Rule, labels: &Labels, is_more: bool, recorded: &Recorded, facts
     let waiting = facts.waiting.get(&(environment, service)).copied().unwrap_or_default();
     let cause = match (recorded.is_scraped, recorded.since) {
         _ if waiting > 0 => {
-            format!("{waiting} events wait on this machine for the Pushgateway: run dm-stage --flush")
+            let events =
+                if waiting == 1 { "1 event waits".to_owned() } else { format!("{waiting} events wait") };
+            format!("{events} on this machine for the Pushgateway: run dm-stage --flush")
         }
         (None, _) => "Prometheus does not scrape the Pushgateway as the job pushgateway".to_owned(),
         (Some(false), _) => "the Pushgateway does not answer Prometheus".to_owned(),
@@ -205,7 +207,7 @@ mod tests {
         let says = |(cause, is_undecided): (String, bool), part: &str, undecided: bool| {
             assert!(cause.contains(part) && is_undecided == undecided, "{cause}");
         };
-        says(cause(less, &|_, facts| _ = facts.waiting.insert(own.clone(), 1)), "1 events wait", false);
+        says(cause(less, &|_, facts| _ = facts.waiting.insert(own.clone(), 1)), "1 event waits", false);
         says(cause(less, &|recorded, _| recorded.is_scraped = None), "does not scrape", false);
         says(cause(less, &|recorded, _| recorded.is_scraped = Some(false)), "does not answer", false);
         says(cause(None, &|recorded, _| recorded.rules.clear()), "no such rule", false);
