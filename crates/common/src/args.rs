@@ -32,7 +32,7 @@ impl<T: FromStr<Err: Debug>> FromStr for EmptyAsNone<T> {
 
 /// The label of a flag or its variable. Text that is no label is changed into one: the `main` of every tool warns of that in
 /// a variable, and rejects it on the command line.
-pub(crate) fn read_label(text: &OsStr) -> EmptyAsNone<Label> {
+fn read_label(text: &OsStr) -> EmptyAsNone<Label> {
     let text = text.to_string_lossy();
     EmptyAsNone(text.parse().ok().or_else(|| Label::sanitize(&text)))
 }

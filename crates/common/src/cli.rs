@@ -77,12 +77,15 @@ fn run<A: Parser, P>(tool: Tool, plan: fn(A) -> Result<P>, act: fn(P) -> Result<
 /// What `Parser::try_parse` does. `--version` names the commit and the target too; `-V` and the man pages do not, so that
 /// the pages are the same for every build.
 fn parse<A: Parser>(tool: Tool) -> std::result::Result<A, clap::Error> {
-    let mut command = A::command().long_version(build_info::VERSION);
+    let new_command = || A::command().long_version(build_info::VERSION);
+    let mut command = new_command();
     let arguments = std::env::args_os;
     let mut ignored = Vec::new();
-    let matches = match command.clone().try_get_matches_from_mut(arguments()) {
+    let matches = match command.try_get_matches_from_mut(arguments()) {
         Err(error) => {
-            let Some(ignoring) = wrong_variables::ignoring(tool, &command, &error) else { return Err(error) };
+            let Some(ignoring) = wrong_variables::ignoring(tool, &new_command(), &error) else {
+                return Err(error);
+            };
             let wrong = ignoring.wrong.iter();
             ignored = wrong.map(|(name, error)| format!("{name} is ignored: {}", problem(error))).collect();
             command = ignoring.command;
@@ -90,7 +93,7 @@ fn parse<A: Parser>(tool: Tool) -> std::result::Result<A, clap::Error> {
         }
         Ok(matches) => matches,
     };
-    let labels = given_labels::check(&matches);
+    let labels = given_labels::check(&command, &matches);
     let labels = labels.map_err(|problem| command.error(ErrorKind::ValueValidation, problem))?;
     ignored.extend(labels);
     warn(tool.name, &ignored);

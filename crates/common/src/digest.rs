@@ -1,4 +1,4 @@
-//! Digests, for texts that are too long to be names.
+//! Digests as names: of texts that are too long, and of what several programs must name alike.
 
 use sha2::{Digest as _, Sha256};
 

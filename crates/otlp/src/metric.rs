@@ -1,6 +1,7 @@
 //! Metrics in the form of the protocol: <https://opentelemetry.io/docs/specs/otel/metrics/data-model/>.
 
 use chrono::{DateTime, Utc};
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data as ProtoData;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as ProtoValue;
 use opentelemetry_proto::tonic::metrics::v1::{
@@ -145,7 +146,7 @@ impl MetricSet {
 }
 
 impl<T> Series<T> {
-    fn key_values(&self) -> Vec<opentelemetry_proto::tonic::common::v1::KeyValue> {
+    fn key_values(&self) -> Vec<KeyValue> {
         let all =
             self.attributes.iter().fold(Attributes::default(), |all, (name, value)| all.text(name, value));
         all.into_vec()

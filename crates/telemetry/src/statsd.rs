@@ -108,12 +108,7 @@ fn emit(
     event: &Event,
 ) -> io::Result<()> {
     let client = StatsdClient::from_sink("", sink);
-    let stage = event.stage.as_str();
-    let labels = [
-        ("service", event.identity.service.as_str()),
-        ("environment", event.identity.environment.as_str()),
-        ("stage", stage),
-    ];
+    let labels = event.identity.labels(event.stage.as_str());
     let Contribution { state, counters } = contribution(event);
     let sent = send_counters(&client, &counters.with_labels(&labels))
         .and_then(|()| send_gauges(&client, &state.with_labels(&labels)))

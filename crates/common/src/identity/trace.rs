@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::digest::hex_digest;
 use crate::env::Env;
 
 /// A position in a trace.
@@ -29,10 +29,7 @@ impl Trace {
     /// The trace of a GitHub Actions run, below the run's own span. The ids are those that OpenTelemetry's
     /// `githubreceiver` derives, so its data and ours join without coordination.
     pub fn from_github_run(run_id: &str, attempt: &str) -> Self {
-        let hashed = |what: &str| {
-            let hash = Sha256::digest(format!("{run_id}{attempt}{what}"));
-            hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-        };
+        let hashed = |what: &str| hex_digest(&format!("{run_id}{attempt}{what}"));
         let (trace, span) = (hashed("t"), hashed("s"));
         Self { trace_id: trace[..32].to_owned(), parent_span_id: Some(span[16..32].to_owned()) }
     }

@@ -109,10 +109,11 @@ impl Audit {
             }
             let rules = rules(&recorded);
             let windows = self.windows(&rules, &events, now);
-            let mut found = compare(&rules, &windows, &recorded, &facts);
+            let ranges = ranges(&rules, &windows, &recorded);
+            let mut found = compare(&ranges, &recorded, &facts);
             if !found.is_empty() {
                 recorded.read_history(&self.api, now).await?;
-                found = compare(&rules, &windows, &recorded, &facts);
+                found = compare(&ranges, &recorded, &facts);
             }
             Ok::<_, anyhow::Error>((rules, found))
         };
@@ -141,19 +142,23 @@ impl Audit {
     }
 }
 
-/// What differs in the values of all rules.
-fn compare(
-    rules: &[Rule],
+/// What the journal says of each rule.
+fn ranges<'a>(
+    rules: &'a [Rule],
     windows: &BTreeMap<Duration, [Counts; 2]>,
     recorded: &Recorded,
-    facts: &Facts,
-) -> Vec<Difference> {
-    let compare = |rule: &Rule| {
-        let values = windows[&rule.window].each_ref().map(|counts| rule.values(counts, &recorded.objectives));
-        let [low, high] = values;
-        differences(rule, &Range { low, high }, recorded, facts)
+) -> Vec<(&'a Rule, Range)> {
+    let range = |rule: &'a Rule| {
+        let [low, high] =
+            windows[&rule.window].each_ref().map(|counts| rule.values(counts, &recorded.objectives));
+        (rule, Range { low, high })
     };
-    rules.iter().flat_map(compare).collect()
+    rules.iter().map(range).collect()
+}
+
+/// What differs in the values of all rules.
+fn compare(ranges: &[(&Rule, Range)], recorded: &Recorded, facts: &Facts) -> Vec<Difference> {
+    ranges.iter().flat_map(|(rule, range)| differences(rule, range, recorded, facts)).collect()
 }
 
 /// The rules that Prometheus has, and those that it must have.

@@ -15,6 +15,13 @@ pub(super) const FINISHED: [&str; 4] = ["success", "failure", "error", "timeout"
 /// Those that are no success.
 pub(super) const BAD: [&str; 3] = ["failure", "error", "timeout"];
 
+/// The runs of a stage that ended like this.
+pub(super) fn runs(counts: &Counts, stage: &str, outcomes: &[&str]) -> Values {
+    counts.sum("deployment_total", &OWN, |labels| {
+        labels["stage"] == stage && outcomes.contains(&labels["status"].as_str())
+    })
+}
+
 /// The events of all objectives, with the label `slo`.
 #[derive(Debug, Default)]
 pub(super) struct Objectives {
@@ -27,12 +34,7 @@ impl Objectives {
     pub(super) fn new(counts: &Counts) -> Self {
         let mut objectives = Self::default();
         for (slo, stage) in [("deployment_success", "deployment"), ("health_checks", "health_check")] {
-            let of_stage = |outcomes: &[&str]| {
-                counts.sum("deployment_total", &OWN, |labels| {
-                    labels["stage"] == stage && outcomes.contains(&labels["status"].as_str())
-                })
-            };
-            objectives.add(slo, of_stage(&FINISHED), of_stage(&BAD));
+            objectives.add(slo, runs(counts, stage, &FINISHED), runs(counts, stage, &BAD));
         }
         let all = |counter: &str| counts.sum(counter, &OWN, |_| true);
         let mut slow = all("time_to_deploy_seconds_count");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use common::duration;
 use telemetry::Counts;
 
-use super::objective::{BAD, FINISHED, OWN, Objectives};
+use super::objective::{BAD, FINISHED, OWN, Objectives, runs};
 use super::values::{Labels, Values};
 
 /// A counter that rules add up, and the labels that its sum keeps beside service and environment.
@@ -83,6 +83,7 @@ impl Rule {
     /// Its values. `objectives` are the shares of events that must be good.
     pub(super) fn values(&self, counts: &Counts, objectives: &BTreeMap<String, f64>) -> Values {
         let slo = || Objectives::new(counts);
+        let deployments = |outcomes: &[&str]| runs(counts, "deployment", outcomes);
         match self.kind {
             Kind::Increase(counter, by) => {
                 let by = [OWN.as_slice(), by].concat();
@@ -104,11 +105,11 @@ impl Rule {
             Kind::BurnRate => slo().each(objectives, |events, bad, allowed| {
                 (events > 0.0 && allowed > 0.0).then(|| bad / events / allowed)
             }),
-            Kind::Frequency => divide(whole(counts, &["success"]), |_| Some(7.0)),
+            Kind::Frequency => divide(deployments(&["success"]), |_| Some(7.0)),
             Kind::ChangeFailureRate => {
-                let all = whole(counts, &FINISHED);
+                let all = deployments(&FINISHED);
                 let positive = all.iter().filter(|(_, number)| **number > 0.0);
-                let bad = whole(counts, &BAD);
+                let bad = deployments(&BAD);
                 let rate = |(labels, number): (&Labels, &f64)| {
                     (labels.clone(), bad.get(labels).copied().unwrap_or_default() / number)
                 };
@@ -123,13 +124,6 @@ impl Rule {
             }
         }
     }
-}
-
-/// Whole deployments that ended like this.
-fn whole(counts: &Counts, outcomes: &[&str]) -> Values {
-    counts.sum("deployment_total", &OWN, |labels| {
-        labels["stage"] == "deployment" && outcomes.contains(&labels["status"].as_str())
-    })
 }
 
 /// The quotients; none where there is no divisor.

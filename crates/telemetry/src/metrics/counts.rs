@@ -34,9 +34,7 @@ impl Counts {
             let Contribution { state, counters } = contribution(&event);
             states.entry(name(event.stage.as_str())).or_default().replace(&state, &[]);
             if is_counted(event.ts) {
-                let stage = event.stage.as_str();
-                let labels = [("environment", &*environment), ("service", &*service), ("stage", stage)];
-                total.add(&counters.with_labels(&labels));
+                total.add(&counters.with_labels(&event.identity.labels(event.stage.as_str())));
             }
         }
         Self::flat(&total)

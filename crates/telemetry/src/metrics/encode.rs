@@ -22,6 +22,11 @@ pub(crate) fn encode(exposition: &Exposition) -> anyhow::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// The same as a string.
+pub(crate) fn encode_text(exposition: &Exposition) -> anyhow::Result<String> {
+    Ok(String::from_utf8(encode(exposition)?)?)
+}
+
 fn proto_family(name: &str, group: &FamilySeries) -> MetricFamily {
     let mut family = MetricFamily::default();
     family.set_name(name.to_owned());

@@ -9,7 +9,7 @@ use otlp::{MetricSet, Temporality};
 use serde::{Deserialize, Serialize};
 
 use super::metric_set::metrics;
-use crate::metrics::encode::encode;
+use crate::metrics::encode::encode_text;
 use crate::metrics::parse::parse_all;
 use crate::metrics::{Exposition, Outage, contribution};
 use crate::pushgateway::joined;
@@ -95,8 +95,8 @@ impl Counted {
             start,
             // No two points of a series have the same time, also if the clock was set back.
             time: now.max(last + TimeDelta::milliseconds(1)),
-            counters: text(&counters)?,
-            state: text(&state)?,
+            counters: encode_text(&counters).map_err(io::Error::other)?,
+            state: encode_text(&state).map_err(io::Error::other)?,
             added: events.iter().map(|(file, _)| (*file).to_owned()).collect(),
         }))
     }
@@ -115,9 +115,4 @@ impl Counted {
         let metrics = metrics(&all.with_labels(&labels));
         MetricSet { service, environment, instance, start: self.start, time: self.time, temporality, metrics }
     }
-}
-
-fn text(exposition: &Exposition) -> io::Result<String> {
-    let bytes = encode(exposition).map_err(io::Error::other)?;
-    String::from_utf8(bytes).map_err(io::Error::other)
 }

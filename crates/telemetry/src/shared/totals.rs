@@ -6,7 +6,7 @@
 use state_store::{Document, StoreError};
 
 use crate::metrics::catalog;
-use crate::metrics::encode::encode;
+use crate::metrics::encode::encode_text;
 use crate::metrics::exposition::{Exposition, Remark};
 use crate::metrics::parse::parse_all;
 use crate::pushgateway::{GroupKey, Snapshot};
@@ -130,9 +130,8 @@ fn shown(base: &Base, key: &GroupKey) -> Exposition {
 }
 
 fn store(document: &mut Document, name: String, totals: &Exposition) -> Result<(), StoreError> {
-    let damaged = |error: String| StoreError::Damaged(format!("the totals of {name}: {error}"));
-    let text = encode(totals).map_err(|error| damaged(format!("{error:#}")))?;
-    let text = String::from_utf8(text).map_err(|error| damaged(error.to_string()))?;
+    let damaged = |error| StoreError::Damaged(format!("the totals of {name}: {error:#}"));
+    let text = encode_text(totals).map_err(damaged)?;
     document.counters.insert(name, text);
     Ok(())
 }
